@@ -80,7 +80,7 @@ def make_rows(setting: Setting, rows: int, inner: int, weights: WeightFormat) ->
     if weights != "fp8-w8a8":
         return x, x.double()
     narrowed = quantize(x)
-    return narrowed, narrowed.dense(torch.float64)
+    return narrowed, narrowed.dequantized(torch.float64)
 
 
 def check_products(setting: Setting, config: ModelConfig, rows: int, weights: WeightFormat) -> Iterator[Check]:
@@ -94,7 +94,7 @@ def check_products(setting: Setting, config: ModelConfig, rows: int, weights: We
     }
     for name, (width, inner) in shapes.items():
         (x, exact), weight = make_rows(setting, rows, inner, weights), make_weight(setting, width, inner, fp8)
-        dense = weight.dense(torch.float64)
+        dense = weight.dequantized(torch.float64)
         splits = gemm.plan_tiling(width, inner, rows, fp8).splits
         partials, again = (setting.poison(splits, rows, width, dtype=torch.float32) for _ in range(2))
         gemm.product(x, weight, partials, setting.live())
@@ -111,7 +111,7 @@ def check_products(setting: Setting, config: ModelConfig, rows: int, weights: We
     )
     out = setting.poison(rows, config.intermediate)
     mlp.gate_up(x, weight, out, setting.live())
-    dense = weight.dense(torch.float64)
+    dense = weight.dequantized(torch.float64)
     gate, up = (exact @ dense.T).chunk(2, dim=-1)
     # Gate, up, the activation and their product are each rounded.
     bound = 2 * setting.eps * (gate * up).abs() + SUM
@@ -134,7 +134,7 @@ def check_quantized_rows(setting: Setting, rows: int, inner: int) -> Iterator[Ch
     expected = quantize(x).scale
     assert expected is not None
     bound = torch.maximum(x.double().abs() / 16, out.scale.double()[:, None] / 1024) * 1.0001
-    error = worst(out.dense(torch.float32), x.double(), bound)
+    error = worst(out.dequantized(torch.float32), x.double(), bound)
     yield Check("8-bit rows", f"{rows} x {inner}", error if torch.equal(out.scale, expected) else math.inf)
 
 
@@ -228,7 +228,7 @@ def check_head(setting: Setting, config: ModelConfig, rows: int, fp8: bool) -> I
     head.predict(states, weight, order, places, count, banned, work, found, rows, setting.live())
 
     at, row = places[:selected].long(), order[:selected].long()
-    logits = states[row].double() @ weight.dense(torch.float64).T
+    logits = states[row].double() @ weight.dequantized(torch.float64).T
     # Logits may be rounded to either side, so compared logits may differ by this much.
     step = setting.eps * float(logits.abs().max()) + 20 * SUM
     logits[:, banned.long()] = -math.inf
@@ -269,7 +269,7 @@ def check_samples(setting: Setting, sequences: int, length: int) -> Iterator[Che
         return tokens
 
     first = drawn()
-    logits = (states @ weight.dense(setting.dtype).T).double()[0]
+    logits = (states @ weight.dequantized(setting.dtype).T).double()[0]
     logits[3] = -math.inf
     expected = torch.softmax(logits / 0.8, 0).cpu() * total
     counts = torch.bincount(first.long().cpu(), minlength=vocabulary).double()

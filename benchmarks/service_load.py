@@ -138,7 +138,7 @@ def main() -> None:
         process.send_signal(signal.SIGTERM)
         code = process.wait()
     time.sleep(1)
-    client = docker_engine.connect()
+    client = docker_engine.connect_to_engine()
     left = client.api.containers(all=True, filters={"label": [f"{docker_engine.OWNER}={owner}"]})
     print(f"ended with exit code {code}; {len(left)} containers left")
 

@@ -28,7 +28,7 @@ def speed(trainer: Trainer, batches: list[Batch], number: int) -> float:
     """The training speed on these batches in tokens/s."""
     start = time.monotonic()
     trainer.losses(batches, trainer.recipe.objective, number, sum(batch.answer_tokens for batch in batches))
-    trainer.replicas.gather()
+    trainer.replicas.gather_gradients()
     return sum(int(batch.lengths.sum()) for batch in batches) / (time.monotonic() - start)
 
 

@@ -34,9 +34,9 @@ def datasets_dir() -> Path:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A container engine with Python's image, and outputs kept for the session; without one the test fails."""
     from evalharness.sandbox.engines import images, rootfs
-    from evalharness.sandbox.engines.docker import connect
+    from evalharness.sandbox.engines.docker import connect_to_engine
 
-    client = connect()
+    client = connect_to_engine()
     images.build_image(client, "python", print)
     client.close()
     with pytest.MonkeyPatch.context() as patch:

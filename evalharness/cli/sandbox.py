@@ -131,9 +131,9 @@ def clean(
 ) -> None:
     """Removes containers and control groups of killed runs."""
     from evalharness.sandbox.engines import bubblewrap, cgroups, images, rootfs
-    from evalharness.sandbox.engines.docker import connect, remove_orphans
+    from evalharness.sandbox.engines.docker import connect_to_engine, remove_orphans
 
-    client = connect()
+    client = connect_to_engine()
     print_line(f"{counted(remove_orphans(client), 'container')} removed")
     print_line(f"{counted(cgroups.remove_orphans(bubblewrap.live_pids()), 'control group')} removed")
     if old_images:

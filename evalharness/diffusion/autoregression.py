@@ -131,7 +131,7 @@ def sample_positions(
 
 
 def push_token(row: Row, token: int, confidence: float = 1.0) -> None:
-    """Appends a final token to a row; the KV cache then contains every token before it."""
+    """Appends a final token to a row, and marks every token before it as stored in the KV cache."""
     row.push(token, row.forward_passes - 1, len(row.text) - len(row.prompt), confidence)
     row.cached = len(row.text)
     row.text.append(token)

@@ -82,7 +82,7 @@ def linear_schedule(masks: int, steps: int, eps: float = 1e-3) -> tuple[int, ...
     return tuple(count for count in counts if count)
 
 
-def above_threshold(blocks: Blocks, threshold: float) -> Tensor:
+def threshold_rule(blocks: Blocks, threshold: float) -> Tensor:
     """Rule `threshold`: all masks with a probability of at least `threshold`, and always the most probable one.
 
     Source: Fast-dLLM (arXiv 2505.22618) section 3.3.
@@ -90,7 +90,7 @@ def above_threshold(blocks: Blocks, threshold: float) -> Tensor:
     return blocks.masked & ((blocks.probability >= threshold) | _highest_scoring(blocks.masked, blocks.probability, 1))
 
 
-def factor(blocks: Blocks, bound: float) -> Tensor:
+def factor_rule(blocks: Blocks, bound: float) -> Tensor:
     """Rule `factor`: the n most probable masks, for the largest n with (n + 1)(1 - p_n) <= bound.
 
     Source: Fast-dLLM section 3.3, theorem 1.
@@ -101,12 +101,12 @@ def factor(blocks: Blocks, bound: float) -> Tensor:
     return _highest_scoring(blocks.masked, blocks.probability, counts)
 
 
-def confidence(blocks: Blocks, steps: int, schedule: Schedule = even_schedule) -> Tensor:
+def confidence_rule(blocks: Blocks, steps: int, schedule: Schedule = even_schedule) -> Tensor:
     """Rule `confidence` (LLaDA's low-confidence remasking): the most probable masks, as many as scheduled."""
     return _highest_scoring(blocks.masked, blocks.probability, _scheduled_counts(blocks, steps, schedule))
 
 
-def static(blocks: Blocks, steps: int, length: int) -> Tensor:
+def static_rule(blocks: Blocks, steps: int, length: int) -> Tensor:
     """Rule `static`: the most probable masks, as many as scheduled for a block that began with `length` masks.
 
     Source: SDAR's low_confidence_static.
@@ -114,17 +114,17 @@ def static(blocks: Blocks, steps: int, length: int) -> Tensor:
     return _highest_scoring(blocks.masked, blocks.probability, _scheduled_counts(blocks, steps, even_schedule, length))
 
 
-def margin(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
+def margin_rule(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
     """Rule `margin` (Dream's topk_margin): the masks with the largest margin, as many as scheduled."""
     return _highest_scoring(blocks.masked, blocks.margin, _scheduled_counts(blocks, steps, schedule))
 
 
-def entropy(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
+def entropy_rule(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
     """Rule `entropy` (Dream): the masks with the lowest entropy, as many as scheduled."""
     return _highest_scoring(blocks.masked, -blocks.entropy, _scheduled_counts(blocks, steps, schedule))
 
 
-def entropy_bounded(blocks: Blocks, bound: float) -> Tensor:
+def entropy_bounded_rule(blocks: Blocks, bound: float) -> Tensor:
     """Rule `entropy-bounded`: the masks with the lowest entropies that add up to at most `bound`, at least one.
 
     Source: arXiv 2505.24857.
@@ -134,7 +134,7 @@ def entropy_bounded(blocks: Blocks, bound: float) -> Tensor:
     return _highest_scoring(blocks.masked, score, (total <= bound).sum(dim=-1).clamp_min(1))
 
 
-def dynamic(blocks: Blocks, threshold: float, steps: int, length: int) -> Tensor:
+def dynamic_rule(blocks: Blocks, threshold: float, steps: int, length: int) -> Tensor:
     """Rule `dynamic`: all masks with a probability above `threshold`, if they are more than rule `static` commits.
 
     Otherwise it commits the masks of rule `static`. Source: SDAR, LLaDA2.0.
@@ -145,7 +145,7 @@ def dynamic(blocks: Blocks, threshold: float, steps: int, length: int) -> Tensor
     return torch.where(enough, confident, _highest_scoring(blocks.masked, blocks.probability, counts))
 
 
-def editing(blocks: Blocks, threshold: float, edit_threshold: float) -> Tensor:
+def editing_rule(blocks: Blocks, threshold: float, edit_threshold: float) -> Tensor:
     """Rule `editing`: the masks of rule `threshold`, and committed tokens that are to be replaced.
 
     A committed token is replaced if the probability of another token exceeds `edit_threshold`.
@@ -155,7 +155,7 @@ def editing(blocks: Blocks, threshold: float, edit_threshold: float) -> Tensor:
     replaced = (
         blocks.editable & ~blocks.masked & (blocks.proposed != blocks.tokens) & (blocks.probability > edit_threshold)
     )
-    return above_threshold(blocks, threshold) | replaced
+    return threshold_rule(blocks, threshold) | replaced
 
 
 RULES = ("threshold", "factor", "confidence", "margin", "entropy", "entropy-bounded", "static", "dynamic", "editing")
@@ -173,19 +173,19 @@ def find_rule(
     probability above which editing replaces a token.
     """
     rules = {
-        "threshold": Rule(name, partial(above_threshold, threshold=threshold)),
-        "factor": Rule(name, partial(factor, bound=1.0 if bound is None else bound)),
-        "confidence": Rule(name, partial(confidence, steps=steps)),
-        "static": Rule(name, partial(static, steps=steps, length=block)),
-        "margin": Rule(name, partial(margin, steps=steps), needs_distribution=True),
-        "entropy": Rule(name, partial(entropy, steps=steps), needs_distribution=True),
+        "threshold": Rule(name, partial(threshold_rule, threshold=threshold)),
+        "factor": Rule(name, partial(factor_rule, bound=1.0 if bound is None else bound)),
+        "confidence": Rule(name, partial(confidence_rule, steps=steps)),
+        "static": Rule(name, partial(static_rule, steps=steps, length=block)),
+        "margin": Rule(name, partial(margin_rule, steps=steps), needs_distribution=True),
+        "entropy": Rule(name, partial(entropy_rule, steps=steps), needs_distribution=True),
         "entropy-bounded": Rule(
-            name, partial(entropy_bounded, bound=0.6 if bound is None else bound), needs_distribution=True
+            name, partial(entropy_bounded_rule, bound=0.6 if bound is None else bound), needs_distribution=True
         ),
-        "dynamic": Rule(name, partial(dynamic, threshold=threshold, steps=steps, length=block)),
+        "dynamic": Rule(name, partial(dynamic_rule, threshold=threshold, steps=steps, length=block)),
         "editing": Rule(
             name,
-            partial(editing, threshold=threshold, edit_threshold=edit_threshold),
+            partial(editing_rule, threshold=threshold, edit_threshold=edit_threshold),
             max_edit_passes=MAX_EDIT_PASSES,
         ),
     }

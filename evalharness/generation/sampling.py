@@ -36,10 +36,10 @@ class SeededSampler:
         weights = torch.softmax(scores.to(dtype) / self._temperature, dim=-1)
         if self._top_p < 1.0:
             weights = apply_top_p(weights, self._top_p)
-        tokens = invert_cdf(weights, self._uniform().to(scores.device, dtype))
+        tokens = invert_cdf(weights, self._next_random_numbers().to(scores.device, dtype))
         return torch.full_like(scores, -torch.inf).scatter_(1, tokens, 0.0)
 
-    def _uniform(self) -> torch.Tensor:
+    def _next_random_numbers(self) -> torch.Tensor:
         """Returns the next random number in [0, 1) of each row's generator, [rows, 1]."""
         return torch.stack([torch.rand(1, generator=generator) for generator in self._generators])
 

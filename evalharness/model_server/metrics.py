@@ -51,7 +51,7 @@ class ServerMetrics:
         if tokens:
             self._tokens.labels("output").inc(tokens)
             self._recent.append((time.monotonic(), tokens))
-            self._forget()
+            self._forget_old_counts()
 
     def count_outcome(self, outcome: Outcome) -> None:
         """Records latency and token counts of a finished completion."""
@@ -70,10 +70,10 @@ class ServerMetrics:
         return generate_latest(self.registry)
 
     def _tokens_per_second(self) -> float:
-        self._forget()
+        self._forget_old_counts()
         return sum(tokens for _, tokens in self._recent) / WINDOW_S
 
-    def _forget(self) -> None:
+    def _forget_old_counts(self) -> None:
         while self._recent and self._recent[0][0] < time.monotonic() - WINDOW_S:
             self._recent.popleft()
 

@@ -196,7 +196,7 @@ class ContainerPool:
             return Execution(infrastructure=str(error))
         except InfrastructureError as error:
             return Execution(infrastructure=str(error))
-        changed = _statuses(execution.parts.values()) != _statuses(rerun.parts.values())
+        changed = _statuses_of_parts(execution.parts.values()) != _statuses_of_parts(rerun.parts.values())
         borderline = "timed out while others ran, not when it ran alone" if changed else ""
         return Execution(rerun.parts, borderline=borderline or near_limit(program, rerun).borderline)
 
@@ -309,5 +309,5 @@ def outcome_of(result: PartResult) -> Outcome:
     return Outcome(**result)  # type: ignore[arg-type]  # the agent's statuses are those of records
 
 
-def _statuses(parts: Iterable[Outcome]) -> list[str]:
+def _statuses_of_parts(parts: Iterable[Outcome]) -> list[str]:
     return [part.status for part in parts]

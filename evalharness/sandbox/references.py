@@ -49,7 +49,7 @@ class ReferenceCache:
     def seconds(self, key: str) -> float | None:
         """Returns the CPU seconds that a reference solution needed; None if its outputs are not cached."""
         try:
-            with self._file(key).open("rb") as file:
+            with self._path_of(key).open("rb") as file:
                 return float(HEADER.unpack(file.read(HEADER.size))[0])
         except (OSError, struct.error):
             return None
@@ -63,23 +63,23 @@ class ReferenceCache:
             data = self._read(key)
             if data is None:
                 seconds, data = compute()
-                self._write(key, HEADER.pack(seconds, _digest(data)) + data)
+                self._write(key, HEADER.pack(seconds, _digest_of_bytes(data)) + data)
             return data
 
     def _read(self, key: str) -> bytes | None:
         """Returns the cached bytes of expected outputs; None if the file is missing or damaged."""
         try:
-            content = self._file(key).read_bytes()
+            content = self._path_of(key).read_bytes()
             data = content[HEADER.size :]
-            return data if HEADER.unpack(content[: HEADER.size])[1] == _digest(data) else None
+            return data if HEADER.unpack(content[: HEADER.size])[1] == _digest_of_bytes(data) else None
         except (OSError, struct.error):
             return None
 
-    def _file(self, key: str) -> Path:
+    def _path_of(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.bin"
 
     def _write(self, key: str, data: bytes) -> None:
-        file = self._file(key)
+        file = self._path_of(key)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=file.parent) as folder:
@@ -92,5 +92,5 @@ class ReferenceCache:
             ) from None
 
 
-def _digest(data: bytes) -> bytes:
+def _digest_of_bytes(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()

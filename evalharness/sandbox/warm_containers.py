@@ -50,9 +50,9 @@ class WarmContainers:
             replaced = self.idle.pop(0)[1] if len(self.all) >= self.most and self.idle else None
         if replaced:
             self.discard(replaced)
-        return self._start(kind)
+        return self._start_container(kind)
 
-    def _start(self, kind: ContainerKind) -> Container:
+    def _start_container(self, kind: ContainerKind) -> Container:
         container = self.engine.start(kind.image, self.memory_mb, self.cpus, kind.hash_seed)
         with self._lock:
             closed = self._closed
@@ -73,12 +73,12 @@ class WarmContainers:
             if spare:
                 self._spares.remove(spare)
         threading.Thread(target=self._start_spare, args=(kind,), daemon=True).start()
-        return spare[1] if spare else self._start(kind)
+        return spare[1] if spare else self._start_container(kind)
 
     def _start_spare(self, kind: ContainerKind) -> None:
         """Starts a container of this kind that `borrow_unused` returns later."""
         with contextlib.suppress(InfrastructureError):  # the next sample starts one itself, and reports why it fails
-            container = self._start(kind)
+            container = self._start_container(kind)
             with self._lock:
                 self._spares.append((kind, container))
                 unneeded = self._spares.pop(0)[1] if len(self._spares) > self.spares else None

@@ -29,7 +29,7 @@ from evalharness.records import (
 from evalharness.training.corpus.build import benchmark_folders
 from evalharness.training.corpus.decontamination import Benchmarks, read_benchmarks
 from evalharness.training.corpus.encoding import Corpus, encode, load_corpus, save_corpus
-from evalharness.training.corpus.generated.stream import functions
+from evalharness.training.corpus.generated.stream import generated_functions
 from evalharness.training.corpus.tokenizer import read_tokenizer
 from evalharness.training.corpus.views import assert_statements, completion_document
 from evalharness.training.recipe import CertaintySettings
@@ -56,7 +56,7 @@ def generate_problems(count: int, seed: int) -> list[tuple[Problem, str]]:
     """Returns `count` generated coding problems, each with the source code of its tests (assertions)."""
     random = Random(seed)
     pairs: list[tuple[Problem, str]] = []
-    for number, (function, cases) in enumerate(itertools.islice(functions(seed), count)):
+    for number, (function, cases) in enumerate(itertools.islice(generated_functions(seed), count)):
         prompt, body = completion_document(function, cases, random)
         task_id = f"generated/{number}"
         problem = Problem(task_id, Prompt(text=prompt, stops=STOPS), {}, prompt + body, function.name, prefix=prompt)

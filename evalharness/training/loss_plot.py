@@ -16,11 +16,17 @@ def plot_losses(log: Sequence[Mapping[str, float | int | str]], path: Path) -> N
         ("denoising", "held_denoising", "masked token", "#c4542d"),
     ):
         rows = [row for row in log if name in row]
-        axes.plot([_millions(row) for row in rows], [float(row[name]) for row in rows], color=color, lw=1, label=label)
+        axes.plot(
+            [_millions_of_tokens(row) for row in rows],
+            [float(row[name]) for row in rows],
+            color=color,
+            lw=1,
+            label=label,
+        )
         points = [row for row in log if held_out in row]
         axes.plot(
-            [_millions(row) for row in points], [float(row[held_out]) for row in points], "o", ms=4, color=color,
-            label=f"{label}, held out",
+            [_millions_of_tokens(row) for row in points], [float(row[held_out]) for row in points], "o", ms=4,
+            color=color, label=f"{label}, held out",
         )  # fmt: skip
     axes.set(xlabel="training tokens (millions)", ylabel="loss (nats per token)", yscale="log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
@@ -31,5 +37,5 @@ def plot_losses(log: Sequence[Mapping[str, float | int | str]], path: Path) -> N
     figure.savefig(path, dpi=120)
 
 
-def _millions(row: Mapping[str, float | int | str]) -> float:
+def _millions_of_tokens(row: Mapping[str, float | int | str]) -> float:
     return float(row["tokens"]) / 1e6

@@ -56,7 +56,7 @@ class WeightAverage:
         torch._foreach_lerp_(self.values, [parameter.detach().float() for parameter in parameters], 1 - keep)
 
     @torch.no_grad()
-    def swap(self, parameters: Iterable[nn.Parameter]) -> None:
+    def swap_with(self, parameters: Iterable[nn.Parameter]) -> None:
         """Exchanges the averaged parameters and the network's own."""
         for value, parameter in zip(self.values, parameters, strict=True):
             current = parameter.detach().clone()

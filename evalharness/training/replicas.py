@@ -106,8 +106,8 @@ class Replicas:
     ) -> list[Losses]:
         """Returns the losses of training batches, in order; each batch is given with the seed of its random masks.
 
-        With `answer_tokens`, the gradients divided by that number are kept for `gather`. Raises InfrastructureError if
-        a process has died.
+        With `answer_tokens`, the gradients divided by that number are kept for `gather_gradients`. Raises
+        InfrastructureError if a process has died.
         """
         count = len(self.networks)
         for network in self.networks:
@@ -127,7 +127,7 @@ class Replicas:
         return [losses for losses in found if losses is not None]
 
     @torch.no_grad()
-    def gather(self) -> None:
+    def gather_gradients(self) -> None:
         """Moves the sum of the replicas' gradients to the trained network, and clears them."""
         for whole, *parts in zip(self.model.parameters(), *self.gradients, strict=True):
             whole.grad = torch.stack([part.float() for part in parts]).sum(0)

@@ -145,7 +145,7 @@ class Trainer:
         if self.progress() < objective.denoise_from:
             objective = objective.model_copy(update={"alpha": 0.0})
         batch_losses = self.losses(batches, objective, state.step, answer_tokens)
-        self.replicas.gather()
+        self.replicas.gather_gradients()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.optimizer.clip)
         for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -188,11 +188,11 @@ class Trainer:
     def evaluate(self) -> Row:
         """Returns the averaged weights' losses per token on held-out documents, with the same masks every time."""
         parameters = list(self.model.parameters())
-        self.average.swap(parameters)
+        self.average.swap_with(parameters)
         planned = plan_held_out(self.corpus, self.recipe.evaluated, self.config.block_size, self.recipe.micro_tokens)
         batches = [self.batch(rows) for rows in planned]
         batch_losses = self.losses(batches, self.recipe.objective, -1, None)
-        self.average.swap(parameters)
+        self.average.swap_with(parameters)
         answer_tokens, masked = (
             sum(batch.answer_tokens for batch in batches),
             sum(losses.masked for losses in batch_losses),
@@ -256,9 +256,9 @@ def model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
 def export_network(trainer: Trainer, folder: Path, quantized: bool = True) -> None:
     """Writes a trainer's averaged weights with configuration and tokenizer as a folder that the backends load."""
     parameters = list(trainer.model.parameters())
-    trainer.average.swap(parameters)
+    trainer.average.swap_with(parameters)
     weights.save_checkpoint(trainer.model, folder, quantized=quantized)
-    trainer.average.swap(parameters)
+    trainer.average.swap_with(parameters)
     trainer.tokenizer.save(str(folder / "tokenizer.json"))
 
 

@@ -132,7 +132,9 @@ def test_a_node_without_the_image_gets_a_copy(engine: None, graded: Path, tmp_pa
         assert "does not grade" not in stderr
         assert rows(tmp_path / "run") == rows(graded / "run")
         tag = images.image_tag("python")
-        ids = {client.images.get(tag).id for client in (docker_engine.connect(), docker.DockerClient(other.host))}
+        ids = {
+            client.images.get(tag).id for client in (docker_engine.connect_to_engine(), docker.DockerClient(other.host))
+        }
         assert len(ids) == 1
 
 

@@ -80,7 +80,7 @@ def own_engine(with_image: bool = True) -> Iterator[OwnEngine]:
 def _give_image(made: OwnEngine) -> None:
     tag = images.image_tag("python")
     with (made.folder / "image.tar").open("w+b") as file:
-        for part in docker_engine.connect().images.get(tag).save(named=tag):
+        for part in docker_engine.connect_to_engine().images.get(tag).save(named=tag):
             file.write(part)
         file.seek(0)
         docker.DockerClient(made.host).images.load(file)

@@ -24,7 +24,7 @@ class ServiceProcess(ServerProcess):
 
     def containers(self) -> list[str]:
         label = f"{docker_engine.OWNER}={docker_engine.owner_label(self.process.pid)}"
-        client: docker.DockerClient = docker_engine.connect()
+        client: docker.DockerClient = docker_engine.connect_to_engine()
         return [container["Id"] for container in client.api.containers(all=True, filters={"label": [label]})]
 
 
@@ -37,5 +37,5 @@ def running_service(*arguments: str, token: str = TOKEN) -> Iterator[ServiceProc
         yield service
     finally:
         service.stop()
-        client = docker_engine.connect()
+        client = docker_engine.connect_to_engine()
         until(lambda: not client.api.containers(all=True, filters={"label": [owned]}))

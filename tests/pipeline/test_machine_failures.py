@@ -58,7 +58,7 @@ def kill_judge(client: docker.DockerClient, container: str) -> None:
 def test_what_is_killed_costs_no_verdict(
     engine: None, tmp_path: Path, kill: Callable[[docker.DockerClient, str], None]
 ) -> None:
-    client, out = docker_engine.connect(), tmp_path / "run"
+    client, out = docker_engine.connect_to_engine(), tmp_path / "run"
     run = start(out)
     owner = docker_engine.owner_label(run.pid)
     for moment in (50, 300, 600):

@@ -10,7 +10,7 @@ from helpers.official_evalplus import Official
 from helpers.sandboxes import MakeSandbox, RunWithin
 
 from evalharness.records import Execution, Program
-from evalharness.sandbox.engines.docker import DockerEngine, connect
+from evalharness.sandbox.engines.docker import DockerEngine, connect_to_engine
 from evalharness.sandbox.pool import ContainerPool
 from evalharness.sandbox.references import cache_folder
 
@@ -20,7 +20,7 @@ IMAGE = "python"
 @pytest.fixture(scope="session")
 def client(engine: None) -> Iterator[docker.DockerClient]:
     """A client of the container engine; the images are built."""
-    client = connect()
+    client = connect_to_engine()
     yield client
     client.close()
 

@@ -56,7 +56,7 @@ def test_an_engine_that_lacks_a_guarantee_is_refused(engine: None) -> None:
 
 def test_the_agent_detects_missing_guarantees(engine: None) -> None:
     """A container with a network, without limits, and with an engine's usual rights."""
-    client = docker_engine.connect()
+    client = docker_engine.connect_to_engine()
     container = client.containers.run(images.image_tag("python"), detach=True, network_mode="host")
     container.wait()
     output = container.logs(stdout=True, stderr=False)
@@ -97,7 +97,7 @@ def test_a_memory_budget_limits_how_many_run_at_once(engine: None) -> None:
 
 
 def test_clean_removes_containers_of_killed_harnesses(engine: None, cli: Any) -> None:
-    client = docker_engine.connect()
+    client = docker_engine.connect_to_engine()
     labels = {docker_engine.LABEL: "sandbox", docker_engine.OWNER: f"{docker_engine.socket.gethostname()} 1 0"}
     created = client.api.create_container(
         images.image_tag("python"),

@@ -11,7 +11,7 @@ from evalharness.backends import BackendConfig
 from evalharness.backends.diffusion.backend import DiffusionBackend
 from evalharness.records import Problem, Prompt, Request, Sampling
 from evalharness.training.corpus.encoding import encode
-from evalharness.training.corpus.generated.stream import functions
+from evalharness.training.corpus.generated.stream import generated_functions
 from evalharness.training.corpus.tokenizer import train_tokenizer
 from evalharness.training.corpus.views import MIDDLE, PREFIX, SUFFIX, completion_document, infilling_document
 from evalharness.training.recipe import Recipe
@@ -40,7 +40,10 @@ RECIPE = {
 @pytest.mark.slow
 def test_two_minutes_are_enough_to_memorize_two_hundred_functions(tmp_path: Path) -> None:
     random = Random(0)
-    found = [completion_document(function, cases, random) for function, cases in itertools.islice(functions(7), 200)]
+    found = [
+        completion_document(function, cases, random)
+        for function, cases in itertools.islice(generated_functions(7), 200)
+    ]
     documents = [infilling_document(prompt, body, random, "t") for prompt, body in found]
     tokenizer = train_tokenizer((document.prompt + document.answer for document in documents), 1024)
     corpus = encode([(document.prompt, document.answer) for document in documents], tokenizer, held_out=0)

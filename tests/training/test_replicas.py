@@ -35,7 +35,7 @@ def test_two_processes_compute_the_losses_and_gradients_of_one(made: tuple[Trans
         replicas = Replicas(model, count, torch.float32, compile=False)
         for _ in range(2):  # gradients of a step are not added to those of the step before
             losses = replicas.losses(work, TINY.objective, 100)
-            replicas.gather()
+            replicas.gather_gradients()
         found.append((losses, [parameter.grad.clone() for parameter in model.parameters()]))  # type: ignore[union-attr]
     assert [one.total for one in found[0][0]] == [two.total for two in found[1][0]]
     for one, two in zip(found[0][1], found[1][1], strict=True):
@@ -47,7 +47,7 @@ def test_losses_without_gradients_leave_none(made: tuple[Transformer, Work]) -> 
     model, work = made
     replicas = Replicas(model, 2, torch.float32, compile=False)
     assert len(replicas.losses(work[:1], TINY.objective, None)) == 1
-    replicas.gather()
+    replicas.gather_gradients()
     assert all(not parameter.grad.any() for parameter in model.parameters())  # type: ignore[union-attr]
 
 

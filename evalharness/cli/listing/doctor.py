@@ -53,7 +53,7 @@ def _check_container_engine() -> Iterator[Finding]:
     from evalharness.sandbox.engines import images
 
     try:
-        client = docker_engine.connect()
+        client = docker_engine.connect_to_engine()
     except UserError as error:
         yield Finding(False, str(error))
         return

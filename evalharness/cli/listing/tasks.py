@@ -108,7 +108,7 @@ def image_states() -> Mapping[str, str]:
     from evalharness.sandbox.engines import images
 
     try:
-        client = docker_engine.connect()
+        client = docker_engine.connect_to_engine()
     except UserError:
         return {}
     return {

@@ -154,9 +154,9 @@ def _restore_order(qkv: Tensor, config: ModelConfig) -> None:
 def undo_permutation(rows: Tensor, heads: int) -> Tensor:
     """Returns query or key weights `rows` [heads * head_dim, ...] of a Llama GGUF in the order of this project's RoPE.
 
-    llama.cpp rotates pairs of neighbouring dimensions; this project rotates dimension i with i + head_dim / 2.
-
-    The inverse of `LlamaModel.permute` in llama.cpp's convert_hf_to_gguf.py, which only this architecture has.
+    llama.cpp rotates pairs of neighbouring dimensions; this project rotates dimension i with i + head_dim / 2. The
+    conversion to GGUF therefore permutes the rows of Llama models, by `LlamaModel.permute` in convert_hf_to_gguf.py,
+    and this function is the inverse of that.
     """
     return rows.view(heads, -1, 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
 

@@ -219,7 +219,7 @@ class Drafter(nn.Module):
         bias: Tensor = self.following(self.previous(previous))
         return self.shared.head(states) + bias  # type: ignore[no-any-return]
 
-    def acceptance(self, states: Tensor, previous: Tensor) -> Tensor:
+    def acceptance_logits(self, states: Tensor, previous: Tensor) -> Tensor:
         """Returns the logits [...] of the probability that the target accepts each drafted token.
 
         It is the probability given that the target accepts the tokens before. `states` and `previous` are as in

@@ -133,7 +133,7 @@ class Proposer:
         for depth in range(min(drafter.config.block, self._drafting.longest)):
             logits = drafter.logits(states[:, depth], previous).float()
             if costs is not None:
-                certain.append(torch.sigmoid(drafter.acceptance(states[:, depth], previous).float()))
+                certain.append(torch.sigmoid(drafter.acceptance_logits(states[:, depth], previous).float()))
             uniforms = []
             if self._sampler.temperature:
                 uniforms = [row.uniform(len(row.text) - len(row.prompt) + depth) for row in rows]

@@ -32,7 +32,7 @@ class TapRecorder:
 
     @property
     def states(self) -> Tensor:
-        """The recorded hidden states [rows, T, taps * hidden] of the latest forward pass."""
+        """The recorded hidden states [rows, T, taps * hidden] of the latest pass; taps are the recorded layers."""
         return torch.cat([state for state in self._states if state is not None], dim=-1)
 
     def _recording_hook(self, place: int) -> Callable[[nn.Module, tuple[object, ...], Tensor], None]:

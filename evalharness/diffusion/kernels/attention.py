@@ -116,7 +116,7 @@ def tile_shape(size: int, group: int) -> tuple[int, int]:
     return block, ceil_div(size * group, block)
 
 
-def warps(block: int) -> int:
+def warps_of_tile(block: int) -> int:
     """Returns the number of warps of an attention program: four for every 64 rows of its tile of queries."""
     return block // 16
 
@@ -151,7 +151,7 @@ def attend(
     attend_split[(count * split_count, kv_heads, sequences)](
         live, queries, keys, values, limits, partials, log_sums, rows, size, capacity, LOG2_E / math.sqrt(width),
         HEADS=heads, KV_HEADS=kv_heads, D=width, SPLITS=split_count, BLOCK_M=block, BLOCK_S=BLOCK_S, UPCAST=INTERPRETED,
-        num_warps=warps(block), num_stages=2, **shared_options,
+        num_warps=warps_of_tile(block), num_stages=2, **shared_options,
     )  # fmt: skip
     merge_splits[(ceil_div(rows * heads, 4),)](
         live,

@@ -81,7 +81,7 @@ def ranks(masked: tl.tensor, score: tl.tensor, BLOCK_L: tl.constexpr) -> tl.tens
 
 
 @triton.jit
-def choose(
+def choose_masks(
     masked: tl.tensor, probability: tl.tensor, second: tl.tensor, entropy: tl.tensor, count: tl.tensor,
     threshold: tl.tensor, RULE: tl.constexpr, BLOCK_L: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
@@ -155,7 +155,7 @@ def commit_block(
         sub_block = position // SUB
         candidates = is_mask & (sub_block == tl.min(tl.where(is_mask, sub_block, BLOCK_L), axis=0))
     count = tl.load(counts + sequence * S + now, mask=now < S, other=1)
-    chosen = choose(candidates, mask_probability, mask_second, mask_entropy, count, threshold, RULE, BLOCK_L)
+    chosen = choose_masks(candidates, mask_probability, mask_second, mask_entropy, count, threshold, RULE, BLOCK_L)
     if SEEDED:
         seeded_pass = (now == 0) & (tl.sum((candidates & (position == 0)).to(tl.int32), axis=0) > 0)
         chosen = (seeded_pass & (position == 0)) | (~seeded_pass & chosen)

@@ -75,10 +75,10 @@ class Engine:
         self._session: DecodingSession | None = None
 
     def supports(self, sampler: Sampler, denoising: Denoising | None = None) -> bool:
-        """Returns whether the fused kernels can decode with these settings; `denoising` None: autoregressively.
+        """Returns whether the fused kernels can decode with these settings; without `denoising`, autoregressively.
 
-        They sample from the whole vocabulary and commit each position once. Rules see the network's own distribution,
-        and the margin of the chosen token.
+        The kernels sample from the whole vocabulary, without top_p, and commit each position only once. Their decoding
+        rules see the network's own probabilities, before temperature.
         """
         sampled = sampler.temperature > 0
         if denoising is not None:
@@ -113,7 +113,7 @@ class Engine:
 
         The rows' text is in the session's cache. `start` is the `time.perf_counter()` from which times are counted.
         """
-        session, config, policy = self._running(), self.weights.config, make_policy(denoising)
+        session, config, policy = self._current_session(), self.weights.config, make_policy(denoising)
         running, host = dict(enumerate(blocks)), session.tables
         _write_end_tokens(host, [block.row for block in running.values()])
         while running:
@@ -150,7 +150,7 @@ class Engine:
 
         `push` appends a token to a row; `start` is the `time.perf_counter()` from which times are counted.
         """
-        session = self._running()
+        session = self._current_session()
         host = session.tables
         running = dict(enumerate(rows))
         _write_end_tokens(host, rows)
@@ -176,7 +176,7 @@ class Engine:
             running = {sequence: row for sequence, row in running.items() if not row.ended}
             first = False
 
-    def _running(self) -> DecodingSession:
+    def _current_session(self) -> DecodingSession:
         assert self._session is not None
         return self._session
 

@@ -31,7 +31,7 @@ class Matrix:
     values: Tensor
     scale: Tensor | None = None
 
-    def dense(self, dtype: torch.dtype) -> Tensor:
+    def dequantized(self, dtype: torch.dtype) -> Tensor:
         """Returns the dequantized matrix as a plain tensor [rows, in]."""
         if self.scale is None:
             return self.values.to(dtype)

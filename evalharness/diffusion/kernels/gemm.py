@@ -51,7 +51,7 @@ def prefetch(weight: tl.tensor, lines: tl.tensor, start: tl.tensor, stop: tl.ten
 
 
 @triton.jit
-def widen(w: tl.tensor) -> tl.tensor:
+def fp8_to_bfloat16(w: tl.tensor) -> tl.tensor:
     """Kernel function: converts e4m3 to bfloat16 exactly, two numbers at a time.
 
     Integer arithmetic is faster here than the hardware's conversion: the bits of exponent and fraction move to their
@@ -97,7 +97,7 @@ def accumulate(
             total = tl.dot(w, a, total, max_num_imprecise_acc=STEP)
         else:
             if w.dtype == tl.float8e4nv:
-                w = widen(w)
+                w = fp8_to_bfloat16(w)
             total = tl.dot(w, a, total)
     return total
 
@@ -190,11 +190,11 @@ def product(
 
 def product_reference(x: Tensor | Matrix, weight: Matrix, splits: int) -> Tensor:
     """Returns the result of the kernel `product` by PyTorch: [splits, N, out], float32."""
-    x = x if isinstance(x, Tensor) else x.dense(torch.float32)
+    x = x if isinstance(x, Tensor) else x.dequantized(torch.float32)
     inner = x.shape[1]
     step = step_along(inner, weight.scale is not None)
     part_size = ceil_div(inner // step, splits) * step
-    dense = weight.dense(torch.float32)
+    dense = weight.dequantized(torch.float32)
     starts = range(0, splits * part_size, part_size)
     return torch.stack(
         [x[:, start : start + part_size].float() @ dense[:, start : start + part_size].T for start in starts]

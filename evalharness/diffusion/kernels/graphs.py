@@ -52,8 +52,8 @@ def capture_steps(step: Callable[[], None], count: int, live: Tensor) -> Callabl
 def run_until_done(advance: Callable[[], None], live: Tensor, first: Callable[[], None] | None = None) -> None:
     """Calls `first`, if given, and then `advance` until no sequence is being decoded (`live` is 0).
 
-    The host launches one call ahead of what it knows, so that the device always has work; in a superfluous call each
-    kernel returns at once.
+    The host starts the next call before it knows whether it is needed, so that the device always has work; in a call
+    that is not needed each kernel returns at once.
     """
     if not live.is_cuda:
         if first:

@@ -161,7 +161,7 @@ def tile_shape(most: int) -> tuple[int, int]:
     return 128, min(64, max(16, triton.next_power_of_2(most)))
 
 
-def warps(block_n: int) -> int:
+def warps_of_tile(block_n: int) -> int:
     """Returns the warps per program of the output head; more positions need more registers."""
     return 8 if block_n > 32 else 4
 
@@ -203,7 +203,7 @@ def predict(
         hidden, length, most, 1.0 if noise is None else noise.temperature,
         BANNED=banned.shape[0], SCALED_WEIGHTS=weight.scale is not None, NOISE=noise is not None, BLOCK_V=block_v,
         BLOCK_N=block_n, STEP=step_along(hidden, weight.scale is not None), UPCAST=INTERPRETED,
-        num_warps=warps(block_n), num_stages=4, **shared_options,
+        num_warps=warps_of_tile(block_n), num_stages=4, **shared_options,
     )  # fmt: skip
     merge_tiles[(most,)](
         live, positions, count, sums, tokens, statistics.proposed, statistics.probability, statistics.second,
@@ -217,7 +217,7 @@ def predict_reference(states: Tensor, weight: Matrix, banned: Tensor, noise: Ten
 
     `noise` [N, vocabulary], if given, is added to the logits: Gumbel noise times the temperature.
     """
-    logits = (states @ weight.dense(states.dtype).T).float()
+    logits = (states @ weight.dequantized(states.dtype).T).float()
     logits[:, banned.long()] = -torch.inf
     proposed = (logits if noise is None else logits + noise).argmax(dim=-1)
     log_probabilities = logits.log_softmax(dim=-1)

@@ -89,6 +89,6 @@ def gate_up_reference(x: Tensor | Matrix, weight: Matrix) -> Tensor:
 
     For quantized x, the result is what a float32 output would contain.
     """
-    x = x if isinstance(x, Tensor) else x.dense(torch.float32)
-    gate, up = F.linear(x, weight.dense(x.dtype)).chunk(2, dim=-1)
+    x = x if isinstance(x, Tensor) else x.dequantized(torch.float32)
+    gate, up = F.linear(x, weight.dequantized(x.dtype)).chunk(2, dim=-1)
     return F.silu(gate) * up

@@ -73,7 +73,7 @@ def embed_and_norm(
     rows, hidden = residual.shape
     embed_row[(rows,)](
         live, tokens, table, gain, residual, normed, hidden, eps,
-        BLOCK=triton.next_power_of_2(hidden), num_warps=warps(hidden), **launch_options(live),
+        BLOCK=triton.next_power_of_2(hidden), num_warps=warps_of_row(hidden), **launch_options(live),
     )  # fmt: skip
 
 
@@ -85,11 +85,11 @@ def add_and_norm(partials: Tensor, residual: Tensor, gain: Tensor, eps: float, n
     splits, rows, hidden = partials.shape
     add_row[(rows,)](
         live, partials, residual, gain, normed, hidden, eps,
-        SPLITS=splits, BLOCK=triton.next_power_of_2(hidden), num_warps=warps(hidden), **launch_options(live),
+        SPLITS=splits, BLOCK=triton.next_power_of_2(hidden), num_warps=warps_of_row(hidden), **launch_options(live),
     )  # fmt: skip
 
 
-def warps(hidden: int) -> int:
+def warps_of_row(hidden: int) -> int:
     """Returns the warps of the program that normalizes a row: each thread has 8 or 16 elements."""
     return int(max(1, min(16, triton.next_power_of_2(hidden) // 256)))
 

@@ -55,7 +55,7 @@ class Batch:
         return len(self._starts)
 
     def join(self, decoder: Decoder, start: float | None = None) -> None:
-        """Adds a row to the batch. Its times count from `start`, a `time.perf_counter()`."""
+        """Adds a row (sequence) to the batch. Its times count from `start`, a `time.perf_counter()`; None is now."""
         self._starts[decoder] = time.perf_counter() if start is None else start
         self._joining.append(decoder)
 
@@ -132,7 +132,7 @@ class Batch:
 
     def _run_forward_pass(self, running: list[Decoder]) -> None:
         segments = [decoder.segment(self._model) for decoder in running]
-        hidden = self._forward(segments)
+        hidden = self._compute_states(segments)
         states = self._taps.states if self._taps is not None else None
         groups: dict[Hashable, list[int]] = {}
         for number, decoder in enumerate(running):
@@ -147,7 +147,7 @@ class Batch:
             for number, (decoder, segment) in enumerate(zip(running, segments, strict=True)):
                 decoder.observe(states[number : number + 1, : len(segment.tokens)], segment.start)
 
-    def _forward(self, segments: Sequence[Segment]) -> torch.Tensor:
+    def _compute_states(self, segments: Sequence[Segment]) -> torch.Tensor:
         if self._cache is None:
             return forward_segments(self._model, segments, None)
         size = max(len(segment.tokens) for segment in segments)

@@ -53,7 +53,7 @@ class SelfDrafter(CausalDecoder):
             assert isinstance(member, SelfDrafter)
             part = slice(number * length, (number + 1) * length)
             if verifying:
-                member._accept(tokens[part], confidences[part])
+                member._accept_verified(tokens[part], confidences[part])
             else:
                 member._take_draft(tokens[part])
         return [member.row for member in members] if verifying else []
@@ -67,7 +67,7 @@ class SelfDrafter(CausalDecoder):
                 Frame(row.forward_passes, position, position + len(tokens), (), (), (), drafted=tuple(tokens))
             )
 
-    def _accept(self, following: list[int], confidences: list[float]) -> None:
+    def _accept_verified(self, following: list[int], confidences: list[float]) -> None:
         row, draft, position = self.row, self._draft, len(self.row.output)
         accepted = next((place for place in range(1, len(draft)) if draft[place] != following[place - 1]), len(draft))
         row.forward_passes += 1

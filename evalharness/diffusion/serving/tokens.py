@@ -29,7 +29,7 @@ class CausalDecoder(Decoder):
         return None
 
 
-class TokenDecoder(CausalDecoder):
+class AutoregressiveDecoder(CausalDecoder):
     """Decodes one row of a changing batch autoregressively, one token per forward pass."""
 
     def __init__(self, row: Row, sampler: Sampler, traced: bool = False) -> None:

@@ -45,10 +45,10 @@ class Verifier(CausalDecoder):
         traced = any(member.traced for member in members)
         accepted = verify(model, hidden, rows, drafts, self.sampler, self._drafting.threshold, traced)
         for verifier, segment, count in zip(verifiers, segments, accepted, strict=True):
-            verifier._record(segment.start, count)
+            verifier._record_draft(segment.start, count)
         return rows
 
-    def _record(self, start: int, accepted: int) -> None:
+    def _record_draft(self, start: int, accepted: int) -> None:
         row, draft = self.row, self._draft
         self._proposer.record([row], [start], [draft], [accepted])
         if self.traced:

@@ -28,8 +28,8 @@ class EditBody(ChatBody):
         Raises RequestRefused if a tag is missing.
         """
         text = self.messages[-1].text
-        file = _FILE_HEADER.sub("", tagged(text, "current_file_content"))
-        region = tagged(text, "code_to_edit")
+        file = _FILE_HEADER.sub("", text_between_tags(text, "current_file_content"))
+        region = text_between_tags(text, "code_to_edit")
         before_region, found, after_region = file.partition(_with_tags(text, "code_to_edit"))
         if not found:
             before_region = after_region = ""
@@ -51,18 +51,18 @@ class ApplyBody(ChatBody):
     def prompt(self) -> Prompt:
         """Returns a chat prompt that asks the model to merge the snippet into the code."""
         text = self.messages[-1].text
-        original, update = tagged(text, "original_code"), tagged(text, "update_snippet")
+        original, update = text_between_tags(text, "original_code"), text_between_tags(text, "update_snippet")
         content = f"{APPLY_INSTRUCTION}\n\nOriginal code:\n```\n{original}\n```\n\nUpdate:\n```\n{update}\n```"
         return Prompt(messages=(Message("user", content),), stops=self.stops)
 
 
-def tagged(text: str, tag: str) -> str:
+def text_between_tags(text: str, tag: str) -> str:
     """Returns the text between a tag's opening and closing marks, without the adjacent line breaks."""
-    content = _content(text, tag)
+    content = _message_text(text, tag)
     return content.removeprefix("\n").removesuffix("\n")
 
 
-def _content(text: str, tag: str) -> str:
+def _message_text(text: str, tag: str) -> str:
     opening, closing = f"<|{tag}|>", f"<|/{tag}|>"
     start, end = text.find(opening), text.rfind(closing)
     if start < 0 or end < start:
@@ -74,4 +74,4 @@ def _content(text: str, tag: str) -> str:
 
 
 def _with_tags(text: str, tag: str) -> str:
-    return f"<|{tag}|>{_content(text, tag)}<|/{tag}|>"
+    return f"<|{tag}|>{_message_text(text, tag)}<|/{tag}|>"

@@ -77,10 +77,10 @@ def timings_of(outcomes: list[Outcome]) -> Timings:
     prefills = [outcome.prefill_s for outcome in outcomes if outcome.prefill_s is not None]
     firsts = [outcome.first_s for outcome in outcomes if outcome.first_s is not None]
     return {
-        "queued_ms": _ms(min(outcome.queued_s for outcome in outcomes)),
-        "prefill_ms": _ms(min(prefills)) if prefills else None,
-        "ttft_ms": _ms(min(firsts)) if firsts else None,
-        "total_ms": _ms(max(outcome.total_s for outcome in outcomes)),
+        "queued_ms": _milliseconds(min(outcome.queued_s for outcome in outcomes)),
+        "prefill_ms": _milliseconds(min(prefills)) if prefills else None,
+        "ttft_ms": _milliseconds(min(firsts)) if firsts else None,
+        "total_ms": _milliseconds(max(outcome.total_s for outcome in outcomes)),
     }
 
 
@@ -98,5 +98,5 @@ def note_on_empty(outcome: Outcome, generated: int) -> str | None:
     return "the answer is empty: the model's first token ends it"
 
 
-def _ms(seconds: float) -> float:
+def _milliseconds(seconds: float) -> float:
     return round(1000 * seconds, 3)

@@ -14,7 +14,7 @@ SMOOTHING = 0.1
 class AdmissionQueue:
     """Counts running and waiting completions of an engine, and refuses requests beyond the limit.
 
-    A row is one completion in the engine's batch. Not thread-safe; for use in one event loop.
+    A row is one completion in the engine's batch. Not thread-safe: use it in one event loop.
     """
 
     def __init__(self, concurrency: int, limit: int) -> None:

@@ -66,7 +66,9 @@ class BackendEngine:
             self._check(job)
         self._queue.enter(len(jobs))
         generation = QueuedGeneration(
-            len(jobs), lambda: self._cancel(entries), lambda: self._queue.leave(1, time.perf_counter() - arrived)
+            len(jobs),
+            lambda: self._cancel_waiting(entries),
+            lambda: self._queue.leave(1, time.perf_counter() - arrived),
         )
         entries = [_Entry(job, arrived, generation.receiver(number)) for number, job in enumerate(jobs)]
         with self._wake:
@@ -112,7 +114,7 @@ class BackendEngine:
                 400, f"model {self.name} cannot infill; leave the parameter suffix out", parameter="suffix"
             )
 
-    def _cancel(self, entries: Sequence[_Entry]) -> None:
+    def _cancel_waiting(self, entries: Sequence[_Entry]) -> None:
         with self._wake:
             for entry in entries:
                 if entry in self._waiting:

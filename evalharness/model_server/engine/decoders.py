@@ -18,7 +18,7 @@ from evalharness.diffusion.rows import Row
 from evalharness.diffusion.serving.decoder import Decoder
 from evalharness.diffusion.serving.denoiser import Denoiser
 from evalharness.diffusion.serving.self_drafting import SelfDrafter
-from evalharness.diffusion.serving.tokens import TokenDecoder
+from evalharness.diffusion.serving.tokens import AutoregressiveDecoder
 from evalharness.diffusion.serving.verification import Verifier
 from evalharness.errors import UserError
 from evalharness.model_server.engine.job import Job
@@ -85,7 +85,7 @@ class DecoderFactory:
                     "draft=lookup"
                 )
             return SelfDrafter(row, chosen.draft, sampler, job.traced)
-        return TokenDecoder(row, sampler, job.traced)
+        return AutoregressiveDecoder(row, sampler, job.traced)
 
     def _diffusion_decoder(self, request: Request, sampling: Sampling, options: Mapping[str, str], job: Job) -> Decoder:
         network, chosen = self.network, parse_options(DiffusionOptions, "diffusion", options)

@@ -123,7 +123,7 @@ def load_judges() -> list[str]:
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of Python and of the image's tools."""
+    """Returns the versions of Python and of the tools in the image, such as compilers, by name."""
     by_tool = {"python": platform.python_version()}
     for name in sorted(os.listdir(VERSIONS)) if os.path.isdir(VERSIONS) else ():
         with open(os.path.join(VERSIONS, name), errors="replace") as file:

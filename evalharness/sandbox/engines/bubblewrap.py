@@ -64,7 +64,7 @@ class BubblewrapEngine:
         settings = rootfs.read_image_settings(folder)
         environment = dict(line.split("=", 1) for line in settings["environment"])
         environment |= {"PYTHONHASHSEED": str(hash_seed), **limits}
-        confined = confinement(folder, environment, self._nodes.sources(), group.usage_file())
+        confined = confining_arguments(folder, environment, self._nodes.host_paths(), group.usage_file())
         command = [*self._prefix, *confined, *settings["entrypoint"]]
         return Container(self._starter.submit(BubblewrapChannel, command, group).result(), name)
 
@@ -88,7 +88,9 @@ def user_namespace() -> list[str]:
     return prefix
 
 
-def confinement(folder: Path, environment: dict[str, str], nodes: dict[str, Path], usage: Path | None) -> list[str]:
+def confining_arguments(
+    folder: Path, environment: dict[str, str], nodes: dict[str, Path], usage: Path | None
+) -> list[str]:
     """Returns the `bwrap` arguments that confine a container; the counterpart of `docker.hardening`.
 
     `nodes`: the device nodes by name; `usage`: the control group's file with the CPU time.

@@ -31,7 +31,7 @@ class DeviceNodes:
             return True
         return False
 
-    def sources(self) -> dict[str, Path]:
+    def host_paths(self) -> dict[str, Path]:
         """Returns the host path of each device node by name."""
         return {name: (self._folder if self._own else Path("/dev")) / name for name in NUMBERS}
 

@@ -27,7 +27,7 @@ PIDS = 256
 LABEL, OWNER = "evalharness", "evalharness.owner"
 
 
-def connect() -> docker.DockerClient:
+def connect_to_engine() -> docker.DockerClient:
     """Returns a client of the Docker API. Raises UserError, which says how to install an engine, if none answers."""
     try:
         client = docker.from_env(timeout=120)
@@ -118,7 +118,7 @@ class DockerEngine:
     name = "docker"
 
     def __init__(self, runtime: str | None = None, log: Log = lambda text: None):
-        self.client, self.runtime, self.log = connect(), runtime, log
+        self.client, self.runtime, self.log = connect_to_engine(), runtime, log
         with engine_errors():
             runtimes = self.client.info().get("Runtimes", {})
         if runtime and runtimes and runtime not in runtimes:

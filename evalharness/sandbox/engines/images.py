@@ -101,7 +101,7 @@ def build_image(client: docker.DockerClient, name: str, log: Log, base: str | No
             fileobj=_tar_archive(build_context(name)),
             custom_context=True,
             tag=tag,
-            buildargs={"BASE": base, **_certificates(name)},
+            buildargs={"BASE": base, **_certificate_argument(name)},
             network_mode="host",
             rm=True,
             forcerm=True,
@@ -136,8 +136,8 @@ def _log_build_event(name: str, event: dict[str, Any], log: Log) -> None:
         log(f"  {line[:100]}")
 
 
-def _certificates(name: str) -> dict[str, str]:
-    """Returns this machine's CA certificates as a build argument for pip and npm, if the Dockerfile has it."""
+def _certificate_argument(name: str) -> dict[str, str]:
+    """Returns the build argument with this machine's CA certificates; empty if the Dockerfile has no such one."""
     if "ARG CA_CERTIFICATES" not in (image_folder(name) / DOCKERFILE).read_text():
         return {}
     local = sorted(LOCAL_CERTIFICATES.glob("*.crt"))

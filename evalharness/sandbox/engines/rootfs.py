@@ -16,7 +16,7 @@ from typing import IO, TypedDict, cast
 from evalharness.errors import UserError
 from evalharness.sandbox.engines import images
 from evalharness.sandbox.engines.base_images import Log
-from evalharness.sandbox.engines.docker import connect
+from evalharness.sandbox.engines.docker import connect_to_engine
 from evalharness.sandbox.references import cache_folder
 
 SETTINGS = "evalharness.json"
@@ -52,7 +52,7 @@ def ensure_rootfs(image: str, log: Log) -> Path:
     if (folder / SETTINGS).exists():
         return folder
     try:
-        client = connect()
+        client = connect_to_engine()
     except UserError:
         raise UserError(
             f"there is no root file system of image {image!r} at {folder}; on a machine with a container engine, run "
@@ -66,7 +66,7 @@ def ensure_rootfs(image: str, log: Log) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix="unfinished-"))
     try:
-        _unpack(client.api.export(container["Id"]), unfinished)
+        _extract_archive(client.api.export(container["Id"]), unfinished)
         settings = ImageSettings(id=identity, environment=config["Env"], entrypoint=config["Entrypoint"])
         (unfinished / SETTINGS).write_text(json.dumps(settings))
         unfinished.chmod(0o755)
@@ -92,7 +92,7 @@ def remove_old_folders() -> int:
     return len(old)
 
 
-def _unpack(pieces: Iterable[bytes], folder: Path) -> None:
+def _extract_archive(pieces: Iterable[bytes], folder: Path) -> None:
     with tempfile.TemporaryFile() as archive:
         for piece in pieces:
             archive.write(piece)

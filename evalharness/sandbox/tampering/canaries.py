@@ -18,7 +18,7 @@ def with_token(tests: str, form: FormOfTests, token: str) -> str:
 
     A program proves by the token that it reached the end of its tests. Raises ValueError if no test is found.
     """
-    return _insert(tests, form, form.end.replace("{token}", token))
+    return _insert_statement(tests, form, form.end.replace("{token}", token))
 
 
 def canaries(tests: str, form: FormOfTests, token: str) -> Iterator[str]:
@@ -31,13 +31,13 @@ def canaries(tests: str, form: FormOfTests, token: str) -> Iterator[str]:
     for match in matches:
         other = other_value(match["expected"], values)
         if other is None:
-            yield _insert(with_token(tests, form, token), form, form.fails)
+            yield _insert_statement(with_token(tests, form, token), form, form.fails)
         else:
             start, end = match.span("expected")
             yield with_token(tests[:start] + other + tests[end:], form, token)
 
 
-def _insert(tests: str, form: FormOfTests, statement: str) -> str:
+def _insert_statement(tests: str, form: FormOfTests, statement: str) -> str:
     ends = [match.end() for match in re.finditer(form.end_after or form.line, tests)]
     if not ends:
         raise ValueError("the program contains no test in the form that language.yaml describes")

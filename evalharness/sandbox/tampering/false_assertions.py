@@ -73,7 +73,7 @@ class FalseAssertions:
         match statement:
             case ast.Assert(test=test):
                 equal = self._falsify_equation(test)
-                yield equal or self._replace(test, test, f"(not ({self.text.of(test)}))")
+                yield equal or self._replace_arguments(test, test, f"(not ({self.text.of(test)}))")
             case ast.Expr(value=ast.Call() as call):
                 yield from self._falsify_call(call)
             case ast.With(items=items):
@@ -92,16 +92,18 @@ class FalseAssertions:
             return
         if len(args) > 1 and (EQUALITY.fullmatch(name) or CLOSE.fullmatch(name)):
             index = 0 if is_literal(args[0]) and not is_literal(args[1]) else 1
-            yield self._replace(args[index], args[index], self._unequal_expression(name, call, args[index]))
+            yield self._replace_arguments(args[index], args[index], self._unequal_expression(name, call, args[index]))
         elif name == "assertTrue" and args and (equal := self._falsify_equation(args[0])):
             yield equal
         elif name in FALSE and len(args) >= FALSE[name][1]:
             start, end, forms = FALSE[name]
-            yield self._replace(args[start], args[end - 1], self._fill_template(DRAW.choice(forms), args[start:]))
+            yield self._replace_arguments(
+                args[start], args[end - 1], self._fill_template(DRAW.choice(forms), args[start:])
+            )
         elif CALLED.fullmatch(name) and (args or call.keywords):
             last = args[-1] if args else None
             if last is not None:
-                yield self._replace(last, last, f"{self.text.of(last)}, {self._random_number()}")
+                yield self._replace_arguments(last, last, f"{self.text.of(last)}, {self._random_number()}")
 
     def _unequal_expression(self, name: str, call: ast.Call, argument: ast.expr) -> str:
         """Returns an expression that is unequal to the argument `argument` of an equality assertion."""
@@ -123,7 +125,7 @@ class FalseAssertions:
         if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
             return None
         other = test.comparators[0]
-        return self._replace(other, other, self._unequal_value(other))
+        return self._replace_arguments(other, other, self._unequal_value(other))
 
     def _unequal_value(self, node: ast.expr, wrapped: bool = False) -> str:
         """Returns the source text of a value that is unequal to the expression `node`.
@@ -161,7 +163,7 @@ class FalseAssertions:
         changed = changed if abs(changed - value) > 0.1 * abs(value) + 0.5 else value + 3
         return repr(round(changed) if isinstance(value, int) else round(changed, 4))
 
-    def _replace(self, first: ast.expr, last: ast.expr, text: str) -> Edit:
+    def _replace_arguments(self, first: ast.expr, last: ast.expr, text: str) -> Edit:
         return self.text.replacement(first, last, text)
 
 

@@ -74,7 +74,7 @@ def _with_parts_exchanged(value: str, matches: list[re.Match[str]]) -> str | Non
 
 def _numbers_exchanged(value: str, values: Sequence[str]) -> str | None:
     """Returns the text of a value with two different numbers in it exchanged; None if it has no two."""
-    return _with_parts_exchanged(value, list(_numbers(value)))
+    return _with_parts_exchanged(value, list(_find_numbers(value)))
 
 
 def _texts_exchanged(value: str, values: Sequence[str]) -> str | None:
@@ -84,19 +84,19 @@ def _texts_exchanged(value: str, values: Sequence[str]) -> str | None:
 
 def _letters_exchanged(value: str, values: Sequence[str]) -> str | None:
     """Returns the text of a value with two different letters of a string literal exchanged; None if it has no two."""
-    texts = [match for match in TEXT.finditer(value) if _with_parts_exchanged(match[0], _letters(match[0]))]
+    texts = [match for match in TEXT.finditer(value) if _with_parts_exchanged(match[0], _find_letters(match[0]))]
     if not texts or PAIRS.search(value):
         return None
     match = DRAW.choice(texts)
-    changed = _with_parts_exchanged(match[0], _letters(match[0]))
+    changed = _with_parts_exchanged(match[0], _find_letters(match[0]))
     return _replace_match(value, match, changed) if changed else None
 
 
-def _letters(text: str) -> list[re.Match[str]]:
+def _find_letters(text: str) -> list[re.Match[str]]:
     return [match for match in LETTER.finditer(text) if "\\" not in text[max(0, match.start() - 1) : match.start()]]
 
 
-def _numbers(value: str) -> Iterator[re.Match[str]]:
+def _find_numbers(value: str) -> Iterator[re.Match[str]]:
     """Yields the numbers of a value outside its string literals, or inside if the value is a string."""
     texts = [] if TEXT.fullmatch(value.strip(" ()")) else [match.span() for match in TEXT.finditer(value)]
     for match in NUMBER.finditer(value):
@@ -114,7 +114,7 @@ def _number_between(value: str, values: Sequence[str]) -> str | None:
 
 def _random_between(old: str, values: Sequence[str]) -> str | None:
     decimals = len(old.partition(".")[2])
-    numbers = [match[0] for other in values for match in _numbers(other)]
+    numbers = [match[0] for other in values for match in _find_numbers(other)]
     alike = [round(float(number) * 10**decimals) for number in numbers if ("." in number) == ("." in old)]
     if len(set(alike)) < 2:
         return None
@@ -139,7 +139,7 @@ def _format_decimal(whole: int, decimals: int) -> str:
 
 
 def _number_changed(value: str, change: Callable[[str], str | None]) -> str | None:
-    matches = list(_numbers(value))
+    matches = list(_find_numbers(value))
     if not matches:
         return None
     match = DRAW.choice(matches)
@@ -154,11 +154,13 @@ def _with_other_letter(value: str, values: Sequence[str]) -> str | None:
 
     The new letter occurs in the problem's expected `values`, if one does. Returns None if the value has no letter.
     """
-    letters = [(text.start() + match.start(), match[0]) for text in TEXT.finditer(value) for match in _letters(text[0])]
+    letters = [
+        (text.start() + match.start(), match[0]) for text in TEXT.finditer(value) for match in _find_letters(text[0])
+    ]
     if not letters:
         return None
     position, old = DRAW.choice(letters)
-    alphabet = {letter[0] for other in values for text in TEXT.finditer(other) for letter in _letters(text[0])}
+    alphabet = {letter[0] for other in values for text in TEXT.finditer(other) for letter in _find_letters(text[0])}
     alphabet = {letter for letter in alphabet if letter.isupper() == str(old).isupper()} - {old}
     new = DRAW.choice(sorted(alphabet) or ["x" if old != "x" else "y"])
     return value[:position] + new + value[position + 1 :]

@@ -49,12 +49,12 @@ def is_plain_text(source: str, language: Language, stem: str = "", tests: str = 
     words = language.harmless
     if words is None or len(source) > LARGEST or any(part in source for part in words.never.split()):
         return False
-    tokens = _tokens(source)
+    tokens = _tokenize(source)
     own = CALL.findall(stem.rstrip().rpartition("\n")[2])
     return tokens is not None and _PlainText(tokens, words, own, tests).are_all_plain()
 
 
-def _tokens(source: str) -> list[Token] | None:
+def _tokenize(source: str) -> list[Token] | None:
     """Returns a program's tokens without spaces and comments; None for unknown characters or an open string."""
     tokens, position = [], 0
     while position < len(source):

@@ -103,7 +103,7 @@ def _public_names(value: object) -> frozenset[str]:
     return frozenset(name for name in dir(value) if not name.startswith("_"))
 
 
-def _callables(module: str) -> set[str]:
+def _callable_names(module: str) -> set[str]:
     """Returns the names of a module's functions and classes, and of its submodules and dispatch tables."""
     loaded = importlib.import_module(module)
     return {
@@ -136,7 +136,7 @@ def livecodebench_vocabulary() -> Vocabulary:
         builtins=PLAIN_BUILTINS | {"input", "exit", "quit", "object", "__name__"},
         attributes=ATTRIBUTES | STREAMS | known | METHODS,
         given=known,
-        taken=frozenset().union(*map(_callables, EVALUATING.split())) - known,
+        taken=frozenset().union(*map(_callable_names, EVALUATING.split())) - known,
         classes=True,
         import_all=True,
     )

@@ -18,8 +18,8 @@ from evalharness.errors import UserError
 from evalharness.training.corpus.data_card import DataCard, PackageEntry, card_text
 from evalharness.training.corpus.decontamination import Benchmarks, benchmark_files, read_benchmarks
 from evalharness.training.corpus.encoding import Corpus, encode, load_corpus, save_corpus
-from evalharness.training.corpus.generated.stream import functions
-from evalharness.training.corpus.library import packages, snippets
+from evalharness.training.corpus.generated.stream import generated_functions
+from evalharness.training.corpus.library import documented_functions, permissive_packages
 from evalharness.training.corpus.tokenizer import train_tokenizer
 from evalharness.training.corpus.views import Document, infilling_document, reading_order, training_documents
 from evalharness.training.recipe import CorpusSettings
@@ -123,7 +123,7 @@ def _generated_documents(
 ) -> Iterator[list[Document]]:
     """Yields, for each generated function, its training documents."""
     random = Random(data.seed + 1)
-    for function, cases in itertools.islice(functions(data.seed), data.functions):
+    for function, cases in itertools.islice(generated_functions(data.seed), data.functions):
         views = training_documents(function, cases, random, data.infilling)
         yield [document for view in views for document in _drop_overlapping(view, benchmarks, card, "generated")]
 
@@ -133,12 +133,12 @@ def _library_documents(data: CorpusSettings, benchmarks: Benchmarks | None, card
     if not data.library:
         return []
     random = Random(data.seed + 2)
-    files = [(package, path) for package in packages() for path in package.files]
+    files = [(package, path) for package in permissive_packages() for path in package.files]
     random.shuffle(files)
     kept: list[Document] = []
     seen: set[str] = set()
     for package, path in files:
-        for snippet in snippets(path):
+        for snippet in documented_functions(path):
             text = snippet.head + snippet.body
             if text in seen:
                 continue

@@ -38,7 +38,7 @@ class Snippet:
     body: str
 
 
-def packages() -> list[Package]:
+def permissive_packages() -> list[Package]:
     """Returns the standard library, and all installed packages with a permissive license and no benchmark data."""
     root = Path(sysconfig.get_path("stdlib"))
     packages = [Package("python", sysconfig.get_python_version(), "PSF-2.0", _source_files(root.rglob("*.py"), root))]
@@ -81,7 +81,7 @@ def find_permissive_license(texts: Sequence[str]) -> str:
     return next((text for text in texts if PERMISSIVE.search(text.upper())), "")
 
 
-def snippets(path: Path, longest: int = 1600) -> Iterator[Snippet]:
+def documented_functions(path: Path, longest: int = 1600) -> Iterator[Snippet]:
     """Yields the functions and methods in a file that have a docstring and 2 to 25 lines of code after it.
 
     Their text is at most `longest` characters long and not indented.

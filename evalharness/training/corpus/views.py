@@ -69,7 +69,7 @@ def training_documents(
 def completion_document(function: Function, cases: Sequence[Case], random: Random) -> tuple[str, str]:
     """Returns a completion document: the prompt (imports, signature and docstring), and the body."""
     typed = random.random() < 0.7
-    preamble = function.preamble(typed)
+    preamble = function.import_lines(typed)
     head = preamble + random.choice(("\n\n", "\n")) if preamble else random.choice(("", "", "\n"))
     return f"{head}{function.signature(typed)}\n{_docstring_code(function, cases, random)}", indent(function.body)
 
@@ -136,7 +136,7 @@ def request_text(function: Function, random: Random) -> str:
 
 def plain_code(function: Function) -> str:
     """Returns a function's code with its imports, without type annotations and docstring."""
-    return function.preamble(False) + function.signature(False) + "\n" + indent(function.body)
+    return function.import_lines(False) + function.signature(False) + "\n" + indent(function.body)
 
 
 def _assertion_document(function: Function, cases: Sequence[Case], random: Random) -> Document:
@@ -159,7 +159,7 @@ def _docstring_first_document(function: Function, cases: Sequence[Case], random:
 def _chat_document(function: Function, cases: Sequence[Case], random: Random) -> Document:
     prompt, body = completion_document(function, cases, random)
     asked = CHAT.format(instruction=random.choice(INSTRUCTIONS), prompt=prompt.rstrip("\n"))
-    head = function.preamble(False) + function.signature(False) + "\n"
+    head = function.import_lines(False) + function.signature(False) + "\n"
     if random.random() < 0.5:
         asked = (
             request_text(function, random)

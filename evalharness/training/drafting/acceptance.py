@@ -13,7 +13,7 @@ from torch import Tensor
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.training.drafting.features import TextFeatures
 from evalharness.training.drafting.objective import block_states
-from evalharness.training.drafting.shards import Text
+from evalharness.training.drafting.shards import TrainingText
 
 Propose = Callable[[int], Sequence[int]]
 """Function that returns the drafted tokens after a position of a text."""
@@ -41,7 +41,7 @@ class Acceptance:
         return [count / max(1, self.passes) for count in self.by_position]
 
 
-def simulate_decoding(text: Text, propose: Propose, block: int) -> Acceptance:
+def simulate_decoding(text: TrainingText, propose: Propose, block: int) -> Acceptance:
     """Returns the acceptance counts of decoding a text that the target would generate greedily.
 
     `propose(position)` returns the draft after a position of the text, of at most `block` tokens.

@@ -15,7 +15,7 @@ from evalharness.diffusion.network import Transformer
 from evalharness.generation.stopping import StopChecker
 from evalharness.training.drafting.features import RecordedFeatures, top_tokens
 from evalharness.training.drafting.prompts import DraftPrompt, Kind
-from evalharness.training.drafting.shards import Text
+from evalharness.training.drafting.shards import TrainingText
 
 
 @dataclass(eq=False)
@@ -38,9 +38,9 @@ class AnswerJob:
         self.answer.append(token)
         return self.stop.push(token)
 
-    def text(self) -> Text:
+    def text(self) -> TrainingText:
         """Returns prompt and finished answer as a training text."""
-        return Text(self.source.kind, tuple(self.prompt), tuple(self.answer))
+        return TrainingText(self.source.kind, tuple(self.prompt), tuple(self.answer))
 
     def observed(self) -> RecordedFeatures:
         """Returns the target's features of the text, recorded during generation.

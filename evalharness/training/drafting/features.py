@@ -13,7 +13,7 @@ from torch import Tensor
 from evalharness.diffusion.drafting.taps import TapRecorder
 from evalharness.diffusion.forward import causal_segment, forward_segments
 from evalharness.diffusion.network import Transformer
-from evalharness.training.drafting.shards import Text, read_shard, read_texts, shard_numbers, shard_path
+from evalharness.training.drafting.shards import TrainingText, read_shard, read_texts, shard_numbers, shard_path
 
 TOP = 16
 """Most probable tokens whose probabilities are stored for each position; in code, all others have less than 1 %
@@ -30,7 +30,7 @@ class TextFeatures:
     tokens, TOP] are the most probable next tokens.
     """
 
-    text: Text
+    text: TrainingText
     states: Tensor
     ids: Tensor
     probabilities: Tensor
@@ -67,7 +67,7 @@ def top_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def observe_text(text: Text, model: Transformer, recorder: TapRecorder) -> RecordedFeatures:
+def observe_text(text: TrainingText, model: Transformer, recorder: TapRecorder) -> RecordedFeatures:
     """Returns the target's features of a training text, from one forward pass over it."""
     hidden = forward_segments(model, [causal_segment(0, text.tokens)], None)[0]
     return RecordedFeatures(
@@ -103,7 +103,7 @@ class FeatureSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def text(self, number: int) -> Text:
+    def text(self, number: int) -> TrainingText:
         """Returns training text `number`, without its features."""
         ...
 
@@ -125,7 +125,7 @@ class LiveFeatures:
     def __len__(self) -> int:
         return len(self._texts)
 
-    def text(self, number: int) -> Text:
+    def text(self, number: int) -> TrainingText:
         """Returns training text `number`, without its features."""
         return self._texts[number]
 
@@ -149,7 +149,7 @@ class FeatureStore:
 
     def __init__(self, answers: Path, folder: Path) -> None:
         self._files: list[Any] = []
-        self._entries: list[tuple[Text, int, int, int]] = []
+        self._entries: list[tuple[TrainingText, int, int, int]] = []
         """Of each text: itself, its file, and where its tokens and its answer begin there."""
         for number in shard_numbers(answers):
             path = features_path(folder, number)
@@ -163,7 +163,7 @@ class FeatureStore:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def text(self, number: int) -> Text:
+    def text(self, number: int) -> TrainingText:
         """Returns training text `number`, without its features."""
         return self._entries[number][0]
 

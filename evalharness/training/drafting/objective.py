@@ -90,7 +90,7 @@ def draft_loss(drafter: Drafter, features: TextFeatures, anchors: Tensor, settin
     # What both distributions have in common; of tokens beyond the most probable ones the target's share is near zero.
     distance = 2 * (1 - torch.minimum(drafted, features.probabilities[rows]).sum(dim=1))
     agreed = (logs.detach().argmax(dim=-1) == wanted).float()
-    certain = drafter.acceptance(states.detach(), previous).float()
+    certain = drafter.acceptance_logits(states.detach(), previous).float()
     confidence = F.binary_cross_entropy_with_logits(certain, agreed, reduction="none")
     share = settings.cross_entropy
     loss = share * cross_entropy + (1 - share) * distance + 0.1 * confidence

@@ -14,8 +14,8 @@ from evalharness.generation.infilling import Infilling
 from evalharness.training.corpus import views
 from evalharness.training.corpus.decontamination import Benchmarks
 from evalharness.training.corpus.generated.function import Case, Function
-from evalharness.training.corpus.generated.stream import functions
-from evalharness.training.corpus.library import Snippet, packages, snippets
+from evalharness.training.corpus.generated.stream import generated_functions
+from evalharness.training.corpus.library import Snippet, documented_functions, permissive_packages
 from evalharness.util.paths import bundled
 from evalharness.util.yaml_text import parse_yaml
 
@@ -81,7 +81,7 @@ def draft_prompts(
     Prompts that share anything with a benchmark are left out and counted in `dropped`, by what they share.
     """
     random, recipes = Random(seed), read_prompt_recipes()
-    generated, library = functions(seed + 1), itertools.cycle(library_snippets(seed + 2))
+    generated, library = generated_functions(seed + 1), itertools.cycle(library_snippets(seed + 2))
     while True:
         kind = random.choices(kinds, [WEIGHTS[kind] for kind in kinds])[0]
         if random.random() < LIBRARY:
@@ -102,11 +102,11 @@ def library_snippets(seed: int) -> list[Snippet]:
     Methods are left out.
     """
     random = Random(seed)
-    files = [path for package in packages() for path in package.files]
+    files = [path for package in permissive_packages() for path in package.files]
     random.shuffle(files)
     found: dict[str, Snippet] = {}
     for path in files[:MOST_FILES]:
-        for snippet in snippets(path):
+        for snippet in documented_functions(path):
             if "(self" not in snippet.head and "(cls" not in snippet.head and "yield" not in snippet.body:
                 found.setdefault(snippet.head, snippet)
     ordered = list(found.values())

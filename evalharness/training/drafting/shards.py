@@ -14,7 +14,7 @@ NAME = re.compile(r"answers-(\d{5})\.npz")
 
 
 @dataclass(frozen=True)
-class Text:
+class TrainingText:
     """A training text: a prompt and its answer as token ids.
 
     The answer ends with an end token unless it was cut off.
@@ -35,7 +35,7 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / f"answers-{number:05d}.npz"
 
 
-def write_shard(folder: Path, number: int, texts: Sequence[Text]) -> None:
+def write_shard(folder: Path, number: int, texts: Sequence[TrainingText]) -> None:
     """Writes training texts to a shard file atomically.
 
     Low and high bits of the ids are separate arrays, because the compression finds more repetitions in each.
@@ -55,7 +55,7 @@ def write_shard(folder: Path, number: int, texts: Sequence[Text]) -> None:
     part.replace(shard_path(folder, number))
 
 
-def read_shard(path: Path) -> list[Text]:
+def read_shard(path: Path) -> list[TrainingText]:
     """Returns the training texts in a shard file, in order."""
     with np.load(path) as arrays:
         ids = (arrays["low"].astype(np.uint32) | arrays["high"].astype(np.uint32) << 16).tolist()
@@ -63,7 +63,7 @@ def read_shard(path: Path) -> list[Text]:
         texts, start = [], 0
         for prompt, answer, kind in sizes:
             middle, end = start + prompt, start + prompt + answer
-            texts.append(Text(KINDS[kind], tuple(ids[start:middle]), tuple(ids[middle:end])))
+            texts.append(TrainingText(KINDS[kind], tuple(ids[start:middle]), tuple(ids[middle:end])))
             start = end
     return texts
 
@@ -74,7 +74,7 @@ def shard_numbers(folder: Path) -> list[int]:
     return sorted(int(match[1]) for match in matches if match)
 
 
-def read_texts(folder: Path) -> Iterator[Text]:
+def read_texts(folder: Path) -> Iterator[TrainingText]:
     """Yields the training texts of all finished shards in a folder."""
     for number in shard_numbers(folder):
         yield from read_shard(shard_path(folder, number))

@@ -35,7 +35,14 @@ from evalharness.training.drafting.features import (
 )
 from evalharness.training.drafting.prompts import KINDS, DraftPrompt, draft_prompts
 from evalharness.training.drafting.recipe import DrafterRecipe
-from evalharness.training.drafting.shards import Text, read_shard, read_texts, shard_numbers, shard_path, write_shard
+from evalharness.training.drafting.shards import (
+    TrainingText,
+    read_shard,
+    read_texts,
+    shard_numbers,
+    shard_path,
+    write_shard,
+)
 from evalharness.training.drafting.trainer import MODEL, DrafterTrainer, new_drafter
 
 ANSWERS, FEATURES, PROGRESS = "answers", "features", "progress.json"
@@ -109,7 +116,7 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
             yield AnswerJob(prompt, list(ids), StopChecker(decoder, ends, prompt.stops, asked.longest_answer))
 
     number = next(reversed(shard_numbers(folder)), -1) + 1
-    waiting: list[Text] = []
+    waiting: list[TrainingText] = []
     observed: list[RecordedFeatures] = []
     tokens, start = 0, time.perf_counter()
     capacity = asked.longest_prompt + asked.longest_answer
@@ -184,7 +191,7 @@ def training_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool]
 def train_drafter(recipe: DrafterRecipe, folder: Path, say: Callable[[str], None]) -> Path:
     """Runs all stages of a drafter's training, resuming stopped ones; returns the folder of its weights.
 
-    SIGTERM and SIGINT stop after the current batch, file or step.
+    SIGTERM and SIGINT end the training after the current batch, file or step.
     """
     with _stop_signal() as stop:
         answer_stage(recipe, folder, stop, say)

@@ -117,7 +117,7 @@ class DrafterTrainer:
         It is that of the drafter with averaged weights.
         """
         parameters = list(self.drafter.parameters())
-        self.average.swap(parameters)
+        self.average.swap_with(parameters)
         try:
             found = sum_acceptance(
                 drafter_acceptance(self.drafter, features)
@@ -125,7 +125,7 @@ class DrafterTrainer:
                 for features in self.store.fetch([number])
             )
         finally:
-            self.average.swap(parameters)
+            self.average.swap_with(parameters)
         return round(found.length, 4), [round(share, 4) for share in found.shares]
 
     def _training_step(self) -> LogRow:
@@ -191,9 +191,9 @@ class DrafterTrainer:
         part.replace(self.out / CHECKPOINT)
         (self.out / LOG).write_text("".join(json.dumps(asdict(row)) + "\n" for row in self.log))
         parameters = list(self.drafter.parameters())
-        self.average.swap(parameters)
+        self.average.swap_with(parameters)
         save_drafter(self.drafter, self.out / MODEL, quantized=True)
-        self.average.swap(parameters)
+        self.average.swap_with(parameters)
         if self.log:
             plot_run(self.log, self.out / "training.png")
 

@@ -23,7 +23,7 @@ from evalharness.diffusion.serving.batch import Batch
 from evalharness.diffusion.serving.decoder import Decoder, Frame
 from evalharness.diffusion.serving.denoiser import Denoiser
 from evalharness.diffusion.serving.self_drafting import SelfDrafter
-from evalharness.diffusion.serving.tokens import TokenDecoder
+from evalharness.diffusion.serving.tokens import AutoregressiveDecoder
 from evalharness.diffusion.serving.verification import Verifier
 
 SAMPLERS = [Sampler(banned=(MASK,)), Sampler(0.8, 0.9, (MASK,)), Sampler(1.3, 1.0, (MASK,))]
@@ -52,7 +52,7 @@ def causal_ways(model: Transformer, sampler: Sampler) -> Ways:
     lookup = Drafting(lookup=True, longest=3)
     hybrid = Drafting(tiny_drafter(model), lookup=True, longest=4)
     return [
-        (lambda row: autoregress(model, [row], sampler), lambda row: TokenDecoder(row, sampler, True)),
+        (lambda row: autoregress(model, [row], sampler), lambda row: AutoregressiveDecoder(row, sampler, True)),
         (lambda row: speculate(model, [row], 5, sampler), lambda row: SelfDrafter(row, 5, sampler)),
         (lambda row: speculate(model, [row], 1, sampler), lambda row: SelfDrafter(row, 1, sampler, True)),
         (lambda row: draft_and_verify(model, [row], sampler, lookup), lambda row: Verifier(row, lookup, sampler)),
@@ -168,7 +168,7 @@ def test_an_empty_batch_keeps_no_memory() -> None:
     model = tiny_model()
     batch = Batch(model)
     for _ in range(3):
-        batch.join(TokenDecoder(new_row([7] * 200, 10), SAMPLERS[0]))
+        batch.join(AutoregressiveDecoder(new_row([7] * 200, 10), SAMPLERS[0]))
     while batch.size:
         batch.step()
     assert batch._cache is not None
@@ -178,10 +178,13 @@ def test_an_empty_batch_keeps_no_memory() -> None:
 def test_long_prompts_do_not_stop_running_rows() -> None:
     model = tiny_model()
     model.embed.weight[END] = -10
-    batch, short = Batch(model, prefill_tokens=16), TokenDecoder(new_row([5, 6], 30), Sampler(banned=(MASK, END)))
+    batch, short = (
+        Batch(model, prefill_tokens=16),
+        AutoregressiveDecoder(new_row([5, 6], 30), Sampler(banned=(MASK, END))),
+    )
     batch.join(short)
     batch.step()
-    batch.join(TokenDecoder(new_row([7] * 160, 5), SAMPLERS[0]))
+    batch.join(AutoregressiveDecoder(new_row([7] * 160, 5), SAMPLERS[0]))
     before = len(short.row.output)
     for _ in range(8):
         batch.step()

@@ -15,7 +15,7 @@ from evalharness.diffusion.autoregression import autoregress
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.serving.batch import Batch
-from evalharness.diffusion.serving.tokens import TokenDecoder
+from evalharness.diffusion.serving.tokens import AutoregressiveDecoder
 from evalharness.model_server.engine.job import Update
 from evalharness.model_server.engine.workers import Entry, Updates, Workers
 
@@ -50,7 +50,7 @@ def opened(model: Transformer, count: int, concurrency: int) -> Iterator[tuple[W
 
 def entry(seed: int, limit: int, sampler: Sampler = SAMPLER, wide: bool = True) -> Entry:
     prompt = torch.randint(3, 40, (1 + seed % 7,), generator=torch.Generator().manual_seed(seed)).tolist()
-    decoder = TokenDecoder(new_row(prompt, limit), sampler)
+    decoder = AutoregressiveDecoder(new_row(prompt, limit), sampler)
     decoder.wide = wide
     return Entry(decoder, time.perf_counter(), lambda update: None)
 

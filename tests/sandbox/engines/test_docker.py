@@ -9,7 +9,7 @@ from helpers.programs import calls_program, only, run
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.sandbox.agent.shared.wire import HEADER
 from evalharness.sandbox.engines import images
-from evalharness.sandbox.engines.docker import DockerEngine, connect
+from evalharness.sandbox.engines.docker import DockerEngine, connect_to_engine
 from evalharness.sandbox.pool import ContainerPool
 from evalharness.sandbox.time_bound import TimeBound
 
@@ -136,5 +136,5 @@ def test_no_engine_is_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyPa
     with pytest.raises(
         UserError, match=r"^no container engine answers at unix:///nowhere/docker.sock .*install"
     ) as error:
-        connect()
+        connect_to_engine()
     assert "\n" not in str(error.value)

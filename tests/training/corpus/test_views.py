@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.training.corpus.generated.function import Case
-from evalharness.training.corpus.generated.stream import functions
+from evalharness.training.corpus.generated.stream import generated_functions
 from evalharness.training.corpus.views import (
     MIDDLE,
     PREFIX,
@@ -33,7 +33,7 @@ def test_nearly_half_of_the_documents_are_for_infilling() -> None:
     random = Random(0)
     kinds = [
         d.kind
-        for f, cases in itertools.islice(functions(2), 300)
+        for f, cases in itertools.islice(generated_functions(2), 300)
         for d in training_documents(f, cases, random, infilling=0.8)
     ]
     assert 0.38 < kinds.count("infilling") / len(kinds) < 0.5
@@ -42,7 +42,7 @@ def test_nearly_half_of_the_documents_are_for_infilling() -> None:
 
 def test_prompts_look_like_functions_to_complete() -> None:
     random = Random(0)
-    for function, cases in itertools.islice(functions(4), 50):
+    for function, cases in itertools.islice(generated_functions(4), 50):
         prompt, body = completion_document(function, cases, random)
         assert prompt.count("def ") == 1
         assert prompt.rstrip().endswith(('"""', "'''"))

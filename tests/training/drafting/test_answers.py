@@ -21,7 +21,14 @@ from evalharness.training.drafting.answers import AnswerJob, generate_answers
 from evalharness.training.drafting.eight_bit import quantize_products
 from evalharness.training.drafting.features import observe_text
 from evalharness.training.drafting.prompts import KINDS, DraftPrompt, draft_prompts
-from evalharness.training.drafting.shards import Text, read_shard, read_texts, shard_numbers, shard_path, write_shard
+from evalharness.training.drafting.shards import (
+    TrainingText,
+    read_shard,
+    read_texts,
+    shard_numbers,
+    shard_path,
+    write_shard,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +39,9 @@ def few_files(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_shards_return_their_texts(tmp_path: Path) -> None:
     random = Random(0)
     texts = [
-        Text(random.choice(KINDS), tuple(random.choices(range(151_936), k=n)), tuple(random.choices(range(9), k=2 * n)))
+        TrainingText(
+            random.choice(KINDS), tuple(random.choices(range(151_936), k=n)), tuple(random.choices(range(9), k=2 * n))
+        )
         for n in range(1, 40)
     ]
     write_shard(tmp_path, 3, texts[:20])

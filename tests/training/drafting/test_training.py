@@ -23,7 +23,7 @@ from evalharness.training.drafting.features import (
     write_features,
 )
 from evalharness.training.drafting.recipe import DrafterRecipe
-from evalharness.training.drafting.shards import Text, write_shard
+from evalharness.training.drafting.shards import TrainingText, write_shard
 from evalharness.training.drafting.trainer import DrafterTrainer, draft_vocabulary, new_drafter
 
 TAPS = (0, 1)
@@ -50,7 +50,7 @@ def store(tmp_path: Path) -> FeatureStore:
     target = tiny_model(3)
     rows = [new_row([4 + number, 9, 30 - number], limit=40, seed=number) for number in range(8)]
     autoregress(target, rows, Sampler(temperature=1.0))
-    texts = [Text("completion", tuple(row.prompt), tuple(row.text[len(row.prompt) :])) for row in rows]
+    texts = [TrainingText("completion", tuple(row.prompt), tuple(row.text[len(row.prompt) :])) for row in rows]
     write_shard(tmp_path, 0, texts[:5])
     write_shard(tmp_path, 1, texts[5:])
     for number, part in enumerate((texts[:5], texts[5:])):
@@ -172,7 +172,7 @@ def test_draft_vocabulary_has_ends_frequent_tokens_and_low_ids(store: FeatureSto
 
 
 def test_simulated_decoding_counts_the_targets_own_tokens() -> None:
-    text = Text("chat", (1, 2), (3, 4, 5, 6, 7))
+    text = TrainingText("chat", (1, 2), (3, 4, 5, 6, 7))
     perfect = simulate_decoding(text, lambda position: text.tokens[position + 1 : position + 4], 3)
     assert (perfect.passes, perfect.tokens, perfect.by_position) == (2, 5, (1, 1, 1))
     nothing = simulate_decoding(text, lambda _: [], 3)

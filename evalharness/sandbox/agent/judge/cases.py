@@ -137,7 +137,7 @@ def why_wrong(answer: bytes, expected: Any, function: str) -> str:
     Raises ValueError for bytes that an unmodified sample process never sends.
     """
     if len(answer) > LARGEST_ANSWER:
-        raise ValueError(f"an answer of {len(answer)} bytes")
+        raise ValueError(f"the answer has {len(answer)} bytes, more than the size limit")
     if not function:
         return why_different(answer.decode("utf-8", "surrogatepass"), expected)
     if answer == codec.encode(expected) and not codec.NAN.search(answer):

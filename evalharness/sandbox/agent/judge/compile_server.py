@@ -156,15 +156,15 @@ class CompileMeter:
         self._started, self._next_check = time.monotonic(), 0.0
         self._waited, self._cpu = clock.waited_seconds(self._pids), clock.cpu_seconds(self._pids)
 
-    def used(self) -> tuple[float, float, float]:
-        """Returns the seconds of wall-clock time, of waiting for a core, and of CPU time."""
+    def used_times(self) -> tuple[float, float, float]:
+        """Returns seconds since the program was sent: wall-clock time, waiting for a core, and CPU time."""
         wall = time.monotonic() - self._started
         waited = max(0.0, clock.waited_seconds(self._pids) - self._waited)
         return wall, min(waited, wall), max(0.0, clock.cpu_seconds(self._pids) - self._cpu)
 
     def usage(self) -> Usage:
-        """Returns the step's used resources: the times of `used`, and all of the server's memory."""
-        wall, waited, cpu = self.used()
+        """Returns the step's used resources: the times of `used_times`, and all of the server's memory."""
+        wall, waited, cpu = self.used_times()
         return Usage(cpu_s=cpu, wall_s=wall, peak_mb=self._server.resident_mb(), waited_s=waited)
 
     def is_over(self) -> bool:
@@ -175,7 +175,7 @@ class CompileMeter:
         if time.monotonic() < self._next_check:
             return False
         self._next_check = time.monotonic() + TICK_S
-        return clock.exceeds_limit(self.limit_s, *self.used())
+        return clock.exceeds_limit(self.limit_s, *self.used_times())
 
 
 def write_files(uid: int, folder: str, files: list[tuple[str, bytes]]) -> bool:

@@ -39,7 +39,7 @@ class FileWatch:
 
     def add(self, name: str) -> None:
         """Watches the file that has this name now, if it exists."""
-        self._add(os.path.join(self._folder, name), name)
+        self._watch_path(os.path.join(self._folder, name), name)
 
     def watch_process(self, pid: int, files: Sequence[str] = OF_COMMAND, proc: str = "/proc") -> None:
         """Also watches files of a process below /proc, such as its memory, which nothing may open.
@@ -49,16 +49,16 @@ class FileWatch:
         for form in files:
             name = form.format(pid=pid)
             self._most[name] = 0
-            self._add(f"{proc}/{pid}/{name}", name)
+            self._watch_path(f"{proc}/{pid}/{name}", name)
 
-    def _add(self, path: str, name: str) -> None:
+    def _watch_path(self, path: str, name: str) -> None:
         watch = _libc.inotify_add_watch(self.fd, os.fsencode(path), OPEN | ACCESS | CLOSE)
         if watch >= 0:
             self._names[watch] = name
 
     def update(self) -> None:
         """Reads new inotify events; sets `violation` to a reason if a file was opened too often."""
-        while data := self._read():
+        while data := self._read_events():
             position = 0
             while position < len(data):
                 watch, mask, _, length = EVENT.unpack_from(data, position)
@@ -69,7 +69,7 @@ class FileWatch:
             if count > self._most[name]:
                 self.violation = f"opens {name if self._most[name] else f'/proc/PID/{name}'} itself"
 
-    def _read(self) -> bytes:
+    def _read_events(self) -> bytes:
         try:
             return os.read(self.fd, 1 << 16)
         except BlockingIOError:

@@ -27,6 +27,7 @@ class SampleConnection:
     """The checks' connection to the sample's process, which serves their calls."""
 
     def __init__(self, inbox: int, outbox: int):
+        """`inbox` and `outbox`: descriptors of the pipes from and to the sample's process."""
         self.frames, self.outbox = wire.FrameReader(inbox, LARGEST), outbox
 
     def ask(self, action: str, handle: int = 0, name: str = "", args: Any = (), kwargs: Any = None) -> Any:

@@ -11,7 +11,7 @@ class TimeLimit(Exception):
 
 
 class Alarm:
-    """Raises TimeLimit in this process after a number of seconds, counted as on an idle machine."""
+    """Raises TimeLimit in this process after a number of seconds, which do not include waiting for a free core."""
 
     def __init__(self, watch: Stopwatch):
         self.watch, self.rang = watch, False

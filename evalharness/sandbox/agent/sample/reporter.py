@@ -49,7 +49,7 @@ class Reporter:
         self.flushed_at = self._now()
 
     def end(self) -> None:
-        """Reports that the end is reached and proves it with a secret that the judge sends only now."""
+        """Reports that the program has reached its end, and proves it with a secret that the judge sends only now."""
         self.frame(b"q", b"")
         self.flush()
         self.frame(b"p", self._read(self.control_fd, 16))

@@ -71,9 +71,9 @@ class RunToEnd:
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Runs the program to its end. Raises what the program raises."""
         set_recursion_limit(self.settings)
-        self._execute(limits[0], alarm)
+        self._execute_program(limits[0], alarm)
 
-    def _execute(self, limit_s: float, alarm: Alarm) -> None:
+    def _execute_program(self, limit_s: float, alarm: Alarm) -> None:
         scope: dict[str, Any] = {}
         alarm.start(limit_s)
         exec(compile_program(self.source), scope)

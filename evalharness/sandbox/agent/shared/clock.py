@@ -30,9 +30,10 @@ INITS: set[int] = set()
 
 
 def pids_outside_job() -> set[int]:
-    """Returns the pids that do not belong to the job: agent, judge, `INITS`, and live processes of `PERSISTENT`.
+    """Returns the pids of processes that do not belong to the job.
 
-    Dead ones are left out, because samples may reuse their pids.
+    They are the agent, the judge, the init processes of `INITS`, and the live processes of `PERSISTENT`; ended ones are
+    left out, because a sample's process may get the same pid.
     """
     ended = select.select([*PERSISTENT.values()], [], [], 0)[0] if PERSISTENT else []
     return {1, os.getpid(), *INITS, *(pid for pid, descriptor in PERSISTENT.items() if descriptor not in ended)}
@@ -101,8 +102,8 @@ class WaitMeter:
 def exceeds_limit(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) -> bool:
     """Returns whether a program would have exceeded its time limit on an idle machine, too.
 
-    The waits of all threads are subtracted, because a runtime's main thread may wait for others that wait for a core;
-    the CPU time limits programs with many busy threads.
+    Time that any thread waited for a core is subtracted, because a main thread may wait for others that wait for a
+    core. The CPU time limits programs with many busy threads.
     """
     if wall_s > WALL_FACTOR * limit_s:
         return True

@@ -127,10 +127,10 @@ def _from_tagged(tagged: Tagged) -> Any:
     if kind in CONSTRUCTORS:
         make, types = CONSTRUCTORS[kind]
         if tuple(map(type, rest)) != types:
-            raise ValueError(f"{kind} of arguments of other types")
+            raise ValueError(f"a {kind} is encoded with arguments of wrong types")
         value = make(*rest)
         if kind == "range" and len(value) > LONGEST_RANGE:
-            raise ValueError(f"a range of more than {LONGEST_RANGE} members")
+            raise ValueError(f"an encoded range has more than {LONGEST_RANGE} members")
         return value
     if kind == "numpy":
         return _decode_array(*rest)
@@ -139,22 +139,22 @@ def _from_tagged(tagged: Tagged) -> Any:
     if kind == "subclass":
         base = {known.__name__: known for known in BASES}[rest[0]]
         if type(rest[2]) is not base:
-            raise ValueError(f"{rest[1]} of another base")
+            raise ValueError(f"a value of class {rest[1]} is encoded as another type than its base class")
         return Opaque(rest[1]) if base is bool else type(str(rest[1]), (base,), {})(rest[2])
     if kind == "opaque" and len(rest) == 2 and (rest[1] is None or type(rest[1]) is list):
         return Opaque(str(rest[0]), rest[1])
-    raise ValueError(f"kind {kind!r} is unknown")
+    raise ValueError(f"a value is encoded as the unknown type {kind!r}")
 
 
 def _decode_array(dtype: str, shape: tuple[int, ...] | None, data: bytes) -> Any:
     """Returns a NumPy array, or a scalar for shape None. Raises ValueError unless the data have that shape."""
     if not DTYPE.fullmatch(dtype):
-        raise ValueError(f"arrays of {dtype!r}")
+        raise ValueError(f"an encoded array has dtype {dtype!r}, which is not supported")
     if shape is not None and not (type(shape) is tuple and all(type(size) is int and size >= 0 for size in shape)):
-        raise ValueError("an array without a shape")
+        raise ValueError("the shape of an encoded array is not a tuple of sizes")
     array = np.frombuffer(data, dtype=np.dtype(dtype))
     if array.size != math.prod(shape or ()):
-        raise ValueError(f"{array.size} elements for shape {shape}")
+        raise ValueError(f"an encoded array has {array.size} elements, which do not fit its shape {shape}")
     return array[0] if shape is None else array.reshape(shape)
 
 

@@ -50,7 +50,8 @@ class ExecJob(TypedDict):
 class ExecSecret(TypedDict):
     """Secret message of an exec job: the checks.
 
-    `program` is the sample with its checks; `checks` alone need `trusted`, which defines all but `entry_point`.
+    `program` is the sample followed by its checks. When `checks` run in a separate process, `trusted` defines all names
+    that they need except `entry_point`, which is the sample's function.
     """
 
     program: str
@@ -103,7 +104,7 @@ class CasesJob(TypedDict):
 
 
 class CasesSecret(TypedDict):
-    """Secret message of a cases job: the test cases, in the fields of the problem's record."""
+    """Secret message of a cases job: LiveCodeBench's public and private test cases, as in the problem's record."""
 
     public: str
     private: str

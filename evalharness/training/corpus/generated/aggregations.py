@@ -7,9 +7,10 @@ from typing import NamedTuple
 class Aggregation(NamedTuple):
     """An aggregation of a sequence in a generated function, such as sum or count: its wording and its code.
 
-    `phrases` describe it; {np} stands for the elements as a noun phrase. In `code`, {gen} is the inside of a generator
-    expression, {seq} a sequence and {m} an element. `start`, `update` and `end` are the same as a loop; they are empty
-    if a loop would be unusual. `direct` is the code for a sequence that is neither filtered nor transformed.
+    `phrases` describe it; {np} stands for a noun phrase of the elements. `code` has the variants as an expression:
+    {gen} is the inside of a generator expression, {seq} a sequence and {m} an element. `start`, `update` and `end` are
+    the same as a loop; they are empty if a loop would be unusual. `direct` is the code for a sequence that is neither
+    filtered nor transformed.
     """
 
     takes: tuple[str, ...]

@@ -45,7 +45,7 @@ class Function:
         listed = ", ".join(f"{param.name}: {param.type}" for param in self.params)
         return f"def {self.name}({listed}) -> {self.returns}:"
 
-    def preamble(self, typed: bool = True) -> str:
+    def import_lines(self, typed: bool = True) -> str:
         """Returns the import lines that the function needs; empty if none are needed."""
         lines = list(self.imports)
         types = " ".join([*(param.type for param in self.params), self.returns]) if typed else ""
@@ -74,13 +74,13 @@ def run_cases(function: Function, random: Random) -> tuple[Case, ...]:
     Returns no examples if the function is unsuitable: if it raises an exception, changes its arguments, disagrees with
     its alternative body, or returns large values or always the same value.
     """
-    source = function.preamble() + function.signature() + "\n" + indent(function.body)
+    source = function.import_lines() + function.signature() + "\n" + indent(function.body)
     try:
         call = _execute_source(source, function.name)
         alternative = None
         if function.alternative:
             alternative = _execute_source(
-                function.preamble() + function.signature() + "\n" + indent(function.alternative), function.name
+                function.import_lines() + function.signature() + "\n" + indent(function.alternative), function.name
             )
         cases: dict[str, Case] = {}
         for _ in range(function.trials * 2):

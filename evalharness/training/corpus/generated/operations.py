@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, NamedTuple
 
-from evalharness.training.corpus.generated.vocabulary import fragment, integer, letter
+from evalharness.training.corpus.generated.vocabulary import integer_sampler, random_fragment, random_letter
 
 
 class ExtraValue(NamedTuple):
@@ -20,19 +20,19 @@ class ExtraValue(NamedTuple):
 
 
 EXTRA_VALUES: Mapping[str, ExtraValue] = {
-    "limit": ExtraValue(("threshold", "limit", "bound", "k", "cutoff", "t"), "int", integer(-2, 12)),
-    "low": ExtraValue(("low", "lower", "a", "start", "minimum"), "int", integer(-3, 3)),
-    "high": ExtraValue(("high", "upper", "b", "end", "maximum"), "int", integer(6, 15)),
-    "divisor": ExtraValue(("divisor", "k", "m", "d", "base"), "int", integer(2, 6)),
-    "amount": ExtraValue(("k", "amount", "offset", "delta", "step"), "int", integer(1, 9)),
-    "factor": ExtraValue(("factor", "k", "scale", "multiplier"), "int", integer(2, 6)),
-    "digit": ExtraValue(("digit", "d"), "int", integer(0, 9)),
-    "size": ExtraValue(("size", "length", "n", "k", "min_length"), "int", integer(2, 5)),
-    "target": ExtraValue(("target", "value", "wanted", "element"), "int", integer(0, 6)),
-    "char": ExtraValue(("char", "c", "letter", "ch", "character"), "str", letter),
-    "prefix": ExtraValue(("prefix", "start", "beginning"), "str", fragment),
-    "suffix": ExtraValue(("suffix", "ending", "end"), "str", fragment),
-    "part": ExtraValue(("substring", "part", "sub", "fragment", "pattern"), "str", fragment),
+    "limit": ExtraValue(("threshold", "limit", "bound", "k", "cutoff", "t"), "int", integer_sampler(-2, 12)),
+    "low": ExtraValue(("low", "lower", "a", "start", "minimum"), "int", integer_sampler(-3, 3)),
+    "high": ExtraValue(("high", "upper", "b", "end", "maximum"), "int", integer_sampler(6, 15)),
+    "divisor": ExtraValue(("divisor", "k", "m", "d", "base"), "int", integer_sampler(2, 6)),
+    "amount": ExtraValue(("k", "amount", "offset", "delta", "step"), "int", integer_sampler(1, 9)),
+    "factor": ExtraValue(("factor", "k", "scale", "multiplier"), "int", integer_sampler(2, 6)),
+    "digit": ExtraValue(("digit", "d"), "int", integer_sampler(0, 9)),
+    "size": ExtraValue(("size", "length", "n", "k", "min_length"), "int", integer_sampler(2, 5)),
+    "target": ExtraValue(("target", "value", "wanted", "element"), "int", integer_sampler(0, 6)),
+    "char": ExtraValue(("char", "c", "letter", "ch", "character"), "str", random_letter),
+    "prefix": ExtraValue(("prefix", "start", "beginning"), "str", random_fragment),
+    "suffix": ExtraValue(("suffix", "ending", "end"), "str", random_fragment),
+    "part": ExtraValue(("substring", "part", "sub", "fragment", "pattern"), "str", random_fragment),
     "allowed": ExtraValue(("allowed", "letters", "alphabet", "chars"), "str", lambda r: "".join(r.sample("abcestrnio", 4))),
     "mark": ExtraValue(("mark", "separator", "sep", "delimiter"), "str", lambda r: r.choice("-_,;+*#.")),
 }
@@ -49,7 +49,10 @@ class Condition(NamedTuple):
 
 
 class Transformation(NamedTuple):
-    """A transformation of elements in a generated function: its wording, with {np} for the elements, and its code."""
+    """A transformation of elements in a generated function: its wording and its code.
+
+    In the wording, {np} stands for a noun phrase of the elements.
+    """
 
     takes: str
     gives: str

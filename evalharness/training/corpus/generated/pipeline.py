@@ -10,7 +10,12 @@ from random import Random
 from evalharness.training.corpus.generated.aggregations import AGGREGATIONS, ELEMENT_TYPES, Aggregation
 from evalharness.training.corpus.generated.function import Function, Param
 from evalharness.training.corpus.generated.operations import CONDITIONS, TRANSFORMATIONS, Condition, Transformation
-from evalharness.training.corpus.generated.placeholders import draw_extra_values, fill, negate, predicate
+from evalharness.training.corpus.generated.placeholders import (
+    draw_extra_values,
+    fill_placeholders,
+    negate_condition,
+    predicate_of_clause,
+)
 from evalharness.training.corpus.generated.sources import SOURCES, Source
 from evalharness.training.corpus.generated.vocabulary import (
     CHARACTER_NAMES,
@@ -135,19 +140,19 @@ def _assemble_function(
     params = [Param(name, type_, sample) for name, (type_, sample) in zip(names, source.params, strict=True)]
     values |= {"x": x, "y": y, "p": names[0], "q": names[-1], "pattern": pattern}
     wanted, noun = _describe_result(random, source, condition, clause, element_phrase, aggregation, phrase, values)
-    tests = [fill(template, values) for template in (source.test, test) if template]
+    tests = [fill_placeholders(template, values) for template in (source.test, test) if template]
     unchanged = not condition and not transformation and not source.test and not y and len(source.loops) == 1
     parts = CodeParts(
-        loops=tuple(fill(loop, values) for loop in source.loops),
+        loops=tuple(fill_placeholders(loop, values) for loop in source.loops),
         test=" and ".join(f"({test})" if " or " in test and len(tests) > 1 else test for test in tests),
-        element=fill(element, values),
+        element=fill_placeholders(element, values),
         variable=x,
-        sequence=fill(source.sequence, values) if unchanged else "",
+        sequence=fill_placeholders(source.sequence, values) if unchanged else "",
     )
     bodies = _equivalent_bodies(random, parts, aggregation, expression, values, taken)
     body = random.choice(bodies)
     alternative = random.choice(bodies)
-    text = request_sentence(random, fill(random.choice(source.given), values), wanted)
+    text = request_sentence(random, fill_placeholders(random.choice(source.given), values), wanted)
     if aggregation.notes and random.random() < 0.8:
         text += " " + random.choice(aggregation.notes)
     elif aggregation.notes and aggregation.names[0] not in ("product",):
@@ -173,20 +178,20 @@ def _describe_result(
 ) -> tuple[str, str]:  # fmt: skip
     """Returns the generated description of the function's result, and the noun for the aggregated elements."""
     noun = random.choice(source.nouns)
-    context = fill(random.choice(source.contexts), values)
+    context = fill_placeholders(random.choice(source.contexts), values)
     adjective = condition.adjective if condition and condition.adjective and random.random() < 0.6 else ""
-    relative_clause = "" if adjective else fill(clause, values)
+    relative_clause = "" if adjective else fill_placeholders(clause, values)
     elements = " ".join(word for word in (adjective, noun, context, relative_clause) if word)
     if "all" in aggregation.takes or "any" in aggregation.takes:
-        statement = predicate(fill(clause, values))
+        statement = predicate_of_clause(fill_placeholders(clause, values))
         if statement is None:
             raise LookupError("the condition cannot be stated as a predicate")
         wanted = random.choice(ALL if "all" in aggregation.takes else SOME)
         singular = "is" + statement.removeprefix("are") if statement.startswith("are") else statement
-        return fill(wanted, {"n": noun, "c": context, "s": statement, "s1": singular}), noun
-    noun_phrase = fill(element_phrase, {**values, "np": f"the {elements}", "np_bare": elements})
+        return fill_placeholders(wanted, {"n": noun, "c": context, "s": statement, "s1": singular}), noun
+    noun_phrase = fill_placeholders(element_phrase, {**values, "np": f"the {elements}", "np_bare": elements})
     names = {"np": noun_phrase, "np_bare": elements, "np_all": noun_phrase.removeprefix("the ")}
-    return fill(phrase, {**values, **names}), noun
+    return fill_placeholders(phrase, {**values, **names}), noun
 
 
 def _equivalent_bodies(
@@ -201,18 +206,20 @@ def _equivalent_bodies(
     bodies: list[str] = []
     if "any" in aggregation.takes or "all" in aggregation.takes:
         wants_all = "all" in aggregation.takes
-        test = negate(parts.test) if wants_all else parts.test
+        test = negate_condition(parts.test) if wants_all else parts.test
         loop = _loop_code(parts.loops, test, f"return {not wants_all}")
-        return [f"return {fill(code, filled)}", f"{loop}\nreturn {wants_all}"]
+        return [f"return {fill_placeholders(code, filled)}", f"{loop}\nreturn {wants_all}"]
     if aggregation.gives == "first":
         return [
-            f"return {fill(code, filled)}",
+            f"return {fill_placeholders(code, filled)}",
             _loop_code(parts.loops, parts.test, f"return {parts.element}") + "\nreturn None",
         ]
     if parts.sequence and aggregation.direct:
-        bodies += [f"return {fill(random.choice(aggregation.direct), {**filled, 'seq': parts.sequence})}"] * 2
+        bodies += [
+            f"return {fill_placeholders(random.choice(aggregation.direct), {**filled, 'seq': parts.sequence})}"
+        ] * 2
     elif code and aggregation.gives != "last":
-        expression = fill(code, filled)
+        expression = fill_placeholders(code, filled)
         if f"max(({parts.generator}), default" not in expression or random.random() < 0.3:
             bodies += [f"return {expression}"]
         if len(expression) > 30 and random.random() < 0.4:
@@ -220,18 +227,19 @@ def _equivalent_bodies(
     if aggregation.start:
         needs_parentheses = " if " in parts.element and re.search(r"(?:if|or) \{m|\{m\} [+>]|\[\{m", aggregation.update)
         element = f"({parts.element})" if needs_parentheses else parts.element
-        loop = _loop_code(parts.loops, parts.test, fill(aggregation.update, {**filled, "m": element}))
-        bodies += [f"{fill(aggregation.start, filled)}\n{loop}\nreturn {fill(aggregation.end, filled)}"] * 2
+        loop = _loop_code(parts.loops, parts.test, fill_placeholders(aggregation.update, {**filled, "m": element}))
+        start, end = fill_placeholders(aggregation.start, filled), fill_placeholders(aggregation.end, filled)
+        bodies += [f"{start}\n{loop}\nreturn {end}"] * 2
     simple_loop = len(parts.loops) == 1 and not values["y"]
     if parts.test and aggregation.direct and not aggregation.states_condition and simple_loop:
         kept = next(name for name in ("kept", "chosen", "selected", "filtered") if name not in taken)
         if parts.element == parts.variable:
-            last = fill(random.choice(aggregation.direct), {**filled, "seq": kept})
+            last = fill_placeholders(random.choice(aggregation.direct), {**filled, "seq": kept})
             steps = f"{kept} = [{parts.variable} {parts.filtered_loops}]\nreturn {last}"
             bodies += [steps.replace(f"list({kept})", kept)]
         else:
             changed = next(name for name in ("changed", "results", "mapped") if name not in taken)
-            last = fill(random.choice(aggregation.direct), {**filled, "seq": changed})
+            last = fill_placeholders(random.choice(aggregation.direct), {**filled, "seq": changed})
             bodies += [f"{changed} = [{parts.generator}]\nreturn {last}".replace(f"list({changed})", changed)]
     if not bodies:
         raise LookupError("the aggregation has no code for these elements")

@@ -12,7 +12,7 @@ COMPARISON = re.compile(r"^([^<>=!]+?) (==|!=|<=|<|>=|>|not in|in) ([^<>=!]+)$")
 OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "in": "not in", "not in": "in"}
 
 
-def fill(template: str, values: Mapping[str, str]) -> str:
+def fill_placeholders(template: str, values: Mapping[str, str]) -> str:
     """Returns the template with placeholders (names in braces) replaced; doubled braces become single ones."""
     filled = NAME.sub(lambda match: values.get(match[1], match[0]), template)
     return filled.replace("{{", "{").replace("}}", "}")
@@ -42,7 +42,7 @@ def draw_extra_values(random: Random, templates: Iterable[str], taken: set[str])
     return values, params
 
 
-def negate(condition: str) -> str:
+def negate_condition(condition: str) -> str:
     """Returns the negation of a condition's code, written as a person would."""
     if condition.startswith("any(") and condition.endswith(")"):
         return f"not {condition}"
@@ -56,7 +56,7 @@ def negate(condition: str) -> str:
     return f"not {condition}"
 
 
-def predicate(clause: str) -> str | None:
+def predicate_of_clause(clause: str) -> str | None:
     """Returns the predicate of a relative clause with a plural subject: `that are even` -> `are even`.
 
     None if the clause has no such form.

@@ -29,13 +29,13 @@ class Source:
 
 
 def _random_dict(random: Random) -> dict[str, int]:
-    return {vocab.word(random): random.randint(-2, 15) for _ in range(random.randint(0, 4))}
+    return {vocab.random_word(random): random.randint(-2, 15) for _ in range(random.randint(0, 4))}
 
 
-INTS = vocab.list_of(vocab.small_integer)
-PLAIN = vocab.list_of(vocab.small_positive)
-FLOATS = vocab.list_of(vocab.short_decimal, 0, 5)
-WORD_LIST = vocab.list_of(vocab.word, 0, 5)
+INTS = vocab.list_sampler(vocab.random_small_integer)
+PLAIN = vocab.list_sampler(vocab.random_small_positive)
+FLOATS = vocab.list_sampler(vocab.random_short_decimal, 0, 5)
+WORD_LIST = vocab.list_sampler(vocab.random_word, 0, 5)
 _LOOP = ("for {pattern} in {p}",)
 _INTS = Source(
     "ints", "int", vocab.NUMBER_LIST_NAMES, (("List[int]", INTS),), ("numbers", "integers", "elements", "values", "numbers"),
@@ -44,7 +44,7 @@ _INTS = Source(
     _LOOP,
 )  # fmt: skip
 _CHARS = Source(
-    "chars", "char", vocab.STRING_NAMES, (("str", vocab.text),), ("characters", "characters", "letters"),
+    "chars", "char", vocab.STRING_NAMES, (("str", vocab.random_text),), ("characters", "characters", "letters"),
     ("in the string", "of the string", "in {p}", "of {p}", "of the given string"),
     ("a string", "a string {p}", "a given string {p}"), _LOOP,
 )  # fmt: skip
@@ -68,32 +68,32 @@ SOURCES: tuple[Source, ...] = (
     *[_CHARS] * 4,
     *[_WORDS] * 4,
     *[Source(
-        "sentence", "word", vocab.SENTENCE_NAMES, (("str", vocab.sentence),), ("words",),
+        "sentence", "word", vocab.SENTENCE_NAMES, (("str", vocab.random_sentence),), ("words",),
         ("in the sentence", "of the sentence", "in the string", "of {p}"),
         ("a sentence", "a string of words separated by spaces", "a sentence {p}"),
         ("for {pattern} in {p}.split()",), "{p}.split()",
     )] * 2,
     Source(
-        "digits", "int", vocab.INTEGER_NAMES, (("int", vocab.integer(0, 99999)),), ("digits",), ("of {p}", "of the number", "of the integer"),
+        "digits", "int", vocab.INTEGER_NAMES, (("int", vocab.integer_sampler(0, 99999)),), ("digits",), ("of {p}", "of the number", "of the integer"),
         ("a non-negative integer {p}", "an integer {p}"), ("for {pattern} in map(int, str({p}))",), "[int(d) for d in str({p})]",
     ),
     Source(
-        "range", "int", ("n", "limit_n", "number"), (("int", vocab.integer(1, 20)),), ("integers", "numbers"),
+        "range", "int", ("n", "limit_n", "number"), (("int", vocab.integer_sampler(1, 20)),), ("integers", "numbers"),
         ("from 1 to {p}", "between 1 and {p} (inclusive)", "from 1 up to and including {p}"),
         ("a positive integer {p}", "an integer {p}"), ("for {pattern} in range(1, {p} + 1)",), "range(1, {p} + 1)",
     ),
     Source(
-        "below", "int", ("n", "limit_n", "number"), (("int", vocab.integer(1, 20)),), ("integers", "numbers", "non-negative integers"),
+        "below", "int", ("n", "limit_n", "number"), (("int", vocab.integer_sampler(1, 20)),), ("integers", "numbers", "non-negative integers"),
         ("below {p}", "from 0 to {p} - 1", "less than {p}, starting from 0"),
         ("a positive integer {p}", "an integer {p}"), ("for {pattern} in range({p})",), "range({p})",
     ),
     Source(
-        "divisors", "int", ("n", "number", "num"), (("int", vocab.integer(1, 60)),), ("divisors",), ("of {p}", "of the number"),
+        "divisors", "int", ("n", "number", "num"), (("int", vocab.integer_sampler(1, 60)),), ("divisors",), ("of {p}", "of the number"),
         ("a positive integer {p}", "an integer {p} greater than zero"), ("for {pattern} in range(1, {p} + 1)",),
         "[d for d in range(1, {p} + 1) if {p} % d == 0]", "{p} % {x} == 0",
     ),
     Source(
-        "between", "int", ("a", "b"), (("int", vocab.integer(0, 8)), ("int", vocab.integer(8, 25))), ("integers", "numbers"),
+        "between", "int", ("a", "b"), (("int", vocab.integer_sampler(0, 8)), ("int", vocab.integer_sampler(8, 25))), ("integers", "numbers"),
         ("from the smaller to the larger of a and b (inclusive)", "between a and b, whichever is the smaller, both included"),
         ("two integers a and b",), ("for {pattern} in range(min(a, b), max(a, b) + 1)",), "range(min(a, b), max(a, b) + 1)",
     ),
@@ -117,11 +117,11 @@ SOURCES: tuple[Source, ...] = (
         ("for {pattern} in zip({p}, {q})",),
     )] * 2,
     Source(
-        "pairs", "pair", ("pairs", "points", "data"), (("List[Tuple[int, int]]", vocab.list_of(lambda r: (r.randint(0, 9), r.randint(0, 9)), 0, 5)),),
+        "pairs", "pair", ("pairs", "points", "data"), (("List[Tuple[int, int]]", vocab.list_sampler(lambda r: (r.randint(0, 9), r.randint(0, 9)), 0, 5)),),
         ("pairs",), ("in the list", "in {p}"), ("a list of pairs of integers", "a list of tuples (a, b)"), ("for {pattern} in {p}",),
     ),
     Source(
-        "cells", "int", vocab.GRID_NAMES, (("List[List[int]]", vocab.list_of(vocab.list_of(vocab.integer(-9, 20), 1, 4), 1, 3)),), ("numbers", "cells", "values"),
+        "cells", "int", vocab.GRID_NAMES, (("List[List[int]]", vocab.list_sampler(vocab.list_sampler(vocab.integer_sampler(-9, 20), 1, 4), 1, 3)),), ("numbers", "cells", "values"),
         ("in the grid", "of the matrix", "in all rows of {p}", "in the nested list"), ("a list of lists of integers", "a matrix given as a list of rows", "a grid {p}"),
         ("for row_ in {p}", "for {pattern} in row_"),
     ),

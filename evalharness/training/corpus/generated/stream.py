@@ -31,7 +31,7 @@ def weighted_templates() -> list[tuple[str, Template]]:
     ]
 
 
-def functions(seed: int) -> Iterator[tuple[Function, tuple[Case, ...]]]:
+def generated_functions(seed: int) -> Iterator[tuple[Function, tuple[Case, ...]]]:
     """Yields distinct generated functions with example calls endlessly, reproducibly for a seed."""
     random = Random(seed)
     templates = weighted_templates()

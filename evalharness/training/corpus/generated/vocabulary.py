@@ -153,34 +153,34 @@ COMMON_WORDS = [
 VERBS = ("Return", "Return", "Return", "Return", "Compute", "Calculate", "Find", "Determine", "Get")
 
 
-def integer(low: int, high: int) -> Callable[[Random], int]:
+def integer_sampler(low: int, high: int) -> Callable[[Random], int]:
     """Returns a sampler of integers from `low` to `high`, both included."""
     return lambda random: random.randint(low, high)
 
 
-def short_decimal(random: Random) -> float:
+def random_short_decimal(random: Random) -> float:
     """Returns a random float with a short, exact decimal form."""
     return random.choice((random.randint(-40, 120) / 4, random.randint(0, 100) / 10, float(random.randint(-5, 20))))
 
 
-def list_of(sample: Callable[[Random], Any], low: int = 0, high: int = 7) -> Callable[[Random], list[Any]]:
+def list_sampler(sample: Callable[[Random], Any], low: int = 0, high: int = 7) -> Callable[[Random], list[Any]]:
     """Returns a sampler of lists with `low` to `high` values drawn by `sample`."""
     return lambda random: [sample(random) for _ in range(random.randint(low, high))]
 
 
-def small_integer(random: Random) -> int:
+def random_small_integer(random: Random) -> int:
     """Returns a random integer of a size that is common in example calls."""
     return random.choice(
         (random.randint(0, 9), random.randint(-9, 20), random.randint(1, 50), random.randint(-30, 100))
     )
 
 
-def small_positive(random: Random) -> int:
+def random_small_positive(random: Random) -> int:
     """Returns a random small positive integer; repeated values are frequent."""
     return random.choice((random.randint(1, 5), random.randint(1, 12), random.randint(1, 30)))
 
 
-def word(random: Random) -> str:
+def random_word(random: Random) -> str:
     """Returns a random word, sometimes in unusual case or made of random letters."""
     chosen = random.choice(COMMON_WORDS)
     roll = random.random()
@@ -193,37 +193,37 @@ def word(random: Random) -> str:
     return chosen
 
 
-def sentence(random: Random) -> str:
+def random_sentence(random: Random) -> str:
     """Returns random words separated by spaces, sometimes none."""
     if random.random() < 0.06:
         return ""
-    return " ".join(word(random) for _ in range(random.randint(1, 5)))
+    return " ".join(random_word(random) for _ in range(random.randint(1, 5)))
 
 
-def text(random: Random) -> str:
+def random_text(random: Random) -> str:
     """Returns a random string: words, mixed characters or digits."""
     roll = random.random()
     if roll < 0.07:
         return ""
     if roll < 0.4:
-        return word(random)
+        return random_word(random)
     if roll < 0.6:
-        return sentence(random)
+        return random_sentence(random)
     pool = random.choice(("abcde", "aAbBcC", "abc123", string.ascii_letters, "a1 b2!C", "xyzXYZ09"))
     return "".join(random.choice(pool) for _ in range(random.randint(1, 9)))
 
 
-def letter(random: Random) -> str:
+def random_letter(random: Random) -> str:
     """Returns a random common letter."""
     return random.choice("aeiourstlnabcxyz")
 
 
-def fragment(random: Random) -> str:
+def random_fragment(random: Random) -> str:
     """Returns a random prefix, suffix or substring that is frequent in words."""
     return random.choice(["a", "b", "c", "r", "s", "t", "e", "th", "ca", "an", "er", "ap", "in", "ma", "b", "re", "st"])
 
 
-def article(noun: str) -> str:
+def with_article(noun: str) -> str:
     """Returns the noun with its indefinite article, a or an."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 

@@ -86,11 +86,11 @@ def rounded_network(network):
     found = copy.deepcopy(network)
     for module in found.modules():
         if isinstance(module, torch.nn.Linear):
-            module.weight = torch.nn.Parameter(quantize(module.weight.detach()).dense(torch.float32))
+            module.weight = torch.nn.Parameter(quantize(module.weight.detach()).dequantized(torch.float32))
     for layer in found.layers:
         for linear in (layer.qkv, layer.out, layer.gate_up, layer.down):
             linear.register_forward_pre_hook(
-                lambda _, x: (quantize(x[0].flatten(0, -2)).dense(torch.float32).view_as(x[0]),)
+                lambda _, x: (quantize(x[0].flatten(0, -2)).dequantized(torch.float32).view_as(x[0]),)
             )
     return found
 

@@ -15,14 +15,14 @@ def test_the_quantization_error_is_within_its_bound(seed, size):
     weight = torch.randn(6, 40, generator=torch.Generator().manual_seed(seed)) * size
     found = quantize(weight)
     assert found.scale is not None
-    error = (found.dense(torch.float32) - weight).abs()
+    error = (found.dequantized(torch.float32) - weight).abs()
     assert (error <= torch.maximum(weight.abs() / 16, found.scale[:, None] / 1024) * 1.0001).all()
 
 
 def test_rows_of_zeros_and_the_largest_value():
     weight = torch.tensor([[0.0, 0.0], [3.0, -896.0]])
     found = quantize(weight)
-    assert torch.equal(found.dense(torch.float32)[:, 1], weight[:, 1])
+    assert torch.equal(found.dequantized(torch.float32)[:, 1], weight[:, 1])
     assert torch.equal(found.values[0].float(), torch.zeros(2))
 
 

@@ -56,7 +56,7 @@ def test_eight_bit_rows_and_weights(rows, width, inner, splits):
 
 
 def test_widening_to_bfloat16_is_exact():
-    # The arithmetic of `gemm.widen`, which the interpreter cannot run, for all of e4m3 except its two NaNs.
+    # The arithmetic of `gemm.fp8_to_bfloat16`, which the interpreter cannot run, for all of e4m3 except its two NaNs.
     byte = torch.arange(256, dtype=torch.int32)
     moved = (byte << 8) & 0x8000 | ((byte << 8) >> 4) & 0x07F0
     factor = torch.tensor(0x7B80, dtype=torch.int16).view(torch.bfloat16)

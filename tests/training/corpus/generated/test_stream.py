@@ -5,8 +5,8 @@ import pytest
 
 from evalharness.training.corpus.generated import pipeline
 from evalharness.training.corpus.generated.function import Case, Function, Param, indent, run_cases
-from evalharness.training.corpus.generated.placeholders import fill, negate
-from evalharness.training.corpus.generated.stream import functions, weighted_templates
+from evalharness.training.corpus.generated.placeholders import fill_placeholders, negate_condition
+from evalharness.training.corpus.generated.stream import generated_functions, weighted_templates
 from evalharness.training.corpus.views import assert_statements, call_code, completion_document, training_documents
 
 
@@ -18,7 +18,7 @@ def run(source: str) -> dict[str, object]:
 
 def test_every_generated_function_passes_its_own_tests_in_every_view() -> None:
     random = Random(3)
-    for function, cases in itertools.islice(functions(5), 300):
+    for function, cases in itertools.islice(generated_functions(5), 300):
         prompt, body = completion_document(function, cases, random)
         run(prompt + body + "\n" + "\n".join(assert_statements(function, cases)))
         for document in training_documents(function, cases, random, infilling=1.0):
@@ -39,7 +39,7 @@ def test_alternative_bodies_agree() -> None:
         made += 1
         if function.alternative:
             bodies = [
-                function.preamble() + function.signature() + "\n" + indent(b)
+                function.import_lines() + function.signature() + "\n" + indent(b)
                 for b in (function.body, function.alternative)
             ]
             first, second = (run(source)[function.name] for source in bodies)
@@ -63,8 +63,8 @@ def test_every_template_makes_functions(number: int) -> None:
 
 
 def test_functions_are_distinct_and_determined_by_the_seed() -> None:
-    first = [function for function, _ in itertools.islice(functions(1), 200)]
-    second = [function for function, _ in itertools.islice(functions(1), 200)]
+    first = [function for function, _ in itertools.islice(generated_functions(1), 200)]
+    second = [function for function, _ in itertools.islice(generated_functions(1), 200)]
     assert [f.body for f in first] == [f.body for f in second]
     assert len({(f.signature(), f.text, f.body) for f in first}) == 200
 
@@ -89,18 +89,18 @@ def test_signatures_and_imports() -> None:
     function = Function("t", "f", (items,), "Dict[str, int]", "", "return {}", ("import math",))
     assert function.signature() == "def f(xs: List[int]) -> Dict[str, int]:"
     assert function.signature(typed=False) == "def f(xs):"
-    assert function.preamble() == "from typing import Dict, List\nimport math\n"
-    assert function.preamble(typed=False) == "import math\n"
+    assert function.import_lines() == "from typing import Dict, List\nimport math\n"
+    assert function.import_lines(typed=False) == "import math\n"
     assert call_code(function, Case(([1], "a"), 0)) == "f([1], 'a')"
 
 
 def test_negated_conditions_are_idiomatic() -> None:
-    assert negate("x % 2 == 0") == "x % 2 != 0"
-    assert negate("c not in 'aeiou'") == "c in 'aeiou'"
-    assert negate("not c.isdigit()") == "c.isdigit()"
-    assert negate("x > 0 and x % 2 == 0") == "not (x > 0 and x % 2 == 0)"
-    assert negate("w.isupper()") == "not w.isupper()"
+    assert negate_condition("x % 2 == 0") == "x % 2 != 0"
+    assert negate_condition("c not in 'aeiou'") == "c in 'aeiou'"
+    assert negate_condition("not c.isdigit()") == "c.isdigit()"
+    assert negate_condition("x > 0 and x % 2 == 0") == "not (x > 0 and x % 2 == 0)"
+    assert negate_condition("w.isupper()") == "not w.isupper()"
 
 
 def test_templates_keep_unknown_names_and_doubled_braces() -> None:
-    assert fill("f'{{{x}}}' + {other}", {"x": "key"}) == "f'{key}' + {other}"
+    assert fill_placeholders("f'{{{x}}}' + {other}", {"x": "key"}) == "f'{key}' + {other}"

@@ -39,14 +39,14 @@ def read_cases(public: str, private: str) -> list[Case]:
     """
     try:
         rows = json.loads(public) + (_decode_private_cases(private) if private else [])
-        return [Case(_text(row["input"]), _text(row["output"])) for row in rows]
+        return [Case(_check_is_text(row["input"]), _check_is_text(row["output"])) for row in rows]
     except MalformedCases:
         raise
     except Exception as error:  # of the many types that malformed data lead to
         raise MalformedCases(f"the problem's test cases cannot be parsed: {type(error).__name__}: {error}") from None
 
 
-def _text(value: Any) -> str:
+def _check_is_text(value: Any) -> str:
     if not isinstance(value, str):
         raise MalformedCases(f"a test case of the problem contains a {type(value).__name__} instead of a string")
     return value

@@ -74,17 +74,17 @@ class SampleOutput:
             output, args = output
         try:
             accepted = comparison.accepts(output, expected, args)
-            if accepted and args is not None and not comparison.accepts(output, expected, self._arguments()):
+            if accepted and args is not None and not comparison.accepts(output, expected, self._decode_arguments()):
                 return Outcome("tampered", "right only for arguments that the program itself has changed")
         except Exception as error:
             reason = f"{short_repr(output)} cannot be compared with {short_repr(expected)}: {type(error).__name__}"
             return Outcome("failed", reason)
         if accepted:
             return None
-        arguments = "(" + ", ".join(map(short_repr, self._arguments())) + ")"
+        arguments = "(" + ", ".join(map(short_repr, self._decode_arguments())) + ")"
         return Outcome("failed", f"{arguments} gave {short_repr(output)}, expected {short_repr(expected)}")
 
-    def _arguments(self) -> Any:
+    def _decode_arguments(self) -> Any:
         return wire.loads(self.work.inputs)[self.index]
 
 

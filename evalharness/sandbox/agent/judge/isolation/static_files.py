@@ -60,7 +60,7 @@ def _control_groups() -> list[str]:
 
 
 def _without_counters() -> dict[str, str]:
-    """Returns the files of /proc that state the machine's size and load, as of an idle machine."""
+    """Returns the content of /proc files about the machine's size and load, by path, as on an idle machine."""
     with open("/proc/meminfo") as file:
         total = next(line.split()[1] for line in file if line.startswith("MemTotal"))
     with open("/proc/stat") as file:

@@ -3,8 +3,8 @@
 from evalharness.training.corpus.generated import vocabulary as vocab
 from evalharness.training.corpus.generated.template import Template
 
-XS = ("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_of(vocab.small_integer, 1))
-PLAIN = ("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_of(vocab.integer(0, 5), 0, 9))
+XS = ("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_sampler(vocab.random_small_integer, 1))
+PLAIN = ("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_sampler(vocab.integer_sampler(0, 5), 0, 9))
 GIVEN = ("a list of integers", "a list of integers {xs}", "a list of numbers {xs}")
 OPS = (
     {"name": "sum", "noun": "sums", "one": "sum", "code": "sum({w})"},
@@ -26,7 +26,7 @@ TESTS = (
 TEMPLATES = (
     Template(
         ("window_{op.name}s", "sliding_{op.name}", "{op.name}_of_windows"),
-        (XS, ("k", ("k", "size", "width", "n"), "int", vocab.integer(1, 3))), "List[int]",
+        (XS, ("k", ("k", "size", "width", "n"), "int", vocab.integer_sampler(1, 3))), "List[int]",
         ("{acc} = []\nfor i in range(len({xs}) - {k} + 1):\n    window = {xs}[i:i + {k}]\n    {acc}.append({op.code})\nreturn {acc}",
          "{acc} = []\nfor start in range(len({xs}) - {k} + 1):\n    {acc}.append({op.code2})\nreturn {acc}",
          "return [{op.code2} for start in range(len({xs}) - {k} + 1)]"),
@@ -36,7 +36,7 @@ TEMPLATES = (
     ),
     Template(
         ("largest_window_{op.name}", "best_window", "max_{op.name}_window"),
-        (XS, ("k", ("k", "size", "width", "n"), "int", vocab.integer(1, 3))), "Optional[int]",
+        (XS, ("k", ("k", "size", "width", "n"), "int", vocab.integer_sampler(1, 3))), "Optional[int]",
         ("if len({xs}) < {k}:\n    return None\nreturn {m.code}({op.code2} for start in range(len({xs}) - {k} + 1))",
          "{acc} = None\nfor i in range(len({xs}) - {k} + 1):\n    current = {op.code}\n    if {acc} is None or current {m.sign} {acc}:\n        {acc} = current\nreturn {acc}"),
         ("a list of integers and a window size {k}", "a list of integers {xs} and an integer {k}"),
@@ -102,13 +102,13 @@ TEMPLATES = (
                      {"name": "repeats", "text": "equal to", "code": "{xs}[i] == {xs}[i - 1] and {xs}[i] == {xs}[i + 1]"})},
     ),
     Template(
-        ("rotate_{d.name}", "shift_{d.name}"), (("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_of(vocab.small_integer, 1)), ("k", ("k", "n", "steps"), "int", vocab.integer(0, 5))), "List[int]",
+        ("rotate_{d.name}", "shift_{d.name}"), (("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_sampler(vocab.random_small_integer, 1)), ("k", ("k", "n", "steps"), "int", vocab.integer_sampler(0, 5))), "List[int]",
         ("if not {xs}:\n    return []\nshift = {k} % len({xs})\nreturn {d.code}",),
         ("a list of integers and a number of steps {k}", "a list {xs} and an integer {k}"), ("the list rotated to the {d.name} by {k} places", "a new list with all elements moved {k} places to the {d.name}, those that fall off coming back at the other end"),
         slots={"d": ({"name": "left", "code": "{xs}[shift:] + {xs}[:shift]"}, {"name": "right", "code": "{xs}[len({xs}) - shift:] + {xs}[:len({xs}) - shift]"})},
     ),
     Template(
-        ("split_into_chunks", "chunks", "group_by_size", "{op.name}_chunks"), (XS, ("k", ("k", "size", "n"), "int", vocab.integer(1, 4))), "{op.type}",
+        ("split_into_chunks", "chunks", "group_by_size", "{op.name}_chunks"), (XS, ("k", ("k", "size", "n"), "int", vocab.integer_sampler(1, 4))), "{op.type}",
         ("return [{op.code} for i in range(0, len({xs}), {k})]", "{acc} = []\nfor i in range(0, len({xs}), {k}):\n    {acc}.append({op.code})\nreturn {acc}"),
         ("a list of integers and a positive integer {k}", "a list {xs} and a chunk size {k}"),
         ("{op.text} of {k} elements, where the last chunk may be shorter",),

@@ -10,11 +10,16 @@ import pytest
 pytest.importorskip("triton", reason="Triton is not available on this system")
 
 FILES = sorted((Path(__file__).parent / "interpreted").glob("test_*.py"))
+SLOW = ("test_engine", "test_gpu_check")
+"""Whole decoding steps, of whose kernels each has its own file, too."""
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(file, marks=[pytest.mark.slow] if file.stem in SLOW else [], id=file.stem) for file in FILES],
+)
 def test_interpreted_kernels_agree_with_their_references(file: Path) -> None:
     environment = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)]
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert finished.returncode == 0, finished.stdout + finished.stderr

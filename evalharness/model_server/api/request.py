@@ -129,6 +129,7 @@ def make_request(
             seed if number == 0 else sample_seed(seed, ("", number)),
             options,
             parameters.diffusing or parameters.denoising_frames or parameters.wants_logprobs,
+            parameters.stream,
         )
         for prompt in prompts
         for number in range(parameters.n)

@@ -23,6 +23,8 @@ class Job:
     """Decoding options that differ from the server's."""
     traced: bool = False
     """Whether the client wants denoising frames or logprobs."""
+    streamed: bool = True
+    """Whether the client reads the text while it is generated; if not, the engine reports only the end."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Update:
-    """What one forward pass changed in a completion."""
+    """What one forward pass changed in a completion, or several ones since the latest report."""
 
     tokens: tuple[int, ...] = ()
     """New final output tokens."""

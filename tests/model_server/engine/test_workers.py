@@ -1,5 +1,6 @@
 """Rows that join and leave batches in several threads: each ends as it does alone, and none is lost."""
 
+import math
 import subprocess
 import sys
 import threading
@@ -148,3 +149,22 @@ done.wait(30)
 print(*counts[:2])
 workers.close()
 """
+
+
+def test_reports_are_few_unless_every_pass_is_asked_for() -> None:
+    model = tiny_model()
+    for interval, fewest, most in ((0.0, 30, 30), (0.02, 2, 29), (math.inf, 2, 2)):
+        with opened(model, 1, 1) as (workers, reports):
+            one = entry(1, 30, ENDLESS)
+            one.report_interval_s = interval
+            start = time.perf_counter()
+            workers.add([one])
+            until(lambda reports=reports: len(reports.ended()) == 1, 60)
+            took_s = time.perf_counter() - start
+        updates = [update for _, update in reports.updates]
+        tokens = [token for update in updates for token in update.tokens]
+        assert tokens == one.decoder.row.output
+        assert fewest <= len(updates) <= most
+        assert interval != 0.02 or len(updates) <= 2 + took_s / interval
+        assert one.first_s is not None
+        assert updates[-1].outcome is not None

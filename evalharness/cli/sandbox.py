@@ -108,7 +108,7 @@ def check(
         console.print(f"{pool.describe()['engine']}")
         for finding in conformance.check_guarantees(pool.engine, "python"):
             print_check_result(finding)
-        for finding in conformance.check_trials(pool, "python"):
+        for finding in conformance.check_hostile_programs(pool, "python"):
             print_check_result(finding)
         for name in selected:
             if everything and images.needs_registry(name) and not images.is_built(name):

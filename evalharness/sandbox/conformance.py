@@ -90,7 +90,7 @@ def check_guarantees(engine: Engine, image: str) -> Iterator[EngineCheck]:
         yield EngineCheck(bool(container.hello["guarantees"].get(name)), f"{name}: {text}")
 
 
-def check_trials(pool: ContainerPool, image: str) -> Iterator[EngineCheck]:
+def check_hostile_programs(pool: ContainerPool, image: str) -> Iterator[EngineCheck]:
     """Yields, for each hostile program of the list, whether it ended as expected and left nothing behind."""
     for text, (source, allowed) in TRIALS.items():
         outcome = _status_and_detail(pool.run(_python_program(image, source)))

@@ -116,7 +116,7 @@ def read_gguf_state(file: GgufFile, config: ModelConfig, dtype: torch.dtype) -> 
         for name, parts in sources.items():
             file.read_stacked(parts, layer[name])
             if name == "qkv.weight" and file.metadata["general.architecture"] == "llama":
-                _restore_order(layer[name], config)
+                _restore_rotary_order(layer[name], config)
             state[f"layers.{number}.{name}"] = layer[name]
     return state
 
@@ -144,7 +144,7 @@ def _embedding_name(file: GgufFile) -> str:
     return "output.weight" if "output.weight" in file.tensors else "token_embd.weight"
 
 
-def _restore_order(qkv: Tensor, config: ModelConfig) -> None:
+def _restore_rotary_order(qkv: Tensor, config: ModelConfig) -> None:
     """Reorders the rows of a Llama GGUF's query and key matrices, in place, to the Hugging Face order."""
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
     qkv[:queries] = undo_permutation(qkv[:queries], config.heads)

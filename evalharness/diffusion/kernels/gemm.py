@@ -140,7 +140,7 @@ def plan_tiling(width: int, inner: int, rows: int, fp8: bool = False) -> TilingP
     reads x half as often and is used if the weights have enough rows.
     """
     tile = 128 if ceil_div(width, 128) * 8 >= PROCESSORS else 64
-    tokens, step = tokens_per_program(rows), step_along(inner, fp8)
+    tokens, step = tokens_per_program(rows), inner_step_size(inner, fp8)
     programs = ceil_div(width, tile) * ceil_div(rows, tokens)
     concurrent = PROCESSORS if fp8 and tokens == 128 else 2 * PROCESSORS
     splits = max(1, min(10, concurrent // programs, inner // 128))
@@ -152,7 +152,7 @@ def tokens_per_program(rows: int) -> int:
     return int(min(128, max(16, triton.next_power_of_2(rows))))
 
 
-def step_along(inner: int, fp8: bool) -> int:
+def inner_step_size(inner: int, fp8: bool) -> int:
     """Returns how many elements of the inner dimension the matrix product reads in one step of its loop.
 
     They are 128 bytes of each weight row, or fewer if these do not divide the dimension.
@@ -192,7 +192,7 @@ def product_reference(x: Tensor | Matrix, weight: Matrix, splits: int) -> Tensor
     """Returns the result of the kernel `product` by PyTorch: [splits, N, out], float32."""
     x = x if isinstance(x, Tensor) else x.dequantized(torch.float32)
     inner = x.shape[1]
-    step = step_along(inner, weight.scale is not None)
+    step = inner_step_size(inner, weight.scale is not None)
     part_size = ceil_div(inner // step, splits) * step
     dense = weight.dequantized(torch.float32)
     starts = range(0, splits * part_size, part_size)

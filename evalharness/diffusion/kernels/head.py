@@ -14,7 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 from evalharness.diffusion.kernels.fp8 import Matrix
-from evalharness.diffusion.kernels.gemm import accumulate, prefetch, step_along
+from evalharness.diffusion.kernels.gemm import accumulate, inner_step_size, prefetch
 from evalharness.diffusion.kernels.launch import INTERPRETED, begin_kernel, ceil_div, launch_options
 
 SUMS = 5
@@ -202,7 +202,7 @@ def predict(
         unused if noise is None else noise.seeds, unused if noise is None else noise.offsets, sums, tokens, vocabulary,
         hidden, length, most, 1.0 if noise is None else noise.temperature,
         BANNED=banned.shape[0], SCALED_WEIGHTS=weight.scale is not None, NOISE=noise is not None, BLOCK_V=block_v,
-        BLOCK_N=block_n, STEP=step_along(hidden, weight.scale is not None), UPCAST=INTERPRETED,
+        BLOCK_N=block_n, STEP=inner_step_size(hidden, weight.scale is not None), UPCAST=INTERPRETED,
         num_warps=warps_of_tile(block_n), num_stages=4, **shared_options,
     )  # fmt: skip
     merge_tiles[(most,)](

@@ -14,8 +14,8 @@ from evalharness.diffusion.kernels.gemm import (
     PROCESSORS,
     TilingPlan,
     accumulate,
+    inner_step_size,
     prefetch,
-    step_along,
     tokens_per_program,
     values_and_scale,
 )
@@ -63,7 +63,7 @@ def plan_gate_up_tiling(width: int, inner: int, rows: int, fp8: bool = False) ->
     The inner dimension is not split, because the activation function is not linear.
     """
     tile = 128 if width >= 64 * PROCESSORS else 64
-    return TilingPlan(tile, tokens_per_program(rows), step_along(inner, fp8), splits=1, warps=tile // 16, stages=3)
+    return TilingPlan(tile, tokens_per_program(rows), inner_step_size(inner, fp8), splits=1, warps=tile // 16, stages=3)
 
 
 def gate_up(x: Tensor | Matrix, weight: Matrix, out: Tensor, live: Tensor, division: TilingPlan | None = None) -> None:

@@ -47,7 +47,7 @@ class ChoiceText:
         """Adds an update of the engine; returns the text of the choice that has become final with it."""
         self._tokens += update.tokens
         self._confidences += update.confidences
-        self._show(update.frames)
+        self._update_canvas(update.frames)
         self.outcome = update.outcome or self.outcome
         new = self._stream.add(update.tokens) if self._stream else ""
         if self.outcome is None:
@@ -93,7 +93,7 @@ class ChoiceText:
             note_on_empty(self.outcome, len(self._tokens)),
         )
 
-    def _show(self, frames: Iterable[Frame]) -> None:
+    def _update_canvas(self, frames: Iterable[Frame]) -> None:
         for frame in frames:
             self._canvas |= dict(zip(frame.positions, frame.tokens, strict=True))
             self._canvas_end = max(self._canvas_end, frame.end)

@@ -181,11 +181,11 @@ class Worker:
         outcome = None
         if row.ended:
             del self._entries[decoder]
-            outcome = _outcome(entry)
+            outcome = _outcome_of_entry(entry)
         return [(entry, Update(tokens, confidences, frames, pass_s, outcome))]
 
 
-def _outcome(entry: Entry) -> Outcome:
+def _outcome_of_entry(entry: Entry) -> Outcome:
     row = entry.decoder.row
     text, tokens = row.watch.result()
     return Outcome(

@@ -54,12 +54,12 @@ def main() -> None:
     sys.path[:] = [folder for folder in sys.path if folder not in ("", package_folder)]
     os.chdir("/")
     os.umask(0)
-    preload()
+    import_preloaded_modules()
     gc.collect()
     gc.freeze()
     clock = "idle time" if Stopwatch().exact else "wall time"
     guarantees["read-only-devices"] = probe.has_read_only_devices()
-    hello = HelloMessage(versions=versions(), clock=clock, kinds=kinds, guarantees=guarantees, isolates=isolates)
+    hello = HelloMessage(versions=tool_versions(), clock=clock, kinds=kinds, guarantees=guarantees, isolates=isolates)
     wire.write_reply(1, hello)
     users = user_ids()
     while True:
@@ -68,13 +68,13 @@ def main() -> None:
         uid = next(users)
         pid = os.fork()
         if pid == 0:
-            os._exit(serve(uid))
-        code = reap(pid)
+            os._exit(judge_one_job(uid))
+        code = wait_for_judge(pid)
         if code:
             sys.exit(0 if code == CLOSED else 70)
 
 
-def preload() -> None:
+def import_preloaded_modules() -> None:
     """Imports the modules that the image lists, so that forked processes have them already.
 
     Raises RuntimeError for a module that starts a thread, which forks would lack, leaves a file, which would be taken
@@ -122,7 +122,7 @@ def load_judges() -> list[str]:
     return kinds
 
 
-def versions() -> dict[str, str]:
+def tool_versions() -> dict[str, str]:
     """Returns the versions of Python and of the tools in the image, such as compilers, by name."""
     by_tool = {"python": platform.python_version()}
     for name in sorted(os.listdir(VERSIONS)) if os.path.isdir(VERSIONS) else ():
@@ -131,7 +131,7 @@ def versions() -> dict[str, str]:
     return by_tool
 
 
-def serve(uid: int) -> int:
+def judge_one_job(uid: int) -> int:
     """Judges one job, in the judge process. Returns the process's exit code: 0, or `CLOSED` without a job."""
     try:
         job.judge_next_job(0, 1, uid)
@@ -140,7 +140,7 @@ def serve(uid: int) -> int:
     return 0
 
 
-def reap(judge_pid: int) -> int:
+def wait_for_judge(judge_pid: int) -> int:
     """Waits for the judge process and for orphaned processes of samples. Returns the judge's exit code."""
     while True:
         pid, status = os.wait()

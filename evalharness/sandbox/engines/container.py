@@ -70,11 +70,11 @@ class Container:
 
     def _read_message(self, left_s: Callable[[], float]) -> tuple[dict[str, object], bytes]:
         """Returns the agent's next JSON message and its bytes; `left_s` returns the seconds to wait for more."""
-        text_size, blob_size = HEADER.unpack(self._take(HEADER.size, left_s))
-        text = self._take(text_size, left_s)
-        return json.loads(text), self._take(blob_size, left_s)
+        text_size, blob_size = HEADER.unpack(self._receive_bytes(HEADER.size, left_s))
+        text = self._receive_bytes(text_size, left_s)
+        return json.loads(text), self._receive_bytes(blob_size, left_s)
 
-    def _take(self, size: int, left_s: Callable[[], float]) -> bytes:
+    def _receive_bytes(self, size: int, left_s: Callable[[], float]) -> bytes:
         while len(self._pending) < size:
             self._pending += self.channel.receive(left_s())
         taken = bytes(self._pending[:size])

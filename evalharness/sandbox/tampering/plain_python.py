@@ -47,8 +47,8 @@ def is_plain(source: str, vocabulary: Vocabulary = CHECKED, tests: str = "", ent
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     nodes = list(ast.walk(tree))
-    everywhere = {name for node in nodes for name in bound_by(node)}
-    if not used.isdisjoint(bound_globally(tree, with_imports=vocabulary is CHECKED)):
+    everywhere = {name for node in nodes for name in names_bound_by(node)}
+    if not used.isdisjoint(globally_bound_names(tree, with_imports=vocabulary is CHECKED)):
         return False
     return _is_plain(nodes, everywhere, vocabulary)
 
@@ -67,7 +67,7 @@ def used_names(tests: str, entry_point: str) -> frozenset[str]:
     return frozenset(used)
 
 
-def bound_globally(tree: ast.Module, with_imports: bool = True) -> Iterator[str]:
+def globally_bound_names(tree: ast.Module, with_imports: bool = True) -> Iterator[str]:
     """Yields the global names that a program defines, except by `global` and assignment expressions.
 
     `with_imports`: whether imported names count.
@@ -79,12 +79,12 @@ def bound_globally(tree: ast.Module, with_imports: bool = True) -> Iterator[str]
             yield node.name
             continue
         if with_imports or not isinstance(node, ast.alias):
-            yield from bound_by(node)
+            yield from names_bound_by(node)
         if not isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
             pending.extend(ast.iter_child_nodes(node))
 
 
-def bound_by(node: ast.AST) -> Iterator[str]:
+def names_bound_by(node: ast.AST) -> Iterator[str]:
     """Yields the names that a syntax node itself binds."""
     if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
         yield node.id
@@ -102,7 +102,7 @@ def _is_plain(nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary) -> 
     if not bound.isdisjoint(BUILTIN_NAMES - vocabulary.builtins):
         return False  # a name that is bound in one scope is the builtin in another
     if vocabulary.taken:
-        imported = {name for node in nodes if isinstance(node, ast.alias) for name in bound_by(node)}
+        imported = {name for node in nodes if isinstance(node, ast.alias) for name in names_bound_by(node)}
         if not (bound - imported).isdisjoint(vocabulary.taken):
             return False
     plain = _PlainNodes(nodes, bound, vocabulary)
@@ -131,7 +131,7 @@ class _PlainNodes:
         own = {node.attr for node in self.nodes if isinstance(node, ast.Attribute) and not _reads_attribute(node)}
         for node in self.nodes:
             if isinstance(node, ast.ClassDef):
-                own |= {name for statement in node.body for name in _bound_in(statement)}
+                own |= {name for statement in node.body for name in _names_bound_in(statement)}
         own = {name for name in own if not name.startswith("__")} - (runtime_attributes() - self.attributes)
         self.stored = frozenset(own)
         self.attributes = self.attributes | self.stored
@@ -152,7 +152,7 @@ class _PlainNodes:
             return True
         if not isinstance(node, self.syntax):
             return False
-        if any(name.startswith("__") and name not in self.methods for name in bound_by(node)):
+        if any(name.startswith("__") and name not in self.methods for name in names_bound_by(node)):
             return False
         match node:
             case ast.Name(id=name):
@@ -205,13 +205,13 @@ def _imported_names(node: ast.Import) -> Iterator[str]:
         yield alias.asname or alias.name.partition(".")[0]
 
 
-def _bound_in(statement: ast.stmt) -> Iterator[str]:
+def _names_bound_in(statement: ast.stmt) -> Iterator[str]:
     """Yields the names that a statement of a class body binds."""
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         yield statement.name
     else:
         for node in ast.walk(statement):
-            yield from bound_by(node)
+            yield from names_bound_by(node)
 
 
 def _plain_in_context(node: ast.AST) -> Iterator[ast.AST]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from evalharness.sandbox.tampering.false_assertions import CATCHES, FalseAssertions
-from evalharness.sandbox.tampering.plain_python import BUILTIN_NAMES, LARGEST, bound_globally
+from evalharness.sandbox.tampering.plain_python import BUILTIN_NAMES, LARGEST, globally_bound_names
 from evalharness.sandbox.tampering.source_text import Edit, SourceText
 from evalharness.util.python_syntax import parse
 
@@ -79,7 +79,7 @@ def with_own_builtins(source: str, tests: str) -> str:
     A sample that is too long to be parsed counts as one that redefines all builtins.
     """
     try:
-        bound = set(bound_globally(parse(source))) if len(source) <= LARGEST else BUILTIN_NAMES
+        bound = set(globally_bound_names(parse(source))) if len(source) <= LARGEST else BUILTIN_NAMES
         redefined = BUILTIN_NAMES & bound
         nodes = _outside_texts(parse(tests)) if redefined else []
     except (SyntaxError, ValueError, RecursionError, MemoryError):

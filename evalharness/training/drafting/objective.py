@@ -10,7 +10,7 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.drafting.network import Drafter, DrafterLayer
 from evalharness.diffusion.network import rotations
 from evalharness.training.drafting.features import TextFeatures
-from evalharness.training.drafting.recipe import Optimization
+from evalharness.training.drafting.recipe import OptimizationSettings
 
 
 class _TextContext(KVCache):
@@ -64,7 +64,7 @@ class DraftLoss:
     """Weighted number of positions where the drafter's most probable token is the text's."""
 
 
-def draft_loss(drafter: Drafter, features: TextFeatures, anchors: Tensor, settings: Optimization) -> DraftLoss:
+def draft_loss(drafter: Drafter, features: TextFeatures, anchors: Tensor, settings: OptimizationSettings) -> DraftLoss:
     """Returns a drafter's loss on M drafted blocks of a text.
 
     `anchors` [M] are the positions in the text after which a block is drafted. Positions after the end of the text do

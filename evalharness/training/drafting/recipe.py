@@ -73,7 +73,7 @@ class DrafterShape(StrictSection):
     """Start the Markov head from how often pairs of tokens occur in the answers."""
 
 
-class Optimization(StrictSection):
+class OptimizationSettings(StrictSection):
     """Recipe section `optimization`: how the drafter is trained."""
 
     steps: int = Field(default=4000, gt=0)
@@ -111,7 +111,7 @@ class DrafterRecipe(StrictSection):
     answers: AnswerSettings = AnswerSettings()
     features: FeatureSettings = FeatureSettings()
     drafter: DrafterShape = DrafterShape()
-    optimization: Optimization = Optimization()
+    optimization: OptimizationSettings = OptimizationSettings()
 
     @property
     def target_path(self) -> str:

@@ -23,7 +23,7 @@ from evalharness.training.drafting.initialization import start_from_layers, star
 from evalharness.training.drafting.log import LogRow
 from evalharness.training.drafting.objective import draft_loss
 from evalharness.training.drafting.plot import plot_run
-from evalharness.training.drafting.recipe import DrafterRecipe, Optimization
+from evalharness.training.drafting.recipe import DrafterRecipe, OptimizationSettings
 from evalharness.training.optimizers import WeightAverage
 
 CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.jsonl", "model"
@@ -221,7 +221,7 @@ class DrafterTrainer:
         return True
 
 
-def make_optimizers(drafter: Drafter, settings: Optimization) -> list[torch.optim.Optimizer]:
+def make_optimizers(drafter: Drafter, settings: OptimizationSettings) -> list[torch.optim.Optimizer]:
     """Returns AdamW for all parameters, or Muon for the layers' matrices and AdamW for the others."""
     rate, others = settings.rate, dict(drafter.named_parameters())
     optimizers: list[torch.optim.Optimizer] = []

@@ -135,7 +135,7 @@ def filter_program() -> bytes | None:
         for number in (numbers[column] for numbers in calls.values()):
             if number is not None:
                 steps += [(JUMP_EQUAL, 0, 1, number), _return_error(error)]
-    for call, rule in _rules_of_arguments():
+    for call, rule in _argument_rules():
         steps += [(JUMP_EQUAL, 0, len(rule), call[column]), *rule]
     steps.append((RETURN, 0, 0, ALLOW))
     return b"".join(struct.pack("HBBI", *step) for step in steps)
@@ -150,7 +150,7 @@ def _load_argument(position: int) -> Step:
     return (LOAD, 0, 0, AT_ARGUMENTS + 8 * position)
 
 
-def _rules_of_arguments() -> Iterator[tuple[tuple[int, int], list[Step]]]:
+def _argument_rules() -> Iterator[tuple[tuple[int, int], list[Step]]]:
     """Yields the system calls that are allowed or refused by their arguments.
 
     Each has the filter instructions that decide, the last of which returns.

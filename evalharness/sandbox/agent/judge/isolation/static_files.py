@@ -34,11 +34,11 @@ def write_static_files(folder: str) -> None:
     for path in COPIED:
         with contextlib.suppress(OSError), open(f"/{path}") as file:
             _write_file(f"{folder}/{path}", re.sub(r"(?m)^(cpu MHz\s*: ).*", r"\g<1>1000.000", file.read()))
-    for group in _control_groups():
+    for group in _control_group_folders():
         for name in LIMITS:
             with contextlib.suppress(OSError), open(f"{group}/{name}") as file:
                 _write_file(f"{folder}{group}/{name}", file.read())
-    for name, text in _without_counters().items():
+    for name, text in _idle_proc_files().items():
         _write_file(f"{folder}/proc/{name}", text)
     os.makedirs(f"{folder}/sys", exist_ok=True)
     os.makedirs(f"{folder}/empty/folder")
@@ -52,14 +52,14 @@ def _write_file(path: str, text: str) -> None:
     os.chmod(path, 0o444)
 
 
-def _control_groups() -> list[str]:
+def _control_group_folders() -> list[str]:
     """Returns the folders below /sys where control groups are mounted."""
     with open("/proc/self/mounts") as file:
         mounts = [line.split() for line in file]
     return [path for _, path, kind, *_ in mounts if kind in ("cgroup", "cgroup2") and path.startswith("/sys/")]
 
 
-def _without_counters() -> dict[str, str]:
+def _idle_proc_files() -> dict[str, str]:
     """Returns the content of /proc files about the machine's size and load, by path, as on an idle machine."""
     with open("/proc/meminfo") as file:
         total = next(line.split()[1] for line in file if line.startswith("MemTotal"))

@@ -18,7 +18,7 @@ from evalharness.data.run_types import Summary
 from evalharness.metrics.paired_tests import paired_difference
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.run import run
-from evalharness.pipeline.validate import PreparedTask, list_requests, prepare
+from evalharness.pipeline.validate import PreparedTask, list_requests, prepare_task
 from evalharness.records import Request, Sampling
 
 Method = tuple[str, str, dict[str, str]]
@@ -102,7 +102,7 @@ def seconds(
 
 def speeds(args: argparse.Namespace, dtype: str) -> Iterator[str]:
     """The table of tokens/s at batch size 1 and ratios to autoregressive decoding, as medians over rounds."""
-    prepared = prepare(config("humaneval", METHODS[0], args))
+    prepared = prepare_task(config("humaneval", METHODS[0], args))
     requests = list_requests(prepared, None)[:: args.every]
     found: dict[str, list[float]] = {method[0]: [] for method in METHODS}
     for _ in range(args.rounds):

@@ -19,7 +19,7 @@ from typing import Any
 from evalharness.data.cards import find_task
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.run import run
-from evalharness.pipeline.validate import prepare
+from evalharness.pipeline.validate import prepare_task
 from evalharness.sandbox.factory import open_sandbox
 
 SUFFIX = ".jsonl.gz"
@@ -37,7 +37,7 @@ def main() -> None:
     files = sorted(path for path in args.folder.glob(f"*{SUFFIX}") if args.only in path.name)
     configs = {path: config_of(path, args.workers) for path in files}
     open_sandbox("docker", args.workers, {}, print).prepare(
-        sorted({prepare(config).context.image for config in configs.values()} - {""})
+        sorted({prepare_task(config).context.image for config in configs.values()} - {""})
     )
     seconds: dict[str, float] = defaultdict(float)
     samples: dict[str, int] = defaultdict(int)

@@ -63,7 +63,7 @@ def open_context(name: str, sources: DataSources, options: Mapping[str, str]) ->
     data = load_records(card, entry, version.name, source, split, entry.releases[release] if release else None)
     records = select_split(entry, data.records, split)
     if card.date_field:
-        records = window.select(records, card.date_field, f"version {version.name} of {name}")
+        records = window.records_in_window(records, card.date_field, f"version {version.name} of {name}")
     given = {key: value for key, value in options.items() if key in family_options(card)}
     if options.get("extraction") == "robust" and recipes[recipe_name].robust_extraction:
         given["extraction"] = "robust"

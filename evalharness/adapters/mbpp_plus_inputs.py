@@ -9,52 +9,52 @@ from typing import Any
 Restore = Callable[[Any], Any]
 
 
-def _unchanged(value: Any) -> Any:
+def _keep_unchanged(value: Any) -> Any:
     return value
 
 
-def _list_of_tuples(value: Any) -> list[Any]:
+def _to_list_of_tuples(value: Any) -> list[Any]:
     return [tuple(item) for item in value]
 
 
-def _tuple_of_tuples(value: Any) -> tuple[Any, ...]:
-    return tuple(_list_of_tuples(value))
+def _to_tuple_of_tuples(value: Any) -> tuple[Any, ...]:
+    return tuple(_to_list_of_tuples(value))
 
 
-def _tuple_with_tuples(value: Any) -> tuple[Any, ...]:
+def _to_tuple_with_tuples(value: Any) -> tuple[Any, ...]:
     return tuple(tuple(item) if isinstance(item, list) else item for item in value)
 
 
-def _list_of_sets(value: Any) -> list[Any]:
+def _to_list_of_sets(value: Any) -> list[Any]:
     # An empty list stands for an empty dict, not for an empty set.
     return [set(item) if isinstance(item, list) and item else {} for item in value]
 
 
-def _dict_of_tuples(value: Any) -> dict[Any, Any]:
+def _to_dict_of_tuples(value: Any) -> dict[Any, Any]:
     return {key: tuple(item) for key, item in value.items()}
 
 
-def _nested_tuples(value: Any) -> Any:
-    return tuple(_nested_tuples(item) for item in value) if isinstance(value, list) else value
+def _to_nested_tuples(value: Any) -> Any:
+    return tuple(_to_nested_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 ALL_ARGUMENTS: dict[Restore, list[int]] = {
     tuple: [2, 116, 132, 143, 222, 261, 273, 394, 399, 421, 424, 429, 470, 560, 579, 596, 616, 630, 726, 740, 744, 809],
-    _list_of_tuples: [63, 64, 70, 94, 120, 237, 272, 299, 400, 409, 417, 438, 473, 614, 780],
-    _tuple_of_tuples: [259, 401, 445],
-    _tuple_with_tuples: [278],
-    _list_of_sets: [115],
-    _nested_tuples: [580, 615, 791],
+    _to_list_of_tuples: [63, 64, 70, 94, 120, 237, 272, 299, 400, 409, 417, 438, 473, 614, 780],
+    _to_tuple_of_tuples: [259, 401, 445],
+    _to_tuple_with_tuples: [278],
+    _to_list_of_sets: [115],
+    _to_nested_tuples: [580, 615, 791],
     complex: [252],
 }
 """Problem numbers by the function that restores the type of every argument."""
 
 BY_POSITION: dict[tuple[Restore, ...], list[int]] = {
-    (_list_of_tuples,): [75, 413, 444, 753],
-    (_unchanged, tuple): [106, 750],
+    (_to_list_of_tuples,): [75, 413, 444, 753],
+    (_keep_unchanged, tuple): [106, 750],
     (tuple,): [250, 307, 405, 446, 617, 720, 763, 808],
     (float, complex): [124],
-    (_dict_of_tuples,): [722],
+    (_to_dict_of_tuples,): [722],
 }
 """Problem numbers by the functions that restore the types of the first arguments; others stay unchanged."""
 

@@ -57,8 +57,8 @@ class ShownProblem:
     def question(self) -> str:
         """The problem statement: the code to continue or to infill, else the last chat message, else the prompt's text.
 
-        MBPP's prompt has solved examples before the problem, so that its text and tests are taken from the dataset's
-        record.
+        MBPP's prompt has solved examples before the problem, so the problem's text and tests are taken from its record
+        in the dataset.
         """
         record, messages = self.problem.record, self.problem.prompt.messages
         if self.problem.prefix:

@@ -16,7 +16,7 @@ from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.grading import judge
 from evalharness.pipeline.store import disk_errors_as_user_errors, json_row, remove_incomplete_line
-from evalharness.pipeline.validate import check_prompt, prepare
+from evalharness.pipeline.validate import check_prompt, prepare_task
 from evalharness.records import Backend, Completion, Request, Sampling
 from evalharness.report.task_variant import language_of
 from evalharness.sandbox.pool import ContainerPool
@@ -60,7 +60,7 @@ class LiveModels:
     """Where answers are graded before they are shown; None for answers without verdicts."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask(self, key: ProblemKey, models: tuple[str, str]) -> dict[str, Answer]:
+    def answers_of_live_models(self, key: ProblemKey, models: tuple[str, str]) -> dict[str, Answer]:
         """Asks those of two models that are live, both at once, and returns their answers to a problem.
 
         Raises RequestRefused if one of them fails to answer.
@@ -145,7 +145,7 @@ def add_problems(entrants: Entrants, config: RunConfig) -> Sampling:
 
     Raises UserError if the configuration is invalid.
     """
-    prepared = prepare(config)
+    prepared = prepare_task(config)
     language = language_of(config.task)[1]
     for problem in prepared.problems.values():
         title = f"{prepared.task.name}, {prepared.context.version.name}"

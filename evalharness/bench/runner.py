@@ -20,7 +20,7 @@ from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.machine import environment_of_process, without_secrets
 from evalharness.pipeline.store import append_rows, write_json
 from evalharness.pipeline.unanswered import generate_unless_refused
-from evalharness.pipeline.validate import check_backend, check_prompt, prepare
+from evalharness.pipeline.validate import check_backend, check_prompt, prepare_task
 from evalharness.records import Problem, Sampling
 from evalharness.util.differences import differences
 from evalharness.util.files import check_writable
@@ -148,7 +148,7 @@ def problems_and_sampling(config: BenchConfig, tokenizer: CommonTokenizer | None
     Raises UserError for an invalid task or too many prompts.
     """
     if config.task is not None:
-        prepared = prepare(backend_config(config, 1))
+        prepared = prepare_task(backend_config(config, 1))
         return list(prepared.problems.values()), prepared.sampling
     count = sum(config.requests + config.warmup_of(concurrency) for concurrency in config.concurrency)
     problems = code_problems(count, config.input_tokens or CODE_TOKENS, tokenizer.count if tokenizer else None)

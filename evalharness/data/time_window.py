@@ -30,7 +30,7 @@ class TimeWindow:
             raise UserError(f"--option start={start} is after end={end}; swap them")
         return window
 
-    def select(self, records: Sequence[Record], field: str, data_name: str) -> list[Record]:
+    def records_in_window(self, records: Sequence[Record], field: str, data_name: str) -> list[Record]:
         """Returns the data records whose date in `field` is in the time window.
 
         `data_name` names the data in messages. Raises UserError if records have no date, or none is in the window.

@@ -73,7 +73,9 @@ class SandboxClient:
         try:
             return cast(dict[str, Any], self._http.get("/health").raise_for_status().json())
         except httpx.HTTPError as error:
-            raise InfrastructureError(f"cannot reach {self._http.base_url} ({error})") from None
+            raise InfrastructureError(
+                f"cannot reach the grading service at {self._http.base_url} ({error}); start it, or correct the address"
+            ) from None
 
     def close(self) -> None:
         """Closes the connections to the service. Safe to call twice."""

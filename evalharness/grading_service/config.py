@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from evalharness.util.http.address import check_address
-from evalharness.util.http.hosts import served_hosts
+from evalharness.util.http.hosts import allowed_hosts
 from evalharness.util.http.request_checks import RequestLimits
 from evalharness.util.number_checks import check_above_zero, check_at_least
 
@@ -47,10 +47,10 @@ class ServiceConfig:
         check_at_least(1, {"--max-body-mb": min(self.body_bytes, self.bodies_bytes) >> 20})
         check_above_zero({"--read-timeout": self.read_s, "--drain": self.drain_s})
         check_address(self.host, self.port, self.token)
-        served_hosts(self.host, self.allowed_hosts)
+        allowed_hosts(self.host, self.allowed_hosts)
 
     @property
     def limits(self) -> RequestLimits:
         """The limits and the token that each HTTP request is checked against."""
-        hosts = served_hosts(self.host, self.allowed_hosts)
+        hosts = allowed_hosts(self.host, self.allowed_hosts)
         return RequestLimits(self.token, self.body_bytes, self.bodies_bytes, self.read_s, hosts=hosts)

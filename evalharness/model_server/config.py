@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from evalharness.errors import UserError
 from evalharness.util.http.address import check_address
-from evalharness.util.http.hosts import served_hosts
+from evalharness.util.http.hosts import allowed_hosts
 from evalharness.util.http.request_checks import RequestLimits
 
 KEY_VARIABLE = "EVALHARNESS_API_KEY"
@@ -67,10 +67,10 @@ class ServerConfig:
         if min(self.read_s, self.drain_s, self.request_s) <= 0:
             raise UserError("--read-timeout, --drain and --request-timeout must be greater than 0; give larger numbers")
         check_address(self.host, self.port, self.key, self.key_variable)
-        served_hosts(self.host, self.allowed_hosts)
+        allowed_hosts(self.host, self.allowed_hosts)
 
     @property
     def limits(self) -> RequestLimits:
         """Size and time limits of an HTTP request."""
-        hosts = served_hosts(self.host, self.allowed_hosts)
+        hosts = allowed_hosts(self.host, self.allowed_hosts)
         return RequestLimits(self.key, self.body_bytes, self.bodies_bytes, self.read_s, PUBLIC_PATHS, hosts)

@@ -18,7 +18,7 @@ from evalharness.pipeline.resuming.stretches import joined_stretches
 from evalharness.pipeline.shard import Shard, parse_shard
 from evalharness.pipeline.store import write_json
 from evalharness.pipeline.summary import count_figures
-from evalharness.pipeline.validate import PreparedTask, prepare
+from evalharness.pipeline.validate import PreparedTask, prepare_task
 from evalharness.records import Key
 from evalharness.report.runs import run_folders
 from evalharness.util.differences import differences
@@ -124,7 +124,7 @@ def _prepare_again(
     task, samples, sampling = config["task"], config["samples"], config["sampling"]
     name = task["name"].removesuffix("-sample")
     options = {"version": task["version"], "recipe": task["recipe"]["name"], "split": task["split"], **task["options"]}
-    prepared = prepare(
+    prepared = prepare_task(
         RunConfig(
             task=card or name,
             backend=config["backend"]["name"],

@@ -125,7 +125,7 @@ def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = Non
     return PreparedRuns(config, runs, stored)
 
 
-def prepare(config: RunConfig, opened: OpenedTasks | None = None) -> PreparedTask:
+def prepare_task(config: RunConfig, opened: OpenedTasks | None = None) -> PreparedTask:
     """Returns a configuration's task with its data, read or taken from `opened`. Raises UserError for bad settings."""
     options = config.task_options()
     key = (config.task, config.data, tuple(sorted(options.items())))
@@ -157,7 +157,7 @@ def prepare_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks) -> list[tupl
     prepared, without_sample = [], []
     for config, folder in jobs:
         try:
-            prepared.append((prepare(config, opened), folder))
+            prepared.append((prepare_task(config, opened), folder))
         except NoBundledSample:
             if len(jobs) == 1:
                 raise

@@ -30,9 +30,11 @@ def check_row(row: Row) -> None:
 
 def _check_verdict(verdict: Verdict) -> None:
     if verdict.passed != (verdict.status == "passed"):
-        raise ValueError(f"the field status is {verdict.status}, but passed is {str(verdict.passed).lower()}")
+        raise ValueError(
+            f"the field status is {verdict.status}, but passed is {str(verdict.passed).lower()}; the two must agree"
+        )
     if verdict.passed and verdict.base_passed is False:
-        raise ValueError("the field passed is true, but base_passed is false")
+        raise ValueError("the field passed is true, but base_passed is false; both must be true")
     for name in ("cpu_s", "wall_s", "peak_mb"):
         if getattr(verdict, name) < 0:
             raise ValueError(f"the field {name} is {getattr(verdict, name)}")

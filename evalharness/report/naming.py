@@ -44,7 +44,7 @@ class RunName:
 
     @property
     def variant(self) -> str:
-        """The settings that distinguish the run, such as "threshold=0.9", or its folder."""
+        """The settings that distinguish the run from others, such as "threshold=0.9"; without any, the run's folder."""
         if len(self.settings) > MAX_SETTINGS:
             return self.folder
         shown = [f"{key}={_shortened_value(value)}" for key, value in self.settings]

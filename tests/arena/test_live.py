@@ -39,7 +39,7 @@ def opened(
     store = VoteStore(folder)
     live = open_live_models(NAMES, entrants, [], folder, "humaneval", "sample", options, lambda text: None)
     check_entrants(entrants)
-    return Session(entrants, store, ask=live.ask, seed=0), live
+    return Session(entrants, store, ask=live.answers_of_live_models, seed=0), live
 
 
 def test_both_models_are_asked_at_once_and_shown_together(endpoint: openai_server.Endpoint, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_live_model_meets_a_run(endpoint: openai_server.Endpoint, arena_runs: 
     runs = load_runs([arena_runs / "heron-7b"])
     entrants = load_entrants(runs)
     live = open_live_models(NAMES[:1], entrants, runs, tmp_path, "", None, {"base_url": endpoint.url}, print)
-    session = Session(entrants, VoteStore(tmp_path), ask=live.ask)
+    session = Session(entrants, VoteStore(tmp_path), ask=live.answers_of_live_models)
     view = session.next_pair("Ada").pair
     assert view
     [pair] = session.store.pairs()

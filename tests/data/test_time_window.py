@@ -16,12 +16,12 @@ RECORDS = [{"task_id": stamp, "date": stamp} for stamp in STAMPS]
 
 
 def chosen(start: str | None, end: str | None) -> list[str]:
-    return [record["date"] for record in TimeWindow.parse(start, end).select(RECORDS, "date", "these")]
+    return [record["date"] for record in TimeWindow.parse(start, end).records_in_window(RECORDS, "date", "these")]
 
 
 def test_an_unbounded_window_selects_every_record() -> None:
     assert chosen(None, None) == list(STAMPS)
-    assert TimeWindow.parse(None, None).select([{"task_id": "1"}], "date", "these") == [{"task_id": "1"}]
+    assert TimeWindow.parse(None, None).records_in_window([{"task_id": "1"}], "date", "these") == [{"task_id": "1"}]
 
 
 def test_both_days_are_included_the_last_only_at_midnight() -> None:
@@ -49,6 +49,6 @@ def test_empty_and_reversed_windows_are_user_errors() -> None:
 
 def test_a_window_needs_dates() -> None:
     with pytest.raises(UserError, match="the records of these have no date field date;"):
-        TimeWindow.parse("2024-09-02", None).select([{"task_id": "1"}], "date", "these")
+        TimeWindow.parse("2024-09-02", None).records_in_window([{"task_id": "1"}], "date", "these")
     with pytest.raises(UserError, match="is not a date; replace the data file"):
-        TimeWindow.parse("2024-09-02", None).select([{"date": "soon"}], "date", "these")
+        TimeWindow.parse("2024-09-02", None).records_in_window([{"date": "soon"}], "date", "these")

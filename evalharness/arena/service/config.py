@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evalharness.errors import UserError
 from evalharness.util.http.address import check_address
-from evalharness.util.http.hosts import served_hosts
+from evalharness.util.http.hosts import allowed_hosts
 from evalharness.util.http.request_checks import RequestLimits
 
 BODY_BYTES = 64 << 10
@@ -61,10 +61,10 @@ class ArenaConfig:
         if self.sandbox and not self.live:
             raise UserError("--with-sandbox grades live models' answers; add --live BACKEND:MODEL, or leave it out")
         check_address(self.host, self.port, self.token)
-        served_hosts(self.host, self.allowed_hosts)
+        allowed_hosts(self.host, self.allowed_hosts)
 
     @property
     def limits(self) -> RequestLimits:
         """Size and time limits of an HTTP request."""
-        hosts = served_hosts(self.host, self.allowed_hosts)
+        hosts = allowed_hosts(self.host, self.allowed_hosts)
         return RequestLimits(self.token, BODY_BYTES, 256 * BODY_BYTES, READ_S, PUBLIC_PATHS, hosts)

@@ -40,7 +40,9 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
         check_entrants(entrants)
         if sandbox:
             live.grade_in(sandbox)
-        session = Session(entrants, store, uniform=config.uniform, recorded=config.recorded, ask=live.ask)
+        session = Session(
+            entrants, store, uniform=config.uniform, recorded=config.recorded, ask=live.answers_of_live_models
+        )
         return _serve_session(config, session, log)
 
 

@@ -41,7 +41,7 @@ def read_card(path: Path) -> Card:
     try:
         content = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+        raise ValueError(f"{path} cannot be read: {error.strerror}; check the path and its permissions") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not YAML: {one_line(str(error))}") from error
     if not isinstance(content, dict):

@@ -39,13 +39,13 @@ class Recipe(StrictModel):
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling; 1 is all tokens")
 
     @model_validator(mode="after")
-    def _has_middle_if_infill(self) -> Self:
+    def _check_middle_if_infill(self) -> Self:
         if (self.kind == "infill") != (self.middle is not None):
             raise ValueError("a recipe of kind infill needs the key middle, and other kinds must not have it")
         return self
 
     @model_validator(mode="after")
-    def _has_template(self) -> Self:
+    def _check_template(self) -> Self:
         template = TEMPLATES.get(self.kind)
         if template and template not in self.fields:
             raise ValueError(f"a recipe of kind {self.kind} needs the template fields.{template}; add this key")

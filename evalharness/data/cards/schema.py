@@ -85,7 +85,7 @@ class TaskEntry(StrictModel):
         return {**defaults, **entry}
 
     @model_validator(mode="after")
-    def _names_exist(self) -> Self:
+    def _check_names_exist(self) -> Self:
         check_known("default_version", self.default_version, self.versions)
         if self.default_split is not None or self.splits:
             check_known("default_split", self.default_split, self.splits)
@@ -148,7 +148,7 @@ class Card(StrictModel):
         return {**card, "tasks": filled}
 
     @model_validator(mode="after")
-    def _names_exist(self) -> Self:
+    def _check_names_exist(self) -> Self:
         for group, members in self.groups.items():
             for member in members:
                 check_known(f"groups.{group}", member, self.tasks)
@@ -174,5 +174,5 @@ def check_known(field: str, name: str | None, names: Mapping[str, Any]) -> None:
     """Raises ValueError if a field of a task card refers to a name that is not in `names`."""
     if name not in names:
         raise ValueError(
-            f"{field} is {name!r}, which the card does not define; it defines {', '.join(names) or 'none'}"
+            f"{field} is {name!r}, which the card does not define; use one of its names: {', '.join(names) or 'none'}"
         )

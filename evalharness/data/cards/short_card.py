@@ -34,7 +34,7 @@ class ShortRecipe(StrictModel):
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling; 1 is all tokens")
 
     @model_validator(mode="after")
-    def _has_one_template(self) -> Self:
+    def _check_one_template(self) -> Self:
         if bool(self.user) == bool(self.prompt):
             raise ValueError("a recipe needs either user (for a chat model) or prompt (for a base model)")
         if self.prompt and (self.system or self.prefill):

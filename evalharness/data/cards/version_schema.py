@@ -47,7 +47,7 @@ class HubSource(StrictModel):
     """The pinned commit or branch; None for main."""
 
     @model_validator(mode="after")
-    def _has_splits_or_files(self) -> Self:
+    def _check_splits_or_files(self) -> Self:
         if bool(self.splits) == bool(self.files):
             raise ValueError("the entry hub needs one of the keys splits and files")
         return self
@@ -96,13 +96,13 @@ class Version(StrictModel):
     rules: Mapping[str, Any] = Field({}, description="Rules of this version; they override those of task and card")
 
     @model_validator(mode="after")
-    def _has_file_or_shipped(self) -> Self:
+    def _check_file_or_shipped(self) -> Self:
         if bool(self.file) == bool(self.shipped):
             raise ValueError("a version of the data needs one of the keys file and shipped")
         return self
 
     @model_validator(mode="after")
-    def _lists_have_equal_lengths(self) -> Self:
+    def _check_list_lengths(self) -> Self:
         files = self.file or self.shipped
         if self.sha256 and len(self.sha256) != len(files):
             raise ValueError(f"sha256 has {len(self.sha256)} entries for {len(files)} files; give one for each")
@@ -114,7 +114,7 @@ class Version(StrictModel):
 
     @field_validator("fingerprint")
     @classmethod
-    def _is_fingerprint(cls, value: str | Mapping[str, str] | None) -> str | Mapping[str, str] | None:
+    def _check_fingerprint_form(cls, value: str | Mapping[str, str] | None) -> str | Mapping[str, str] | None:
         for fingerprint in value.values() if isinstance(value, Mapping) else (value,):
             if fingerprint is not None and not FINGERPRINT.fullmatch(fingerprint):
                 raise ValueError(

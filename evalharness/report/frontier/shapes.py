@@ -13,7 +13,7 @@ Position = tuple[float, float]
 Segment = tuple[Position, Position]
 
 
-class Style(NamedTuple):
+class FamilyStyle(NamedTuple):
     """Colour, marker and name of a model family in the frontier plot; colours are colour-blind safe (Okabe and Ito)."""
 
     color: str
@@ -21,10 +21,10 @@ class Style(NamedTuple):
     name: str
 
 
-STYLES: dict[Family, Style] = {
-    "ar": Style("#0072B2", "o", "autoregressive"),
-    "diffusion": Style("#D55E00", "^", "diffusion"),
-    "other": Style("#5D6B75", "s", "unknown type"),
+STYLES: dict[Family, FamilyStyle] = {
+    "ar": FamilyStyle("#0072B2", "o", "autoregressive"),
+    "diffusion": FamilyStyle("#D55E00", "^", "diffusion"),
+    "other": FamilyStyle("#5D6B75", "s", "unknown type"),
 }
 
 

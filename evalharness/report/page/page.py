@@ -17,7 +17,7 @@ from evalharness.report.page.chunks import write_script
 from evalharness.report.page.document import FILE_POLICY, html_document
 from evalharness.report.page.embedded import embedded_frontier, embedded_leaderboard
 from evalharness.report.page.entries import RunEntry, manifest_lines, run_overview, slugs_of
-from evalharness.report.page.rows import write_rows
+from evalharness.report.page.rows import write_run_data
 from evalharness.report.page.static_files import STATIC
 from evalharness.report.problems import problems_of
 from evalharness.report.published import PublishedPoint
@@ -80,7 +80,7 @@ def _write_report_files(
         entry = RunEntry(run, slug, name, problems_of(run, data))
         if entry.problems.missing:
             note(f"the page of {run.folder} has no prompts. {entry.problems.missing}")
-        write_rows(run, folder / "data", slug, entry.problems)
+        write_run_data(run, folder / "data", slug, entry.problems)
         write_script(folder / "data", f"{slug}/settings", manifest_lines(run))
         entries.append(entry.without_problems())
     embedded = {"frontier": embedded_frontier(runs, published), "leaderboard": embedded_leaderboard(runs, published)}

@@ -48,7 +48,7 @@ class ProblemRow(NamedTuple):
     """Where its prompt is; None where the task's data are not available."""
 
 
-def write_rows(run: Run, folder: Path, slug: str, problems: RunProblems) -> None:
+def write_run_data(run: Run, folder: Path, slug: str, problems: RunProblems) -> None:
     """Writes a run's data files for the report page, its samples and problems, below `folder`/`slug`.
 
     Completions are read one at a time, so that texts and traces need not fit into memory. Raises UserError at a

@@ -12,7 +12,7 @@ from evalharness.errors import UserError
 from evalharness.util.http.address import is_loopback
 
 
-def served_hosts(host: str, allowed: Sequence[str] = ()) -> frozenset[str]:
+def allowed_hosts(host: str, allowed: Sequence[str] = ()) -> frozenset[str]:
     """Returns the host names by which clients may address a service; empty where any name is allowed.
 
     `host` is the address that the service listens on. Any name is allowed where other machines can reach it, which

@@ -26,7 +26,7 @@ class RequestLimits:
     public_paths: tuple[str, ...] = ("/health",)
     """URL paths that need no token; one that ends in `/` stands for all paths below it."""
     hosts: frozenset[str] = frozenset()
-    """The names that clients may use (see `served_hosts`); empty for any."""
+    """The names that clients may use (see `allowed_hosts`); empty for any."""
 
     def is_public(self, path: str) -> bool:
         """Returns whether requests to this URL path need no token."""

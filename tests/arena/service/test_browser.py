@@ -150,7 +150,7 @@ def test_infilling_is_shown_in_place_and_hostile_text_is_text(enter: Enter, tmp_
 
         return answer
 
-    for name in ("one", EVIL):
+    for name in ("one", f"{EVIL}two"):  # the arena hides the name in the answers, which must not contain all of it
         folder = tmp_path / "runs" / str(len(name))
         page_runs.write_run(folder, "fim-single-line", hostile(name), backend="openai", model=name)
     server = ArenaServer(tmp_path / "runs", tmp_path / "votes")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from evalharness.adapters.extraction.code_blocks import CodeBlock, clean_answer, code_blocks, loose_blocks
 from evalharness.adapters.extraction.extracted import NOTHING, Extracted
 from evalharness.adapters.extraction.languages.assembly import assemble_program
-from evalharness.adapters.extraction.languages.items import CodeItem, ParsedBlock, parse, split_into_items
+from evalharness.adapters.extraction.languages.items import CodeItem, ParsedBlock, parse_source, split_into_items
 from evalharness.adapters.extraction.languages.nodes import leaves, text_of
 from evalharness.adapters.extraction.languages.selection import defines_function
 from evalharness.adapters.extraction.languages.syntax import OTHER_TAGS, LanguageSyntax
@@ -119,7 +119,7 @@ def _until_closing_brace(body: str, syntax: LanguageSyntax) -> str:
     if not syntax.closed_by:
         return body
     depth, source = 0, body.encode()
-    for leaf in leaves(parse(syntax.grammar, source)):
+    for leaf in leaves(parse_source(syntax.grammar, source)):
         depth += {"{": 1, "}": -1, "${": 1}.get(text_of(leaf), 0)
         if depth < 0:
             return source[: leaf.start_byte].decode(errors="replace").rstrip()

@@ -43,7 +43,7 @@ class ParsedBlock:
     """The name of the class around the function, if there is one."""
 
 
-def parse(grammar: str, source: bytes) -> Node:
+def parse_source(grammar: str, source: bytes) -> Node:
     """Returns the root of a source's tree-sitter syntax tree; positions of nodes are in bytes of the source."""
     if grammar in ASCII_ONLY:
         source = NOT_ASCII.sub(b"_", source)
@@ -57,7 +57,7 @@ def split_into_items(text: str, syntax: LanguageSyntax, name: str) -> ParsedBloc
     source = text.encode()
     items: list[CodeItem] = []
     class_name = ""
-    for node, part in _items_below(parse(syntax.grammar, source), syntax, source):
+    for node, part in _items_below(parse_source(syntax.grammar, source), syntax, source):
         body = _class_with(node, syntax, name)
         if body is None:
             items.append(_make_item(node, part))

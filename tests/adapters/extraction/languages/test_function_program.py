@@ -6,7 +6,7 @@ import pytest
 from helpers.function_answers import CODES, answers, target_of
 
 from evalharness.adapters.extraction.languages.function_program import function_program
-from evalharness.adapters.extraction.languages.items import parse, split_into_items
+from evalharness.adapters.extraction.languages.items import parse_source, split_into_items
 from evalharness.adapters.extraction.languages.syntax import SYNTAX
 from evalharness.sandbox.languages import languages
 
@@ -31,7 +31,7 @@ def test_every_form_gives_one_function_and_no_other_program(code: str, form: str
         "whole answer",
         "sanitizer",
     )
-    assert not parse(SYNTAX[code].grammar, whole.encode()).has_error, whole
+    assert not parse_source(SYNTAX[code].grammar, whole.encode()).has_error, whole
     main = len(re.findall(r"\b[mM]ain\s*\(", target.tests))
     assert len(re.findall(r"\b[mM]ain\s*\(", whole)) == main, whole
     assert not re.search(r"\b(?:module\.exports|export |exit 0|__END__|return M\b|=> *\{ it\()", found.source), whole

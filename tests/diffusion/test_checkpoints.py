@@ -218,8 +218,12 @@ def test_autoregressive_models_generate_the_text_of_transformers(kind: str, open
         expected = model.generate(torch.tensor([prompt]), max_new_tokens=16, do_sample=False, eos_token_id=[0])[0]
         output = until_end(ours, expected[len(prompt) :].tolist())
         assert (row.output_tokens, row.text) == (len(output), ours.tokenizer.decode(output, skip_special_tokens=True))
+    verified = DiffusionBackend(BackendConfig(str(folder), 2)).generate(
+        [ask(text, number) for number, text in enumerate(TEXTS)], Sampling(max_new_tokens=16)
+    )
+    assert [row.text for row in verified] == [row.text for row in done]  # drafted by lookup alone
     with pytest.raises(UserError, match="is not a diffusion model; use --backend ar"):
-        DiffusionBackend(BackendConfig(str(folder))).describe()
+        DiffusionBackend(BackendConfig(str(folder), 1, {"lookup": "false"})).describe()
     with pytest.raises(UserError, match="is not trained for self-speculative decoding"):
         AutoregressiveBackend(BackendConfig(str(folder), 1, {"draft": "4"})).describe()
 
@@ -235,7 +239,7 @@ def test_unreadable_and_unsupported_checkpoints_are_refused(opened: Opened, tmp_
     with pytest.raises(UserError, match="only supports blocks of 4 tokens; leave the option out"):
         DiffusionBackend(BackendConfig(str(folder), 1, {"block": "8"})).describe()
     for change, match in (
-        ({"model_type": "mamba"}, "is of type 'mamba'"),
+        ({"model_type": "mamba"}, "has model_type 'mamba'"),
         ({"rope_scaling": {"rope_type": "yarn", "factor": 4}}, "RoPE scaling 'yarn' is not supported by this backend"),
         ({"num_hidden_layers": 3}, r"has no weights for model\.layers\.2"),
         ({"vocab_size": 9}, r"do not fit its config\.json"),

@@ -111,7 +111,9 @@ def test_a_huge_body_is_refused_before_it_is_read(service: ServiceProcess) -> No
     assert service.memory_mb() - before < 50
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST /v1/verdicts HT", b"POST /v1/verdicts HTTP/1.1\r\nhost: 127.0.0.1\r\nmore"])
+@pytest.mark.parametrize(
+    "sent", [b"", b"POST /v1/verdicts HT", b"POST /v1/verdicts HTTP/1.1\r\nhost: 127.0.0.1\r\nmore"]
+)
 def test_a_client_that_never_completes_its_headers_is_disconnected(service: ServiceProcess, sent: bytes) -> None:
     with socket.create_connection(("127.0.0.1", service.port)) as slow:
         slow.sendall(sent)
@@ -123,8 +125,8 @@ def test_a_client_that_never_completes_its_headers_is_disconnected(service: Serv
 
 def test_a_client_that_sends_its_body_too_slowly_is_refused(service: ServiceProcess) -> None:
     with socket.create_connection(("127.0.0.1", service.port)) as slow:
-        head = f"POST /v1/verdicts HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {TOKEN}\r\ncontent-length: 1000\r\n\r\n"
-        slow.sendall(head.encode())
+        head = f"POST /v1/verdicts HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {TOKEN}\r\n"
+        slow.sendall(f"{head}content-length: 1000\r\n\r\n".encode())
         for _ in range(4):
             slow.sendall(b" ")
             time.sleep(0.3)

@@ -31,7 +31,7 @@ def vote_row(vote: Vote) -> dict[str, Any]:
 
 
 def pair_of(row: Mapping[str, Any]) -> Pair:
-    """Returns the arena pair in a JSON object. Raises ValueError with the reason if it is invalid."""
+    """Parses the arena pair of a JSON object. Raises ValueError with the reason if it is invalid."""
     known = {field.name for field in fields(Pair)}
     try:
         values = {key: value for key, value in row.items() if key in known}
@@ -72,7 +72,9 @@ def _check_pair(pair: Pair) -> None:
     if not all(isinstance(text, str) for text in texts) or not pair.id:
         raise ValueError("one of the fields id, task, task_id, voter and model is not a text")
     if pair.first.model == pair.second.model:
-        raise ValueError(f"both answers are of model {pair.first.model!r}, but a pair has two models")
+        raise ValueError(
+            f"both answers are of model {pair.first.model!r}, but the two answers of a pair come from different models"
+        )
     if pair.arm not in ARMS:
         raise ValueError(f"the field arm is {pair.arm!r}, not one of {', '.join(ARMS)}")
     if pair.voter_kind not in ("person", "model"):

@@ -134,7 +134,9 @@ def check_bench_folder(folder: Path, settings: Mapping[str, Any]) -> None:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}; choose another folder with --out") from None
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path} is damaged: no JSON object of a bench; choose another folder with --out") from None
+        raise UserError(
+            f"{path} is not the result of `evalharness bench`, a JSON object; choose another folder with --out"
+        ) from None
     for name, old, new in differences(existing, json.loads(json.dumps(settings))):
         raise UserError(
             f"{folder} contains a bench with other settings ({name} was {old}, now {new}); choose another folder with "

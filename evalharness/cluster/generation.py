@@ -126,7 +126,8 @@ class _RequestQueue:
                 idle_s = 0 if self._serving else idle_s + 1
                 if idle_s > NO_REPLICA_S:
                     raise InfrastructureError(
-                        f"no replica of the backend has been alive in the Ray cluster for {NO_REPLICA_S} s"
+                        f"no replica of the backend has been alive in the Ray cluster for {NO_REPLICA_S} s; "
+                        "see `ray status` and the logs of Ray"
                     ) from None
                 continue
             if isinstance(result, BaseException):

@@ -130,7 +130,9 @@ class ClusterSandboxes:
             return node
         except ray.exceptions.GetTimeoutError:
             ray.kill(actor)
-            raise InfrastructureError(f"the node's {cpus} CPUs were not free for {START_S:g} s") from None
+            raise InfrastructureError(
+                f"no {cpus} CPUs became free on a Ray node within {START_S:g} s; stop other jobs or lower --workers"
+            ) from None
         except ray.exceptions.RayTaskError as error:
             ray.kill(actor)
             if isinstance(error.cause, UserError | InfrastructureError):

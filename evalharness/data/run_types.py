@@ -10,7 +10,7 @@ from evalharness.records import Status
 
 
 class DataDescription(TypedDict):
-    """Manifest: where a task's data come from, and whether they are the official ones."""
+    """Where a task's data come from, and whether they are the official ones."""
 
     origin: str
     fingerprint: str
@@ -20,7 +20,7 @@ class DataDescription(TypedDict):
 
 
 class TaskDescription(TypedDict):
-    """Manifest: everything about a run's task that can change a result."""
+    """Everything about a run's task that can change a result."""
 
     name: str
     family: str
@@ -43,7 +43,7 @@ class TaskDescription(TypedDict):
 
 
 class SamplesAsked(TypedDict, total=False):
-    """Manifest: which samples a run consists of."""
+    """Which samples a run consists of."""
 
     file: bool
     """True where a samples file names them; `n` and `limit` are absent then."""
@@ -54,7 +54,7 @@ class SamplesAsked(TypedDict, total=False):
 
 
 class RunConfiguration(TypedDict):
-    """Manifest: everything that can change a run's results. A run resumes only with an equal configuration."""
+    """Everything that can change a run's results. A run resumes only with an equal configuration."""
 
     task: TaskDescription
     backend: dict[str, Any]
@@ -67,7 +67,7 @@ class RunConfiguration(TypedDict):
 
 
 class Hardware(TypedDict):
-    """Manifest: the hardware of the machine that a run was carried out on."""
+    """The hardware of the machine that a run was carried out on."""
 
     system: str
     processor: str
@@ -79,7 +79,7 @@ class Hardware(TypedDict):
 
 
 class Environment(TypedDict):
-    """Manifest: software and hardware that a run was carried out with. They may differ when the run is resumed."""
+    """Software and hardware that a run was carried out with. They may differ when the run is resumed."""
 
     started_at: str
     """In UTC, such as 2026-01-31T12:00:00Z."""
@@ -101,7 +101,7 @@ class Environment(TypedDict):
 
 
 class Stretch(TypedDict):
-    """Manifest: a stretch, the part of a run that one process wrote. Resuming a run begins a new stretch."""
+    """A stretch: the part of a run that one process wrote. Resuming a run begins a new stretch."""
 
     environment: Environment
     transport: dict[str, Any]

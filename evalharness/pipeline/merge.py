@@ -185,7 +185,9 @@ def _common_header(run: ShardedRun) -> dict[str, Any]:
         if summary:
             return {key: value for key, value in summary.items() if key not in OF_ONE_SHARD}
     example = next(iter(run.manifests))
-    raise UserError(f"no shard is finished, for example {example} is not; run the command of one again to finish it")
+    raise UserError(
+        f"none of the shards is finished, for example {example}; run that shard's command again, then merge"
+    )
 
 
 def _join_rows(path: Path, run: ShardedRun) -> int:

@@ -19,7 +19,7 @@ def check_row(row: Row) -> None:
     for name, allowed in _checked_fields(kind).items():
         value = getattr(row, name)
         if not _is_allowed(value, allowed):
-            raise ValueError(f"the field {name} is {_shortened_text(value)}")
+            raise ValueError(f"the field {name} is {_shortened_text(value)}, a value that no run writes")
     if not row.task_id:
         raise ValueError("the field task_id is empty")
     if row.sample_id < 0:
@@ -37,7 +37,7 @@ def _check_verdict(verdict: Verdict) -> None:
         raise ValueError("the field passed is true, but base_passed is false; both must be true")
     for name in ("cpu_s", "wall_s", "peak_mb"):
         if getattr(verdict, name) < 0:
-            raise ValueError(f"the field {name} is {getattr(verdict, name)}")
+            raise ValueError(f"the field {name} is {getattr(verdict, name)}, below 0")
 
 
 @cache

@@ -46,7 +46,7 @@ def base_task(task: str) -> str:
 
 
 def language_of(task: str) -> tuple[str, str]:
-    """Returns (family, language) of a task, such as ("multipl-e", "cpp"); the language is "py" for other tasks."""
+    """Returns (family, language) of a task, such as ("multipl-e", "cpp"); a name without a language counts as "py"."""
     family, _, language = base_task(task).rpartition("-")
     return (family, language) if family in LANGUAGE_FAMILIES else (base_task(task), "py")
 

@@ -26,7 +26,7 @@ class DrafterCache(KVCache):
         self._features = torch.zeros(rows, capacity, config.hidden, dtype=dtype, device=device)
 
     def store(self, features: Tensor, positions: Tensor) -> None:
-        """Stores context features [rows, T, hidden] at `positions` [rows, T]."""
+        """Stores the drafter's inputs made of the target's hidden states [rows, T, hidden] at `positions` [rows, T]."""
         self._features[torch.arange(len(features), device=features.device)[:, None], positions] = features
 
     def before(self, positions: Tensor) -> Tensor:

@@ -160,6 +160,7 @@ TRUSTED = {
     "pipeline/machine.py": "the machine's own files",
     "pipeline/shard.py": "an option",
     "report/compare/examples.py": "indents lines",
+    "report/every_eval_ever/model.py": "names of models and hosts of endpoints",
     "report/frontier/*": "names of runs",
     "report/leaderboard/*": "names of runs",
     "report/page/*": "names of runs, and the template of the page",

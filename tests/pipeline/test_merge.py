@@ -134,7 +134,7 @@ def test_what_does_not_fit_is_refused_and_nothing_written(runs: Path, tmp_path: 
     assert cli(*RUN, "--shard", "7/8", "--out", tmp_path / "eighth").returncode == 0
     first = shards(runs)[0]
     for given_runs, words in (
-        ((first, other), "sampling.seed is 0 and 5; leave one out"),
+        ((first, other), "their sampling.seed differs (0, 5); leave one out"),
         ((first, tmp_path / "eighth"), "different numbers of shards (7, 8); name runs whose --shard"),
         ((first, runs / "whole"), "overlap: both have sample 0 of"),
         ((first, first), "given twice"),

@@ -147,7 +147,7 @@ def test_tasks_without_a_sample_are_left_out_and_named(engine: None, tmp_path: P
     for names in ("multipl-e-rs", "multipl-e-rs,multipl-e-go"):
         done = cli("run", "--task", names, "--data", "sample", "--out", tmp_path / "none")
         assert done.returncode == 2
-        assert "no sample data of multipl-e-rs are bundled; use --data DIR" in done.stderr
+        assert f"no sample data of {names.replace(',', ', ')} are bundled; use --data DIR or --data hub" in done.stderr
 
 
 def test_a_program_without_its_tests_is_refused_before_any_work(tmp_path: Path, cli: Command) -> None:

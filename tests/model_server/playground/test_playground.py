@@ -23,10 +23,10 @@ def canvas(page: Any, lane: int = 0) -> str:
     return str(page.locator(".lane .canvas").nth(lane).text_content())
 
 
-def wait_for_end(page: Any, text: str = "Play") -> None:
+def wait_for_end(page: Any) -> None:
     page.wait_for_selector("#race:not([disabled])")
     page.wait_for_selector("#save:not([hidden])")
-    page.wait_for_selector(f".play:text-is('{text}')")
+    page.wait_for_selector(".play:text-is('Play')")  # after a race, its replay has ended, too
 
 
 def test_type_watch_pause_scrub_race_and_save(playground: ModelServer, visit: Open, tmp_path: Path) -> None:
@@ -62,9 +62,9 @@ def test_type_watch_pause_scrub_race_and_save(playground: ModelServer, visit: Op
     assert page.inner_text(".clock") == paused
 
     page.select_option("#draft", "8")  # a changed setting runs again
-    wait_for_end(page, "Pause")
+    wait_for_end(page)
     page.click("#race")
-    wait_for_end(page, "Pause")
+    wait_for_end(page)
     page.keyboard.press("End")
     assert page.locator(".lane h2").all_inner_texts() == ["Diffusion", "Autoregressive"]
     autoregressive = playground.text(model="bundled:ar", prompt=PROMPT, max_tokens=48)
@@ -91,7 +91,7 @@ def test_a_link_plays_a_race_without_running_anything(playground: ModelServer, v
     page.fill("#prompt", PROMPT)
     page.fill("#max-tokens", "32")
     page.click("#race")
-    wait_for_end(page, "Pause")
+    wait_for_end(page)
     page.keyboard.press("End")
     both = [canvas(page, 0), canvas(page, 1)]
     page.keyboard.press("l")
@@ -100,6 +100,7 @@ def test_a_link_plays_a_race_without_running_anything(playground: ModelServer, v
     assert len(link) < 20_000
     answered = playground.http.get("/metrics").text
     shared = visit(link)
+    shared.wait_for_selector(".play:text-is('Play')")
     shared.keyboard.press("End")
     assert [canvas(shared, 0), canvas(shared, 1)] == both
     assert shared.is_hidden("#form")

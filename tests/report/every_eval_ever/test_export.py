@@ -93,7 +93,8 @@ def test_a_run_has_the_same_file_each_time(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").rglob("*.json*"))) == 2
 
 
-def test_without_data_there_are_no_samples_and_a_note_says_so(tmp_path: Path) -> None:
+def test_without_data_there_are_no_samples_and_a_note_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EVALHARNESS_DATA", raising=False)
     page_runs.write_run(tmp_path / "run", "humaneval", page_runs.cycling(["passed"]), model="m")
     manifest = tmp_path / "run" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"origin": "sample"', '"origin": "folder /nowhere"'))

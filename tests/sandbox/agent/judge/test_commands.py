@@ -36,7 +36,7 @@ ENDS = {
     ),
     "cpp right": ("cpp", None, "run", "passed", ""),
     "cpp does not compile": ("cpp", "    return a +;\n", "compile", "error", "expected"),
-    "cpp leaves early": ("cpp", "    exit(0);\n", "run", "tampered", "before its tests"),
+    "cpp leaves early": ("cpp", "    exit(0);\n", "run", "tampered", "before all its tests"),
     "cpp crashes": ("cpp", "    return *(volatile long*)0;\n", "run", "failed", "SIGSEGV"),
     "cpp empties assert": (
         "cpp",

@@ -157,7 +157,10 @@ def test_close_leaves_nothing(ours: Callable[[], set[str]]) -> None:
     sandbox.close()
     sandbox.close()
     assert not ours()
-    assert sandbox.run(exec_program("assert True")).infrastructure == "the sandbox is closed"
+    assert (
+        sandbox.run(exec_program("assert True")).infrastructure
+        == "the sandbox is closed, so it starts no more containers"
+    )
 
 
 def test_close_in_the_middle_of_a_job_leaves_nothing(ours: Callable[[], set[str]], make_sandbox: MakeSandbox) -> None:
@@ -175,7 +178,7 @@ def test_close_while_a_container_starts_leaves_nothing(ours: Callable[[], set[st
         future = thread.submit(sandbox.run, program)  # starts a container for the reference
         assert eventually(lambda: bool(ours() - before))
         sandbox.close()
-        assert future.result(20).infrastructure == "the sandbox is closed"
+        assert future.result(20).infrastructure == "the sandbox is closed, so it starts no more containers"
     assert eventually(lambda: not ours(), 2)
 
 

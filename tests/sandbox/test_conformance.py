@@ -70,7 +70,7 @@ def test_the_agent_detects_missing_guarantees(engine: None) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"runtime": "nothing"}, "no runtime 'nothing'; known: .*runc"),
+        ({"runtime": "nothing"}, "runtime=nothing: the container engine has no such runtime; it has .*runc"),
         ({"memory_gb": "much"}, "memory_gb=much is not a number"),
         ({"memory_gb": "1"}, "less than the 4096 MB that one sample needs"),
         ({"allow": "everything"}, "unknown guarantee 'everything'"),

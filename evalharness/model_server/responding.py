@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from evalharness.errors import UserError
 from evalharness.model_server.api.answer import AnswerFormat
-from evalharness.model_server.api.collecting import ChoiceText, chunk_interval_s
+from evalharness.model_server.api.collecting import ChoiceText
 from evalharness.model_server.api.errors import error_body
 from evalharness.model_server.api.messages import timings_of, usage_of
 from evalharness.model_server.api.request import AnswerRequest, wrong_option_error
@@ -102,7 +102,7 @@ class RunningAnswer:
                 return
             self.metrics.count_tokens(len(update.tokens))
             choice = self._choices[index]
-            text = choice.due(choice.add(update), update.pass_s, chunk_interval_s(self._engine.load().running))
+            text = choice.add(update)
             if parameters.denoising_frames and self._detokenizer:
                 for frame in update.frames:
                     data = self._format.frame(index, frame, 1000 * update.pass_s, self._detokenizer)

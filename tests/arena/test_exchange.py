@@ -83,7 +83,7 @@ def test_copilot_arenas_columns_are_read(tmp_path: Path) -> None:
 def test_copilot_arenas_published_votes_have_a_position_term(datasets_dir: Path, tmp_path: Path) -> None:
     path = datasets_dir / "copilot_arena" / "copilot_arena_examples_v1.csv"
     if not path.exists():
-        pytest.skip("put data/copilot_arena_examples_v1.csv of lmarena/copilot-arena into the data folder")
+        pytest.skip(f"put data/copilot_arena_examples_v1.csv of the repository lmarena/copilot-arena at {path}")
     store = VoteStore(tmp_path)
     assert import_votes(path, store) == (112, 0, 1)
     summary = summarize(store.votes(), {})

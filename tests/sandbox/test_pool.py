@@ -149,6 +149,15 @@ def test_no_more_at_a_time_than_workers(sandbox: ContainerPool) -> None:
     assert len([container for container in sandbox._containers.all if container.jobs]) <= 4  # two for each hash seed
 
 
+@pytest.mark.parametrize(("workers", "containers"), [(1, 1), (2, 2), (3, 2)])
+def test_two_containers_start_before_the_first_program(
+    workers: int, containers: int, ours: Callable[[], set[str]]
+) -> None:
+    with contextlib.closing(ContainerPool(DockerEngine(), workers)) as sandbox:
+        sandbox.prepare(["python"])
+        assert len(ours()) == containers
+
+
 def test_close_leaves_nothing(ours: Callable[[], set[str]]) -> None:
     sandbox = ContainerPool(DockerEngine(), 2)
     sandbox.prepare(["python"])

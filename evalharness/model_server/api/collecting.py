@@ -1,6 +1,5 @@
 """Collects the text of each choice while it is generated: final text, the canvas with masks, and how it ended."""
 
-import math
 from collections.abc import Iterable
 
 from evalharness.diffusion.serving.decoder import Frame
@@ -12,19 +11,6 @@ from evalharness.model_server.engine.streams import TextStream
 
 MASK = "\u2591"
 """The character that shows a mask in a stream with `diffusing`: a light shade."""
-
-
-CHUNK_S = 0.01
-"""Minimum seconds between two chunks of a stream. A fast model has several tokens in that time, and each chunk costs
-CPU time that the model then lacks. The first and the last chunk are sent at once.
-"""
-CHUNKS_PER_S = 200
-"""Maximum number of chunks per second of all streams together."""
-
-
-def chunk_interval_s(rows: int) -> float:
-    """Returns the minimum seconds between two chunks of a stream while that many rows are generated."""
-    return max(CHUNK_S, rows / CHUNKS_PER_S)
 
 
 class ChoiceText:
@@ -39,8 +25,6 @@ class ChoiceText:
         self._canvas_end = 0
         self.started = False
         """Whether a chunk was sent."""
-        self._held = ""
-        self._sent_s = -math.inf
         self.outcome: Outcome | None = None
 
     def add(self, update: Update) -> str:
@@ -53,19 +37,6 @@ class ChoiceText:
         if self.outcome is None:
             return new
         return new + (self._stream.finish(self.outcome.text) if self._stream else self.outcome.text)
-
-    def due(self, text: str, at_s: float, interval_s: float = CHUNK_S) -> str:
-        """Adds final text; returns the text to send now, empty if the last chunk was sent less than `interval_s` ago.
-
-        `at_s` is the time now, in seconds since the request arrived.
-        """
-        self._held += text
-        if self.outcome is None and at_s - self._sent_s < interval_s:
-            return ""
-        due, self._held = self._held, ""
-        if due:
-            self._sent_s = at_s
-        return due
 
     def canvas(self) -> str:
         """Returns the choice's whole text with masks in place of open tokens; at the end, the final text."""

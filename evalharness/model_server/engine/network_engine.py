@@ -1,7 +1,6 @@
 """An engine for the harness's networks with continuous batching."""
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from evalharness.model_server.engine.decoders import DecoderFactory
 from evalharness.model_server.engine.generation import QueuedGeneration
 from evalharness.model_server.engine.job import Job
 from evalharness.model_server.engine.protocol import EngineLoad
-from evalharness.model_server.engine.workers import REPORT_INTERVAL_S, Entry, Updates, Workers
+from evalharness.model_server.engine.workers import Entry, Updates, Workers
 
 
 class NetworkEngine:
@@ -56,7 +55,7 @@ class NetworkEngine:
             raise
         generation = QueuedGeneration(len(jobs), lambda: self._workers.remove(entries), self._on_end(arrived))
         entries = [
-            Entry(decoder, arrived, generation.receiver(number), report_interval_s=report_interval_s(job))
+            Entry(decoder, arrived, generation.receiver(number), every_pass=job.traced, streamed=job.streamed)
             for number, (decoder, job) in enumerate(zip(decoders, jobs, strict=True))
         ]
         self._workers.add(entries)
@@ -77,13 +76,6 @@ class NetworkEngine:
         assert self._loop is not None
         with suppress(RuntimeError):  # the event loop has ended, and with it the clients
             self._loop.call_soon_threadsafe(_deliver, updates)
-
-
-def report_interval_s(job: Job) -> float:
-    """Returns the seconds between two reports of a completion: 0 with frames, infinite for a client that waits."""
-    if job.traced:
-        return 0.0
-    return REPORT_INTERVAL_S if job.streamed else math.inf
 
 
 def _deliver(updates: Updates) -> None:

@@ -21,10 +21,17 @@ from evalharness.diffusion.serving.decoder import Decoder
 from evalharness.model_server.engine.job import Outcome, Update
 from evalharness.util.text import error_text
 
-REPORT_INTERVAL_S = 0.02
-"""Seconds between two reports of a streamed completion without frames. After each report the event loop runs, and the
-thread of the engine waits for it: a report for each forward pass took 0.4 ms of a pass of 5 ms.
+REPORT_S = 0.02
+"""The least seconds between two reports of a streamed completion. After each report the event loop runs and the
+engine's thread waits, which a request with a report for each forward pass shows in `benchmarks/model_server.py`.
 """
+REPORTS_PER_S = 200
+"""The most reports per second of all streamed completions together."""
+
+
+def report_interval_s(running: int) -> float:
+    """Returns the seconds between two reports of a streamed completion while that many completions are generated."""
+    return max(REPORT_S, running / REPORTS_PER_S)
 
 
 @dataclass(eq=False)
@@ -41,8 +48,10 @@ class Entry:
     first_s: float | None = None
     sent: int = 0
     """Output tokens that were reported to the client."""
-    report_interval_s: float = 0.0
-    """Seconds between two reports after that of the first token; infinite if only the end is of interest."""
+    every_pass: bool = False
+    """Whether each forward pass is reported, for frames and probabilities."""
+    streamed: bool = True
+    """Whether progress is reported at all; otherwise only the end is."""
     reported_s: float = -math.inf
     """When the latest report was made, in seconds since the request arrived."""
 
@@ -172,8 +181,7 @@ class Worker:
         pass_s = time.perf_counter() - entry.arrived
         if tokens and entry.first_s is None:
             entry.first_s = pass_s
-        due = tokens and pass_s - entry.reported_s >= entry.report_interval_s
-        if not (row.ended or due or frames):
+        if not (row.ended or frames or (tokens and self._is_due(entry, pass_s))):
             return []
         confidences = tuple(row.confidences[entry.sent : entry.sent + len(tokens)])
         entry.sent += len(tokens)
@@ -183,6 +191,11 @@ class Worker:
             del self._entries[decoder]
             outcome = _outcome_of_entry(entry)
         return [(entry, Update(tokens, confidences, frames, pass_s, outcome))]
+
+    def _is_due(self, entry: Entry, now_s: float) -> bool:
+        """Returns whether the new tokens of a completion are reported after this forward pass."""
+        waited_s = now_s - entry.reported_s
+        return entry.every_pass or (entry.streamed and waited_s >= report_interval_s(self._shared.running))
 
 
 def _outcome_of_entry(entry: Entry) -> Outcome:

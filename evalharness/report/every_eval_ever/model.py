@@ -10,20 +10,20 @@ from evalharness.data.runs import Run
 from evalharness.report.every_eval_ever.schema import ModelInfo
 from evalharness.report.naming import RunName, named_model
 from evalharness.report.run_metrics import speed_conditions
+from evalharness.util.http.address import is_loopback
 from evalharness.util.version import __version__
 
 UNKNOWN: Final = "unknown"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _NOT_PORTABLE = re.compile(r'[<>:"\\|?*/\x00-\x1f]')
 """Characters that file names must not have on some operating system."""
-_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
-_COMMERCIAL_HOSTS = ("api.openai.com", "api.inceptionlabs.ai", "openrouter.ai", "api.together.xyz", "api.anthropic.com")
 LONGEST_NAME = 60
 """Characters of a folder's name; most file systems accept 255 bytes."""
 OWN_BACKENDS = ("ar", "diffusion", "transformers")
 """Backends that run the model in this process, not on an endpoint."""
 
-Deployment = Literal["self_deployed", "externally_managed", "unknown"]
+Deployment = Literal["self_deployed", "unknown"]
+"""Who runs the model; of an endpoint on another machine, only its host name is known."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,9 @@ def model_info(run: Run, name: RunName, identity: ModelIdentity) -> ModelInfo:
 def _endpoint_host(backend: dict[str, Any]) -> str:
     """Returns the host name of a backend's endpoint on another machine; "" for other backends."""
     host = urlsplit(str(backend.get("base_url", ""))).hostname or ""
-    return "" if host in _LOCAL_HOSTS else host
+    return "" if is_loopback(host) else host
 
 
 def _deployment_of(backend: dict[str, Any]) -> Deployment:
-    if backend.get("name") in OWN_BACKENDS:
-        return "self_deployed"
-    host = urlsplit(str(backend.get("base_url", ""))).hostname or ""
-    if host in _LOCAL_HOSTS:
-        return "self_deployed"
-    return "externally_managed" if host in _COMMERCIAL_HOSTS else UNKNOWN
+    on_this_machine = "base_url" in backend and not _endpoint_host(backend)
+    return "self_deployed" if on_this_machine or backend.get("name") in OWN_BACKENDS else UNKNOWN

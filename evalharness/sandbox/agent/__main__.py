@@ -42,7 +42,7 @@ def main() -> None:
     """
     has_group_clock = processor_time.open_cpu_time_file()  # before the agent covers it
     guarantees = probe.guarantees() | {"group-clock": has_group_clock}
-    trial = namespaces.begin_trial()  # takes as long as the imports, and hardly any processor time
+    trial = namespaces.begin_trial()  # beside the imports, because it mostly waits for the kernel
     for name in STANDARD_MODULES:
         importlib.import_module(name)
     kinds = load_judges()

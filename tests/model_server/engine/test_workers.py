@@ -1,16 +1,19 @@
 """Rows that join and leave batches in several threads: each ends as it does alone, and none is lost."""
 
-import math
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
+import pytest
 import torch
 from helpers.own_engine import until
 from helpers.tiny_network import END, MASK, new_row, tiny_model
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evalharness.diffusion.autoregression import autoregress
 from evalharness.diffusion.network import Transformer
@@ -18,7 +21,14 @@ from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.serving.batch import Batch
 from evalharness.diffusion.serving.tokens import AutoregressiveDecoder
 from evalharness.model_server.engine.job import Update
-from evalharness.model_server.engine.workers import Entry, Updates, Workers
+from evalharness.model_server.engine.workers import (
+    REPORT_S,
+    REPORTS_PER_S,
+    Entry,
+    Updates,
+    Workers,
+    report_interval_s,
+)
 
 SAMPLER = Sampler(banned=(MASK,))
 ENDLESS = Sampler(banned=(MASK, END))
@@ -151,20 +161,29 @@ workers.close()
 """
 
 
-def test_reports_are_few_unless_every_pass_is_asked_for() -> None:
+@pytest.mark.parametrize(("every_pass", "streamed"), [(True, True), (False, True), (False, False)])
+def test_progress_is_reported_as_often_as_a_client_reads_it(every_pass: bool, streamed: bool) -> None:
     model = tiny_model()
-    for interval, fewest, most in ((0.0, 30, 30), (0.02, 2, 29), (math.inf, 2, 2)):
-        with opened(model, 1, 1) as (workers, reports):
-            one = entry(1, 30, ENDLESS)
-            one.report_interval_s = interval
-            start = time.perf_counter()
-            workers.add([one])
-            until(lambda reports=reports: len(reports.ended()) == 1, 60)
-            took_s = time.perf_counter() - start
-        updates = [update for _, update in reports.updates]
-        tokens = [token for update in updates for token in update.tokens]
-        assert tokens == one.decoder.row.output
-        assert fewest <= len(updates) <= most
-        assert interval != 0.02 or len(updates) <= 2 + took_s / interval
-        assert one.first_s is not None
-        assert updates[-1].outcome is not None
+    with opened(model, 1, 1) as (workers, reports):
+        one = entry(1, 200, ENDLESS)
+        one.every_pass, one.streamed = every_pass, streamed
+        workers.add([one])
+        until(lambda: len(reports.ended()) == 1, 60)
+    updates = [update for _, update in reports.updates]
+    assert [token for update in updates for token in update.tokens] == one.decoder.row.output
+    assert updates[-1].outcome is not None
+    assert updates[-1].outcome.first_s == one.first_s
+    if every_pass:
+        assert len(updates) == 200
+    elif streamed:
+        assert len(updates[0].tokens) == 1  # the first token at once
+        assert len(updates) > 2
+        assert all(later.pass_s - earlier.pass_s >= REPORT_S for earlier, later in pairwise(updates[:-1]))
+    else:
+        assert len(updates) == 1
+
+
+@given(running=st.integers(0, 1000))
+def test_reports_are_apart_and_bounded_together(running: int) -> None:
+    assert report_interval_s(running) >= REPORT_S
+    assert running / report_interval_s(running) <= REPORTS_PER_S * (1 + 1e-9)

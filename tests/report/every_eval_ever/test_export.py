@@ -119,3 +119,26 @@ def test_official_solutions_are_of_no_model(tmp_path: Path) -> None:
     page_runs.write_run(tmp_path / "run", "humaneval", page_runs.cycling(["passed"]), backend="reference")
     with pytest.raises(UserError, match="no run is of a model"):
         write_records(load_runs([tmp_path / "run"]), tmp_path / "out", Evaluator(), lambda text: None)
+
+
+@pytest.mark.parametrize(
+    ("backend", "deployment", "host"),
+    [
+        ({"name": "ar"}, "self_deployed", None),
+        ({"name": "openai", "base_url": "http://127.0.0.1:8000/v1"}, "self_deployed", None),
+        ({"name": "openai", "base_url": "http://[::1]:8000/v1"}, "self_deployed", None),
+        ({"name": "openai", "base_url": "https://models.example.org/v1"}, "unknown", "models.example.org"),
+        ({"name": "replay"}, "unknown", None),
+    ],
+)
+def test_a_record_says_who_runs_the_model(
+    tmp_path: Path, backend: dict[str, str], deployment: str, host: str | None
+) -> None:
+    page_runs.write_run(tmp_path / "run", "humaneval", page_runs.cycling(["passed"]), model="m")
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    manifest["config"]["backend"] = backend
+    (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
+    [path] = write_records(load_runs([tmp_path / "run"]), tmp_path / "out", Evaluator(), lambda text: None)
+    info = json.loads(path.read_text())["model_info"]
+    assert info["additional_details"]["deployment_type"] == deployment
+    assert info.get("inference_platform") == host

@@ -1,9 +1,16 @@
-"""Runs that are written as records, and the folder of the records."""
+"""Runs that are written as records, the folder of the records, and the published schemas that they must fit."""
 
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import page_runs
+from jsonschema import Draft202012Validator, validators
 
 from evalharness.records import Completion, Problem, Verdict
 from evalharness.report.every_eval_ever.export import Evaluator, write_records
@@ -39,3 +46,24 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     evaluator = Evaluator("The Lab", "third_party", developer="makers")
     write_records(load_runs([runs]), folder, evaluator, lambda text: None)
     return folder / "data"
+
+
+@pytest.fixture(scope="session")
+def validator(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """Returns a function that returns the validator of a schema of the package `every-eval-ever`.
+
+    They are read from its wheel, because the package excludes other packages that this project needs.
+    """
+    folder = tmp_path_factory.mktemp("wheel")
+    options = ("--no-deps", "--ignore-requires-python", "--only-binary", ":all:", "--python-version", "3.12")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "download", "-q", *options, "-d", folder, "every-eval-ever==0.3.0"], check=True
+    )
+    [wheel] = folder.glob("*.whl")
+
+    def of_schema(name: str) -> Any:
+        with zipfile.ZipFile(wheel) as archive:
+            schema = json.loads(archive.read(f"every_eval_ever/schemas/{name}.schema.json"))
+        return validators.validator_for(schema, Draft202012Validator)(schema)
+
+    return of_schema

@@ -3,24 +3,19 @@
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers import page_runs
-from jsonschema import Draft202012Validator, validators
 
 from evalharness.data.runs import load_run
 from evalharness.errors import UserError
 from evalharness.report.every_eval_ever.export import Evaluator, write_records
 from evalharness.report.runs import load_runs
 
-PUBLISHED = Path(__file__).parent / "published"
-
-
-def validator(name: str) -> Any:
-    schema = json.loads((PUBLISHED / f"{name}.schema.json").read_text())
-    return validators.validator_for(schema, Draft202012Validator)(schema)
+Validator = Callable[[str], Any]
 
 
 def read(data: Path, pattern: str) -> tuple[dict[str, Any], list[dict[str, Any]], Path]:
@@ -30,7 +25,7 @@ def read(data: Path, pattern: str) -> tuple[dict[str, Any], list[dict[str, Any]]
     return json.loads(path.read_text()), [json.loads(row) for row in rows], path
 
 
-def test_records_fit_the_published_schemas(records: Path) -> None:
+def test_records_fit_the_published_schemas(records: Path, validator: Validator) -> None:
     logs, samples = validator("eval"), validator("instance_level_eval")
     files = list(records.rglob("*.json"))
     assert len(files) == 4
@@ -106,7 +101,7 @@ def test_without_data_there_are_no_samples_and_a_note_says_so(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("name", ["..", "data", "a/../b", "x" * 300, "\udcff:\n*", " . ", "\u202e/x/y"])
-def test_no_name_leaves_the_folder(name: str, tmp_path: Path) -> None:
+def test_no_name_leaves_the_folder(name: str, tmp_path: Path, validator: Validator) -> None:
     page_runs.write_run(tmp_path / "run", "humaneval", page_runs.cycling(["passed"]), model=name)
     runs, evaluator = load_runs([tmp_path / "run"]), Evaluator(developer=name)
     [path] = write_records(runs, tmp_path / "out", evaluator, lambda text: None)

@@ -128,8 +128,8 @@ def make_request(
             1.0 if parameters.top_p is None else parameters.top_p,
             seed if number == 0 else sample_seed(seed, ("", number)),
             options,
-            parameters.diffusing or parameters.denoising_frames or parameters.wants_logprobs,
-            parameters.stream,
+            traced=parameters.diffusing or parameters.denoising_frames or parameters.wants_logprobs,
+            streamed=parameters.stream,
         )
         for prompt in prompts
         for number in range(parameters.n)

@@ -32,10 +32,16 @@ def check_address(host: str, port: int, token: str, variable: str = TOKEN_VARIAB
 
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
-    """Returns a TCP socket that listens on the address. Raises UserError if the address is not available."""
+    """Returns a TCP socket that listens on the address. Raises UserError if the address is not available.
+
+    Accepted connections send each write at once (TCP_NODELAY): the body of an answer follows its headers in a write of
+    its own, and would otherwise wait up to 40 ms for the client's acknowledgement of them.
+    """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=backlog)
+        listener = socket.create_server((host, port), family=family, backlog=backlog)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         raise UserError(
             f"cannot listen on {host}, port {port}: {error.strerror or error}; choose another --port or --host"

@@ -1,5 +1,7 @@
 """Where a service may listen without a token, and which paths of it need one."""
 
+import socket
+
 import pytest
 
 from evalharness.errors import UserError
@@ -26,6 +28,13 @@ def test_only_loopback_addresses_need_no_token(host: str, loopback: bool) -> Non
 def test_an_impossible_port_is_refused(port: int) -> None:
     with pytest.raises(UserError, match="choose one from 1 to 65535"):
         check_address("127.0.0.1", port, "")
+
+
+def test_accepted_connections_send_each_write_at_once() -> None:
+    with listen("127.0.0.1", 0, 1) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_port_in_use_is_refused() -> None:

@@ -38,15 +38,15 @@ STANDARD_MODULES = (
 def main() -> None:
     """Judges jobs until stdin ends, each in a forked judge process.
 
-    Ends also if a judge process dies, because the position in the stream of messages is then unknown.
+    Exits, too, if a judge process dies, because it may have read a message on stdin only in part.
     """
     has_group_clock = processor_time.open_cpu_time_file()  # before the agent covers it
-    guarantees = probe.guarantees() | {"group-clock": has_group_clock}
-    trial = namespaces.begin_trial()  # beside the imports, because it mostly waits for the kernel
+    guarantees = probe.check_guarantees() | {"group-clock": has_group_clock}
+    trial = namespaces.start_namespace_trial()  # beside the imports, because it mostly waits for the kernel
     for name in STANDARD_MODULES:
         importlib.import_module(name)
-    kinds = load_judges()
-    isolates = namespaces.trial_succeeds(trial)
+    kinds = load_judge_modules()
+    isolates = namespaces.namespace_trial_succeeds(trial)
     if isolates:
         namespaces.enter_agent_namespaces()
     # Neither this package's folder nor the working folder, in which samples write: nothing of a sample is imported.
@@ -61,7 +61,7 @@ def main() -> None:
     guarantees["read-only-devices"] = probe.has_read_only_devices()
     hello = HelloMessage(versions=tool_versions(), clock=clock, kinds=kinds, guarantees=guarantees, isolates=isolates)
     wire.write_reply(1, hello)
-    users = user_ids()
+    users = job_user_ids()
     while True:
         compile_server.ensure_running(users)
         select.select([0], [], [])
@@ -75,11 +75,11 @@ def main() -> None:
 
 
 def import_preloaded_modules() -> None:
-    """Imports the modules that the image lists, so that forked processes have them already.
+    """Imports the modules that the image lists in `PRELOAD`, so that forked processes need not import them.
 
-    Raises RuntimeError for a module that starts a thread, which forks would lack, leaves a file, which would be taken
-    for a sample's, or keeps one open: a sample closes its descriptor, and a pipe with the same number would then be
-    closed in place of the file.
+    Raises RuntimeError if a module starts a thread (a fork has only the main thread), creates a file in a writable
+    folder (the check for files that a sample leaves would find it), or keeps a file open (a sample's process closes the
+    descriptor, and the module may later close a pipe that has the same number).
     """
     before = os.listdir("/proc/self/fd")
     if os.path.exists(PRELOAD):
@@ -87,17 +87,17 @@ def import_preloaded_modules() -> None:
             for name in file.read().split():
                 importlib.import_module(name)
     if len(os.listdir("/proc/self/task")) > 1:
-        raise RuntimeError("a preloaded module has started a thread")
+        raise RuntimeError(f"a module that {PRELOAD} lists has started a thread; remove the module from the list")
     if os.listdir("/proc/self/fd") != before:
-        raise RuntimeError("a preloaded module keeps a file open")
+        raise RuntimeError(f"a module that {PRELOAD} lists keeps a file open; remove the module from the list")
     if not cleaning.is_clean():
-        raise RuntimeError("a preloaded module has left a file")
+        raise RuntimeError(f"a module that {PRELOAD} lists has created a file; remove the module from the list")
 
 
-def user_ids() -> Iterator[int]:
-    """Yields Linux user ids endlessly: the first of the range of ids that each job may use.
+def job_user_ids() -> Iterator[int]:
+    """Yields without end the first Linux user id of each job; a job uses `UIDS_PER_JOB` consecutive ids.
 
-    Starts at a random one, because the kernel counts a user's processes over all containers.
+    Starts at a random id, because the kernel counts a user's processes over all containers.
     """
     with open("/proc/self/uid_map") as file:
         mapped = sum(int(line.split()[2]) for line in file)
@@ -107,10 +107,10 @@ def user_ids() -> Iterator[int]:
     return (first + UIDS_PER_JOB * (number % jobs) for number in itertools.count(start))
 
 
-def load_judges() -> list[str]:
+def load_judge_modules() -> list[str]:
     """Imports the judge modules; returns the kinds of job (`exec`, `calls` ...) that this image can judge.
 
-    An image without numpy lacks most of them.
+    An image without NumPy can judge only kinds whose modules do not import it.
     """
     kinds = []
     for kind in job.MODULES:
@@ -132,7 +132,7 @@ def tool_versions() -> dict[str, str]:
 
 
 def judge_one_job(uid: int) -> int:
-    """Judges one job, in the judge process. Returns the process's exit code: 0, or `CLOSED` without a job."""
+    """Judges one job, in the judge process. Returns the process's exit code: 0, or `CLOSED` if stdin has no job."""
     try:
         job.judge_next_job(0, 1, uid)
     except wire.StreamClosed:

@@ -15,25 +15,25 @@ from ..shared.outcome import Outcome
 from . import cleaning
 from .comparing.comparison import Comparison
 from .comparing.expected import ExpectedOutputs
-from .comparing.outputs import SampleOutput, outcome_of_wrong_output, requested_pieces
+from .comparing.outputs import SampleOutput, outcome_of_wrong_output, request_pieces
 from .references import recompute_output
 from .sample_process import SampleProcess
 
 LARGEST_OUTPUTS = 256 << 20
-"""Most bytes of all outputs that the judge holds to compare them later."""
+"""Most bytes of all outputs that the judge stores until it compares them."""
 NO_OUTPUT = (b"!", b"")
 """Represents the output of a call that exceeded its time limit."""
 LATE_S = 0.5
-"""Seconds by which a call's output may be late; a program may ignore its own alarm."""
+"""Seconds after its time limit in which a call's output is still accepted; a program may ignore its own alarm."""
 
 
 def judge(
     job: CallsJob, read_secret: Callable[[], CallsSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Judges a program by what its function returns for groups of inputs.
+    """Judges a program by the values that its function returns for groups of inputs.
 
-    Returns the results by group, without the groups after the first failed one, and the bytes for the host: none,
-    because only reference jobs send outputs.
+    Returns the result of each group up to the first failed one, and empty bytes: only reference jobs return outputs to
+    the host.
     """
     settings, calls = job["settings"], job["calls"]
     processes = {}
@@ -46,18 +46,20 @@ def judge(
     for name, (work, process) in processes.items():
         has_failed = any(result["status"] != "passed" for result in results.values())
         if has_failed and job["harmless"]:
-            process.stop()
+            process.end_without_result()
             continue
         calls_of_part = FunctionCalls(process, work, expected[name], secret["reference"], folder)
         result = calls_of_part.judge(calls, at_once=job["harmless"])
-        cleaning.clean_between(uid, folder, {later.pid for _, later in processes.values() if not later.ended})
+        cleaning.clean_up_between_processes(
+            uid, folder, {later.pid for _, later in processes.values() if not later.ended}
+        )
         if not has_failed:
             results[name] = result
     return results, b""
 
 
 def time_limits(times: list[float], calls: CallSettings) -> tuple[list[float], float]:
-    """Returns the time limit of each call, and that of a whole group of inputs, in seconds.
+    """Returns the time limit of each call and the time limit of all calls together, in seconds.
 
     `times` are the seconds that the reference solution needed for each call. Source: EvalPlus's `untrusted_check`.
     """
@@ -80,27 +82,27 @@ class FunctionCalls:
     def judge(self, calls: CallSettings, at_once: bool) -> PartResult:
         """Runs the calls; returns `passed` if the function returned the expected output on each input.
 
-        Each output is compared when it arrives if `at_once`, otherwise after the process has ended.
+        `at_once`: compares each output when it arrives; otherwise all outputs, after the process has ended.
         """
 
         def judge() -> PartResult:
             try:
-                return self._compare_at_once(calls) if at_once else self._compare_later(calls)
-            except wire.TooLarge as error:
-                return self.process.end(Outcome("failed", f"an output too large to be compared: {error}"))
+                return self._compare_at_once(calls) if at_once else self._compare_after_exit(calls)
+            except wire.ValueTooLarge as error:
+                return self.process.end_process(Outcome("failed", f"an output too large to be compared: {error}"))
 
-        return self.process.judged(judge)
+        return self.process.result_or_tampered(judge)
 
     def _run_and_yield_outputs(self, calls: CallSettings) -> Iterator[tuple[int, tuple[bytes, bytes] | None]]:
-        """Runs the sample's code; yields the index of each output with the message (kind, payload) that contains it.
+        """Runs the sample's code; yields each output as (index, message), a message being (kind, payload).
 
-        The last pair has a message of another kind, which ends the run; None if the process has ended; or NO_OUTPUT if
-        an output has not arrived in the time for a call.
+        The last pair is (number of outputs, what ended the run): a message of another kind; None if the process has
+        ended; NO_OUTPUT if an output did not arrive within the time limit of a call.
         """
         process, expected = self.process, self.expected
-        limits, total_s = time_limits(expected.times(), calls)
+        limits, total_s = time_limits(expected.cpu_times(), calls)
         process.start_sample(limits, total_s + 1)
-        last_output_s, watched = 0.0, expected.are_small()
+        last_output_s, watched = 0.0, expected.are_all_small()
         for index in range(len(expected)):
             frame = process.next_message()
             is_output = frame is not None and frame[0] in b"od"
@@ -116,14 +118,15 @@ class FunctionCalls:
     def _end_process(self, index: int, frame: tuple[bytes, bytes] | None) -> PartResult:
         """Ends the sample's process and returns its result.
 
-        `index` is the number of outputs received, and `frame` the message after them, as `_run_and_yield_outputs`
-        yields it.
+        `index` and `frame` are the last pair that `_run_and_yield_outputs` yields.
         """
         if frame is NO_OUTPUT:
-            return self.process.end(Outcome("timeout", f"input {index}: no output in the time for a call"))
+            return self.process.end_process(
+                Outcome("timeout", f"input {index}: no output within the time limit of a call")
+            )
         if index == len(self.expected):
-            return self.process.finish(frame)
-        return self.process.finish_early(frame)
+            return self.process.finish_after_message(frame)
+        return self.process.finish_without_output(frame)
 
     def _compare_at_once(self, calls: CallSettings) -> PartResult:
         """Compares each output when it arrives; ends the process at the first wrong one."""
@@ -137,18 +140,18 @@ class FunctionCalls:
             def pieces(kind: bytes = kind, payload: bytes = payload) -> list[bytes]:
                 nonlocal asked
                 asked = True
-                return requested_pieces(process, payload) if kind == b"d" else [codec.encode(None), payload]
+                return request_pieces(process, payload) if kind == b"d" else [codec.encode(None), payload]
 
             wrong = outcome_of_wrong_output(
                 SampleOutput(self.work, index, comparison), kind, payload, pieces, self.expected
             )
             if wrong:
-                return process.end(Outcome(wrong.status, f"input {index}: {wrong.detail}"))
+                return process.end_process(Outcome(wrong.status, f"input {index}: {wrong.detail}"))
             if kind == b"d" and not asked:
                 process.send(b"n")
         raise AssertionError("unreachable")
 
-    def _compare_later(self, calls: CallSettings) -> PartResult:
+    def _compare_after_exit(self, calls: CallSettings) -> PartResult:
         """Requests all outputs in full, and compares them after the sample's process has ended."""
         outputs: list[tuple[bytes, bytes, list[bytes]]] = []
         room = LARGEST_OUTPUTS
@@ -157,12 +160,12 @@ class FunctionCalls:
                 result = self._end_process(index, frame)
                 break
             kind, payload = frame
-            pieces = requested_pieces(self.process, payload) if kind == b"d" else [codec.encode(None), payload]
+            pieces = request_pieces(self.process, payload) if kind == b"d" else [codec.encode(None), payload]
             if kind == b"d" and self.expected.has_same_bytes(index, kind, payload):
                 pieces = []  # the digest decides
             room -= sum(map(len, pieces))
             if room < 0:
-                return self.process.end(Outcome("failed", "outputs too large to be compared"))
+                return self.process.end_process(Outcome("failed", "outputs too large to be compared"))
             outputs.append((kind, payload, pieces))
         return self._compare_outputs(result, outputs, Comparison(calls["edition"], calls["oracle"], calls["atol"]))
 
@@ -171,7 +174,7 @@ class FunctionCalls:
     ) -> PartResult:
         """Compares the outputs of an ended process with the expected ones.
 
-        Returns `result`, the process's own, changed to the outcome of the first wrong output if there is one.
+        Returns the process's `result`; if an output is wrong, with status and detail of the first wrong one.
         """
         for index, (kind, payload, pieces) in enumerate(outputs):
             output = SampleOutput(self.work, index, comparison)

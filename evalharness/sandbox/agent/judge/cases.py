@@ -19,12 +19,12 @@ from ..shared.outcome import Outcome
 from ..shared.wire import pack_message
 from . import limits
 from .comparing.bounded_work import ComparisonUnfinished, run_bounded
-from .comparing.case_data import Case, MalformedCases, is_equal, read_cases, why_different
+from .comparing.case_data import Case, MalformedCases, explain_difference, is_equal, read_cases
 from .comparing.outputs import COMPARE_S, SMALL, short_repr
 from .sample_process import SampleProcess
 
 LARGEST_ANSWERS = 256 << 20
-"""Most bytes of all answers that the judge holds to compare them later."""
+"""Most bytes of all answers that the judge stores until it compares them."""
 CASE_EXTRA_S, WHOLE_EXTRA_S = 1.0, 5.0
 """Additional seconds for all test cases together: per case, and once."""
 
@@ -41,8 +41,7 @@ def judge(
 ) -> tuple[dict[str, PartResult], bytes]:
     """Judges a program by LiveCodeBench's test cases.
 
-    Returns its results by part, here only `cases`, and the bytes for the host: none, because only reference jobs send
-    outputs.
+    Returns the result of the job's only part, `cases`, and empty bytes: only reference jobs return outputs to the host.
     """
     sys.set_int_max_str_digits(LARGEST_INTEGER)
     function, case_s = job["function"], job["case_s"]
@@ -52,16 +51,16 @@ def judge(
     try:
         cases = decode_cases(read_cases(secret["public"], secret["private"]), function)
     except MalformedCases as error:
-        return {"cases": process.end(Outcome("infrastructure", str(error)))}, b""
-    judge_in_mode = judge_cases if job["harmless"] else judge_cases_later
-    return {"cases": process.judged(lambda: judge_in_mode(process, cases, function, case_s))}, b""
+        return {"cases": process.end_process(Outcome("infrastructure", str(error)))}, b""
+    judge_in_mode = judge_cases if job["harmless"] else judge_cases_after_exit
+    return {"cases": process.result_or_tampered(lambda: judge_in_mode(process, cases, function, case_s))}, b""
 
 
 def decode_cases(cases: list[Case], function: str) -> list[JudgedCase]:
-    """Returns test cases in the form in which they are sent to the sample and compared.
+    """Returns the test cases with decoded arguments and values if they call a function; otherwise as texts.
 
-    `function` is the function to call, empty for programs that read stdin. Raises MalformedCases if the arguments or
-    values of a function's cases are not JSON.
+    `function` is the name of that function; empty for programs that read stdin. Raises MalformedCases if the arguments
+    or values of a function's cases are not JSON.
     """
     if not function:
         return [JudgedCase(case.input, case.expected) for case in cases]
@@ -72,23 +71,23 @@ def decode_cases(cases: list[Case], function: str) -> list[JudgedCase]:
 
 
 def judge_cases(process: SampleProcess, cases: list[JudgedCase], function: str, case_s: float) -> PartResult:
-    """Sends the test cases one at a time; returns `passed` if every answer is right, stops at the first wrong one."""
+    """Sends the test cases one at a time up to the first wrong answer; returns `passed` if every answer is right."""
     if not cases:
-        return process.end(Outcome("failed", "the problem has no test cases, so no program can pass"))
+        return process.end_process(Outcome("failed", "the problem has no test cases, so no program can pass"))
     start_process(process, len(cases), case_s)
     for number, case in enumerate(cases, start=1):
         process.send(pack_message(case.input))
         frame = process.next_message()
         process.call_s = case_s + CASE_EXTRA_S
         if frame is None or frame[0] != b"o":
-            result = process.finish_early(frame)
+            result = process.finish_without_output(frame)
             result["detail"] = f"case {number} of {len(cases)}: {result['detail']}"
             return result
-        wrong = why_wrong(frame[1], case.expected, function)
+        wrong = explain_wrong_answer(frame[1], case.expected, function)
         if wrong:
-            return process.end(Outcome("failed", f"case {number} of {len(cases)}: {wrong}"))
+            return process.end_process(Outcome("failed", f"case {number} of {len(cases)}: {wrong}"))
     process.send(pack_message(None))
-    return process.finish(process.next_message())
+    return process.finish_after_message(process.next_message())
 
 
 def start_process(process: SampleProcess, count: int, case_s: float) -> None:
@@ -99,13 +98,13 @@ def start_process(process: SampleProcess, count: int, case_s: float) -> None:
     process.start_sample([], total_s)
 
 
-def judge_cases_later(process: SampleProcess, cases: list[JudgedCase], function: str, case_s: float) -> PartResult:
+def judge_cases_after_exit(process: SampleProcess, cases: list[JudgedCase], function: str, case_s: float) -> PartResult:
     """Sends all test cases whatever the answers are, and compares the answers after the process has ended.
 
     The result is that of `judge_cases`, but the sample cannot learn whether an answer was right.
     """
     if not cases:
-        return process.end(Outcome("failed", "the problem has no test cases, so no program can pass"))
+        return process.end_process(Outcome("failed", "the problem has no test cases, so no program can pass"))
     start_process(process, len(cases), case_s)
     answers: list[bytes] = []
     for case in cases:
@@ -116,30 +115,30 @@ def judge_cases_later(process: SampleProcess, cases: list[JudgedCase], function:
             break
         answers.append(frame[1])
         if sum(map(len, answers)) > LARGEST_ANSWERS:
-            return process.end(Outcome("failed", f"answers of more than {LARGEST_ANSWERS >> 20} MiB"))
+            return process.end_process(Outcome("failed", f"answers of more than {LARGEST_ANSWERS >> 20} MiB"))
     if len(answers) == len(cases):
         process.send(pack_message(None))
-        result = process.finish(process.next_message())
+        result = process.finish_after_message(process.next_message())
     else:
-        result = process.finish_early(frame)
+        result = process.finish_without_output(frame)
         result["detail"] = f"case {len(answers) + 1} of {len(cases)}: {result['detail']}"
     for number, (answer, case) in enumerate(zip(answers, cases, strict=False), start=1):
-        wrong = why_wrong(answer, case.expected, function)
+        wrong = explain_wrong_answer(answer, case.expected, function)
         if wrong:
             result["status"], result["detail"] = "failed", f"case {number} of {len(cases)}: {wrong}"
             break
     return result
 
 
-def why_wrong(answer: bytes, expected: Any, function: str) -> str:
-    """Returns why an answer to a test case is wrong; empty if it is right.
+def explain_wrong_answer(answer: bytes, expected: Any, function: str) -> str:
+    """Returns the reason why a program's answer to a test case is wrong; an empty string if it is right.
 
     Raises ValueError for bytes that an unmodified sample process never sends.
     """
     if len(answer) > LARGEST_ANSWER:
         raise ValueError(f"the answer has {len(answer)} bytes, more than the size limit")
     if not function:
-        return why_different(answer.decode("utf-8", "surrogatepass"), expected)
+        return explain_difference(answer.decode("utf-8", "surrogatepass"), expected)
     if answer == codec.encode(expected) and not codec.NAN.search(answer):
         return ""
     try:

@@ -14,13 +14,13 @@ from .isolation import namespaces
 WRITABLE = ("/tmp", "/dev/shm")
 """The only folders in which a sample's user may write; both are in memory."""
 ATTEMPTS = 500
-"""How often killing a job's processes is tried."""
+"""Most attempts to kill a job's processes."""
 NOBODY = 65533
 """A user id that no sample has."""
 
 
 def make_workdir(uid: int) -> str:
-    """Makes an empty working folder in which the sample's user may write; returns its path."""
+    """Creates an empty working folder in which the sample's user may write; returns its path."""
     folder = f"/tmp/{uid}"
     os.mkdir(folder)
     os.chmod(folder, 0o777)
@@ -32,20 +32,20 @@ def end_processes(uid: int, keep: set[int]) -> bool:
     for _ in range(ATTEMPTS):
         if keep.issuperset(clock.job_pids()):
             return True
-        kill_all(uid)
+        kill_user_processes(uid)
         time.sleep(0.002)
     return False
 
 
-def kill_all(uid: int) -> None:
+def kill_user_processes(uid: int) -> None:
     """Kills every process of the sample's user with one system call."""
     run_as_user(uid, lambda: os.kill(-1, signal.SIGKILL))
 
 
-def clean_between(uid: int, folder: str, keep: set[int]) -> bool:
-    """Removes a sample's processes, except those in `keep`, and its files before the job's next process.
+def clean_up_between_processes(uid: int, folder: str, keep: set[int]) -> bool:
+    """Ends a sample's processes, except the pids in `keep`, and removes its files, before the job's next process runs.
 
-    Returns False on failure. The folder is recreated, because it may carry extended attributes.
+    Returns False if something cannot be removed. Creates the folder again, because it may have extended attributes.
     """
     ended = end_processes(uid, keep)
     if namespaces.isolated:
@@ -71,7 +71,7 @@ def remove_files(uid: int, folder: str) -> bool:
 
 
 def _has_shared_memory() -> bool:
-    """Returns whether System V IPC objects are left, which belong to no process and no folder."""
+    """Returns whether the sample has left System V IPC objects, which exist until they are removed."""
     for kind in ("shm", "msg", "sem"):
         with contextlib.suppress(OSError), open(f"/proc/sysvipc/{kind}") as file:
             if len(file.readlines()) > 1:
@@ -90,12 +90,12 @@ def remove_written_files(uid: int, folder: str) -> None:
 
 
 def is_clean(*expected: str) -> bool:
-    """Returns whether the writable folders (/tmp, /dev/shm) contain nothing except `expected` in /tmp."""
+    """Returns whether /dev/shm is empty and /tmp contains exactly the entries `expected`."""
     return set(os.listdir("/tmp")) == set(expected) and not os.listdir("/dev/shm")
 
 
 def run_as_user(uid: int, action: Callable[[], None]) -> bool:
-    """Calls `action` in a forked process with only the rights of that user. Returns False if it raises."""
+    """Calls `action` in a forked process that has only the rights of user `uid`. Returns False if it raises."""
     pid = os.fork()
     if pid == 0:
         with contextlib.suppress(BaseException):
@@ -109,6 +109,7 @@ def run_as_user(uid: int, action: Callable[[], None]) -> bool:
 
 
 def _remove_own_files() -> None:
+    """Removes all files that this process's user has in the writable folders."""
     for folder in WRITABLE:
         for entry in os.scandir(folder):
             if not entry.is_dir(follow_symlinks=False):
@@ -140,7 +141,7 @@ def _empty_folder(top: str) -> None:
 
 
 def _move_contents_up(folder: str, top: str, names: Iterator[str]) -> bool:
-    """Moves the contents of `folder` to the folder `top`, where they get new `names`, and removes `folder`.
+    """Moves the contents of `folder` into the folder `top` under new `names`, and removes `folder`.
 
     Returns whether anything was moved.
     """

@@ -18,7 +18,7 @@ from .isolation import namespaces
 from .program_source import ProgramSource
 
 KEPT = 32 << 10
-"""Bytes that are kept of each output stream's beginning, and of its end."""
+"""Bytes of the beginning, and of the end, of each output stream that are stored."""
 SHOWN = 300
 """Most characters of a message."""
 TICK_S = 0.1
@@ -26,23 +26,23 @@ TICK_S = 0.1
 
 
 def time_limit_message(limit_s: float) -> str:
-    """Returns the message of a step that exceeded its time limit."""
+    """Returns the detail of a step's outcome if its command exceeded its time limit."""
     return f"the step exceeded its time limit of {limit_s:g} s"
 
 
 def outcome_of_exit(code: int, message: bytes) -> Outcome:
-    """Returns the outcome of a command that exited with this code and printed this message."""
-    return Outcome("failed", f"exit code {code}: {end_of_message(message)}") if code else PASSED
+    """Returns the outcome of a command from its exit code: `failed` with what it printed, unless the code is 0."""
+    return Outcome("failed", f"exit code {code}: {tail_as_one_line(message)}") if code else PASSED
 
 
-def end_of_message(data: bytes) -> str:
-    """Returns the end of what a command printed, as one line of an error message."""
+def tail_as_one_line(data: bytes) -> str:
+    """Returns the last `SHOWN` characters of a command's output, as one line without control characters."""
     text = "".join(character if character.isprintable() else " " for character in data.decode(errors="replace"))
     return " ".join(text.split())[-SHOWN:]
 
 
 class OutputStream:
-    """Reads an output stream (stdout or stderr) of a command, and keeps only the beginning and the end of it."""
+    """Reads an output stream (stdout or stderr) of a command; stores its first and last `KEPT` bytes."""
 
     def __init__(self, fd: int):
         self.fd, self.head, self.tail = fd, b"", b""
@@ -60,9 +60,9 @@ class OutputStream:
         return bool(data)
 
     def drain(self) -> None:
-        """Reads what is left in the pipe after the command has ended.
+        """Reads the rest of the output after the command has ended.
 
-        Reads at most as much as a pipe holds, because another process may still be writing.
+        Stops after as much as a pipe can contain, because another process may still be writing.
         """
         for _ in range(32):
             ready = select.select([self.fd], [], [], 0)[0]
@@ -70,12 +70,12 @@ class OutputStream:
                 break
 
     def kept_output(self) -> bytes:
-        """Returns the kept beginning and end of the output."""
+        """Returns the stored beginning and end of the output."""
         return self.head + self.tail
 
 
 class RunningCommand:
-    """A running command (compiler or program). Its output is always read, so that it never blocks on a full pipe."""
+    """A running command (compiler or program), whose output is read while it runs so that no pipe becomes full."""
 
     def __init__(
         self,
@@ -115,12 +115,12 @@ class RunningCommand:
         for fd in (ready, open_gate):
             os.close(fd)
         self.output, self.errors = OutputStream(out_read), OutputStream(err_read)
-        self.waits, self.meter = clock.WaitMeter(), clock.JobMeter()
+        self.waits, self.meter = clock.CoreWaitMeter(), clock.JobCpuMeter()
         self.waited_s = self.cpu_s = self.wall_s = 0.0
         self.rusage: Any = None
 
     def wait(self, limit_s: float) -> Outcome:
-        """Waits until the command ends or exceeds its time limit; returns the outcome."""
+        """Waits until the command ends, or kills it at its time limit (in seconds); returns the outcome."""
         ended = os.pidfd_open(self.pid)
         streams = {stream.fd: stream for stream in (self.output, self.errors)}
         watched = [self.watch.fd] if self.watch else []
@@ -131,14 +131,14 @@ class RunningCommand:
                 for fd in ready:
                     if fd in streams and not streams[fd].read():
                         del streams[fd]
-                self._check_files()
+                self._update_file_watch()
                 if ended in ready:
                     break
                 if time.monotonic() >= next_check:
                     next_check = time.monotonic() + TICK_S
-                    if self._time_is_over(limit_s):
+                    if self._exceeds_time_limit(limit_s):
                         timed_out = True
-                        cleaning.kill_all(self.uid)
+                        cleaning.kill_user_processes(self.uid)
         finally:
             os.close(ended)
         _, code, self.rusage = os.wait4(self.pid, 0)
@@ -147,31 +147,31 @@ class RunningCommand:
         for stream in (self.output, self.errors):
             stream.drain()
             os.close(stream.fd)
-        self._check_files()
+        self._update_file_watch()
         if timed_out:
             return Outcome("timeout", time_limit_message(limit_s))
         if os.WIFSIGNALED(code):
             name = signal_name(code)
             if name == "SIGKILL":
                 return Outcome("memory", "killed: it exceeded the memory limit")
-            return Outcome("failed", f"ended by {name} {end_of_message(self.errors.kept_output())}".strip())
+            return Outcome("failed", f"ended by {name} {tail_as_one_line(self.errors.kept_output())}".strip())
         return outcome_of_exit(os.WEXITSTATUS(code), self.errors.kept_output() or self.output.kept_output())
 
-    def _check_files(self) -> None:
-        """Checks which watched files were opened, and ends the piped source once a shell has opened the pipe."""
+    def _update_file_watch(self) -> None:
+        """Counts new openings of the watched files; if a shell has opened the source's pipe, replaces the pipe."""
         if not self.watch:
             return
         self.watch.update()
-        if self.source and self.source.is_pipe() and self.watch.opened[os.path.basename(self.source.path)]:
-            self.source.opened()
+        if self.source and self.source.is_unopened_pipe() and self.watch.opened[os.path.basename(self.source.path)]:
+            self.source.replace_opened_pipe()
             self.watch.add(os.path.basename(self.source.path))
 
-    def _time_is_over(self, limit_s: float) -> bool:
+    def _exceeds_time_limit(self, limit_s: float) -> bool:
         self.waited_s, self.cpu_s = self.waits.update(), self.meter.used_s()
         return clock.exceeds_limit(limit_s, time.monotonic() - self.started, self.waited_s, self.cpu_s)
 
     def usage(self) -> Usage:
-        """Returns CPU time, wall time and memory of the command and its children."""
+        """Returns CPU time, wall-clock time and peak memory of the command and its children. Call it after `wait`."""
         return Usage(
             cpu_s=max(self.rusage.ru_utime + self.rusage.ru_stime, self.cpu_s),
             wall_s=self.wall_s,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..shared.messages import CommandJob, NoSecret, PartResult, StepMessage, Usage
 from ..shared.outcome import PASSED, Outcome
 from . import cleaning, compile_server
-from .command_process import KEPT, RunningCommand, end_of_message, outcome_of_exit, time_limit_message
+from .command_process import KEPT, RunningCommand, outcome_of_exit, tail_as_one_line, time_limit_message
 from .file_watch import FileWatch
 from .program_source import ProgramSource
 
@@ -24,10 +24,9 @@ def judge(
 ) -> tuple[dict[str, PartResult], bytes]:
     """Judges a program of any language by running its commands (compile, run ...).
 
-    Returns the results by command (step), without the steps after the first failed one, and the bytes for the host:
-    none, because only reference jobs send outputs. The program itself runs `right_runs` times, and its canaries (copies
-    with one false check) once each, in random order. It passes if it passes each time; it has tampered if a canary
-    passes, too.
+    Returns the result of each command (step) up to the first failed one, and empty bytes: only reference jobs return
+    outputs to the host. The program runs `right_runs` times and each canary (a copy with one false check) once, in
+    random order. The verdict is `passed` if every run of the program passes, and `tampered` if a canary passes, too.
     """
     read_secret()
     programs = [job["program"]] * job["right_runs"] + job["canaries"]
@@ -40,7 +39,7 @@ def judge(
         is_right = program == job["program"]
         if reason and (results or not is_right):
             continue
-        if number and not cleaning.clean_between(uid, folder, set()):
+        if number and not cleaning.clean_up_between_processes(uid, folder, set()):
             reason = reason or "leaves processes or files that cannot be removed"
         ran = run_steps(job, program, uid, folder)
         passed = all(result["status"] == "passed" for result in ran.values())
@@ -59,7 +58,7 @@ def judge(
 
 
 def _with_unstable_note(results: dict[str, PartResult]) -> dict[str, PartResult]:
-    """Returns the results of a failed run with a note in their details: another run of the same program passed."""
+    """Returns the results of a failed run, with the note that another run of the same program passed."""
     last = list(results.values())[-1]
     last["detail"] = f"passes in some runs, not in all: {last['detail']}"
     return results
@@ -68,7 +67,7 @@ def _with_unstable_note(results: dict[str, PartResult]) -> dict[str, PartResult]
 def run_steps(job: CommandJob, program: bytes, uid: int, folder: str) -> dict[str, PartResult]:
     """Runs a program's commands (steps) up to the first that fails; returns the results by step.
 
-    In each run the program has to print another secret token at its end.
+    Each run of the program must print a new secret token after its last check.
     """
     token = os.urandom(len(job["token"]) // 2).hex().encode()
     program = program.replace(job["token"], token) if token else program
@@ -97,20 +96,20 @@ def run_steps(job: CommandJob, program: bytes, uid: int, folder: str) -> dict[st
 
 
 class StepRun(NamedTuple):
-    """The result of a step's command: outcome, output and used resources."""
+    """The result of one run of a step's command: outcome, output and used resources."""
 
     outcome: Outcome
     output: bytes
     errors: bytes
     usage: Usage
     violation: str = ""
-    """Which file was opened too often, or at all, compared with the language's own command; empty if none."""
+    """Which file was opened more often than by an honest run of the command; empty if none."""
 
 
 def run_command(
     job: CommandJob, command: list[str], limit_s: float, uid: int, folder: str, source: ProgramSource | None = None
 ) -> StepRun:
-    """Runs a step's command, and counts how often the program's source files are opened."""
+    """Runs a step's command; records in the result if the program's source files are opened too often."""
     watch = FileWatch(job["opens"], folder) if job["opens"] else None
     process = RunningCommand(command, uid, folder, watch, source)
     try:
@@ -124,9 +123,9 @@ def run_command(
 
 
 def run_shortcut(job: CommandJob, step: StepMessage, program: bytes, uid: int, folder: str) -> StepRun | None:
-    """Runs the step's faster command, if it has one for such a program.
+    """Runs the step's faster command (`shortcut`), if it has one that applies to this program.
 
-    Returns None if it has none or if the faster command fails; the step's own command then has to run.
+    Returns None if there is none or if it fails; the caller must then run the step's normal command.
     """
     shortcut = step["shortcut"]
     if not shortcut or not re.match(shortcut["begins"].encode(), program):
@@ -136,13 +135,13 @@ def run_shortcut(job: CommandJob, step: StepMessage, program: bytes, uid: int, f
 
 
 def run_by_compile_server(step: StepMessage, file: str, program: bytes, uid: int, folder: str) -> StepRun | None:
-    """Runs the step by the compile server; returns None if the step's own command has to run instead."""
+    """Compiles the program by the compile server; returns None if the step's normal command must run instead."""
     server, limit_s = compile_server.server, step["time_s"]
     if not step["warm"] or not server or not server.is_alive():
         return None
     watch = compile_server.CompileMeter(server, limit_s)
     try:
-        answer = server.ask([folder.encode(), file.encode(), program], watch)
+        answer = server.compile([folder.encode(), file.encode(), program], watch)
     except compile_server.ServerLost:
         server.kill()
         return None
@@ -156,17 +155,17 @@ def run_by_compile_server(step: StepMessage, file: str, program: bytes, uid: int
 
 
 def judge_output(job: CommandJob, token: bytes, output: bytes, errors: bytes, is_last: bool) -> Outcome:
-    """Returns the outcome of a step whose command exited with 0, from what it printed.
+    """Returns the outcome of a step whose command exited with 0, from its `output` (stdout) and `errors` (stderr).
 
-    The step passes if it printed what it must, and nothing that it must not.
+    The step passes if these match none of the job's `fails_on` rules and if the last step printed the secret `token`.
     """
     rules = job["fails_on"]
     if rules["stderr_not_empty"] and errors:
-        return Outcome("failed", end_of_message(errors))
+        return Outcome("failed", tail_as_one_line(errors))
     marks = [mark for mark in rules["stderr_contains"] if mark.encode() in errors]
     marks += [mark for mark in rules["output_contains"] if mark.encode() in output + b"\n" + errors]
     if marks:
-        return Outcome("failed", end_of_message(errors or output))
+        return Outcome("failed", tail_as_one_line(errors or output))
     if is_last and token and token not in output:
         return Outcome("tampered", "exited with success before all its tests had run")
     return PASSED

@@ -38,11 +38,11 @@ NUMBER = struct.Struct("!I")
 
 
 class ServerLost(Exception):
-    """The compile server has ended, or its answer is malformed."""
+    """Raised when the compile server has ended or its answer is malformed."""
 
 
 class CompileTimeout(Exception):
-    """The program did not compile within its time limit."""
+    """Raised when a program did not compile within its time limit."""
 
 
 class CompilerOutput(NamedTuple):
@@ -55,7 +55,7 @@ class CompilerOutput(NamedTuple):
 
 
 class CompileServer:
-    """A running compile server. The agent starts it; judges, forks of the agent, inherit its pipes."""
+    """A running compile server. The agent starts it, and the judge processes, forks of the agent, use its pipes."""
 
     def __init__(self, command: list[str], uid: int):
         requests, self.requests = os.pipe()
@@ -96,7 +96,7 @@ class CompileServer:
             os.close(fd)
 
     def needs_restart(self) -> bool:
-        """Returns whether the compile server has had its maximum number of jobs, or uses too much memory."""
+        """Returns whether the compile server has had more than `JOBS` jobs or uses more than `LARGEST_MB` of memory."""
         return self.jobs > JOBS or self.resident_mb() > LARGEST_MB
 
     def resident_mb(self) -> float:
@@ -105,11 +105,11 @@ class CompileServer:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
         return 0.0
 
-    def ask(self, fields: list[bytes], watch: "CompileMeter") -> CompilerOutput | None:
-        """Returns what the compile server prints and writes for a program; None if the command has to run instead.
+    def compile(self, fields: list[bytes], watch: "CompileMeter") -> CompilerOutput | None:
+        """Compiles a program; returns the compiler's output and files, or None if the step's command must run instead.
 
-        `fields` are the request: the program and its settings. `watch` limits the time. Raises ServerLost if the server
-        ends, and CompileTimeout.
+        `fields` are the request: working folder, file name and program text. `watch` limits the time. Raises ServerLost
+        if the server ends, and CompileTimeout at the time limit.
         """
         request = memoryview(b"".join(NUMBER.pack(len(field)) + field for field in fields))
         answer = bytearray()
@@ -124,7 +124,7 @@ class CompileServer:
                 raise ServerLost
             with contextlib.suppress(BrokenPipeError):  # it has ended, which the next iteration detects
                 request = request[os.write(self.requests, request[: 1 << 16]) :] if ready[1] else request
-            if watch.is_over():
+            if watch.exceeds_limit():
                 raise CompileTimeout
         code, texts = unpacked
         if code == DECLINED:
@@ -134,7 +134,7 @@ class CompileServer:
 
 
 def _parse_answer(data: bytearray) -> tuple[int, list[bytes]] | None:
-    """Returns exit code and fields of a compile server's answer; None while it is incomplete."""
+    """Returns the exit code and the fields of a compile server's answer; None if `data` is not yet complete."""
     if len(data) < 2 * NUMBER.size:
         return None
     code, count = NUMBER.unpack_from(data)[0], NUMBER.unpack_from(data, NUMBER.size)[0]
@@ -149,7 +149,7 @@ def _parse_answer(data: bytearray) -> tuple[int, list[bytes]] | None:
 
 
 class CompileMeter:
-    """Measures what the compile server uses for one program."""
+    """Measures the time and memory that the compile server uses for one program."""
 
     def __init__(self, server: CompileServer, limit_s: float):
         self.limit_s, self._server, self._pids = limit_s, server, [server.pid]
@@ -157,20 +157,20 @@ class CompileMeter:
         self._waited, self._cpu = clock.waited_seconds(self._pids), clock.cpu_seconds(self._pids)
 
     def used_times(self) -> tuple[float, float, float]:
-        """Returns seconds since the program was sent: wall-clock time, waiting for a core, and CPU time."""
+        """Returns three times in seconds since the start: wall-clock time, time waiting for a core, CPU time."""
         wall = time.monotonic() - self._started
         waited = max(0.0, clock.waited_seconds(self._pids) - self._waited)
         return wall, min(waited, wall), max(0.0, clock.cpu_seconds(self._pids) - self._cpu)
 
     def usage(self) -> Usage:
-        """Returns the step's used resources: the times of `used_times`, and all of the server's memory."""
+        """Returns the resources used for the program: the times of `used_times`, and the server's whole memory."""
         wall, waited, cpu = self.used_times()
         return Usage(cpu_s=cpu, wall_s=wall, peak_mb=self._server.resident_mb(), waited_s=waited)
 
-    def is_over(self) -> bool:
-        """Returns whether the program would exceed its time limit on an idle machine, too.
+    def exceeds_limit(self) -> bool:
+        """Returns whether the program has exceeded its time limit, not counting time spent waiting for a core.
 
-        The clocks are read at most once per tick.
+        Reads the clocks at most once per `TICK_S`, and returns False in between.
         """
         if time.monotonic() < self._next_check:
             return False
@@ -179,7 +179,7 @@ class CompileMeter:
 
 
 def write_files(uid: int, folder: str, files: list[tuple[str, bytes]]) -> bool:
-    """Writes the compiler's output files as the sample's user. Returns False if that is not possible."""
+    """Writes the compiler's output files (name, content) as the sample's user. Returns False if that fails."""
     if any(os.path.isabs(name) or ".." in name.split("/") for name, _ in files):
         return False
 
@@ -199,7 +199,10 @@ server: CompileServer | None = None
 
 
 def ensure_running(users: Iterator[int]) -> None:
-    """Starts or restarts the compile server if needed, in images that have one. The agent calls it between jobs."""
+    """Starts or restarts the compile server if needed, in images that have one, as the next of the user ids `users`.
+
+    The agent calls it between jobs.
+    """
     global server
     if server and (not server.is_alive() or server.needs_restart()):
         server.close()

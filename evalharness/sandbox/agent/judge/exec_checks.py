@@ -23,16 +23,16 @@ SPLIT_FACTOR, SPLIT_EXTRA_S = 3.0, 5.0
 def judge(
     job: ExecJob, read_secret: Callable[[], ExecSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Judges a Python program that contains its checks by running it to its end.
+    """Judges a Python program that contains its checks (such as assertions) by running it to its end.
 
-    Returns its results by part, here only `checks`, and the bytes for the host: none, because only reference jobs send
-    outputs.
+    Returns the result of the job's only part, `checks`, and empty bytes: only reference jobs return outputs to the
+    host.
     """
     # Forked before the pipes of the split run are made: a copy of them would hide their end.
     process = SampleProcess(RunToEnd(job["settings"], job["memory_mb"]), uid, folder)
     split = SplitRun(job, uid, folder) if job["split"] else None
     secret = read_secret()
-    split_failure = split.failure(secret, uid, folder, {process.pid}) if split else ""
+    split_failure = split.failure_reason(secret, uid, folder, {process.pid}) if split else ""
     result = process.run_to_end(job["time_s"], secret["program"])
     if result["status"] == "passed" and split_failure:
         result["status"] = "tampered"
@@ -41,9 +41,9 @@ def judge(
 
 
 class SplitRun:
-    """A run of sample and checks in two processes that are connected by pipes.
+    """A run in which the sample and its checks have two separate processes, connected by pipes.
 
-    The constructor forks the sample's process.
+    The constructor forks the sample's process; `failure_reason` forks the other one and runs both.
     """
 
     def __init__(self, job: ExecJob, uid: int, folder: str):
@@ -53,10 +53,10 @@ class SplitRun:
         work = ServeCalls(job["settings"], job["memory_mb"], job["source"], *pipes)
         self.sample = SampleProcess(work, uid, folder, pipes)
 
-    def failure(self, secret: ExecSecret, uid: int, folder: str, keep: set[int]) -> str:
-        """Returns why the sample fails its checks in a separate process; empty if it passes.
+    def failure_reason(self, secret: ExecSecret, uid: int, folder: str, keep: set[int]) -> str:
+        """Runs the checks in their own process; returns why the sample fails them, or an empty string if it passes.
 
-        Processes in `keep` (pids) are not ended.
+        Ends all other processes of the sample afterwards, except the pids in `keep`.
         """
         pipes = (self.to_checks[0], self.to_sample[1])
         work = RunChecks(self.job["memory_mb"], secret["trusted"], secret["checks"], secret["entry_point"], *pipes)
@@ -67,10 +67,10 @@ class SplitRun:
         self.sample.start_sample([], limit_s)
         checks.start_sample([limit_s], limit_s + 1)
         checks.needs.append(self.sample)
-        result = checks.finish(checks.next_message())
-        self.sample.stop()
+        result = checks.finish_after_message(checks.next_message())
+        self.sample.end_without_result()
         cleaning.end_processes(uid + 1, keep)
-        is_clean = cleaning.clean_between(uid, folder, keep)
+        is_clean = cleaning.clean_up_between_processes(uid, folder, keep)
         if result["status"] == "passed":
             return "" if is_clean else "the program leaves processes or files that cannot be removed"
         return f"{result['status']} {result['detail']}"

@@ -24,31 +24,32 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class FileWatch:
     """Counts how often files are opened, by inotify.
 
-    `most`: how often each file of `folder` may be opened, which is how often the language's own command opens it.
+    `max_opens`: by file name in `folder`, how often the language's compiler or interpreter opens the file; more often
+    is a violation.
     """
 
-    def __init__(self, most: Mapping[str, int], folder: str):
+    def __init__(self, max_opens: Mapping[str, int], folder: str):
         self.fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         self.violation = ""
         self.opened: Counter[str] = Counter()
-        self._most = dict(most)
+        self._max_opens = dict(max_opens)
         self._names: dict[int, str] = {}
         self._folder = folder
-        for name in most:
+        for name in max_opens:
             self.add(name)
 
     def add(self, name: str) -> None:
-        """Watches the file that has this name now, if it exists."""
+        """Starts watching the file of this name in the folder, if it exists."""
         self._watch_path(os.path.join(self._folder, name), name)
 
     def watch_process(self, pid: int, files: Sequence[str] = OF_COMMAND, proc: str = "/proc") -> None:
-        """Also watches files of a process below /proc, such as its memory, which nothing may open.
+        """Also watches a process's files in /proc, such as `mem`, which nothing may open.
 
-        `proc` is the path of the /proc that the process itself sees, and `pid` its number there.
+        `proc` is the path of the /proc that the process itself sees, and `pid` is its pid there.
         """
         for form in files:
             name = form.format(pid=pid)
-            self._most[name] = 0
+            self._max_opens[name] = 0
             self._watch_path(f"{proc}/{pid}/{name}", name)
 
     def _watch_path(self, path: str, name: str) -> None:
@@ -57,7 +58,7 @@ class FileWatch:
             self._names[watch] = name
 
     def update(self) -> None:
-        """Reads new inotify events; sets `violation` to a reason if a file was opened too often."""
+        """Reads new inotify events; sets `violation` to a message if a file was opened too often."""
         while data := self._read_events():
             position = 0
             while position < len(data):
@@ -66,8 +67,8 @@ class FileWatch:
                 if mask & OPEN and watch in self._names:
                     self.opened[self._names[watch]] += 1
         for name, count in self.opened.items():
-            if count > self._most[name]:
-                self.violation = f"opens {name if self._most[name] else f'/proc/PID/{name}'} itself"
+            if count > self._max_opens[name]:
+                self.violation = f"opens {name if self._max_opens[name] else f'/proc/PID/{name}'} itself"
 
     def _read_events(self) -> bytes:
         try:

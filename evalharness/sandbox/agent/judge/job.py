@@ -21,16 +21,16 @@ MODULES = {
 
 
 class JudgeModule(Protocol):
-    """A judge module: decides the results of one kind of job."""
+    """A module that judges one kind of job."""
 
     def judge(
         self, job: Any, read_secret: Callable[[], Any], uid: int, folder: str
     ) -> tuple[dict[str, PartResult], bytes]:
-        """Judges a job, with a sample that runs as user `uid` in `folder`.
+        """Judges a job, whose sample runs as user `uid` in `folder`.
 
         Returns the results by part of the job (for example by group of inputs), and bytes that the host stores: the
-        outputs of a reference job, else none. Calls `read_secret`, which reads the tests or expected outputs, exactly
-        once, after all processes of the sample are forked.
+        outputs of a reference job, otherwise empty. Calls `read_secret` exactly once, after it has forked all processes
+        of the sample; `read_secret` returns what the sample must not know, such as tests or expected outputs.
         """
         ...
 
@@ -42,11 +42,14 @@ def load_judge_module(kind: str) -> JudgeModule:
 
 
 def judge_next_job(stdin: int, stdout: int, uid: int) -> None:
-    """Judges the next job on `stdin`, its sample as user `uid`. Raises wire.Closed if there is no job."""
+    """Reads the next job from descriptor `stdin`, judges it, and writes the reply to `stdout`.
+
+    The sample runs as user `uid`. Raises wire.StreamClosed if there is no job.
+    """
     terms: JobTerms = wire.read_message(stdin)
     job: Job = wire.read_message(stdin)
     if terms["isolated"]:
-        namespaces.isolate()
+        namespaces.isolate_later_forks()
     folder = cleaning.make_workdir(uid)
     results, blob = load_judge_module(job["kind"]).judge(job, lambda: wire.read_message(stdin), uid, folder)
     ended = cleaning.end_processes(uid, set())

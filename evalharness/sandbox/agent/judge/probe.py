@@ -20,11 +20,11 @@ OTHER_UID = 65000
 """An unprivileged user id for the tests."""
 
 
-def guarantees() -> dict[str, bool]:
-    """Returns, for each guarantee of the sandbox by name, whether this container has it."""
+def check_guarantees() -> dict[str, bool]:
+    """Tests the sandbox's guarantees; returns for each, by name, whether this container provides it."""
     status = _process_status()
     return {
-        "network-off": _no_network(),
+        "network-off": _has_no_network(),
         "read-only-root": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
         "own-processes": os.getpid() == 1,
         "user-separation": _can_change_user(),
@@ -33,20 +33,20 @@ def guarantees() -> dict[str, bool]:
         "system-call-filter": syscalls.is_supported(),
         "memory-limit": _smallest_limit("memory/memory.limit_in_bytes", "memory.max") < UNLIMITED,
         "process-limit": _smallest_limit("pids/pids.max", "pids.max") < UNLIMITED,
-        "file-limit": _is_small("/tmp") and _is_small("/dev/shm"),
+        "file-limit": _has_bounded_size("/tmp") and _has_bounded_size("/dev/shm"),
         "no-engine-socket": not any(os.path.exists(path) for path in SOCKETS),
         "idle-clock": Stopwatch().exact,
     }
 
 
 def has_read_only_devices() -> bool:
-    """Returns whether an unprivileged user cannot change anything about the nodes in /dev."""
+    """Returns whether an unprivileged user is unable to change the time stamps of all device nodes in /dev."""
     nodes = [entry.path for entry in os.scandir("/dev") if stat.S_ISCHR(entry.stat(follow_symlinks=False).st_mode)]
-    return _as_other_user(lambda: _set_times_of_any(nodes)) is False
+    return _succeeds_as_other_user(lambda: _set_time_of_any_file(nodes)) is False
 
 
-def _set_times_of_any(paths: list[str]) -> None:
-    """Changes the access times of these files. Raises OSError if that fails for all of them."""
+def _set_time_of_any_file(paths: list[str]) -> None:
+    """Sets the access time of the first of these files that permits it. Raises OSError if none does."""
     for path in paths:
         with contextlib.suppress(OSError):
             os.utime(path)
@@ -59,7 +59,7 @@ def _process_status() -> dict[str, str]:
         return {key: value.strip() for key, _, value in (line.partition(":") for line in file)}
 
 
-def _no_network() -> bool:
+def _has_no_network() -> bool:
     with open("/proc/net/route") as file:
         if len(file.readlines()) > 1:
             return False
@@ -70,11 +70,11 @@ def _no_network() -> bool:
 
 
 def _can_change_user() -> bool:
-    return _as_other_user(lambda: None) is True
+    return _succeeds_as_other_user(lambda: None) is True
 
 
-def _as_other_user(action: Callable[[], None]) -> bool | None:
-    """Returns whether an unprivileged user can do something; None if this process cannot change its user."""
+def _succeeds_as_other_user(action: Callable[[], None]) -> bool | None:
+    """Returns whether `action` succeeds as an unprivileged user; None if this process cannot change its user."""
     pid = os.fork()
     if pid == 0:
         code = 2
@@ -90,10 +90,9 @@ def _as_other_user(action: Callable[[], None]) -> bool | None:
 
 
 def _smallest_limit(*names: str) -> int:
-    """Returns the smallest limit that these control-group files state; `UNLIMITED` if none states one.
+    """Returns the smallest limit in these control-group files (`names`, of cgroup v1 and v2); `UNLIMITED` if none.
 
-    Names are those of version 1 and 2. An engine whose limits are not visible in the container passes them as
-    environment variables.
+    If an engine's limits are not visible in the container, the engine passes them as environment variables.
     """
     limits = [UNLIMITED]
     for name in names:
@@ -105,7 +104,7 @@ def _smallest_limit(*names: str) -> int:
     return min(limits)
 
 
-def _is_small(folder: str) -> bool:
+def _has_bounded_size(folder: str) -> bool:
     with contextlib.suppress(OSError):
         facts = os.statvfs(folder)
         return facts.f_blocks * facts.f_frsize <= LARGEST_TMP

@@ -12,10 +12,10 @@ LARGEST_PIPE = 1 << 20
 
 
 class ProgramSource:
-    """A program's source file, or a pipe in its place if `piped`.
+    """The file that contains a program's source; if `piped`, a named pipe at the same path.
 
-    The text of a pipe is one compound command of a shell, which the shell parses whole before it runs it; so nothing is
-    left to read when the program starts.
+    A pipe contains the program as one compound command of a shell. The shell reads all of it before it runs the first
+    statement, so the running program cannot read its own source from the pipe.
     """
 
     def __init__(self, path: str, program: bytes, piped: bool):
@@ -31,28 +31,25 @@ class ProgramSource:
         fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, LARGEST_PIPE)
         os.write(self.writer, text)
 
-    def is_pipe(self) -> bool:
-        """Returns whether the source is in a pipe that no shell has opened yet."""
+    def is_unopened_pipe(self) -> bool:
+        """Returns whether the source is a pipe that no shell has opened yet."""
         return self.writer >= 0
 
-    def opened(self) -> None:
-        """Closes the pipe after a shell has opened it, and puts an empty file in its place."""
+    def replace_opened_pipe(self) -> None:
+        """Replaces the pipe, which a shell has opened, by an empty file, and closes the judge's end of the pipe."""
         os.unlink(self.path)
         with open(self.path, "wb"):
             pass
         self.close()
 
     def close(self) -> None:
-        """Closes the judge's end of the pipe, if there is one.
-
-        The shell that reads the pipe then reaches the end of its script.
-        """
+        """Closes the judge's end of the pipe, if there is one, so that the shell finds the end of its script."""
         if self.writer >= 0:
             os.close(self.writer)
             self.writer = -1
 
     def remove_if_unused(self, steps: Sequence[StepMessage], done: StepMessage) -> None:
-        """Removes the source file after the step `done`, if no later step uses it."""
+        """Removes the source file after the step `done`, unless a later step's command uses it."""
         later = steps[steps.index(done) + 1 :]
         if later and not any(os.path.basename(self.path) in step["command"] for step in later):
             with contextlib.suppress(OSError):

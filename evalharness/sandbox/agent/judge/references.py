@@ -6,7 +6,7 @@ from ..sample.running import NO_SETTINGS, CallOnInputs, RecordOutputs
 from ..shared import codec, wire
 from ..shared.messages import NoSecret, PartResult, ProcessSettings, ReferenceJob
 from ..shared.outcome import PASSED, Outcome
-from ..shared.outputs import FACTS, Facts
+from ..shared.outputs import FACTS, OutputFacts
 from . import cleaning
 from .comparing.expected import pack_expected
 from .sample_process import SampleProcess
@@ -14,7 +14,7 @@ from .sample_process import SampleProcess
 REFERENCE_S = 3600.0
 """Time limit for all inputs of a group, in seconds."""
 AGAIN_FACTOR, AGAIN_EXTRA_S = 10.0, 60.0
-"""Time limit of a second run: a multiple of the first run's time plus seconds; the sample may slow it down."""
+"""Time limit of a second run: a multiple of the first run's time, plus seconds; a running sample may slow it down."""
 
 
 def judge(
@@ -22,8 +22,8 @@ def judge(
 ) -> tuple[dict[str, PartResult], bytes]:
     """Runs a trusted reference solution to record its outputs.
 
-    Returns the results by group of inputs, without the groups after the first failed one, and the bytes for the host:
-    the outputs of all groups.
+    Returns the result of each group of inputs up to the first failed one, and the recorded outputs of all groups as
+    bytes, which the host stores.
     """
     read_secret()
     results: dict[str, PartResult] = {}
@@ -33,15 +33,15 @@ def judge(
             NO_SETTINGS, job["memory_mb"], job["source"], job["entry_point"], inputs, job["output_not_none"]
         )
         results[name], recorded[name] = record_outputs(SampleProcess(work, uid, folder))
-        cleaning.clean_between(uid, folder, set())
+        cleaning.clean_up_between_processes(uid, folder, set())
         if results[name]["status"] != "passed":
             break
     return results, wire.dumps(recorded)
 
 
 def record_outputs(process: SampleProcess) -> tuple[PartResult, bytes]:
-    """Runs a reference solution on one group of inputs; returns the result, and its outputs packed for storage."""
-    facts: list[Facts] = []
+    """Runs a reference solution on one group of inputs; returns the result, and the outputs as bytes for storage."""
+    facts: list[OutputFacts] = []
     small: list[bytes | None] = []
     digests: list[bytes | None] = []
 
@@ -56,16 +56,16 @@ def record_outputs(process: SampleProcess) -> tuple[PartResult, bytes]:
             digests.append(payload if kind == b"d" else None)
             if kind == b"d":
                 process.send(b"n")
-        result = process.finish(frame)
-    except wire.TooLarge as error:
-        result = process.end(Outcome("failed", f"an output too large to be compared: {error}"))
+        result = process.finish_after_message(frame)
+    except wire.ValueTooLarge as error:
+        result = process.end_process(Outcome("failed", f"an output too large to be compared: {error}"))
     return result, pack_expected(facts, small, digests)
 
 
 def recompute_output(work: CallOnInputs, source: str, index: int, seconds: float, uid: int, folder: str) -> list[bytes]:
-    """Returns one large expected output in encoded pieces, by running the trusted reference solution `source` again.
+    """Runs the reference solution `source` again on input `index` of `work`; returns the output in encoded pieces.
 
-    `work` has the inputs, `index` is the number of the input, and `seconds` is the time that the call needed before.
+    `seconds` is the time that the call needed in its first run. Used for outputs too large to be stored.
     """
     inputs = wire.dumps([wire.loads(work.inputs)[index]])
     settings = ProcessSettings(
@@ -80,8 +80,8 @@ def recompute_output(work: CallOnInputs, source: str, index: int, seconds: float
     while (frame := process.next_message()) and frame[0] in b"fod":
         if frame[0] == b"d":
             process.send(b"s")
-            pieces = process.pieces()
+            pieces = process.receive_pieces()
         elif frame[0] == b"o":
             pieces = [codec.encode(None), frame[1]]
-    process.end(PASSED)
+    process.end_process(PASSED)
     return pieces

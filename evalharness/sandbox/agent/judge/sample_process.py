@@ -20,7 +20,7 @@ from . import cleaning
 from .isolation import namespaces
 
 FAREWELL_S = 1.0
-"""Seconds that a sample's process may live after it has closed its channel."""
+"""Seconds that a sample's process may continue after it has closed its pipe to the judge."""
 TICK_S = 0.1
 """Seconds between checks of a process's time limit."""
 SHOWN = 300
@@ -30,16 +30,16 @@ WRITE_SIZE = 64 << 10
 LARGEST_FRAME = LARGEST_OUTPUT = 64 << 20
 """Most bytes of a message, and of all pieces of an output, which the judge has to hold."""
 PIECE_OVERHEAD = 64
-"""Bytes that holding a piece takes besides its own."""
+"""Bytes of memory that a stored piece needs in addition to its content."""
 
 FORGED = (ValueError, TypeError, IndexError, KeyError, StopIteration)
-"""Exceptions that reading a sample's messages raises if its process does not send the honest ones."""
+"""Exceptions that reading a sample's messages raises if its process has been modified to send other ones."""
 REPORTED = ("timeout", "memory", "failed", "error", "tampered")
 """The statuses that a sample's process may report of itself."""
 
 
 class RunningCall(NamedTuple):
-    """The call that a sample's process is running: its index, and elapsed and CPU time of the process when it began."""
+    """The call that a sample's process is running: its number, and the process's elapsed and CPU time at its start."""
 
     number: int
     elapsed_s: float
@@ -47,9 +47,9 @@ class RunningCall(NamedTuple):
 
 
 class SampleProcess:
-    """A forked process that runs a part of a sample; its code waits for `start_sample`.
+    """A forked process that runs a part of a sample. Its code does not start before `start_sample` is called.
 
-    `next_message` reads what it sends. `end` or `finish` must be called once.
+    `next_message` returns what it sends. Call exactly one of the methods that end it (`end_process` and so on).
     """
 
     def __init__(self, work: SampleWork, uid: int, folder: str, pipes: tuple[int, ...] = ()):
@@ -82,7 +82,7 @@ class SampleProcess:
         self.frames = wire.FrameReader(out_read, LARGEST_FRAME)
         self.watch = Stopwatch(self.pid)
         self.total_s, self.next_check = 0.0, 0.0
-        self.meter = clock.JobMeter()
+        self.meter = clock.JobCpuMeter()
         self.call_s: float | None = None
         """The time limit of each call, whose end is a frame; None where calls have none, or only the program's own."""
         self.frame_count, self.call = 0, RunningCall(0, 0.0, 0.0)
@@ -90,65 +90,64 @@ class SampleProcess:
         """Processes that must live for this one to continue."""
 
     def start_sample(self, limits: list[float], total_s: float, text: str = "") -> None:
-        """Lets the process start the sample's code.
+        """Starts the sample's code in the process.
 
-        `limits`: seconds per call; `total_s`: seconds after which the process is killed; `text`: what only the sample's
-        code may see, such as its checks, and the process did not have before.
+        `limits`: time limit of each call in seconds; `total_s`: seconds after which the process is killed; `text`: what
+        the process must not have known before, such as the sample's checks.
         """
         self.total_s = total_s
         self.watch.restart()
-        self.meter = clock.JobMeter()
+        self.meter = clock.JobCpuMeter()
         wire.write_all(self.control, wire.pack_message((limits, text)))
         os.set_blocking(self.control, False)
 
     def next_message(self) -> tuple[bytes, bytes] | None:
-        """Returns the process's next message (kind, payload); None after it has ended or exceeded its time limit.
+        """Returns the process's next message (kind, payload); None if it has ended or exceeded its time limit.
 
-        When its time is over, all processes of its user are killed.
-
-        Raises ValueError for a frame that is too long (wire.TooLarge if it may be an honest value).
+        At the time limit, kills all processes of its user. Raises ValueError for a message that is too long
+        (wire.ValueTooLarge if it contains a value, which an unmodified process may send).
         """
         while True:
             try:
                 frame = self.frames.next_message(TICK_S)
             except wire.StreamClosed:
                 return None
-            if self._time_is_over():
+            if self._end_at_time_limit():
                 return None
             if frame is not None:
                 self.frame_count += 1
                 return frame
             for process in self.needs:
-                if process.is_gone():
-                    cleaning.kill_all(process.uid)  # its descendants, which hold its channels open
+                if process.has_exited():
+                    cleaning.kill_user_processes(process.uid)  # its descendants, which hold its channels open
 
-    def is_gone(self) -> bool:
+    def has_exited(self) -> bool:
         """Returns whether the sample's process has ended."""
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def send(self, message: bytes) -> None:
-        """Sends a message of any length to the process. Gives up when it ends or exceeds its time limit."""
+        """Sends a message of any length to the process, unless it ends or exceeds its time limit before."""
         view = memoryview(message)
         with contextlib.suppress(BrokenPipeError):
-            while view and not self._time_is_over():
+            while view and not self._end_at_time_limit():
                 if select.select([], [self.control], [], TICK_S)[1]:
                     view = view[os.write(self.control, view[:WRITE_SIZE]) :]
 
-    def _time_is_over(self) -> bool:
-        """Returns whether the time limit is exceeded, checked once per tick; if so, kills the user's processes."""
+    def _end_at_time_limit(self) -> bool:
+        """Kills the user's processes if the time limit is exceeded; returns whether it is. Checks once per `TICK_S`."""
         if self.timed_out or time.monotonic() < self.next_check:
             return self.timed_out
         self.next_check = time.monotonic() + TICK_S
         elapsed_s, cpu_s = self.watch.elapsed_s(), self.meter.used_s()
         wall_is_over = self.watch.wall_s() > clock.WALL_FACTOR * self.total_s
         whole_is_over = elapsed_s > self.total_s or cpu_s > clock.CPU_FACTOR * self.total_s or wall_is_over
-        if whole_is_over or self._call_is_over(elapsed_s, cpu_s):
+        if whole_is_over or self._call_exceeds_limit(elapsed_s, cpu_s):
             self.timed_out = True
             self.waited_s = clock.waited_seconds()
-            cleaning.kill_all(self.uid)
+            cleaning.kill_user_processes(self.uid)
         return self.timed_out
 
-    def _call_is_over(self, elapsed_s: float, cpu_s: float) -> bool:
+    def _call_exceeds_limit(self, elapsed_s: float, cpu_s: float) -> bool:
         """Returns whether the running call has exceeded its time limit."""
         if self.frame_count != self.call.number:
             self.call = RunningCall(self.frame_count, elapsed_s, cpu_s)
@@ -157,9 +156,9 @@ class SampleProcess:
         return elapsed_s - self.call.elapsed_s > self.call_s or cpu_s - self.call.cpu_s > clock.CPU_FACTOR * self.call_s
 
     def reached_end(self, frame: tuple[bytes, bytes] | None) -> bool:
-        """Returns whether the message `frame` proves that the process reached its end.
+        """Returns whether the process has reached its end, which it announces by the message `frame`.
 
-        It does if it contains a secret that the judge sends only then.
+        Sends it a secret, which an unmodified process returns only at its end.
         """
         if frame != (b"q", b""):
             return False
@@ -167,10 +166,10 @@ class SampleProcess:
         self.send(token)
         return self.next_message() == (b"p", token)
 
-    def pieces(self) -> list[bytes]:
-        """Returns a large output that the judge has requested, encoded in pieces (see `shared.outputs.pieces_of`).
+    def receive_pieces(self) -> list[bytes]:
+        """Receives a large output that the judge has requested; returns it in encoded pieces.
 
-        Raises ValueError if the pieces are incomplete or too large.
+        See `shared.outputs.encode_in_pieces`. Raises ValueError if the pieces are incomplete or too large.
         """
         pieces: list[bytes] = []
         size = 0
@@ -183,46 +182,49 @@ class SampleProcess:
             raise ValueError("the pieces of the output are incomplete")
         return pieces
 
-    def judged(self, judge: Callable[[], PartResult]) -> PartResult:
-        """Returns the result of `judge()`, which reads the process's messages; `tampered` if a message is malformed."""
+    def result_or_tampered(self, judge: Callable[[], PartResult]) -> PartResult:
+        """Returns the result of `judge`, which reads the process's messages; `tampered` if a message is malformed."""
         try:
             return judge()
         except FORGED as error:
             status, detail = outcome_of_forged_message(error)
             if self.result is None:
-                return self.end(Outcome(status, detail))
+                return self.end_process(Outcome(status, detail))
             return PartResult(**{**self.result, "status": status, "detail": detail})
 
     def run_to_end(self, limit_s: float, text: str) -> PartResult:
-        """Runs a program that sends no outputs to its end; returns its result. `text` is the program's source."""
+        """Runs the program with source `text`, which sends no outputs, to its end; returns its result."""
 
         def judge() -> PartResult:
             self.start_sample([limit_s], limit_s + 1, text)
-            return self.finish(self.next_message())
+            return self.finish_after_message(self.next_message())
 
-        return self.judged(judge)
+        return self.result_or_tampered(judge)
 
-    def finish(self, frame: tuple[bytes, bytes] | None) -> PartResult:
+    def finish_after_message(self, frame: tuple[bytes, bytes] | None) -> PartResult:
         """Ends the process after its last message `frame`; returns its result.
 
-        It has passed if the message proves that it reached its end (see `reached_end`).
+        The status is `passed` if the process has reached its end (see `reached_end`).
         """
-        return self.end(PASSED) if self.reached_end(frame) else self.finish_early(frame)
+        return self.end_process(PASSED) if self.reached_end(frame) else self.finish_without_output(frame)
 
-    def finish_early(self, frame: tuple[bytes, bytes] | None) -> PartResult:
-        """Ends the process, which sent `frame` in place of an output; returns its result, which is never `passed`."""
+    def finish_without_output(self, frame: tuple[bytes, bytes] | None) -> PartResult:
+        """Ends a process that sent `frame` instead of an output; returns its result, which is never `passed`."""
         if frame is None:
-            return self.end()
+            return self.end_process()
         if frame[0] == b"e":
             outcome = Outcome.unpack(frame[1])
             if outcome.status in REPORTED:
-                return self.end(Outcome(outcome.status, printable(outcome.detail)))
-        return self.end(Outcome("tampered", f"sent a frame of kind {frame[0]!r} where none is expected"))
+                return self.end_process(Outcome(outcome.status, printable(outcome.detail)))
+        return self.end_process(Outcome("tampered", f"sent a frame of kind {frame[0]!r} where none is expected"))
 
-    def end(self, outcome: Outcome | None = None) -> PartResult:
-        """Ends the process; returns its outcome and used resources. Without an `outcome`, its exit decides."""
+    def end_process(self, outcome: Outcome | None = None) -> PartResult:
+        """Ends the process; returns its outcome and used resources.
+
+        Without an `outcome`, the outcome follows from how the process exits.
+        """
         wall_s, waited_s = self.watch.wall_s(), self.watch.wall_s() - self.watch.elapsed_s()
-        if outcome or not self._ends_by_itself():
+        if outcome or not self._exits_by_itself():
             os.kill(self.pid, signal.SIGKILL)
         _, code, usage = os.wait4(self.pid, 0)
         namespaces.end_namespace(self.init)
@@ -241,12 +243,12 @@ class SampleProcess:
         )
         return self.result
 
-    def stop(self) -> None:
-        """Ends the sample's process without computing a result."""
-        self.end(PASSED)
+    def end_without_result(self) -> None:
+        """Ends the sample's process, whose result is not needed."""
+        self.end_process(PASSED)
 
-    def _ends_by_itself(self) -> bool:
-        """Returns whether the process, which has closed its channel, exits within `FAREWELL_S`."""
+    def _exits_by_itself(self) -> bool:
+        """Returns whether the process, which has closed its pipe to the judge, exits within `FAREWELL_S` seconds."""
         descriptor = os.pidfd_open(self.pid)
         try:
             return bool(select.select([descriptor], [], [], FAREWELL_S)[0])
@@ -267,10 +269,10 @@ class SampleProcess:
 
 
 def outcome_of_forged_message(error: Exception) -> Outcome:
-    """Returns the outcome `tampered` of a process whose message could not be read because of this error."""
+    """Returns the outcome `tampered` for a process whose message caused `error` when the judge read it."""
     return Outcome("tampered", f"sent forged messages: {type(error).__name__} {error}")
 
 
 def printable(text: str) -> str:
-    """Returns at most `SHOWN` characters of a sample's text, without control characters."""
+    """Returns the first `SHOWN` characters of a sample's text, with spaces in place of control characters."""
     return "".join(character if character.isprintable() else " " for character in text[:SHOWN])

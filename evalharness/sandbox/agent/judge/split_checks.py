@@ -24,30 +24,30 @@ WAIT_S = 3600.0
 
 
 class SampleConnection:
-    """The checks' connection to the sample's process, which serves their calls."""
+    """The connection from the checks' process to the sample's process, which runs the calls that the checks make."""
 
     def __init__(self, inbox: int, outbox: int):
         """`inbox` and `outbox`: descriptors of the pipes from and to the sample's process."""
         self.frames, self.outbox = wire.FrameReader(inbox, LARGEST), outbox
 
-    def ask(self, action: str, handle: int = 0, name: str = "", args: Any = (), kwargs: Any = None) -> Any:
-        """Sends a request (call, get, set ...) about a sample's object to the sample's process; returns the answer.
+    def send_request(self, action: str, handle: int = 0, name: str = "", args: Any = (), kwargs: Any = None) -> Any:
+        """Sends a request about an object of the sample to the sample's process; returns the answer.
 
-        `handle` is the object's number in that process. Raises what the sample raised, and KeyError for a name that it
-        does not define.
+        `action` is `call`, `attribute`, `method`, `set`, `items` or `name`; `handle` is the object's number in that
+        process. Raises what the sample raised, and KeyError for a name that the sample does not define.
         """
         request = codec.encode((action, handle, name, _with_handles(list(args)), _with_handles(kwargs or {})))
         if isinstance(codec.decode(request), codec.Opaque):
-            raise TypeError("the checks pass a value without a plain form")
+            raise TypeError("the checks pass a value that cannot be sent to the sample's process")
         wire.write_all(self.outbox, wire.pack_message(request))
         kind, payload = self._next_message()
         if kind == b"h":
-            return _mirrored_container(self, HANDLE.unpack(payload)[0], self._decode_answer(*self._next_message()))
+            return _synchronized_copy(self, HANDLE.unpack(payload)[0], self._decode_answer(*self._next_message()))
         if kind == b"-":
             raise KeyError(name)
         if kind == b"x":
             raised_type, text = codec.decode(payload)
-            raise _make_exception(str(raised_type), str(text))
+            raise _recreate_exception(str(raised_type), str(text))
         if action == "call":
             _update_arguments(list(args), codec.decode(self._next_message()[1]))
         return self._decode_answer(kind, payload)
@@ -66,7 +66,7 @@ class SampleConnection:
         name = payload.decode()
         if kind == b"m" and name in sys.stdlib_module_names | {"numpy", "collections.abc", "os.path"}:
             return importlib.import_module(name)
-        raise ValueError(f"an answer of unknown kind {kind!r}")
+        raise ValueError(f"the sample's process sent an answer of unknown kind {kind!r}")
 
     def _with_proxies(self, value: Any) -> Any:
         if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE and isinstance(value[1], int):
@@ -78,25 +78,25 @@ class SampleConnection:
         return value
 
 
-def _mirrored_container(link: SampleConnection, handle: int, value: Any) -> Any:
-    """Returns a copy of a sample's list, dict or set whose changes also apply to the original."""
+def _synchronized_copy(link: SampleConnection, handle: int, value: Any) -> Any:
+    """Returns a copy of a list, dict or set in the sample's process; a change of the copy also changes the original."""
     base = type(value)
 
-    def change_both(name: str) -> Any:
-        def change(self: Any, *args: Any) -> Any:
-            link.ask("method", handle, name, args)
+    def method_on_both(name: str) -> Any:
+        def call_on_both(self: Any, *args: Any) -> Any:
+            link.send_request("method", handle, name, args)
             return getattr(base, name)(self, *args)
 
-        return change
+        return call_on_both
 
-    mirror: Any = type(base.__name__, (base,), {name: change_both(name) for name in MUTATORS[base]})
+    mirror: Any = type(base.__name__, (base,), {name: method_on_both(name) for name in MUTATORS[base]})
     return mirror(value)
 
 
 class RemoteObject:
-    """A proxy of an object in the sample's process: it can be called, iterated, and its attributes read and set.
+    """A proxy for an object in the sample's process: it supports calls, iteration, and reading and setting attributes.
 
-    It equals only itself.
+    It is equal only to itself.
     """
 
     _link: SampleConnection
@@ -106,18 +106,18 @@ class RemoteObject:
         vars(self).update(_link=link, _handle=handle)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._link.ask("call", self._handle, args=args, kwargs=kwargs)
+        return self._link.send_request("call", self._handle, args=args, kwargs=kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._link.ask("attribute", self._handle, name)
+        return self._link.send_request("attribute", self._handle, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._link.ask("set", self._handle, name, (value,))
+        self._link.send_request("set", self._handle, name, (value,))
 
     def __iter__(self) -> Any:
-        return iter(self._link.ask("items", self._handle))
+        return iter(self._link.send_request("items", self._handle))
 
 
 def _with_handles(value: Any) -> Any:
@@ -134,12 +134,12 @@ def _with_handles(value: Any) -> Any:
     if inspect.isclass(value) and getattr(builtins, name, None) is value:
         return (BUILTIN, name)
     if not isinstance(value, PLAIN):
-        raise TypeError(f"the checks pass a {type(value).__name__}, which has no plain form")
+        raise TypeError(f"the checks pass a {type(value).__name__}, which cannot be sent to the sample's process")
     return value
 
 
 def _update_arguments(args: list[Any], changed: Any) -> None:
-    """Changes the lists, dicts and sets that were passed to a call as the sample has changed its copies of them."""
+    """Updates the lists, dicts and sets in `args` to the contents in `changed`, which the sample's call has left."""
     for mine, theirs in zip(args, changed, strict=True):
         if type(mine) is not type(theirs):
             continue
@@ -150,7 +150,7 @@ def _update_arguments(args: list[Any], changed: Any) -> None:
             mine.update(theirs)
 
 
-def _make_exception(name: str, text: str) -> BaseException:
+def _recreate_exception(name: str, text: str) -> BaseException:
     kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, Exception):
         try:
@@ -161,7 +161,7 @@ def _make_exception(name: str, text: str) -> BaseException:
 
 
 class CheckNamespace(dict[str, Any]):
-    """The global names of the checks: their own, then the sample's entry point, builtins, other names of the sample."""
+    """The global names of the checks: their own, then the sample's entry point, builtins, the sample's other names."""
 
     def __init__(self, link: SampleConnection, entry_point: str):
         super().__init__()
@@ -172,12 +172,15 @@ class CheckNamespace(dict[str, Any]):
             raise KeyError(name)
         if name in sys.stdlib_module_names and name != self.entry_point:
             return importlib.import_module(name)
-        return self.link.ask("name", name=name)
+        return self.link.send_request("name", name=name)
 
 
 @dataclass
 class RunChecks:
-    """Runs a task's trusted code and then its checks, which call the sample's function `entry_point` by messages."""
+    """Runs a task's trusted code and then its checks, which call the sample's function `entry_point` by messages.
+
+    The work of the checks' process (a `SampleWork`).
+    """
 
     memory_mb: int
     trusted: str
@@ -188,7 +191,7 @@ class RunChecks:
     settings = NO_SETTINGS
 
     def prepare(self, text: str) -> None:
-        """Does nothing: the checks need no text from the judge at the start."""
+        """Does nothing: the checks' process needs no text from the judge at its start."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Runs the checks. Raises the first exception that they raise."""
@@ -198,7 +201,7 @@ class RunChecks:
         names.pop(self.entry_point, None)
         failures: list[BaseException] = []
         names[FAILURES] = failures
-        exec(compile(without_early_end(self.checks), "<checks>", "exec", dont_inherit=True), names)
+        exec(compile(continue_after_failures(self.checks), "<checks>", "exec", dont_inherit=True), names)
         alarm.stop()
         if failures:
             raise failures[0]
@@ -208,10 +211,11 @@ FAILURES = "__failures__"
 """The global name of the list that collects failed assertions."""
 
 
-def without_early_end(checks: str) -> ast.Module:
-    """Returns the checks, changed to continue after a failed assertion and add its exception to `FAILURES`.
+def continue_after_failures(checks: str) -> ast.Module:
+    """Returns the checks' syntax tree, changed to continue after a failed assertion and store its exception.
 
-    The sample receives all calls, whatever it answers, and cannot learn whether an answer was right.
+    The list of the name `FAILURES` receives the exceptions. Thus the sample receives all calls whatever it answers, and
+    cannot learn whether an answer was right.
     """
     tree = ast.parse(checks)
     _ContinueAfterFailure().visit(tree)

@@ -25,8 +25,8 @@ def judge(
 ) -> tuple[dict[str, PartResult], bytes]:
     """Judges a Python program by a `unittest` suite.
 
-    Returns its results by part, here only `checks`, and the bytes for the host: none, because only reference jobs send
-    outputs.
+    Returns the result of the job's only part, `checks`, and empty bytes: only reference jobs return outputs to the
+    host.
     """
     works = [RunSuite(job["settings"], job["memory_mb"]) for _ in range(job["right_runs"] + job["false_runs"])]
     processes = [SampleProcess(work, uid, folder) for work in works]
@@ -39,8 +39,8 @@ def judge(
     for process, (program, failing) in zip(processes, runs, strict=False):
         if failed or (caught and (failing or passed)):
             continue
-        result = run_watched(process, job["time_s"], program)
-        cleaning.clean_between(uid, folder, {other.pid for other in processes if not other.ended})
+        result = run_watching_memory(process, job["time_s"], program)
+        cleaning.clean_up_between_processes(uid, folder, {other.pid for other in processes if not other.ended})
         if failing:
             caught = caught or _passes_canary(result, failing)
         elif result["status"] == "passed":
@@ -49,14 +49,14 @@ def judge(
             failed = result
     for process in processes:
         if not process.ended:
-            process.stop()
+            process.end_without_result()
     return {"checks": _combined_result(passed, failed, caught)}, b""
 
 
-def run_watched(process: SampleProcess, limit_s: float, program: str) -> PartResult:
-    """Runs a program with its tests; returns its result, `tampered` if anything opens the process's memory as a file.
+def run_watching_memory(process: SampleProcess, limit_s: float, program: str) -> PartResult:
+    """Runs a program with its tests; returns its result, `tampered` if anything opens the process's /proc/PID/mem.
 
-    The memory contains the tests.
+    The process's memory contains the tests.
     """
     watch = FileWatch({}, "/")
     number, proc = namespaces.pid_and_proc_of(process.pid)
@@ -70,17 +70,16 @@ def run_watched(process: SampleProcess, limit_s: float, program: str) -> PartRes
 
 
 def _passes_canary(result: PartResult, failing: int) -> bool:
-    """Returns whether a run with false tests shows tampering: fewer tests failed than the `failing` that must fail."""
+    """Returns whether a run with false tests shows tampering: fewer tests failed than `failing`, which must fail."""
     count = FAILED_COUNT.match(result["detail"]) if result["status"] == "failed" else None
     return result["status"] == "passed" or (count is not None and int(count[1]) < failing)
 
 
 def _combined_result(passed: PartResult | None, failed: PartResult | None, caught: bool) -> PartResult:
-    """Returns the result of all runs together.
+    """Returns the result of a program from its runs.
 
-    `passed` and `failed` are the results of a passed and of a failed run with the right tests, if there is one;
-    `caught`: whether a run with false tests shows tampering. The program passes only if no run with the right tests
-    failed.
+    `passed`, `failed`: result of a passed and of a failed run with the right tests, None if there is none; `caught`:
+    whether a run with false tests shows tampering. The program passes only if no run with the right tests failed.
     """
     if failed:
         detail = f"passes in some runs, not in all: {failed['detail']}" if passed else failed["detail"]

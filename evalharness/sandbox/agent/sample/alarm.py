@@ -7,31 +7,31 @@ from ..shared.clock import Stopwatch
 
 
 class TimeLimit(Exception):
-    """Raised in a sample at its time limit. An Exception, as in the official graders: a program may swallow it."""
+    """Raised in a sample at its time limit. As in the official graders, `except Exception` in a program catches it."""
 
 
 class Alarm:
-    """Raises TimeLimit in this process after a number of seconds, which do not include waiting for a free core."""
+    """Raises TimeLimit in this process after a number of seconds; time spent waiting for a free core does not count."""
 
     def __init__(self, watch: Stopwatch):
-        self.watch, self.rang = watch, False
+        self.watch, self.has_expired = watch, False
         self._set, self._real = signal.setitimer, signal.ITIMER_REAL
 
     def start(self, seconds: float) -> None:
         """Sets the alarm: TimeLimit is raised in this process after `seconds`."""
         self.limit = seconds
         self.watch.restart()
-        signal.signal(signal.SIGALRM, self._ring)
+        signal.signal(signal.SIGALRM, self._on_alarm_signal)
         self._set(self._real, seconds)
 
     def stop(self) -> None:
         """Cancels the alarm."""
         self._set(self._real, 0)
 
-    def _ring(self, signum: int, frame: FrameType | None) -> None:
+    def _on_alarm_signal(self, signum: int, frame: FrameType | None) -> None:
         left = self.limit - self.watch.elapsed_s()
         if left > 0.001:
             self._set(self._real, left)
         else:
-            self.rang = True
+            self.has_expired = True
             raise TimeLimit

@@ -14,10 +14,10 @@ MESSAGE_QUEUES = 12
 
 
 def confine(uid: int, workdir: str, memory_mb: int | None, limit_stack: bool, keep: tuple[int, ...]) -> None:
-    """Confines this process irreversibly: changes its user, closes other descriptors, sets resource limits.
+    """Confines this process irreversibly: changes its user, closes all descriptors but `keep`, sets resource limits.
 
-    `memory_mb` limits the address space, and with `limit_stack` the stack as well; None leaves the limit to the
-    container, for runtimes that reserve far more memory than they use.
+    `memory_mb` limits the address space in MiB and, with `limit_stack`, also the stack. With None only the container's
+    memory limit applies, for runtimes that reserve far more memory than they use.
     """
     null = os.open(os.devnull, os.O_RDWR)
     for fd in {0, 1, 2} - set(keep):

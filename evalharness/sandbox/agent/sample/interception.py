@@ -18,7 +18,7 @@ from typing import Any
 
 
 def replace_functions() -> None:
-    """Replaces functions that end, start or signal processes in this process, as BigCodeBench's grader does."""
+    """Replaces, in this process, functions that end, start or signal processes, as BigCodeBench's grader does."""
     faulthandler.disable()
     os.environ.update(TZ="UTC", OMP_NUM_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="0")
     time.tzset()
@@ -29,9 +29,9 @@ def replace_functions() -> None:
 
 
 def _intercept_signals_and_commands() -> None:
-    """Limits signals to the process and its children; disables commands that contain "kill".
+    """Limits signals to the process itself and its children; disables commands that contain "kill".
 
-    The official grader lets signals reach only what Popen started, so that a Pool waits forever for its workers to end.
+    The official grader limits signals to processes that Popen started, which makes a multiprocessing Pool hang.
     """
     kill, killpg, system, popen = os.kill, os.killpg, os.system, os.popen
     call, check_output, run, start = subprocess.call, subprocess.check_output, subprocess.run, subprocess.Popen
@@ -99,9 +99,9 @@ def _intercept_signals_and_commands() -> None:
 
 
 def _with_pipes(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns a subprocess function with pipes for its output streams.
+    """Returns a `subprocess` function changed to redirect stdout and stderr to pipes unless its caller sets them.
 
-    A class becomes a function too, as in the official grader.
+    Also wraps the class Popen in a function, as the official grader does.
     """
 
     def call(*args: Any, **more: Any) -> Any:

@@ -29,25 +29,25 @@ LARGEST_INTEGER = 50_000
 
 
 class ExitedInCall(Exception):
-    """The program raised SystemExit in a call, which ends the official runner as well."""
+    """Raised when a program raises SystemExit in a call; the official grader's process ends then, too."""
 
 
 class PrintingAlarm(Alarm):
-    """An alarm that also prints a line, as the official one does.
+    """An alarm that also prints a line, as the official grader's alarm does.
 
-    The line is in the output of programs that continue after the alarm.
+    If a program catches the alarm's exception and continues, the line becomes part of its output.
     """
 
-    def _ring(self, signum: int, frame: FrameType | None) -> None:
+    def _on_alarm_signal(self, signum: int, frame: FrameType | None) -> None:
         try:
-            super()._ring(signum, frame)
+            super()._on_alarm_signal(signum, frame)
         except TimeLimit:
             print("timeout occured: alarm went off")
             raise
 
 
 class OfficialStdin:
-    """The `sys.stdin` of a program, as in the official grader: `read` always returns the whole text."""
+    """The program's `sys.stdin`, with the official grader's behavior: `read` always returns the whole text."""
 
     def __init__(self, text: str):
         self._text, self._lines = text, io.StringIO(text)
@@ -67,7 +67,7 @@ class OfficialStdin:
 
 
 class OfficialStdinBuffer:
-    """The `sys.stdin.buffer` of a program, as in the official grader: `readline` always returns the first line."""
+    """The program's `sys.stdin.buffer`, with the official grader's behavior: `readline` repeats the first line."""
 
     def __init__(self, text: str):
         self._data = text.encode()
@@ -80,7 +80,10 @@ class OfficialStdinBuffer:
 
 
 def load_function(source: str, name: str, alarm: Alarm, limit_s: float) -> Any:
-    """Returns the program's function with this name, or the method of its class Solution if it has one."""
+    """Runs the program `source`; returns its function `name`, or that method of its class Solution if it has one.
+
+    `alarm` limits the time to `limit_s` seconds.
+    """
     alarm.start(limit_s)
     try:
         module = ModuleType("tmp_sol", "")
@@ -93,7 +96,7 @@ def load_function(source: str, name: str, alarm: Alarm, limit_s: float) -> Any:
 
 @dataclass
 class AnswerCases:
-    """Runs a LiveCodeBench program on the test cases that the judge sends one at a time, until the judge sends None."""
+    """Runs a LiveCodeBench program on test cases, which the judge sends one at a time and ends with None."""
 
     settings: ProcessSettings
     memory_mb: int
@@ -101,13 +104,16 @@ class AnswerCases:
     function: str
     """The function to call; empty for a program that reads stdin and prints."""
     case_s: float
-    """Seconds per test case, and for loading the program."""
+    """Time limit of each test case, and of loading the program, in seconds."""
 
     def prepare(self, text: str) -> None:
         """Does nothing: the judge sends each test case later."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Answers the test cases. Raises what the program raises, or AssertionError for an answer that is too long."""
+        """Runs the program on each test case and sends the judge its answer.
+
+        Raises what the program raises, and AssertionError for an answer that is too long.
+        """
         set_recursion_limit(self.settings)
         limit_s, function = self.case_s, self.function
         alarm = PrintingAlarm(alarm.watch)
@@ -156,36 +162,36 @@ def _run_and_capture(method: Any, text: str, alarm: Alarm, limit_s: float) -> by
 
 
 def _wait_for_threads() -> None:
-    """Waits for threads that the program did not join, for as long as they would run on an idle machine.
+    """Waits until each thread that the program did not join is idle or has run for one switch interval of Python.
 
-    A thread keeps the interpreter for a switch interval, so a short one has printed before the main thread continues.
-    On a busy machine the interval may pass while the thread waits for a core.
+    On an idle machine a new thread runs that long before the main thread continues, so a short thread has printed its
+    output by then. On a busy machine the interval may pass while the thread waits for a core.
     """
     own, interval_ns = str(os.getpid()), sys.getswitchinterval() * 1e9
     while True:
         with suppress(OSError, ValueError, IndexError):
             others = [task for task in os.listdir("/proc/self/task") if task != own]
-            if not any(_is_ready(task) and _core_time_ns(task) < interval_ns for task in others):
+            if not any(_is_runnable(task) and _cpu_time_ns(task) < interval_ns for task in others):
                 return
         time.sleep(0.001)
 
 
-def _is_ready(task: str) -> bool:
-    """Returns whether a thread (a folder in /proc) runs or waits for a core."""
+def _is_runnable(task: str) -> bool:
+    """Returns whether a thread, given by its thread id `task`, runs or waits for a core."""
     with io.open(f"/proc/self/task/{task}/stat") as file:  # noqa: UP020  # the program may have replaced `open`
         return file.read().rpartition(")")[2].split()[0] == "R"
 
 
-def _core_time_ns(task: str) -> int:
+def _cpu_time_ns(task: str) -> int:
     with io.open(f"/proc/self/task/{task}/schedstat") as file:  # noqa: UP020
         return int(file.read().split()[0])
 
 
 def _run_with_stdin(method: Any, text: str) -> None:
-    """Runs a LiveCodeBench program with its input as stdin. SystemExit is a normal end here.
+    """Runs a LiveCodeBench program (`method`) with `text` as its stdin. SystemExit counts as a normal end.
 
-    As in the official grader, the patches of `sys.stdin.read` and so on apply to the previous stdin object, which
-    programs have from `from sys import stdin`.
+    As in the official grader, the patches of `sys.stdin.read` and so on apply to the previous stdin object, which a
+    program uses after `from sys import stdin`.
     """
     lines = iter(text.split("\n"))
     with ExitStack() as stack:

@@ -21,12 +21,12 @@ MAIN_GUARD = "__name__ == '__main__'"
 
 
 def program_as_function(source: str) -> str:
-    """Returns the program as imports followed by a function; the program itself if it cannot be parsed.
+    """Returns the program as imports followed by a function with its other statements, in source form.
 
-    The body of a final `if __name__ == "__main__":` replaces the statement.
+    A final `if __name__ == "__main__":` is replaced by its body. Returns a program that cannot be parsed unchanged.
     """
     try:
-        return _as_function(_without_main_guard(source))
+        return _wrap_in_function(_without_main_guard(source))
     except Exception:  # the official grader continues with the text after any exception
         return _without_main_guard(source)
 
@@ -42,7 +42,7 @@ def _without_main_guard(source: str) -> str:
     return source
 
 
-def _as_function(source: str) -> str:
+def _wrap_in_function(source: str) -> str:
     body = ast.parse(source).body
     imports: list[ast.stmt] = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
     others = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]

@@ -12,19 +12,19 @@ from typing import Any
 
 from ..shared import codec, wire
 from ..shared.outcome import Outcome
-from ..shared.outputs import CHUNK, digest_of, pieces_of
+from ..shared.outputs import CHUNK, digest_of_pieces, encode_in_pieces
 
 LARGE = 64 << 10
-"""Bytes; of a longer encoded output only the digest is sent at first."""
+"""Most bytes of an encoded output that is sent without a request; for a larger one the digest is sent first."""
 FLUSH = 32 << 10
-"""Bytes of pending messages at which they are written."""
+"""Pending messages are written when they have more than this many bytes."""
 
 _MEMORY_ERROR = Outcome("memory", "MemoryError").pack()
 OUT_OF_MEMORY = wire.FRAME.pack(b"e", len(_MEMORY_ERROR)) + _MEMORY_ERROR
 
 
 class Reporter:
-    """Sends a sample process's messages (frames) to the judge; small ones are written together."""
+    """Sends a sample process's messages (frames) to the judge; collects small ones and writes them together."""
 
     def __init__(self, out_fd: int, control_fd: int):
         self.out_fd, self.control_fd = out_fd, control_fd
@@ -33,7 +33,7 @@ class Reporter:
         self._write, self._read, self._now = os.write, os.read, time.monotonic
 
     def frame(self, kind: bytes, payload: bytes) -> None:
-        """Sends a message to the judge, possibly together with later ones."""
+        """Sends a message to the judge. It may be written later, together with further messages."""
         self.pending += wire.FRAME.pack(kind, len(payload)) + payload
         # The output of a fast call is held back for a millisecond at most, so that a hang in the next call does not
         # hide it for long.
@@ -49,22 +49,22 @@ class Reporter:
         self.flushed_at = self._now()
 
     def end(self) -> None:
-        """Reports that the program has reached its end, and proves it with a secret that the judge sends only now."""
+        """Reports that the program has reached its end; returns to the judge a secret that it sends only now."""
         self.frame(b"q", b"")
         self.flush()
         self.frame(b"p", self._read(self.control_fd, 16))
 
     def report_out_of_memory(self) -> None:
-        """Reports that memory is exhausted, without allocating any more."""
+        """Reports that memory is exhausted, without allocating memory."""
         for ready in (self.pending, OUT_OF_MEMORY):
             self._write(self.out_fd, ready)
         self.pending.clear()
 
     def output(self, value: Any, items: bool, whole: bool) -> None:
-        """Sends an output to the judge: encoded as a whole, or for a large output its digest.
+        """Sends an output of the program to the judge: a small output encoded, a large one as a digest.
 
-        If the judge asks for a large output, its encoded pieces follow. `items` encodes the items of other iterables,
-        too; `whole` sends also large outputs at once.
+        If the judge then requests the large output, sends it in encoded pieces. `items`: of an iterable that
+        cannot be encoded, also encode the items; `whole`: send a large output encoded instead of its digest.
         """
         if not (isinstance(value, list | tuple) and len(value) > CHUNK):
             data = codec.encode(value, items)
@@ -72,10 +72,10 @@ class Reporter:
                 return self.frame(b"o", data)
         elif whole:
             return self.frame(b"o", codec.encode(value, items))
-        self.frame(b"d", digest_of(pieces_of(value)))
+        self.frame(b"d", digest_of_pieces(encode_in_pieces(value)))
         self.flush()
         if self._read(self.control_fd, 1) == b"s":
-            for piece in pieces_of(value):
+            for piece in encode_in_pieces(value):
                 self.frame(b"c", piece)
             self.frame(b"z", b"")
         return None

@@ -13,7 +13,14 @@ from ..shared import codec, wire
 from ..shared.clock import Stopwatch
 from ..shared.messages import ProcessSettings
 from ..shared.outcome import Outcome
-from ..shared.outputs import FACTS, ORACLES_WITH_INPUT, ORACLES_WITH_VALUE, is_empty, is_floats, pieces_of
+from ..shared.outputs import (
+    FACTS,
+    ORACLES_WITH_INPUT,
+    ORACLES_WITH_VALUE,
+    consists_of_floats,
+    encode_in_pieces,
+    is_empty_sequence,
+)
 from . import guards
 from .alarm import Alarm, TimeLimit
 from .confinement import confine
@@ -25,26 +32,30 @@ NO_SETTINGS = ProcessSettings(guard="", stack_depth=None, address_space_mb=None)
 
 
 class Tampered(Exception):
-    """The sample has changed something that its verdict depends on."""
+    """Raised when the sample has changed something that its verdict depends on."""
 
 
 class SampleWork(Protocol):
-    """The work of a sample's process: run a program to its end, call a function on inputs, answer test cases ..."""
+    """The work of a sample's process: run a program to its end, call a function on inputs, run test cases ..."""
 
     settings: ProcessSettings
     memory_mb: int
 
     def prepare(self, text: str) -> None:
-        """Receives the text that the judge sends at the start, before the process gives up its rights."""
+        """Receives the text that the judge sends at the start, while the process still has the judge's rights."""
         ...
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Runs the program and reports its outputs. An exception is its outcome; without one it has reached its end."""
+        """Runs the program and reports its outputs.
+
+        Raises an exception that determines the outcome; returns if the program has reached its end. `limits`: time
+        limits in seconds, one per call, or one for the whole program.
+        """
         ...
 
 
 def set_recursion_limit(settings: ProcessSettings) -> None:
-    """Sets a recursion limit that leaves the program as many stack frames as under the official grader."""
+    """Sets Python's recursion limit so that the program can use as many stack frames as under the official grader."""
     depth, frame = 1, sys._getframe()
     while frame.f_back:
         depth, frame = depth + 1, frame.f_back
@@ -53,13 +64,13 @@ def set_recursion_limit(settings: ProcessSettings) -> None:
 
 
 def compile_program(source: str) -> Any:
-    """Returns the program's code object, compiled as `exec` would in a file without future imports."""
+    """Returns the program's code object, compiled without the `from __future__` imports of this file."""
     return compile(source, "<string>", "exec", dont_inherit=True)
 
 
 @dataclass
 class RunToEnd:
-    """Runs a Python program that contains its checks to its end."""
+    """Runs a Python program that contains its checks to its end (a `SampleWork`)."""
 
     settings: ProcessSettings
     memory_mb: int
@@ -82,7 +93,7 @@ class RunToEnd:
 
 @dataclass
 class CallOnInputs:
-    """Calls a program's entry point on each input, in order, and reports what it returns."""
+    """Calls a program's entry point on each input, in order, and reports the returned values (a `SampleWork`)."""
 
     settings: ProcessSettings
     memory_mb: int
@@ -97,7 +108,7 @@ class CallOnInputs:
         self.arguments = wire.loads(self.inputs)
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Calls the entry point on all inputs. Raises what the program raises, at load or in a call."""
+        """Loads the program and calls its entry point on all inputs. Raises what the program raises."""
         set_recursion_limit(self.settings)
         self._call_on_inputs(limits, reporter, alarm)
 
@@ -118,7 +129,7 @@ class CallOnInputs:
 
 @dataclass
 class RecordOutputs:
-    """Calls a reference solution on copies of the inputs; reports what it returns, with facts about it."""
+    """Calls a reference solution on copies of the inputs; reports outputs with their `OutputFacts` (a `SampleWork`)."""
 
     settings: ProcessSettings
     memory_mb: int
@@ -132,7 +143,7 @@ class RecordOutputs:
         self.arguments = wire.loads(self.inputs)
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Records the outputs for all inputs. Raises what the reference solution raises."""
+        """Calls the reference solution on all inputs and reports the outputs. Raises what it raises."""
         set_recursion_limit(self.settings)
         self._record_outputs(reporter)
 
@@ -147,15 +158,18 @@ class RecordOutputs:
             seconds = time.process_time() - started
             if self.output_not_none:
                 output = output is not None
-            exact = codec.is_plain(output) and not any(codec.NAN.search(piece) for piece in pieces_of(output))
-            reporter.frame(b"f", FACTS.pack(seconds, is_floats(output), is_empty(output), exact))
+            exact = codec.is_plain(output) and not any(codec.NAN.search(piece) for piece in encode_in_pieces(output))
+            reporter.frame(b"f", FACTS.pack(seconds, consists_of_floats(output), is_empty_sequence(output), exact))
             reporter.output(output, items=False, whole=False)
 
 
 def run_sample_process(
     work: SampleWork, limits: list[float], reporter: Reporter, uid: int, folder: str, pipes: tuple[int, ...]
 ) -> None:
-    """Runs a sample's process from its start to its end, and exits. The descriptors in `pipes` stay open in it."""
+    """Confines this process, runs the sample's `work` in it as user `uid`, reports the outcome, and exits.
+
+    The descriptors in `pipes` stay open.
+    """
     leave = os._exit
     watch = Stopwatch()
     settings = work.settings
@@ -187,7 +201,7 @@ def run_sample_process(
 
 
 def outcome_of(error: BaseException) -> Outcome:
-    """Returns the outcome of a program that raised `error`, for example `failed` for an assertion."""
+    """Returns the outcome of a program that raised `error`, for example `failed` for an AssertionError."""
     if isinstance(error, SystemExit) and not error.code:
         return Outcome("tampered", "exited with success before its checks ended")
     kinds = ((Tampered, "tampered"), (TimeLimit, "timeout"), (MemoryError, "memory"), (AssertionError, "failed"))

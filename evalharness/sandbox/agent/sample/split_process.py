@@ -39,9 +39,9 @@ MUTATORS: dict[type, tuple[str, ...]] = {
 
 @dataclass
 class ServeCalls:
-    """Serves the requests of the checks, which read and call the sample's functions, until there are no more.
+    """Runs the sample, then answers requests of the checks' process to read or call the sample's objects.
 
-    Requests come from pipe `inbox`, answers go to `outbox`.
+    Reads requests from the pipe `inbox` until its end, and writes answers to the pipe `outbox`. A `SampleWork`.
     """
 
     settings: ProcessSettings
@@ -51,10 +51,10 @@ class ServeCalls:
     outbox: int
 
     def prepare(self, text: str) -> None:
-        """Does nothing: the program needs no text from the judge at the start."""
+        """Does nothing: this process needs no text from the judge at its start."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Serves requests. Raises what the program raises at load; exceptions of later calls are answers."""
+        """Answers the requests. Raises what the program raises when it is loaded; sends exceptions of later calls."""
         set_recursion_limit(self.settings)
         scope: dict[str, Any] = {}
         exec(compile_program(self.source), scope)
@@ -101,9 +101,9 @@ def _encode_value(value: Any, objects: list[Any]) -> bytes:
 
 
 def _with_handles(value: Any, objects: list[Any]) -> Any:
-    """Returns the value with a handle (a number) in place of each object that cannot be encoded.
+    """Returns the value with each object that cannot be encoded replaced by a handle, its index in `objects`.
 
-    The objects are added to `objects`, where the handle is their index.
+    Appends these objects to `objects`.
     """
     if type(value) in (list, tuple):
         return type(value)(_with_handles(item, objects) for item in value)

@@ -26,7 +26,7 @@ SEED = 42
 
 @dataclass
 class RunSuite:
-    """Loads a program and its `unittest` suite as a module and runs the tests."""
+    """Loads a program and its `unittest` suite as a module and runs the tests (a `SampleWork`)."""
 
     settings: ProcessSettings
     memory_mb: int
@@ -52,7 +52,7 @@ class RunSuite:
         suite.run(result)
         alarm.stop()
         wrong = [*result.failures, *result.errors]
-        if wrong and alarm.rang:
+        if wrong and alarm.has_expired:
             raise TimeLimit
         if wrong:
             reasons = "; ".join(f"{case}: {text.strip().splitlines()[-1]}" for case, text in wrong[:SHOWN])
@@ -64,9 +64,9 @@ class RunSuite:
 
 
 def seed_generators() -> None:
-    """Seeds the random generators.
+    """Seeds the random number generators of Python and NumPy.
 
-    Without it a forked process would continue its parent's sequences, and a verdict could differ between runs.
+    Otherwise a forked process would continue its parent's random numbers, and a verdict could differ between runs.
     """
     random.seed(SEED)
     if "numpy" in sys.modules:

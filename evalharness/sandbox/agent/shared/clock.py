@@ -32,23 +32,23 @@ INITS: set[int] = set()
 def pids_outside_job() -> set[int]:
     """Returns the pids of processes that do not belong to the job.
 
-    They are the agent, the judge, the init processes of `INITS`, and the live processes of `PERSISTENT`; ended ones are
-    left out, because a sample's process may get the same pid.
+    They are the agent, the judge, the processes in `INITS`, and the live processes in `PERSISTENT`. An ended process is
+    not among them, because a sample's process may have received its pid.
     """
     ended = select.select([*PERSISTENT.values()], [], [], 0)[0] if PERSISTENT else []
     return {1, os.getpid(), *INITS, *(pid for pid, descriptor in PERSISTENT.items() if descriptor not in ended)}
 
 
 def job_pids() -> list[int]:
-    """Returns the pids of the job's live processes: all of the container except `pids_outside_job`."""
+    """Returns the pids of the job's live processes: all in the container except `pids_outside_job`."""
     others = pids_outside_job()
     return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in others]
 
 
 def cpu_seconds(pids: Iterable[int] | None = None) -> float:
-    """Returns the CPU seconds of live processes and of the children that they waited for.
+    """Returns the CPU seconds of the live processes `pids` and of the children that they have waited for.
 
-    The processes are those of `pids`, by default the job's.
+    Without `pids`, of the job's processes.
     """
     ticks = 0
     for pid in job_pids() if pids is None else pids:
@@ -59,15 +59,15 @@ def cpu_seconds(pids: Iterable[int] | None = None) -> float:
 
 
 def waited_seconds(pids: Iterable[int] | None = None) -> float:
-    """Returns the seconds that all threads of live processes have waited for a free core.
+    """Returns the seconds, summed over threads, that the live processes `pids` have waited for a free core.
 
-    The processes are those of `pids`, by default the job's.
+    Without `pids`, of the job's processes.
     """
     return sum(_waited_ns_by_thread(job_pids() if pids is None else pids).values()) / 1e9
 
 
 def _waited_ns_by_thread(pids: Iterable[int]) -> dict[str, int]:
-    """Returns the nanoseconds that each thread of these processes has waited for a free core."""
+    """Returns the nanoseconds that each thread of these processes has waited for a free core, by its /proc path."""
     waits = {}
     for pid in pids:
         for path in glob.iglob(f"/proc/{pid}/task/*/schedstat"):
@@ -76,11 +76,11 @@ def _waited_ns_by_thread(pids: Iterable[int]) -> dict[str, int]:
     return waits
 
 
-class WaitMeter:
-    """Adds up the time that a job's threads wait for a free core, including threads that have ended.
+class CoreWaitMeter:
+    """Sums the time that a job's threads wait for a free core, including threads that have ended.
 
-    A compiler runs its passes as successive processes. The kernel keeps no schedstat of ended ones, so each thread
-    counts with the value that was last read.
+    A compiler runs its passes as successive processes. The kernel stores no waiting time of ended processes, so the
+    value of each thread that was read last counts.
     """
 
     def __init__(self) -> None:
@@ -88,9 +88,9 @@ class WaitMeter:
         self._ended = 0
 
     def update(self) -> float:
-        """Reads the counters again; returns the seconds waited up to now.
+        """Reads the counters; returns the seconds waited up to now.
 
-        Threads that start and end between two updates are missed.
+        Does not count threads that start and end between two updates.
         """
         for path, waited in _waited_ns_by_thread(job_pids()).items():
             last = self._last.get(path, 0)
@@ -100,31 +100,31 @@ class WaitMeter:
 
 
 def exceeds_limit(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) -> bool:
-    """Returns whether a program would have exceeded its time limit on an idle machine, too.
+    """Returns whether a program has exceeded its time limit, not counting time that its threads waited for a core.
 
-    Time that any thread waited for a core is subtracted, because a main thread may wait for others that wait for a
-    core. The CPU time limits programs with many busy threads.
+    `waited_s` is the waiting time of all threads, because the main thread may wait for another that waits for a core.
+    Also limits the CPU time, because a program with many busy threads waits most of the time, and the wall-clock time.
     """
     if wall_s > WALL_FACTOR * limit_s:
         return True
     return wall_s > limit_s and (wall_s - waited_s > limit_s or cpu_s > COMMAND_CPU_FACTOR * limit_s)
 
 
-class JobMeter:
-    """Measures the CPU time of a job's processes from now on.
+class JobCpuMeter:
+    """Measures the CPU time that a job's processes use after the meter is created.
 
-    It is that of the container's control group, which includes ended processes, less what the judge and the processes
-    of `PERSISTENT` use. Without a control group, only live processes count.
+    This is the CPU time of the container's control group, which includes ended processes, minus that of the judge and
+    of the processes in `PERSISTENT`. Without a control group, only live processes count.
     """
 
     def __init__(self) -> None:
-        self._before = self._total_s()
+        self._before = self._total_cpu_s()
 
     def used_s(self) -> float:
-        """Returns the CPU seconds of the job since the meter was made."""
-        return max(0.0, self._total_s() - self._before)
+        """Returns the CPU seconds that the job has used since the meter was created."""
+        return max(0.0, self._total_cpu_s() - self._before)
 
-    def _total_s(self) -> float:
+    def _total_cpu_s(self) -> float:
         total = processor_time.control_group_cpu_s()
         if total is None:
             return cpu_seconds()
@@ -132,9 +132,9 @@ class JobMeter:
 
 
 class Stopwatch:
-    """Measures the time of a process's main thread as on an idle machine, in seconds since its start.
+    """Measures wall-clock time minus the time that a process's main thread waits for a free core, in seconds.
 
-    Uses the wall clock if the kernel keeps no schedstat; `exact` is then False.
+    If the kernel provides no schedstat file, measures wall-clock time only; `exact` is then False.
     """
 
     def __init__(self, pid: int | None = None):
@@ -150,11 +150,11 @@ class Stopwatch:
         self._wait = self._waited_s() or 0.0
 
     def wall_s(self) -> float:
-        """Returns the wall-clock seconds since the start."""
+        """Returns the wall-clock seconds since the last start."""
         return time.monotonic() - self._wall
 
     def elapsed_s(self) -> float:
-        """Returns the seconds since the start as on an idle machine."""
+        """Returns the seconds since the last start, without time spent waiting for a free core."""
         wall = self.wall_s()
         waited = self._waited_s()
         return wall if waited is None else max(0.0, wall - (waited - self._wait))

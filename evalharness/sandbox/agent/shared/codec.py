@@ -45,7 +45,7 @@ Tagged = tuple[Any, ...]
 
 
 class Opaque:
-    """Represents a value that cannot be encoded. It equals nothing; it is iterable if its items were encoded."""
+    """Represents a value that cannot be encoded. It is equal to no value, and iterable if its items were encoded."""
 
     def __init__(self, name: str, items: list[Any] | None = None):
         self.name, self.items = name, items
@@ -57,7 +57,7 @@ class Opaque:
 
 
 def is_plain(value: Any) -> bool:
-    """Returns whether a value, with all its items, has exactly the builtin types that can be encoded."""
+    """Returns whether a value and all its nested items have builtin types that can be encoded directly."""
     level: Iterable[Any] = (value,)
     for _ in range(DEEPEST):
         kinds = set(map(type, level))
@@ -74,16 +74,16 @@ def is_plain(value: Any) -> bool:
 def encode(value: Any, items: bool = False) -> bytes:
     """Returns a value as bytes for `decode`.
 
-    With `items`, iterables that cannot be encoded are encoded with their items. Never raises.
+    `items`: of an iterable that cannot be encoded, also encode the items. Never raises.
     """
     try:
         plain = type(value) in ATOMS or (type(value) in CONTAINERS and is_plain(value))
         return marshal.dumps(value if plain else _to_tagged(value, items), 2)
     except Exception:  # the value's own code may run here and raise anything, or it is nested too deeply
-        return marshal.dumps((TAG, "opaque", _name_of(value), None), 2)
+        return marshal.dumps((TAG, "opaque", _type_name(value), None), 2)
 
 
-def _name_of(value: Any) -> str:
+def _type_name(value: Any) -> str:
     try:
         return str(type(value).__name__)
     except Exception:
@@ -91,7 +91,7 @@ def _name_of(value: Any) -> str:
 
 
 def _to_tagged(value: Any, items: bool) -> Any:
-    """Returns a value of another type (numpy, Decimal ...) as a tuple of a tag and plain values."""
+    """Returns a value as plain values; parts of other types (NumPy, Decimal ...) become tagged tuples."""
     kind = type(value)
     if kind in ATOMS:
         return value
@@ -120,14 +120,14 @@ def _to_tagged(value: Any, items: bool) -> Any:
 
 
 def _from_tagged(tagged: Tagged) -> Any:
-    """Returns the value that a tagged tuple of `_to_tagged` represents."""
+    """Returns the value that a tagged tuple (see `_to_tagged`) represents."""
     kind, rest = tagged[1], tagged[2:]
     if kind in ("Counter", "OrderedDict"):
         return {"Counter": Counter, "OrderedDict": OrderedDict}[kind](dict(rest[0]))
     if kind in CONSTRUCTORS:
         make, types = CONSTRUCTORS[kind]
         if tuple(map(type, rest)) != types:
-            raise ValueError(f"a {kind} is encoded with arguments of wrong types")
+            raise ValueError(f"an encoded {kind} has constructor arguments of wrong types")
         value = make(*rest)
         if kind == "range" and len(value) > LONGEST_RANGE:
             raise ValueError(f"an encoded range has more than {LONGEST_RANGE} members")
@@ -139,11 +139,11 @@ def _from_tagged(tagged: Tagged) -> Any:
     if kind == "subclass":
         base = {known.__name__: known for known in BASES}[rest[0]]
         if type(rest[2]) is not base:
-            raise ValueError(f"a value of class {rest[1]} is encoded as another type than its base class")
+            raise ValueError(f"an encoded value of class {rest[1]} does not have the type of its base class")
         return Opaque(rest[1]) if base is bool else type(str(rest[1]), (base,), {})(rest[2])
     if kind == "opaque" and len(rest) == 2 and (rest[1] is None or type(rest[1]) is list):
         return Opaque(str(rest[0]), rest[1])
-    raise ValueError(f"a value is encoded as the unknown type {kind!r}")
+    raise ValueError(f"an encoded value has the unknown type {kind!r}")
 
 
 def _decode_array(dtype: str, shape: tuple[int, ...] | None, data: bytes) -> Any:
@@ -158,66 +158,68 @@ def _decode_array(dtype: str, shape: tuple[int, ...] | None, data: bytes) -> Any
     return array[0] if shape is None else array.reshape(shape)
 
 
-class _Reader:
+class _PlainValueReader:
+    """Reads plain values in the format of `marshal` version 2. Raises an exception for other bytes."""
+
     def __init__(self, data: bytes):
         self.data, self.at, self.room = data, 0, MOST
 
     def count_values(self, values: int) -> None:
         self.room -= values
         if self.room < 0:
-            raise ValueError("too many values")
+            raise ValueError("the data contain too many values")
 
-    def take(self, size: int) -> bytes:
+    def take_bytes(self, size: int) -> bytes:
         if size < 0 or self.at + size > len(self.data):
-            raise ValueError("truncated value")
+            raise ValueError("the data end within a value")
         part = self.data[self.at : self.at + size]
         self.at += size
         return part
 
-    def number(self, form: str = "<i") -> Any:
-        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+    def read_number(self, form: str = "<i") -> Any:
+        return struct.unpack(form, self.take_bytes(struct.calcsize(form)))[0]
 
-    def value(self) -> Any:
+    def read_value(self) -> Any:
         self.count_values(1)
-        code = self.take(1)
+        code = self.take_bytes(1)
         if code in _CONSTANTS:
             return _CONSTANTS[code]
         if code == b"i":
-            return self.number()
+            return self.read_number()
         if code == b"g":
-            return self.number("<d")
+            return self.read_number("<d")
         if code == b"y":
-            return complex(self.number("<d"), self.number("<d"))
+            return complex(self.read_number("<d"), self.read_number("<d"))
         if code in b"su":
-            data = self.take(self.number())
+            data = self.take_bytes(self.read_number())
             return data if code == b"s" else data.decode("utf-8", "surrogatepass")
         if code == b"l":
-            return self.long()
+            return self.read_integer()
         if code == b"{":
-            return dict(self.pairs())
+            return dict(self.read_pairs())
         if code in b"([<>":
-            count = self.number()
+            count = self.read_number()
             if count < 0:
-                raise ValueError("a negative number of values")
-            items = [self.value() for _ in range(count)]
+                raise ValueError("a container has a negative number of items")
+            items = [self.read_value() for _ in range(count)]
             if code == b"(" and len(items) > 1 and items[0] is TAG:
                 value = _from_tagged(tuple(items))
                 self.count_values(len(value) if type(value) is range else 0)
                 return value
             return {b"(": tuple, b"[": list, b"<": set, b">": frozenset}[code](items)
-        raise ValueError(f"type {code!r} is not a plain value")
+        raise ValueError(f"the type code {code!r} is not that of a plain value")
 
-    def long(self) -> int:
-        count = self.number()
+    def read_integer(self) -> int:
+        count = self.read_number()
         self.count_values(abs(count))
-        digits = struct.unpack(f"<{abs(count)}H", self.take(2 * abs(count)))
+        digits = struct.unpack(f"<{abs(count)}H", self.take_bytes(2 * abs(count)))
         total = int.from_bytes(_pack_digits(digits), "little")
         return -total if count < 0 else total
 
-    def pairs(self) -> Iterable[tuple[Any, Any]]:
+    def read_pairs(self) -> Iterable[tuple[Any, Any]]:
         while self.data[self.at : self.at + 1] != b"0":
-            yield self.value(), self.value()
-        self.take(1)
+            yield self.read_value(), self.read_value()
+        self.take_bytes(1)
 
 
 def _pack_digits(digits: tuple[int, ...]) -> bytes:
@@ -230,12 +232,12 @@ _CONSTANTS = {b"N": None, b"T": True, b"F": False, b".": TAG}
 
 
 def decode(data: bytes) -> Any:
-    """Returns the value that untrusted bytes of `encode` represent. Raises ValueError for anything else."""
-    reader = _Reader(data)
+    """Returns the value that untrusted bytes encode. Raises ValueError for bytes that `encode` never returns."""
+    reader = _PlainValueReader(data)
     try:
-        value = reader.value()
+        value = reader.read_value()
     except Exception as error:  # of the many types that malformed bytes lead to
-        raise ValueError(f"not a plain value: {error}") from None
+        raise ValueError(f"the data do not encode a plain value: {error}") from None
     if reader.at != len(data):
-        raise ValueError("bytes after the value")
+        raise ValueError("the data continue after the value")
     return value

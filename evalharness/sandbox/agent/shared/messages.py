@@ -8,14 +8,14 @@ from typing import Literal, TypedDict
 
 
 class JobTerms(TypedDict):
-    """First message of a job: whether the processes of its sample get their own namespaces."""
+    """First message of a job, before the job message: how the agent isolates the sample's processes."""
 
     isolated: bool
     """Whether each process of the sample gets its own namespaces (judge/isolation/namespaces.py)."""
 
 
 class ProcessSettings(TypedDict):
-    """Message fields: how a sample's process is prepared (`evalharness.records.ProcessRules`)."""
+    """Part of a message: how to prepare a sample's process (see `evalharness.records.ProcessRules`)."""
 
     guard: str
     stack_depth: int | None
@@ -23,7 +23,7 @@ class ProcessSettings(TypedDict):
 
 
 class CallSettings(TypedDict):
-    """Message fields: how calls are limited and their outputs compared (`evalharness.records.CallRules`)."""
+    """Part of a message: time limits of calls and comparison of outputs (see `evalharness.records.CallRules`)."""
 
     edition: str
     oracle: str
@@ -34,7 +34,7 @@ class CallSettings(TypedDict):
 
 
 class ExecJob(TypedDict):
-    """Job message: run a Python program with its checks to the end."""
+    """Job message: run a Python program together with its checks to the end."""
 
     kind: Literal["exec"]
     source: str
@@ -61,7 +61,10 @@ class ExecSecret(TypedDict):
 
 
 class CallsJob(TypedDict):
-    """Job message: call a function on groups of inputs (bytes of `wire.dumps`) and compare the outputs."""
+    """Job message: call a function on groups of inputs and compare the outputs.
+
+    `inputs` has the inputs of each group, encoded by `wire.dumps`.
+    """
 
     kind: Literal["calls"]
     source: str
@@ -74,14 +77,14 @@ class CallsJob(TypedDict):
 
 
 class CallsSecret(TypedDict):
-    """Secret message of a calls job: the expected outputs, from a reference job, and the reference's source."""
+    """Secret message of a calls job: the expected outputs, recorded by a reference job, and the reference solution."""
 
     expected: bytes
     reference: str
 
 
 class ReferenceJob(TypedDict):
-    """Job message: run a reference solution to produce the expected outputs."""
+    """Job message: run a reference solution on groups of inputs to record the expected outputs."""
 
     kind: Literal["reference"]
     source: str
@@ -92,7 +95,7 @@ class ReferenceJob(TypedDict):
 
 
 class CasesJob(TypedDict):
-    """Job message: run a program on LiveCodeBench's test cases; `case_s` is the time limit of each."""
+    """Job message: run a program on LiveCodeBench's test cases; `case_s` is the time limit of each in seconds."""
 
     kind: Literal["cases"]
     source: str
@@ -104,7 +107,7 @@ class CasesJob(TypedDict):
 
 
 class CasesSecret(TypedDict):
-    """Secret message of a cases job: LiveCodeBench's public and private test cases, as in the problem's record."""
+    """Secret message of a cases job: public and private test cases, as in LiveCodeBench's record of the problem."""
 
     public: str
     private: str
@@ -123,9 +126,9 @@ class UnitTestJob(TypedDict):
 
 
 class UnitTestSecret(TypedDict):
-    """Secret message of a unittest job: the sample with its tests, and canaries.
+    """Secret message of a unittest job: the sample with its tests, and its canaries.
 
-    A canary is (program with false tests, number of tests that must fail).
+    A canary is a pair: the sample with false tests, and the number of tests that must fail.
     """
 
     program: str
@@ -133,14 +136,14 @@ class UnitTestSecret(TypedDict):
 
 
 class ShortcutMessage(TypedDict):
-    """Message fields: a step's faster command, for programs that match `begins`."""
+    """Part of a message: a step's faster command, for programs whose text matches the regex `begins`."""
 
     begins: str
     command: list[str]
 
 
 class StepMessage(TypedDict):
-    """Message fields: a step (command) of a language (`evalharness.sandbox.languages.Step`)."""
+    """Part of a message: a step (command) of a language (see `evalharness.sandbox.languages.Step`)."""
 
     name: str
     command: list[str]
@@ -150,7 +153,7 @@ class StepMessage(TypedDict):
 
 
 class FailsOnMessage(TypedDict):
-    """Message fields: output that makes a step fail (`evalharness.sandbox.languages.FailsOn`)."""
+    """Part of a message: output that makes a step fail (see `evalharness.sandbox.languages.FailsOn`)."""
 
     stderr_contains: list[str]
     output_contains: list[str]
@@ -158,7 +161,7 @@ class FailsOnMessage(TypedDict):
 
 
 class CommandRules(TypedDict):
-    """Message fields of a command job that depend only on the language."""
+    """The part of a command job's message that depends only on the language."""
 
     file: str
     piped: bool
@@ -168,9 +171,9 @@ class CommandRules(TypedDict):
 
 
 class CommandJob(CommandRules):
-    """Job message: run a program by commands, `right_runs` times.
+    """Job message: run a program of any language by commands, `right_runs` times.
 
-    `canaries` are copies of the program with one check made false in each.
+    `canaries` are copies of the program, each with one check made false.
     """
 
     kind: Literal["command"]
@@ -185,7 +188,7 @@ class CommandJob(CommandRules):
 
 
 class NoSecret(TypedDict):
-    """Secret message of a reference or command job, which have no secret."""
+    """Secret message of a reference or command job: empty, because these jobs have no secret."""
 
 
 Job = ExecJob | CallsJob | ReferenceJob | CasesJob | UnitTestJob | CommandJob
@@ -193,7 +196,7 @@ Secret = ExecSecret | CallsSecret | CasesSecret | UnitTestSecret | NoSecret
 
 
 class Usage(TypedDict):
-    """Message fields: resources that a process used. `waited_s`: seconds its threads waited for a free core."""
+    """Part of a message: resources that a process used. `waited_s`: seconds that it waited for a free core."""
 
     cpu_s: float
     wall_s: float
@@ -202,7 +205,7 @@ class Usage(TypedDict):
 
 
 class PartResult(Usage):
-    """Message fields: outcome and resources of one part of a job, such as a group of inputs or a command."""
+    """Part of a message: outcome and used resources of one part of a job, such as a group of inputs or a command."""
 
     status: str
     detail: str
@@ -211,7 +214,7 @@ class PartResult(Usage):
 class Reply(TypedDict):
     """Reply message: results of a job's parts, in the order in which they ran.
 
-    `clean`: whether nothing of the job is left behind.
+    `clean`: whether all processes and files of the job could be removed.
     """
 
     parts: dict[str, PartResult]
@@ -219,13 +222,13 @@ class Reply(TypedDict):
 
 
 class TimeLimitMessage(TypedDict):
-    """Message before the reply of some jobs: the job's time limit in seconds."""
+    """Message that precedes the reply to some jobs: the job's time limit in seconds."""
 
     limit_s: float
 
 
 class HelloMessage(TypedDict):
-    """First message of the agent when its container starts: versions, kinds of job it can judge, guarantees."""
+    """First message of the agent after its container starts: tool versions, supported kinds of job, guarantees."""
 
     versions: dict[str, str]
     clock: str

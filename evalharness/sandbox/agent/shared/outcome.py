@@ -6,7 +6,7 @@ STATUSES = ("passed", "failed", "timeout", "memory", "error", "tampered", "infra
 
 
 class Outcome(NamedTuple):
-    """How a part of a program ended: a status of `STATUSES`, and the reason in one line."""
+    """How a part of a job ended: a status of `STATUSES`, and the reason in one line."""
 
     status: str
     detail: str = ""
@@ -17,7 +17,7 @@ class Outcome(NamedTuple):
 
     @classmethod
     def unpack(cls, data: bytes) -> "Outcome":
-        """Returns the outcome in bytes that `pack` returned. Raises IndexError for others."""
+        """Returns the outcome from the bytes of `pack`. Raises IndexError for an unknown status."""
         return cls(STATUSES[data[0]], data[1:].decode(errors="replace"))
 
 

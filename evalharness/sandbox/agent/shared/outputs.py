@@ -12,7 +12,7 @@ from . import codec
 CHUNK = 4096
 """Elements of a long list or tuple that are encoded at a time."""
 
-Facts = tuple[float, bool, bool, bool]
+OutputFacts = tuple[float, bool, bool, bool]
 FACTS = struct.Struct("!d???")
 """Encoding of the facts of a reference's output: CPU seconds of the call; whether it is floats; whether it is empty;
 whether equal bytes mean an equal value, as they do for plain values without a NaN.
@@ -20,7 +20,7 @@ whether equal bytes mean an equal value, as they do for plain values without a N
 
 
 class MalformedPieces(ValueError):
-    """Pieces of an output that `pieces_of` does not produce."""
+    """Raised for pieces of an output that `encode_in_pieces` cannot have returned."""
 
 
 ORACLES_WITH_INPUT = frozenset({"polynomial_root", "pyramid_surface", "padded_digits"})
@@ -29,7 +29,7 @@ ORACLES_WITH_VALUE = ORACLES_WITH_INPUT | {"as_sets"}
 """Oracles that need the output itself, whatever its size: equal bytes do not decide."""
 
 
-def is_floats(value: Any) -> bool:
+def consists_of_floats(value: Any) -> bool:
     """Returns whether an expected value is a float, or a non-empty list or tuple of floats."""
     if isinstance(value, float):
         return True
@@ -38,15 +38,15 @@ def is_floats(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype in (np.float64, np.float32)
 
 
-def is_empty(value: Any) -> bool:
+def is_empty_sequence(value: Any) -> bool:
     """Returns whether an expected value is an empty list or tuple, which EvalPlus 0.2 treats as floats."""
     return isinstance(value, list | tuple) and not value
 
 
-def pieces_of(value: Any) -> Iterator[bytes]:
-    """Yields an output in encoded pieces of limited size.
+def encode_in_pieces(value: Any) -> Iterator[bytes]:
+    """Yields an output encoded in pieces: of a long list or tuple, its type and length, then slices of it.
 
-    The first piece of a long list or tuple has its type and length, the others have slices of it.
+    Any other output has two pieces: None, then the whole output.
     """
     if type(value) in (list, tuple) and len(value) > CHUNK:
         yield codec.encode((type(value).__name__, len(value)))
@@ -57,47 +57,50 @@ def pieces_of(value: Any) -> Iterator[bytes]:
         yield codec.encode(value)
 
 
-def digest_of(pieces: Iterable[bytes]) -> bytes:
-    """Returns the digest of an output that is encoded in these pieces; equal outputs have equal digests."""
+def digest_of_pieces(pieces: Iterable[bytes]) -> bytes:
+    """Returns the digest of an output from its encoded pieces. Outputs with equal pieces have equal digests."""
     digest = hashlib.blake2b(digest_size=16)
     for piece in pieces:
         digest.update(struct.pack("!I", len(piece)) + piece)
     return digest.digest()
 
 
-def value_of(pieces: list[bytes]) -> Any:
-    """Returns the output that was encoded in these pieces by `pieces_of`.
+def decode_pieces(pieces: list[bytes]) -> Any:
+    """Returns the output that `encode_in_pieces` encoded in these pieces.
 
-    Raises MalformedPieces if kind, number or sizes of the pieces are not those that the first one announces, and
+    Raises MalformedPieces if type, number or sizes of the pieces differ from what the first piece states, and
     ValueError for too many values.
     """
     header = codec.decode(pieces[0]) if pieces else 0
     if header is None:
         if len(pieces) != 2:
-            raise MalformedPieces(f"{len(pieces) - 1} pieces instead of one")
+            raise MalformedPieces(f"{len(pieces) - 1} pieces were sent for an output of one piece")
         return codec.decode(pieces[1])
     kind, length = parse_first_piece(header, len(pieces) - 1)
     if length > codec.MOST:
-        raise ValueError("too many values")
+        raise ValueError("the output has too many elements")
     items: list[Any] = []
     for piece in pieces[1:]:
-        items += items_of(piece, min(CHUNK, length - len(items)))
+        items += decode_piece(piece, min(CHUNK, length - len(items)))
     return tuple(items) if kind == "tuple" else items
 
 
 def parse_first_piece(header: Any, count: int) -> tuple[str, int]:
-    """Returns type and length of a long list or tuple, from the first of its pieces. Raises MalformedPieces."""
+    """Returns type (`list` or `tuple`) and length of a long output from its decoded first piece, `header`.
+
+    `count` is the number of the other pieces. Raises MalformedPieces if they do not match.
+    """
     match header:
         case ("list" | "tuple" as kind, int(length)) if type(length) is int and length > CHUNK:
             if count == -(-length // CHUNK):
                 return kind, length
-            raise MalformedPieces(f"{count} pieces for {length} elements")
-    raise MalformedPieces("pieces of something other than a long list or tuple")
+            raise MalformedPieces(f"{count} pieces were sent for a list of {length} elements")
+    raise MalformedPieces("the pieces do not belong to a long list or tuple")
 
 
-def items_of(piece: bytes, count: int) -> list[Any]:
-    """Returns the `count` elements in a piece. Raises MalformedPieces if it is not a list of that length."""
+def decode_piece(piece: bytes, count: int) -> list[Any]:
+    """Returns the elements in a piece. Raises MalformedPieces if it is not a list of `count` elements."""
     items = codec.decode(piece)
     if type(items) is not list or len(items) != count:
-        raise MalformedPieces(f"a piece that is not a list of {count} elements")
+        raise MalformedPieces(f"a piece is not a list of {count} elements")
     return items

@@ -13,7 +13,7 @@ _files: list[int] = []
 
 
 def parse_cpu_seconds(content: bytes) -> float | None:
-    """Returns the CPU seconds in the content of a control group's file; None if it states none."""
+    """Returns the CPU seconds from the content of a control group's file (cgroup v1 or v2); None if it has none."""
     lines = [line.split() for line in content.splitlines()]
     if len(lines) == 1 and len(lines[0]) == 1:
         return int(lines[0][0]) / 1e9
@@ -23,7 +23,7 @@ def parse_cpu_seconds(content: bytes) -> float | None:
 def open_cpu_time_file() -> bool:
     """Opens the CPU-time file of this container's control group. Returns False if there is none.
 
-    It must be called before /sys is replaced for samples.
+    Call it before static files replace /sys, because later the file is not visible.
     """
     for folder in FOLDERS:
         for name in USAGE_FILES:
@@ -37,5 +37,5 @@ def open_cpu_time_file() -> bool:
 
 
 def control_group_cpu_s() -> float | None:
-    """Returns the CPU seconds of the container's control group; None if they are not counted."""
+    """Returns the CPU seconds that the container's control group has used; None if no file of it could be opened."""
     return parse_cpu_seconds(os.pread(_files[0], 4096, 0)) if _files else None

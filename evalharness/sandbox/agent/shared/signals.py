@@ -5,9 +5,9 @@ import signal
 
 
 def signal_name(code: int) -> str:
-    """Returns the name of the signal that ended a process, from its wait status.
+    """Returns the name of the signal that ended a process, from its wait status `code`.
 
-    Most real-time signals have only a number.
+    A signal without a name, such as most real-time signals, becomes `signal NUMBER`.
     """
     number = os.WTERMSIG(code)
     return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"

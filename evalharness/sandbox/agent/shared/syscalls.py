@@ -117,7 +117,7 @@ Step = tuple[int, int, int, int]
 
 
 def filter_program() -> bytes | None:
-    """Returns the seccomp filter as the kernel reads it, or None for an unsupported machine type."""
+    """Returns the seccomp filter as a BPF program in bytes; None for an unsupported machine type."""
     if platform.machine() not in MACHINES:
         return None
     column, architecture = MACHINES[platform.machine()]
@@ -146,14 +146,14 @@ def _return_error(error: int) -> Step:
 
 
 def _load_argument(position: int) -> Step:
-    """Returns the filter instruction that loads the low half of a system call's argument."""
+    """Returns the BPF instruction that loads the low 32 bits of a system call's argument at this position."""
     return (LOAD, 0, 0, AT_ARGUMENTS + 8 * position)
 
 
 def _argument_rules() -> Iterator[tuple[tuple[int, int], list[Step]]]:
-    """Yields the system calls that are allowed or refused by their arguments.
+    """Yields each system call that is allowed or refused by its arguments, with the BPF instructions that decide.
 
-    Each has the filter instructions that decide, the last of which returns.
+    A system call is given by its numbers on x86_64 and aarch64.
     """
     allow = (RETURN, 0, 0, ALLOW)
     yield CLONE, [_load_argument(0), (JUMP_ANY_BIT, 0, 1, NEW_NAMESPACES), _return_error(errno.EPERM), allow]
@@ -189,7 +189,7 @@ def install_filter() -> bool:
 
 
 def is_supported() -> bool:
-    """Returns whether the seccomp filter can be installed here, tried in a separate process."""
+    """Returns whether the seccomp filter can be installed in this container. Tries it in a separate process."""
     pid = os.fork()
     if pid == 0:
         os._exit(0 if install_filter() else 1)

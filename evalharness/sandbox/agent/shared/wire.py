@@ -21,7 +21,7 @@ LARGEST_TEXT = 4096
 
 
 class StreamClosed(Exception):
-    """The other end has closed the stream."""
+    """Raised when the other end has closed the stream."""
 
 
 def read_exact(fd: int, size: int) -> bytes:
@@ -44,7 +44,7 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
 
 
 def dumps(value: Any) -> bytes:
-    """Returns a plain value of a trusted process as bytes (`marshal` version 2, equal for every Python)."""
+    """Returns a plain value as bytes for `loads` (`marshal` version 2, the same in every Python version)."""
     return marshal.dumps(value, 2)
 
 
@@ -53,32 +53,35 @@ loads = marshal.loads
 
 
 def read_message(fd: int) -> Any:
-    """Returns the next plain value from a trusted process.
+    """Reads one message of a trusted process (see `pack_message`) from a descriptor; returns the value in it.
 
-    Its bytes are u32 length, u32 zero, and those of `dumps`. Raises StreamClosed at the end of the stream.
+    Raises StreamClosed at the end of the stream.
     """
     size, _ = HEADER.unpack(read_exact(fd, HEADER.size))
     return loads(read_exact(fd, size))
 
 
 def pack_message(value: Any) -> bytes:
-    """Returns the bytes of a value for `read_message`."""
+    """Returns a plain value as a message for `read_message`: u32 length, u32 zero, and the bytes of `dumps`."""
     data = dumps(value)
     return HEADER.pack(len(data), 0) + data
 
 
 def write_reply(fd: int, reply: Reply | HelloMessage | TimeLimitMessage, blob: bytes = b"") -> None:
-    """Sends a reply to the host: two u32 lengths, JSON, then bytes that the host stores without decoding them."""
+    """Writes a reply for the host to a descriptor: two u32 lengths, the reply as JSON, and `blob`.
+
+    `blob` is what the host stores without decoding it.
+    """
     text = json.dumps(reply).encode()
     write_all(fd, HEADER.pack(len(text), len(blob)) + text + blob)
 
 
-class TooLarge(ValueError):
-    """A message's value is larger than the judge accepts. An honest sample may send one."""
+class ValueTooLarge(ValueError):
+    """Raised for a value in a message that is larger than the judge accepts. An unmodified sample may send one."""
 
 
 class FrameReader:
-    """Reads messages (frames) of an untrusted process: one byte of kind, u32 length, payload."""
+    """Reads messages (frames) of an untrusted process, each of a kind (one byte), a u32 length and a payload."""
 
     def __init__(self, fd: int, largest: int):
         self.fd, self.largest = fd, largest
@@ -88,8 +91,8 @@ class FrameReader:
     def next_message(self, wait_s: float) -> tuple[bytes, bytes] | None:
         """Returns the next message (kind, payload); None if no complete one arrives within about `wait_s` seconds.
 
-        Raises StreamClosed at the end of the stream, and ValueError (TooLarge for a value) for a message longer than
-        allowed.
+        Raises StreamClosed at the end of the stream, ValueTooLarge for a value that is too long, and ValueError for
+        another message that is too long.
         """
         frame = self._take_message()
         if frame is None and select.select([self.fd], [], [], wait_s)[0]:
@@ -108,7 +111,9 @@ class FrameReader:
             return None
         kind, size = FRAME.unpack_from(self.buffer, self.position)
         if size > (self.largest if kind in LARGE_KINDS else LARGEST_TEXT):
-            raise (TooLarge if kind in LARGE_KINDS else ValueError)(f"a frame of {size} bytes")
+            raise (ValueTooLarge if kind in LARGE_KINDS else ValueError)(
+                f"a message has {size} bytes, more than the size limit"
+            )
         if len(self.buffer) < start + size:
             return None
         self.position = start + size

@@ -116,7 +116,7 @@ def test_a_program_must_pass_each_time(
         return {"run": {"status": next(runs) if program == b"right" else canary, "detail": ""}}
 
     monkeypatch.setattr(commands, "run_steps", run_steps)
-    monkeypatch.setattr(commands.cleaning, "clean_between", lambda *_: True)
+    monkeypatch.setattr(commands.cleaning, "clean_up_between_processes", lambda *_: True)
     job: Any = {"program": b"right", "canaries": [b"made false"] * 5, "right_runs": 5}
     results, _ = commands.judge(job, NoSecret, 0, "")
     assert results["run"]["status"] == status
@@ -130,7 +130,7 @@ def test_a_program_that_takes_too_long_runs_twice_at_most(monkeypatch: pytest.Mo
         return {"run": {"status": "timeout", "detail": ""}}
 
     monkeypatch.setattr(commands, "run_steps", run_steps)
-    monkeypatch.setattr(commands.cleaning, "clean_between", lambda *_: True)
+    monkeypatch.setattr(commands.cleaning, "clean_up_between_processes", lambda *_: True)
     job: Any = {"program": b"right", "canaries": [b"made false"] * 5, "right_runs": 5}
     for _ in range(20):
         runs.clear()

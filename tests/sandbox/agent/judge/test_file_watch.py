@@ -77,10 +77,10 @@ def test_a_shell_reads_its_program_whole_and_leaves_nothing(end: bytes, output: 
     source = ProgramSource(str(tmp_path / "program.sh"), SCRIPT % end, piped=True)
     watch = FileWatch({"program.sh": 1}, str(tmp_path))
     process = subprocess.Popen(["bash", "program.sh"], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    while source.is_pipe() and process.poll() is None:
+    while source.is_unopened_pipe() and process.poll() is None:
         watch.update()
         if watch.opened["program.sh"]:
-            source.opened()
+            source.replace_opened_pipe()
             watch.add("program.sh")
     assert process.communicate(timeout=5)[0] == output
     watch.update()

@@ -7,7 +7,7 @@ from helpers.attack import cases_program
 from helpers.programs import calls_program
 
 from evalharness.records import Cases, CasesProgram, Limits, Outcome, ProcessRules
-from evalharness.sandbox.agent.judge.split_checks import FAILURES, without_early_end
+from evalharness.sandbox.agent.judge.split_checks import FAILURES, continue_after_failures
 from evalharness.sandbox.pool import ContainerPool
 
 SLOW = "import time, os\ndef f(x):\n    time.sleep(0.3)\n    return {value}\n"
@@ -58,7 +58,10 @@ def f(x):
 def test_an_output_after_its_time_is_a_timeout(imports: str, sandbox: ContainerPool) -> None:
     outcome = parts(sandbox, LATE.format(imports=imports), {"base": [(1,), (2,), (3,)]})["base"]
     assert outcome.status == "timeout", outcome
-    late = ("input 1: no output in the time for a call", "the program, or one of its calls, exceeded its time limit")
+    late = (
+        "input 1: no output within the time limit of a call",
+        "the program, or one of its calls, exceeded its time limit",
+    )
     assert outcome.detail in late, outcome
 
 
@@ -110,6 +113,6 @@ def test_checks_continue_after_a_failed_assertion() -> None:
     checks = (
         "def check(candidate):\n    for x in range(4):\n        assert candidate(x) == 0\nassert f(9) == 8\ncheck(f)"
     )
-    exec(compile(without_early_end(checks), "checks", "exec"), {"f": f, FAILURES: failures})
+    exec(compile(continue_after_failures(checks), "checks", "exec"), {"f": f, FAILURES: failures})
     assert calls == [9, 0, 1, 2, 3]
     assert [type(error) for error in failures] == [AssertionError, AssertionError, ValueError, AssertionError]

@@ -47,7 +47,7 @@ def test_livecodebench_guard_does_not_disable_open_and_exit() -> None:
 def test_an_unknown_guard_is_refused(name: str) -> None:
     from evalharness.sandbox.agent.sample import guards
 
-    with pytest.raises(ValueError, match="unknown guard"):
+    with pytest.raises(ValueError, match="unknown official grader"):
         guards.disable_functions(name)
 
 

@@ -96,7 +96,7 @@ def test_a_busy_thread_does_not_stop_the_clock(sandbox: ContainerPool) -> None:
 
 def test_waits_of_ended_processes_are_kept(busy_cores: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with the successive processes of a compiler."""
-    waits, before = clock.WaitMeter(), 0.0
+    waits, before = clock.CoreWaitMeter(), 0.0
     for _ in range(3):
         child = subprocess.Popen([sys.executable, "-c", "while True: pass"])
         monkeypatch.setattr(clock, "job_pids", lambda child=child: [child.pid])

@@ -154,7 +154,7 @@ def test_deep_nesting_is_decoded_or_refused() -> None:
         nest = [nest]
     assert isinstance(decode(encode(nest)), Opaque)
     assert isinstance(decode(encode((nest, np.int64(1)))), Opaque)
-    with pytest.raises(ValueError, match="not a plain value"):
+    with pytest.raises(ValueError, match="do not encode a plain value"):
         decode(b"[\1\0\0\0" * 100_000 + b"N")
 
 

@@ -20,13 +20,14 @@ LONGEST = 4096
 
 
 class ComparisonUnfinished(Exception):
-    """A comparison exceeded its limit of time or memory."""
+    """Raised when a comparison exceeded its time or memory limit."""
 
 
 def run_bounded(work: Callable[[], Outcome | None], seconds: float) -> Outcome | None:
-    """Calls `work` in a separate process with limits of time (`seconds`) and memory; returns its outcome.
+    """Calls `work` in a separate process with a time limit in seconds and a memory limit; returns what it returns.
 
-    `work` returns the outcome of a wrong output, or None for a right one. Raises ComparisonUnfinished at a limit.
+    `work` compares an output and returns the outcome of a wrong one, or None for a right one. Raises
+    ComparisonUnfinished if a limit is exceeded.
     """
     answers, answer = os.pipe()
     pid = os.fork()
@@ -51,7 +52,7 @@ def run_bounded(work: Callable[[], Outcome | None], seconds: float) -> Outcome |
 
 
 def _limit_memory() -> None:
-    """Limits the memory of this process, and lets the kernel kill it before the judge if the container's is used up."""
+    """Limits this process's memory; makes the kernel kill this process first if the container has no memory left."""
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     resource.setrlimit(resource.RLIMIT_AS, (now + (MEMORY_MB << 20), now + (MEMORY_MB << 20)))

@@ -32,10 +32,10 @@ class Case:
 
 
 def read_cases(public: str, private: str) -> list[Case]:
-    """Returns LiveCodeBench's public and then its private test cases, from two fields of the problem's record.
+    """Returns the public and then the private test cases of a LiveCodeBench problem.
 
-    `public` is `public_test_cases`, JSON; `private` is `private_test_cases`, possibly compressed. Raises MalformedCases
-    if they cannot be parsed.
+    `public` is the record's field `public_test_cases` (JSON), and `private` its field `private_test_cases` (JSON,
+    possibly compressed). Raises MalformedCases if they cannot be parsed.
     """
     try:
         rows = json.loads(public) + (_decode_private_cases(private) if private else [])
@@ -73,7 +73,7 @@ def _decompress(field: str) -> bytes:
 
 
 def pickled_text(data: bytes) -> str:
-    """Returns the string in a pickle of one string, parsed without unpickling. Raises MalformedCases for other data."""
+    """Returns the string that pickled `data` contains, without unpickling. Raises MalformedCases for other data."""
     texts = []
     for opcode, value, _ in pickletools.genops(data):
         if opcode.name not in HARMLESS_OPCODES:
@@ -87,10 +87,10 @@ def pickled_text(data: bytes) -> str:
     return str(texts[0])
 
 
-def why_different(printed: str, expected: str) -> str:
-    """Returns why a program's printed text differs from the expected one; empty if it does not.
+def explain_difference(printed: str, expected: str) -> str:
+    """Returns how a program's printed text differs from the expected one; an empty string if it does not.
 
-    Compares line by line, without surrounding spaces; lines that differ must consist of exactly equal numbers.
+    Compares line by line and ignores surrounding spaces. Two lines are also equal if they consist of equal numbers.
     """
     printed, expected = printed.strip(), expected.strip()
     lines = expected.count("\n") + 1
@@ -117,9 +117,9 @@ def _same_numbers(line: str, expected_line: str) -> bool:
 
 
 def is_equal(returned: Any, expected: Any) -> bool:
-    """Returns whether a returned value equals the expected one in Python; a tuple counts as a list.
+    """Returns whether `returned == expected` in Python; a returned tuple counts as a list.
 
-    As in the official grader, the truth value of a comparison of numpy arrays decides, so this may raise.
+    Raises what the comparison raises, as the official grader does: for example, NumPy arrays have no truth value.
     """
     if isinstance(returned, tuple):
         returned = list(returned)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...shared.outputs import is_empty, is_floats
+from ...shared.outputs import consists_of_floats, is_empty_sequence
 
 FLOAT_ATOL = 1e-6
 RTOL = 1e-07
@@ -19,9 +19,9 @@ EDITIONS = ("0.2", "0.3")
 
 
 class Comparison:
-    """Compares the outputs of one group of inputs in order, by EvalPlus's rules.
+    """Compares the outputs of one group of inputs with the expected ones, in order, by EvalPlus's rules.
 
-    `oracle` names the special rule of the function under test, if it has one.
+    `oracle` names EvalPlus's special comparison rule for the function under test; empty if it has none.
     """
 
     def __init__(self, edition: str, oracle: str, atol: float):
@@ -31,9 +31,9 @@ class Comparison:
         self.oracle, self.atol = oracle, atol
 
     def update_tolerance(self, floats: bool, empty: bool) -> None:
-        """Updates the tolerance for the next expected value. Call it for every output, in order.
+        """Updates the absolute tolerance (`atol`) after an expected value. Call it for every output, in order.
 
-        `floats`: whether the value consists of floats; `empty`: whether it is an empty list or tuple.
+        `floats`: whether that value consists of floats; `empty`: whether it is an empty list or tuple.
         """
         if self.oracle == "polynomial_root" and not self.early:
             return
@@ -43,7 +43,8 @@ class Comparison:
     def accepts(self, output: Any, expected: Any, args: Any) -> bool:
         """Returns whether an output is right; `args` are the arguments of the call.
 
-        Exceptions of the comparison, such as those of a sample's `__eq__`, are raised; they count as a wrong output.
+        Raises what the comparison raises, for example an exception of a sample's `__eq__`; the caller counts that as a
+        wrong output.
         """
         exact = output == expected
         if self.oracle == "polynomial_root":
@@ -54,7 +55,7 @@ class Comparison:
                 return False
         elif self.oracle:
             exact = ORACLES[self.oracle](exact, output, expected, args, self.atol)
-        self.update_tolerance(is_floats(expected), is_empty(expected))
+        self.update_tolerance(consists_of_floats(expected), is_empty_sequence(expected))
         if exact or self.atol == 0:
             return bool(exact)
         return self._is_close(output, expected)
@@ -79,13 +80,13 @@ def polynomial(coefficients: Any, x: Any) -> float:
 
 
 def pyramid_surface(base: float, height: float) -> int:
-    """Returns the surface of a square pyramid with this height of its apex (oracle of Mbpp/581)."""
+    """Returns the surface area of a square pyramid with base edge `base` (oracle of Mbpp/581)."""
     slant = math.sqrt((base / 2) ** 2 + height**2)
     return round(base**2 + 4 * (base * slant) / 2)
 
 
 def padded_digit_distance(first: int, second: int) -> int:
-    """Returns the sum of digit differences, the shorter number zero-padded (oracle of Mbpp/558)."""
+    """Returns the sum of the digits' differences, after padding the shorter number with zeros (oracle of Mbpp/558)."""
     one, two = str(first), str(second)
     width = max(len(one), len(two))
     return sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), two.zfill(width), strict=True))

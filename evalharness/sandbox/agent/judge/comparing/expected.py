@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from ...shared import codec, wire
-from ...shared.outputs import Facts
+from ...shared.outputs import OutputFacts
 
 
-def pack_expected(facts: list[Facts], small: list[bytes | None], digests: list[bytes | None]) -> bytes:
-    """Returns the expected outputs of a reference solution as bytes for storage; all lists have one item per input.
+def pack_expected(facts: list[OutputFacts], small: list[bytes | None], digests: list[bytes | None]) -> bytes:
+    """Returns the expected outputs of a reference solution as bytes for storage; each list has one item per input.
 
-    An output is in `small` as encoded bytes, or None and in `digests` as the digest of a large one.
+    `small` has the encoded output, or None for a large one, whose digest is in `digests`. `facts`: see `OutputFacts`.
     """
     return wire.dumps((facts, small, digests))
 
@@ -17,8 +17,8 @@ def pack_expected(facts: list[Facts], small: list[bytes | None], digests: list[b
 class ExpectedOutputs:
     """Expected outputs of one group of inputs, by index.
 
-    Only a digest is stored of a large output. `recompute(index, seconds)` returns its encoded pieces by running the
-    reference solution again, which took `seconds` in its first run.
+    For a large output only its digest is stored. `recompute(index, seconds)` runs the reference solution again, which
+    took `seconds` in its first run, and returns the output in encoded pieces.
     """
 
     def __init__(self, data: bytes, recompute: Callable[[int, float], list[bytes]]):
@@ -28,29 +28,28 @@ class ExpectedOutputs:
     def __len__(self) -> int:
         return len(self.facts)
 
-    def times(self) -> list[float]:
+    def cpu_times(self) -> list[float]:
         """Returns the CPU seconds that the reference solution needed for each call."""
         return [facts[0] for facts in self.facts]
 
-    def are_small(self) -> bool:
+    def are_all_small(self) -> bool:
         """Returns whether all outputs are small enough to be stored whole."""
         return None not in self.small
 
-    def kind(self, index: int) -> tuple[bool, bool]:
-        """Returns whether an expected output consists of floats, and whether it is an empty list or tuple."""
+    def float_and_empty_flags(self, index: int) -> tuple[bool, bool]:
+        """Returns whether expected output `index` consists of floats, and whether it is an empty list or tuple."""
         return self.facts[index][1], self.facts[index][2]
 
     def has_same_bytes(self, index: int, kind: bytes, payload: bytes) -> bool:
-        """Returns whether an output is equal to the expected one because its encoded bytes or its digest are.
+        """Returns whether the encoded bytes, or the digest, of a sample's output equal those of the expected output.
 
-        `kind` and `payload` are the sample's message. False does not mean that the output is wrong: the values may be
-        equal.
+        `kind` and `payload` are the sample's message. If this returns False, the output may still be equal by value.
         """
         if not self.facts[index][3]:
             return False
         return bool(payload == (self.small[index] if kind == b"o" else self.digests[index]))
 
-    def pieces(self, index: int) -> list[bytes]:
-        """Returns an expected output, encoded in pieces of limited size (see `shared.outputs.pieces_of`)."""
+    def encoded_pieces(self, index: int) -> list[bytes]:
+        """Returns expected output `index` in encoded pieces (see `shared.outputs.encode_in_pieces`)."""
         small = self.small[index]
-        return self.recompute(index, self.times()[index]) if small is None else [codec.encode(None), small]
+        return self.recompute(index, self.cpu_times()[index]) if small is None else [codec.encode(None), small]

@@ -12,10 +12,10 @@ from ...shared.outputs import (
     ORACLES_WITH_INPUT,
     ORACLES_WITH_VALUE,
     MalformedPieces,
-    digest_of,
-    items_of,
+    decode_piece,
+    decode_pieces,
+    digest_of_pieces,
     parse_first_piece,
-    value_of,
 )
 from ..sample_process import FORGED, SampleProcess, outcome_of_forged_message
 from .bounded_work import ComparisonUnfinished, run_bounded
@@ -32,7 +32,7 @@ DIFFERS = Outcome("failed", "a large output differs")
 
 
 def short_repr(value: Any) -> str:
-    """Returns a value's repr in at most `SHOWN` characters."""
+    """Returns a value's repr, shortened to `SHOWN` characters."""
     try:
         text = f"<{value.name}>" if isinstance(value, codec.Opaque) else repr(value)
     except (ValueError, RecursionError):  # an int of thousands of digits, deep nesting
@@ -42,17 +42,17 @@ def short_repr(value: Any) -> str:
 
 @dataclass(frozen=True)
 class SampleOutput:
-    """The output of a sample's call number `index`, to be compared with the expected one."""
+    """The output of call number `index` of a sample, to be compared with the expected one."""
 
     work: CallOnInputs
     index: int
     comparison: Comparison
 
-    def wrong(self, output: list[bytes], expected: list[bytes], exact: bool) -> Outcome | None:
+    def outcome_if_wrong(self, output: list[bytes], expected: list[bytes], exact: bool) -> Outcome | None:
         """Returns the outcome of a wrong output; None if it is right.
 
-        `output` and `expected` are encoded in pieces (see `shared.outputs.pieces_of`). With `exact`, only equal values
-        are right, without a tolerance or special rules.
+        `output` and `expected` are encoded in pieces (see `shared.outputs.encode_in_pieces`). `exact`: only equal
+        values are right, without tolerance and special rules.
         """
         try:
             return self._compare(output, expected, exact)
@@ -66,8 +66,8 @@ class SampleOutput:
     def _compare(self, output_pieces: list[bytes], expected_pieces: list[bytes], exact: bool) -> Outcome | None:
         comparison = self.comparison
         if exact and comparison.atol == 0 and codec.decode(expected_pieces[0]) is not None:
-            return None if _equal_in_pieces(output_pieces, expected_pieces) else DIFFERS
-        output, expected, args = value_of(output_pieces), value_of(expected_pieces), None
+            return None if _have_equal_elements(output_pieces, expected_pieces) else DIFFERS
+        output, expected, args = decode_pieces(output_pieces), decode_pieces(expected_pieces), None
         if comparison.oracle in ORACLES_WITH_INPUT:
             if isinstance(output, codec.Opaque):
                 return Outcome("failed", "the returned value has a type that cannot be compared")
@@ -88,10 +88,10 @@ class SampleOutput:
         return wire.loads(self.work.inputs)[self.index]
 
 
-def _equal_in_pieces(output: list[bytes], expected: list[bytes]) -> bool:
-    """Returns whether two long lists, encoded in pieces, have equal elements.
+def _have_equal_elements(output: list[bytes], expected: list[bytes]) -> bool:
+    """Returns whether two long lists, each encoded in pieces, have equal elements.
 
-    They are decoded one piece at a time to save memory.
+    Decodes them one piece at a time to save memory.
     """
     header = codec.decode(output[0])
     kind, length = parse_first_piece(codec.decode(expected[0]), len(expected) - 1)
@@ -101,33 +101,33 @@ def _equal_in_pieces(output: list[bytes], expected: list[bytes]) -> bool:
         if piece == expected_piece and not codec.NAN.search(piece):
             continue
         count = min(CHUNK, length - number * CHUNK)
-        if items_of(piece, count) != items_of(expected_piece, count):
+        if decode_piece(piece, count) != decode_piece(expected_piece, count):
             return False
     return True
 
 
-Pieces = Callable[[], list[bytes]]
+GetPieces = Callable[[], list[bytes]]
 """Function that returns an output's encoded pieces. Raises ValueError if they do not match the announced digest."""
 
 
 def outcome_of_wrong_output(
-    output: SampleOutput, kind: bytes, payload: bytes, pieces: Pieces, expected: ExpectedOutputs
+    output: SampleOutput, kind: bytes, payload: bytes, get_pieces: GetPieces, expected: ExpectedOutputs
 ) -> Outcome | None:
     """Returns the outcome of a wrong output; None if it is right.
 
-    `kind` and `payload` are the sample's message: the encoded output, or the digest of a large one. `pieces()` requests
-    the whole output and is called only if the message does not decide.
+    `kind` and `payload` are the sample's message: the encoded output, or the digest of a large one. `get_pieces()`
+    returns the whole output; it is called only if the message alone does not show that the output is right.
     """
     index, comparison = output.index, output.comparison
     bytes_decide = comparison.oracle not in ORACLES_WITH_VALUE
     if not (bytes_decide and expected.has_same_bytes(index, kind, payload)):
         try:
-            output_pieces, expected_pieces = pieces(), expected.pieces(index)
-            exact = bytes_decide and not any(expected.kind(index))
+            output_pieces, expected_pieces = get_pieces(), expected.encoded_pieces(index)
+            exact = bytes_decide and not any(expected.float_and_empty_flags(index))
             if sum(map(len, [*output_pieces, *expected_pieces])) <= SMALL:
-                wrong = output.wrong(output_pieces, expected_pieces, exact)
+                wrong = output.outcome_if_wrong(output_pieces, expected_pieces, exact)
             else:
-                wrong = run_bounded(lambda: output.wrong(output_pieces, expected_pieces, exact), COMPARE_S)
+                wrong = run_bounded(lambda: output.outcome_if_wrong(output_pieces, expected_pieces, exact), COMPARE_S)
         except ComparisonUnfinished:
             return Outcome("failed", "comparing the output exceeded its time limit")
         except MalformedPieces as error:
@@ -136,17 +136,17 @@ def outcome_of_wrong_output(
             return Outcome("failed", str(error))
         if wrong:
             return wrong
-    comparison.update_tolerance(*expected.kind(index))
+    comparison.update_tolerance(*expected.float_and_empty_flags(index))
     return None
 
 
-def requested_pieces(process: SampleProcess, digest: bytes) -> list[bytes]:
+def request_pieces(process: SampleProcess, digest: bytes) -> list[bytes]:
     """Requests a large output from the sample's process, which has sent only its digest.
 
-    Returns the output, encoded in pieces (see `shared.outputs.pieces_of`).
+    Returns the output, encoded in pieces (see `shared.outputs.encode_in_pieces`).
     """
     process.send(b"s")
-    pieces = process.pieces()
-    if digest_of(pieces) != digest:
-        raise MalformedPieces("pieces of another output than the announced one")
+    pieces = process.receive_pieces()
+    if digest_of_pieces(pieces) != digest:
+        raise MalformedPieces("the pieces are not those of the output whose digest was sent")
     return pieces

@@ -57,14 +57,14 @@ def _mount(source: str, target: str, kind: str, flags: int, data: bytes = b"") -
     _check_system_call(result, f"mount {target}")
 
 
-def begin_trial() -> int:
-    """Forks a process that tries to make the namespaces; returns its pid, for `trial_succeeds`."""
+def start_namespace_trial() -> int:
+    """Forks a process that tries to create the namespaces; returns its pid, for `namespace_trial_succeeds`."""
     pid = os.fork()
     if pid == 0:
         code = 1
         with contextlib.suppress(OSError):
             enter_agent_namespaces()
-            isolate()
+            isolate_later_forks()
             process = fork()
             if process.pid == 0:
                 with contextlib.suppress(OSError):
@@ -78,16 +78,15 @@ def begin_trial() -> int:
     return pid
 
 
-def trial_succeeds(trial: int) -> bool:
-    """Waits for the process `trial` of `begin_trial`; returns whether this container may make the namespaces."""
+def namespace_trial_succeeds(trial: int) -> bool:
+    """Waits for the process with pid `trial` (`start_namespace_trial`); returns whether it could create namespaces."""
     return os.waitpid(trial, 0)[1] == 0
 
 
 def enter_agent_namespaces() -> None:
-    """Continues in a copy of this process inside new namespaces, as pid 1 there.
+    """Forks this process into new namespaces, where the child has pid 1; returns only in the child.
 
-    The original process stays outside, waits for the copy, and exits with its exit code; so the function returns only
-    in the copy. The process must have no threads.
+    The parent stays outside, waits for the child, and exits with its exit code. It must have no further threads.
     """
     _new_user_namespace(NEW_USER | NEW_NS | NEW_IPC | NEW_PID)
     pid = os.fork()
@@ -110,7 +109,7 @@ def enter_agent_namespaces() -> None:
 
 
 def _new_user_namespace(flags: int) -> None:
-    """Makes this process root of a new user namespace that maps all users but the container's root."""
+    """Makes this process root in a new user namespace, in which every user id except the container's root exists."""
     with open("/proc/self/uid_map") as file:
         mapped = sum(int(line.split()[2]) for line in file)
     outside = min(65536, mapped // 4)  # the agent's own user, as the container knows it
@@ -145,7 +144,7 @@ def _new_user_namespace(flags: int) -> None:
 
 
 def _make_devices_read_only() -> None:
-    """Ensures that no sample can set the times of nodes in /dev, which the next sample could read."""
+    """Makes the device nodes in /dev read-only, so that no sample can leave a message in their time stamps."""
     for entry in os.scandir("/dev"):
         if stat.S_ISCHR(entry.stat(follow_symlinks=False).st_mode):
             _mount(entry.path, entry.path, "", BIND)
@@ -153,9 +152,9 @@ def _make_devices_read_only() -> None:
 
 
 def _proc_masks() -> list[tuple[bytes, bytes]]:
-    """Returns the mounts (source, target) that cover files of a new /proc by static ones.
+    """Returns the mounts (source, target) that replace files in a new /proc by static ones.
 
-    They hide the machine's counters.
+    The static files hide the machine's counters.
     """
     masks = []
     for name in sorted(os.listdir("/proc")):
@@ -170,16 +169,16 @@ def _proc_masks() -> list[tuple[bytes, bytes]]:
 
 
 class ForkedProcess(NamedTuple):
-    """The pid of a forked process, and that of the init process of its PID namespace; 0 without its own namespace."""
+    """The pids of a forked process and of the init process of its PID namespace (0 if it has no own namespace)."""
 
     pid: int
     init: int
 
 
-def isolate() -> None:
-    """Makes all processes that this judge process forks later get their own namespaces, if the container permits it.
+def isolate_later_forks() -> None:
+    """Gives each process that this judge process forks from now on its own namespaces, if the container permits it.
 
-    The judge itself gets new and empty writable folders.
+    The judge process itself gets new and empty writable folders.
     """
     global isolated
     if _own_pids >= 0:
@@ -189,7 +188,7 @@ def isolate() -> None:
 
 
 def fork() -> ForkedProcess:
-    """Forks as `os.fork`; after `isolate`, into a new PID namespace.
+    """Forks as `os.fork`; after `isolate_later_forks`, into a new PID namespace.
 
     The new process must then call `enter_sample_namespaces`. The init process of the namespace only waits and adopts
     orphaned processes.
@@ -203,16 +202,16 @@ def fork() -> ForkedProcess:
     try:
         pid = os.fork()
     except OSError:
-        _return_to_own_pids()
+        _return_to_agent_namespace()
         end_namespace(init)
         raise
     if pid:
-        _return_to_own_pids()
+        _return_to_agent_namespace()
         clock.INITS.add(init)
     return ForkedProcess(pid, init)
 
 
-def _return_to_own_pids() -> None:
+def _return_to_agent_namespace() -> None:
     _check_system_call(_libc.setns(_own_pids, NEW_PID), "setns")
 
 
@@ -227,12 +226,12 @@ def _wait_forever() -> NoReturn:
 
 
 def pid_and_proc_of(pid: int) -> tuple[int, str]:
-    """Returns the pid that a process made by `fork` has for itself, and the path of the /proc that it sees."""
+    """Returns the pid in its own PID namespace of a process that `fork` made, and the path of the /proc it sees."""
     return (SECOND, f"/proc/{pid}/root/proc") if isolated else (pid, "/proc")
 
 
 def end_namespace(init: int) -> None:
-    """Ends a PID namespace with its processes, by killing its init process. Does nothing for `init` 0, no namespace."""
+    """Ends a PID namespace with all its processes, by killing its init process. Does nothing if the pid `init` is 0."""
     if init:
         clock.INITS.discard(init)
         os.kill(init, signal.SIGKILL)
@@ -242,7 +241,7 @@ def end_namespace(init: int) -> None:
 def enter_sample_namespaces() -> None:
     """Gives this process, made by `fork`, its own mounts and System V IPC namespace.
 
-    Its /proc shows only processes of its user in its namespace, and none of the counters of the machine.
+    Its /proc shows only processes with its user and in its PID namespace, and no counters of the machine.
     """
     _unshare(NEW_NS | NEW_IPC)
     _mount("proc", "/proc", "proc", NO_SUID | NO_DEV | NO_EXEC, b"hidepid=2")
@@ -257,7 +256,7 @@ def mount_writable_folders() -> None:
 
 
 def replace_writable_folders() -> None:
-    """Replaces the writable folders (/tmp, /dev/shm) that this process has mounted by new and empty ones."""
+    """Unmounts the writable folders (/tmp, /dev/shm) of this process and mounts new and empty ones."""
     for folder in FOLDERS:
         _check_system_call(_libc.umount2(folder.encode(), DETACH), f"umount {folder}")
     mount_writable_folders()

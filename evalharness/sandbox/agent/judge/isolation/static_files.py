@@ -30,7 +30,7 @@ LIMITS = (
 
 
 def write_static_files(folder: str) -> None:
-    """Writes the static /proc and /sys files below `folder`, and an empty file and folder in `empty`."""
+    """Writes the static /proc and /sys files below `folder`, and an empty file and folder in `folder`/empty."""
     for path in COPIED:
         with contextlib.suppress(OSError), open(f"/{path}") as file:
             _write_file(f"{folder}/{path}", re.sub(r"(?m)^(cpu MHz\s*: ).*", r"\g<1>1000.000", file.read()))
@@ -60,7 +60,7 @@ def _control_group_folders() -> list[str]:
 
 
 def _idle_proc_files() -> dict[str, str]:
-    """Returns the content of /proc files about the machine's size and load, by path, as on an idle machine."""
+    """Returns contents of /proc files about the machine's size and load, as on an idle machine, by path in /proc."""
     with open("/proc/meminfo") as file:
         total = next(line.split()[1] for line in file if line.startswith("MemTotal"))
     with open("/proc/stat") as file:

@@ -15,10 +15,10 @@ from evalharness.sandbox.agent.judge.comparing import case_data
 from evalharness.sandbox.agent.judge.comparing.case_data import (
     Case,
     MalformedCases,
+    explain_difference,
     is_equal,
     pickled_text,
     read_cases,
-    why_different,
 )
 
 ROWS = [
@@ -96,7 +96,7 @@ def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_alike(printed: str, expected: str) -> None:
-    assert why_different(printed, expected) == ""
+    assert explain_difference(printed, expected) == ""
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_alike(printed: str, expected: str) -> None:
     ],
 )
 def test_different(printed: str, expected: str, why: str) -> None:
-    assert why_different(printed, expected).startswith(why)
+    assert explain_difference(printed, expected).startswith(why)
 
 
 def test_returned_values() -> None:

@@ -15,7 +15,13 @@ from evalharness.sandbox.agent.judge.comparing.expected import ExpectedOutputs, 
 from evalharness.sandbox.agent.judge.comparing.outputs import SampleOutput, outcome_of_wrong_output
 from evalharness.sandbox.agent.sample.running import NO_SETTINGS, CallOnInputs
 from evalharness.sandbox.agent.shared import codec, wire
-from evalharness.sandbox.agent.shared.outputs import CHUNK, MalformedPieces, digest_of, pieces_of, value_of
+from evalharness.sandbox.agent.shared.outputs import (
+    CHUNK,
+    MalformedPieces,
+    decode_pieces,
+    digest_of_pieces,
+    encode_in_pieces,
+)
 
 LONG = CHUNK + 5
 WORK = CallOnInputs(NO_SETTINGS, 64, "", "f", wire.dumps([[1]]), "")
@@ -23,9 +29,9 @@ WORK = CallOnInputs(NO_SETTINGS, 64, "", "f", wire.dumps([[1]]), "")
 
 def accepted(expected: Any, pieces: list[bytes], floats: bool = False, atol: float = 0, edition: str = "0.3") -> str:
     """The status of an output of these pieces, `passed` if it is right."""
-    expected_pieces = list(pieces_of(expected))
+    expected_pieces = list(encode_in_pieces(expected))
     facts = (0.0, floats, False, True)
-    data = pack_expected([facts], [None], [digest_of(expected_pieces)])
+    data = pack_expected([facts], [None], [digest_of_pieces(expected_pieces)])
     known = ExpectedOutputs(data, lambda index, seconds: expected_pieces)
     output = SampleOutput(WORK, 0, Comparison(edition, "", atol))
     wrong = outcome_of_wrong_output(output, b"d", b"another digest 0", partial(list, pieces), known)
@@ -39,7 +45,7 @@ def reference(pieces: list[bytes]) -> Any:
     kind, length = codec.decode(pieces[0])
     items = [item for piece in pieces[1:] for item in codec.decode(piece)]
     value = tuple(items) if kind == "tuple" else items
-    if kind not in ("list", "tuple") or len(items) != length or list(pieces_of(value)) != pieces:
+    if kind not in ("list", "tuple") or len(items) != length or list(encode_in_pieces(value)) != pieces:
         raise ValueError("not the pieces of any value")
     return value
 
@@ -74,7 +80,7 @@ def test_nothing_without_elements_equals_a_long_list(empty: Any, atol: float, ed
 def test_nothing_without_elements_equals_a_value_with_some(empty: Any, expected: Any, edition: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert accepted(expected, list(pieces_of(empty)), atol=1e-6, edition=edition) != "passed"
+        assert accepted(expected, list(encode_in_pieces(empty)), atol=1e-6, edition=edition) != "passed"
 
 
 PIECES = st.lists(
@@ -102,19 +108,19 @@ def test_only_the_pieces_of_a_right_value_are_accepted(pieces: list[bytes], atol
 @given(st.integers(0, 9).map(lambda digit: [digit] * LONG) | plain_values, st.booleans())
 def test_pieces_give_back_their_value(value: Any, as_tuple: bool) -> None:
     value = tuple(value) if as_tuple and isinstance(value, list) else value
-    pieces = list(pieces_of(value))
-    assert codec.encode(value_of(pieces)) == codec.encode(value)
+    pieces = list(encode_in_pieces(value))
+    assert codec.encode(decode_pieces(pieces)) == codec.encode(value)
 
 
 @given(st.integers(0, 2), st.integers(0, 2), st.booleans())
 def test_missing_or_repeated_pieces_are_refused(drop: int, repeat: int, exchange: bool) -> None:
-    pieces = list(pieces_of([1] * (2 * LONG)))
+    pieces = list(encode_in_pieces([1] * (2 * LONG)))
     changed = [*pieces[:1], *pieces[1 + drop :], *pieces[1 : 1 + repeat]]
     if exchange:
         changed[1:] = changed[:0:-1]
     if changed != pieces:
         with pytest.raises(MalformedPieces):
-            value_of(changed)
+            decode_pieces(changed)
 
 
 FORGED = {
@@ -131,7 +137,7 @@ FORGED = {
 
 @pytest.mark.parametrize("name", FORGED)
 def test_forged_values_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="not a plain value"):
+    with pytest.raises(ValueError, match="do not encode a plain value"):
         codec.decode(wire.dumps((codec.TAG, *FORGED[name])))
 
 

@@ -36,7 +36,7 @@ PathLike = str | Path
 class RunSettings(TypedDict, total=False):
     """Optional settings of `run` and `grade`; `RunConfig` describes each.
 
-    A sampling setting that is left out has the value of the task's recipe (its prompt and sampling settings).
+    A sampling setting that is omitted has the value of the task's recipe (its prompt and sampling settings).
     """
 
     limit: int | None
@@ -149,7 +149,7 @@ def compare(first: PathLike | Run, second: PathLike | Run) -> "Comparison":
 
     comparisons = compare_all([_opened_run(first)], [_opened_run(second)])
     if len(comparisons) != 1:
-        raise UserError("the two runs are of different tasks or hold several tasks; give two runs of the same task")
+        raise UserError("the two paths have runs of different tasks or of several tasks; give two runs of one task")
     return comparisons[0]
 
 
@@ -211,7 +211,7 @@ def _run_config(
     options: Mapping[str, object] | None,
     settings: dict[str, Any],
 ) -> RunConfig:
-    """Returns the run's configuration from the arguments of `run`. Raises UserError for an unknown setting."""
+    """Returns the configuration of a run from the arguments of `run`. Raises UserError for an unknown setting."""
     unknown = sorted(set(settings) - set(RunSettings.__annotations__))
     if unknown:
         raise UserError(unknown_name("keyword argument", unknown[0], sorted(RunSettings.__annotations__)))
@@ -240,7 +240,7 @@ def _opened_run(run: PathLike | Run) -> Run:
 
 
 def _opened_runs(runs: Sequence[PathLike | Run]) -> list[Run]:
-    """Returns the opened runs; a path may be a run directory or a folder with several of them."""
+    """Returns the runs, opened; a path may be a run directory or a folder with several of them."""
     from evalharness.report.runs import load_runs
 
     return [
@@ -249,4 +249,4 @@ def _opened_runs(runs: Sequence[PathLike | Run]) -> list[Run]:
 
 
 def _discard_note(text: str) -> None:
-    """Discards a remark that only the command line shows."""
+    """Ignores a note that only the command line prints."""

@@ -144,7 +144,10 @@ def report(
     rates = {model: rate for model, known in facts.items() if (rate := mean_rate(known)) is not None}
     groups = summaries(store.votes(), rates)
     if not groups:
-        raise UserError(f"{votes} has no votes yet; start `evalharness arena serve` and vote, or import some")
+        raise UserError(
+            f"{votes} has no votes yet; start `evalharness arena serve` and vote, or import votes with "
+            "`evalharness arena import`"
+        )
     sections = [section(group, facts) for group in groups]
     for line in markdown(sections):
         print(line)
@@ -228,7 +231,7 @@ def import_votes(
 
 
 def existing_store(folder: Path) -> "VoteStore":
-    """Returns the arena's votes in a folder. Raises UserError for a folder without votes."""
+    """Opens the arena's votes in a folder. Raises UserError if the folder has no votes."""
     from evalharness.arena.store import VOTES, VoteStore
 
     if not (folder / VOTES).exists():

@@ -34,7 +34,7 @@ class ExitCode(IntEnum):
     USER = 2
     """The user must change something."""
     CRASH = 3
-    """A fault in evalharness or in a plug-in."""
+    """A bug in evalharness or in a plug-in."""
     INTERRUPTED = 130
     """As shells report SIGINT."""
     BROKEN_PIPE = 141
@@ -42,7 +42,7 @@ class ExitCode(IntEnum):
 
 
 def log(text: str) -> None:
-    """Prints a note or an error to stderr; stdout is for the command's result."""
+    """Prints a note or an error to stderr, since stdout is for the command's result."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -60,13 +60,13 @@ def fail(text: str, code: ExitCode) -> NoReturn:
 
 
 def show_help(context: typer.Context) -> None:
-    """Prints the help of a command group that was called without a command."""
+    """Prints the help of a command group if it was called without a command."""
     if context.invoked_subcommand is None:
         print(context.get_help())
 
 
 def require_verdicts(summaries: Sequence[Mapping[str, Any]]) -> None:
-    """Ends the command with exit code 1 if some samples have no verdict because the infrastructure failed."""
+    """Exits with code 1 and a message if samples have no verdict because the infrastructure failed."""
     missing = sum(summary["asked"] - summary["samples"] + _infrastructure_failures(summary) for summary in summaries)
     if missing:
         reasons = [reason for summary in summaries for reason in summary.get("without_verdict", [])]
@@ -75,7 +75,7 @@ def require_verdicts(summaries: Sequence[Mapping[str, Any]]) -> None:
         remedy = ", or with --settle-failures to count prompts that fail again as not solved" if unanswered else ""
         fail(
             f"{counted(missing, 'sample')} without a verdict: the infrastructure failed{example}; run the same command "
-            f"again to try them again{remedy}",
+            f"again to retry them{remedy}",
             ExitCode.INFRASTRUCTURE,
         )
 
@@ -85,7 +85,7 @@ def _infrastructure_failures(summary: Mapping[str, Any]) -> int:
 
 
 def run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
-    """Runs a command line and returns its exit code. Errors of the user or the machine are one line on stderr."""
+    """Runs a command line and returns its exit code; prints errors of the user or the machine as one line on stderr."""
     with visible_streams():
         return _run_app(app, arguments)
 
@@ -110,13 +110,13 @@ def _run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
 
 
 def _report_crash(error: Exception) -> ExitCode:
-    """Prints an unexpected exception's traceback, then one line that says where it arose; returns the exit code."""
+    """Prints the traceback of an unexpected exception, and a line with its source position; returns the exit code."""
     traceback.print_exception(error)
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
     log(
-        f"evalharness crashed: {type(error).__name__}{place}: {_one_line(str(error))}; a fault in evalharness or in a "
-        "plug-in; please report it with the lines above"
+        f"evalharness crashed: {type(error).__name__}{place}: {_one_line(str(error))}; this is a bug in evalharness or "
+        "a plug-in; please report it with the lines above"
     )
     return ExitCode.CRASH
 
@@ -150,13 +150,13 @@ def _with_new_names(arguments: Sequence[str]) -> list[str]:
     for argument in arguments:
         name, sign, value = argument.partition("=")
         if name in RENAMED_OPTIONS:
-            log(f"note: {name} is now {RENAMED_OPTIONS[name]}; the next version will not know the old name")
+            log(f"note: {name} was renamed {RENAMED_OPTIONS[name]}; use that, since the next version rejects {name}")
         renamed.append(RENAMED_OPTIONS.get(name, name) + sign + value)
     return renamed
 
 
 def _stdout_reader_has_ended() -> bool:
-    """Returns whether stdout is a pipe whose reader has ended, as `head` does when it has its lines."""
+    """Returns whether stdout is a pipe that its reader has closed, as in `evalharness ... | head`."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))

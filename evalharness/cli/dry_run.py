@@ -16,7 +16,7 @@ PROMPTS = 2
 
 
 def print_plans(configs: Sequence["RunConfig"], out: Path | None, alone: bool, prices: "Prices | None") -> None:
-    """Prints the first prompts of each task, and how many requests and tokens the runs need, at which price."""
+    """Prints the first prompts of each task, and how many requests and tokens the runs need and what they cost."""
     from evalharness import api
     from evalharness.pipeline.dry_run import plan_all
 
@@ -30,11 +30,11 @@ def print_plans(configs: Sequence["RunConfig"], out: Path | None, alone: bool, p
     if len(plans) > 1 and prices:
         costs = [cost for plan in plans if (cost := plan.cost(prices)) is not None]
         print(f"cost of all tasks: at most {sum(costs):.2f}")
-    print("nothing was run; leave --dry-run out to run it")
+    print("nothing was run; leave --dry-run out to start the run")
 
 
 def print_prompt(task_id: str, prompt: "Prompt") -> None:
-    """Prints a problem's prompt, each part (such as prefix or chat message) under its name, and its stop sequences."""
+    """Prints a problem's prompt, each part (such as prefix or chat message) with a heading, and its stop sequences."""
     from evalharness.report.prompt_text import prompt_parts
 
     for name, text in prompt_parts(prompt):
@@ -45,7 +45,7 @@ def print_prompt(task_id: str, prompt: "Prompt") -> None:
 
 
 def plan_summary(plan: "RunPlan", prices: "Prices | None") -> str:
-    """Returns one line about what a run would need: problems, requests, tokens and price."""
+    """Returns a line about what a run would need: problems, requests, tokens and cost."""
     extent = f"{plan.task}: {counted(plan.problems, 'problem')}, {counted(plan.samples, 'sample')}, into {plan.folder}"
     if not plan.requests:
         return f"{extent}; no requests: all completions exist"

@@ -155,7 +155,7 @@ def leaderboard(
 
     if format == EVERY_EVAL_EVER:
         if published:
-            raise UserError(f"--format {EVERY_EVAL_EVER} writes what was measured here; leave --published out")
+            raise UserError(f"--format {EVERY_EVAL_EVER} only exports measured runs; leave --published out")
         export_records(runs, out, organization, relationship, developer)
         return
     if organization or relationship or developer:
@@ -185,7 +185,7 @@ def export_records(runs: list[Path], out: Path | None, organization: str, relati
     from evalharness.report.runs import load_runs
 
     if out is None:
-        raise UserError(f"--format {EVERY_EVAL_EVER} writes a folder; name it with --out DIR")
+        raise UserError(f"--format {EVERY_EVAL_EVER} writes a folder; give it with --out DIR")
     evaluator = Evaluator(organization, as_relationship(relationship), developer)
     for path in write_records(load_runs(runs, log), out, evaluator, log):
         print(f"written to {path}")

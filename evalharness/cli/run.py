@@ -146,9 +146,9 @@ def grade(
 
 
 def run_tasks(names: str, shared: "RunConfig", out: Path | None) -> None:
-    """Evaluates every task in `names`, a comma-separated list, with the shared settings, and prints the results.
+    """Evaluates each task in the comma-separated list `names` with the shared settings, and prints the results.
 
-    Exits 1 if the infrastructure left samples without a verdict.
+    Exits with code 1 if samples have no verdict because the infrastructure failed.
     """
     from evalharness import api
     from evalharness.data.cards import task_groups
@@ -166,7 +166,7 @@ def run_tasks(names: str, shared: "RunConfig", out: Path | None) -> None:
 
 
 def configs_per_task(names: str, shared: "RunConfig") -> tuple[list["RunConfig"], bool]:
-    """Returns one configuration for each task in `names`, and whether it is a single task, which needs no subfolder."""
+    """Returns a configuration for each task in `names`, and whether it is a single task, which needs no subfolder."""
     from evalharness.data.cards import expand_task_names, task_groups
 
     tasks = expand_task_names(names)
@@ -174,7 +174,10 @@ def configs_per_task(names: str, shared: "RunConfig") -> tuple[list["RunConfig"]
 
 
 def print_summaries(summaries: Sequence["Summary"], mean: str | None = None) -> None:
-    """Prints the results as a table, with the mean over the task group `mean` if given, and by problem category."""
+    """Prints tables of the results: one row per run, and pass rates by problem category.
+
+    `mean` is the name of a task group, for an additional row with the mean of each rate.
+    """
     from evalharness.report.summary_table import facet_tables, summary_table, table_remarks
 
     print_table(summary_table(summaries, mean=mean))
@@ -185,9 +188,9 @@ def print_summaries(summaries: Sequence["Summary"], mean: str | None = None) -> 
 
 
 def worker_count(value: int | None, executor: str = "local") -> int:
-    """Returns the number of samples to grade at a time: --workers, else one per available CPU core.
+    """Returns the number of samples to grade at the same time: --workers, else the number of available CPU cores.
 
-    The default is 0 with a cluster, whose nodes decide. Raises UserError for a value below 1.
+    With a cluster the default is 0: each node decides. Raises UserError for a value below 1.
     """
     if value is not None:
         check_at_least(1, {"--workers": value})

@@ -28,7 +28,7 @@ All = Annotated[bool, typer.Option("--all", help="Every image that has a folder 
 
 
 def print_line(text: str) -> None:
-    """Prints a line without buffering, as builds take minutes."""
+    """Prints a line immediately (unbuffered), since building an image takes minutes."""
     print(text, flush=True)
 
 
@@ -54,7 +54,7 @@ def build(names: Names = None, everything: All = False, sandbox: opt.SandboxOpti
 
 
 def select_images(names: list[str] | None, everything: bool) -> list[str]:
-    """Returns the names of the sandbox images that a command applies to. Raises UserError for an unknown name."""
+    """Returns the names of the sandbox images that the user selected. Raises UserError for an unknown name."""
     from evalharness.sandbox.engines import images
 
     selected = images.image_names() if everything else names or list(images.DEFAULT)
@@ -91,7 +91,9 @@ def check(
     selected = [name for name in select_images(names, everything) if name in languages()]
     options = opt.parse_key_values(option)
     if unknown := sorted(set(options) - set(CHECK_OPTIONS)):
-        raise UserError(f"--option {unknown[0]} is not an option of sandbox check; known: {', '.join(CHECK_OPTIONS)}")
+        raise UserError(
+            f"--option {unknown[0]} is not an option of sandbox check; use one of {', '.join(CHECK_OPTIONS)}"
+        )
     pool = open_sandbox(sandbox, 1, {**options, "allow": ",".join(GUARANTEES)}, print_line)
     all_good = True
     console = Console(file=raw_stream(sys.stdout), soft_wrap=True, highlight=False)

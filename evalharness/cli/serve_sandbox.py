@@ -64,7 +64,7 @@ def serve_sandbox(
     options = opt.parse_key_values(option)
     if unknown := set(options) - set(SANDBOX_OPTIONS):
         raise UserError(
-            f"--option {min(unknown)} is not an option of the sandbox; known: {', '.join(SANDBOX_OPTIONS)}; "
+            f"--option {min(unknown)} is not an option of the sandbox; use one of {', '.join(SANDBOX_OPTIONS)}; "
             "options of tasks are sent with each request"
         )
     config = ServiceConfig(

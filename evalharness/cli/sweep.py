@@ -107,5 +107,5 @@ def sweep(
 
 
 def _with_combination(summary: Summary, run: Path) -> Summary:
-    """Returns a summary in which the name of the run's parent folder, the option values, is below the model's name."""
+    """Returns a summary with the swept option values, the name of the parent folder, below the model's name."""
     return {**summary, "model": f"{summary['model'] or ''}\n{run.parent.name}".strip()}

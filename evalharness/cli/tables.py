@@ -40,7 +40,7 @@ def stdout_console() -> StdoutConsole:
 
 
 def make_table(*headings: str) -> Table:
-    """Returns an empty rich table with these column headings, without a frame; it wraps long cells."""
+    """Returns an empty rich table with these column headings and no frame; long cells are wrapped."""
     table = Table(show_edge=False, pad_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
@@ -48,7 +48,7 @@ def make_table(*headings: str) -> Table:
 
 
 def print_table(table: Table, whole_words: bool = False) -> None:
-    """Prints a table as wide as the terminal; with `whole_words` wider where a name would be broken otherwise."""
+    """Prints a table as wide as the terminal; with `whole_words`, wider if a word would otherwise be split."""
     console = stdout_console()
     for column in table.columns:
         column._cells = [Text(visible(cell)) if isinstance(cell, str) else cell for cell in column.cells]
@@ -65,10 +65,10 @@ def print_table(table: Table, whole_words: bool = False) -> None:
 
 
 def fit_widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
-    """Returns a width for each column of texts, together at most `room`, so that no word is broken if possible.
+    """Returns a width for each column of texts, at most `room` together, so that no word is split if possible.
 
-    The widest columns that can be narrower give way. (rich measures the columns anew after it made them narrower, and
-    cuts what is too wide then.)
+    The widest columns are narrowed first. (rich computes the widths again after it has narrowed columns, and then
+    truncates columns that are too wide.)
     """
     widths = [max(cell_len(line) for text in column for line in text.split("\n")) for column in columns]
     words = [max((cell_len(word) for text in column for word in text.split()), default=0) for column in columns]
@@ -81,7 +81,7 @@ def fit_widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
 
 
 def print_options(options: Sequence[OptionDescription], owner: str) -> None:
-    """Prints a table of options with values, default and meaning; `owner` is their task, backend or sandbox."""
+    """Prints a table of options with values, default and meaning; `owner` is the task, backend or sandbox."""
     if not options:
         print(f"{owner} has no options")
         return
@@ -92,7 +92,7 @@ def print_options(options: Sequence[OptionDescription], owner: str) -> None:
 
 
 def print_paragraphs(texts: Iterable[str], indent: str = "") -> None:
-    """Prints each text as a paragraph, as wide as the terminal, with `indent` before all lines but the first."""
+    """Prints each text as a paragraph as wide as the terminal; `indent` precedes all of its lines but the first."""
     width = min(stdout_console().width, 120)
     for text in texts:
         lines = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

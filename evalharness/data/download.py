@@ -22,7 +22,7 @@ from evalharness.util.files import atomic_write
 
 @dataclass(frozen=True)
 class PulledVersion:
-    """The result of downloading a version of a task's data: its path, or why it is not available."""
+    """The result of downloading one data version of a task: the path, or why the data are not available."""
 
     task: str
     version: str
@@ -33,10 +33,11 @@ class PulledVersion:
 
 
 def pull(tasks: Sequence[str], folder: Path, every_version: bool = False) -> Iterator[PulledVersion]:
-    """Downloads the data of tasks, in the default or every version, and yields the result of each.
+    """Downloads the data of tasks, in the default or every version, and yields the result for each version.
 
-    Data that are in the folder already stay. Data that are not available, or do not have the card's fingerprint, are
-    not stored, and the result has the reason. Raises UserError for an unknown task and a folder that is not writable.
+    Data that are already in the folder are not downloaded again. Data that are not available, or do not have the card's
+    fingerprint, are not stored; the result then contains the reason. Raises UserError for an unknown task, and if the
+    folder is not writable.
     """
     for task in tasks:
         card, entry = find_task(task)
@@ -60,8 +61,8 @@ def _pull_version(card: Card, entry: TaskEntry, version: Version, folder: Path) 
             raise UserError(
                 f"{path} does not have the data that the task card expects; delete it to download them again"
                 if path.exists()
-                else f"{loaded.origin} does not have the data that the task card expects, but others "
-                f"({loaded.fingerprint[:19]}...); use another version"
+                else f"the data from {loaded.origin} are not those that the task card expects (their fingerprint is "
+                f"{loaded.fingerprint[:19]}...); use another version"
             )
     except UserError as error:
         return PulledVersion(entry.name, version.name, error=_without_hint(error))
@@ -71,7 +72,7 @@ def _pull_version(card: Card, entry: TaskEntry, version: Version, folder: Path) 
 
 
 def _pull_files(card: Card, entry: TaskEntry, version: Version, hub: HubSource, folder: Path) -> PulledVersion:
-    """Downloads a data version that is published as files, as `pull` does."""
+    """Downloads the files of one data version from the hub into a data folder, and verifies them."""
     paths = [folder / name for name in version.file]
     try:
         if not all(path.exists() for path in paths):
@@ -88,7 +89,7 @@ def _pull_files(card: Card, entry: TaskEntry, version: Version, hub: HubSource, 
 
 
 def _without_hint(error: UserError) -> str:
-    """Returns an error's message without the hint to use --data, an option that `data pull` does not have."""
+    """Returns an error's message without the hint about --data, an option that `data pull` does not have."""
     return str(error).removesuffix(DATA_HINT)
 
 
@@ -105,7 +106,7 @@ def _write_records(path: Path, loaded: LoadedData) -> None:
 
 @contextlib.contextmanager
 def _atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Opens a file as `util.files.atomic_write` does, and creates its folder. Raises UserError where it cannot."""
+    """Opens a file that appears only when it is written completely; creates its folder. Raises UserError on failure."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:

@@ -18,9 +18,10 @@ STALL_S = 60.0
 
 
 def evalplus_records(source: EvalPlusSource) -> list[Record]:
-    """Returns the records of an EvalPlus release, downloaded at first use. Raises UserError if it is not available.
+    """Returns the records of an EvalPlus release, which is downloaded at first use.
 
-    Inputs of MBPP+ lack some of their types; see `adapters.mbpp_plus_inputs`.
+    The inputs of MBPP+ lack some of their types; see `adapters.mbpp_plus_inputs`. Raises UserError if the release is
+    not available.
     """
     from evalplus.data import utils
 
@@ -34,7 +35,7 @@ def evalplus_records(source: EvalPlusSource) -> list[Record]:
 
 
 def _download(url: str, path: Path) -> None:
-    """Downloads a file into the evalplus package's cache, so that it is complete or absent."""
+    """Downloads a file into the evalplus package's cache; an incomplete file is never left there."""
     from evalplus.data import utils
 
     part = path.with_name(f"{path.name}.{os.getpid()}.part")

@@ -15,17 +15,17 @@ Record = dict[str, Any]
 
 
 def read_records(path: Path) -> list[Record]:
-    """Returns the records of a data file in their order. Raises UserError for a missing or damaged file."""
+    """Returns the records of a data file in order. Raises UserError if the file is missing or damaged."""
     try:
         return _read_document(path) if path.suffix == ".json" else list(_read_lines(path))
     except FileNotFoundError:
-        raise UserError(f"data file {path} is missing; put it there, or name another source with --data") from None
+        raise UserError(f"data file {path} is missing; put it there, or give another source with --data") from None
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"data file {path} cannot be read ({error}); replace the file") from None
 
 
 def _read_lines(path: Path) -> Iterator[Record]:
-    """Yields the records of a .jsonl data file, one per non-blank line, without reading the whole file first."""
+    """Yields the records of a .jsonl data file while reading it, one for each line that is not blank."""
     with open_uncompressed(path) as file:
         for number, value in numbered_values(path, file):
             yield _check_object(value, f"{path}, line {number}")
@@ -38,16 +38,18 @@ def _read_document(path: Path) -> list[Record]:
             value = json.loads(file.read())
     except (ValueError, RecursionError) as error:
         reason = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise UserError(f"{path}: not JSON ({reason}); replace the file") from None
+        raise UserError(f"{path}: not valid JSON ({reason}); replace the file") from None
     if isinstance(value, dict):
         value = [{"task_id": key, **_check_object(entry, f"{path}, entry {key!r}")} for key, entry in value.items()]
     if not isinstance(value, list):
-        raise UserError(f"{path}: neither a JSON list of records nor an object of them; replace the file")
+        raise UserError(
+            f"{path}: neither a JSON list of records nor an object that maps ids to records; replace the file"
+        )
     return [_check_object(entry, f"{path}, entry {number}") for number, entry in enumerate(value, start=1)]
 
 
 def _check_object(value: Any, position: str) -> Record:
-    """Returns a record of a data file. Raises UserError, with its position, if it is not a JSON object."""
+    """Returns a record unchanged. Raises UserError, with the record's position, if it is not a JSON object."""
     if not isinstance(value, dict):
         raise UserError(f"{position}: the record is not a JSON object; replace the file")
     return value

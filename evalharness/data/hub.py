@@ -19,13 +19,16 @@ DATA_HINT = ", or use --data DIR"
 
 
 def hub_records(source: HubSource) -> list[Record]:
-    """Returns the rows of a data set on the Hugging Face hub. Raises UserError if the hub does not provide them.
+    """Returns the rows of a data set on the Hugging Face hub. Raises UserError if they cannot be loaded.
 
-    A first request finds out whether the hub answers, which is faster than the library's retries. If it does not, only
+    A first request tests whether the hub responds, since the library's own retries take longer. If it does not, only
     the library's cache is used.
     """
     if Path(source.repo).exists():
-        raise UserError(f"the local folder {source.repo} hides the hub's data set of that name; run in another folder")
+        raise UserError(
+            f"the local folder {source.repo} would be loaded instead of the hub's data set of that name; run the "
+            "command in another folder"
+        )
     import datasets
 
     with _hub_or_cache(source) as unreachable:
@@ -41,9 +44,9 @@ def hub_records(source: HubSource) -> list[Record]:
 
 
 def hub_files(source: HubSource) -> list[Path]:
-    """Returns the local paths of a hub data set's files, downloaded if needed. Raises UserError as `hub_records` does.
+    """Returns the local paths of a hub data set's files, which are downloaded if needed. Raises as `hub_records`.
 
-    For data sets with a loading script, which does not run.
+    This is for data sets with a loading script, which is not executed.
     """
     from huggingface_hub import hf_hub_download
 
@@ -60,9 +63,9 @@ def hub_files(source: HubSource) -> list[Path]:
 
 @contextlib.contextmanager
 def _hub_or_cache(source: HubSource) -> Iterator[str]:
-    """Runs a block that loads from the hub; yields why the hub does not answer, or "" if it does.
+    """Context manager for loading from the hub; yields why the hub does not respond, or "" if it does.
 
-    While it does not answer, the libraries use their caches alone. Errors of the block become UserError.
+    If the hub does not respond, the libraries use only their caches. Any exception of the block becomes a UserError.
     """
     unreachable = _why_unreachable(source)
     try:
@@ -77,7 +80,7 @@ def _hub_or_cache(source: HubSource) -> Iterator[str]:
 
 
 def _why_unreachable(source: HubSource) -> str:
-    """Returns why the Hugging Face hub does not answer; "" if it answers, whatever the status."""
+    """Returns why the Hugging Face hub does not respond; "" if it responds, with any HTTP status."""
     from huggingface_hub import constants, get_session
 
     revision = source.revision or "main"
@@ -91,14 +94,14 @@ def _why_unreachable(source: HubSource) -> str:
 
 
 def _check_cached_revision(rows: Any, revision: str | None) -> None:
-    """Raises LookupError if cached rows are of another revision. Offline, the library uses the latest in its cache."""
+    """Raises LookupError if cached rows are of another revision, since offline the library uses the latest it has."""
     if revision and not all(revision in cached["filename"] for cached in rows.cache_files):
         raise LookupError(f"the cached copy is not of the revision {revision}")
 
 
 @contextlib.contextmanager
 def _without_network() -> Iterator[None]:
-    """Makes `datasets` and `huggingface_hub` use their caches alone, without a network, during the block."""
+    """Makes `datasets` and `huggingface_hub` use only their caches during the `with` block."""
     import datasets
     from huggingface_hub import constants
 
@@ -115,7 +118,7 @@ def _without_network() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_progress_bars() -> Iterator[None]:
-    """Turns off the hub libraries' progress bars and warnings about retries during the block."""
+    """Turns off the hub libraries' progress bars and retry warnings during the `with` block."""
     import datasets
 
     loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]

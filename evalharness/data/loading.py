@@ -47,11 +47,10 @@ def load_records(
     split: str | None = None,
     release: tuple[int, int] | None = None,
 ) -> LoadedData:
-    """Loads the records of a version of a task's data (None: the default version).
+    """Loads the records of a data version of a task; without `version_name`, of the default version.
 
-    `split` matters only where each split has its own files. `release` restricts the version to the files from its
-    first to its second number, counted from 1. Raises UserError if the source lacks some of the data; it never tries
-    another source.
+    `split` is only used if each split has its own files. `release` is a range (first, last) of the version's files,
+    counted from 1. Raises UserError if the source lacks some of the data; another source is never tried.
     """
     version = find_version(entry, version_name, split)
     if release is not None:
@@ -67,21 +66,21 @@ def load_records(
 
 
 def _with_ids(card: Card, entry: TaskEntry, records: Iterable[Record]) -> list[Record]:
-    """Returns the records with a `task_id`: the value of the card's `id_field`, or their number if it has none."""
+    """Returns the records with `task_id`, from the card's `id_field`, or numbered if the card has no such field."""
     if card.id_field is None:
         return [{"task_id": f"{entry.name}/{number}", **record} for number, record in enumerate(records)]
     return [{"task_id": record[card.id_field], **record} if card.id_field in record else record for record in records]
 
 
 def _is_official(version: Version, digest: str, checksums: tuple[str, ...]) -> bool:
-    """Returns whether loaded data are those that the task's card names, by checksums or fingerprint."""
+    """Returns whether loaded data are those that the card describes, according to checksums or fingerprint."""
     if version.sha256:
         return checksums == version.sha256
     return digest == version.fingerprint or bool(version.shipped and version.fingerprint is None)
 
 
 def fingerprint(records: Iterable[Record], fields: Iterable[str]) -> str:
-    """Returns the fingerprint of data records: "sha256:" and a hash of their `fields` as canonical JSON lines."""
+    """Returns the fingerprint of data records: "sha256:" and a hash of their `fields` in canonical JSON lines."""
     digest = hashlib.sha256()
     for record in records:
         content = {field: record[field] for field in fields}
@@ -99,7 +98,7 @@ def _select_files(version: Version, selection: slice) -> Version:
 def _read_version(
     card: Card, entry: TaskEntry, version: Version, source: DataSource, split: str | None
 ) -> tuple[list[Record], str, tuple[str, ...]]:
-    """Returns a version's records, their origin, and the checksum of each file if the card has some to compare."""
+    """Returns a version's records, their origin, and the checksum of each file if the card states checksums."""
     if version.shipped and source != "sample":
         paths = shipped_paths(card.folder, version.shipped)
         return _read_files(paths), SHIPPED + ", ".join(map(str, paths)), _file_checksums(paths, version)
@@ -123,9 +122,9 @@ def _read_files(paths: Sequence[Path]) -> list[Record]:
 
 
 def _check_present(entry: TaskEntry, version: Version, paths: Sequence[Path], folder: Path) -> None:
-    """Raises UserError if a file of the version is missing while the folder has other versions of the task.
+    """Raises UserError if a file of the version is missing but the folder has other versions, which it names.
 
-    No other version takes the place of the default one: its results would be of another benchmark.
+    Another version is never used instead: its results would be those of another benchmark.
     """
     missing = next((path for path in paths if not path.exists()), None)
     if missing is None:
@@ -135,7 +134,7 @@ def _check_present(entry: TaskEntry, version: Version, paths: Sequence[Path], fo
     if present:
         choices = " or ".join(f"version={name}" for name in present)
         published = version.hub is not None or version.evalplus is not None
-        remedy = f"{'use --data hub, or ' if published else 'name '}another version that the folder has"
+        remedy = f"{'use --data hub, or ' if published else 'use '}another version that the folder has"
         file = missing.relative_to(folder) if missing.is_relative_to(folder) else missing
         raise UserError(
             f"the data folder {folder} lacks version {version.name} of {entry.name} ({file}); {remedy}: "
@@ -144,7 +143,7 @@ def _check_present(entry: TaskEntry, version: Version, paths: Sequence[Path], fo
 
 
 def _file_checksums(paths: Sequence[Path], version: Version) -> tuple[str, ...]:
-    """Returns the sha256 of each data file; nothing if the card has no checksums to compare."""
+    """Returns the sha256 of each data file; an empty tuple if the card states no checksums."""
     if not version.sha256:
         return ()
     checksums = []
@@ -164,14 +163,14 @@ def _read_sample(card: Card, entry: TaskEntry, version: Version, split: str | No
     path = card.folder / "samples" / f"{entry.name}.jsonl"
     if not path.is_file():
         todo = "leave --data out" if version.shipped else "use --data DIR or --data hub"
-        raise NoBundledSample(f"no sample data of {entry.name} are bundled; {todo}")
+        raise NoBundledSample(f"no sample data are bundled for {entry.name}; {todo}")
     return read_records(path)
 
 
 def _read_published(entry: TaskEntry, version: Version, *, use_override: bool) -> tuple[list[Record], str]:
     """Returns a version's records and their origin, from EvalPlus's release or the hub.
 
-    With `use_override`, a file in EvalPlus's own environment variable takes the release's place.
+    With `use_override`, a file that EvalPlus's own environment variable names replaces the release.
     """
     if version.evalplus is not None:
         variable = EVALPLUS_OVERRIDES[version.evalplus.name]

@@ -8,9 +8,9 @@ from evalharness.errors import UserError
 
 
 def named_records(records: Iterable[Record], fields: Mapping[str, str]) -> list[Record]:
-    """Returns the records with fields under the adapter's names: `name` has the value of the field `fields[name]`.
+    """Returns the records with additional fields under the adapter's names: `name` is a copy of `fields[name]`.
 
-    A name whose field a record does not have is left out of that record. `a.b` is the field b of the object a.
+    If a record lacks a field, the name is omitted. The field "a.b" is the field b of the object a.
     """
     renamed = {name: field for name, field in fields.items() if name != field}
     return [
@@ -23,7 +23,7 @@ def named_records(records: Iterable[Record], fields: Mapping[str, str]) -> list[
 
 
 def _field_value(record: Mapping[str, Any], field: str) -> Any:
-    """Returns the value of a record's field, such as "a" or "a.b"; None where the record does not have it."""
+    """Returns the value of a record's field, such as "a" or "a.b"; None if the record lacks it."""
     if field in record:
         return record[field]
     outer, dot, inner = field.partition(".")
@@ -34,10 +34,10 @@ def _field_value(record: Mapping[str, Any], field: str) -> Any:
 def check_records(records: Sequence[Record], fields: Mapping[str, str], data: str) -> None:
     """Raises UserError if a task's data have no records, a field is missing, or an id occurs twice.
 
-    `data` names task and origin, for messages.
+    `data` is the task and origin of the data, for messages.
     """
     if not records:
-        raise UserError(f"the data of {data} have no records; replace the file, or use another --data")
+        raise UserError(f"the data of {data} contain no records; replace the file, or use another --data")
     seen = set()
     for record in records:
         task_id = str(record.get("task_id"))
@@ -45,11 +45,11 @@ def check_records(records: Sequence[Record], fields: Mapping[str, str], data: st
             has = ", ".join(key for key in record if key not in fields and key != "task_id")
             hint = f"; it has {has}" if has else ""
             raise UserError(
-                f"the data of {data} have a record {task_id} without {', '.join(missing)}{hint}; replace the file, or "
-                "use another --data"
+                f"the data of {data} contain a record {task_id} without the fields {', '.join(missing)}{hint}; replace "
+                "the file, or use another --data"
             )
         if task_id in seen:
-            raise UserError(f"the data of {data} have two records with the id {task_id}; remove one from the file")
+            raise UserError(f"the data of {data} contain two records with the id {task_id}; remove one from the file")
         seen.add(task_id)
 
 

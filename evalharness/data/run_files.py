@@ -21,7 +21,7 @@ Row = TypeVar("Row", Completion, Verdict)
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Returns the manifest of a run directory. Raises UserError where it is missing or damaged."""
+    """Returns the manifest of a run directory. Raises UserError if it is missing or damaged."""
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_bytes())
@@ -29,17 +29,18 @@ def read_manifest(folder: Path) -> Manifest:
         stretches = {"stretches": list(content["stretches"])} if "stretches" in content else {}
         return cast(Manifest, {**known, **stretches})
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{folder} is not a run directory (no {MANIFEST}); name one that a run wrote") from None
+        raise UserError(f"{folder} is not a run directory (no {MANIFEST}); give the folder of a run") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}; make the file readable") from None
     except (ValueError, KeyError, TypeError):
         raise UserError(
-            f"{path} is damaged: no JSON object with config and environment; restore the file, or run again elsewhere"
+            f"{path} is damaged: no JSON object with config and environment; restore the file, or repeat the run with "
+            "another --out"
         ) from None
 
 
 def read_summary(folder: Path) -> Summary | None:
-    """Returns the summary of a run directory; None for an unfinished run. Raises UserError where it is damaged."""
+    """Returns the summary of a run directory; None for an unfinished run. Raises UserError if it is damaged."""
     path = folder / SUMMARY
     try:
         content = json.loads(path.read_bytes())
@@ -48,7 +49,7 @@ def read_summary(folder: Path) -> Summary | None:
     except (OSError, ValueError):
         content = None
     if not isinstance(content, dict):
-        raise UserError(f"{path} is damaged: not a JSON object; run the command of this run again, which rewrites it")
+        raise UserError(f"{path} is damaged: not a JSON object; run the command of this run again to rewrite the file")
     return cast(Summary, content)
 
 
@@ -63,10 +64,10 @@ def read_verdicts(folder: Path) -> Iterator[Verdict]:
 
 
 def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
-    """Yields the completions or verdicts of a run's .jsonl file; nothing where there is no file.
+    """Yields the completions or verdicts in a run's .jsonl file; nothing if the file does not exist.
 
-    Fields that this version does not know are ignored, so that files of later versions can be read.
-    Raises UserError, naming the line, at an invalid line, and at a second line of a sample.
+    Fields that this version does not know are ignored, so that files of later versions can be read. Raises UserError,
+    with the line number, at an invalid line and at a second line for the same sample.
     """
     known = {field.name for field in fields(kind)}
     keys = SampleKeySet()
@@ -76,7 +77,8 @@ def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
             row = kind(**{key: _field_value(key, value) for key, value in content.items() if key in known})
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             raise UserError(
-                f"{path}, line {number} is damaged: not a {kind.__name__.lower()} as JSON; fix or remove the line"
+                f"{path}, line {number} is damaged: not the JSON object of a {kind.__name__.lower()}; fix or remove "
+                "the line"
             ) from None
         try:
             check_row(row)
@@ -89,7 +91,7 @@ def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
 
 
 def _field_value(key: str, value: Any) -> Any:
-    """Returns the value of a completion's or verdict's field from its JSON value. Task ids are interned."""
+    """Returns the value of a completion's or verdict's field, converted from JSON; task ids are interned strings."""
     if key == "task_id":
         return sys.intern(value)
     if key == "trace" and value is not None:

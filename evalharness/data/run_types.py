@@ -43,7 +43,7 @@ class TaskDescription(TypedDict):
 
 
 class SamplesAsked(TypedDict, total=False):
-    """Which samples a run consists of."""
+    """The selection of samples that a run consists of."""
 
     file: bool
     """True where a samples file names them; `n` and `limit` are absent then."""
@@ -67,7 +67,7 @@ class RunConfiguration(TypedDict):
 
 
 class Hardware(TypedDict):
-    """The hardware of the machine that a run was carried out on."""
+    """The hardware of the machine that executed a run."""
 
     system: str
     processor: str
@@ -79,7 +79,7 @@ class Hardware(TypedDict):
 
 
 class Environment(TypedDict):
-    """Software and hardware that a run was carried out with. They may differ when the run is resumed."""
+    """The software and hardware that executed a run. They may differ when the run is resumed."""
 
     started_at: str
     """In UTC, such as 2026-01-31T12:00:00Z."""
@@ -132,7 +132,7 @@ class Rate(TypedDict):
 
 
 class FacetValue(TypedDict):
-    """Summary: the pass rates over the problems of one category, such as those of one month."""
+    """In a summary: the pass rates over the problems of one category, such as those of one month."""
 
     problems: int
     metrics: dict[str, Rate]
@@ -143,7 +143,7 @@ Percentiles = dict[str, float]
 
 
 class SteadyWindow(TypedDict):
-    """Summary: speed in the time window in which the most requests were in progress at once."""
+    """In a summary: the speed in the time window in which the most requests were in progress at once."""
 
     output_tokens_per_s: float
     seconds: float
@@ -151,7 +151,7 @@ class SteadyWindow(TypedDict):
 
 
 class DraftAcceptance(TypedDict):
-    """Summary: how many drafted tokens of one draft source the target model accepted (speculative decoding)."""
+    """In a summary: how many tokens of one draft source the target model accepted (speculative decoding)."""
 
     passes: int
     """Passes of the target that verified such drafts."""
@@ -196,7 +196,7 @@ the user let the run settle it (--settle-failures)."""
 
 
 class FailureReason(TypedDict):
-    """Summary: a reason why the backend or the machine failed, and on which problems."""
+    """In a summary: a reason why the backend or the machine failed, and the problems with this failure."""
 
     reason: str
     samples: int
@@ -206,7 +206,7 @@ class FailureReason(TypedDict):
 
 
 class Answers(TypedDict):
-    """Summary: how a run's answers ended, such as at the token limit or empty (`metrics.answer_counts`)."""
+    """In a summary: how a run's answers ended, such as at the token limit or empty (`metrics.answer_counts`)."""
 
     answers: int
     """All answers, refused prompts included; not those that the infrastructure failed on."""

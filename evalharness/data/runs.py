@@ -30,12 +30,12 @@ class Sample:
 
     @property
     def sample_id(self) -> int:
-        """The number of the sample among those of its problem, from 0."""
+        """The number of the sample among the samples of its problem, from 0."""
         return self._key[1]
 
     @property
     def passed(self) -> bool | None:
-        """Whether the sample passed; None for one that is not graded."""
+        """Whether the sample passed; None if it has no verdict."""
         return self.verdict.passed if self.verdict else None
 
     @property
@@ -60,7 +60,7 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The run's configuration, from its manifest; those of earlier versions may lack any part of it."""
+        """The run's configuration, from its manifest; in runs of earlier versions any part may be missing."""
         return dict(self.manifest.get("config", {}))
 
     def completions(self) -> Iterator[Completion]:
@@ -74,7 +74,7 @@ class Run:
     def samples(self) -> Iterator[Sample]:
         """Yields the run's samples, each with completion and verdict, in the order in which completions were written.
 
-        Samples that have a verdict alone come last. Raises UserError at a damaged line.
+        Samples that only have a verdict come last. Raises UserError at a damaged line.
         """
         verdicts = {verdict.key: verdict for verdict in self.verdicts()}
         for completion in self.completions():
@@ -83,9 +83,9 @@ class Run:
             yield Sample(None, verdict)
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Returns a table with one row per sample: the fields of its completion, without the trace, and its verdict.
+        """Returns a table with one row per sample: the fields of its completion, except for the trace, and its verdict.
 
-        Times are in seconds. What was not measured is missing (NaN or None), never zero.
+        Times are in seconds. Values that were not measured are missing (NaN or None), never zero.
         """
         import pandas as pd
 
@@ -101,18 +101,18 @@ class Run:
 def open_run(folder: Path | str) -> Run:
     """Opens a run directory; the summary of an unfinished run is empty.
 
-    Raises UserError for a folder that is no run directory.
+    Raises UserError if the folder is not a run directory.
     """
     folder = Path(folder)
     return Run(folder, read_manifest(folder), read_summary(folder) or cast(Summary, {}))
 
 
 def load_run(folder: Path | str) -> Run:
-    """Opens the run directory of a finished run. Raises UserError where the run is unfinished, damaged or not there."""
+    """Opens the run directory of a finished run. Raises UserError if the run is unfinished, damaged or missing."""
     folder = Path(folder)
     manifest, summary = read_manifest(folder), read_summary(folder)
     if summary is None:
         raise UserError(
-            f"the run in {folder} is not finished (no {SUMMARY}); repeat the command that started it, which resumes it"
+            f"the run in {folder} is not finished (no {SUMMARY}); finish it with the same command that started it"
         )
     return Run(folder, manifest, summary)

@@ -7,9 +7,10 @@ from evalharness.errors import UserError
 
 
 def shipped_paths(folder: Path, names: tuple[str, ...]) -> list[Path]:
-    """Returns the paths of the data files that come with a task card (`shipped`). `folder` is the card's folder.
+    """Returns the paths of the data files that come with a task card (its key `shipped`).
 
-    A name is relative to the folder, or PACKAGE:PATH. Raises UserError for a package that is not installed.
+    `folder` is the card's folder. A name is a path relative to it, or PACKAGE:PATH for a file in a Python package.
+    Raises UserError for a package that is not installed.
     """
     return [_shipped_path(folder, name) for name in names]
 
@@ -22,5 +23,5 @@ def _shipped_path(folder: Path, name: str) -> Path:
         return Path(str(files(package).joinpath(inner)))
     except ModuleNotFoundError:
         raise UserError(
-            f"a task card in {folder} names data of the package {package}, which is not installed; install it"
+            f"a task card in {folder} uses data of the package {package}, which is not installed; install the package"
         ) from None

@@ -15,9 +15,9 @@ DataSources = DataSource | tuple[Path, ...]
 
 
 def resolve_source(option: str | None) -> DataSources:
-    """Returns the data source that `--data` names, else that of `$EVALHARNESS_DATA`, else the hub.
+    """Returns the data source in the value of `--data`, else in `$EVALHARNESS_DATA`, else the hub.
 
-    Both may name several folders, separated by colons as in $PATH. Raises UserError for a folder that does not exist.
+    Both may list several folders, separated by colons as in $PATH. Raises UserError for a folder that does not exist.
     """
     name = option or os.environ.get("EVALHARNESS_DATA") or "hub"
     if name == "hub":
@@ -37,6 +37,6 @@ def check_data_folder(folder: Path) -> None:
     """Raises UserError if a folder of benchmark data does not exist."""
     if not folder.is_dir():
         raise UserError(
-            f"data folder {folder} (--data or $EVALHARNESS_DATA) does not exist; name another, or use --data hub or "
+            f"data folder {folder} (--data or $EVALHARNESS_DATA) does not exist; give another, or use --data hub or "
             "--data sample"
         )

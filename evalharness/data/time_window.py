@@ -13,9 +13,9 @@ DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @dataclass(frozen=True)
 class TimeWindow:
-    """The publication dates to select: from 0:00 of the day `start` to 0:00 of the day `end`; None is unbounded.
+    """A range of publication dates, from 0:00 of the day `start` to 0:00 of the day `end`; None is unbounded.
 
-    A later time on the last day is outside. Source: LiveCodeBench/LiveCodeBench,
+    A problem with a later time on the day `end` is outside. Source: LiveCodeBench/LiveCodeBench,
     lcb_runner/benchmarks/code_generation.py `load_code_generation_dataset`.
     """
 
@@ -24,7 +24,10 @@ class TimeWindow:
 
     @classmethod
     def parse(cls, start: str | None, end: str | None) -> "TimeWindow":
-        """Returns the window between two days such as 2024-08-01. Raises UserError for an invalid date or order."""
+        """Returns the window between two days such as 2024-08-01.
+
+        Raises UserError if a text is not a date, or if `end` is before `start`.
+        """
         window = cls(_parse_day("start", start), _parse_day("end", end))
         if window.start and window.end and window.start > window.end:
             raise UserError(f"--option start={start} is after end={end}; swap them")
@@ -33,7 +36,8 @@ class TimeWindow:
     def records_in_window(self, records: Sequence[Record], field: str, data_name: str) -> list[Record]:
         """Returns the data records whose date in `field` is in the time window.
 
-        `data_name` names the data in messages. Raises UserError if records have no date, or none is in the window.
+        `data_name` is the name of the data, for messages. Raises UserError if a record has no date, or if no record is
+        in the window.
         """
         if self.start is None and self.end is None:
             return list(records)
@@ -52,7 +56,7 @@ class TimeWindow:
             date = datetime.fromisoformat(str(timestamp))
         except ValueError:
             raise UserError(
-                f"{data_name} has a record with {timestamp!r}, which is not a date; replace the data file"
+                f"a record of {data_name} has the date {timestamp!r}, which is not valid; replace the data file"
             ) from None
         return (self.start is None or self.start <= date) and (self.end is None or date <= self.end)
 

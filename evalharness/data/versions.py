@@ -10,7 +10,7 @@ from evalharness.util.suggest import unknown_name
 
 
 def find_version(entry: TaskEntry, name: str | None, split: str | None = None) -> Version:
-    """Returns the named version of a task's data, or the default one, narrowed to the split.
+    """Returns the data version of a task with this name, or the default version, with only the split's files.
 
     Raises UserError for an unknown name.
     """
@@ -21,7 +21,7 @@ def find_version(entry: TaskEntry, name: str | None, split: str | None = None) -
 
 
 def task_source(entry: TaskEntry, source: DataSources) -> DataSource:
-    """Returns the data source of a task: of several data folders the first one with files of it, else the first."""
+    """Returns the data source of a task: of several data folders, the first that has its files, else the first one."""
     if not isinstance(source, tuple):
         return source
     return next((folder for folder in source if _has_files(entry, folder)), source[0])

@@ -21,12 +21,11 @@ def count_answers(
     tokenizer: CommonTokenizer | None = None,
     final_text: Callable[[Completion], str] = lambda completion: completion.text,
 ) -> Answers | None:
-    """Returns how many answers ended at the token limit, empty, refused or with reasoning alone; None for no answers.
+    """Returns how many answers were truncated at the token limit, empty, refused, missing or only reasoning.
 
-    Completions that failed do not count.
-
-    `token_limit`, the limit under which the answers were generated, is only stored with the counts.
-    `final_text` returns an answer without reasoning that is in its text.
+    Returns None if there are no answers; completions that failed are not counted. `token_limit`, the limit under which
+    the answers were generated, is only stored with the counts. `final_text` returns the text of a completion without
+    its reasoning.
     """
     counts = Counter[AnswerKind]()
     total = with_reasoning = common_tokens = known_ends = 0
@@ -68,9 +67,9 @@ def count_answers(
 
 
 def answer_kinds(completion: Completion, final_text: str) -> list[AnswerKind]:
-    """Returns how an answer ended: none, one or two of `KINDS`, such as at_limit and reasoning_only.
+    """Returns what is wrong with an answer: none, one or two of `KINDS`, such as at_limit and reasoning_only.
 
-    `final_text` is the answer without reasoning.
+    `final_text` is the answer's text without reasoning.
     """
     at_limit = completion.finish_reason == "length"
     no_room = at_limit and completion.output_tokens == 0  # the prompt alone fills the model's context

@@ -10,8 +10,8 @@ from evalharness.records import DraftCounts
 def draft_acceptance(counts: Iterable[DraftCounts]) -> dict[str, DraftAcceptance]:
     """Returns, by draft source, how many drafted tokens the target model accepted (speculative decoding).
 
-    The acceptance length counts the target's own token, as Leviathan et al. (arXiv 2211.17192) count it; a pass without
-    a draft (source none) has length 1.
+    The acceptance length includes the token that the target model adds, as in Leviathan et al. (arXiv 2211.17192); a
+    pass without a draft (source none) has length 1.
     """
     passes: Counter[str] = Counter()
     drafted: defaultdict[str, Counter[int]] = defaultdict(Counter)

@@ -19,8 +19,8 @@ def wilson_interval(successes: float, trials: int, confidence: float = CONFIDENC
     """Returns Wilson's score interval of a binomial rate, by default at 95 % confidence.
 
     (p + z^2/2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2/n) with p = successes / n and the normal quantile z.
-    Source: Wilson 1927. Equal to scipy's `binomtest(...).proportion_ci("wilson")`, which takes whole numbers of
-    successes alone; a mean of partial successes, such as of pass@1 over several samples, has a fractional one.
+    Source: Wilson 1927. Equal to scipy's `binomtest(...).proportion_ci("wilson")`, which only accepts integers; here
+    `successes` may be fractional, such as a sum of pass@1 over problems with several samples.
     """
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     rate = successes / trials
@@ -35,9 +35,9 @@ def wilson_interval(successes: float, trials: int, confidence: float = CONFIDENC
 def mean_interval(values: Sequence[float]) -> Interval:
     """Returns the 95 % interval of the mean over problems of values in [0, 1], such as each problem's pass@1.
 
-    Wilson's interval where every value is 0 or 1. Otherwise a percentile bootstrap over problems: the samples of one
-    problem are not independent, so the problem is the unit of resampling. Where all values are equal a bootstrap
-    interval has width 0, so Wilson's interval is used there, too.
+    This is Wilson's interval if every value is 0 or 1, and otherwise a percentile bootstrap over problems: the samples
+    of one problem are not independent, so problems are resampled. If all values are equal, a bootstrap interval would
+    have width 0, so Wilson's interval is used as well.
     """
     total, mean = len(values), float(np.mean(values))
     if all(value in (0.0, 1.0) for value in values) or len(set(values)) == 1:
@@ -58,8 +58,8 @@ def bootstrap_interval(values: Sequence[float]) -> Interval:
 def independent_difference_interval(first: Estimate, second: Estimate) -> Interval:
     """Returns the 95 % interval of the difference first - second of two independent rates.
 
-    Each end is the difference, less or plus the root of the sum of squares of the two rates' distances to their own
-    ends. Source: Newcombe 1998 (Statistics in Medicine 17, 873-890), method 10.
+    Its ends are d - sqrt((p1 - l1)^2 + (u2 - p2)^2) and d + sqrt((u1 - p1)^2 + (p2 - l2)^2), where d = p1 - p2 and [l,
+    u] is the interval of a rate p. Source: Newcombe 1998 (Statistics in Medicine 17, 873-890), method 10.
     """
     difference = first[0] - second[0]
     low = difference - float(np.hypot(first[0] - first[1], second[2] - second[0]))
@@ -68,7 +68,7 @@ def independent_difference_interval(first: Estimate, second: Estimate) -> Interv
 
 
 def mean_of_rates_interval(rates: Sequence[Estimate]) -> Interval:
-    """Returns the 95 % interval of the mean of independent rates, such as several tasks' pass@1 (Newcombe)."""
+    """Returns the 95 % interval of the mean of independent rates, such as several tasks' pass@1 (Newcombe's method)."""
     mean, count = float(np.mean([rate[0] for rate in rates])), len(rates)
     low = mean - float(np.sqrt(sum((rate[0] - rate[1]) ** 2 for rate in rates))) / count
     high = mean + float(np.sqrt(sum((rate[2] - rate[0]) ** 2 for rate in rates))) / count
@@ -76,10 +76,10 @@ def mean_of_rates_interval(rates: Sequence[Estimate]) -> Interval:
 
 
 def log_ratio_error(amounts: Sequence[float], seconds: Sequence[float]) -> float | None:
-    """Returns the standard error of log(sum(amounts) / sum(seconds)) over independent pieces of work.
+    """Returns the standard error of log(sum(amounts) / sum(seconds)) over independent work items, such as requests.
 
-    By linearisation (delta method): sd(amount / mean(amount) - seconds / mean(seconds)) / sqrt(n). None for fewer than
-    two pieces, and where either sum is zero.
+    By the delta method: sd(amount / mean(amount) - seconds / mean(seconds)) / sqrt(n). None for fewer than two items,
+    and if a sum is zero.
     """
     numerator, denominator = np.asarray(amounts, float), np.asarray(seconds, float)
     if numerator.size < 2 or numerator.sum() <= 0 or denominator.sum() <= 0:
@@ -89,6 +89,9 @@ def log_ratio_error(amounts: Sequence[float], seconds: Sequence[float]) -> float
 
 
 def log_normal_interval(value: float, log_error: float) -> Interval:
-    """Returns the 95 % interval value * exp(-+ 1.96 log_error) of a positive value; `log_error`: error of its log."""
+    """Returns the 95 % interval of a positive value from `log_error`, the standard error of its logarithm.
+
+    The ends are value * exp(-1.96 log_error) and value * exp(1.96 log_error).
+    """
     reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * log_error
     return float(value * np.exp(-reach)), float(value * np.exp(reach))

@@ -28,10 +28,10 @@ class Difference:
 
 
 def paired_difference(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """Returns the difference of two runs' mean scores, with a paired test; both list the same problems in one order.
+    """Returns the difference of two runs' mean scores, with a paired test; both list the same problems in equal order.
 
-    The test is McNemar's exact test where all outcomes are 0 or 1, and otherwise a sign-flip permutation test, of
-    which McNemar's is the special case. Raises ValueError for no problems or unequal numbers of them.
+    The test is McNemar's exact test if all outcomes are 0 or 1, and otherwise a sign-flip permutation test, which
+    generalizes it. Raises ValueError for no problems, and for unequal numbers of problems.
     """
     before, after = np.asarray(first, float), np.asarray(second, float)
     if before.shape != after.shape or not before.size:
@@ -52,9 +52,9 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Differ
 def difference_interval(differences: NDArray[np.float64]) -> Interval:
     """Returns the 95 % interval of the mean difference of two runs, from each problem's difference in [-1, 1].
 
-    A percentile bootstrap over problems. It has width 0 where no problem differs and is too narrow where few do, so it
-    is widened to the interval that follows from Wilson's intervals of the two shares: of problems that got better and
-    of problems that got worse. These two are combined by Newcombe's method (see `independent_difference_interval`).
+    A percentile bootstrap over problems has width 0 if no problem differs, and is too narrow if few do. So the result
+    also covers an interval made from Wilson's intervals of two shares, the problems that got better and those that got
+    worse, which are combined by Newcombe's method (see `independent_difference_interval`).
     """
     total = differences.size
     better, worse = float(differences[differences > 0].sum()), float(-differences[differences < 0].sum())
@@ -69,10 +69,10 @@ def difference_interval(differences: NDArray[np.float64]) -> Interval:
 
 
 def mcnemar_p(worse: int, better: int) -> float:
-    """Returns the two-sided p-value of McNemar's exact test; 1 where no problem changed.
+    """Returns the two-sided p-value of McNemar's exact test; 1 if no problem changed.
 
-    `worse` and `better` are the numbers of problems that only the first or only the second run solves; under the null
-    hypothesis each such problem is as likely to be one as the other (a binomial test at 1/2).
+    `worse` and `better` are the numbers of problems that only the first and only the second run solves. Under the null
+    hypothesis a changed problem is equally likely to be either (a binomial test at 1/2).
     """
     from scipy import stats
 
@@ -80,10 +80,10 @@ def mcnemar_p(worse: int, better: int) -> float:
 
 
 def sign_flip_p(differences: NDArray[np.float64]) -> float:
-    """Returns the two-sided p-value of a one-sample permutation test of the mean difference; 1 where all are 0.
+    """Returns the two-sided p-value of a one-sample permutation test of the mean difference; 1 if all are 0.
 
-    Under the null hypothesis the sign of each problem's difference is random. Exact where the problems that changed
-    are at most 13 (2^13 sign patterns), otherwise from 9999 random patterns with a fixed seed.
+    Under the null hypothesis the sign of each problem's difference is random. The test is exact for at most 13 changed
+    problems (2^13 sign patterns), and otherwise uses 9999 random patterns with a fixed seed.
     """
     from scipy import stats
 
@@ -109,11 +109,11 @@ def sign_flip_p(differences: NDArray[np.float64]) -> float:
 
 
 def detectable_difference(differences: NDArray[np.float64], power: float = 0.8, level: float = 0.05) -> float:
-    """Returns the smallest true difference that a paired test of as many problems detects with that power.
+    """Returns the smallest true difference that a paired test on this number of problems detects with this power.
 
-    (z(1 - level/2) + z(power)) s / sqrt(n), with s the root mean square of the problems' differences; but at least
-    ceil(1 + log2(1/level)) / n: with fewer changed problems, even all in one direction, the exact test is not
-    significant.
+    (z(1 - level/2) + z(power)) s / sqrt(n), where s is the root mean square of the problems' differences; but at least
+    ceil(1 + log2(1/level)) / n, since with fewer changed problems the exact test is not significant even if all changes
+    have one direction.
     """
     z = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(power)
     spread = float(np.sqrt(np.mean(differences**2)))
@@ -124,7 +124,7 @@ def detectable_difference(differences: NDArray[np.float64], power: float = 0.8, 
 def is_noninferior(difference: Difference, margin: float) -> bool:
     """Returns whether the second run is at most `margin` worse: the whole 95 % interval lies above -margin.
 
-    This is a one-sided test at the 2.5 % level. Raises ValueError for a margin that is not above 0.
+    This is a one-sided test at the 2.5 % level. Raises ValueError if the margin is not above 0.
     """
     if margin <= 0:
         raise ValueError(f"a non-inferiority margin must be above 0, not {margin}")
@@ -132,9 +132,10 @@ def is_noninferior(difference: Difference, margin: float) -> bool:
 
 
 def holm_adjusted(p_values: Sequence[float]) -> list[float]:
-    """Returns the p-values adjusted for multiple testing by Holm's method, in the given order. Source: Holm 1979.
+    """Returns the p-values adjusted for multiple testing by Holm's method (1979), in the given order.
 
-    The i-th smallest of m is multiplied by m - i + 1, and is at least as large as the adjusted ones before it.
+    The i-th smallest of m p-values is multiplied by m - i + 1, and is at least as large as the smaller ones after
+    adjustment.
     """
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted, largest = [0.0] * len(p_values), 0.0

@@ -31,7 +31,7 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
 
 @dataclass(slots=True)
 class ProblemCounts:
-    """Sample counts of one problem: graded, passed, by status. Status `infrastructure` counts in `statuses` alone."""
+    """Counts of one problem's samples; those of status `infrastructure` are only counted in `statuses`."""
 
     statuses: Counter[Status] = field(default_factory=Counter)
     samples: int = 0
@@ -44,7 +44,7 @@ class ProblemCounts:
 
 
 def counts_by_problem(verdicts: Iterable[Verdict]) -> dict[str, ProblemCounts]:
-    """Returns the number of graded and passed samples of each problem, by task id in sorted order, from verdicts."""
+    """Returns the sample counts of each problem, by task id in sorted order, from the verdicts."""
     tallies: dict[str, ProblemCounts] = defaultdict(ProblemCounts)
     for verdict in verdicts:
         counts = tallies[verdict.task_id]
@@ -63,8 +63,8 @@ def counts_by_problem(verdicts: Iterable[Verdict]) -> dict[str, ProblemCounts]:
 def rates(tallies: Mapping[str, ProblemCounts], ks: Sequence[int] = DEFAULT_KS) -> dict[str, Rate]:
     """Returns `pass@k` (and `base_pass@k` of plus tasks) for each k for which every problem has at least k samples.
 
-    Each value is the mean of `pass_at_k` over problems, a fraction; `ci95` is its interval by `mean_interval`.
-    Problems without a judged sample are left out.
+    Each value is the mean of `pass_at_k` over problems, a fraction; `ci95` is its interval by `mean_interval`. Problems
+    without a graded sample are omitted.
     """
     judged = [(counts.samples, counts.passed) for counts in tallies.values()]
     base = [(counts.base_samples, counts.base_passed) for counts in tallies.values()]
@@ -74,7 +74,10 @@ def rates(tallies: Mapping[str, ProblemCounts], ks: Sequence[int] = DEFAULT_KS) 
 def rates_by_facet(
     tallies: Mapping[str, ProblemCounts], problems: Mapping[str, Problem], ks: Sequence[int] = DEFAULT_KS
 ) -> dict[str, dict[str, FacetValue]]:
-    """Returns pass@k by problem category, such as month: facet -> category -> number of problems and rates."""
+    """Returns pass@k by problem category as {facet: {category: number of problems, and rates}}.
+
+    A facet is a kind of category, such as "month".
+    """
     by_facet: dict[str, dict[str, dict[str, ProblemCounts]]] = defaultdict(lambda: defaultdict(dict))
     for task_id, counts in tallies.items():
         for facet, kind in problems[task_id].facets.items():
@@ -86,7 +89,7 @@ def rates_by_facet(
 
 
 def _rates_at_ks(name: str, counts: Iterable[tuple[int, int]], ks: Sequence[int]) -> dict[str, Rate]:
-    """Returns NAME@k for each k in `ks` that is possible, from (samples, passed) of each problem."""
+    """Returns NAME@k for each k that no problem has fewer samples than, from (samples, passed) of each problem."""
     judged = [(samples, passed) for samples, passed in counts if samples]
     fewest = min((samples for samples, _ in judged), default=0)
     return {

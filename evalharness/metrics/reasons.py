@@ -14,7 +14,7 @@ SHOWN_CHARACTERS = 200
 
 
 def group_reasons(failures: Iterable[tuple[str, str]]) -> list[FailureReason]:
-    """Returns the reasons of failures, the most frequent first, with their problems; a failure is (problem, reason)."""
+    """Groups failures, given as (problem, reason), by reason; the most frequent reason comes first."""
     groups: dict[str, FailureReason] = {}
     for task_id, text in failures:
         reason = shortened(text, SHOWN_CHARACTERS)

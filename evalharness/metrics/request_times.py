@@ -19,7 +19,7 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
 
 
 def start_and_end(completion: Completion) -> tuple[float, float]:
-    """Returns when a timed request was sent and when its last token arrived, in seconds since the epoch."""
+    """Returns when a timed request was sent, and when its last token arrived, in seconds since the epoch."""
     start = completion.started_at or 0.0
     return start, start + (completion.total_s or 0.0)
 
@@ -27,7 +27,7 @@ def start_and_end(completion: Completion) -> tuple[float, float]:
 def busy_seconds(spans: Sequence[tuple[float, float]]) -> float:
     """Returns the seconds in which at least one request was in progress, from the (start, end) of each.
 
-    Pauses between requests do not count, such as the one between a killed run and its resumption.
+    Pauses between requests are not counted, such as between an interrupted run and its resumption.
     """
     total, reached = 0.0, float("-inf")
     for start, end in sorted(spans):
@@ -37,10 +37,10 @@ def busy_seconds(spans: Sequence[tuple[float, float]]) -> float:
 
 
 def warmup_keys(completions: Sequence[Completion]) -> frozenset[Key]:
-    """Returns the keys of a run's warm-up requests, which its speed leaves out: those sent before the first one ended.
+    """Returns the keys of a run's warm-up requests, which its speed excludes: those sent before the first one ended.
 
-    They include costs that occur once, such as compiling, connecting and filling an idle server. Returns none where
-    they are more than a tenth of all requests.
+    These requests include one-time costs, such as compiling, connecting and filling an idle server. Returns an empty
+    set if they are more than a tenth of all requests.
     """
     first_end = min(start_and_end(completion)[1] for completion in completions)
     early = frozenset(completion.key for completion in completions if start_and_end(completion)[0] < first_end)
@@ -53,11 +53,11 @@ def is_empty(completion: Completion) -> bool:
 
 
 def times_per_output_token(completions: Iterable[Completion]) -> list[float] | None:
-    """Returns the time per output token (TPOT) of each request that had output after its first chunk.
+    """Returns the time per output token (TPOT) of each request with output after its first chunk, in seconds.
 
-    (end-to-end latency - TTFT) / (output tokens - tokens in the first chunk). vLLM and AIPerf define TPOT, which AIPerf
-    calls ITL, with 1 in place of the tokens in the first chunk; the two are equal for a server that sends tokens one
-    by one. None where a request lacks one of these figures.
+    (end-to-end latency - TTFT) / (output tokens - tokens in the first chunk). vLLM and AIPerf (which calls it ITL)
+    define TPOT with 1 in place of the tokens in the first chunk; the two are equal if the server sends tokens one by
+    one. Returns None if a request lacks one of these figures.
     """
     times = []
     for completion in completions:
@@ -74,7 +74,7 @@ def times_per_output_token(completions: Iterable[Completion]) -> list[float] | N
 def log_tokens_per_s_error(completions: Iterable[Completion]) -> float | None:
     """Returns the standard error of log(tokens/s) of a set of completions (see `log_ratio_error`).
 
-    Completions with the same start are one batch, which counts as one piece of work. None where a figure is missing.
+    Completions with the same start are one batch, which counts as one work item. Returns None if a figure is missing.
     """
     tokens: dict[float, float] = defaultdict(float)
     seconds: dict[float, float] = defaultdict(float)
@@ -89,7 +89,7 @@ def log_tokens_per_s_error(completions: Iterable[Completion]) -> float | None:
 def cost_per_problem(completions: Sequence[Completion], price_in: float, price_out: float) -> float | None:
     """Returns the mean cost of generating a problem's completions, from prices per million prompt and output tokens.
 
-    None where a token count is missing.
+    Returns None if a token count is missing.
     """
     prompt = all_or_none([completion.prompt_tokens for completion in completions])
     output = all_or_none([completion.output_tokens for completion in completions])
@@ -100,5 +100,5 @@ def cost_per_problem(completions: Sequence[Completion], price_in: float, price_o
 
 
 def all_or_none(values: Sequence[Any]) -> list[Any]:
-    """Returns the values as a list, or an empty list where any of them is None (not measured)."""
+    """Returns the values as a list, or an empty list if any of them is None (not measured)."""
     return [] if any(value is None for value in values) else list(values)

@@ -13,7 +13,7 @@ SAME_MOMENT_S = 1e-3
 
 @dataclass(frozen=True)
 class OutputSpan:
-    """One request on the time axis: start, first output and end in seconds, and its amount of output."""
+    """The times of one request (start, first output, end; in seconds) and its amount of output."""
 
     start: float
     first: float
@@ -25,7 +25,7 @@ class OutputSpan:
     """The output in the first chunk."""
 
     def amount_within(self, low: float, high: float) -> float:
-        """Returns the request's output between two times, as if evenly spread after the first chunk."""
+        """Returns the amount of output between two times; output after the first chunk is taken as evenly spread."""
         amount = self.first_amount if low < self.first <= high else 0.0
         rest = self.amount - self.first_amount
         if self.end > self.first:
@@ -49,7 +49,7 @@ class Window:
 def output_span(completion: Completion, amount: float, first_amount: float | None) -> OutputSpan:
     """Returns a timed completion's start, first output and end, with its amount of output.
 
-    Without a first chunk of known size the output is spread evenly over the time after the prefill.
+    If the size of the first chunk is not known, all output is taken as evenly spread over the time after the prefill.
     """
     start, total = completion.started_at or 0.0, completion.total_s or 0.0
     if completion.first_output_s is None or first_amount is None:
@@ -59,10 +59,10 @@ def output_span(completion: Completion, amount: float, first_amount: float | Non
 
 
 def steady_window(spans: Sequence[tuple[float, float]], after: float = float("-inf")) -> Window | None:
-    """Returns the steady window of requests: from first to last moment of the highest concurrency; None without one.
+    """Returns the time span from the first to the last moment of the highest concurrency; None without requests.
 
-    `spans` are (start, end) of each request. The highest concurrency is the largest that was reached or exceeded for a
-    tenth of the busy time. Nothing before `after` belongs to the window.
+    `spans` are the (start, end) of each request. The highest concurrency is the largest that was reached for at least a
+    tenth of the busy time. The time before `after` is excluded.
     """
     events = sorted(
         [(start, 1) for start, end in spans if end > start] + [(end, -1) for start, end in spans if end > start]

@@ -141,7 +141,7 @@ def _network_figures(completions: Sequence[Completion]) -> Speed:
 
 
 def _steady_figures(completions: Sequence[Completion], after: float) -> Speed:
-    """Returns the figure `steady`: tokens/s in the time window in which the most requests were in progress."""
+    """Returns the entry `steady`: tokens/s in the time window in which the most requests were in progress."""
     window = steady_window([start_and_end(completion) for completion in completions], after)
     if window is None or any(completion.output_tokens is None for completion in completions):
         return {}
@@ -162,8 +162,8 @@ def _steady_figures(completions: Sequence[Completion], after: float) -> Speed:
 def measurement_conditions(backend: Mapping[str, Any], hardware: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the conditions that a measured speed depends on: hardware, cores, endpoint, dtype, batch, concurrency.
 
-    Keys whose value is not known are absent. The hardware of an endpoint is what the user states
-    (`--option hardware=`): the machine that runs the harness only sends requests.
+    Keys with unknown values are absent. The hardware of an endpoint is what the user states (`--option hardware=`),
+    since the machine that runs the harness only sends requests.
     """
     remote = "base_url" in backend
     accelerated = str(backend.get("device", "")).startswith("cuda")

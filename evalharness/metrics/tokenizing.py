@@ -15,16 +15,16 @@ BUNDLED_NAME = "bundled-"
 
 @dataclass(frozen=True)
 class CommonTokenizer:
-    """The tokenizer that counts the output of all models alike: its name, and the function that counts tokens."""
+    """A tokenizer that counts the output of all models, for comparable tokens/s: its name and counting function."""
 
     name: str
     count: Callable[[str], int]
 
 
 def common_tokenizer(given: str | None = None) -> CommonTokenizer | None:
-    """Returns the common tokenizer: that of a path (tokenizer.json or its folder) or hub id, else the bundled one.
+    """Returns the tokenizer at a path (tokenizer.json or its folder) or hub id; without `given`, the bundled one.
 
-    None if no tokenizer is given or bundled. Raises UserError where the given one cannot be loaded.
+    Returns None if none is given or bundled. Raises UserError if the given one cannot be loaded.
     """
     if given is None and not BUNDLED.exists():
         return None

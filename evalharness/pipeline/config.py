@@ -68,7 +68,7 @@ class RunConfig:
     """The `--option`s of task, backend and sandbox together."""
 
     def folder_name(self) -> str:
-        """Returns the default name of the run directory; it depends on each setting that can change a result."""
+        """Returns the default name of the run directory, which depends on every setting that can change a result."""
         parts = [
             task_name(self.task),
             self.backend,
@@ -82,15 +82,15 @@ class RunConfig:
         return "_".join([*parts, digest])
 
     def task_options(self) -> dict[str, str]:
-        """Returns those `--option`s that are options of the task."""
+        """Returns the `--option` values that belong to the task."""
         return {key: value for key, value in self.options.items() if key in task_option_names(self.task)}
 
     def sandbox_options(self) -> dict[str, str]:
-        """Returns those `--option`s that are options of the sandbox."""
+        """Returns the `--option` values that belong to the sandbox."""
         return {key: value for key, value in self.options.items() if key in SANDBOX_OPTIONS}
 
     def backend_options(self) -> dict[str, str]:
-        """Returns those `--option`s that are options of the backend. Raises UserError for an unknown option."""
+        """Returns the `--option` values that belong to the backend. Raises UserError for an unknown option."""
         others = task_option_names(self.task) | set(SANDBOX_OPTIONS)
         options = {key: value for key, value in self.options.items() if key not in others}
         known = option_names(find_backend(self.backend))
@@ -101,13 +101,13 @@ class RunConfig:
 
 
 def make_backend(config: RunConfig) -> Backend:
-    """Returns the configured backend with its model loaded. Raises UserError where model or options are not valid."""
+    """Returns the configured backend with its model loaded. Raises UserError if model or options are not valid."""
     backend = find_backend(config.backend)
     return backend(BackendConfig(config.model, config.batch_size, config.backend_options()))
 
 
 def default_workers(executor: str) -> int:
-    """Returns the default of --workers: the CPU cores of this process; 0 for a cluster, whose nodes decide."""
+    """Returns the default of --workers: this process's CPU cores, or 0 for a cluster, where each node decides."""
     if executor != "local":
         return 0
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

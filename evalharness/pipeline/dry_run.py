@@ -17,7 +17,10 @@ Prices = tuple[float, float]
 
 @dataclass(frozen=True)
 class RunPlan:
-    """The requests and tokens that a run would need. The common tokenizer counts, without a chat template."""
+    """The number of requests and tokens that a run would need.
+
+    Prompt tokens are counted by the common tokenizer, without a chat template.
+    """
 
     task: str
     folder: Path
@@ -38,16 +41,16 @@ class RunPlan:
         return self.requests * self.max_output_tokens
 
     def cost(self, prices: Prices) -> float | None:
-        """Returns the highest possible cost of all requests of the run, in the currency of the prices."""
+        """Returns the maximum cost of all requests of the run, in the currency of the prices; None if not known."""
         if self.prompt_tokens is None:
             return None
         return (self.prompt_tokens * prices[0] + self.output_tokens * prices[1]) / 1e6
 
 
 def plan_all(jobs: Sequence[Job], prompts: int) -> list[RunPlan]:
-    """Returns the requests and tokens that each run would need, with its first `prompts` requests.
+    """Returns a plan of each run: its number of requests and tokens, and its first `prompts` prompts.
 
-    Raises UserError as `run_all` does.
+    Raises UserError in the same cases as `run_all`.
     """
     notes: list[str] = []
     prepared = validate_all(jobs, notes.append)
@@ -82,6 +85,6 @@ def _plan_run(run: PreparedRun, prompts: int, is_stored: bool) -> RunPlan:
 
 
 def prompt_text(prompt: Prompt) -> str:
-    """Returns all text of a prompt as one string, for counting its tokens."""
+    """Returns all parts of a prompt as one string, whose tokens are counted."""
     messages = "\n".join(message.content for message in prompt.messages)
     return "".join(filter(None, [messages, prompt.prefill, prompt.text, prompt.suffix]))

@@ -21,10 +21,10 @@ OnVerdict = Callable[[Verdict], None]
 
 
 class GraderProtocol(Protocol):
-    """Judges completions while others are being generated; see `grading.Grader`."""
+    """Grades completions in the background while others are being generated; see `grading.Grader`."""
 
     def put(self, completion: Completion) -> None:
-        """Queues a completion; waits while too many are queued."""
+        """Queues a completion; blocks while the queue is full."""
         ...
 
     def finish(self) -> None:
@@ -32,7 +32,7 @@ class GraderProtocol(Protocol):
         ...
 
     def close(self) -> None:
-        """Stops grading; queued completions stay without a verdict."""
+        """Stops grading; completions that are still queued get no verdict."""
         ...
 
     def join(self) -> None:
@@ -45,11 +45,11 @@ class Sandboxes(Protocol):
 
     @property
     def workers(self) -> int:
-        """Number of samples graded at a time."""
+        """Maximum number of samples graded at the same time."""
         ...
 
     def prepare(self, names: list[str]) -> None:
-        """Builds or finds the named sandbox images. Raises UserError where one is not available."""
+        """Builds the named sandbox images if they do not exist. Raises UserError if one is not available."""
         ...
 
     def describe(self) -> Mapping[str, Any]:
@@ -57,13 +57,13 @@ class Sandboxes(Protocol):
         ...
 
     def close(self) -> None:
-        """Ends all sandbox containers. Safe to call twice."""
+        """Stops all sandbox containers. Can be called repeatedly."""
         ...
 
 
 @dataclass(frozen=True)
 class Executor:
-    """What generates and grades a run's samples: a backend, sandboxes, and a function that makes a task's grader."""
+    """The parts that generate and grade samples: a backend, sandboxes, and a function that creates a task's grader."""
 
     sandbox: Sandboxes
     backend: Backend
@@ -72,7 +72,7 @@ class Executor:
     """Copies of the backend, each on its own hardware."""
 
     def close(self) -> None:
-        """Closes the backend and the sandboxes. Safe to call twice."""
+        """Closes the backend and the sandboxes. Can be called repeatedly."""
         self.backend.close()
         self.sandbox.close()
 
@@ -82,14 +82,15 @@ OpenExecutor = Callable[[RunConfig, Backend | None, Log, bool], Executor]
 
 
 def find_executor(name: str) -> OpenExecutor:
-    """Returns the function that opens an executor (--executor: local or ray). Raises UserError for an unknown name."""
+    """Returns the function that opens the executor `name` (local or ray). Raises UserError for an unknown name."""
     return cast(OpenExecutor, load_plugin(GROUP, "executor", name))
 
 
 def open_local(config: RunConfig, stored: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
-    """Returns the executor that works on this machine. Raises UserError where sandbox or backend are not available.
+    """Returns the executor that works on this machine. Raises UserError if sandbox or backend are not available.
 
-    `stored` is a backend whose completions exist already, such as a samples file; None opens the configured one.
+    `stored` is a backend whose completions exist already, such as a samples file; if it is None, the configured backend
+    is opened.
     """
     sandbox = open_sandbox(config.sandbox, config.workers, config.sandbox_options(), log, needed=sandbox_needed)
     try:

@@ -26,9 +26,9 @@ class _GradingJob:
 
 
 class Grader:
-    """Judges completions on `threads` threads and passes each verdict to `on_verdict`, which must be thread-safe.
+    """Grades completions on `threads` threads and passes each verdict to `on_verdict`, which must be thread-safe.
 
-    `expected_seconds(problem)` estimates a problem's grading time; the longest waiting job goes first.
+    `expected_seconds(problem)` estimates a problem's grading time; completions with the longest time are graded first.
     Call `join` after `finish` or `close`.
     """
 
@@ -53,7 +53,7 @@ class Grader:
             thread.start()
 
     def put(self, completion: Completion) -> None:
-        """Queues a completion; waits while the queue is full. Raises the exception of a grading thread, if any."""
+        """Queues a completion; blocks while the queue is full. Raises the exception of a grading thread, if any."""
         task_id = completion.task_id
         if task_id not in self._seconds:
             self._seconds[task_id] = self.expected_seconds(self.problems[task_id])
@@ -109,8 +109,8 @@ class Grader:
 def judge(task: Task, problem: Problem, completion: Completion, sandbox: Sandbox) -> Verdict:
     """Runs a completion's program in the sandbox and returns the task's verdict.
 
-    A completion that the backend could not make gets the verdict `infrastructure`; one whose text is larger than the
-    sandbox's limit, or too expensive to read, gets `too_large`.
+    The status is `infrastructure` if the backend failed to generate the completion, and `too_large` if its text exceeds
+    the sandbox's limit or takes too long to parse.
     """
     if completion.error:
         return Verdict(

@@ -16,7 +16,7 @@ PACKAGES = ("torch", "transformers", "datasets", "evalplus", "docker", "numpy")
 
 
 def environment_of_process() -> Environment:
-    """Returns start time, command line, versions of software, and hardware of this process."""
+    """Returns the start time, command line, software versions and hardware of this process."""
     return {
         "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": [without_secrets(word) for word in sys.argv],
@@ -28,14 +28,14 @@ def environment_of_process() -> Environment:
 
 
 def without_secrets(word: str) -> str:
-    """Returns a command-line argument in which login and query of a URL are replaced by asterisks."""
+    """Returns a command-line argument in which the login and the query of a URL are replaced by asterisks."""
     if "://" not in word:
         return word
     return re.sub(r"\?.*", "?***", re.sub(r"://[^/@\s]*@", "://***@", word))
 
 
 def hardware() -> Hardware:
-    """Returns this machine's processor, cores, clock, memory and, where torch is imported already, accelerators."""
+    """Returns this machine's processor, cores, clock and memory, and its GPUs if torch is imported already."""
     described: Hardware = {
         "system": f"{platform.system()} {platform.release()}",
         "processor": _processor_name(),
@@ -52,9 +52,9 @@ def hardware() -> Hardware:
 
 
 def git_version() -> str | None:
-    """Returns the commit of the checkout that the package runs from, with "+changes" if files differ from it.
+    """Returns the commit of the git checkout that the package runs from; None if it does not run from one.
 
-    None where the package does not run from a checkout.
+    "+changes" is appended if files differ from the commit.
     """
     folder = Path(__file__).resolve().parents[2]
     if not (folder / ".git").exists():
@@ -87,7 +87,7 @@ def _processor_name() -> str:
 
 
 def _processor_mhz() -> float | None:
-    """Returns the CPU's highest clock in MHz, else that of the fastest core now; None where it is not known."""
+    """Returns the CPU's maximum clock in MHz, or its fastest core's current clock; None if neither is known."""
     try:
         return int(Path("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq").read_text()) / 1000
     except (OSError, ValueError):
@@ -100,7 +100,7 @@ def _processor_mhz() -> float | None:
 
 
 def _accelerator_clocks() -> str | None:
-    """Returns the GPUs' clocks and power limits as nvidia-smi reports them; None where it does not."""
+    """Returns the GPUs' clocks and power limits as nvidia-smi reports them; None if nvidia-smi fails."""
     fields = "clocks.sm,clocks.max.sm,clocks.mem,power.limit"
     command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"]
     try:

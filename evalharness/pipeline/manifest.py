@@ -21,7 +21,10 @@ def configuration(
     sandbox: Sandboxes,
     samples: SamplesAsked,
 ) -> RunConfiguration:
-    """Returns the configuration for the manifest: everything that can change a result; a resumed run needs the same."""
+    """Returns the configuration for the manifest: everything that can change a result.
+
+    A run can only be resumed with an equal configuration.
+    """
     described = sandbox.describe()
     return {
         "task": context.describe(),
@@ -34,7 +37,7 @@ def configuration(
 
 
 def environment(workers: int, sandbox: Sandboxes, copies: int = 1) -> Environment:
-    """Returns the environment for the manifest: machine and software, which may differ when a run resumes.
+    """Returns the environment for the manifest: machine and software, which may differ when a run is resumed.
 
     `copies` is the number of copies of the backend.
     """

@@ -43,7 +43,7 @@ class ShardedRun:
 
 @dataclass(frozen=True)
 class MergedRun:
-    """The result of joining shards: the run directory, its summary, and why it is incomplete (`missing`), if it is."""
+    """A run joined from shards: its directory, its summary, and the reasons why it is incomplete (`missing`)."""
 
     folder: Path
     summary: Summary
@@ -51,30 +51,31 @@ class MergedRun:
 
 
 def merge(out: Path, runs: Sequence[Path], data: str | None = None, ks: tuple[int, ...] = ()) -> list[MergedRun]:
-    """Joins shards of one run into the folder `out`; folders with several tasks are joined task by task, below `out`.
+    """Joins the shards of a run into the folder `out`.
 
-    `data` is where the tasks' data are, as for a run. Each joined run is written whole or not at all, after all checks.
-    Raises UserError, naming the first difference or overlap, for runs that are not disjoint shards of one run.
+    If the folders contain several tasks, each task is joined into a folder below `out`. `data` is the source of the
+    tasks' data, as for a run. Nothing is written before all checks, and each joined run is written completely or not at
+    all. Raises UserError, which names the first difference or overlap, if the runs are not disjoint shards of one run.
     """
     groups: dict[Path, list[Path]] = {}
     for run in runs:
         folders = list(run_folders(run)) if run.is_dir() else []
         if not folders:
-            raise UserError(f"{run} holds no run (no {MANIFEST} in it or in the folders below); name a run directory")
+            raise UserError(f"{run} has no run (no {MANIFEST} in it or in the folders below); give a run directory")
         for folder in folders:
             groups.setdefault(folder.relative_to(run), []).append(folder)
     for place, folders in groups.items():
         resolved = [folder.resolve() for folder in folders]
         if repeated := next((folder for folder in folders if resolved.count(folder.resolve()) > 1), None):
-            raise UserError(f"the run directory {repeated} is given twice; name each run directory once")
+            raise UserError(f"the run directory {repeated} is given twice; give each run directory once")
         if (out / place).exists() and any((out / place).iterdir()):
-            raise UserError(f"{out / place} is not empty; name a new folder to merge into")
+            raise UserError(f"{out / place} is not empty; give a new folder to merge into")
     sharded = {place: _check_shards(folders, data, ks) for place, folders in groups.items()}
     return [_write_merged_run(out / place, run) for place, run in sharded.items()]
 
 
 def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]) -> ShardedRun:
-    """Returns the run that the directories are shards of. Raises UserError where they are not shards of one run."""
+    """Returns the run whose shards are in the folders. Raises UserError if they are not shards of one run."""
     manifests = {folder: read_manifest(folder) for folder in folders}
     configs = {
         folder: without_transport_options(_without_shard(manifest["config"])) for folder, manifest in manifests.items()
@@ -84,12 +85,13 @@ def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]
     for folder, other in configs.items():
         for place, old, new in differences(shared, other):
             raise UserError(
-                f"{first} and {folder} are not shards of one run: their {place} differs ({old}, {new}); leave one out"
+                f"{first} and {folder} are not shards of one run: {place} differs in {MANIFEST} ({old}, {new}); leave "
+                "one of them out"
             )
     counts = {shard.of for shard in map(_shard_of, manifests.values()) if shard}
     if len(counts) > 1:
         raise UserError(
-            f"the runs were split into different numbers of shards ({', '.join(map(str, sorted(counts)))}); name runs "
+            f"the runs were split into different numbers of shards ({', '.join(map(str, sorted(counts)))}); give runs "
             "whose --shard I/N has the same N"
         )
     for folder in folders:
@@ -101,15 +103,16 @@ def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]
 
 
 def _common_tokenizer(folders: Sequence[Path]) -> str | None:
-    """Returns the common tokenizer that the finished shards counted tokens with; None for the bundled one.
+    """Returns the common tokenizer that counted the finished shards' tokens; None for the bundled one.
 
-    Raises UserError where they counted with different ones: a sum of their counts has no meaning.
+    Raises UserError if shards used different tokenizers, since their counts cannot be added.
     """
     speeds = [summary["speed"] for summary in map(read_summary, folders) if summary and "speed" in summary]
     names = {name for speed in speeds if (name := speed.get("tokenizer"))}
     if len(names) > 1:
         raise UserError(
-            f"the runs count tokens with several tokenizers ({', '.join(sorted(names))}); run all with one --tokenizer"
+            f"the shards counted tokens with different tokenizers ({', '.join(sorted(names))}); run all shards with "
+            "the same --tokenizer"
         )
     return next((name for name in names if not name.startswith(BUNDLED_NAME)), None)
 
@@ -117,9 +120,9 @@ def _common_tokenizer(folders: Sequence[Path]) -> str | None:
 def _prepare_again(
     config: RunConfiguration, data: str | None, ks: tuple[int, ...], tokenizer: str | None, card: str | None
 ) -> PreparedTask:
-    """Returns the task with the settings that the shards were run with. Raises UserError where its data differ.
+    """Returns the task with the settings of the shards' run. Raises UserError if the task's data have changed.
 
-    `card` is the task's name where the user named it by a card's file.
+    `card` is the name with which the user named the task if it is in a card file of the user, such as FILE.yaml:TASK.
     """
     task, samples, sampling = config["task"], config["samples"], config["sampling"]
     name = task["name"].removesuffix("-sample")
@@ -144,13 +147,13 @@ def _prepare_again(
     )
     if prepared.context.data.fingerprint != task["data"]["fingerprint"]:
         raise UserError(
-            f"the data of {name} differ from those that the runs used; give the data of the runs with --data"
+            f"the data of {name} differ from those that the runs used; give the folder of the data used with --data"
         )
     return prepared
 
 
 def _write_merged_run(out: Path, run: ShardedRun) -> MergedRun:
-    """Writes the joined run directory under a temporary name, and renames it when it is complete."""
+    """Writes the joined run into a directory with a temporary name, and renames the directory when it is complete."""
     part = out.with_name(out.name + ".part")
     header = _common_header(run)
     try:
@@ -174,31 +177,32 @@ def _write_merged_run(out: Path, run: ShardedRun) -> MergedRun:
 
 
 def _stretches_of_shards(run: ShardedRun) -> list[Stretch]:
-    """Returns the stretches (parts that one process wrote) of all shards, as if these had followed each other."""
+    """Returns the stretches (the part of a run that one process wrote) of all shards, numbered as one run's."""
     completions = [sum(1 for _ in complete_lines(folder / COMPLETIONS)) for folder in run.manifests]
     return joined_stretches(list(run.manifests.values()), completions)
 
 
 def _common_header(run: ShardedRun) -> dict[str, Any]:
-    """Returns the part of a shard's summary that is the same in all. Raises UserError where no shard is finished."""
+    """Returns the fields of the summary that are equal in all shards. Raises UserError if no shard is finished."""
     for summary in map(read_summary, run.manifests):
         if summary:
             return {key: value for key, value in summary.items() if key not in OF_ONE_SHARD}
     example = next(iter(run.manifests))
-    raise UserError(
-        f"none of the shards is finished, for example {example}; run that shard's command again, then merge"
-    )
+    raise UserError(f"no shard is finished; run the command of a shard again, such as that of {example}, then merge")
 
 
 def _join_rows(path: Path, run: ShardedRun) -> int:
-    """Writes `path` with the lines of the shards' files of that name, sorted by sample; returns their number."""
+    """Writes the lines of all shards' files named `path.name` to `path`, sorted by problem and sample.
+
+    Returns the number of lines.
+    """
     order = {task_id: position for position, task_id in enumerate(run.prepared.problems)}
     sources: dict[Key, tuple[Path, int]] = {}
     for folder in run.manifests:
         for key, offset in _row_offsets(folder / path.name):
             if key[0] not in order:
                 raise UserError(
-                    f"{folder / path.name} has a line of {key[0]}, which is no problem of the task; remove the line"
+                    f"{folder / path.name} has a line of {key[0]}, which is not a problem of the task; remove the line"
                 )
             if key in sources:
                 raise UserError(
@@ -221,7 +225,7 @@ def _join_rows(path: Path, run: ShardedRun) -> int:
 
 
 def _row_offsets(path: Path) -> Iterator[tuple[Key, int]]:
-    """Yields (sample key, byte offset) of each complete line of a .jsonl file. Raises UserError at a damaged line."""
+    """Yields (sample key, byte offset) for each complete line of a .jsonl file. Raises UserError at a damaged line."""
     offset = 0
     for number, line in complete_lines(path):
         try:
@@ -235,7 +239,7 @@ def _row_offsets(path: Path) -> Iterator[tuple[Key, int]]:
 
 
 def _missing_verdict_reasons(run: ShardedRun, samples: int) -> Iterator[str]:
-    """Yields the reasons, as parts of a message, why `samples` samples of a merged run have no verdict."""
+    """Yields texts that say why `samples` samples of a merged run have no verdict."""
     if samples <= 0:
         return
     yield f"{samples} of {counted(run.asked, 'sample')} without a verdict"
@@ -248,19 +252,19 @@ def _missing_verdict_reasons(run: ShardedRun, samples: int) -> Iterator[str]:
 
 
 def _shard_of(manifest: Manifest) -> Shard | None:
-    """Returns the shard that a run's manifest names; None for a run without --shard."""
+    """Returns the shard that a run's manifest states; None for a run without --shard."""
     text = manifest["config"]["samples"].get("shard")
     return parse_shard(text) if text else None
 
 
 def _without_shard(config: RunConfiguration) -> RunConfiguration:
-    """Returns a shard's configuration without its shard, that is the configuration of the whole run."""
+    """Returns the configuration of the whole run, given the configuration of one shard."""
     samples = {key: value for key, value in config["samples"].items() if key != "shard"}
     return cast(RunConfiguration, {**config, "samples": samples})
 
 
 def _refuse_if_locked(folder: Path) -> None:
-    """Raises UserError where a process is still writing to the run directory."""
+    """Raises UserError if a process is still writing to the run directory."""
     try:
         with (folder / ".lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -17,7 +17,7 @@ def select_problems(
     if not only:
         return selected
     if limit is not None:
-        raise UserError("--only and --limit both choose problems; leave one out")
+        raise UserError("--only and --limit both select problems; leave one of them out")
     for task_id in only:
         if task_id not in selected:
             raise UserError(f"--only: {task} has no problem {task_id!r}; give ids such as {next(iter(selected))}")

@@ -27,7 +27,7 @@ class Progress(Protocol):
         ...
 
     def start(self, total: int, generated: int, graded: int) -> None:
-        """Receives the start of a task: number of samples, and how many exist and are graded in a resumed run."""
+        """Receives the start of a task: its number of samples, and how many are already generated and graded."""
         ...
 
     def generated(self, completion: Completion) -> None:
@@ -50,20 +50,20 @@ class SilentProgress:
         """Ignores the note."""
 
     def start(self, total: int, generated: int, graded: int) -> None:
-        """Ignores this event of a run."""
+        """Ignores the start of a task."""
 
     def generated(self, completion: Completion) -> None:
-        """Ignores this event of a run."""
+        """Ignores the completion."""
 
     def graded(self, verdict: Verdict) -> None:
-        """Ignores this event of a run."""
+        """Ignores the verdict."""
 
     def stop(self) -> None:
-        """Ignores this event of a run."""
+        """Ignores the end of a task."""
 
 
 class ProgressCounts:
-    """Counts of a running task: samples generated, graded and passed, and tokens. Thread-safe."""
+    """Counts the samples of a running task that are generated, graded and passed, and its tokens. Thread-safe."""
 
     def __init__(self, total: int, generated: int, graded: int):
         self.total, self.generated, self.graded = total, generated, graded
@@ -89,12 +89,12 @@ class ProgressCounts:
 
     @property
     def passed(self) -> str:
-        """The share of graded samples that passed, such as "51 % passed"; empty before the first verdict."""
+        """The share of graded samples that passed, such as "51 % passed"; "" before the first verdict."""
         return f"{100 * self._passed / self._judged:.0f} % passed" if self._judged else ""
 
     @property
     def tokens_per_s(self) -> str:
-        """Generated tokens/s so far as text, with those of a batch that is being decoded; empty where not known."""
+        """Generated tokens/s so far as text, including the batch that is being decoded; "" if not known."""
         tokens = max(self._completed_tokens, generated_tokens.count - self._meter_at_start)
         return f"{tokens / self._elapsed_seconds:,.0f} tokens/s" if tokens else ""
 
@@ -103,7 +103,7 @@ class ProgressCounts:
         return max(time.monotonic() - self._started, 1e-6)
 
     def line(self) -> str:
-        """Returns one line of progress: samples generated and graded, pass rate, samples/s, tokens/s, time left."""
+        """Returns a line about the progress: counts of samples, pass rate, samples/s, tokens/s, time left."""
         done = self.graded - self._graded_before or self.generated - self._generated_before
         rate = done / self._elapsed_seconds
         left = self.total - (self.graded if self.graded > self._graded_before else self.generated)
@@ -126,7 +126,7 @@ def duration_text(seconds: float) -> str:
 
 
 class ConsoleProgress:
-    """Shows progress bars of generation and grading in a terminal; elsewhere prints a line every `LINE_S` seconds."""
+    """Shows progress bars in a terminal; without a terminal, prints a line every `LINE_S` seconds."""
 
     def __init__(self, console: Console):
         self.console = console
@@ -140,7 +140,7 @@ class ConsoleProgress:
         self.console.print(visible(text), highlight=False, markup=False)
 
     def start(self, total: int, generated: int, graded: int) -> None:
-        """Shows the progress bars; those of a resumed run start at what exists."""
+        """Shows the progress bars; the existing samples of a resumed run count as done."""
         self._counts = ProgressCounts(total, generated, graded)
         self._stopped = threading.Event()
         in_terminal = self.console.is_terminal or self.console.is_jupyter
@@ -173,11 +173,11 @@ class ConsoleProgress:
         self.note(self._counts.line())
 
     def generated(self, completion: Completion) -> None:
-        """Counts a generated completion for the bars."""
+        """Advances the progress of generation by one completion."""
         self._counts.add_completion(completion)
 
     def graded(self, verdict: Verdict) -> None:
-        """Counts a verdict for the bars."""
+        """Advances the progress of grading by one verdict."""
         self._counts.add_verdict(verdict)
 
     def stop(self) -> None:

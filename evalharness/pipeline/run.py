@@ -24,21 +24,20 @@ from evalharness.util.text import counted
 
 
 def run(config: RunConfig, out: Path, progress: Progress | None = None) -> Summary:
-    """Evaluates one task in the run directory `out`, or resumes it, and returns its summary. Raises as `run_all`."""
+    """Evaluates one task in the run directory `out`, or resumes the run; returns its summary. Raises as `run_all`."""
     return run_all([(config, out)], progress or SilentProgress())[out]
 
 
 def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
-    """Evaluates one backend on several tasks, or resumes them; returns the summaries by run directory.
+    """Evaluates one backend on several tasks, or resumes these runs; returns the summaries by run directory.
 
-    The configurations differ in the task alone.
-    Raises UserError before any work is done where the user must change something.
+    The configurations may only differ in the task. Raises UserError before any work if a configuration is not valid.
     """
     return run_prepared(validate_all(jobs, progress.note), progress)
 
 
 def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summary]:
-    """Carries out validated runs, or resumes them. Returns the summaries by run directory, in order."""
+    """Executes validated runs, or resumes them; returns the summaries by run directory, in order."""
     with ExitStack() as stack:
         executor = stack.enter_context(closing(open_executor(prepared, progress)))
         for run in prepared.runs:
@@ -49,7 +48,9 @@ def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summa
         executor.sandbox.prepare(prepared.images)
         stores = open_stores(prepared, executor, stack)
         if isinstance(executor.backend, ReferenceBackend):
-            progress.note("backend reference: the official solutions, to check the harness itself; no model, no speed")
+            progress.note(
+                "backend reference: the official solutions, to check the harness itself; there is no model and no speed"
+            )
         return {
             run.folder: run_one(run, executor, store, progress)
             for run, store in zip(prepared.runs, stores, strict=True)
@@ -59,7 +60,7 @@ def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summa
 def base_recipe_warning(run: PreparedRun, backend: Backend) -> str:
     """Returns a warning if the recipe's prompts are text to continue, but the model expects chat messages; else "".
 
-    Such a model may answer the text instead of continuing it, so that its pass rate says little.
+    Such a model may reply to the text instead of continuing it, which lowers its pass rate.
     """
     prepared, context = run.prepared, run.prepared.context
     prompt = next(iter(prepared.problems.values())).prompt
@@ -72,19 +73,18 @@ def base_recipe_warning(run: PreparedRun, backend: Backend) -> str:
     chat = next((name for name, recipe in recipes.items() if recipe.kind == "chat"), "")
     remedy = f"; --option recipe={chat} sends chat messages" if chat else ""
     return (
-        f"warning: {prepared.task.name}: the recipe {context.recipe_name} has prompts of text to continue, but "
-        f"{reason}{remedy}"
+        f"warning: {prepared.task.name}: the recipe {context.recipe_name} sends text to continue, but {reason}{remedy}"
     )
 
 
 def open_executor(prepared: PreparedRuns, progress: Progress) -> Executor:
-    """Returns the executor, which has sandboxes and backend. Raises UserError where one of them is not available."""
+    """Returns the executor with sandboxes and backend. Raises UserError if one of them is not available."""
     open_it = find_executor(prepared.config.executor)
     return open_it(prepared.config, prepared.stored, progress.note, bool(prepared.images))
 
 
 def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) -> list[Store]:
-    """Opens the run directories for writing. Raises UserError, with none created, where one holds another run."""
+    """Opens the run directories for writing. Raises UserError, without creating any, if one contains another run."""
     configurations = [run_configuration(run, executor) for run in prepared.runs]
     overwrite = prepared.config.overwrite
     for run, config in zip(prepared.runs, configurations, strict=True):
@@ -109,7 +109,7 @@ def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) ->
 
 
 def with_input_files(around: Environment, config: RunConfig) -> Environment:
-    """Returns a manifest's environment with the paths of the task card and samples file that the user named."""
+    """Returns the environment for a manifest, extended by the paths of the user's task card and samples file."""
     extended: Environment = {**around}
     if card_path(config.task):
         extended["card"] = config.task
@@ -133,7 +133,7 @@ def run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:
 
 
 def run_one(run: PreparedRun, executor: Executor, store: Store, progress: Progress) -> Summary:
-    """Carries out one validated run, or resumes it, writes its summary and returns it."""
+    """Executes one validated run, or resumes it; writes its summary and returns it."""
     store.refuse_foreign_rows([request.key for request in run.requests])
     announce_size(run, store, progress)
     store.begin_stretch([request.key for request in run.requests])
@@ -150,12 +150,12 @@ def run_one(run: PreparedRun, executor: Executor, store: Store, progress: Progre
 
 
 def adjustments_of(backend: Backend) -> Mapping[str, str]:
-    """Returns the options that the backend changed as the endpoint refused them, with the values that it sends."""
+    """Returns the options that the backend changed because the endpoint refused them, with the values now sent."""
     return backend.adjustments() if isinstance(backend, AdjustsOptions) else {}
 
 
 def announce_size(run: PreparedRun, store: Store, progress: Progress) -> None:
-    """Notes how many problems and samples a run has, and how many are graded already."""
+    """Reports a run's number of problems and samples, and how many samples are already graded, as notes."""
     problems, samples = run.prepared.problems, len(run.requests)
     extent = f"{counted(len(problems), 'problem')}, {counted(samples, 'sample')}"
     generates = run.prepared.config.backend not in (ReferenceBackend.name, ReplayBackend.name)
@@ -172,7 +172,7 @@ def announce_size(run: PreparedRun, store: Store, progress: Progress) -> None:
 
 
 def generate_and_grade(run: PreparedRun, executor: Executor, store: Store, progress: Progress) -> None:
-    """Generates the missing completions and grades those without a verdict, both at the same time."""
+    """Generates the missing completions and, at the same time, grades those without a verdict."""
 
     def on_verdict(verdict: Verdict) -> None:
         store.add_verdict(verdict)

@@ -10,7 +10,7 @@ from evalharness.records import Request
 
 @dataclass(frozen=True)
 class Shard:
-    """Shard `number` of `of`, counted from 1: a part of a run. Problems are assigned round robin, with all samples."""
+    """Part `number` (from 1) of `of` parts of a run: every `of`-th problem, with all of its samples."""
 
     number: int
     of: int
@@ -19,7 +19,7 @@ class Shard:
         return f"{self.number}/{self.of}"
 
     def select_requests(self, requests: Sequence[Request]) -> list[Request]:
-        """Returns this shard's part of a run's requests, in order. Raises UserError for more shards than problems."""
+        """Returns the requests of a run that belong to this shard. Raises UserError for more shards than problems."""
         positions = {
             task_id: position for position, task_id in enumerate(dict.fromkeys(request.key[0] for request in requests))
         }
@@ -32,8 +32,10 @@ class Shard:
 
 
 def parse_shard(text: str) -> Shard:
-    """Returns the shard that a text such as `1/7` names. Raises UserError for anything but 1/n to n/n."""
+    """Returns the shard that a text such as "1/7" means. Raises UserError for anything but 1/n to n/n."""
     match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
     if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise UserError(f"--shard {text} is not i/n with i from 1 to n, such as 1/7 for the first of seven")
+        raise UserError(
+            f"--shard {text} is not I/N with I from 1 to N; write 1/7, for example, for the first of seven shards"
+        )
     return Shard(int(match[1]), int(match[2]))

@@ -42,7 +42,7 @@ BLOCK = 1 << 16
 
 
 class Store:
-    """A run directory that this process has locked for writing. Completions and verdicts may come from any thread."""
+    """A run directory that this process has locked and writes to. Thread-safe."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Store:
             raise
 
     def _remove_unusable_rows(self) -> None:
-        """Removes an incomplete last line, and verdicts of status "infrastructure", whose samples are graded again."""
+        """Removes an incomplete last line, and verdicts of status "infrastructure" so that they are graded again."""
         for name in (COMPLETIONS, VERDICTS):
             remove_incomplete_line(self.folder / name)
         if any(row.status == "infrastructure" for row in self.verdicts()):
@@ -111,20 +111,20 @@ class Store:
                 file.writelines(_json_line(row) for row in rows() if row.key not in unanswered)
 
     def refuse_foreign_rows(self, requests: Collection[Key]) -> None:
-        """Raises UserError where the directory has a completion or verdict of a sample that is not in the run."""
+        """Raises UserError if the directory has a completion or verdict of a sample that is not in the run."""
         asked = SampleKeySet(requests)
         for name, keys in ((COMPLETIONS, self.completed), (VERDICTS, self.judged)):
             for task_id, sample_id in keys:
                 if (task_id, sample_id) not in asked:
                     raise UserError(
-                        f"{self.folder / name} has a line of sample {sample_id} of {task_id!r}, which is no sample of "
-                        "the run; remove the line"
+                        f"{self.folder / name} has a line of sample {sample_id} of {task_id!r}, which is not in the "
+                        "run; remove the line"
                     )
 
     def begin_stretch(self, requests: Collection[Key]) -> None:
         """Records in the manifest that this process resumes the run, unless all requested samples are graded.
 
-        Removes the summary, which is out of date then.
+        Also deletes the summary, which is then out of date.
         """
         manifest = self.manifest()
         stretches = stretches_of(manifest)
@@ -136,7 +136,7 @@ class Store:
         self._write_manifest(stretches, manifest["environment"])
 
     def record_adjustments(self, adjusted: Mapping[str, str]) -> None:
-        """Records in the manifest the options that the backend changed as the endpoint refused them."""
+        """Records in the manifest the options that the backend changed because the endpoint refused them."""
         manifest = self.manifest()
         *earlier, latest = stretches_of(manifest)
         if adjusted and latest.get("adjusted") != adjusted:
@@ -147,24 +147,24 @@ class Store:
         write_json(self.folder / MANIFEST, content)
 
     def manifest(self) -> Manifest:
-        """Returns the run's manifest: its configuration and environment."""
+        """Returns the run's manifest: its configuration, environment and stretches."""
         return read_manifest(self.folder)
 
     def completions(self) -> Iterator[Completion]:
-        """Yields the run's completions that are written so far, in the order of writing."""
+        """Yields the completions that the run directory has so far, in the order of writing."""
         return read_completions(self.folder)
 
     def verdicts(self) -> Iterator[Verdict]:
-        """Yields the run's verdicts that are written so far, in the order of writing."""
+        """Yields the verdicts that the run directory has so far, in the order of writing."""
         return read_verdicts(self.folder)
 
     def add_completion(self, completion: Completion) -> None:
-        """Writes a completion; a second one of the same sample is ignored. Raises UserError where the disk fails."""
+        """Writes a completion, unless its sample already has one. Raises UserError if writing fails."""
         if self._is_new(completion.key, self.completed):
             self._append_row(COMPLETIONS, completion)
 
     def add_verdict(self, verdict: Verdict) -> None:
-        """Writes a verdict; a second one of the same sample is ignored. Raises UserError where the disk fails."""
+        """Writes a verdict, unless its sample already has one. Raises UserError if writing fails."""
         if self._is_new(verdict.key, self.judged):
             self._append_row(VERDICTS, verdict)
 
@@ -191,7 +191,7 @@ class Store:
                 raise
 
     def _append_line(self, file: IO[bytes], line: bytes) -> None:
-        """Appends a line to a file of the run directory, whole or, as far as the disk allows, not at all."""
+        """Appends a line to an open file; if writing fails, tries to remove the part that was written."""
         size = os.fstat(file.fileno()).st_size
         rest = memoryview(line)
         try:
@@ -203,7 +203,7 @@ class Store:
             raise
 
     def _sync_to_disk(self) -> None:
-        """Writes the .jsonl files to the disk (fsync), and checks that they were not deleted or replaced."""
+        """Flushes the .jsonl files to the disk (fsync), and checks that they were not deleted or replaced."""
         for name, file in self._files.items():
             os.fsync(file.fileno())
             if not os.path.samestat(os.stat(self.folder / name), os.fstat(file.fileno())):
@@ -215,9 +215,9 @@ class Store:
         write_json(self.folder / SUMMARY, summary)
 
     def close(self) -> None:
-        """Writes everything to the disk (fsync) and unlocks the run directory. Safe to call twice.
+        """Flushes everything to the disk (fsync) and unlocks the run directory. Can be called repeatedly.
 
-        Raises UserError where the disk fails, unless that was raised when a completion or verdict was written.
+        Raises UserError if writing fails, unless an earlier call already raised it.
         """
         with self._lock:
             try:
@@ -234,7 +234,7 @@ class Store:
 
 
 def append_rows(path: Path, rows: Iterable[Completion]) -> None:
-    """Appends completions to a .jsonl file outside a run directory, such as one of `evalharness bench`."""
+    """Appends completions to a .jsonl file outside a run directory, for `evalharness bench`."""
     with path.open("ab") as file:
         file.writelines(_json_line(row) for row in rows)
 
@@ -256,13 +256,13 @@ def _json_line(row: Completion | Verdict) -> bytes:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file whole or not at all. Raises UserError where the disk does not accept it."""
+    """Writes a JSON file completely or not at all. Raises UserError if the file cannot be written."""
     with disk_errors_as_user_errors(path.parent):
         write_atomically(path, json.dumps(value, indent=2, default=str).encode() + b"\n")
 
 
 def remove_incomplete_line(path: Path) -> None:
-    """Removes an incomplete last line, which follows the last line break, from a file, if the file exists."""
+    """Removes a last line that has no line break from a file, if the file exists."""
     if not path.exists():
         return
     with path.open("r+b") as file:
@@ -281,11 +281,11 @@ def remove_incomplete_line(path: Path) -> None:
 
 @contextlib.contextmanager
 def disk_errors_as_user_errors(path: Path) -> Iterator[None]:
-    """Raises UserError, with what to do, where the block cannot write to `path`."""
+    """Converts an OSError in the `with` block into a UserError about `path` that says what to do."""
     try:
         yield
     except OSError as error:
-        remedy = "free some space" if error.errno == errno.ENOSPC else "fix that"
+        remedy = "free some space" if error.errno == errno.ENOSPC else "correct this"
         raise UserError(
             f"cannot write to {path}: {error.strerror}; {remedy}, then run the same command again"
         ) from None

@@ -22,7 +22,7 @@ from evalharness.util.sample_key_set import SampleKeySet
 
 
 def summarize(prepared: PreparedTask, backend: Backend, folder: Path, asked: int) -> Summary:
-    """Returns the content of summary.json for a run directory; `asked` is the number of samples of the run."""
+    """Returns the content of summary.json for a run directory; `asked` is the number of samples requested."""
     config, context = prepared.config, prepared.context
     figures = count_figures(prepared, folder, asked)
     summary = {
@@ -45,9 +45,9 @@ def summarize(prepared: PreparedTask, backend: Backend, folder: Path, asked: int
 
 
 def middle_policy(prepared: PreparedTask, backend: Backend) -> str | None:
-    """Returns how the length of an infilled middle is chosen; None for a task that does not infill.
+    """Returns the rule for the length of an infilled middle; None for a task without infilling.
 
-    For samples made elsewhere the policy is known only where the user names the recipe; else it is "unknown".
+    For a samples file the rule is only known if the user names the recipe; otherwise it is "unknown".
     """
     middle = prepared.context.recipe.middle
     known = not isinstance(backend, ReplayBackend) or "recipe" in prepared.config.options
@@ -55,7 +55,7 @@ def middle_policy(prepared: PreparedTask, backend: Backend) -> str | None:
 
 
 def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
-    """Returns the part of a summary that is computed from completions and verdicts: pass rates, speed, counts."""
+    """Computes the part of a summary that follows from completions and verdicts: pass rates, speed, counts."""
     ks = prepared.config.ks or DEFAULT_KS
     manifest = read_manifest(folder)
     tallies = counts_by_problem(read_verdicts(folder))
@@ -88,7 +88,7 @@ def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
 
 
 def answers_of(prepared: PreparedTask, folder: Path, backend: str, tokenizer: CommonTokenizer | None) -> Answers | None:
-    """Returns counts of how a run's answers ended, such as at the token limit; None for the official solutions."""
+    """Counts a run's answers that are truncated, empty, refused or reasoning only; None for the official solutions."""
     if backend == ReferenceBackend.name:
         return None
     token_limit = None if backend == ReplayBackend.name else prepared.sampling.max_new_tokens

@@ -22,17 +22,17 @@ FIELDS: Mapping[str, Callable[[str], Any]] = {
 
 @dataclass(frozen=True)
 class Combination:
-    """One combination of values of the swept options. `name` is the name of its folder."""
+    """One combination of values of the swept options; `name` is also the name of its folder."""
 
     name: str
     values: Mapping[str, str]
 
 
 def split_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Returns the options with one value, and those with several values, which commas separate.
+    """Returns two dictionaries: options with one value, and swept options with several comma-separated values.
 
-    A JSON array or object, or a quoted text, is one value.
-    Raises UserError where an option names a value twice, or where no option has several.
+    A JSON array, a JSON object and a quoted text count as one value. Raises UserError if an option has a value twice,
+    or if no option has several values.
     """
     fixed: dict[str, str] = {}
     swept: dict[str, list[str]] = {}
@@ -40,19 +40,19 @@ def split_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str,
         values = [value] if value[:1] in '{["' else [part.strip() for part in value.split(",") if part.strip()]
         if len(values) > 1:
             if len(set(values)) < len(values):
-                raise UserError(f"--option {key}={value} names a value twice; name each once")
+                raise UserError(f"--option {key}={value} has a value twice; give each value once")
             swept[key] = values
         else:
             fixed[key] = value
     if not swept:
         raise UserError(
-            "nothing is swept: give an --option several values, such as threshold=0.5,0.7,0.9; or use evalharness run"
+            "no --option has several values; give one several, such as threshold=0.5,0.7,0.9, or use evalharness run"
         )
     return fixed, swept
 
 
 def option_combinations(swept: Mapping[str, Sequence[str]]) -> list[Combination]:
-    """Returns every combination of option values, the last option changing fastest."""
+    """Returns all combinations of option values; the last option varies fastest."""
     return [
         Combination(
             "_".join(f"{key}={value.replace('/', '-')}" for key, value in zip(swept, values, strict=True)),
@@ -63,7 +63,7 @@ def option_combinations(swept: Mapping[str, Sequence[str]]) -> list[Combination]
 
 
 def with_option_values(base: RunConfig, values: Mapping[str, str]) -> RunConfig:
-    """Returns a run's configuration with these option values. Raises UserError for a flag's value that is no number."""
+    """Returns a run's configuration with these option values. Raises UserError for a text where a number is needed."""
     fields: dict[str, Any] = {}
     for key, value in values.items():
         if key in FIELDS:
@@ -78,12 +78,10 @@ def with_option_values(base: RunConfig, values: Mapping[str, str]) -> RunConfig:
 def sweep(
     bases: Sequence[RunConfig], swept: Mapping[str, Sequence[str]], out: Path, progress: Progress
 ) -> dict[Path, Summary]:
-    """Runs, or resumes, tasks with each combination of option values; returns the summaries by run directory.
+    """Runs (or resumes) tasks with each combination of option values; returns the summaries by run directory.
 
-    The run directories are `out`/COMBINATION/TASK.
-
-    A finished combination is not run again: its rows are all there.
-    Raises UserError, before the first combination runs, where one of them is not possible.
+    The run directories are `out`/COMBINATION/TASK. Combinations that are finished are not run again. Raises UserError
+    before the first run if a combination is not valid.
     """
     chosen = option_combinations(swept)
     jobs = [

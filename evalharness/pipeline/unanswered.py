@@ -16,7 +16,7 @@ REFUSED_AT_FIRST = 5
 
 
 def is_unanswered(completion: Completion) -> bool:
-    """Returns whether a stored completion has no answer: its prompt was refused, or counts as not solved."""
+    """Returns whether a stored completion is empty because its prompt was refused or the backend failed for it."""
     return not completion.text and completion.finish_reason in ("refused", UNANSWERED)
 
 
@@ -27,15 +27,15 @@ def generate_unless_refused(
     any_answered: bool = False,
     settle_failures: bool = False,
 ) -> Iterator[Completion]:
-    """Yields the backend's completions; raises UserError if the endpoint refuses every prompt.
+    """Yields the backend's completions; raises UserError with the endpoint's message if it refuses every prompt.
 
-    `any_answered` says that a prompt was answered before the run was resumed. The completions of refused prompts are
-    yielded once another prompt is answered. After `REFUSED_AT_FIRST` refusals without an answer, only the requests in
-    flight are waited for. The error contains what the endpoint says.
+    Completions of refused prompts are held back until another prompt is answered. After `REFUSED_AT_FIRST` refusals
+    without any answer, no further request is sent. `any_answered` is whether a prompt was answered before the run was
+    resumed.
 
-    With `settle_failures`, a prompt for which the backend fails gets an empty answer, with the failure as its
-    `refusal`, once a later prompt is answered. At the end of the run the remaining ones get it, too, unless the backend
-    answered prompts and then failed for all.
+    With `settle_failures` (--settle-failures), a prompt for which the backend fails gets an empty answer, whose
+    `refusal` is the reason, as soon as a later prompt is answered. At the end of the run the remaining failed prompts
+    also get one, unless the backend answered some prompts and then failed for all others.
     """
     gate = _RequestGate(requests, any_answered)
     failures = _HeldBackFailures(any_answered) if settle_failures else None
@@ -46,14 +46,14 @@ def generate_unless_refused(
                 yield from failures.add_and_release(settled) if failures else [settled]
         if gate.waiting:
             raise UserError(
-                f"no prompt was answered: {gate.waiting[0].refusal}; change --model, the sampling or an --option"
+                f"no prompt was answered: {gate.waiting[0].refusal}; change --model, a sampling setting or an --option"
             )
     if failures:
         yield from failures.release_rest()
 
 
 class _RequestGate:
-    """An iterator of requests for a backend that pauses when the first ones are all refused."""
+    """Passes requests to a backend, and stops if the first `REFUSED_AT_FIRST` are all refused."""
 
     def __init__(self, requests: Iterable[Request], any_answered: bool) -> None:
         self._requests = iter(requests)
@@ -72,7 +72,10 @@ class _RequestGate:
         return next(self._requests)
 
     def add_and_release(self, completion: Completion) -> list[Completion]:
-        """Takes a completion and returns those that can be passed on; refusals wait for the first answered prompt."""
+        """Receives a completion and returns those that can be yielded now.
+
+        Refused prompts are held back until a prompt is answered.
+        """
         refused = completion.finish_reason == "refused"
         self._any_answered |= not refused and not completion.error
         if refused and not self._any_answered:
@@ -86,7 +89,7 @@ class _RequestGate:
 
 
 class _HeldBackFailures:
-    """Holds back the completions of failed prompts until a later prompt shows that the backend works."""
+    """Holds back the completions of failed prompts until a later answer shows that the backend works."""
 
     def __init__(self, any_answered: bool) -> None:
         self._waiting: list[Completion] = []
@@ -96,7 +99,10 @@ class _HeldBackFailures:
         """Whether the backend sent no more requests because it failed for several in a row."""
 
     def add_and_release(self, completion: Completion) -> list[Completion]:
-        """Takes a completion and returns those that can be passed on; failures wait for the next answered prompt."""
+        """Receives a completion and returns those that can be yielded now.
+
+        Failed prompts are held back until the next prompt is answered.
+        """
         if completion.error:
             self._stopped |= completion.finish_reason != UNANSWERED
             self._waiting.append(completion)
@@ -107,11 +113,12 @@ class _HeldBackFailures:
         return settled
 
     def release_rest(self) -> list[Completion]:
-        """Returns the completions held back at the end of the run: of prompts that failed after the last answer.
+        """Returns the completions that are still held back at the end of the run.
 
-        They become empty answers (not solved) if the endpoint has answered before, in this or an earlier stretch, and
-        is not likely to be down: either all of these prompts were sent, or none was answered since the run was resumed,
-        so that they may be the prompts that always fail. Otherwise they stay failed, to be sent again.
+        They become empty answers (not solved) if the backend has answered before, in this run or before it was resumed,
+        and is probably not down: all prompts were sent, or none was answered since the run was resumed (so the
+        remaining prompts may be those that always fail). Otherwise they keep their error, and the next run sends their
+        prompts again.
         """
         answered = self._answered_before or self._answered_now
         settle = answered and not (self._stopped and self._answered_now)
@@ -119,7 +126,7 @@ class _HeldBackFailures:
 
 
 def _as_unsolved(completion: Completion) -> Completion:
-    """Returns the completion of a failed prompt as an empty answer with the reason; unchanged if it was not sent."""
+    """Returns a failed completion as an empty answer with the reason, or unchanged if its prompt was never sent."""
     if completion.finish_reason != UNANSWERED:
         return completion
     return replace(completion, error="", refusal=completion.error)

@@ -36,7 +36,7 @@ Log = Callable[[str], None]
 
 
 class OpenedTask(NamedTuple):
-    """A task (benchmark) whose data are read."""
+    """A task (benchmark) whose data have been read."""
 
     task: Task
     context: TaskContext
@@ -50,7 +50,7 @@ OpenedTasks = dict[tuple[object, ...], OpenedTask]
 
 @dataclass(frozen=True)
 class PreparedTask:
-    """A task (benchmark) whose data are read and whose settings are checked."""
+    """A task (benchmark) whose data have been read and whose settings have been checked."""
 
     config: RunConfig
     task: Task
@@ -65,7 +65,7 @@ class PreparedTask:
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A validated run: everything that can be checked without sandbox and model is checked."""
+    """A run of which everything has been checked that does not need the sandbox or the model."""
 
     folder: Path
     prepared: PreparedTask
@@ -76,7 +76,7 @@ class PreparedRun:
 
 @dataclass(frozen=True)
 class PreparedRuns:
-    """Validated runs of several tasks with one backend; their configurations differ in the task alone."""
+    """Validated runs of several tasks with one backend; their configurations only differ in the task."""
 
     config: RunConfig
     runs: tuple[PreparedRun, ...]
@@ -90,7 +90,7 @@ class PreparedRuns:
 
 
 def validate(config: RunConfig, folder: Path) -> PreparedRun:
-    """Returns the validated run of a configuration. Raises UserError where the user must change something."""
+    """Returns the validated run of a configuration. Raises UserError if the configuration is not valid."""
     prepared = validate_all([(config, folder)], lambda text: None)
     if prepared.stored:
         prepared.stored.close()
@@ -100,10 +100,9 @@ def validate(config: RunConfig, folder: Path) -> PreparedRun:
 def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = None) -> PreparedRuns:
     """Returns the validated runs of several tasks with one backend; the caller closes its `stored`.
 
-    With `--data sample`, several tasks are run without those that have no bundled sample; with the backend `reference`,
-    without those that have no official solutions; `log` names them. Calls that share `opened` read each task's data
-    once.
-    Raises UserError where the user must change something.
+    Of several tasks, those without a bundled sample are omitted with `--data sample`, and those without official
+    solutions with the backend `reference`; `log` is called with their names. Calls with the same `opened` read each
+    task's data once. Raises UserError if a configuration is not valid.
     """
     config = jobs[0][0]
     find_executor(config.executor)
@@ -126,7 +125,10 @@ def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = Non
 
 
 def prepare_task(config: RunConfig, opened: OpenedTasks | None = None) -> PreparedTask:
-    """Returns a configuration's task with its data, read or taken from `opened`. Raises UserError for bad settings."""
+    """Returns the task of a configuration with its data and checked settings. Raises UserError for invalid settings.
+
+    The data are taken from `opened` if they have been read before.
+    """
     options = config.task_options()
     key = (config.task, config.data, tuple(sorted(options.items())))
     opened = {} if opened is None else opened
@@ -150,9 +152,9 @@ def prepare_task(config: RunConfig, opened: OpenedTasks | None = None) -> Prepar
 
 
 def prepare_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks) -> list[tuple[PreparedTask, Path]]:
-    """Returns tasks with their data, each with its run directory; with `--data sample` skips those without a sample.
+    """Returns pairs (prepared task, run directory); with `--data sample`, tasks without a bundled sample are omitted.
 
-    Raises UserError where a task cannot be prepared, or where none has a bundled sample.
+    Raises UserError if a task cannot be prepared, or if no task has a bundled sample.
     """
     prepared, without_sample = [], []
     for config, folder in jobs:
@@ -164,34 +166,37 @@ def prepare_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks) -> list[tupl
             without_sample.append(config.task)
     if not prepared:
         names = ", ".join(without_sample)
-        raise NoBundledSample(f"no sample data of {names} are bundled; use --data DIR or --data hub")
+        raise NoBundledSample(f"no sample data are bundled for {names}; use --data DIR or --data hub")
     if without_sample:
-        log(f"tasks left out, since no sample data of them are bundled: {', '.join(without_sample)}")
+        log(f"tasks omitted, since no sample data are bundled for them: {', '.join(without_sample)}")
     return prepared
 
 
 def with_official_solutions(tasks: Sequence[tuple[PreparedTask, Path]], log: Log) -> list[tuple[PreparedTask, Path]]:
-    """Returns the tasks that have official solutions; `log` names the others. Raises UserError if none has."""
+    """Returns the tasks that have official solutions; `log` is called with the names of the others.
+
+    Raises UserError if no task has official solutions.
+    """
     complete = {
         task.task.name: all(problem.reference is not None for problem in task.problems.values()) for task, _ in tasks
     }
     lacking = ", ".join(name for name, has_solutions in complete.items() if not has_solutions)
     if not any(complete.values()):
-        raise UserError(f"no official solutions were published for {lacking}; use --data sample, or another backend")
+        raise UserError(f"no official solutions were published for {lacking}; use --data sample, or another --backend")
     if lacking:
-        log(f"tasks left out, since no official solutions of them were published: {lacking}")
+        log(f"tasks omitted, since no official solutions were published for them: {lacking}")
     return [(task, folder) for task, folder in tasks if complete[task.task.name]]
 
 
 def samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
-    """Returns --n, else the recipe's samples per problem; 1 where samples are equal, as with greedy decoding."""
+    """Returns --n, else the recipe's samples per problem, or 1 if all samples of a problem would be equal."""
     if config.n is not None:
         return config.n
     return 1 if config.backend == ReferenceBackend.name or config.temperature == 0 else recipe.n
 
 
 def check_numbers(config: RunConfig, n: int, sampling: Sampling) -> None:
-    """Raises UserError for numeric settings that are out of range or contradict each other, such as --n and --k."""
+    """Raises UserError if numeric settings are out of range or contradict each other, such as --n and --k."""
     check_at_least(1, {"--n": n, "--batch-size": config.batch_size, "--replicas": config.replicas})
     check_at_least(1 if config.executor == "local" else 0, {"--workers": config.workers})
     if config.executor == "local" and (config.ray_address is not None or config.replicas is not None):
@@ -211,7 +216,7 @@ def check_numbers(config: RunConfig, n: int, sampling: Sampling) -> None:
 def check_backend(config: RunConfig) -> Backend | None:
     """Checks the backend's name and options; returns the backend if its completions exist already, else None.
 
-    Raises UserError for an unknown backend, an unknown option or an impossible value.
+    Raises UserError for an unknown backend, an unknown option or an invalid value.
     """
     options = config.backend_options()
     backend = find_backend(config.backend)
@@ -224,7 +229,7 @@ def check_backend(config: RunConfig) -> Backend | None:
 
 
 def check_prompt(backend: Backend, prompt: Prompt) -> None:
-    """Raises UserError where the backend cannot take prompts of this kind, such as infilling."""
+    """Raises UserError if the backend does not support this kind of prompt, such as infilling."""
     if check := prompt_check(backend):
         check(prompt)
     elif prompt.suffix is not None:
@@ -235,14 +240,14 @@ def check_prompt(backend: Backend, prompt: Prompt) -> None:
 
 
 def check_parent_folder(runs: Sequence[PreparedRun]) -> None:
-    """Raises UserError where the output folder of several tasks is itself a run or holds unrelated files."""
+    """Raises UserError if the output folder of several tasks is itself a run directory, or has unrelated files."""
     parents = {run.folder.parent for run in runs if run.folder.name == run.prepared.config.task}
     if len(runs) > 1 and len(parents) == 1:
         check_folder_of_runs(parents.pop())
 
 
 def check_run_folder(run: PreparedRun) -> None:
-    """Raises UserError where a run's directory cannot be written, or holds a run with another configuration."""
+    """Raises UserError if a run directory cannot be written, or contains a run with other settings."""
     check_writable(run.folder)
     if run.prepared.config.overwrite:
         check_deletable(run.folder, run.prepared.config.backend_options().get("samples"))
@@ -276,9 +281,9 @@ def _prepare_run(prepared: PreparedTask, folder: Path, stored: Backend | None) -
 
 
 def list_requests(prepared: PreparedTask, stored: Backend | None) -> list[Request]:
-    """Returns the requests for all samples of a run, problem by problem; for `grade`, those in the samples file.
+    """Returns the requests for all samples of a run, sorted by problem; for `grade`, those of the samples file.
 
-    Raises UserError where the samples file does not fit the task.
+    Raises UserError if the samples file does not match the task.
     """
     if isinstance(stored, ReplayBackend):
         return _requests_of_file(prepared, stored)
@@ -290,7 +295,9 @@ def _requests_of_file(prepared: PreparedTask, backend: ReplayBackend) -> list[Re
     keys = backend.requests(problems)
     recipe = backend.recipe()
     if recipe not in (None, prepared.context.recipe_name):
-        raise UserError(f"{backend.path} was generated with the recipe {recipe}; add --option recipe={recipe}")
+        raise UserError(
+            f"the samples in {backend.path} were generated with the recipe {recipe}; add --option recipe={recipe}"
+        )
     if any(problem.accepts_programs for problem in problems.values()):
         for sample in backend.samples():
             problem = problems[sample.task_id]
@@ -300,6 +307,7 @@ def _requests_of_file(prepared: PreparedTask, backend: ReplayBackend) -> list[Re
     for k in prepared.config.ks:
         if k > fewest:
             raise UserError(
-                f"pass@{k} needs {k} samples of every problem; {backend.path} has {fewest} of some; use a smaller --k"
+                f"pass@{k} needs {k} samples of every problem, but {backend.path} has only {fewest} of some; use a "
+                "smaller --k"
             )
     return [Request(problems[task_id], sample_id) for task_id, sample_id in keys]

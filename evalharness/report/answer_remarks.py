@@ -1,4 +1,4 @@
-"""Remarks in reports about a run's answers that were cut, empty, refused, missing, or reasoning alone."""
+"""Remarks in reports about a run's answers that were cut, empty, refused, missing, or only reasoning."""
 
 from collections.abc import Mapping
 
@@ -20,15 +20,15 @@ REMEDIES: Mapping[AnswerKind, str] = {
     "at_limit": "repeat the run with a higher --max-new-tokens",
     "reasoning_only": "repeat the run with a higher --max-new-tokens",
     "empty": "check the recipe and its stop sequences",
-    "refused": "--ask-again asks such prompts again",
-    "unanswered": "--ask-again asks such prompts again",
+    "refused": "add --ask-again to send these prompts again",
+    "unanswered": "add --ask-again to send these prompts again",
 }
 
 
 def answer_remarks(summary: Summary, least_rate: float = 0.0) -> list[str]:
-    """Returns remarks about cut, empty or refused answers of a run, such as "1 of 9 answers was empty (11.1%)".
+    """Returns remarks about truncated, empty or refused answers of a run, such as "1 of 9 answers was empty (11.1%)".
 
-    A kind, such as empty, with at most the fraction `least_rate` of the answers is left out.
+    There is one remark for each kind, such as "empty", that more than the fraction `least_rate` of the answers has.
     """
     answers = summary.get("answers")
     if not answers:
@@ -37,7 +37,7 @@ def answer_remarks(summary: Summary, least_rate: float = 0.0) -> list[str]:
 
 
 def short_remarks(summary: Summary) -> list[str]:
-    """Returns short remarks about a run's answers, such as "3 empty" or "2 at token limit", for a narrow column."""
+    """Returns short remarks about a run's answers, such as "3 empty" or "2 at token limit", for a table cell."""
     answers = summary.get("answers")
     counts = answers["counts"] if answers else {}
     return [f"{count} {SHORT[kind]}" for kind in KINDS if (count := counts.get(kind))]
@@ -50,7 +50,10 @@ def token_limit(summary: Summary) -> str:
 
 
 def problem_remarks(summary: Summary) -> list[str]:
-    """Returns remarks about a run's problems without answer or verdict, such as "refused: HumanEval/3: HTTP 400"."""
+    """Returns a remark for each reason why problems lack an answer or verdict.
+
+    An example is "refused: HumanEval/3: HTTP 400".
+    """
     answers = summary.get("answers")
     reasons: dict[str, list[FailureReason]] = {}
     if answers:
@@ -60,9 +63,9 @@ def problem_remarks(summary: Summary) -> list[str]:
 
 
 def answer_warning(summary: Summary) -> str:
-    """Returns a warning, with what to do, if many answers of a run were cut, empty or refused; else "".
+    """Returns a warning if many answers of a run were truncated, empty or refused; else "".
 
-    Many: more than the fraction `WARNING_RATE` of the answers.
+    "Many" is more than the fraction `WARNING_RATE` of the answers. The warning says what to do.
     """
     remarks = answer_remarks(summary, WARNING_RATE)
     if not remarks:

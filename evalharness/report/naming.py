@@ -44,7 +44,7 @@ class RunName:
 
     @property
     def variant(self) -> str:
-        """The settings that distinguish the run from others, such as "threshold=0.9"; without any, the run's folder."""
+        """The settings that distinguish the run from others, such as "threshold=0.9"; without any, its folder."""
         if len(self.settings) > MAX_SETTINGS:
             return self.folder
         shown = [f"{key}={_shortened_value(value)}" for key, value in self.settings]
@@ -60,23 +60,23 @@ class RunName:
 
     @property
     def short(self) -> str:
-        """The run's short name within a curve of the frontier plot: the values of swept options such as 0.9."""
+        """The run's label within a curve of the frontier plot: only the values of the swept options, such as "0.9"."""
         shown = [_shortened_value(value) for key, value in self.settings if _is_swept(key, value)]
         return ", ".join([*shown, self.folder] if self.ambiguous else shown)
 
     @property
     def swept(self) -> tuple[float, ...]:
-        """The values of numeric settings that differ between runs; a curve connects its points in their order."""
+        """The values of numeric settings that differ between runs; the points of a curve are sorted by them."""
         return tuple(value for key, value in self.settings if _is_swept(key, value))
 
     @property
     def curve(self) -> Curve:
-        """The key of the run's curve in the frontier plot: the model and all settings but swept numbers."""
+        """The key of the run's curve in the frontier plot: the model, and all settings except swept numbers."""
         return (self.model, self.family, *(item for item in self.settings if not _is_swept(*item)))
 
 
 def name_runs(runs: Sequence[Run]) -> list[RunName]:
-    """Returns a display name for each run, in order; runs of one model on the same data differ in their settings."""
+    """Returns a display name for each run, in order; the names of one model's runs state the settings that differ."""
     models: list[ModelKey] = [(run.summary.get("backend"), named_model(run)) for run in runs]
     groups: dict[tuple[ModelKey, str], list[int]] = defaultdict(list)
     for index, run in enumerate(runs):
@@ -98,7 +98,10 @@ def name_runs(runs: Sequence[Run]) -> list[RunName]:
 
 
 def named_model(run: Run) -> str | None:
-    """Returns the name of a run's model; without one, the name of the graded samples file, or of its folder."""
+    """Returns the name of a run's model, or, for samples that were graded without one, the samples file's name.
+
+    The folder's name is returned if the samples file is a run's completions.jsonl.
+    """
     if model := run.summary.get("model"):
         return str(model)
     file = run.manifest.get("environment", {}).get("samples_file")
@@ -109,34 +112,34 @@ def named_model(run: Run) -> str | None:
 
 
 def _data_identity(run: Run) -> str:
-    """Returns a key that is equal for runs of one task on the same data, whichever of its problems they select."""
+    """Returns a key that is equal for runs of one task on the same data, even if they select different problems."""
     summary = run.summary
     options = {key: value for key, value in summary.get("options", {}).items() if key != "recipe"}
     return repr([*map(summary.get, ("task", "version", "split", "official_data")), sorted(options.items())])
 
 
 def _differing_keys(settings: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Returns the keys of the settings in which runs differ; minor ones (`NOT_SHOWN`) only if there are no others."""
+    """Returns the keys of settings that differ between runs; keys in `NOT_SHOWN` only if no other key differs."""
     keys = {key for values in settings for key in values}
     differing = {key for key in keys if len({repr(values.get(key)) for values in settings}) > 1}
     return {key for key in differing if _last_part_of_key(key) not in NOT_SHOWN} or differing
 
 
 def _shown_settings(differing: set[str], settings: Mapping[str, Any]) -> Settings:
-    """Returns the differing settings that a run's name shows: those that are set, or all as None if none is set."""
+    """Returns those of the differing settings that a run has, for its name; if it has none, all of them as None."""
     items = tuple((_last_part_of_key(key), settings.get(key)) for key in sorted(differing))
     return tuple(item for item in items if item[1] is not None) or items
 
 
 def _look_equal(first: Settings, second: Settings) -> bool:
-    """Returns whether two runs' settings look the same in their names, where long values are shortened."""
+    """Returns whether two runs' settings are displayed alike in their names, where long values are shortened."""
     return [(key, _shortened_value(value)) for key, value in first] == [
         (key, _shortened_value(value)) for key, value in second
     ]
 
 
 def _folder_names(runs: Sequence[Run]) -> list[str]:
-    """Returns the shortest trailing parts of the runs' folder paths that distinguish the runs."""
+    """Returns, for each run, the shortest end of its folder's path that distinguishes it from the other runs."""
     folders = [run.folder.resolve() for run in runs]
     names = [_significant_part(run) for run in runs]
     for parts in range(2, max(len(folder.parts) for folder in folders) + 1):
@@ -147,14 +150,17 @@ def _folder_names(runs: Sequence[Run]) -> list[str]:
 
 
 def _significant_part(run: Run) -> str:
-    """Returns the last part of a run's folder path that is not just the name of its task or backend."""
+    """Returns the last component of a run's folder path that is not the name of its task or backend."""
     task, folder = task_of(run.summary), run.folder.resolve()
     redundant = {task, base_task(task), run.summary.get("backend")}
     return next((part for part in reversed(folder.parts[1:]) if part not in redundant), folder.name)
 
 
 def _model_names(models: Sequence[ModelKey]) -> dict[ModelKey, str]:
-    """Returns the last part of each model's name; with backend, or in full, where models would share a name."""
+    """Returns a display name for each model: the last part of its name, such as "Qwen2.5-Coder-7B".
+
+    Models that would share this name get the backend's name before it, or their full name.
+    """
     short = {key: str(key[1]).rstrip("/").rpartition("/")[2] if key[1] else str(key[0]) for key in models}
     names = {}
     for key, name in short.items():

@@ -16,7 +16,7 @@ from evalharness.report.task_variant import base_task
 
 @dataclass(frozen=True)
 class RunProblems:
-    """The problems of a run by id, in the official order; or none, and the reason why."""
+    """The problems of a run by id, in the official order; if they cannot be read, no problems and the reason."""
 
     by_id: Mapping[str, Problem] = field(default_factory=dict)
     missing: str = ""
@@ -26,10 +26,12 @@ class RunProblems:
 
 
 def problems_of(run: Run, data: str | None = None) -> RunProblems:
-    """Returns the run's problems with the prompts of its recipe; none where the data's fingerprint is not the run's.
+    """Reads the problems of a run, with the prompts of its recipe, again from the task's data.
 
-    `data` is a folder, "hub" or "sample", as for a run. By default a run on sample data reads the bundled sample, any
-    other run $EVALHARNESS_DATA, else the folder that the run read. Nothing is downloaded unless `data` is "hub".
+    If the data are not available, or their fingerprint differs from the run's, the result has no problems but the
+    reason. `data` is a folder, "hub" or "sample". By default a run on sample data reads the bundled sample; any other
+    run reads the folder $EVALHARNESS_DATA, else the folder that the run used. Nothing is downloaded unless `data` is
+    "hub".
     """
     try:
         task = run.manifest["config"]["task"]

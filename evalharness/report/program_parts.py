@@ -8,13 +8,13 @@ from evalharness.util.limits.texts import is_too_large
 
 
 def program_source(task: Task, problem: Problem, completion: Completion) -> str | None:
-    """Returns the program of a completion without its tests; None where no program ran."""
+    """Returns the source of a completion's program without the tests; None if the completion has no program."""
     program = _sandbox_program(task, problem, completion)
     return program.source if program else None
 
 
 def tests_of(task: Task, problem: Problem) -> str:
-    """Returns the tests of a problem as text; "" where answers are compared as text, without running."""
+    """Returns the tests of a problem as text; "" for tasks that compare the answer's text instead of running it."""
     program = _sandbox_program(task, problem, Completion(problem.task_id, 0, "", form="solution"))
     if program is None:
         return ""
@@ -30,7 +30,7 @@ def tests_of(task: Task, problem: Problem) -> str:
 
 
 def _sandbox_program(task: Task, problem: Problem, completion: Completion) -> Program | None:
-    """Returns the sandbox program of a completion; None if there is none, such as for an answer over the size limit."""
+    """Returns the program of a completion for the sandbox; None if there is none, or if the answer is too large."""
     if is_too_large(completion.text):
         return None
     try:

@@ -44,7 +44,7 @@ class PublishedPoint:
 
     @property
     def name(self) -> str:
-        """The display name: the model with its setting, and a dagger for a figure from one secondary source alone."""
+        """The display name: model and setting, with a dagger if the figure is known from one secondary source only."""
         setting = f", {self.setting}" if self.setting else ""
         return self.model + setting + (SINGLE_SOURCE_MARK if self.has_single_source else "")
 
@@ -59,7 +59,7 @@ class PublishedPoint:
 
     @property
     def is_speed(self) -> bool:
-        """Whether the figure is a single request's speed in tokens/s; totals of a batch are not."""
+        """Whether the figure is the output speed of a single request in tokens/s, not the throughput of a batch."""
         return self.unit == "tokens/s" and self.metric in SINGLE_STREAM_THROUGHPUT
 
 
@@ -69,9 +69,9 @@ def published_sets() -> list[str]:
 
 
 def load_published(names: str) -> list[PublishedPoint]:
-    """Returns the published results in the sets of a comma-separated list; `all`: every bundled set; a path: a file.
+    """Returns the published results that a comma-separated list names: bundled sets, `all`, or paths of files.
 
-    Raises UserError for an unknown set and for a file of another format.
+    Raises UserError for an unknown set, and for a file with another format.
     """
     points: list[PublishedPoint] = []
     for name in filter(None, (part.strip() for part in names.split(","))):
@@ -88,9 +88,9 @@ def load_published(names: str) -> list[PublishedPoint]:
 
 
 def published_speed_of(rate: PublishedPoint, points: Sequence[PublishedPoint]) -> PublishedPoint | None:
-    """Returns the published speed that belongs to a published pass rate; None if no source states one.
+    """Returns the published speed that belongs to a published pass rate; None if its source states none.
 
-    The speed on the same benchmark is preferred over the one that describes the model in general.
+    A speed on the same benchmark is preferred over one that describes the model in general.
     """
     speeds = [
         point for point in points
@@ -111,5 +111,6 @@ def _read_published_file(path: Path) -> list[PublishedPoint]:
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(
-            f"--published {path} is not a file of published results; results/published/README.md describes the format"
+            f"--published {path} is not a file of published results; fix it: results/published/README.md describes the "
+            "format"
         ) from None

@@ -17,7 +17,7 @@ SPEEDS = ("aggregate", "steady", "request", "common")
 
 @dataclass(frozen=True)
 class RateEstimate:
-    """A pass rate with its 95 % interval, as fractions. Published rates have none: low and high equal the value."""
+    """A pass rate with its 95 % interval, as fractions; without an interval, low and high equal the value."""
 
     value: float
     low: float
@@ -32,18 +32,18 @@ class RateEstimate:
 
 
 def speed_kind(chosen: str, beside_published: bool) -> str:
-    """Returns the kind of tokens/s that a report shows: that of --speed, or the default.
+    """Returns the kind of tokens/s that a report shows: `chosen` (the value of --speed), or the default.
 
-    The default beside published speeds, which are of one request, is "request"; otherwise it is "aggregate", over the
-    whole run. Raises UserError for an unknown kind.
+    The default is "request" if published speeds, which are those of single requests, are shown too; otherwise it is
+    "aggregate" (over the whole run). Raises UserError for an unknown kind.
     """
     if chosen and chosen not in SPEEDS:
-        raise UserError(f"--speed {chosen} is unknown; known: {', '.join(SPEEDS)}")
+        raise UserError(f"--speed {chosen} is unknown; give one of {', '.join(SPEEDS)}")
     return chosen or ("request" if beside_published else "aggregate")
 
 
 def batch_of(run: Run) -> str:
-    """Returns the batch size or concurrency of a run's speed, such as "batch 8"; "" where neither is known."""
+    """Returns the batch size or concurrency of a run as text, such as "batch 8"; "" if neither is known."""
     speed = run.speed
     concurrency = steady.get("concurrency") if (steady := speed.get("steady")) else None
     parts = [
@@ -54,16 +54,17 @@ def batch_of(run: Run) -> str:
 
 
 def rate_of(run: Run, metric: str = "pass@1") -> RateEstimate | None:
-    """Returns a run's rate of that name, such as pass@1, with its interval; None where the run has none."""
+    """Returns the rate of a run with this name, such as pass@1, with its interval; None if the run lacks it."""
     rate = run.summary.get("metrics", {}).get(metric)
     return RateEstimate(rate["value"], rate["ci95"][0], rate["ci95"][1]) if rate else None
 
 
 def speed_of(run: Run, kind: str = "aggregate") -> float | None:
-    """Returns a run's tokens/s; None where it was not measured, or is 0.
+    """Returns a run's tokens/s; None if it was not measured, or is 0.
 
-    aggregate: all output tokens / generation seconds. steady: the same in the window of the highest concurrency.
-    request: the median over requests of output tokens / latency. common: aggregate, in tokens of a common tokenizer.
+    aggregate: all output tokens / generation seconds. steady: the same, within the time window in which the most
+    requests were in progress. request: the median over requests of output tokens / latency. common: aggregate, with
+    tokens counted by a tokenizer common to all models.
     """
     speed = run.speed
     if kind == "steady":
@@ -78,13 +79,13 @@ def speed_of(run: Run, kind: str = "aggregate") -> float | None:
 
 
 def speed_interval(run: Run, kind: str = "aggregate") -> Interval | None:
-    """Returns the 95 % interval of a run's aggregate tokens/s; None for other kinds, which have none."""
+    """Returns the 95 % interval of a run's aggregate tokens/s; None for other kinds of speed."""
     ends = run.speed.get("output_tokens_per_s_ci95")
     return (float(ends[0]), float(ends[1])) if ends and kind == "aggregate" else None
 
 
 def speed_conditions(run: Run) -> str:
-    """Returns a run's measurement conditions as text: hardware, clocks, precision, batch, concurrency; may be ""."""
+    """Returns a run's measurement conditions as text: hardware, clocks, dtype, batch, concurrency; "" if unknown."""
     speed = run.speed
     conditions: dict[str, Any] = speed.get("conditions", {})
     endpoint = f"endpoint {conditions['endpoint']}" if "endpoint" in conditions else ""
@@ -105,16 +106,16 @@ def speed_conditions(run: Run) -> str:
 
 
 def mixed_conditions(speed: Speed) -> str:
-    """Returns which measurement conditions changed when a run was resumed, as text; "" where none did."""
+    """Returns a text about measurement conditions that changed when a run was resumed; "" if none changed."""
     mixed: dict[str, list[Any]] = speed.get("conditions", {}).get("mixed", {})
     changes = [f"{key.replace('_', ' ')} {', then '.join(map(str, values))}" for key, values in mixed.items()]
     return f"mixed conditions ({'; '.join(changes)})" if changes else ""
 
 
 def hardware_of(run: Run) -> str:
-    """Returns a run's hardware in a few words, for an axis; "hardware not stated" where it is not known.
+    """Returns a run's hardware as a short text for an axis; "hardware not stated" if it is not known.
 
-    The hardware is that of one copy on one machine; where the speed is that of several, their number is added.
+    If the speed is that of several backend copies or merged runs, the text also says how many.
     """
     conditions: dict[str, Any] = run.speed.get("conditions", {})
     copies = f" ({conditions['copies']} copies)" if "copies" in conditions else ""
@@ -124,7 +125,7 @@ def hardware_of(run: Run) -> str:
 
 
 def why_incomplete(run: Run) -> str:
-    """Returns why a run is incomplete, such as "only the first 20 of 164 problems"; "" for a complete run."""
+    """Returns why a run is incomplete, such as "only the first 20 of 164 problems"; "" if it is complete."""
     summary = run.summary
     limit = run.config.get("samples", {}).get("limit")
     failed = summary.get("statuses", {}).get("infrastructure", 0)

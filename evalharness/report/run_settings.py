@@ -25,9 +25,9 @@ def settings_of(run: Run) -> dict[str, Any]:
 
 
 def selected_problems(run: Run) -> str:
-    """Returns which problems of its task a run selects, such as "first 20" or "shard 1/2"; "all" for all.
+    """Returns a text about the problems of its task that a run covers: "first 20", "shard 1/2" or "all".
 
-    A text and not a number, so that runs on different problems never form one curve.
+    It is a text, not a number, so that runs on different problems never form one curve.
     """
     asked = run.config.get("samples", {})
     limit, shard, only = asked.get("limit"), asked.get("shard"), asked.get("only")
@@ -39,9 +39,9 @@ def selected_problems(run: Run) -> str:
 
 
 def family_of(run: Run) -> Family:
-    """Returns the family of a run's model (ar, diffusion, other): as the backend states, or from tokens per pass.
+    """Returns the family of a run's model (ar, diffusion, other), which the backend states.
 
-    A model whose backend states nothing is diffusion above 1.5 tokens per forward pass, else "other".
+    If the backend does not state it, a model with more than 1.5 tokens per forward pass is "diffusion", others "other".
     """
     stated = run.config.get("backend", {}).get("family")
     for family in FAMILIES:

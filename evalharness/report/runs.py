@@ -16,10 +16,10 @@ MAX_DEPTH = 4
 
 
 def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: None) -> list[Run]:
-    """Returns the finished runs at or below each path, each run once, in the order of the paths and of names.
+    """Returns the finished runs in the given folders and their subfolders, without duplicates, in the given order.
 
-    `note` receives the number of unfinished runs, which are left out. Raises UserError where a path has no finished
-    run, or where a run's files cannot be read.
+    `note` is called with the number of unfinished runs, which are omitted. Raises UserError if a path has no finished
+    run, or if a run's files cannot be read.
     """
     runs: dict[Path, Run] = {}
     for path in paths:
@@ -28,16 +28,16 @@ def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: 
         folders = list(run_folders(path))
         if not folders:
             raise UserError(
-                f"{path} has no run: neither it nor a folder below it has a {MANIFEST}; name another folder"
+                f"{path} has no run: neither it nor a folder below it has a {MANIFEST}; give another folder"
             )
         finished = [folder for folder in folders if (folder / SUMMARY).exists()]
         unfinished = len(folders) - len(finished)
         if not finished:
             raise UserError(
-                f"{path} has no finished run: no {SUMMARY}; repeat the command that started it, which resumes it"
+                f"{path} has no finished run (no {SUMMARY}); finish the run with the same command that started it"
             )
         if unfinished:
-            note(f"{counted(unfinished, 'unfinished run')} in {path} left out; their commands, run again, finish them")
+            note(f"{counted(unfinished, 'unfinished run')} in {path} omitted; run their commands again to finish them")
         for folder in finished:
             runs.setdefault(folder.resolve(), _open_finished_run(folder))
     return list(runs.values())
@@ -50,7 +50,7 @@ def _open_finished_run(folder: Path) -> Run:
 
 
 def run_folders(path: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:
-    """Yields the run directories at or below a folder, sorted. A run directory is not searched for others."""
+    """Yields the run directories at or below a folder, sorted; run directories inside a run directory are ignored."""
     if (path / MANIFEST).exists():
         yield path
     elif depth:
@@ -60,13 +60,13 @@ def run_folders(path: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """Returns the JSON object in a run's file; keys are not checked, since earlier versions wrote others."""
+    """Returns the JSON object in a run's file. Keys are not checked, since earlier versions wrote other keys."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not JSON"
-        todo = "run its command again with another --out, or leave the folder out"
+        todo = "repeat the run with another --out, or leave the folder out"
         raise UserError(f"{path} cannot be read ({reason}); {todo}") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path} is not a file of a run: no JSON object; leave the folder out")
+        raise UserError(f"{path} is not a file of a run (no JSON object); leave its folder out")
     return content

@@ -11,9 +11,9 @@ from evalharness.report.prompt_text import prompt_parts
 
 
 def sample_lines(run: Run, task_id: str, sample_id: int, data: str | None) -> Iterator[str]:
-    """Yields the lines of a text about one sample: prompt, answer, program, tests and verdict, each with a heading.
+    """Yields text lines that show one sample: prompt, answer, program, tests and verdict, each with a heading.
 
-    `data` is where the problem is read from (see `problems_of`). Raises UserError where the run has no such sample.
+    `data` is the source of the problem (see `problems_of`). Raises UserError if the run has no such sample.
     """
     sample = find_sample(run, task_id, sample_id)
     problems = problems_of(run, data)
@@ -36,7 +36,7 @@ def sample_lines(run: Run, task_id: str, sample_id: int, data: str | None) -> It
 
 
 def find_sample(run: Run, task_id: str, sample_id: int) -> Sample:
-    """Returns a sample of a run by its ids. Raises UserError, with similar ids, where there is no such sample."""
+    """Returns the sample of a run with these ids. Raises UserError, which names similar ids, if there is none."""
     samples = {sample.sample_id: sample for sample in run.samples() if sample.task_id == task_id}
     if not samples:
         known = list(dict.fromkeys(sample.task_id for sample in run.samples()))

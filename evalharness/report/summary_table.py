@@ -15,9 +15,9 @@ ABSENT = "-"
 
 
 def summary_table(summaries: Sequence[Summary], mean: str | None = None) -> Table:
-    """Returns a table of results with one row per run; `mean` names a last row with the mean of each rate.
+    """Returns a table of results with one row per run. `mean` is the name of a last row with the mean of each rate.
 
-    The column of the end-to-end latency is left out where no run was timed.
+    The column of the end-to-end latency is omitted if no run was timed.
     """
     rate_names = list(dict.fromkeys(name for summary in summaries for name in summary["metrics"]))
     timed = any("latency_s" in summary["speed"] for summary in summaries)
@@ -34,7 +34,7 @@ def summary_table(summaries: Sequence[Summary], mean: str | None = None) -> Tabl
 
 
 def table_remarks(summaries: Sequence[Summary]) -> list[str]:
-    """Returns remarks below the table of results: about cut or missing answers, and changed measurement conditions."""
+    """Returns remarks for below the table of results: about truncated or missing answers, and changed conditions."""
     return [f"{summary['task']}: {remark}" for summary in summaries for remark in _run_remarks(summary)]
 
 
@@ -70,14 +70,14 @@ def _table_row(summary: Summary, rate_names: Sequence[str], timed: bool) -> list
 
 
 def _count_texts(summary: Summary) -> list[str]:
-    """Returns counts of a run's samples for the table: by status, without code, and how answers ended."""
+    """Returns counts of a run's samples for the table: by status, without code, truncated, empty or refused."""
     counts = [f"{count} {status}" for status, count in summary["statuses"].items()]
     without_code = summary.get("extraction", {}).get("nothing found", 0)
     return [*counts, *([f"{without_code} without code"] if without_code else []), *short_remarks(summary)]
 
 
 def _size_text(summary: Summary) -> str:
-    """Returns a run's number of samples as text; with that of problems where it differs or the run is partial."""
+    """Returns a run's number of samples as text, with the number of problems if it differs or the run is partial."""
     problems, total = summary["problems"], summary.get("problems_of_task", summary["problems"])
     if problems < total:
         return f"{summary['samples']}\n{problems} of {total} problems"
@@ -101,7 +101,7 @@ def _number_text(value: float | None) -> str:
 
 
 def _latency_text(speed: Speed) -> str:
-    """Returns a run's end-to-end latency percentiles, and its median TTFT where measured, as lines of a cell."""
+    """Returns text lines with a run's end-to-end latency percentiles, and its median TTFT if it was measured."""
     lines = [f"{rank} {seconds:.2f} s" for rank, seconds in speed.get("latency_s", {}).items()]
     if "first_output_s" in speed:
         lines.append(f"TTFT {speed['first_output_s']['p50']:.2f} s")

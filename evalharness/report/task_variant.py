@@ -41,7 +41,7 @@ def is_sample(task: str) -> bool:
 
 
 def base_task(task: str) -> str:
-    """Returns a task's name without the suffix "-sample", which marks the bundled sample data."""
+    """Returns a task's name without the suffix "-sample" of the bundled sample data."""
     return task.removesuffix(SAMPLE_SUFFIX)
 
 
@@ -60,16 +60,16 @@ def variant_parts(summary: Summary) -> list[str]:
 
 
 def task_title(summary: Summary) -> str:
-    """Returns a run's task with data version, split and options as text; equal titles mean equal problems."""
+    """Returns a run's task with data version, split and options as text; runs with equal titles have equal problems."""
     mark = [UNOFFICIAL] if data_kind(summary) is DataKind.UNOFFICIAL else []
     return ", ".join([task_of(summary), *variant_parts(summary), *mark])
 
 
 def run_conditions(summary: Summary) -> str:
-    """Returns the settings that must be equal for two runs' pass rates to be comparable, as text.
+    """Returns the settings that must be equal for a comparison of two runs' pass rates, as text.
 
-    Version, recipe, length policy of an infilled middle, split, the task's options, the version's note, and a mark for
-    unofficial data.
+    These are version, recipe, the rule for the length of an infilled middle, split, task options, the version's note,
+    and a mark for unofficial data.
     """
     parts = [summary["version"], summary["recipe"]]
     parts += [f"middle {summary['middle']}"] if "middle" in summary else []

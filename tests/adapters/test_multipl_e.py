@@ -149,5 +149,5 @@ def test_each_split_has_its_own_file(open_with: OpenTask) -> None:
 def test_missing_versions_and_samples_are_user_errors() -> None:
     with pytest.raises(UserError, match="unknown version of multipl-e-hs '2023-06'"):
         open_task("multipl-e-hs", "sample", {"version": "2023-06"})
-    with pytest.raises(UserError, match="no sample data of multipl-e-rs are bundled"):
+    with pytest.raises(UserError, match="no sample data are bundled for multipl-e-rs"):
         open_task("multipl-e-rs", "sample", {})

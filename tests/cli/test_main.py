@@ -54,7 +54,7 @@ def assert_refused(done: "subprocess.CompletedProcess[str]", folder: Path, *word
         ((*SAMPLE, "--task", "humanevl"), ["task 'humanevl'", "did you mean humaneval"]),
         ((*SAMPLE, "--task", "mbpp,evalpluss"), ["task 'evalpluss'", "did you mean evalplus"]),
         ((*SAMPLE, "--task", "quite-another"), ["task 'quite-another'", "known: ", "humaneval", "mbpp"]),
-        ((*SAMPLE, "--task", ""), ["--task names no task", "humaneval"]),
+        ((*SAMPLE, "--task", ""), ["--task is empty", "humaneval"]),
         ((*SAMPLE, *TASK, "--backend", "transformer"), ["backend 'transformer'", "did you mean transformers"]),
         ((*SAMPLE, *TASK, "--option", "vresion=1"), ["option 'vresion'", "did you mean version"]),
         (
@@ -347,7 +347,7 @@ def test_a_closed_stdout_ends_quietly(unbuffered: str, arguments: tuple[str, ...
 def test_a_renamed_option_works_under_its_old_name_with_a_note(folder: Path, cli: Command) -> None:
     done = cli(*SAMPLE, *TASK, "--engine", "rai")
     note, error = done.stderr.splitlines()
-    assert note == "note: --engine is now --executor; the next version will not know the old name"
+    assert note == "note: --engine was renamed --executor; use that, since the next version rejects --engine"
     assert error.startswith("error: unknown executor 'rai'")
     assert cli(*SAMPLE, *TASK, "--engine=rai").stderr == done.stderr
 

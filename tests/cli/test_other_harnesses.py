@@ -148,7 +148,7 @@ def test_the_leaderboard_may_be_records_of_every_eval_ever(cli: Command, engine:
     samples = path.with_name(f"{path.stem}_samples.jsonl").read_text().splitlines()
     assert record["detailed_evaluation_results"]["total_rows"] == len(samples) == len(SOLUTIONS.splitlines())
     for more, message in [
-        ((), "writes a folder; name it with --out DIR"),
+        ((), "writes a folder; give it with --out DIR"),
         (("--out", tmp_path / "x", "--relationship", "boss"), "give one of first_party, third_party"),
         (("--out", tmp_path / "x", "--published", "all"), "leave --published out"),
         (("--out", tmp_path / "answers.jsonl"), "choose another folder with --out"),

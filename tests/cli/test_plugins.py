@@ -152,7 +152,7 @@ def test_a_broken_card_disables_itself_alone(files: dict[str, str], words: list[
         (
             ADAPTER.format(problems="return 1 / 0") + "    def verdict(self, completion, execution): ...\n",
             3,
-            ["evalharness crashed: ZeroDivisionError at ", "odd_pack.py, line 6: division by zero; a fault in"],
+            ["evalharness crashed: ZeroDivisionError at ", "odd_pack.py, line 6: division by zero; this is a bug in"],
         ),
     ],
     ids=["no-verdict", "no-class", "crash"],

@@ -58,7 +58,7 @@ def test_a_sample_or_problem_that_is_not_there_is_named(run: Path, cli: Command,
         ((run, "x"), f"error: {run} has no problem 'x'; give an id such as Sample/0, Sample/1\n"),
         (
             (tmp_path, "x"),
-            f"error: {tmp_path} is not a run directory (no manifest.json); name one that a run wrote\n",
+            f"error: {tmp_path} is not a run directory (no manifest.json); give the folder of a run\n",
         ),
     ]:
         done = cli("show", *arguments)

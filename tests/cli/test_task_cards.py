@@ -131,15 +131,15 @@ def test_records_without_ids_are_numbered_and_prompts_may_be_continued(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": None}, "not a task card: it has neither the key name (for one task) nor the key tasks"),
+        ({"name": None}, "not a task card: add the key name (for one task) or the key tasks"),
         ({"data": None}, "data: missing"),
         ({"fields": None}, "fields: missing"),
         ({"recipe": None}, "recipe: missing"),
         ({"name": "a b"}, "name: "),
-        ({"name": "humaneval"}, "the name 'humaneval' is used more than once among tasks and groups; give the task"),
+        ({"name": "humaneval"}, "the name 'humaneval' is used more than once for tasks or groups; choose another name"),
         ({"recipes": {}}, "recipes: unknown key; did you mean recipe?"),
         ({"recipe": {"users": "x"}}, "recipe.users: unknown key; did you mean user?"),
-        ({"recipe": {"stops": []}}, "recipe: a recipe needs either user (for a chat model) or prompt"),
+        ({"recipe": {"stops": []}}, "recipe: a recipe needs either the key user (for a chat model) or the key"),
         ({"recipe": {"user": "{prompt}", "max_new_tokens": 0}}, "recipe.max_new_tokens: Input should be greater than"),
         (
             {"recipe": {"user": "{text}"}},
@@ -148,8 +148,11 @@ def test_records_without_ids_are_numbered_and_prompts_may_be_continued(
         ({"recipe": {"user": "{prompt}", "extraction": "fences"}}, "unknown extraction rule 'fences'; did you mean"),
         ({"tests": "assert"}, "the template tests uses no field"),
         ({"data": "nowhere.jsonl"}, "nowhere.jsonl is missing"),
-        ({"data": "nowhere_pack:words.jsonl"}, "names data of the package nowhere_pack, which is not installed"),
-        ({"fields": {"prompt": "quest", "tests": "checks"}}, "without quest (the card's prompt); it has id, question,"),
+        ({"data": "nowhere_pack:words.jsonl"}, "uses data of the package nowhere_pack, which is not installed"),
+        (
+            {"fields": {"prompt": "quest", "tests": "checks"}},
+            "without the fields quest (the card's prompt); it has id, question,",
+        ),
         ({"image": "pyton"}, "unknown sandbox image 'pyton'; did you mean python?"),
         ({"image": "js"}, "have no line of the form that the tests of JavaScript need"),
         ({"time_s": "soon"}, "time_s: Input should be a valid number"),
@@ -209,7 +212,7 @@ def test_several_data_folders_are_searched_in_order(
     assert "one/0" in cli("run", "--task", "tasks.yaml:a", "--dry-run", *model).stdout
     done = cli(*run, "--data", "one:three")
     message = (
-        "error: data folder three (--data or $EVALHARNESS_DATA) does not exist; name another, or use --data hub or "
+        "error: data folder three (--data or $EVALHARNESS_DATA) does not exist; give another, or use --data hub or "
         "--data sample\n"
     )
     assert (done.returncode, done.stderr) == (2, message)

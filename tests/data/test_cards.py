@@ -158,7 +158,7 @@ def test_an_unknown_name_suggests_similar_names() -> None:
         cards.find_task("humanevl")
     with pytest.raises(UserError, match="unknown task 'evalpls'; did you mean evalplus"):
         cards.expand_task_names("mbpp,evalpls")
-    with pytest.raises(UserError, match="--task names no task"):
+    with pytest.raises(UserError, match="--task is empty"):
         cards.expand_task_names(" , ")
 
 
@@ -203,7 +203,7 @@ def test_a_plugin_card_needs_no_grader_family_licence_or_defaults(plugin: Callab
         (
             "tasks.adding.versions.v1.file",
             None,
-            "tasks.adding.versions.v1: a version of the data needs one of the keys file and shipped",
+            "tasks.adding.versions.v1: a version of the data needs exactly one of the keys file and shipped",
         ),
         ("tasks.adding.versions.v1.fingerprint", "sha256:1", "tasks.adding.versions.v1.fingerprint: "),
         ("tasks.adding.default_version", "v2", "default_version is 'v2'"),
@@ -212,7 +212,7 @@ def test_a_plugin_card_needs_no_grader_family_licence_or_defaults(plugin: Callab
         ("tasks", {}, "tasks: "),
         ("tasks", "adding", "tasks: "),
         ("groups", {"sums": ["subtracting"]}, "groups.sums is 'subtracting'"),
-        ("groups", {"all": ["adding"]}, "'all' is reserved for every task"),
+        ("groups", {"all": ["adding"]}, "'all' is reserved for the group of all tasks"),
         ("groups", {"adding": ["adding"]}, "'adding' is used more than once"),
         ("groups", {"mbpp": ["adding"]}, "'mbpp' is used more than once"),
     ],
@@ -236,9 +236,9 @@ def test_a_malformed_bundled_card_names_file_and_field(tmp_path: Path, monkeypat
     monkeypatch.setattr(registry, "bundled", tmp_path.joinpath)
     for text, message in [
         ("adapter: x\ntasks: {}\n", "recipes: missing"),
-        ("a: [", "not YAML"),
-        ("- a\n", "the YAML is not a mapping of keys to values"),
-        ("a: 1\n", "neither"),
+        ("a: [", "not valid YAML"),
+        ("- a\n", "write the YAML as a mapping of keys to values"),
+        ("a: 1\n", "add the key name"),
     ]:
         (tmp_path / "tasks" / "broken.yaml").write_text(text)
         cards.load_cards.cache_clear()

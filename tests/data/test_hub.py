@@ -199,7 +199,7 @@ def test_an_unreachable_hub_fails_fast_and_no_folder_replaces_it(tmp_path: Path)
     assert "the Hugging Face hub does not provide google-research-datasets/mbpp (ConnectError" in dead["error"]
     assert "--data DIR" in dead["error"]
     assert "\n" not in dead["error"]
-    assert "the local folder openai/openai_humaneval hides the hub's" in hidden["error"]
+    assert "the local folder openai/openai_humaneval would be loaded instead of the hub's" in hidden["error"]
 
 
 def test_a_hub_without_the_data_set_or_with_other_columns(tmp_path: Path) -> None:

@@ -117,10 +117,10 @@ def test_the_fingerprint_depends_on_the_cards_fields_alone(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([], "have no records"),
-        ([ROWS[0], ROWS[0]], "have two records with the id HumanEval/0"),
-        ([{**ROWS[0], "task_id": 1}, {"task_id": 2}], "have a record 2 without prompt, entry_point"),
-        ([{"prompt": ""}], "have a record None without task_id"),
+        ([], "contain no records"),
+        ([ROWS[0], ROWS[0]], "contain two records with the id HumanEval/0"),
+        ([{**ROWS[0], "task_id": 1}, {"task_id": 2}], "contain a record 2 without the fields prompt, entry_point"),
+        ([{"prompt": ""}], "contain a record None without the fields task_id"),
     ],
 )
 def test_invalid_records_are_user_errors(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
@@ -180,14 +180,14 @@ def test_a_task_selects_its_records_from_data_of_several_tasks(tmp_path: Path) -
     loaded = load_records(card, entry, None, tmp_path)
     assert [record["task_id"] for record in loaded.records] == ["1", "3"]
     write(tmp_path / entry.versions["v1.0"].file[0], rows[::2])
-    with pytest.raises(UserError, match="have no records"):
+    with pytest.raises(UserError, match="contain no records"):
         load_records(card, entry, None, tmp_path)
 
 
 def test_samples_are_beside_the_card_and_never_official(tmp_path: Path) -> None:
     card, entry = cards.find_task("humaneval")
     card = card.model_copy(update={"folder": tmp_path})
-    with pytest.raises(UserError, match="no sample data of humaneval are bundled; use --data"):
+    with pytest.raises(UserError, match="no sample data are bundled for humaneval; use --data"):
         load_records(card, entry, None, "sample")
     write(tmp_path / "samples" / "humaneval.jsonl", ROWS)
     loaded = load_records(card, entry, None, "sample")

@@ -50,5 +50,5 @@ def test_empty_and_reversed_windows_are_user_errors() -> None:
 def test_a_window_needs_dates() -> None:
     with pytest.raises(UserError, match="the records of these have no date field date;"):
         TimeWindow.parse("2024-09-02", None).records_in_window([{"task_id": "1"}], "date", "these")
-    with pytest.raises(UserError, match="is not a date; replace the data file"):
+    with pytest.raises(UserError, match="'soon', which is not valid; replace the data file"):
         TimeWindow.parse("2024-09-02", None).records_in_window([{"date": "soon"}], "date", "these")

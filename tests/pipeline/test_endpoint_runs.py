@@ -112,7 +112,7 @@ def test_cut_refused_empty_and_reasoning_answers_are_told(run: Run, endpoint: En
     assert "at most 99 new tokens" in done.stdout
     [warning] = [line for line in done.stderr.splitlines() if line.startswith("warning")]
     assert ", ".join(told) in warning
-    assert "--ask-again asks such prompts again" in warning
+    assert "add --ask-again to send these prompts again" in warning
     said = f"{endpoint.url} refuses the prompt (HTTP 400: filtered by the content management policy)"
     assert f"humaneval-sample: refused: Sample/0: {said}" in done.stdout
     answers = read(tmp_path / "run", "summary")["answers"]
@@ -262,13 +262,13 @@ def test_overwrite_and_folders_that_are_no_run(run: Run, endpoint: Endpoint, tmp
     for more in ((), ("--overwrite",)):
         done = run("--limit", 1, "--out", tmp_path / "mine", *more)
         assert done.returncode == 2
-        assert "is not empty and holds no run (thesis.tex); name a new folder with --out" in done.stderr
+        assert "is not empty and is no run directory (thesis.tex); choose a new folder with --out" in done.stderr
     done = run("--limit", 1, "--out", tmp_path)
     assert done.returncode == 2
-    assert "holds runs of several tasks (run); name one of them" in done.stderr
+    assert "has runs of several tasks (run); give one of their folders" in done.stderr
     done = run("--task", "humaneval,mbpp", "--limit", 1, "--out", tmp_path / "run")
     assert done.returncode == 2
-    assert "holds the run of one task; name another folder with --out for several tasks" in done.stderr
+    assert "is the run directory of one task; choose another folder with --out for several tasks" in done.stderr
     (tmp_path / "run" / "completions.jsonl").unlink()
     (tmp_path / "run" / "verdicts.jsonl").unlink()
     assert run("--limit", 1, "--seed", 4).returncode == 0
@@ -278,7 +278,7 @@ def test_a_base_recipe_for_a_chat_api_gets_one_warning_line(run: Run, endpoint: 
     done = run("--limit", 2, recipe="completion", api="chat")
     assert done.returncode == 0, done.stderr
     assert next(line for line in done.stderr.splitlines() if "warning" in line) == (
-        "warning: humaneval-sample: the recipe completion has prompts of text to continue, but the chat API sends the "
+        "warning: humaneval-sample: the recipe completion sends text to continue, but the chat API sends the "
         "text as a user's message; --option recipe=chat sends chat messages"
     )
     assert done.stderr.count("text to continue") == 1

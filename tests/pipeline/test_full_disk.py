@@ -117,7 +117,7 @@ def test_an_output_folder_that_vanishes_is_noticed(tmp_path: Path, monkeypatch: 
     store = Store(tmp_path / "run", {}, {})
     store.add_verdict(BIG)
     shutil.rmtree(tmp_path / "run")
-    with pytest.raises(UserError, match="No such file or directory; fix that"):
+    with pytest.raises(UserError, match="No such file or directory; correct this"):
         store.add_verdict(Verdict("t", 1, passed=True, status="passed"))
     store.close()
 
@@ -148,7 +148,7 @@ def test_a_data_folder_that_vanishes_costs_nothing_and_is_told_at_the_next_start
     assert_whole(out)
     again = run(out, str(data))
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
-    assert f"data folder {data} (--data or $EVALHARNESS_DATA) does not exist; name another" in again.stderr
+    assert f"data folder {data} (--data or $EVALHARNESS_DATA) does not exist; give another" in again.stderr
     (data).mkdir()
     again = run(out, str(data))
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)

@@ -57,7 +57,7 @@ def test_shards_are_disjoint_and_together_the_whole(problems: int, samples: int,
 
 @pytest.mark.parametrize("text", ["", "3", "0/7", "8/7", "-1/7", "a/b", "1/7/2", "1.5/7", "0/0"])
 def test_what_is_no_share_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="is not i/n"):
+    with pytest.raises(UserError, match="is not I/N"):
         parse_shard(text)
     assert str(parse_shard("2/7")) == "2/7"
 
@@ -108,7 +108,7 @@ def test_merged_speeds_are_counted_by_the_runs_tokenizer_and_say_that_they_are_m
     assert cli(*run, "--shard", "2/2", "--out", tmp_path / "2").returncode == 0
     done = cli("merge", tmp_path / "again", tmp_path / "1", tmp_path / "2")
     assert done.returncode == 2
-    assert "several tokenizers" in done.stderr
+    assert "different tokenizers" in done.stderr
 
 
 @pytest.mark.docker
@@ -134,11 +134,11 @@ def test_what_does_not_fit_is_refused_and_nothing_written(runs: Path, tmp_path: 
     assert cli(*RUN, "--shard", "7/8", "--out", tmp_path / "eighth").returncode == 0
     first = shards(runs)[0]
     for given_runs, words in (
-        ((first, other), "their sampling.seed differs (0, 5); leave one out"),
-        ((first, tmp_path / "eighth"), "different numbers of shards (7, 8); name runs whose --shard"),
+        ((first, other), "sampling.seed differs in manifest.json (0, 5); leave one of them out"),
+        ((first, tmp_path / "eighth"), "different numbers of shards (7, 8); give runs whose --shard"),
         ((first, runs / "whole"), "overlap: both have sample 0 of"),
         ((first, first), "given twice"),
-        ((first, tmp_path / "nowhere"), "holds no run"),
+        ((first, tmp_path / "nowhere"), "has no run"),
     ):
         done = cli("merge", tmp_path / "merged", *given_runs)
         assert done.returncode == 2, given_runs

@@ -130,7 +130,7 @@ def test_tasks_without_official_solutions_are_left_out_and_named(engine: None, t
         (data / name).write_bytes(content)
     done = cli("run", "--task", "multipl-e-js,humaneval", "--limit", 2, "--data", data, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "tasks left out, since no official solutions of them were published: multipl-e-js" in done.stderr
+    assert "tasks omitted, since no official solutions were published for them: multipl-e-js" in done.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["humaneval"]
     assert done.stdout.count("written to") == 1
     done = cli("run", "--task", "multipl-e-js", "--data", data, "--out", tmp_path / "none")
@@ -142,12 +142,12 @@ def test_tasks_without_official_solutions_are_left_out_and_named(engine: None, t
 def test_tasks_without_a_sample_are_left_out_and_named(engine: None, tmp_path: Path, cli: Command) -> None:
     done = cli("run", "--task", "multipl-e-rs,humaneval", "--limit", 1, "--data", "sample", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "tasks left out, since no sample data of them are bundled: multipl-e-rs" in done.stderr
+    assert "tasks omitted, since no sample data are bundled for them: multipl-e-rs" in done.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["humaneval"]
     for names in ("multipl-e-rs", "multipl-e-rs,multipl-e-go"):
         done = cli("run", "--task", names, "--data", "sample", "--out", tmp_path / "none")
         assert done.returncode == 2
-        assert f"no sample data of {names.replace(',', ', ')} are bundled; use --data DIR or --data hub" in done.stderr
+        assert f"no sample data are bundled for {names.replace(',', ', ')}; use --data DIR or --data hub" in done.stderr
 
 
 def test_a_program_without_its_tests_is_refused_before_any_work(tmp_path: Path, cli: Command) -> None:
@@ -180,7 +180,8 @@ def test_a_run_s_own_completions_are_graded_again_under_a_name(engine: None, tmp
     refused = cli(*grade)
     assert refused.returncode == 2
     assert refused.stderr == (
-        f"error: {run / 'completions.jsonl'} was generated with the recipe chat; add --option recipe=chat\n"
+        f"error: the samples in {run / 'completions.jsonl'} were generated with the recipe chat; "
+        "add --option recipe=chat\n"
     )
     assert cli(*grade, "--option", "recipe=chat").returncode == 0
     assert judged(again) == judged(run)

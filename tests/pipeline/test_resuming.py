@@ -169,15 +169,15 @@ def test_foreign_folders_are_refused(tmp_path: Path) -> None:
     (foreign / "thesis.tex").touch()
     for check in (check_no_foreign_files, check_folder_of_runs, lambda path: check_deletable(path, None)):
         with pytest.raises(
-            UserError, match=r"is not empty and holds no run \(thesis\.tex\); name a new folder with --out"
+            UserError, match=r"is not empty and is no run directory \(thesis\.tex\); choose a new folder with --out"
         ):
             check(foreign)
     for task in ("humaneval", "mbpp"):
         opened(runs / task, config()).__enter__().close()
-    with pytest.raises(UserError, match=r"holds runs of several tasks \(humaneval, mbpp\); name one of them, such as"):
+    with pytest.raises(UserError, match=r"has runs of several tasks \(humaneval, mbpp\); give one of their folders"):
         check_no_foreign_files(runs)
     check_folder_of_runs(runs)
-    with pytest.raises(UserError, match="holds the run of one task; name another folder with --out for several"):
+    with pytest.raises(UserError, match="is the run directory of one task; choose another folder with --out for"):
         check_folder_of_runs(runs / "mbpp")
 
 

@@ -150,7 +150,7 @@ def test_damage_in_the_middle_is_named_and_left_alone(folder: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + lines[1][:-20] + b"\n" + lines[2])
     before = files(folder)
-    with pytest.raises(UserError, match=r"verdicts\.jsonl, line 2 is damaged: not a verdict as JSON; fix"):
+    with pytest.raises(UserError, match=r"verdicts\.jsonl, line 2 is damaged: not the JSON object of a verdict; fix"):
         opened(folder)
     assert files(folder) == before
 
@@ -167,7 +167,7 @@ def test_a_directory_is_held_by_one_alone(folder: Path) -> None:
 def test_another_configuration_is_refused_and_nothing_is_touched(folder: Path) -> None:
     (folder / "verdicts.jsonl").open("ab").write(b'{"torn')
     before = files(folder)
-    with pytest.raises(UserError, match=r"sampling\.seed was 0, now 7; choose another folder with --out, or the old"):
+    with pytest.raises(UserError, match=r"sampling\.seed was 0, now 7; choose another folder with --out, use the old"):
         opened(folder, seed=7)
     assert files(folder) == before
 

@@ -32,6 +32,6 @@ def backends(
 
 
 def summary_of(backend: Callable[..., Any]) -> str:
-    """Returns the description of a backend on one line: the first paragraph of its module's docstring."""
+    """Returns a one-line description of a backend: the first paragraph of its module's docstring."""
     text = getattr(sys.modules.get(backend.__module__), "__doc__", None) or inspect.getdoc(backend) or ""
     return " ".join(text.split("\n\n")[0].split())

@@ -73,7 +73,7 @@ def _check_container_engine() -> Iterator[Finding]:
 def _check_data_sources() -> Iterator[Finding]:
     folder = os.environ.get("EVALHARNESS_DATA")
     if not folder:
-        text = "EVALHARNESS_DATA is not set: tasks are downloaded from the hub, or use --data sample"
+        text = "EVALHARNESS_DATA is not set: runs download data from the hub, unless they use --data"
         yield Finding(False, text, required=False)
         return
     parts = [folder] if Path(folder).expanduser().is_dir() else folder.split(os.pathsep)
@@ -84,7 +84,7 @@ def _check_data_sources() -> Iterator[Finding]:
 
 
 def _why_folder_has_no_data(folder: Path) -> str:
-    """Returns why a data folder cannot have benchmark data, such as "is empty"; an empty text if it can."""
+    """Returns why a data folder cannot contain benchmark data, such as "is empty"; "" if it can."""
     if not folder.is_dir():
         return "is not a folder"
     return "" if any(folder.iterdir()) else "is empty"

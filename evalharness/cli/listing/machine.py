@@ -41,7 +41,7 @@ def machine_findings() -> Iterator[Finding]:
 def _check_gpus() -> Finding:
     """Returns the GPUs that PyTorch can use; a note if there is none, or if PyTorch does not fit the driver."""
     if not is_installed("torch"):
-        return Finding(False, "GPU: not known without the package torch", required=False)
+        return Finding(False, "GPU: unknown, since the package torch is not installed", required=False)
     import torch
 
     if torch.cuda.is_available():
@@ -49,7 +49,7 @@ def _check_gpus() -> Finding:
         names = ", ".join(f"{device.name} ({device.total_memory / GIB:.0f} GiB)" for device in devices)
         return Finding(True, f"GPU {names}")
     if torch.backends.mps.is_available():
-        return Finding(True, "GPU of Apple (device mps)")
+        return Finding(True, "Apple GPU (device mps)")
     if shutil.which("nvidia-smi"):
         hint = "install a build of PyTorch for the driver's version of CUDA"
         return Finding(False, f"GPU: torch {torch.__version__} cannot use the driver; {hint}", required=False)

@@ -40,7 +40,7 @@ def tasks(
 
 
 def task_rows() -> Iterator[TaskRow]:
-    """Yields the cells of one table row per task, in the columns `HEADINGS`."""
+    """Yields a table row for each task, with the columns `HEADINGS`."""
     source, images = resolve_source(None), image_states()
     for card in load_cards():
         for entry in card.tasks.values():
@@ -83,7 +83,7 @@ def print_task(card: Card, entry: TaskEntry) -> None:
 
 
 def problem_count(entry: TaskEntry) -> int | None:
-    """Returns the number of problems of a task's default version and split; None if its card does not say it."""
+    """Returns the number of problems in a task's default version and split; None if its card does not state it."""
     first_and_last = entry.splits.get(entry.default_split or "")
     if isinstance(first_and_last, tuple):
         return first_and_last[1] - first_and_last[0] + 1
@@ -103,7 +103,7 @@ def data_state(entry: TaskEntry, source: DataSource) -> str:
 
 
 def image_states() -> Mapping[str, str]:
-    """Returns the state of each sandbox image by name, such as "built"; nothing without a container engine."""
+    """Returns the state of each sandbox image, such as "built", by image name; empty without a container engine."""
     from evalharness.sandbox.engines import docker as docker_engine
     from evalharness.sandbox.engines import images
 

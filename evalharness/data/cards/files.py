@@ -43,11 +43,11 @@ def read_card(path: Path) -> Card:
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}; check the path and its permissions") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: not YAML: {one_line(str(error))}") from error
+        raise ValueError(f"{path}: not valid YAML: {one_line(str(error))}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: not a task card: the YAML is not a mapping of keys to values")
+        raise ValueError(f"{path}: not a task card: write the YAML as a mapping of keys to values")
     if not {"tasks", "name"} & set(content):
-        raise ValueError(f"{path}: not a task card: it has neither the key name (for one task) nor the key tasks")
+        raise ValueError(f"{path}: not a task card: add the key name (for one task) or the key tasks")
     if "tasks" not in content:
         content = _validate_card(path, ShortCard, content, SHORT).expand()
     return _validate_card(path, Card, {**content, "folder": path.parent.resolve()}, FULL)
@@ -56,7 +56,10 @@ def read_card(path: Path) -> Card:
 def _validate_card(
     path: Path, model: type[Model], content: Mapping[str, Any], parts: Sequence[type[BaseModel]]
 ) -> Model:
-    """Returns a card's content as a pydantic model. Raises ValueError with the file and each invalid field."""
+    """Returns a card's content as the pydantic model `model`. Raises ValueError with the file and each invalid field.
+
+    `parts` are the models whose keys are suggested in place of an unknown key.
+    """
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -66,7 +69,7 @@ def _validate_card(
 
 
 def _field_error(error: Mapping[str, Any], known: Sequence[str]) -> str:
-    """Returns a pydantic error about one field of a card as "FIELD: what is wrong"; `known` are names to suggest."""
+    """Returns a pydantic error as "FIELD: what is wrong"; `known` are keys to suggest in place of an unknown one."""
     place = ".".join(map(str, error["loc"])) or "card"
     if error["type"] == "missing":
         return f"{place}: missing"
@@ -82,6 +85,6 @@ def check_unique_names(cards: Sequence[Card]) -> None:
     group_names = {ALL_TASKS, *(group for card in cards for group in card.groups)}
     for name in tasks:
         if tasks.count(name) > 1 or name in group_names:
-            raise ValueError(f"the name {name!r} is used more than once among tasks and groups")
+            raise ValueError(f"the name {name!r} is used more than once for tasks or groups")
     if any(ALL_TASKS in card.groups for card in cards):
-        raise ValueError(f"the group {ALL_TASKS!r} is reserved for every task; use another name")
+        raise ValueError(f"the group name {ALL_TASKS!r} is reserved for the group of all tasks")

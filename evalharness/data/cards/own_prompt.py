@@ -14,11 +14,11 @@ CHAT_TEMPLATES = ("system", "user", "prefill")
 
 
 def with_own_prompt(recipe: Recipe, path: Path) -> Recipe:
-    """Returns a recipe whose prompt templates are replaced by those in the user's file.
+    """Returns the recipe with its prompt templates replaced by those in the user's file.
 
-    The file is YAML with templates by name (system, user and prefill of a chat recipe, prompt of a completion recipe,
-    or another one that the recipe has), or a text that is the template user or prompt itself. Raises UserError where it
-    cannot be read or does not fit the recipe.
+    The file is YAML that maps names to templates: system, user and prefill for a chat recipe, prompt for a completion
+    recipe, or another template of the recipe. A file with a single text replaces the template user or prompt. Raises
+    UserError if the file cannot be read or does not fit the recipe.
     """
     main = TEMPLATES.get(recipe.kind)
     if main is None:

@@ -21,7 +21,7 @@ SUBFOLDER = "cards"
 
 
 def plugin_cards(own: tuple[Card, ...]) -> Iterator[Card]:
-    """Yields the task cards of all plug-ins. A broken plug-in or card is reported in one line and left out.
+    """Yields the task cards of all plug-ins. A broken plug-in or card is logged in one line and skipped.
 
     `own` are this package's cards, whose names no other card may have.
     """
@@ -48,10 +48,11 @@ def plugin_cards(own: tuple[Card, ...]) -> Iterator[Card]:
 
 
 def card_paths(point: EntryPoint) -> list[Path]:
-    """Returns the task-card files of a plug-in's entry point. Raises what its package raises, or FileNotFoundError.
+    """Returns the task-card files of a plug-in's entry point.
 
-    The entry point may name a module or package (its folder, or the folder `cards` in it), an attribute with a path, a
-    path's text, a dotted name or a resource of `importlib.resources`, or a function that returns one of these.
+    The entry point's value can be a module or package (cards in its folder, or in the subfolder `cards`), a path as
+    object or text, the dotted name of a module, a resource of `importlib.resources`, or a function that returns one of
+    these. Raises FileNotFoundError if there are no cards, or whatever importing the plug-in raises.
     """
     value: Any = point.load()
     return _files_at(_path_of_plugin_object(value() if callable(value) else value))
@@ -69,12 +70,16 @@ def _path_of_plugin_object(value: Any) -> Path:
 
 
 def _files_at(path: Path) -> list[Path]:
-    """Returns the card files at a path: the file itself, else those in the folder or in its folder `cards`."""
+    """Returns the card files at a path: the path itself if it is a file, else those in it or its subfolder `cards`."""
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise FileNotFoundError(f"the plug-in's folder of task cards does not exist: {path}; correct the entry point")
+        raise FileNotFoundError(
+            f"the plug-in's folder of task cards does not exist: {path}; correct the entry point {GROUP}"
+        )
     for folder in (path, path / SUBFOLDER):
         if folder.is_dir() and (cards := card_files(folder)):
             return cards
-    raise FileNotFoundError(f"no task card (*.yaml) is in {path} or in its folder {SUBFOLDER}; correct the entry point")
+    raise FileNotFoundError(
+        f"no task card (*.yaml) is in {path} or in its folder {SUBFOLDER}; correct the entry point {GROUP}"
+    )

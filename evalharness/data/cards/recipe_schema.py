@@ -13,7 +13,7 @@ TEMPLATES = {"completion": "prompt", "chat": "user"}
 
 
 class Recipe(StrictModel):
-    """A recipe: how a task's prompts are built and its programs extracted from answers, with sampling defaults."""
+    """A recipe: how prompts are built and programs extracted from answers, with default sampling settings."""
 
     kind: Literal["completion", "chat", "infill"] = Field(
         description="completion: continue the template prompt. chat: answer the message user, perhaps after system "
@@ -41,12 +41,14 @@ class Recipe(StrictModel):
     @model_validator(mode="after")
     def _check_middle_if_infill(self) -> Self:
         if (self.kind == "infill") != (self.middle is not None):
-            raise ValueError("a recipe of kind infill needs the key middle, and other kinds must not have it")
+            raise ValueError("only a recipe of kind infill has the key middle, and needs it; add or remove this key")
         return self
 
     @model_validator(mode="after")
     def _check_template(self) -> Self:
         template = TEMPLATES.get(self.kind)
         if template and template not in self.fields:
-            raise ValueError(f"a recipe of kind {self.kind} needs the template fields.{template}; add this key")
+            raise ValueError(
+                f"a recipe of kind {self.kind} needs a prompt template; add the key {template} below the key fields"
+            )
         return self

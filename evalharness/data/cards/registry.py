@@ -17,7 +17,7 @@ CARD_SUFFIXES = (".yaml", ".yml")
 def load_cards() -> tuple[Card, ...]:
     """Returns all task cards: the bundled ones, then those of plug-ins (entry points `evalharness.cards`).
 
-    Raises ValueError for an invalid bundled card. A broken plug-in or card is reported in one line and left out.
+    Raises ValueError for an invalid bundled card. A broken plug-in or card is logged in one line and skipped.
     """
     cards = tuple(read_cards(bundled("tasks")))
     check_unique_names(cards)
@@ -25,14 +25,14 @@ def load_cards() -> tuple[Card, ...]:
 
 
 def card_path(name: str) -> Path | None:
-    """Returns the card file that a task's name begins with, as in FILE.yaml or FILE.yaml:TASK; None for other names."""
+    """Returns the path of the card file in a task name such as FILE.yaml or FILE.yaml:TASK; None for other names."""
     file, colon, _ = name.rpartition(":")
     candidates = (name, file) if colon else (name,)
     return next((Path(path) for path in candidates if path.endswith(CARD_SUFFIXES)), None)
 
 
 def user_card(path: Path) -> Card:
-    """Returns the task card in a file that a user names, as in --task FILE.yaml. Raises UserError if it is invalid."""
+    """Returns the task card in a file of the user (--task FILE.yaml). Raises UserError if the card is invalid."""
     try:
         card = read_card(path)
     except ValueError as error:
@@ -40,12 +40,12 @@ def user_card(path: Path) -> Card:
     try:
         check_unique_names([*load_cards(), card])
     except ValueError as error:
-        raise UserError(f"task card {path} cannot be used: {error}; give the task another name") from None
+        raise UserError(f"task card {path} cannot be used: {error}; choose another name in the card") from None
     return card
 
 
 def find_task(name: str) -> tuple[Card, TaskEntry]:
-    """Returns the task of that name and its card. A name may be FILE.yaml, or FILE.yaml:TASK for one of several tasks.
+    """Returns the card and the entry of a task; `name` may also be FILE.yaml (its first task) or FILE.yaml:TASK.
 
     Raises UserError for an unknown name and for an invalid card.
     """
@@ -65,7 +65,7 @@ def task_name(name: str) -> str:
 
 
 def task_groups() -> dict[str, tuple[str, ...]]:
-    """Returns the names of the tasks in each task group, by the group's name. The group `all` has every task."""
+    """Returns the names of the tasks in each task group, by the group's name. The group `all` contains every task."""
     cards = load_cards()
     groups: dict[str, tuple[str, ...]] = {}
     for card in cards:
@@ -76,15 +76,16 @@ def task_groups() -> dict[str, tuple[str, ...]]:
 
 
 def expand_task_names(names: str) -> list[str]:
-    """Returns the tasks that a list such as "humaneval,evalplus,my-card.yaml" names, in its order, without duplicates.
+    """Returns the tasks in a list such as "humaneval,evalplus,my-card.yaml", in order and without duplicates.
 
-    A card file stands for all its tasks. Raises UserError for an unknown name, an invalid card and an empty list.
+    Groups and card files are replaced by their tasks. Raises UserError for an unknown name, an invalid card and an
+    empty list.
     """
     groups = task_groups()
     known = (*groups[ALL_TASKS], *groups)
     requested = [name.strip() for name in names.split(",") if name.strip()]
     if not requested:
-        raise UserError(f"--task names no task; known tasks and groups: {', '.join(known)}")
+        raise UserError(f"--task is empty; give tasks or groups, separated by commas: {', '.join(known)}")
     tasks: list[str] = []
     for name in requested:
         if path := card_path(name):

@@ -11,7 +11,7 @@ from evalharness.data.cards.version_schema import StrictModel, Version
 
 
 def _add_names(value: Any) -> Any:
-    """Returns a mapping from a task card with each key added to its entry as `name`; other values unchanged."""
+    """Returns a mapping of a task card in which each entry also has its key, as `name`; other values unchanged."""
     if not isinstance(value, dict):
         return value
     return {key: {**entry, "name": key} if isinstance(entry, dict) else entry for key, entry in value.items()}
@@ -35,6 +35,7 @@ class CardOption(StrictModel):
 
 
 def _add_descriptions(value: Any) -> Any:
+    """Returns a list of option names as a mapping of names to empty descriptions; other values unchanged."""
     return {name: {} for name in value} if isinstance(value, list | tuple) else value
 
 
@@ -49,7 +50,7 @@ class Deviation(StrictModel):
 
 
 class TaskEntry(StrictModel):
-    """One task of a task family, as its card describes it: data versions, splits and default recipe."""
+    """One task of a task family in its card: data versions, splits and default recipe."""
 
     name: str
     title: str = Field(description="The task's name in tables; by default its key")
@@ -136,7 +137,7 @@ class Card(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_default_recipes(cls, card: Any) -> Any:
-        """Sets the default recipe of each task that names none to its first recipe."""
+        """Sets the default recipe of each task without one to the task's first recipe."""
         if not isinstance(card, Mapping) or not isinstance(tasks := card.get("tasks"), Mapping):
             return card
         filled = {
@@ -165,14 +166,15 @@ class Card(StrictModel):
 
 
 def _first_recipe(card: Mapping[str, Any], entry: Mapping[str, Any]) -> Any:
-    """Returns the name of the first recipe of a card's task; None where the card is malformed."""
+    """Returns the name of the first recipe of a card's task; None if the card is malformed."""
     names = entry.get("recipes") or card.get("recipes")
     return next(iter(names)) if isinstance(names, Mapping | list) and names else None
 
 
 def check_known(field: str, name: str | None, names: Mapping[str, Any]) -> None:
-    """Raises ValueError if a field of a task card refers to a name that is not in `names`."""
+    """Raises ValueError if the value `name` of a card's field is not one of `names`, which the card defines."""
     if name not in names:
         raise ValueError(
-            f"{field} is {name!r}, which the card does not define; use one of its names: {', '.join(names) or 'none'}"
+            f"{field} is {name!r}, which the card does not define; use a name that it defines: "
+            f"{', '.join(names) or 'none'}"
         )

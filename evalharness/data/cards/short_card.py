@@ -36,20 +36,23 @@ class ShortRecipe(StrictModel):
     @model_validator(mode="after")
     def _check_one_template(self) -> Self:
         if bool(self.user) == bool(self.prompt):
-            raise ValueError("a recipe needs either user (for a chat model) or prompt (for a base model)")
+            raise ValueError(
+                "a recipe needs either the key user (for a chat model) or the key prompt (for a base model)"
+            )
         if self.prompt and (self.system or self.prefill):
             raise ValueError(
-                "a recipe with prompt (for a base model) has no system or prefill; remove them, or use user"
+                "a recipe with the key prompt (for a base model) must not have the keys system and prefill; remove "
+                "them, or use the key user instead of prompt"
             )
         return self
 
     @property
     def kind(self) -> Literal["completion", "chat"]:
-        """The kind of the recipe; also its name."""
+        """The kind of the recipe, which is also its name."""
         return "chat" if self.user else "completion"
 
     def expand(self, image: str) -> dict[str, Any]:
-        """Returns the recipe in the form of a full task card, for programs that run in that sandbox image."""
+        """Returns the equivalent recipe of a full task card; `image` is the sandbox image that runs the programs."""
         of_chat = "fenced" if image in PYTHON_IMAGES else "last_fences"
         templates = ("user", "system", "prefill") if self.kind == "chat" else (TEMPLATES[self.kind],)
         return {

@@ -16,19 +16,19 @@ DAY = "a day such as 2024-08-01"
 
 
 def task_option_names(task: str) -> frozenset[str]:
-    """Returns the names of the `--option`s of all known tasks, and of `task` if its card is a user's file."""
+    """Returns the names of the `--option`s of all known tasks, and of `task` if that is in a user's card file."""
     own = [find_task(task)[0]] if card_path(task) else []
     return frozenset(COMMON_OPTIONS).union(*(family_options(card) for card in (*load_cards(), *own)))
 
 
 def family_options(card: Card) -> tuple[str, ...]:
-    """Returns the names of the `--option`s that a task family has besides `COMMON_OPTIONS`."""
+    """Returns the names of the `--option`s of a task family that are not in `COMMON_OPTIONS`."""
     has_releases = any(entry.releases for entry in card.tasks.values())
     return (*card.options, *(("release",) if has_releases else ()), *(WINDOW_OPTIONS if card.date_field else ()))
 
 
 def check_task_options(name: str, card: Card, options: Mapping[str, str]) -> None:
-    """Raises UserError for an `--option` that a task does not have, and for a value that its card does not allow."""
+    """Raises UserError for an `--option` that the task does not have, and for a value that its card does not allow."""
     known = (*COMMON_OPTIONS, *family_options(card))
     for key, value in options.items():
         if key not in known:
@@ -39,7 +39,7 @@ def check_task_options(name: str, card: Card, options: Mapping[str, str]) -> Non
 
 
 def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescription]:
-    """Returns a description of each `--option` of a task, for tables; options without a choice are left out."""
+    """Returns a description of each `--option` of a task, for tables; options with only one value are omitted."""
     described = [
         _option_with_choice("version", entry.versions, entry.default_version, "Version of the data"),
         _option_with_choice(
@@ -63,7 +63,7 @@ def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescriptio
     if card.date_field:
         described += [
             OptionDescription("start", DAY, "", "Only problems that were published on this day or later"),
-            OptionDescription("end", DAY, "", "Only problems that were published before the day after this one"),
+            OptionDescription("end", DAY, "", "Only problems that were published before this day, or at 0:00 of it"),
         ]
     return described + [
         OptionDescription(name, ", ".join(option.values) or "text", option.default, option.help)

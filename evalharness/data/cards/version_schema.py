@@ -35,7 +35,7 @@ FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class HubSource(StrictModel):
-    """Where a version's data are on the Hugging Face hub: the rows of `splits`, or the records of `files`."""
+    """The location of a data version on the Hugging Face hub: either the rows of `splits` or the records in `files`."""
 
     repo: str
     config: str | None = None
@@ -49,12 +49,12 @@ class HubSource(StrictModel):
     @model_validator(mode="after")
     def _check_splits_or_files(self) -> Self:
         if bool(self.splits) == bool(self.files):
-            raise ValueError("the entry hub needs one of the keys splits and files")
+            raise ValueError("the entry hub needs exactly one of the keys splits and files")
         return self
 
 
 class EvalPlusSource(StrictModel):
-    """A data release of EvalPlus that the evalplus package downloads."""
+    """A data release of EvalPlus, which the evalplus package downloads."""
 
     name: Literal["HumanEvalPlus", "MbppPlus"]
     version: str
@@ -62,9 +62,9 @@ class EvalPlusSource(StrictModel):
 
 
 class Version(StrictModel):
-    """A version of a task's data in its card: files, fields, fingerprint and where they are published.
+    """A version of a task's data in its card: files, fields, fingerprint and source for downloads.
 
-    `problems` and `fingerprint` have one value, or one per split where each split has its own files.
+    `problems` and `fingerprint` have one value, or one value per split if each split has its own files.
     """
 
     name: str
@@ -98,17 +98,17 @@ class Version(StrictModel):
     @model_validator(mode="after")
     def _check_file_or_shipped(self) -> Self:
         if bool(self.file) == bool(self.shipped):
-            raise ValueError("a version of the data needs one of the keys file and shipped")
+            raise ValueError("a version of the data needs exactly one of the keys file and shipped")
         return self
 
     @model_validator(mode="after")
     def _check_list_lengths(self) -> Self:
         files = self.file or self.shipped
         if self.sha256 and len(self.sha256) != len(files):
-            raise ValueError(f"sha256 has {len(self.sha256)} entries for {len(files)} files; give one for each")
+            raise ValueError(f"sha256 has {len(self.sha256)} checksums for {len(files)} data files; give one per file")
         if self.hub and self.hub.files and len(self.hub.files) != len(self.file):
             raise ValueError(
-                f"hub.files has {len(self.hub.files)} entries for {len(self.file)} files; give one for each"
+                f"hub.files has {len(self.hub.files)} names for the {len(self.file)} paths in file; give one per path"
             )
         return self
 
@@ -118,7 +118,7 @@ class Version(StrictModel):
         for fingerprint in value.values() if isinstance(value, Mapping) else (value,):
             if fingerprint is not None and not FINGERPRINT.fullmatch(fingerprint):
                 raise ValueError(
-                    f"the fingerprint {fingerprint!r} is not sha256: and 64 hexadecimal digits; correct it"
+                    f"the fingerprint {fingerprint!r} is not valid; write sha256: and 64 hexadecimal digits"
                 )
         return value
 
@@ -131,7 +131,10 @@ class Version(StrictModel):
         return isinstance(self.problems, Mapping)
 
     def for_split(self, values: Mapping[str, str], split: str | None) -> "Version":
-        """Returns the data version for one split: placeholders filled, and narrowed to the split's files, if any."""
+        """Returns the data version for one split, with only the split's files and with `values` filled into file names.
+
+        A version whose splits share files keeps them.
+        """
         values = {**values, "split": split or ""}
         hub = self.hub and self.hub.model_copy(update={"config": fill_template(self.hub.config or "", values) or None})
         problems = self.problems[split or ""] if isinstance(self.problems, Mapping) else self.problems

@@ -11,34 +11,38 @@ RUN_FILES = (MANIFEST, *ROW_FILES, SUMMARY)
 
 
 def has_rows(folder: Path) -> bool:
-    """Returns whether a run directory has a completion or a verdict; one of status "infrastructure" does not count."""
+    """Returns whether a run directory contains a completion, or a verdict with a status other than "infrastructure"."""
     if next(complete_lines(folder / COMPLETIONS), None):
         return True
     return any(b'"status": "infrastructure"' not in line for _, line in complete_lines(folder / VERDICTS))
 
 
 def check_no_foreign_files(folder: Path) -> None:
-    """Raises UserError where a folder without a run's manifest contains files other than hidden ones."""
+    """Raises UserError if a folder that has no manifest contains runs, or files that are not hidden."""
     contents = _visible_files(folder)
     runs = [path for path in contents if (path / MANIFEST).exists()]
     if runs:
         names = ", ".join(path.name for path in runs)
-        raise UserError(f"{folder} holds runs of several tasks ({names}); name one of them, such as --out {runs[0]}")
+        raise UserError(
+            f"{folder} has runs of several tasks ({names}); give one of their folders, such as --out {runs[0]}"
+        )
     if contents:
         raise UserError(_foreign_files_message(folder, contents))
 
 
 def check_folder_of_runs(folder: Path) -> None:
-    """Raises UserError where a folder for the runs of several tasks is itself a run, or contains unrelated files."""
+    """Raises UserError if a folder for the runs of several tasks is itself a run directory, or has unrelated files."""
     if (folder / MANIFEST).exists():
-        raise UserError(f"{folder} holds the run of one task; name another folder with --out for several tasks")
+        raise UserError(
+            f"{folder} is the run directory of one task; choose another folder with --out for several tasks"
+        )
     contents = _visible_files(folder)
     if contents and not any((path / MANIFEST).exists() for path in contents):
         raise UserError(_foreign_files_message(folder, contents))
 
 
 def check_deletable(folder: Path, samples: str | None) -> None:
-    """Raises UserError where --overwrite would delete the samples file to grade, or the folder is no run directory."""
+    """Raises UserError if --overwrite would delete the samples file to grade, or if the folder is no run directory."""
     if samples is not None and Path(samples).resolve().parent == folder.resolve():
         raise UserError(f"--overwrite would delete the samples file {samples}; write to another folder with --out")
     if not any((folder / name).exists() for name in RUN_FILES):
@@ -46,7 +50,7 @@ def check_deletable(folder: Path, samples: str | None) -> None:
 
 
 def _visible_files(folder: Path) -> list[Path]:
-    """Returns the files and folders in a folder, without hidden files; nothing where there is no folder."""
+    """Returns the subfolders and the non-hidden files of a folder, sorted; none if the folder does not exist."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.is_dir() or not path.name.startswith("."))
@@ -54,10 +58,10 @@ def _visible_files(folder: Path) -> list[Path]:
 
 def _foreign_files_message(folder: Path, contents: list[Path]) -> str:
     names = contents[0].name + (", ..." if len(contents) > 1 else "")
-    return f"{folder} is not empty and holds no run ({names}); name a new folder with --out"
+    return f"{folder} is not empty and is no run directory ({names}); choose a new folder with --out"
 
 
 def delete_rows(folder: Path) -> None:
-    """Deletes the completions, verdicts and summary of a run; the next run replaces the manifest."""
+    """Deletes the completions, verdicts and summary in a run directory; the next run replaces the manifest."""
     for name in (*ROW_FILES, SUMMARY):
         (folder / name).unlink(missing_ok=True)

@@ -17,11 +17,11 @@ TRANSPORT_OPTIONS = ("concurrency", "base_url", "hardware", *RETRY_OPTIONS)
 
 
 def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
-    """Returns whether a directory holds a run that can resume with this configuration; False if it holds no samples.
+    """Returns whether a folder contains a run that can be resumed with this configuration; False if it has no samples.
 
     Options that change no answer (`TRANSPORT_OPTIONS`) may differ, and `n` and `limit` may be larger than before.
-    `config` may be a part of a configuration; only the keys that it has are compared. Raises UserError if the directory
-    holds another run, naming the first difference, or unrelated files.
+    `config` may be a part of a configuration; only its keys are compared. Raises UserError if the folder contains a run
+    with other settings (the message names the first difference), or unrelated files.
     """
     path = folder / MANIFEST
     if not path.exists():
@@ -54,7 +54,7 @@ def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
         compared["samples"] = _with_larger_counts(compared["samples"], wanted["samples"])
     difference = next(differences(compared, wanted), None)
     if difference:
-        remedy = "choose another folder with --out, or the old settings, or delete that run with --overwrite"
+        remedy = "choose another folder with --out, use the old settings, or delete that run with --overwrite"
         if difference.place in ("samples.n", "samples.limit"):
             remedy = f"--n and --limit of a run can only grow; {remedy}"
         raise UserError(
@@ -65,7 +65,7 @@ def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
 
 
 def without_transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a run's configuration, or a part of one, without options that change no answer (`TRANSPORT_OPTIONS`)."""
+    """Returns a configuration, or a part of one, without the options that change no answer (`TRANSPORT_OPTIONS`)."""
     if "backend" not in config:
         return dict(config)
     return {
@@ -75,12 +75,12 @@ def without_transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the backend options in a run's configuration that change no answer, such as its base URL."""
+    """Returns the backend options in a run's configuration that change no answer, such as the base URL."""
     return {key: value for key, value in config.get("backend", {}).items() if key in TRANSPORT_OPTIONS}
 
 
 def _with_larger_counts(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the saved `samples` entry of a manifest, with the wanted `n` and `limit` where they are larger."""
+    """Returns the manifest's entry `samples`, with `n` and `limit` replaced by wanted values that are larger."""
     grown = dict(saved)
     if {"n", "limit"} <= saved.keys() & wanted.keys():
         if (wanted["n"] or 0) >= (saved["n"] or 0):

@@ -63,9 +63,10 @@ class Comparison:
 def compare_all(
     first: Sequence[Run], second: Sequence[Run], note: Callable[[str], None] = lambda text: None
 ) -> list[Comparison]:
-    """Compares two lists of runs task by task, such as two models'. `note` receives the tasks that only one list has.
+    """Compares two lists of runs, such as those of two models, task by task.
 
-    Raises UserError where the lists share no task, or where one has several runs of a task.
+    `note` is called with a text that names the tasks that only one list has. Raises UserError if the lists share no
+    task, or if a list has several runs of one task.
     """
     first_by_task, second_by_task = _by_task(first), _by_task(second)
     shared = [task for task in first_by_task if task in second_by_task]
@@ -79,8 +80,8 @@ def compare_all(
 def compare(first: Run, second: Run) -> Comparison:
     """Compares two runs of one task: pass rates with a paired test, speeds, and changed problems.
 
-    Raises UserError for runs of different tasks, for sample data against full data, and for runs that have no problem
-    with a verdict in common.
+    Raises UserError if the runs are of different tasks, if only one of them used the bundled sample data, or if they
+    share no graded problem.
     """
     if task_of(first.summary) != task_of(second.summary):
         _raise_no_common_task({task_of(first.summary): first}, {task_of(second.summary): second})
@@ -114,7 +115,7 @@ def compare(first: Run, second: Run) -> Comparison:
 
 
 def pass_shares(run: Run) -> dict[str, float]:
-    """Returns, by problem id in sorted order, the fraction of a run's graded samples that passed."""
+    """Returns each problem's pass rate (fraction of graded samples) in a run, by problem id in sorted order."""
     outcomes: dict[str, list[bool]] = defaultdict(list)
     for verdict in run.verdicts():
         if verdict.status != "infrastructure":
@@ -123,26 +124,27 @@ def pass_shares(run: Run) -> dict[str, float]:
 
 
 def _by_task(runs: Sequence[Run]) -> dict[str, Run]:
+    """Returns the runs by the name of their task. Raises UserError if two runs are of one task."""
     by_task: dict[str, Run] = {}
     for run in runs:
         task = task_of(run.summary)
         if task in by_task:
             raise UserError(
-                f"the runs {by_task[task].folder} and {run.folder} are both of {task}; name only the one to compare"
+                f"the runs {by_task[task].folder} and {run.folder} are both of {task}; give only one of them"
             )
         by_task[task] = run
     return by_task
 
 
 def _raise_no_common_task(first: Mapping[str, Run], second: Mapping[str, Run]) -> NoReturn:
-    """Raises the UserError for two lists of runs, by task, that have no task in common."""
+    """Raises a UserError that says why two sets of runs, each given by task name, have no task in common."""
     for task, run in first.items():
         for other_task, other in second.items():
             kinds = (data_kind(run.summary), data_kind(other.summary))
             if kinds[0] is not kinds[1] and DataKind.SAMPLE in kinds:
                 raise UserError(
-                    f"{run.folder} is of {task}, {other.folder} of {other_task}: sample data and full data cannot be "
-                    "compared; run both with the same --data"
+                    f"{run.folder} is a run of {task}, {other.folder} of {other_task}: sample data and full data "
+                    "cannot be compared; repeat one of the runs with the other's --data"
                 )
     raise UserError(
         f"the runs are of different tasks ({', '.join(first)} and {', '.join(second)}); compare runs of one task"

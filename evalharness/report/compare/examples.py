@@ -11,9 +11,9 @@ from evalharness.report.problems import problems_of
 
 
 def example_lines(comparison: Comparison, count: int, data: str | None) -> Iterator[str]:
-    """Yields lines about `count` problems whose result changed between two runs; half got worse, if there are enough.
+    """Yields text lines about `count` problems whose result changed: the prompt, and a sample of each run.
 
-    `data` is where prompts are read from (see `problems_of`).
+    `data` is the source of the prompts (see `problems_of`).
     """
     chosen = choose_examples(comparison, count)
     task_ids = {problem.task_id for problem in chosen}
@@ -33,7 +33,10 @@ def example_lines(comparison: Comparison, count: int, data: str | None) -> Itera
 
 
 def choose_examples(comparison: Comparison, count: int) -> list[ChangedProblem]:
-    """Returns `count` problems to print: half of those that got worse, half that got better, where enough exist."""
+    """Returns up to `count` changed problems: half that got worse and half that got better.
+
+    If one kind has too few problems, more of the other kind are returned.
+    """
     worse, better = comparison.worse, comparison.better[::-1]
     of_worse = max(count - len(better), min(len(worse), (count + 1) // 2))
     return [*worse[:of_worse], *better[: count - min(of_worse, len(worse))]]
@@ -50,7 +53,10 @@ class RunSamples:
         self.verdicts: dict[Key, Verdict] = {row.key: row for row in run.verdicts() if row.task_id in task_ids}
 
     def find_example(self, task_id: str, passed: bool) -> Completion | None:
-        """Returns a problem's first sample that passed (or failed), otherwise its first; None without completions."""
+        """Returns the first completion of a problem whose verdict has this `passed`, else its first completion.
+
+        Returns None for a problem without completions.
+        """
         completions: Sequence[Completion] = self.completions.get(task_id, [])
         verdicts = ((completion, self.verdicts.get(completion.key)) for completion in completions)
         matching = [completion for completion, verdict in verdicts if verdict and verdict.passed == passed]
@@ -75,7 +81,7 @@ def _verdict_text(verdict: Verdict | None) -> str:
 
 
 def prompt_text(prompt: Prompt) -> str:
-    """Returns a prompt as one text for printing; `<middle>` marks the place to fill in an infilling prompt."""
+    """Returns a prompt as one printable text; in an infilling prompt `<middle>` marks the text to generate."""
     messages = [f"[{message.role}]\n{message.content}" for message in prompt.messages]
     text = "\n".join([*messages, *([prompt.text] if prompt.text is not None else [])]) + prompt.prefill
     return text + (f"<middle>{prompt.suffix}" if prompt.suffix is not None else "")

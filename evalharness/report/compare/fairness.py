@@ -21,9 +21,9 @@ SUBJECTS = ("data", "recipe", "token limit", "samples", "sampling", "grading", "
 
 
 def unfair_differences(first: Run, second: Run, names: tuple[str, str]) -> list[str]:
-    """Returns what makes a comparison of two runs unfair, such as different data or token limits; one line per subject.
+    """Returns the differences that make a comparison of two runs unfair, one line per subject such as data or sampling.
 
-    `names` are the runs' names, for the lines.
+    `names` are the display names of the two runs.
     """
     by_subject: dict[str, list[str]] = defaultdict(list)
     for place, old, new in differences(first.config.get("task", {}), second.config.get("task", {})):
@@ -46,13 +46,13 @@ def unfair_differences(first: Run, second: Run, names: tuple[str, str]) -> list[
 
 
 def _difference_text(place: str, old: str, new: str, absent: str = "none") -> str:
-    """Returns "KEY OLD vs NEW", the text of a difference; `absent` is the text for a value that is missing."""
+    """Returns the text "KEY OLD vs NEW" for a setting that differs; `absent` replaces a value that is not set."""
     values = [absent if value == "null" else value for value in (old, new)]
     return f"{place} {values[0]} vs {values[1]}".strip()
 
 
 def _answer_differences(first: Run, second: Run) -> list[str]:
-    """Returns texts about answer endings, such as at the token limit or empty, whose rates differ in two runs."""
+    """Returns a text for each kind of answer, such as empty, whose rate differs between two runs."""
     answers = first.summary.get("answers"), second.summary.get("answers")
     if not answers[0] or not answers[1]:
         return []
@@ -69,7 +69,7 @@ def _answer_share_text(answers: Answers, kind: AnswerKind) -> str:
 
 
 def _speed_differences(first: Run, second: Run, names: tuple[str, str]) -> list[str]:
-    """Returns texts about differing measurement conditions of two runs' speeds, or which run has no measured speed."""
+    """Returns a text for each measurement condition that differs, or names the run whose speed is not measured."""
     unmeasured = [name for run, name in zip((first, second), names, strict=True) if not run.speed]
     if unmeasured:
         return [f"not measured for {unmeasured[0]}"] if len(unmeasured) == 1 else []
@@ -78,7 +78,7 @@ def _speed_differences(first: Run, second: Run, names: tuple[str, str]) -> list[
 
 
 def _speed_conditions(run: Run) -> dict[str, Any]:
-    """Returns the measurement conditions of a run's speed; without clock rates, which differ at any moment."""
+    """Returns the conditions under which a run's speed was measured, except for clock rates, which always vary."""
     speed = run.speed
     conditions = {key: value for key, value in speed.get("conditions", {}).items() if key not in ("clocks", "endpoint")}
     steady = speed.get("steady")

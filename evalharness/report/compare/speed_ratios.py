@@ -26,9 +26,10 @@ class SpeedRatio:
 
 
 def speed_ratios(first: Run, second: Run) -> Iterator[SpeedRatio]:
-    """Yields the speed ratio of two runs for each measure that both have: tokens/s, common tokens/s, characters/s.
+    """Yields the ratio of two runs' speeds, second / first, for each measure that both runs have.
 
-    The interval of tokens/s takes the two runs as independent: the variances of the speeds' logarithms add up.
+    The measures are tokens/s, tokens/s counted by a tokenizer common to all models, and characters/s. The interval of
+    tokens/s treats the two runs as independent: the variances of the logarithms of the two speeds are added.
     """
     tokens = [run.speed.get("output_tokens_per_s") for run in (first, second)]
     if tokens[0] and tokens[1]:
@@ -46,7 +47,7 @@ def speed_ratios(first: Run, second: Run) -> Iterator[SpeedRatio]:
 
 
 def _log_error(run: Run) -> float | None:
-    """Returns the standard error of log(tokens/s) of a run, without its warm-up requests."""
+    """Returns the standard error of log(tokens/s) of a run, computed without its warm-up requests."""
     timed = [row for row in run.completions() if row.total_s is not None and row.started_at is not None]
     warmup = warmup_keys(timed) if timed else frozenset()
     return log_tokens_per_s_error([completion for completion in timed if completion.key not in warmup])

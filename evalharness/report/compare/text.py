@@ -15,10 +15,11 @@ LISTED = 12
 def comparison_lines(
     comparisons: Sequence[Comparison], margin: float | None, show: int, data: str | None
 ) -> Iterator[str]:
-    """Yields the lines of a text about comparisons of runs, one per task.
+    """Yields text lines that describe comparisons of two runs, one comparison per task.
 
     P-values of several tasks are adjusted for their number (Holm). `margin`, in percentage points, adds a test for
-    non-inferiority. `show` changed problems are shown in full, with prompts from `data` (see `problems_of`).
+    non-inferiority. `show` is the number of changed problems to print in full, with prompts from the source `data` (see
+    `problems_of`).
     """
     adjusted = holm_adjusted([comparison.difference.p for comparison in comparisons])
     for comparison, p in zip(comparisons, adjusted, strict=True):
@@ -63,7 +64,7 @@ def _p_value(p: float) -> str:
 
 
 def _why_no_ratio(comparison: Comparison) -> str:
-    """Returns why two runs' speeds have no ratio, such as "not measured in either run"."""
+    """Returns why the speeds of two runs cannot be compared, such as "not measured in either run"."""
     unmeasured = [name for run, name in zip(comparison.runs, comparison.names, strict=True) if not run.speed]
     if len(unmeasured) == 2:
         return "not measured in either run"

@@ -32,7 +32,7 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Who ran the evaluations and developed the models: facts for the export that a run does not contain."""
+    """The facts in an export that no run directory contains: who ran the evaluations and who developed the models."""
 
     organization: str = ""
     """Who ran the evaluation."""
@@ -42,23 +42,24 @@ class Evaluator:
 
 
 def write_records(runs: Sequence[Run], out: Path, evaluator: Evaluator, log: Log) -> list[Path]:
-    """Writes data/TASK/DEVELOPER/MODEL/UUID.json and UUID_samples.jsonl per run below `out`; returns the .json paths.
+    """Writes Every Eval Ever records of runs into the folder `out`; returns the paths of the .json files.
 
-    A run has the same UUID each time. Runs of the official solutions are left out, and `log` names them, and the runs
-    whose samples cannot be written because the task's data are not available.
-    Raises UserError where no run is left, or the disk fails.
+    The files are data/TASK/DEVELOPER/MODEL/UUID.json and UUID_samples.jsonl, one pair per run; a run has the same UUID
+    each time. Runs of the backend `reference` (the official solutions) are omitted. `log` is called with notes about
+    omitted runs, and about runs without sample records because the task's data are not available. Raises UserError if
+    no run is left, or if a file cannot be written.
     """
     models = [(run, name) for run, name in zip(runs, name_runs(runs), strict=True) if not _is_reference(run)]
     if len(models) < len(runs):
-        log("runs of the backend reference are left out, since they are of no model")
+        log("omitted the runs of the backend reference, which has no model")
     if not models:
-        raise UserError("no run is of a model: all are of the backend reference; give runs of another --backend")
+        raise UserError("no run is of a model: all used the backend reference; give runs of another --backend")
     try:
         written = [_write_run_record(run, name, out, evaluator, log) for run, name in models]
     except OSError as error:
         raise UserError(f"cannot write to {out}: {reason_of(error)}; choose another folder with --out") from None
     if any(path.parts[-3] == UNKNOWN for path in written):
-        log("the developer of some models is not known; name it with --developer, as their folder in the datastore")
+        log("the developer of some models is unknown; give --developer, which names their folder in the datastore")
     return written
 
 
@@ -93,7 +94,7 @@ def _write_run_record(run: Run, name: RunName, out: Path, evaluator: Evaluator, 
     problems = problems_of(run)
     samples = parent / f"{stem}_samples.jsonl"
     if problems.missing:
-        log(f"{run.folder}: without samples: {problems.missing}")
+        log(f"{run.folder}: exported without samples. {problems.missing}")
         (out / samples).unlink(missing_ok=True)
     elif details := _write_samples(out, samples, instances_of(run, problems, evaluation_id, identity.id)):
         record["detailed_evaluation_results"] = details
@@ -103,14 +104,17 @@ def _write_run_record(run: Run, name: RunName, out: Path, evaluator: Evaluator, 
 
 
 def _run_uuid(run: Run) -> str:
-    """Returns a run's UUID for its records: always the same, in the form of a random one, as the datastore demands."""
+    """Returns the UUID of a run's records: a hash of the run in the form of a random UUID (version 4).
+
+    The datastore requires version 4.
+    """
     described = [run.config, started_at(run), run.summary]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).digest()
     return str(uuid.UUID(bytes=digest[:16], version=4))
 
 
 def _write_samples(out: Path, path: Path, records: Iterable[InstanceRecord]) -> SamplesFile | None:
-    """Writes the sample records of a run to a .jsonl file and returns the file's description; None without samples."""
+    """Writes the sample records of a run to a .jsonl file; returns the file's description, or None without samples."""
     digest, count = hashlib.sha256(), 0
     with atomic_write(out / path) as file:
         for record in records:
@@ -131,5 +135,5 @@ def _write_samples(out: Path, path: Path, records: Iterable[InstanceRecord]) -> 
 
 
 def _to_json_bytes(value: Mapping[str, object], indent: int | None = None) -> bytes:
-    """Returns a record as JSON in UTF-8; unpaired surrogates become question marks."""
+    """Returns a record as JSON in UTF-8, in which unpaired surrogates are replaced by question marks."""
     return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"

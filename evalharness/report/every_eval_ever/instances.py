@@ -24,7 +24,7 @@ RESULTS = ("pass@1", "base_pass@1")
 
 
 def instances_of(run: Run, problems: RunProblems, evaluation_id: str, model_id: str) -> Iterator[InstanceRecord]:
-    """Yields one Every Eval Ever record for each graded sample of a run and each rate that is a mean over samples."""
+    """Yields Every Eval Ever records: one for each graded sample of a run and each metric averaged over samples."""
     results = [name for name in RESULTS if name in run.summary.get("metrics", {})]
     for sample in run.samples():
         completion, verdict, problem = sample.completion, sample.verdict, problems.by_id.get(sample.task_id)
@@ -47,7 +47,7 @@ def instances_of(run: Run, problems: RunProblems, evaluation_id: str, model_id: 
 def _common_record(
     sample: Sample, completion: Completion, verdict: Verdict, problem: Problem, task: Task
 ) -> InstanceRecord:
-    """Returns the part of a sample's Every Eval Ever record that is the same for each of the run's rates."""
+    """Returns the fields of a sample's Every Eval Ever record that do not depend on the metric."""
     parts = prompt_parts(problem.prompt)
     raw = parts[0][1] if len(parts) == 1 else "\n\n".join(f"[{name}]\n{text}" for name, text in parts)
     reference = [] if problem.reference is None else [problem.reference]
@@ -98,7 +98,7 @@ def _answer_attribution(task: Task, problem: Problem, completion: Completion, ve
 
 
 def _token_usage(completion: Completion) -> TokenUsage | None:
-    """Returns a completion's token counts for its record; None where prompt or output tokens were not counted."""
+    """Returns a completion's token counts for its record; None if prompt or output tokens were not counted."""
     prompt, output = completion.prompt_tokens, completion.output_tokens
     if prompt is None or output is None:
         return None
@@ -109,7 +109,7 @@ def _token_usage(completion: Completion) -> TokenUsage | None:
 
 
 def _request_performance(completion: Completion) -> Performance:
-    """Returns a completion's measured times for its record; empty where none was measured."""
+    """Returns a completion's measured times for its record; an empty dictionary if none was measured."""
     performance: Performance = {}
     if completion.total_s is not None:
         performance["latency_ms"] = 1000 * completion.total_s

@@ -40,14 +40,14 @@ class ModelIdentity:
 
     @property
     def folder(self) -> Path:
-        """The folder of the model's records, relative to that of a task."""
+        """The folder DEVELOPER/NAME of the model's records, relative to the folder of the task."""
         return Path(portable_name(self.developer)) / portable_name(self.name)
 
 
 def identity_of(run: Run, developer: str) -> ModelIdentity:
-    """Returns developer and name of a run's model. `developer` is used where the model's name does not begin with one.
+    """Returns the developer and the name of a run's model; `developer` is used if the model's name contains none.
 
-    Of a model that is a file or a folder, the last part of the path is the name.
+    The name of a model that is a file or folder is the last part of its path.
     """
     name = str(named_model(run) or run.summary.get("backend", UNKNOWN)).strip()
     if _HUB_ID.fullmatch(name) and not Path(name).exists():
@@ -56,16 +56,16 @@ def identity_of(run: Run, developer: str) -> ModelIdentity:
 
 
 def portable_name(part: str) -> str:
-    """Returns a name changed into a part of a path that every file system accepts, and that the schema allows.
+    """Returns a name as a path component that every file system accepts and that the schema allows.
 
-    The schema reserves the name `data`.
+    The name `data` is changed, since the schema reserves it.
     """
     name = _NOT_PORTABLE.sub("_", part.encode("utf-8", "replace").decode())[:LONGEST_NAME].rstrip(". ") or "_"
     return f"_{name}" if name == "data" else name
 
 
 def model_info(run: Run, name: RunName, identity: ModelIdentity) -> ModelInfo:
-    """Returns the description of a run's model, and of the software that ran it, for Every Eval Ever records."""
+    """Returns the description of a run's model, and of the software that ran the model, for Every Eval Ever records."""
     backend: dict[str, Any] = run.config.get("backend", {})
     details = {
         "deployment_type": _deployment_of(backend),
@@ -93,7 +93,7 @@ def model_info(run: Run, name: RunName, identity: ModelIdentity) -> ModelInfo:
 
 
 def _endpoint_host(backend: dict[str, Any]) -> str:
-    """Returns the host name of a backend's endpoint on another machine; "" for other backends."""
+    """Returns the host name of a backend's endpoint on another machine; "" for local endpoints and other backends."""
     host = urlsplit(str(backend.get("base_url", ""))).hostname or ""
     return "" if is_loopback(host) else host
 

@@ -55,7 +55,7 @@ def results_of(run: Run) -> list[Result]:
 
 
 def started_at(run: Run) -> str:
-    """Returns when a run began, as text in seconds since the epoch; "" where its manifest does not say it."""
+    """Returns a run's start time as text, in seconds since the epoch; "" if its manifest does not contain it."""
     text = str(run.manifest.get("environment", {}).get("started_at", ""))
     try:
         return str(int(datetime.fromisoformat(text).timestamp()))
@@ -142,7 +142,7 @@ def _speed_metric(name: str, kind: str, unit: str, description: str, *, lower_is
 
 
 def source_data(run: Run) -> SourceData:
-    """Returns where a run's problems come from, for its Every Eval Ever record."""
+    """Returns the source of a run's problems (data set and repository), for its Every Eval Ever record."""
     task = run.config.get("task", {})
     data = task.get("data", {})
     details = _settings_as_texts({key: task.get(key) for key in ("family", "version", "split", "options")})
@@ -158,7 +158,7 @@ def source_data(run: Run) -> SourceData:
 
 
 def _hub_repository(run: Run) -> str | None:
-    """Returns the Hugging Face repository with a run's data; None if they are not from the hub."""
+    """Returns the Hugging Face repository of a run's data; None if the data are not from the hub."""
     name = task_of(run.summary)
     if is_sample(name):
         return None
@@ -203,6 +203,6 @@ def _recipe_templates_text(task: Mapping[str, Any]) -> str:
 
 
 def _settings_as_texts(values: Mapping[str, Any]) -> Details:
-    """Returns settings as texts by name, without those that are None."""
+    """Returns settings by name with their values as texts; settings that are None are omitted."""
     kept = {key: value for key, value in values.items() if value not in (None, "", {}, [])}
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in kept.items()}

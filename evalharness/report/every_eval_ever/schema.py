@@ -14,13 +14,16 @@ Relationship = Literal["first_party", "third_party", "collaborative", "other"]
 
 
 def as_relationship(text: str) -> Relationship:
-    """Returns the value of --relationship; `other` for an empty text. Raises UserError for an unknown one."""
+    """Returns the checked value of the option --relationship; `other` for an empty text.
+
+    Raises UserError for an unknown value.
+    """
     known: tuple[Relationship, ...] = get_args(Relationship)
     for relationship in known:
         if text == relationship:
             return relationship
     if text:
-        raise UserError(f"--relationship {text} is unknown; give one of {', '.join(known)}")
+        raise UserError(f"--relationship {text!r} is unknown; give one of {', '.join(known)}")
     return "other"
 
 

@@ -8,7 +8,7 @@ from evalharness.report.task_variant import DataKind
 
 
 def pareto_listing(panel: Panel) -> list[str]:
-    """Returns the Pareto-optimal runs of one task as text lines: tokens/s, pass rate and name."""
+    """Returns text lines that list the Pareto-optimal runs of one task: tokens/s, pass rate and name."""
     if not panel.pareto:
         return [f"{panel.title}: no Pareto frontier, because no run covers the whole task"]
     rows = [f"  {point.speed:10.1f} tokens/s  {100 * point.rate:5.1f} %  {point.label}" for point in panel.pareto]
@@ -18,7 +18,7 @@ def pareto_listing(panel: Panel) -> list[str]:
 def caption(panels: Sequence[Panel], published: bool, metric: str = "pass@1", kind: str = "aggregate") -> list[str]:
     """Returns the lines of the caption below the frontier plot: what bars, lines and markers mean, and sources.
 
-    `published` says whether published points were asked for; the caption explains where they are missing.
+    `published` is whether the user requested published results; if they cannot be drawn, the caption says why.
     """
     steps = " Steps: the Pareto frontier." if any(len(panel.pareto) > 1 for panel in panels) else ""
     lines = [f"Bars: 95 % confidence intervals. Lines connect runs of one model that differ in swept settings.{steps}"]
@@ -39,7 +39,7 @@ def caption(panels: Sequence[Panel], published: bool, metric: str = "pass@1", ki
 
 
 def _missing_published(panels: Sequence[Panel], drawn: bool, metric: str) -> list[str]:
-    """Returns lines that say why published results that were asked for are not in the frontier plot."""
+    """Returns lines that say why published results that the user requested are not in the frontier plot."""
     if metric != "pass@1":
         return [f"Published results are of pass@1 and are not drawn beside {metric}."]
     lines = []

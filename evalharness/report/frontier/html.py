@@ -66,9 +66,9 @@ addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
 
 
 def write_html(figure: "Figure", narrow: "Figure", panels: Sequence[Panel], out: Path, metric: str = "pass@1") -> None:
-    """Writes the frontier plot as one HTML file that loads nothing else; one row of panels fits into the window.
+    """Writes the frontier plot as one self-contained HTML file, scaled so that a row of panels fits into the window.
 
-    `narrow` is shown instead of `figure` in a window that is as narrow as a phone's.
+    `narrow` is a version of `figure` that is shown in windows as narrow as a phone's.
     """
     rows = len({axes.get_position().y0 for axes in figure.axes})
     notes = point_notes(panels, metric) | point_notes(panels, metric, NARROW.name)
@@ -94,7 +94,7 @@ def inline_svg(figure: "Figure", salt: str = "evalharness") -> str:
 
 
 def wide_and_narrow_svg(figure: "Figure", narrow: "Figure") -> str:
-    """Returns both drawings of a plot as HTML; the page's style sheet shows the narrow one on phones."""
+    """Returns HTML with two versions of a plot as SVG; the page's style sheet shows the narrow one on phones."""
     return (
         f'<div class="wide-drawing">{inline_svg(figure)}</div>'
         f'<div class="narrow-drawing">{inline_svg(narrow, NARROW.name)}</div>'
@@ -102,7 +102,10 @@ def wide_and_narrow_svg(figure: "Figure", narrow: "Figure") -> str:
 
 
 def point_notes(panels: Sequence[Panel], metric: str = "pass@1", layout: str = "point") -> dict[str, str]:
-    """Returns the text note about each point of the frontier plot, by the id of its SVG marker in that layout."""
+    """Returns the tooltip of each point of the frontier plot, by the id of the point's SVG marker.
+
+    `layout` is the name of the layout, with which the ids begin.
+    """
     return {
         point_id(panel_index, point_index, layout): point_note(panel, point, metric)
         for panel_index, panel in enumerate(panels)
@@ -111,7 +114,7 @@ def point_notes(panels: Sequence[Panel], metric: str = "pass@1", layout: str = "
 
 
 def point_note(panel: Panel, point: Point, metric: str) -> str:
-    """Returns the text note about a point of the frontier plot: name, task, rate, speed, conditions."""
+    """Returns the tooltip of a point of the frontier plot: name, task, rate, speed and conditions."""
     rate = f"{metric} {100 * point.rate:.1f} %" + _interval_text(point.rate_ci95, 100)
     speed = f"{point.speed:.1f} tokens/s" + _interval_text(point.speed_ci95, 1)
     on_frontier = "on the Pareto frontier" if point in panel.pareto else ""

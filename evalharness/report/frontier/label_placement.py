@@ -34,7 +34,7 @@ class Box:
         )  # fmt: skip
 
     def distance(self, x: float, y: float) -> float:
-        """Returns the distance of a point from the rectangle; 0 inside it."""
+        """Returns the distance of the point (x, y) from the rectangle, in pixels; 0 for a point inside it."""
         outside_x = max(self.x - x, 0.0, x - self.x - self.width)
         outside_y = max(self.y - y, 0.0, y - self.y - self.height)
         return math.hypot(outside_x, outside_y)
@@ -55,11 +55,12 @@ def place_labels(
     scale: float = 1.0,
     others: Sequence[tuple[float, float]] = (),
 ) -> list[Box | None]:
-    """Returns the box of each label near its point, without overlaps; None where there is no room for a label.
+    """Returns a box for each label near its point, so that no boxes overlap; None for a label that does not fit.
 
-    A box lies within `area`, overlaps neither an obstacle nor another box, and is nearer to its own point than to any
-    of `others`, so that it cannot be read as another's label. Among the possible ones, the nearest of those that
-    overlap the fewest `lines` is taken. Earlier points are placed first. `scale` is pixels per point of type.
+    A box lies within `area`, overlaps no obstacle, and is nearer to its own point than to any of `others`, so that it
+    cannot be mistaken for another point's label. Of all such boxes, the one that overlaps the fewest `lines` is chosen,
+    and among equals the nearest. The labels of earlier points are placed first. All positions and sizes are in pixels;
+    `scale` is the number of pixels per typographic point (1/72 inch).
     """
     occupied: list[Box] = list(obstacles)
     boxes: list[Box | None] = []
@@ -79,20 +80,26 @@ def place_labels(
 
 
 def _is_nearest(box: Box, own: tuple[float, float], others: Sequence[tuple[float, float]], scale: float) -> bool:
-    """Returns whether a label's box is nearer to its own point than to any other; equal points do not count."""
+    """Returns whether a label's box is nearer to its own point than to all others.
+
+    Other points within one typographic point of its own point are ignored.
+    """
     distance = box.distance(*own)
     return all(box.distance(*other) > distance for other in others if math.dist(own, other) > scale)
 
 
 def _candidate_boxes(x: float, y: float, size: tuple[float, float], scale: float) -> Iterator[Box]:
-    """Yields possible label boxes around a point, nearest first."""
+    """Yields possible boxes for a label around its point (x, y), nearest first."""
     for ring in RINGS:
         for right, up in DIRECTIONS:
             yield _box_beside(x, y, size, right, up, DISTANCE * ring * scale)
 
 
 def _box_beside(x: float, y: float, size: tuple[float, float], right: float, up: int, distance: float) -> Box:
-    """Returns a label's box at a distance from its point, in the direction `right`, `up` (each from -1 to 1)."""
+    """Returns the box of a label at a distance, in pixels, from its point (x, y).
+
+    The direction is (`right`, `up`), where each is between -1 and 1.
+    """
     width, height = size
     if abs(right) == 1 and up:
         distance *= 0.75

@@ -24,10 +24,11 @@ MIN_LEADER = 10.0
 
 
 def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, limit: int, width: int) -> int:
-    """Draws at most `limit` labels of a panel's points, `width` characters wide; returns how many points have none.
+    """Draws at most `limit` labels of a panel's points; returns the number of points without a label.
 
-    The Pareto frontier's points come first, then other measured ones, then published ones. The fastest point of a
-    curve has the whole label, the others have only the values of the swept options.
+    A line of a label has at most `width` characters. Points of the Pareto frontier are labelled first, then other
+    measured points, then published ones. The fastest point of a curve gets the full label; the labels of its other
+    points have only the values of the swept options.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import FontProperties
@@ -78,7 +79,7 @@ def _points_in_pixels(axes: "Axes", points: Sequence[Point]) -> list[tuple[float
 
 
 def _line_boxes(axes: "Axes", panel: Panel, scale: float) -> list[Box]:
-    """Returns boxes, in pixels, along the lines drawn in a panel, so that labels can avoid them."""
+    """Returns small boxes, in pixels, along the lines that are drawn in a panel, so that labels can avoid the lines."""
     import numpy as np
 
     lines = line_segments(panel)
@@ -102,7 +103,7 @@ def _text_size(renderer: Any, text: str, font: Any, scale: float) -> tuple[float
 
 
 def _draw_leader(axes: "Axes", box: Box, anchor: tuple[float, float], color: str, scale: float) -> None:
-    """Draws a thin leader line from a label to its point where the two are not next to each other."""
+    """Draws a thin line from a label to its point if they are not next to each other."""
     x = min(max(anchor[0], box.x), box.x + box.width)
     y = min(max(anchor[1], box.y), box.y + box.height)
     if ((x - anchor[0]) ** 2 + (y - anchor[1]) ** 2) ** 0.5 > MIN_LEADER * scale:

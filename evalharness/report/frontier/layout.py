@@ -46,7 +46,7 @@ NARROW = Layout(
 
 
 def wide_layout(panels: int) -> Layout:
-    """Returns the layout of a frontier plot with that number of panels, for a page or a wide window."""
+    """Returns the layout of a frontier plot with `panels` panels, for a page or a wide window."""
     many = panels >= MANY_PANELS
     columns = 1 if panels == 1 else 2 if panels <= 4 else 3 if panels <= 9 else 4
     return Layout(

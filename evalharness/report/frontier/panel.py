@@ -24,12 +24,12 @@ OUTSIDE = 0.08
 
 
 def point_id(panel_index: int, point_index: int, name: str = "point") -> str:
-    """Returns the id of a point's marker in the plot's SVG; `name` is that of the layout."""
+    """Returns the id of a point's marker in the plot's SVG; `name` is the name of the layout."""
     return f"{name}-{panel_index}-{point_index}"
 
 
 def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed: str, layout: Layout) -> None:
-    """Draws a panel of the frontier plot except for its points' labels. `speed` is the text of the speed axis."""
+    """Draws a panel of the frontier plot without the labels of its points; `speed` is the label of the speed axis."""
     from matplotlib.collections import LineCollection
 
     axes.set_xscale("log")
@@ -58,7 +58,7 @@ def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed: str, 
 
 
 def panel_conditions(panel: Panel) -> str:
-    """Returns the hardware, batch sizes and concurrencies of a panel's measured speeds, for its axis label."""
+    """Returns a text with hardware, batch sizes and concurrencies of a panel's measured speeds, for the axis label."""
     measured = [point for point in panel.points if not point.published]
     hardware = dict.fromkeys(point.hardware for point in measured)
     batches = dict.fromkeys(point.batch for point in measured if point.batch)
@@ -79,7 +79,7 @@ def _draw_point(axes: "Axes", point: Point, marker_id: str, crowded: bool) -> No
 
 
 def _set_limits(axes: "Axes", panel: Panel) -> None:
-    """Sets limits and ticks of a panel's axes, with room for labels on all sides."""
+    """Sets the limits and ticks of a panel's axes, so that labels have room on all sides."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     speeds = [value for point in panel.points for value in (point.speed, *(point.speed_ci95 or ()))]

@@ -31,9 +31,9 @@ LEGEND_LINE = 0.18
 def write_frontier_plot(
     panels: Sequence[Panel], out: Path, metric: str = "pass@1", kind: str = "aggregate", published: bool = False
 ) -> int:
-    """Writes the frontier plot to `out` and returns how many points' labels had no room.
+    """Writes the frontier plot to the file `out`; returns the number of points whose labels did not fit.
 
-    `published` says whether published points were asked for. Raises UserError for an unknown format, and where the
+    `published` is whether the user requested published results. Raises UserError for an unknown file format, and if the
     file cannot be written.
     """
     if out.suffix not in FORMATS:
@@ -60,7 +60,10 @@ def figure_of(
     published: bool = False,
     layout: Layout | None = None,
 ) -> "tuple[Figure, int]":
-    """Returns the frontier plot with its caption, and how many points' labels had no room. Default: wide layout."""
+    """Returns the frontier plot with its caption, and the number of labels that did not fit.
+
+    The default layout is the wide one.
+    """
     import matplotlib
 
     matplotlib.rcParams.update(
@@ -79,7 +82,7 @@ def figure_of(
 def make_figure(
     panels: Sequence[Panel], lines: Sequence[str], metric: str, speed: str, layout: Layout | None = None
 ) -> "tuple[Figure, int]":
-    """Returns a figure with all panels, one legend and the caption `lines`; and how many labels had no room."""
+    """Returns a figure with all panels, a legend and the caption `lines`, and the number of labels that did not fit."""
     from matplotlib.figure import Figure
 
     layout = layout or wide_layout(len(panels))
@@ -109,13 +112,13 @@ def make_figure(
         unlabelled += draw_labels(figure, axes, panels[index], layout.labels, layout.label_width)
     figure.legend(handles=handles, loc="upper center", ncols=min(layout.legend_columns, len(handles)), frameon=False,
                   fontsize=9, columnspacing=1.2, handlelength=1.2, handletextpad=0.5, labelspacing=0.2)  # fmt: skip
-    more = [f"{counted(unlabelled, 'label')} had no room; the HTML version names every point."] if unlabelled else []
+    more = [f"{counted(unlabelled, 'label')} did not fit; the HTML version names every point."] if unlabelled else []
     figure.text(0.2 / size[0], 0.1 / size[1], "\n".join([text, *more]), fontsize=8, va="bottom", color="#333333")
     return figure, unlabelled
 
 
 def _legend_handles(panels: Sequence[Panel]) -> "list[Line2D]":
-    """Returns the plot's legend entries: each model family that is drawn, measured or published, and the frontier."""
+    """Returns the legend's entries: one for each model family that is drawn (measured, published), and the frontier."""
     from matplotlib.lines import Line2D
 
     drawn = {(point.family, point.published) for panel in panels for point in panel.points}

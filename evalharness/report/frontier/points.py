@@ -70,10 +70,11 @@ def panels(
     kind: str = "aggregate",
     note: Callable[[str], None] = lambda text: None,
 ) -> list[Panel]:
-    """Returns the frontier plot's panels: one per task (and version, split and options of its data).
+    """Returns the frontier plot's panels, one for each task with the same version, split and options of its data.
 
-    Runs without the rate or the speed are left out, and `note` receives their number. Published points are of pass@1
-    on full data; panels of another rate or kind of data have none. Raises UserError where no run is left.
+    Runs without the rate `metric` or a speed of this kind are omitted, and `note` is called with their number.
+    Published results are pass@1 on full data, so they are only added to panels of this metric and kind of data. Raises
+    UserError if no run is left.
     """
     points: dict[str, list[Point]] = defaultdict(list)
     first_of_panel: dict[str, Run] = {}
@@ -87,11 +88,11 @@ def panels(
         points[title].append(point)
         first_of_panel.setdefault(title, run)
     if left_out:
-        note(f"{counted(left_out, 'run')} without {metric} or tokens/s left out")
+        note(f"{counted(left_out, 'run')} without {metric} or tokens/s omitted")
     if not points:
         raise UserError(
-            f"no run has both {metric} and tokens/s; give runs with enough samples (--n), of a backend other than "
-            "reference and replay"
+            f"no run has both {metric} and tokens/s; give runs with enough samples per problem (--n), of a backend "
+            "other than reference and replay"
         )
     kinds = {title: data_kind(run.summary) for title, run in first_of_panel.items()}
     if metric == "pass@1":
@@ -105,7 +106,7 @@ def panels(
 
 
 def _measured_point(run: Run, name: RunName, metric: str, kind: str) -> Point | None:
-    """Returns a run's point in the frontier plot; None where its pass rate or speed is missing."""
+    """Returns a run's point in the frontier plot; None if the run lacks the pass rate or the speed."""
     rate, speed = rate_of(run, metric), speed_of(run, kind)
     if rate is None or speed is None:
         return None

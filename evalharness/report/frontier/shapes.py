@@ -34,7 +34,7 @@ def point_position(point: Point) -> Position:
 
 
 def curves(panel: Panel) -> list[list[Point]]:
-    """Returns a panel's measured points grouped into curves: runs of one model that differ only in numeric options."""
+    """Returns a panel's measured points as curves: the runs of one model that differ only in numeric options."""
     by_curve: dict[Curve, list[Point]] = defaultdict(list)
     for point in panel.points:
         if not point.published:

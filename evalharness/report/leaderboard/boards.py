@@ -36,7 +36,7 @@ class LeaderboardTable:
 
     @property
     def name(self) -> str:
-        """The table's heading; "Full data" for the table that has none."""
+        """The table's heading, or "Full data" if the table has no heading."""
         return self.heading or "Full data"
 
     @property
@@ -49,20 +49,20 @@ class LeaderboardTable:
 
 
 def footnote_mark(index: int) -> str:
-    """Returns the mark of the leaderboard's footnote with this index, from 0: a, b, ... z, aa, ab ..."""
+    """Returns the mark of the footnote with this index (from 0): a, b, ... z, aa, ab ..."""
     return (footnote_mark(index // 26 - 1) if index >= 26 else "") + chr(ord("a") + index % 26)
 
 
 def leaderboard(
     runs: Sequence[Run], published: Sequence[PublishedPoint] = (), metric: str = "pass@1"
 ) -> list[LeaderboardTable]:
-    """Returns the leaderboard's tables that have rows: full data, sample data, unofficial data, published results.
+    """Returns the leaderboard's tables that are not empty: full data, sample data, unofficial data, published results.
 
-    Raises UserError where no run has the metric.
+    Raises UserError if no run has the metric.
     """
     named = [(run, name) for run, name in zip(runs, name_runs(runs), strict=True) if rate_of(run, metric)]
     if not named:
-        raise UserError(f"no run has {metric}; choose another --metric, or runs with enough samples per problem")
+        raise UserError(f"no run has {metric}; give another --metric, or runs with enough samples per problem (--n)")
     boards = []
     for kind, heading in HEADINGS.items():
         of_kind = [(run, name) for run, name in named if data_kind(run.summary) is kind]

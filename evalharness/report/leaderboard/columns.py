@@ -46,18 +46,18 @@ class Column:
 
 
 def _card_title(task: str) -> str:
-    """Returns a task's title from its card (for MultiPL-E the language alone); its name where it has no card."""
+    """Returns a task's title from its card (for MultiPL-E only the language), or its name if it has no card."""
     titles = {name: entry.title for card in load_cards() for name, entry in card.tasks.items()}
     return titles.get(task, task).removeprefix("MultiPL-E ")
 
 
 def column_of(summary: Summary) -> Column:
-    """Returns the leaderboard column to which a run belongs, from its summary."""
+    """Returns the leaderboard column of a run, from its summary."""
     return Column(base_task(task_of(summary)), ", ".join(variant_parts(summary)))
 
 
 def sorted_columns(columns: Iterable[Column]) -> list[Column]:
-    """Returns leaderboard columns in display order: a group's mean before its tasks, unknown tasks last by name."""
+    """Returns columns in display order: a group's mean before its tasks, unknown tasks last by name."""
 
     def sort_key(column: Column) -> tuple[int, bool, str, str]:
         other_language = column.task not in ORDER and column.task.startswith("multipl-e-")
@@ -68,7 +68,10 @@ def sorted_columns(columns: Iterable[Column]) -> list[Column]:
 
 
 def group_columns(columns: Sequence[Column]) -> list[tuple[Column, list[Column]]]:
-    """Returns (mean column, columns of its tasks) of each task group of which every task has exactly one column."""
+    """Returns pairs (column of the mean, columns of the tasks), one for each task group.
+
+    Groups in which a task has no column, or several, are omitted.
+    """
     by_task: dict[str, list[Column]] = {}
     for column in columns:
         by_task.setdefault(column.task, []).append(column)

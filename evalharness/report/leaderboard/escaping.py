@@ -16,7 +16,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def markdown_text(text: str) -> str:
-    """Returns Markdown that shows a text literally on one line, also in a table cell."""
+    """Returns Markdown that displays a text literally on one line, also in a table cell."""
     return MARKDOWN.sub(_markdown_character, visible(one_line(text)))
 
 
@@ -25,11 +25,11 @@ def _markdown_character(match: re.Match[str]) -> str:
 
 
 def latex_text(text: str) -> str:
-    """Returns LaTeX that shows a text literally on one line."""
+    """Returns LaTeX that displays a text literally on one line."""
     return "".join(LATEX.get(character, character) for character in visible(one_line(text)))
 
 
 def csv_text(text: str) -> str:
-    """Returns a text for a CSV cell; an apostrophe is put before a text that spreadsheets would run as a formula."""
+    """Returns a text for a CSV cell; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
     shown = visible(text)
     return f"'{shown}" if shown.lstrip(" ").startswith(FORMULA) else shown

@@ -12,9 +12,9 @@ SPEED_HEADINGS = ("tokens/s", "speed conditions")
 
 
 def wide_frame(board: LeaderboardTable, write_cell: Callable[[Cell, str], str]) -> pd.DataFrame:
-    """Returns a leaderboard table as a DataFrame of texts: rows are models, columns are tasks, tokens/s, conditions.
+    """Returns a leaderboard table as a DataFrame of texts: one row per model; columns for tasks, tokens/s, conditions.
 
-    `write_cell` returns the text of a cell, from the cell and its footnote marks.
+    `write_cell` converts a cell and its footnote marks into text.
     """
     headings = [f"{column.title} ({column.data})" if column.data else column.title for column in board.columns]
 
@@ -29,10 +29,10 @@ def wide_frame(board: LeaderboardTable, write_cell: Callable[[Cell, str], str]) 
 
 
 def long_frame(boards: Sequence[LeaderboardTable], write_text: Callable[[str], str] = str) -> pd.DataFrame:
-    """Returns leaderboard tables as one DataFrame with a row per model and task, in full precision, and speed rows.
+    """Returns leaderboard tables as one DataFrame with a row for each rate of each model, and one for its speed.
 
-    `low` and `high` are empty for published rates, which have no interval, and for speeds. `write_text` converts each
-    text, such as by escaping.
+    Values are not rounded. `low` and `high` are empty for speeds and for published rates, which have no interval.
+    `write_text` is applied to each text, for example to escape it.
     """
     records: list[dict[str, object]] = []
     for board in boards:

@@ -64,12 +64,12 @@ FAMILY_SIGNS = {"ar": "&#9679;", "diffusion": "&#9650;", "other": "&#9632;"}
 
 
 def html(boards: Sequence[LeaderboardTable]) -> str:
-    """Returns the leaderboard as an HTML page."""
+    """Returns the leaderboard as a complete HTML page."""
     return PAGE.replace("BOARDS", "\n".join(map(board_html, boards)), 1).replace("LEGEND", escape(LEGEND), 1)
 
 
 def board_html(board: LeaderboardTable) -> str:
-    """Returns the HTML of one leaderboard table with its heading and footnotes, as a part of a page."""
+    """Returns the HTML of one leaderboard table with heading and footnotes, for insertion into a page."""
     speed_heading, conditions_heading = SPEED_HEADINGS
     headings = [
         _heading_html("model", text=True),

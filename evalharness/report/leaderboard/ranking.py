@@ -10,7 +10,7 @@ from evalharness.report.run_metrics import RateEstimate
 
 
 def with_group_means(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
-    """Returns leaderboard rows with added cells: the mean over each task group of which a row has all tasks."""
+    """Returns the rows with an additional cell for each task group of which a row has all tasks: the mean rate."""
     groups = group_columns(columns)
     return [replace(row, cells={**row.cells, **_group_means(row, groups)}) for row in rows]
 
@@ -28,10 +28,11 @@ def _group_means(row: ModelRow, groups: Sequence[tuple[Column, list[Column]]]) -
 
 
 def mark_best(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
-    """Returns leaderboard rows with the best rates of each column marked: the highest and all not significantly lower.
+    """Returns the rows with the best rates of each column marked: the highest and all not significantly lower.
 
-    Not significantly lower: the 95 % interval of the difference to the highest, as of independent rates, includes 0.
-    Incomplete runs are never best, and a column with fewer than two complete runs has no best.
+    A rate is not significantly lower if the 95 % interval of its difference to the highest rate includes 0; the two
+    rates are treated as independent. Incomplete runs are never marked, and neither is a column with fewer than two
+    complete runs.
     """
     marked = {row.name: dict(row.cells) for row in rows}
     for column in columns:
@@ -46,7 +47,7 @@ def mark_best(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[Model
 
 
 def sorted_by_rate(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
-    """Returns leaderboard rows sorted by descending rate in the first column, then in the next columns."""
+    """Returns the rows sorted by descending rate in the first column; ties are decided by the next columns."""
     return sorted(
         rows, key=lambda row: [-row.cells[column].rate.value if column in row.cells else 1.0 for column in columns]
     )

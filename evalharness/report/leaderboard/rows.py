@@ -14,7 +14,7 @@ from evalharness.report.run_settings import Family
 
 
 def rows_of_runs(named: Sequence[tuple[Run, RunName]], metric: str) -> list[ModelRow]:
-    """Returns leaderboard rows, one per run name (model and settings); repeated runs of a task get a row each."""
+    """Returns leaderboard rows, one for each model and settings; repeated runs of one task get separate rows."""
     runs_of_row: dict[tuple[str, int], dict[Column, Run]] = defaultdict(dict)
     families: dict[tuple[str, int], Family] = {}
     for run, name in named:
@@ -51,7 +51,7 @@ def _cell_of_run(run: Run, metric: str, usual_recipe: str) -> Cell:
 
 
 def _usual_recipes(runs: Sequence[Run]) -> dict[Column, str]:
-    """Returns the most frequent recipe of each leaderboard column; cells with another recipe get a note."""
+    """Returns the most frequent recipe of each leaderboard column; cells of other recipes get a footnote."""
     counts: dict[Column, Counter[str]] = defaultdict(Counter)
     for run in runs:
         counts[column_of(run.summary)][str(run.summary.get("recipe", ""))] += 1
@@ -59,14 +59,17 @@ def _usual_recipes(runs: Sequence[Run]) -> dict[Column, str]:
 
 
 def total_tokens_per_s(runs: Sequence[Run]) -> float | None:
-    """Returns tokens/s over several runs: output tokens / generation seconds of timed runs; None if none was timed."""
+    """Returns output tokens / generation seconds, summed over the timed runs; None if no run was timed."""
     speeds = [run.speed for run in runs if run.speed.get("output_tokens_per_s")]
     seconds = sum(speed["output_tokens"] / speed["output_tokens_per_s"] for speed in speeds)
     return sum(speed["output_tokens"] for speed in speeds) / seconds if seconds else None
 
 
 def published_rows(points: Sequence[PublishedPoint]) -> list[ModelRow]:
-    """Returns leaderboard rows of published results, one per model and set, with the first of repeated figures."""
+    """Returns leaderboard rows of published results, one for each model and set.
+
+    If a set has several rates of a model for one task, the first one is used.
+    """
     cells: dict[tuple[str, str], dict[Column, Cell]] = defaultdict(dict)
     speeds: dict[tuple[str, str], PublishedPoint] = {}
     families: dict[tuple[str, str], Family] = {}

@@ -33,19 +33,19 @@ def markdown(boards: Sequence[LeaderboardTable]) -> str:
 
 
 def as_csv(boards: Sequence[LeaderboardTable]) -> str:
-    """Returns the leaderboard as CSV: one line per model and task, in full precision; speeds have their own lines."""
+    """Returns the leaderboard as CSV: a line for each rate of each model, and one for its speed; not rounded."""
     return long_frame(boards, csv_text).to_csv(index=False, lineterminator="\n")
 
 
 def as_json(boards: Sequence[LeaderboardTable]) -> str:
-    """Returns the leaderboard as a JSON list with one object per model and task, in full precision."""
+    """Returns the leaderboard as a JSON list with one object per model and task; values are not rounded."""
     records = long_frame(boards).to_dict(orient="records")
     rows = [{str(key): value for key, value in row.items() if value == value and value is not None} for row in records]
     return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
 
 
 def latex(boards: Sequence[LeaderboardTable]) -> str:
-    """Returns the leaderboard's tables in LaTeX, for the package booktabs, with their footnotes below them."""
+    """Returns the leaderboard's tables in LaTeX (package booktabs), with their footnotes below them."""
     parts = []
     for board in boards:
         frame = wide_frame(board, _latex_cell).reset_index()
@@ -66,7 +66,10 @@ def latex(boards: Sequence[LeaderboardTable]) -> str:
 
 
 def percent(cell: Cell) -> tuple[str, str]:
-    """Returns a cell's rate in percent as text, with a star if its run is incomplete, and its interval or ""."""
+    """Returns a cell's rate in percent and its confidence interval ("" if it has none) as texts.
+
+    A star after the rate marks an incomplete run.
+    """
     rate = cell.rate
     interval = f"[{100 * rate.low:.1f}, {100 * rate.high:.1f}]" if rate.has_interval else ""
     return f"{100 * rate.value:.1f}" + ("" if cell.complete else "*"), interval

@@ -27,7 +27,7 @@ Cell = tuple[str, float, float, float, int] | None
 
 
 class BreakdownColumn(TypedDict):
-    """A column of a breakdown table: a run, or in a table by language a model's runs in one configuration."""
+    """A column of a breakdown table: one run, or, in a table by language, one model's runs with equal settings."""
 
     label: str
     detail: str
@@ -42,7 +42,7 @@ class BreakdownRow(TypedDict):
 
 
 class Breakdown(TypedDict):
-    """A table of pass@1 by problem category; `facet` names the category, such as "month"; "" in a table by language."""
+    """A table of pass@1 by problem category. `facet` is the kind of category, such as "month"; "" for languages."""
 
     title: str
     facet: str
@@ -51,7 +51,7 @@ class Breakdown(TypedDict):
 
 
 def breakdowns(entries: Sequence[RunEntry]) -> list[Breakdown]:
-    """Returns tables of pass@1 by problem category, then by language. Runs on different problems share no table."""
+    """Returns tables of pass@1 by problem category for each task, then by programming language for each task family."""
     return [*_by_facet(entries), *_by_language(entries)]
 
 

@@ -14,12 +14,12 @@ Location = tuple[int, int]
 
 
 def write_script(folder: Path, name: str, value: Any) -> None:
-    """Writes a value as a data file of the report page; `name` is such as "runs" or "a-run/rows"."""
+    """Writes a value as a JavaScript data file of the report page; `name` is such as "runs" or "a-run/rows"."""
     _write_data_file(folder, name, to_json(value))
 
 
 def to_json(value: Any) -> str:
-    """Returns a value as JSON in ASCII, so that no character ends a script or a line of it."""
+    """Returns a value as ASCII JSON that can be embedded in a script: no character in it ends the script or a line."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
@@ -30,7 +30,7 @@ def _write_data_file(folder: Path, name: str, text: str) -> None:
 
 
 class ChunkWriter:
-    """Writes values into data files (chunks) of about `CHUNK_BYTES` each; only the current one is in memory."""
+    """Writes values into data files (chunks) of about `CHUNK_BYTES` each; only the current chunk is in memory."""
 
     def __init__(self, folder: Path, name: str):
         self._folder, self._name = folder, name
@@ -40,7 +40,7 @@ class ChunkWriter:
         """Number of chunks on the disk."""
 
     def add(self, value: Any) -> Location:
-        """Adds a value and returns its chunk and index."""
+        """Adds a value and returns its location: the number of the chunk and the index in the chunk."""
         location = (self.written, len(self._texts))
         text = to_json(value)
         self._texts.append(text)
@@ -59,7 +59,7 @@ class ChunkWriter:
 
 @contextmanager
 def chunk_writer(folder: Path, name: str) -> Iterator[ChunkWriter]:
-    """Opens a `ChunkWriter` and writes its last chunk when the block ends."""
+    """Opens a `ChunkWriter` for a `with` block, and writes its last chunk at the end of the block."""
     writer = ChunkWriter(folder, name)
     yield writer
     writer.flush()

@@ -37,7 +37,7 @@ def html_document(title: str, body: str, styles: Sequence[str], scripts: Sequenc
     """Returns an HTML page that loads style sheets and scripts, in this order, from the folder `static` beside it.
 
     theme.js comes first, so that the page never appears in the wrong colours. `policy` is the Content-Security-Policy
-    of a page that is opened as a file; a server sends it as a header instead.
+    of a page that is opened from the disk; a server sends the policy as a header instead.
     """
     return FRAME.substitute(
         policy=f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n' if policy else "",

@@ -21,7 +21,7 @@ class EmbeddedReport:
 
 
 def embedded_frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> EmbeddedReport:
-    """Returns the plot of pass@1 against tokens/s for the report page, as two SVG elements: for phones a narrow one."""
+    """Returns the plot of pass@1 against tokens/s for the report page, as a wide SVG and a narrow one for phones."""
     from evalharness.report.frontier.html import point_notes, wide_and_narrow_svg
     from evalharness.report.frontier.layout import NARROW
     from evalharness.report.frontier.picture import figure_of

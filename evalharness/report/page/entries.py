@@ -18,7 +18,7 @@ from evalharness.report.task_variant import base_task, data_kind, language_of, r
 
 @dataclass(frozen=True)
 class RunEntry:
-    """A run on the report page: its name in URLs and files (slug), its display name, and its problems."""
+    """A run on the report page: its slug (name in URLs and files), its display name, and its problems."""
 
     run: Run
     slug: str
@@ -31,7 +31,7 @@ class RunEntry:
 
 
 def slugs_of(runs: Sequence[Run]) -> list[str]:
-    """Returns a slug for each run: a unique name, from its folder, that is valid in a URL and as a file name."""
+    """Returns a unique slug for each run, made from its folder's name, that is valid in URLs and as a file name."""
     slugs: list[str] = []
     for run in runs:
         folder = run.folder.resolve()
@@ -46,7 +46,7 @@ def slugs_of(runs: Sequence[Run]) -> list[str]:
 
 
 class RunOverview(TypedDict):
-    """What the report page shows of a run before its samples are loaded. The scripts in static/ read these keys."""
+    """The data of a run that the report page loads before the samples. The scripts in static/ read these keys."""
 
     name: str
     """The slug."""
@@ -76,7 +76,7 @@ class RunOverview(TypedDict):
 
 
 def run_overview(entry: RunEntry) -> RunOverview:
-    """Returns what the report page shows of a run before its samples are loaded."""
+    """Returns the data of a run that the report page loads before the samples."""
     summary = entry.run.summary
     return {
         "name": entry.slug,
@@ -101,7 +101,7 @@ def run_overview(entry: RunEntry) -> RunOverview:
 
 
 def manifest_lines(run: Run) -> list[tuple[str, str]]:
-    """Returns a run's manifest as pairs of a key path, such as `config.sampling.temperature`, and a value."""
+    """Returns a run's manifest as pairs (key path, value), such as ("config.sampling.temperature", "0.2")."""
     return list(_flatten("", run.manifest))
 
 

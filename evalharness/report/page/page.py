@@ -40,11 +40,12 @@ def write_page(
     published: Sequence[PublishedPoint] = (),
     note: Callable[[str], None] = lambda text: None,
 ) -> Path:
-    """Writes the HTML report of runs to the folder `out` and returns the path of its index.html.
+    """Writes the HTML report of runs to the folder `out`; returns the path of its index.html.
 
-    `data` is where the problems' prompts are read from (see `problems_of`); `note` receives the runs without prompts.
-    The frontier and the leaderboard show the `published` points, too. An existing report is replaced when the new one
-    is complete. Raises UserError for a folder with other contents, and for runs that cannot be read.
+    `data` is the source of the problems' prompts (see `problems_of`); `note` is called with a text about each run whose
+    prompts are missing. `published` results are added to frontier and leaderboard. An existing report is replaced only
+    when the new one is complete. Raises UserError if the folder contains anything but a report, or if a run cannot be
+    read.
     """
     out = out.resolve()
     check_report_folder(out)
@@ -64,7 +65,7 @@ def write_page(
 def check_report_folder(out: Path) -> None:
     """Raises UserError for an output folder that is neither empty nor a report, so that no other file is lost."""
     if out.exists() and not (out.is_dir() and ((out / REPORT_FILE).exists() or not any(out.iterdir()))):
-        raise UserError(f"{out} exists and is not a report; choose another folder with --out")
+        raise UserError(f"{out} exists and is not the folder of a report; choose another folder with --out")
 
 
 def _write_report_files(

@@ -20,7 +20,7 @@ DETAIL_CHARACTERS = 90
 
 
 class SampleRow(NamedTuple):
-    """A sample in the report page's table; the fields are in the order of `app.ROW` in static/search.js."""
+    """A row of the report page's table of samples; the order of the fields equals `app.ROW` in static/search.js."""
 
     problem: int
     """The index of its problem."""
@@ -38,7 +38,7 @@ class SampleRow(NamedTuple):
 
 
 class ProblemRow(NamedTuple):
-    """A problem in the report page's table: id, entry point, categories, and where its prompt is stored."""
+    """A row of the report page's table of problems: id, entry point, categories, and the location of the prompt."""
 
     task_id: str
     entry_point: str
@@ -49,9 +49,9 @@ class ProblemRow(NamedTuple):
 
 
 def write_run_data(run: Run, folder: Path, slug: str, problems: RunProblems) -> None:
-    """Writes a run's data files for the report page, its samples and problems, below `folder`/`slug`.
+    """Writes a run's samples and problems as data files of the report page below `folder`/`slug`.
 
-    Completions are read one at a time, so that texts and traces need not fit into memory. Raises UserError at a
+    Completions are read one at a time, so that their texts and traces need not fit into memory. Raises UserError at a
     damaged line.
     """
     with chunk_writer(folder, f"{slug}/sample") as samples:
@@ -75,13 +75,13 @@ def write_run_data(run: Run, folder: Path, slug: str, problems: RunProblems) -> 
 
 
 def _in_task_order(task_ids: Iterable[str], problems: RunProblems) -> list[str]:
-    """Returns problem ids in the task's order, then, by name, those that the task's data do not have."""
+    """Returns problem ids sorted in the task's order; ids that the task's data lack come last, sorted by name."""
     order = {task_id: index for index, task_id in enumerate(problems.by_id)}
     return sorted(task_ids, key=lambda task_id: (order.get(task_id, len(order)), natural_key(task_id)))
 
 
 def _sample_rows(run: Run, problems: RunProblems, samples: ChunkWriter) -> Iterator[tuple[str, SampleRow]]:
-    """Yields (problem id, table row) of each sample of a run. The row's `problem` index is not set yet."""
+    """Yields (problem id, table row) for each sample of a run; the row's `problem` is a placeholder."""
     verdicts = {verdict.key: verdict for verdict in run.verdicts()}
     for completion in run.completions():
         source = _program_if_extracted(completion, problems)
@@ -91,7 +91,7 @@ def _sample_rows(run: Run, problems: RunProblems, samples: ChunkWriter) -> Itera
 
 
 def _program_if_extracted(completion: Completion, problems: RunProblems) -> str:
-    """Returns the program that was extracted from a completion, if it differs from the completion's text; else ""."""
+    """Returns the program that was extracted from a completion; "" if it equals the completion's text."""
     problem = problems.by_id.get(completion.task_id)
     if problem is None or problems.task is None or completion.error:
         return ""
@@ -116,7 +116,7 @@ def _sample_row(completion: Completion, verdict: Verdict | None, program: str, s
 
 
 def _sample_object(completion: Completion, verdict: Verdict | None, program: str) -> dict[str, Any]:
-    """Returns a sample as a JSON object: the set fields of its completion and verdict, and the program that ran."""
+    """Returns a sample as a JSON object: the non-empty fields of completion and verdict, and the extracted program."""
     fields = asdict(completion) | (asdict(verdict) if verdict else {}) | {"program": program}
     return {key: value for key, value in fields.items() if value not in (None, "")}
 

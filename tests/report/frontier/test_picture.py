@@ -107,7 +107,7 @@ def test_runs_without_a_speed_are_left_out_and_counted(runs: Path) -> None:
     notes: list[str] = []
     drawn = panels(load_runs([runs]), note=notes.append)
     assert sum(len(panel.points) for panel in drawn) == 5
-    assert "1 run without pass@1 or tokens/s left out" in notes[0]
+    assert "1 run without pass@1 or tokens/s omitted" in notes[0]
     with pytest.raises(UserError, match="no run has both"):
         panels(load_runs([runs / "untimed"]))
 
@@ -290,7 +290,7 @@ def test_beside_published_points_the_default_is_the_speed_of_one_request(
     assert "Published speeds are of one request, those measured here of all requests together." in aggregate
     done = cli("frontier", runs, "--out", tmp_path / "a.svg", "--speed", "fast")
     assert (done.returncode, done.stderr) == (
-        2, "error: --speed fast is unknown; known: aggregate, steady, request, common\n"
+        2, "error: --speed fast is unknown; give one of aggregate, steady, request, common\n"
     )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def test_a_folder_with_other_files_is_refused(run: Path, tmp_path: Path, cli: Co
     for out in (run, tmp_path, run / "manifest.json"):
         done = cli("report", run, "--out", out)
         assert done.returncode == 2
-        assert "is not a report; choose another folder with --out" in done.stderr
+        assert "is not the folder of a report; choose another folder with --out" in done.stderr
     assert (run / "completions.jsonl").exists()
 
 

@@ -38,7 +38,7 @@ def _read_document(path: Path) -> list[Record]:
             value = json.loads(file.read())
     except (ValueError, RecursionError) as error:
         reason = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise UserError(f"{path}: not valid JSON ({reason}); replace the file") from None
+        raise UserError(f"{path}: not JSON ({reason}); replace the file") from None
     if isinstance(value, dict):
         value = [{"task_id": key, **_check_object(entry, f"{path}, entry {key!r}")} for key, entry in value.items()]
     if not isinstance(value, list):

@@ -56,7 +56,7 @@ def test_pull_rejects_data_with_another_fingerprint(tmp_path: Path) -> None:
     with FakeHub(humaneval_repo(HUMANEVAL)) as hub:
         done = pull(tmp_path, hub.url, "humaneval")
     assert done.returncode == 2
-    assert "does not have the data that the task card expects" in done.stdout
+    assert "are not those that the task card expects" in done.stdout
     assert not (tmp_path / "data").exists()
 
 

@@ -206,7 +206,7 @@ def test_a_hub_without_the_data_set_or_with_other_columns(tmp_path: Path) -> Non
     other = [{"task_id": "HumanEval/0", "prompt": "def f(x):\n"}]
     with FakeHub(humaneval_repo(other)) as hub:
         wrong, missing = load(tmp_path, ("humaneval", None, "hub"), ("mbpp", None, "hub"), HF_ENDPOINT=hub.url)
-    assert "record HumanEval/0 without entry_point, canonical_solution, test" in wrong["error"]
+    assert "record HumanEval/0 without the fields entry_point, canonical_solution, test" in wrong["error"]
     assert "the Hugging Face hub does not provide google-research-datasets/mbpp" in missing["error"]
     assert "\n" not in missing["error"]
 

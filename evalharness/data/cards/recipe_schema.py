@@ -41,7 +41,9 @@ class Recipe(StrictModel):
     @model_validator(mode="after")
     def _check_middle_if_infill(self) -> Self:
         if (self.kind == "infill") != (self.middle is not None):
-            raise ValueError("a recipe of kind infill needs the key middle, and other kinds must not have it; add or remove it")
+            raise ValueError(
+                "a recipe of kind infill needs the key middle, and other kinds must not have it; add or remove it"
+            )
         return self
 
     @model_validator(mode="after")

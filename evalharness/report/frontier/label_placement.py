@@ -82,7 +82,7 @@ def place_labels(
 def _is_nearest(box: Box, own: tuple[float, float], others: Sequence[tuple[float, float]], scale: float) -> bool:
     """Returns whether a label's box is nearer to its own point than to all others.
 
-    Other points within one typographic point of its own point are ignored.
+    Points within one typographic point of `own` are ignored.
     """
     distance = box.distance(*own)
     return all(box.distance(*other) > distance for other in others if math.dist(own, other) > scale)

@@ -28,7 +28,7 @@ def as_relationship(text: str) -> Relationship:
 
 
 class Source(TypedDict):
-    """Every Eval Ever: the organization and the software that ran the evaluation."""
+    """Every Eval Ever schema: the organization and the software that ran the evaluation."""
 
     source_name: str
     source_type: Literal["evaluation_run"]
@@ -37,14 +37,14 @@ class Source(TypedDict):
 
 
 class Software(TypedDict):
-    """Every Eval Ever: the name and the version of a program."""
+    """Every Eval Ever schema: the name and the version of a program."""
 
     name: str
     version: str
 
 
 class ModelInfo(TypedDict):
-    """Every Eval Ever: the evaluated model, and how it was served."""
+    """Every Eval Ever schema: the evaluated model, and how it was served."""
 
     name: str
     id: str
@@ -56,7 +56,7 @@ class ModelInfo(TypedDict):
 
 
 class SourceData(TypedDict):
-    """Every Eval Ever: the data set that a task's problems come from."""
+    """Every Eval Ever schema: the data set that a task's problems come from."""
 
     dataset_name: str
     source_type: Literal["hf_dataset", "other"]
@@ -66,7 +66,7 @@ class SourceData(TypedDict):
 
 
 class Metric(TypedDict):
-    """Every Eval Ever: the description of a metric, such as pass@1, with unit and range."""
+    """Every Eval Ever schema: the description of a metric, such as pass@1, with unit and range."""
 
     evaluation_description: str
     metric_id: str
@@ -81,7 +81,7 @@ class Metric(TypedDict):
 
 
 class ConfidenceInterval(TypedDict):
-    """Every Eval Ever: the ends of a confidence interval, in the unit of the score."""
+    """Every Eval Ever schema: the ends of a confidence interval, in the unit of the score."""
 
     lower: float
     upper: float
@@ -90,14 +90,14 @@ class ConfidenceInterval(TypedDict):
 
 
 class Uncertainty(TypedDict):
-    """Every Eval Ever: the uncertainty of a score: confidence interval and number of samples."""
+    """Every Eval Ever schema: the uncertainty of a score: confidence interval and number of samples."""
 
     confidence_interval: ConfidenceInterval
     num_samples: int
 
 
 class ScoreDetails(TypedDict):
-    """Every Eval Ever: the value of a score with its uncertainty."""
+    """Every Eval Ever schema: the value of a score with its uncertainty."""
 
     score: float
     uncertainty: NotRequired[Uncertainty]
@@ -105,14 +105,14 @@ class ScoreDetails(TypedDict):
 
 
 class SandboxUsed(TypedDict):
-    """Every Eval Ever: the sandbox in which a run's programs were isolated."""
+    """Every Eval Ever schema: the sandbox in which a run's programs were isolated."""
 
     type: str
     config: str
 
 
 class GenerationArgs(TypedDict, total=False):
-    """Every Eval Ever: the generation settings for which the schema has fields, such as temperature."""
+    """Every Eval Ever schema: the generation settings for which the schema has fields, such as temperature."""
 
     temperature: float
     top_p: float
@@ -124,14 +124,14 @@ class GenerationArgs(TypedDict, total=False):
 
 
 class GenerationConfig(TypedDict):
-    """Every Eval Ever: all settings of the generation."""
+    """Every Eval Ever schema: all settings of the generation."""
 
     generation_args: GenerationArgs
     additional_details: Details
 
 
 class Result(TypedDict):
-    """Every Eval Ever: one score of a run with its metric, data and settings."""
+    """Every Eval Ever schema: one score of a run with its metric, data and settings."""
 
     evaluation_result_id: str
     evaluation_name: str
@@ -143,7 +143,7 @@ class Result(TypedDict):
 
 
 class SamplesFile(TypedDict):
-    """Every Eval Ever: the description of the file with a run's sample records."""
+    """Every Eval Ever schema: the description of the file with a run's sample records."""
 
     format: Literal["jsonl"]
     file_path: str
@@ -153,7 +153,7 @@ class SamplesFile(TypedDict):
 
 
 class EvaluationLog(TypedDict):
-    """Every Eval Ever: the record of a run, with model and scores."""
+    """Every Eval Ever schema: the record of a run, with model and scores."""
 
     schema_version: str
     evaluation_id: str
@@ -167,21 +167,21 @@ class EvaluationLog(TypedDict):
 
 
 class Input(TypedDict):
-    """Every Eval Ever: a sample's prompt, with the official solution where one is published."""
+    """Every Eval Ever schema: a sample's prompt, with the official solution where one is published."""
 
     raw: str
     reference: list[str]
 
 
 class Output(TypedDict):
-    """Every Eval Ever: the answer of a model to a prompt."""
+    """Every Eval Ever schema: the answer of a model to a prompt."""
 
     raw: list[str]
     reasoning_trace: NotRequired[list[str]]
 
 
 class AnswerAttribution(TypedDict):
-    """Every Eval Ever: the program that was extracted from an answer, and the extraction rule."""
+    """Every Eval Ever schema: the program that was extracted from an answer, and the extraction rule."""
 
     turn_idx: int
     source: Literal["output.raw"]
@@ -191,14 +191,14 @@ class AnswerAttribution(TypedDict):
 
 
 class Evaluation(TypedDict):
-    """Every Eval Ever: the verdict on a sample as a score."""
+    """Every Eval Ever schema: the verdict on a sample as a score."""
 
     score: float
     is_correct: bool
 
 
 class TokenUsage(TypedDict):
-    """Every Eval Ever: the token counts of a request."""
+    """Every Eval Ever schema: the token counts of a request."""
 
     input_tokens: int
     output_tokens: int
@@ -207,7 +207,7 @@ class TokenUsage(TypedDict):
 
 
 class Performance(TypedDict, total=False):
-    """Every Eval Ever: the measured times of a request, in milliseconds."""
+    """Every Eval Ever schema: the measured times of a request, in milliseconds."""
 
     latency_ms: float
     time_to_first_token_ms: float
@@ -216,7 +216,7 @@ class Performance(TypedDict, total=False):
 
 
 class InstanceRecord(TypedDict):
-    """Every Eval Ever: the record of one sample for one of the run's scores."""
+    """Every Eval Ever schema: the record of one sample for one of the run's scores."""
 
     schema_version: str
     evaluation_id: str

@@ -76,7 +76,7 @@ def draw(scenario: Scenario, rng: np.random.Generator) -> Ballots:
     first, second = np.where(swapped, pairs[:, 1], pairs[:, 0]), np.where(swapped, pairs[:, 0], pairs[:, 1])
     cumulative = scenario.probabilities(own[voter, first] - own[voter, second]).cumsum(axis=1)
     outcome = (rng.random((len(voter), 1)) > cumulative[:, :3]).sum(axis=1)
-    return Ballots.of([f"model {index}" for index in range(models)], first, second, outcome, voter)
+    return Ballots.from_sequences([f"model {index}" for index in range(models)], first, second, outcome, voter)
 
 
 def truth(scenario: Scenario) -> Floats:
@@ -99,7 +99,7 @@ def truth(scenario: Scenario) -> Floats:
             ]
     firsts, seconds, outcomes, shares = zip(*rows, strict=True)
     names = [f"model {index}" for index in range(models)]
-    exact = fit(Ballots.of(names, firsts, seconds, outcomes, weight=1e6 * np.array(shares)))
+    exact = fit(Ballots.from_sequences(names, firsts, seconds, outcomes, weight=1e6 * np.array(shares)))
     return exact.parameters[: models + 1]
 
 
@@ -171,7 +171,7 @@ def naive(ballots: Ballots) -> Ballots:
     first, second = (np.concatenate([side, side[tied]]) for side in (ballots.first, ballots.second))
     outcome = np.concatenate([np.where(tied, 0, ballots.outcome), np.ones(tied.sum(), np.int64)])
     weight = np.concatenate([np.where(tied, 0.5, 1.0), np.full(tied.sum(), 0.5)])
-    return Ballots.of(ballots.models, first, second, outcome, weight=weight)
+    return Ballots.from_sequences(ballots.models, first, second, outcome, weight=weight)
 
 
 def _hits(estimates: Covariance, right: Floats) -> list[bool]:
@@ -185,7 +185,7 @@ def _contrasts(estimates: Covariance, count: int) -> list[Floats]:
     position = np.zeros(estimates.fit.layout.size)
     if count > models:
         position[models] = 1
-    return [*map(estimates.strength, range(models)), *([position] if count > models else [])]
+    return [*map(estimates.strength_contrast, range(models)), *([position] if count > models else [])]
 
 
 SCENARIOS = (

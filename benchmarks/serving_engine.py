@@ -20,7 +20,7 @@ from evalharness.bench.workload import code_problems
 from evalharness.diffusion.serving.batch import Batch
 from evalharness.model_server.engine.decoders import DecoderFactory
 from evalharness.model_server.engine.job import Job
-from evalharness.model_server.engine.workers import Entry, Updates, Workers
+from evalharness.model_server.engine.workers import EngineJob, Updates, WorkerPool
 from evalharness.records import Problem
 
 SETTINGS = ((1, 1), (8, 1), (8, 2))
@@ -46,7 +46,7 @@ class ClosedLoop:
         self._numbers = count()
         self.tokens = 0
         self._stopped = False
-        self.workers = Workers(lambda: Batch(factory.network.model), threads, rows, self._report)
+        self.workers = WorkerPool(lambda: Batch(factory.network.model), threads, rows, self._report)
         self.workers.add([self._entry() for _ in range(rows)])
 
     def stop(self) -> None:
@@ -54,10 +54,10 @@ class ClosedLoop:
         self._stopped = True
         self.workers.close()
 
-    def _entry(self) -> Entry:
+    def _entry(self) -> EngineJob:
         problem = self._problems[next(self._numbers) % len(self._problems)]
-        decoder = self._factory.make(Job(problem.prompt, self._way, OUTPUT_TOKENS))
-        return Entry(decoder, time.perf_counter(), lambda update: None)
+        decoder = self._factory.make_decoder(Job(problem.prompt, self._way, OUTPUT_TOKENS))
+        return EngineJob(decoder, time.perf_counter(), lambda update: None)
 
     def _report(self, updates: Updates) -> None:
         for _, update in updates:

@@ -216,7 +216,7 @@ def test_a_bounded_reader_neither_works_in_this_process_nor_holds_it_up(name: st
 def test_a_bounded_reader_ends_with_every_shape(name: str) -> None:
     for make in SHAPES.values():
         with contextlib.suppress(LimitExceeded):
-            assert isinstance(extracted(name)(make(MAX_TEXT_BYTES)), programs.Extracted)
+            assert isinstance(extracted(name)(make(MAX_TEXT_BYTES)), programs.ExtractedProgram)
 
 
 def test_rows_of_all_shapes_are_read(tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ class BigCodeBench:
         self._unsolvable = unsolvable_problems(context.image)
         if context.recipe.kind == "completion" and context.split == "instruct":
             raise UserError(
-                "--option split=instruct needs a chat recipe, and this one continues text; add --option recipe=chat"
+                "--option split=instruct needs a chat recipe, but the selected recipe continues text; add --option "
+                "recipe=chat"
             )
 
     def problems(self) -> Sequence[Problem]:
@@ -69,7 +70,7 @@ class BigCodeBench:
         ]
 
     def _template_values(self, record: BigCodeBenchRecord) -> dict[str, str]:
-        """Returns the values for prompt templates. Source: bigcodebench/provider/utility.py `make_raw_chat_prompt`."""
+        """Returns the texts for prompt templates. Source: bigcodebench/provider/utility.py `make_raw_chat_prompt`."""
         if self.context.split == "instruct":
             return {"task": record["instruct_prompt"].strip()}
         prompt = record["complete_prompt"]
@@ -94,7 +95,7 @@ class BigCodeBench:
         )
 
     def _calibrated_code(self, problem: Problem, code: str) -> str:
-        """Returns the code after the prompt's imports and an empty function, unless it starts with them already.
+        """Returns `code` with the prompt's imports and an empty function put before it, unless it starts with them.
 
         Source: bigcodebench/evaluate.py `evaluate`, option `calibrated`.
         """
@@ -102,7 +103,10 @@ class BigCodeBench:
         return head + code if self._calibrated and not code.startswith(head) else code
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the verdict: passed if no unit test failed or raised. The detail says if no program can pass."""
+        """Returns the verdict: passed if no unit test failed or raised.
+
+        The verdict's `detail` mentions that no program can pass this problem in the sandbox image, if so.
+        """
         verdict = verdict_of(completion, execution)
         cause = self._unsolvable.get(completion.task_id)
         if cause is None or verdict.passed or verdict.status == "infrastructure":
@@ -112,7 +116,10 @@ class BigCodeBench:
 
 @cache
 def unsolvable_problems(image: str) -> Mapping[str, str]:
-    """Returns, by id, the problems whose reference solution cannot pass in the image, with the cause as "KIND: WHY"."""
+    """Returns, by task_id, why the reference solutions of some problems fail in a sandbox image.
+
+    Each cause is a text "KIND: REASON". Problems whose reference solution passes are absent.
+    """
     path = image_folder(image) / "unsolvable.yaml"
     causes: Mapping[str, str] = parse_yaml(path.read_text()) if path.exists() else {}
     return causes

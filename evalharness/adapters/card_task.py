@@ -36,15 +36,15 @@ class CardTask:
     """A task that a short task card defines, without its own Python code."""
 
     def __init__(self, context: TaskContext):
-        """Raises UserError where a template of the card uses no field, or the tests need a field that is not there."""
+        """Raises UserError if a template of the card uses no field of the records, or for an unknown sandbox image."""
         self.context, self.name = context, context.name
         self._tests = str(context.rules.get(TESTS, "{tests}"))
         fields = context.version.fields
         for name, template in {**context.recipe.fields, "tests": self._tests}.items():
             if name in ("user", "prompt", "tests") and not set(PLACEHOLDER.findall(str(template))) & set(fields):
                 raise UserError(
-                    f"the card of {context.name}: the template {name} uses no field of the records; write {{NAME}} "
-                    f"with a name of the card's fields: {', '.join(fields)}"
+                    f"in the task card of {context.name}, the template {name!r} uses no field of the records; write "
+                    f"one of the card's fields in braces: {', '.join(f'{{{field}}}' for field in fields)}"
                 )
         check_extraction(context.recipe.extraction)
         images = sorted(path.parent.name for path in bundled("sandboxes").glob("*/Dockerfile"))
@@ -63,8 +63,9 @@ class CardTask:
             self._language.tests.end_after or self._language.tests.line, self._tests_of(record)
         ):
             raise UserError(
-                f"the tests of {record['task_id']} in {self.name} have no line of the form that the tests of "
-                f"{self._language.language} need: {self._language.tests.line}; see sandboxes/{self.context.image}"
+                f"the tests of problem {record['task_id']} in task {self.name} have no line that matches "
+                f"{self._language.tests.line}, which tests in {self._language.language} need; change the tests as "
+                f"sandboxes/{self.context.image}/language.yaml says"
             )
         return Problem(
             task_id=str(record["task_id"]),
@@ -94,14 +95,15 @@ class CardTask:
         return fill_template(self._tests, self._template_values(record))
 
     def _template_values(self, record: Mapping[str, Any]) -> dict[str, str]:
-        """Returns a record's values for templates, by field; a list, such as of assertions, has one item per line."""
+        """Returns the texts that replace `{field}` in templates, by field name. A list becomes one item per line."""
         return {name: _field_text(record[name]) for name in self.context.version.fields}
 
 
 def tested_function(tests: str) -> str:
-    """Returns the one function that Python tests call and do not define themselves; empty if there is not exactly one.
+    """Returns the name of the function under test: the only one that the Python tests call but do not define.
 
-    The extraction of programs searches a model's answer for this function.
+    Returns "" if the tests call none or several such functions. The name tells which function to extract from a
+    model's answer.
     """
     try:
         nodes = list(ast.walk(ast.parse(tests)))
@@ -120,7 +122,7 @@ def _field_text(value: Any) -> str:
 
 
 def _official_solution(record: Mapping[str, Any], prefix: str) -> str | None:
-    """Returns a record's official solution: the field solution, else prefix and the field completion, else None."""
+    """Returns a record's official solution: its field `solution`, or prefix + its field `completion`, or None."""
     if "solution" in record:
         return str(record["solution"])
     return prefix + str(record["completion"]) if "completion" in record else None

@@ -17,7 +17,7 @@ from evalharness.sandbox.languages import command_rules, languages
 
 @dataclass(frozen=True)
 class TaskContext:
-    """Everything that an adapter gets about its task: card, recipe, loaded data, selected records and options."""
+    """The input of an adapter: task card, recipe, loaded data, selected records and the user's task options."""
 
     card: Card
     entry: TaskEntry
@@ -32,7 +32,7 @@ class TaskContext:
     is_sample: bool
     """Whether the data are the bundled sample."""
     options: Mapping[str, str] = field(default_factory=dict)
-    """The `--option`s of the task family that the user gave, and the release, given or not."""
+    """The task family's `--option`s that the user gave. `release` is always included if the data have releases."""
 
     @property
     def image(self) -> str:
@@ -63,7 +63,8 @@ class TaskContext:
             return Limits(time_s=float(self.rules["time_s"]), memory_mb=int(self.rules["memory_mb"]))
         except (KeyError, ValueError, TypeError) as error:
             raise UserError(
-                f"the card of {self.name} needs rules.time_s (seconds) and rules.memory_mb: {error}; add them"
+                f"the task card of {self.name} has no valid rules.time_s (seconds) and rules.memory_mb ({error}); add "
+                "them"
             ) from None
 
     def describe(self) -> TaskDescription:

@@ -84,7 +84,10 @@ class EvalPlus:
         return str(self._oracles.get(problem.entry_point, ""))
 
     def _reference(self, problem: Problem) -> Reference:
-        """Returns the problem's reference solution with its inputs; always the same object, so outputs are cached."""
+        """Returns the problem's reference solution with its inputs.
+
+        The same problem gives the same object, so that the sandbox computes the expected outputs only once.
+        """
         if problem.task_id not in self._references:
             record = cast(EvalPlusRecord, problem.record)
             self._references[problem.task_id] = Reference(

@@ -25,7 +25,7 @@ TASK_METHODS = ("problems", "program", "verdict")
 
 
 def open_task(name: str, source: DataSources, options: Mapping[str, str]) -> tuple[Task, TaskContext]:
-    """Opens a task by name: loads its data, and returns its adapter and the context that the adapter received.
+    """Opens a task by name: loads its data, and returns its adapter and the context that the adapter was given.
 
     Raises UserError for an unknown task or option, and for data that cannot be loaded.
     """
@@ -47,7 +47,10 @@ def open_task(name: str, source: DataSources, options: Mapping[str, str]) -> tup
 
 
 def open_context(name: str, sources: DataSources, options: Mapping[str, str]) -> TaskContext:
-    """Checks a task's `--option`s, loads its data and returns its context. Raises UserError as `open_task` does."""
+    """Checks a task's `--option`s, loads its data and returns its context.
+
+    Raises UserError for an unknown task or option, and for data that cannot be loaded.
+    """
     card, entry = find_task(name)
     source = task_source(entry, sources)
     check_task_options(entry.name, card, options)
@@ -86,31 +89,31 @@ def open_context(name: str, sources: DataSources, options: Mapping[str, str]) ->
 
 
 def choose_extraction(recipe: Recipe, name: str, choice: str | None) -> Recipe:
-    """Returns the recipe with the extraction rule that `--option extraction=` chooses: official or robust.
+    """Returns the recipe with the extraction rule that `--option extraction=official|robust` selects.
 
-    The default is the official one where there is one. Raises UserError where the recipe, called `name` in the message,
-    has no such choice.
+    Without the option (`choice` is None) the recipe is returned unchanged. Raises UserError if the recipe does not have
+    the selected rule; the message calls the recipe `name`.
     """
     if choice not in (None, "official", "robust"):
-        raise UserError(f"--option extraction={choice} is neither official nor robust; give one of these two values")
+        raise UserError(f"--option extraction={choice} is not valid; use extraction=official or extraction=robust")
     is_own = recipe.kind == "chat" and not recipe.robust_extraction
     if choice is None or choice == ("robust" if is_own else "official"):
         return recipe
     if choice == "robust" and recipe.robust_extraction:
         return recipe.model_copy(update={"extraction": recipe.robust_extraction})
-    has = "no official extraction rule" if choice == "official" else "the official extraction rule alone"
-    raise UserError(f"{name} has {has}; remove --option extraction={choice}")
+    has = "no official extraction rule" if choice == "official" else "only the official extraction rule"
+    raise UserError(f"{name} has {has}; leave out --option extraction={choice}")
 
 
 def _select_release(entry: TaskEntry, version: Version, source: DataSource, name: str | None) -> str | None:
-    """Returns the release that `--option release=` names, or the default one; None for data without releases.
+    """Returns the release that `--option release=` names, or the default release; None for data without releases.
 
-    Raises UserError for an unknown release, and for one of data that have none.
+    Raises UserError for an unknown release, and for any release if the data have no releases.
     """
     if source == "sample" or len(version.file) <= 1:
         if name is not None:
             data = f"the sample of {entry.name}" if source == "sample" else f"version {version.name} of {entry.name}"
-            raise UserError(f"{data} has no releases; remove --option release=")
+            raise UserError(f"{data} has no releases; leave out --option release={name}")
         return None
     if name is not None and name not in entry.releases:
         raise UserError(unknown_name(f"release of {entry.name}", name, list(entry.releases)))

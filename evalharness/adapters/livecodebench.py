@@ -24,7 +24,7 @@ METHOD = re.compile(r"^\s*def\s+(\w+)\s*\(\s*self\b", re.MULTILINE)
 class LiveCodeBenchRecord(TypedDict):
     """A record of LiveCodeBench's official data files, with its `question_id` as `task_id`.
 
-    The version `public` lacks the fields that are not required; only bundled samples have a reference solution.
+    Data version `public` lacks the `NotRequired` fields; only bundled samples have a reference solution.
     """
 
     task_id: str
@@ -58,13 +58,13 @@ class LiveCodeBench:
                 record=record,
                 reference=record.get("reference_solution"),
                 entry_point=called_function(record),
-                facets=facets_of(record),
+                facets=make_facets(record),
             )
             for record in cast(Sequence[LiveCodeBenchRecord], self.context.records)
         ]
 
     def _prompt(self, record: LiveCodeBenchRecord) -> Prompt:
-        """Returns a record's prompt; its `{task}` is the recipe's template `with_starter` or `without_starter`."""
+        """Returns a record's prompt, with the filled template `with_starter` or `without_starter` as its `{task}`."""
         starter = record["starter_code"]
         values = {"question": record["question_content"], "starter": starter}
         task = self.context.recipe.fields["with_starter" if starter else "without_starter"]
@@ -91,29 +91,30 @@ class LiveCodeBench:
 def called_function(record: LiveCodeBenchRecord) -> str:
     """Returns the name of the method that a record's test cases call; "" for a program that reads stdin.
 
-    It is the metadata's `func_name`; in data without metadata, the only method of the starter code. Raises UserError
-    where neither gives a name.
+    The name is `func_name` of the metadata; in data without metadata, that of the only method in the starter code.
+    Raises UserError if the metadata are invalid, or if the starter code does not have exactly one method.
     """
     if "metadata" in record:
         try:
             return str(json.loads(record["metadata"]).get("func_name") or "")
         except (ValueError, AttributeError):
             raise UserError(
-                f"the metadata of problem {record['task_id']} is not a JSON object; replace the data file"
+                f"in the LiveCodeBench data, the metadata of problem {record['task_id']} is not a JSON object; "
+                "download the data again"
             ) from None
     if not record["starter_code"]:
         return ""
     methods: list[str] = METHOD.findall(record["starter_code"])
     if len(methods) != 1:
         raise UserError(
-            f"problem {record['task_id']} has no metadata, and its starter code has {len(methods)} methods instead of "
-            "one; use another --option version="
+            f"LiveCodeBench problem {record['task_id']} has no metadata, and its starter code has {len(methods)} "
+            "methods instead of one; choose another data version with --option version="
         )
     return methods[0]
 
 
-def facets_of(record: LiveCodeBenchRecord) -> dict[str, str]:
-    """Returns a record's categories for reports: month of the contest, difficulty and platform, where known."""
+def make_facets(record: LiveCodeBenchRecord) -> dict[str, str]:
+    """Returns the categories by which reports group a problem: contest month, difficulty and platform, if known."""
     facets = {}
     if "contest_date" in record:
         facets["month"] = record["contest_date"][:7]

@@ -59,7 +59,7 @@ class Mbpp:
         ]
 
     def _examples(self) -> str:
-        """Returns the few-shot examples as one text; empty for a recipe without the template `shot`."""
+        """Returns the few-shot examples as one text; "" if the recipe has no template `shot`."""
         template = self.context.recipe.fields.get("shot")
         if template is None:
             return ""
@@ -82,14 +82,17 @@ class Mbpp:
 
 
 def _tested_function(record: MbppRecord) -> str:
-    """Returns the function that a record's reference defines and every assertion calls; "" if there is not one."""
+    """Returns the name of the function under test: the reference solution defines it, and every assertion calls it.
+
+    Returns "" if there is not exactly one such function.
+    """
     defined = re.findall(r"^def\s+(\w+)", record["code"], re.MULTILINE)
     tested = {name for name in defined if all(re.search(rf"\b{name}\s*\(", test) for test in record["test_list"])}
     return tested.pop() if len(tested) == 1 else ""
 
 
 def _template_values(record: MbppRecord) -> dict[str, str]:
-    """Returns a record's values for prompt templates by name: text, code, tests and first_test."""
+    """Returns the texts that replace `{text}`, `{code}`, `{tests}` and `{first_test}` in prompt templates."""
     return {
         "text": record["text"] if "text" in record else record["prompt"],
         "code": record["code"],

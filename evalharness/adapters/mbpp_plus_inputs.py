@@ -60,7 +60,10 @@ BY_POSITION: dict[tuple[Restore, ...], list[int]] = {
 
 
 def restore_inputs(task_id: str, inputs: list[list[Any]]) -> list[Any]:
-    """Returns the argument lists of a problem such as "Mbpp/115" with the types that its reference expects."""
+    """Returns a problem's argument lists with tuples, sets and complex numbers restored from their JSON form.
+
+    `task_id` is, for example, "Mbpp/115".
+    """
     number = int(task_id.rpartition("/")[2])
     for restore, numbers in ALL_ARGUMENTS.items():
         if number in numbers:

@@ -78,17 +78,23 @@ class MultiPlE:
         return CommandProgram(self.context.image, source, self._limits, checks, found_by)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the verdict: passed if every command exits with 0 and its output fulfils the language's rules."""
+        """Returns the verdict: passed if every command (compiler, tests) exits with 0 and its output is valid.
+
+        The language's `language.yaml` in `sandboxes/` defines the commands and the conditions on their output.
+        """
         return verdict_of(completion, execution)
 
 
 def _split_at_tests(problem: Problem, text: str) -> tuple[str, str]:
-    """Splits a whole program into the text before the problem's tests, and the tests with what follows them."""
+    """Splits a whole program before the problem's tests; returns both parts.
+
+    Raises UserError if the program does not end with the tests.
+    """
     tests = problem.record["tests"].rstrip()
     start = text.rfind(f"\n{tests}")
     if start < 0 or not AFTER_TESTS.fullmatch(text, start + 1 + len(tests)):
         raise UserError(
-            f"the program given for {problem.task_id} does not end with this problem's tests; check --task and its "
-            "version and split options, or give the completion alone"
+            f"in the samples file, the program of {problem.task_id} does not end with this problem's tests; check "
+            "--task, --option version and --option split, or give the completion instead of the program"
         )
     return text[:start], text[start + 1 :]

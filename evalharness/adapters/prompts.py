@@ -8,7 +8,7 @@ from evalharness.records import Message, Oracle, Prompt
 
 
 def build_prompt(recipe: Recipe, values: Mapping[str, str], extra_stops: tuple[str, ...] = ()) -> Prompt:
-    """Returns a prompt from a recipe's templates, with `values` in place of each `{name}`.
+    """Returns the prompt that a recipe's templates make, in which each `{name}` is replaced by `values[name]`.
 
     A completion recipe has the template `prompt`; a chat recipe has `user`, and optionally `system` and `prefill`.
     `extra_stops` are added to the recipe's stop sequences.
@@ -23,11 +23,11 @@ def build_prompt(recipe: Recipe, values: Mapping[str, str], extra_stops: tuple[s
 
 
 def build_infilling_prompt(recipe: Recipe, prefix: str, suffix: str, reference_middle: str) -> Prompt:
-    """Returns the prompt of an infilling problem, as the recipe says.
+    """Returns the prompt of an infilling problem, in the form that the recipe asks for.
 
-    A recipe of kind `infill` passes prefix and suffix to the backend, which knows the model's format. A recipe of
-    another kind places `{prefix}` and `{suffix}` in its templates. Only a recipe with `middle: oracle` uses
-    `reference_middle`, and reveals no more than its length.
+    A recipe of kind `infill` gives prefix and suffix to the backend, which applies the model's FIM format. A recipe of
+    another kind puts them into its templates as `{prefix}` and `{suffix}`. Only a recipe with `middle: oracle` uses
+    `reference_middle`, and tells the backend no more than its length.
     """
     if recipe.middle is None:
         return build_prompt(recipe, {"prefix": prefix, "suffix": suffix})

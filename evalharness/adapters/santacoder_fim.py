@@ -48,7 +48,7 @@ class SantaCoderFim:
         )
 
     def problems(self) -> Sequence[Problem]:
-        """Returns the task's problems (those of its language), in the order of their names."""
+        """Returns the problems of the task's language in the order of their names."""
         return list(self._problems.values())
 
     def program(self, problem: Problem, completion: Completion) -> None:
@@ -60,7 +60,7 @@ class SantaCoderFim:
         middle = extract_middle(problem, completion, self.context.recipe)
         passed = middle is not None and middle.strip() == problem.record["canonical_solution"].strip()
         failure = (
-            "the program does not have the problem's prefix and suffix"
+            "the program does not begin with the problem's prefix and end with its suffix"
             if middle is None
             else "the middle differs from the removed line"
         )

@@ -4,9 +4,10 @@ from evalharness.records import Completion, Execution, Verdict
 
 
 def verdict_of(completion: Completion, execution: Execution) -> Verdict:
-    """Returns the usual verdict: passed if every part of the execution passed, else the first other part's status.
+    """Returns the default verdict: passed if every part of the execution passed.
 
-    CPU and wall-clock times are summed over the parts; memory is the largest of them.
+    Otherwise status and detail are those of the first part that did not pass. CPU and wall-clock times are summed over
+    the parts; `peak_mb` is the largest of theirs.
     """
     if execution.infrastructure:
         return Verdict(*completion.key, passed=False, status="infrastructure", detail=execution.infrastructure)

@@ -27,7 +27,7 @@ class Answer:
     output_tokens: int | None
 
     def side(self, wait_s: float = 0.0) -> Side:
-        """Returns the answer as one side of a recorded pair. `wait_s`: seconds until a voter sees the whole answer."""
+        """Returns the answer as a `Side` of a pair to store. `wait_s`: seconds until a voter sees the whole answer."""
         judged = self.verdict if self.verdict and self.verdict.status != "infrastructure" else None
         return Side(
             self.model,
@@ -49,16 +49,15 @@ class ShownProblem:
     title: str
     """The title of the task."""
     language: str
-    """The programming language, for the highlighter."""
+    """The programming language, for syntax highlighting."""
     image: str = ""
     """The sandbox image that runs programs of the task; empty where it runs none, or where that is not known."""
 
     @property
     def question(self) -> str:
-        """The problem statement: the code to continue or to infill, else the last chat message, else the prompt's text.
+        """The problem statement: the code to continue or to infill, or the last chat message, or the prompt's text.
 
-        MBPP's prompt has solved examples before the problem, so the problem's text and tests are taken from its record
-        in the dataset.
+        For MBPP it is text and tests of the dataset's record, because the prompt also has few-shot examples.
         """
         record, messages = self.problem.record, self.problem.prompt.messages
         if self.problem.prefix:
@@ -67,11 +66,11 @@ class ShownProblem:
             return "\n".join([record["text"], "", *map(str, record["test_list"])])
         return messages[-1].content if messages else self.problem.prompt.text or ""
 
-    def answer(self, model: str, completion: Completion, verdict: Verdict | None = None) -> Answer:
-        """Returns a model's completion of this problem as voters see it."""
+    def make_answer(self, model: str, completion: Completion, verdict: Verdict | None = None) -> Answer:
+        """Returns a model's completion of this problem as an `Answer`, with the model's name hidden in the text."""
         prefix, suffix = self.problem.prefix, self.problem.suffix
         program = self._extracted_program(completion)
-        middle = middle_of(program, prefix, suffix)
+        middle = text_between(program, prefix, suffix)
         if middle is None and prefix and completion.form != "solution":
             by_itself = program == completion.text and bool(suffix)  # the task makes no program of an infilled text
             if by_itself or completion.form == "completion":
@@ -89,27 +88,27 @@ class ShownProblem:
         )
 
     def _extracted_program(self, completion: Completion) -> str:
-        """Returns the program that the task extracts from a completion, else the completion's text."""
+        """Returns the program that the task extracts from a completion; the completion's text if it extracts none."""
         if completion.form == "program":
             return completion.text
         try:
             program = self.task.program(self.problem, completion)
         except (UserError, ValueError):
             return completion.text
-        return without_repetition(program.source, self.problem.prefix) if program else completion.text
+        return remove_repeated_prefix(program.source, self.problem.prefix) if program else completion.text
 
 
-def middle_of(program: str, prefix: str, suffix: str) -> str | None:
+def text_between(program: str, prefix: str, suffix: str) -> str | None:
     """Returns the text between prefix and suffix in a program; None if the program does not contain both."""
     enclosed = program.startswith(prefix) and program.endswith(suffix) and len(program) >= len(prefix) + len(suffix)
     return program[len(prefix) : len(program) - len(suffix)].rstrip() if prefix and enclosed else None
 
 
-def without_repetition(program: str, prefix: str) -> str:
-    """Returns the program without prefix lines that the model repeated before a complete copy of the prefix.
+def remove_repeated_prefix(program: str, prefix: str) -> str:
+    """Returns the program without repeated lines of the prefix before a complete copy of the prefix.
 
-    A chat model often repeats the imports of the problem, which its task adds in any case, and BigCodeBench's grader
-    puts the signature with `pass` before each program. Without them all programs have the same form.
+    Chat models often repeat the problem's imports, which the task adds anyway, and BigCodeBench's grader puts the
+    signature with `pass` before each program. Without these lines, the programs of all models have the same form.
     """
     start = len(prefix) - len(prefix.lstrip())
     position = program.find(prefix.strip()) if prefix.strip() else -1

@@ -1,4 +1,4 @@
-"""Hides the names of models in their answers, since a comment such as "written by Qwen" would end the blindness."""
+"""Hides the names of models in their answers, since a comment such as "written by Qwen" would reveal the model."""
 
 import re
 
@@ -6,16 +6,16 @@ HIDDEN = "█████"
 FAMILIES = (
     "claude", "codestral", "deepseek", "diffucoder", "gemini", "gpt", "llada", "llama", "mercury", "mistral",
 )  # fmt: skip
-"""Families of models whose names may stand anywhere in the name of a model."""
+"""Names of model families that are recognized anywhere in a model's name."""
 LEADING_FAMILY = re.compile(r"([a-z]{3,})-?\d")
 """The family at the start of a model's name, such as `qwen` in `qwen2.5-coder-7b` and `dream` in `dream-7b`."""
 
 
 def hide_name(text: str, label: str, problem: str) -> str:
-    """Returns the text with the name of a model, and that of its family, replaced by blocks.
+    """Returns the text with the name of the model and of its family masked by block characters.
 
-    `label` is the model's label in reports. Words that the text of the problem has stay, and so do labels that are
-    plain words, such as `reference`: such a label names a backend, not a model.
+    `label` is the model's label in reports. A name that also occurs in the text `problem` is not masked, and neither is
+    a label that is a plain word, such as `reference`, because it names a backend and not a model.
     """
     name = label.partition(" (")[0].casefold()
     family = LEADING_FAMILY.match(name)

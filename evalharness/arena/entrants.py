@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from evalharness.arena.answers import Answer, ShownProblem
-from evalharness.arena.model_facts import ModelFacts, facts_of
+from evalharness.arena.model_facts import ModelFacts, measure_run
 from evalharness.arena.records import Side
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
@@ -20,7 +20,7 @@ ProblemKey = tuple[str, str]
 
 @dataclass
 class Entrants:
-    """The problems of an arena and each competing model's answers to them. Thread-safe."""
+    """The models that compete in an arena, the problems, and each model's answers to them. Thread-safe."""
 
     problems: dict[ProblemKey, ShownProblem] = field(default_factory=dict)
     facts: dict[str, ModelFacts] = field(default_factory=dict)
@@ -39,8 +39,8 @@ class Entrants:
         with self._lock:
             return list(self._answers.get(key, {}).get(model, ()))
 
-    def find(self, key: ProblemKey, side: Side) -> Answer | None:
-        """Returns the answer that is one side of a recorded pair; None if that answer is no longer loaded."""
+    def find_answer(self, key: ProblemKey, side: Side) -> Answer | None:
+        """Returns the answer that a stored pair's side refers to; None if that answer is not loaded any more."""
         return next((answer for answer in self.answers(key, side.model) if answer.sample_id == side.sample_id), None)
 
     @property
@@ -58,9 +58,9 @@ def load_entrants(runs: Sequence[Run], data: str | None = None) -> Entrants:
     for run, name in zip(runs, name_runs(runs), strict=True):
         run_problems = problems_of(run, data)
         if run_problems.task is None:
-            raise UserError(f"the arena cannot show the problems of run {run.folder}. {run_problems.missing}")
+            raise UserError(f"the problems of run {run.folder} cannot be loaded. {run_problems.missing}")
         title = task_title(run.summary)
-        entrants.facts.setdefault(name.label, {"family": name.family, "tasks": {}})["tasks"][title] = facts_of(run)
+        entrants.facts.setdefault(name.label, {"family": name.family, "tasks": {}})["tasks"][title] = measure_run(run)
         verdicts = {verdict.key: verdict for verdict in run.verdicts()}
         language, image = language_of(task_of(run.summary))[1], run.config.get("task", {}).get("image", "")
         for completion in run.completions():
@@ -70,18 +70,18 @@ def load_entrants(runs: Sequence[Run], data: str | None = None) -> Entrants:
             shown = ShownProblem(problem, run_problems.task, title, language, image)
             key = (title, problem.task_id)
             entrants.problems.setdefault(key, shown)
-            entrants.add(key, shown.answer(name.label, completion, verdicts.get(completion.key)))
+            entrants.add(key, shown.make_answer(name.label, completion, verdicts.get(completion.key)))
     return entrants
 
 
 def check_entrants(entrants: Entrants) -> None:
-    """Raises UserError unless at least two models have answers to a common problem."""
+    """Raises UserError unless at least two models have answers to the same problem."""
     if len(entrants.facts) < 2:
         raise UserError(
-            f"an arena needs at least two models, not {counted(len(entrants.facts), 'model')}; give further runs, or "
-            "--live BACKEND:MODEL"
+            f"an arena compares at least two models, but got {counted(len(entrants.facts), 'model')}; give more run "
+            "directories, or --live BACKEND:MODEL"
         )
     if entrants.live:
         return
     if not any(sum(bool(entrants.answers(key, model)) for model in entrants.models) > 1 for key in entrants.problems):
-        raise UserError("no two of these runs have answers to the same problem; give runs of one task")
+        raise UserError("no two models have answers to the same problem; give runs of the same task")

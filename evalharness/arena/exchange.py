@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalharness.arena.records import Pair, Side, Vote
-from evalharness.arena.rows import vote_of, vote_row
+from evalharness.arena.rows import parse_vote, vote_row
 from evalharness.arena.store import VoteStore
 from evalharness.errors import UserError
 from evalharness.util.files import atomic_write
@@ -27,15 +27,15 @@ that of `model_a`, and 1 for the lower one."""
 COPILOT_ARENA_TASK = "copilot-arena"
 NUMBERS = {"sample_id": int, "ms": int, "output_tokens": int, "total_s": float, "wait_s": float}
 LARGEST_FIELD = 1 << 27
-"""Most characters of a CSV field; Copilot Arena's rows contain whole files."""
+"""Maximum number of characters of a CSV field; Copilot Arena's rows contain whole source files."""
 
 
 class ImportCounts(NamedTuple):
-    """How many votes an import added, found in the folder already, or could not use."""
+    """Numbers of imported votes: those added, those already in the votes folder, and unusable rows."""
 
     added: int
     known: int
-    """Votes that were in the votes folder before."""
+    """Votes that were in the votes folder before the import."""
     unusable: int
     """Rows without a choice, or with the same model on both sides."""
 
@@ -54,9 +54,9 @@ def export_votes(store: VoteStore, out: Path) -> int:
 
 
 def import_votes(path: Path, store: VoteStore) -> ImportCounts:
-    """Adds the votes of a CSV file to the votes folder, except votes whose id is in the folder already.
+    """Adds the votes of a CSV file to the votes folder, except votes whose id the folder already has.
 
-    Raises UserError, naming the line, for a file that is not a CSV of votes; then no vote is added.
+    Raises UserError for a file that is not a CSV file of votes or has an invalid row; then no vote is added.
     """
     votes, unusable = read_votes(path)
     added = 0
@@ -68,7 +68,10 @@ def import_votes(path: Path, store: VoteStore) -> ImportCounts:
 
 
 def read_votes(path: Path) -> tuple[list[Vote], int]:
-    """Returns the votes of a CSV file and its number of unusable rows. Raises UserError if it has no votes' columns."""
+    """Returns the votes of a CSV file and its number of unusable rows.
+
+    Raises UserError if the file is not CSV, lacks a required column, or has an invalid value.
+    """
     csv.field_size_limit(LARGEST_FIELD)
     votes, unusable = [], 0
     try:
@@ -79,7 +82,7 @@ def read_votes(path: Path) -> tuple[list[Vote], int]:
             _check_columns(path, columns, copilot)
             for number, row in enumerate(reader, start=1):
                 try:
-                    vote = copilot_vote(row, number) if copilot else own_vote(row, number)
+                    vote = parse_copilot_row(row, number) if copilot else parse_own_row(row, number)
                 except (ValueError, TypeError) as error:
                     raise UserError(f"votes file {path}, row {number}: {error}; fix or remove the row") from None
                 if vote:
@@ -88,35 +91,40 @@ def read_votes(path: Path) -> tuple[list[Vote], int]:
                     unusable += 1
     except (OSError, UnicodeError, csv.Error) as error:
         raise UserError(
-            f"{path} cannot be read as CSV: {error}; give a file of `arena export`, or one of Copilot Arena's"
+            f"the votes file {path} cannot be read as CSV: {error}; give a CSV file that `evalharness arena export` "
+            "wrote, or the votes that Copilot Arena published"
         ) from None
     return votes, unusable
 
 
-def own_vote(row: Mapping[str, str | None], number: int) -> Vote | None:
-    """Returns the vote in a row of a CSV file of `arena export`. Raises ValueError for an impossible value."""
+def parse_own_row(row: Mapping[str, str | None], number: int) -> Vote | None:
+    """Returns the vote in a CSV row that `arena export` wrote. Raises ValueError for an invalid value.
+
+    `number` is the row's number, from 1; with the row's content it makes the id of a vote without one.
+    """
     values = {key: _parse_csv_value(key, text) for key, text in row.items() if key and text}
     sides = {
         side: {name: values[f"{side}_{name}"] for name in SIDE_COLUMNS if f"{side}_{name}" in values}
         for side in ("first", "second")
     }
     plain = {key: value for key, value in values.items() if not key.startswith(("first_", "second_"))}
-    defaults = {"task": "", "task_id": f"row {number}", "voter": "", "id": _row_id(row, number)}
-    return vote_of({**defaults, **plain, **sides})
+    defaults = {"task": "", "task_id": f"row {number}", "voter": "", "id": _make_vote_id(row, number)}
+    return parse_vote({**defaults, **plain, **sides})
 
 
-def copilot_vote(row: Mapping[str, str | None], number: int) -> Vote | None:
-    """Returns the vote in a row of Copilot Arena's published CSV; None without a choice or with two equal models.
+def parse_copilot_row(row: Mapping[str, str | None], number: int) -> Vote | None:
+    """Returns the vote in a row of Copilot Arena's published CSV file; the file does not identify the voters.
 
-    Raises ValueError if `acceptedIndex` is neither 0 nor 1. The data do not identify the voters.
+    Returns None if the row has no choice or compares a model with itself. Raises ValueError if `acceptedIndex` is
+    neither 0 nor 1.
     """
     index, first, second = row["acceptedIndex"], row["model_a"], row["model_b"]
     if not index or not first or not second or first == second:
         return None
     if float(index) not in (0, 1):
-        raise ValueError(f"the column acceptedIndex has {index!r}, not 0 or 1")
+        raise ValueError(f"acceptedIndex is {index!r}, but must be 0 or 1")
     pair = Pair(
-        f"{COPILOT_ARENA_TASK}-{_row_id(row, number)}",
+        f"{COPILOT_ARENA_TASK}-{_make_vote_id(row, number)}",
         COPILOT_ARENA_TASK,
         f"row {number}",
         Side(first),
@@ -130,7 +138,8 @@ def _check_columns(path: Path, columns: Sequence[str], copilot: bool) -> None:
     missing = [] if copilot else [name for name in REQUIRED if name not in columns]
     if missing:
         raise UserError(
-            f"{path} has no column {', '.join(missing)}; give a file of `arena export`, or one of Copilot Arena's"
+            f"the votes file {path} has no column {', '.join(missing)}; give a CSV file that `evalharness arena "
+            "export` wrote, or the votes that Copilot Arena published"
         )
 
 
@@ -138,6 +147,8 @@ def _csv_lines(votes: Sequence[Vote]) -> Iterator[str]:
     lines: list[str] = []
 
     class _LineList:
+        """A file for `csv.DictWriter` that appends each written line to `lines`."""
+
         def write(self, text: str) -> None:
             lines.append(text)
 
@@ -161,15 +172,15 @@ def _parse_csv_value(column: str, text: str) -> Any:
     name = column.removeprefix("first_").removeprefix("second_")
     if name == "passed":
         if text.lower() not in ("true", "false"):
-            raise ValueError(f"the column {column} has {text!r}, not true or false")
+            raise ValueError(f"{column} is {text!r}, but must be true or false")
         return text.lower() == "true"
     try:
         return NUMBERS[name](text) if name in NUMBERS else text
     except ValueError:
-        raise ValueError(f"the column {column} has {text!r}, not a number") from None
+        raise ValueError(f"{column} is {text!r}, but must be a number") from None
 
 
-def _row_id(row: Mapping[str, str | None], number: int) -> str:
-    """Returns a vote id from a CSV row, so that importing the same file again adds no duplicates."""
+def _make_vote_id(row: Mapping[str, str | None], number: int) -> str:
+    """Returns a vote id that depends only on a CSV row, so that a second import of the file adds no duplicates."""
     content = json.dumps([number, sorted((key, value) for key, value in row.items() if key)])
     return hashlib.sha256(content.encode()).hexdigest()[:16]

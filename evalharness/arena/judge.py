@@ -1,4 +1,4 @@
-"""LLM-as-a-judge: a model votes on pairs of answers in both orders; its votes are kept apart from people's."""
+"""LLM-as-a-judge: a model votes on pairs of answers in both orders, separately from the votes of people."""
 
 import random
 import re
@@ -44,16 +44,16 @@ class JudgeResult:
     failed: int = 0
     """Requests for which the judge's backend reported an error."""
     failure: str = ""
-    """The error of the first of them."""
+    """The error message of the first failed request."""
 
 
-def judge(
+def judge_pairs(
     entrants: Entrants, store: VoteStore, backend: Backend, name: str, limit: int | None = None, seed: int = 0
 ) -> JudgeResult:
-    """Asks a judge model about at most `limit` pairs of answers, in both orders, and records its votes.
+    """Asks a judge model to compare at most `limit` pairs of answers, each in both orders, and stores its votes.
 
-    Pairs that this judge has already voted on are skipped, so an interrupted run resumes. Pairs are drawn at random by
-    `seed`. Raises UserError if the backend cannot take chat messages.
+    Pairs that this judge has already voted on are skipped, so that an interrupted run resumes. The order of the pairs
+    is random with seed `seed`. Raises UserError if the backend does not accept chat messages.
     """
     voter = f"{MODEL_VOTER}{name}"
     asked = list(unjudged_pairs(entrants, store, voter, limit, seed))
@@ -66,7 +66,7 @@ def judge(
             result.failed += 1
             result.failure = result.failure or completion.error
             continue
-        choice = choice_of(completion.text)
+        choice = parse_choice(completion.text)
         if choice is None:
             result.unclear += 1
             continue
@@ -82,7 +82,7 @@ def judge(
 def unjudged_pairs(
     entrants: Entrants, store: VoteStore, voter: str, limit: int | None, seed: int
 ) -> Iterator[JudgedPair]:
-    """Yields pairs of answers that this voter has not judged, in both orders, problem by problem at random."""
+    """Yields the pairs of answers that this voter has not judged, in random order, each with both answers first."""
     done = {(vote.pair.key, vote.pair.first.model) for vote in store.votes() if vote.pair.voter == voter}
     pairs = [
         (key, first, second)
@@ -106,7 +106,7 @@ def unjudged_pairs(
 
 
 def judge_request(entrants: Entrants, pair: JudgedPair, number: int) -> Request:
-    """Returns the chat request that asks the judge model about a pair; `number` becomes the `sample_id`."""
+    """Returns the chat request that asks the judge model to compare a pair; its `sample_id` is `number`."""
     shown = entrants.problems[pair.problem]
     in_place = pair.first.middle is not None and pair.second.middle is not None and bool(shown.problem.suffix)
     parts = [_fenced_block("Problem", shown.question)]
@@ -121,7 +121,7 @@ def judge_request(entrants: Entrants, pair: JudgedPair, number: int) -> Request:
     return Request(Problem("/".join(pair.problem), prompt, {}, None), number)
 
 
-def choice_of(text: str) -> Choice | None:
+def parse_choice(text: str) -> Choice | None:
     """Returns the choice named in the last non-empty line of a judge's reply; None if it names none or several."""
     lines = [line for line in THINKING.sub("", text).splitlines() if line.strip()]
     last = lines[-1].strip(" .:!*_`\"'") if lines else ""

@@ -1,4 +1,4 @@
-"""Live models of an arena: asked when a pair is drawn. Their answers are stored in `live.jsonl` beside the votes."""
+"""Live models of an arena, which generate an answer when a pair is drawn; `live.jsonl` stores their answers."""
 
 import json
 import logging
@@ -34,14 +34,16 @@ class LiveModel:
     label: str
     backend: Backend
     lock: threading.Lock = field(default_factory=threading.Lock)
-    """A backend answers one request at a time, since it need not be safe for threads."""
+    """Held while the backend generates, because a backend need not be thread-safe."""
 
-    def answer(self, shown: ShownProblem, sample_id: int, sampling: Sampling) -> Completion:
-        """Returns the live model's completion of a problem. Raises RequestRefused (HTTP 502) if its backend fails."""
+    def generate(self, shown: ShownProblem, sample_id: int, sampling: Sampling) -> Completion:
+        """Returns a new completion of a problem by the live model. Raises RequestRefused (HTTP 502) if that fails."""
         with self.lock:
             [completion] = self.backend.generate([Request(shown.problem, sample_id)], sampling)
         if completion.error:
-            _log.warning("model %s gave no answer to %s: %s", self.label, shown.problem.task_id, completion.error)
+            _log.warning(
+                "live model %s failed to answer problem %s: %s", self.label, shown.problem.task_id, completion.error
+            )
             raise RequestRefused(
                 502, "one of the two models (hidden until the vote) failed to answer; press Enter to retry"
             )
@@ -57,11 +59,11 @@ class LiveModels:
     sampling: Sampling
     path: Path
     sandbox: ContainerPool | None = None
-    """Where answers are graded before they are shown; None for answers without verdicts."""
+    """The sandbox that grades answers before they are shown; None if they are not graded."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answers_of_live_models(self, key: ProblemKey, models: tuple[str, str]) -> dict[str, Answer]:
-        """Asks those of two models that are live, both at once, and returns their answers to a problem.
+    def ask_live_models(self, key: ProblemKey, models: tuple[str, str]) -> dict[str, Answer]:
+        """Returns the answers that the live ones among two models generate, concurrently, to a problem, by model.
 
         Raises RequestRefused if one of them fails to answer.
         """
@@ -72,7 +74,7 @@ class LiveModels:
 
     def _ask_model(self, key: ProblemKey, model: LiveModel) -> Answer:
         shown = self.entrants.problems[key]
-        completion = model.answer(shown, len(self.entrants.answers(key, model.label)), self.sampling)
+        completion = model.generate(shown, len(self.entrants.answers(key, model.label)), self.sampling)
         verdict = judge(shown.task, shown.problem, completion, self.sandbox) if self.sandbox else None
         with self._lock:
             number = len(self.entrants.answers(key, model.label))  # another voter may have asked meanwhile
@@ -80,12 +82,12 @@ class LiveModels:
             row = {"model": model.label, "task": key[0], **json_row(completion)}
             with disk_errors_as_user_errors(self.path), self.path.open("ab") as file:
                 file.write(json.dumps(row).encode() + b"\n")
-            answer = shown.answer(model.label, completion, verdict)
+            answer = shown.make_answer(model.label, completion, verdict)
             self.entrants.add(key, answer)
         return answer
 
-    def grade_in(self, sandbox: ContainerPool) -> None:
-        """Makes a sandbox grade all later answers; the caller closes it. Raises UserError for a missing image."""
+    def grade_answers_in(self, sandbox: ContainerPool) -> None:
+        """Makes `sandbox` grade all later answers. The caller closes it. Raises UserError for a missing image."""
         self.sandbox = sandbox
         sandbox.prepare(sorted({shown.image for shown in self.entrants.problems.values()} - {""}))
 
@@ -97,12 +99,12 @@ class LiveModels:
             try:
                 key, model = (row.pop("task"), row["task_id"]), row.pop("model")
                 if key in self.entrants.problems and model in self.models:
-                    self.entrants.add(key, self.entrants.problems[key].answer(model, Completion(**row)))
+                    self.entrants.add(key, self.entrants.problems[key].make_answer(model, Completion(**row)))
             except (KeyError, TypeError, AttributeError) as error:
                 raise UserError(f"{self.path}, line {number} is damaged ({error}); fix or remove the line") from None
 
     def close(self) -> None:
-        """Frees the live models."""
+        """Closes the backends of the live models, which frees their memory."""
         for model in self.models.values():
             model.backend.close()
 
@@ -123,7 +125,7 @@ def open_live_models(
     cannot be loaded, or for a wrong name or option.
     """
     configs = {name: _live_model_config(name, task, data, options) for name in names}
-    sampling = add_problems(entrants, next(iter(configs.values()))) if task else _sampling_of(runs[0])
+    sampling = add_problems(entrants, next(iter(configs.values()))) if task else _sampling_of_run(runs[0])
     models = {}
     for name, config in configs.items():
         label = (config.model or config.backend).rstrip("/").rsplit("/", 1)[-1]
@@ -168,13 +170,13 @@ def check_options(config: RunConfig) -> None:
     unused = {**config.sandbox_options(), **({} if config.task else config.task_options())}
     if unused:
         raise UserError(
-            f"--option {min(unused)} has no effect: it is not an option of a live model's backend or of --task; "
-            "remove it"
+            f"--option {min(unused)} has no effect: neither the live model's backend nor the task has this option; "
+            "leave it out"
         )
     config.backend_options()
 
 
-def _sampling_of(run: Run) -> Sampling:
+def _sampling_of_run(run: Run) -> Sampling:
     known = run.config.get("sampling", {})
     default = Sampling()
     return Sampling(

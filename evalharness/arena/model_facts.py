@@ -34,8 +34,8 @@ class ModelFacts(TypedDict):
     tasks: dict[str, TaskFacts]
 
 
-def facts_of(run: Run) -> TaskFacts:
-    """Returns pass@1, speed and hardware of a run's model; keys that were not measured are absent."""
+def measure_run(run: Run) -> TaskFacts:
+    """Returns pass@1, speed and hardware of the model of a run; values that were not measured are absent."""
     facts: TaskFacts = {"folder": str(run.folder.resolve()), "hardware": hardware_of(run)}
     if rate := rate_of(run):
         facts["pass_at_1"] = rate.as_tuple()
@@ -46,8 +46,11 @@ def facts_of(run: Run) -> TaskFacts:
     return facts
 
 
-def with_live_speeds(facts: Mapping[str, ModelFacts], votes: Iterable[Vote]) -> dict[str, ModelFacts]:
-    """Returns `facts` with measured speeds of live models: output tokens / latency over the answers voted on."""
+def add_live_speeds(facts: Mapping[str, ModelFacts], votes: Iterable[Vote]) -> dict[str, ModelFacts]:
+    """Returns `facts` with the speeds of live models in tokens/s added.
+
+    A live model's speed is the sum of output tokens over the sum of latencies of its answers in `votes`.
+    """
     tokens: defaultdict[str, int] = defaultdict(int)
     seconds: defaultdict[str, float] = defaultdict(float)
     for vote in votes:
@@ -77,14 +80,14 @@ def read_facts(folder: Path) -> dict[str, ModelFacts]:
         content = None
     if not isinstance(content, dict):
         raise UserError(
-            f"{path} (the models' pass@1 and speeds) is damaged; remove it, and run `arena serve` again, which writes "
-            "it"
+            f"{path}, which stores the models' pass@1 and speeds, is not valid JSON; delete it and run `evalharness "
+            "arena serve`, which writes it again"
         )
     return cast(dict[str, ModelFacts], content)
 
 
 def write_facts(folder: Path, facts: Mapping[str, ModelFacts]) -> None:
-    """Writes models' measurements into a votes folder; replaces older ones of the same model and task."""
+    """Stores the models' measurements in a votes folder; those of the same model and task are replaced."""
     known = read_facts(folder)
     for model, new in facts.items():
         tasks = known[model]["tasks"] if model in known else {}

@@ -14,16 +14,16 @@ from evalharness.arena.entrants import Entrants, ProblemKey
 from evalharness.arena.records import PairKey
 from evalharness.arena.statistics.ballots import Ballots
 from evalharness.arena.statistics.davidson import derivatives, fit, information_matrix, parameter_layout
-from evalharness.arena.statistics.tally import ballots_of
+from evalharness.arena.statistics.tally import tally_votes
 from evalharness.arena.store import VoteStore
 
 PRIOR_PRECISION = 0.25
 """1 / variance of a model's strength (log odds) before its first vote."""
 EVEN_SHARE = 0.1
-"""Share of draws that choose two models uniformly, so that no pair of models is ever left out."""
+"""Share of draws that choose a pair of models uniformly, so that every pair of models can occur."""
 SIDE_PROBABILITY = 2 / 3
 """Probability that the model shown first less often is shown first. Source: Efron 1971 (Biometrika 58, 403-417), the
-biased coin design, which balances and cannot be guessed.
+biased coin design, which balances the order without making it predictable.
 """
 REFIT_SHARE = 0.05
 """New votes, as a share of those of the last fit, after which the strengths are fitted again."""
@@ -31,7 +31,10 @@ REFIT_SHARE = 0.05
 
 @dataclass(frozen=True)
 class CandidatePair:
-    """Two answers to a problem that may be shown to a voter, in this order; None for one that is not generated yet."""
+    """Two models and their answers to a problem, in the order to show them.
+
+    The answer of a live model is None until the model has generated it.
+    """
 
     problem: ProblemKey
     models: tuple[str, str]
@@ -39,7 +42,7 @@ class CandidatePair:
 
 
 class PairChooser:
-    """Draws the next pair of answers for a voter: two models, then a problem, samples, and the order."""
+    """Draws the next pair of answers for a voter: first two models, then a problem, two samples and their order."""
 
     def __init__(self, entrants: Entrants, store: VoteStore, uniform: bool = False, seed: int | None = None):
         """`uniform`: draw all pairs of models with equal probability. `seed`: makes the draws repeatable, for tests."""
@@ -50,7 +53,7 @@ class PairChooser:
 
     def choose_pair(self, voter: str) -> CandidatePair | None:
         """Returns the next pair of answers for a voter; None if the voter has seen all pairs."""
-        seen = self.store.seen(voter)
+        seen = self.store.seen_pairs(voter)
         pairs = list(combinations(self.entrants.models, 2))
         weights = self._pair_weights(pairs)
         while pairs:
@@ -62,18 +65,21 @@ class PairChooser:
         return None
 
     def _pair_weights(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """Returns the probability of drawing each pair of models: by information gain, mixed with a uniform share."""
+        """Returns the weight with which each pair of models is drawn.
+
+        It is proportional to the pair's information gain, mixed with a uniform distribution (share `EVEN_SHARE`).
+        """
         if self.uniform or not pairs:
             return [1.0] * len(pairs)
         votes = [vote for vote in self.store.votes() if vote.pair.voter_kind == "person"]
         if self._fitted_votes < 0 or len(votes) - self._fitted_votes > REFIT_SHARE * self._fitted_votes:
-            self._gains = information_gains(ballots_of(votes, self.entrants.models)[0])
+            self._gains = information_gains(tally_votes(votes, self.entrants.models)[0])
             self._fitted_votes = len(votes)
         gains = [self._gains[pair] for pair in pairs]
         return [gain / sum(gains) * (1 - EVEN_SHARE) + EVEN_SHARE / len(pairs) for gain in gains]
 
     def _draw_answers(self, models: tuple[str, str], seen: set[PairKey]) -> CandidatePair | None:
-        """Returns two answers of these models that the voter has not seen, on the problem drawn least often."""
+        """Returns two answers that the voter has not seen, on the problem least often drawn for these models."""
         drawn, in_front = self._draw_counts(models)
         keys = list(self.entrants.problems)
         self.random.shuffle(keys)
@@ -100,7 +106,7 @@ class PairChooser:
                     yield first, second
 
     def _draw_counts(self, models: tuple[str, str]) -> tuple[Counter[ProblemKey], Counter[str]]:
-        """Returns how often each problem was drawn for two models, and how often each model was shown first."""
+        """Returns, for two models, how often each problem was drawn and how often each model was shown first."""
         drawn: Counter[ProblemKey] = Counter()
         in_front: Counter[str] = Counter()
         for pair in self.store.pairs():
@@ -113,7 +119,10 @@ class PairChooser:
 def _is_seen(
     problem: ProblemKey, models: tuple[str, str], answers: tuple[Answer | None, Answer | None], seen: set[PairKey]
 ) -> bool:
-    """Returns whether a voter has seen these two answers in any order; for a live model, any answers to the problem."""
+    """Returns whether a voter has seen these two answers, in either order.
+
+    If one of the models is live, any answers of the two models to the problem count, because each answer is new.
+    """
     if answers[0] is not None and answers[1] is not None:
         left, right = sorted(zip(models, (answers[0].sample_id, answers[1].sample_id), strict=True))
         return (*problem, left, right) in seen
@@ -121,15 +130,17 @@ def _is_seen(
 
 
 def information_gains(ballots: Ballots) -> dict[tuple[str, str], float]:
-    """Returns, for each pair of models, the expected information of one more vote about all strengths.
+    """Returns, for each pair of models, the expected information gain of one more vote about the models' strengths.
 
     log(1 + V I): V is the variance of the difference of the two strengths, given the votes and a normal prior, and I
     the expected information of a vote about that difference. This is the gain of D-optimal design (the decrease of the
-    log determinant of the covariance), largest where the difference is uncertain and the outcome is not foregone.
+    log determinant of the covariance), largest where the difference is uncertain and the outcome is open.
     """
     models = len(ballots.models)
     pairs = list(combinations(range(models), 2))
-    trial = Ballots.of(ballots.models, [i for i, _ in pairs], [j for _, j in pairs], np.zeros(len(pairs), np.int64))
+    trial = Ballots.from_sequences(
+        ballots.models, [i for i, _ in pairs], [j for _, j in pairs], np.zeros(len(pairs), np.int64)
+    )
     if len(ballots):
         fitted = fit(ballots, penalty=PRIOR_PRECISION)
         layout, parameters = fitted.layout, fitted.parameters

@@ -39,7 +39,7 @@ class Pair:
     """Two answers to a problem in the order in which a voter sees them."""
 
     id: str
-    """Random, so that it says nothing about the models."""
+    """Random, so that it does not reveal the models."""
     task: str
     task_id: str
     first: Side
@@ -54,7 +54,7 @@ class Pair:
 
     @property
     def key(self) -> PairKey:
-        """The pair's identity, independent of the order of its answers."""
+        """The key of the pair; equal for both orders of its answers."""
         answers = sorted((side.model, side.sample_id) for side in (self.first, self.second))
         return (self.task, self.task_id, answers[0], answers[1])
 

@@ -10,9 +10,9 @@ from evalharness.errors import UserError
 from evalharness.util.text import one_line
 
 MAX_VOTER = 64
-"""Most characters of a voter's name."""
+"""Maximum number of characters of a voter's name."""
 MODEL_VOTER = "model:"
-"""The names of models as voters begin with it."""
+"""Prefix of the names of judge models as voters."""
 
 
 def utc_now() -> str:
@@ -30,7 +30,7 @@ def vote_row(vote: Vote) -> dict[str, Any]:
     return {**pair_row(vote.pair), "choice": vote.choice, "ms": vote.ms, "voted_at": vote.voted_at}
 
 
-def pair_of(row: Mapping[str, Any]) -> Pair:
+def parse_pair(row: Mapping[str, Any]) -> Pair:
     """Parses the arena pair of a JSON object. Raises ValueError with the reason if it is invalid."""
     known = {field.name for field in fields(Pair)}
     try:
@@ -42,47 +42,50 @@ def pair_of(row: Mapping[str, Any]) -> Pair:
     return pair
 
 
-def vote_of(row: Mapping[str, Any]) -> Vote:
+def parse_vote(row: Mapping[str, Any]) -> Vote:
     """Returns the arena vote in a JSON object. Raises ValueError with the reason if it is invalid."""
-    pair, choice, ms = pair_of(row), row.get("choice"), row.get("ms")
+    pair, choice, ms = parse_pair(row), row.get("choice"), row.get("ms")
     if choice not in CHOICES:
-        raise ValueError(f"the field choice is {choice!r}, not one of {', '.join(CHOICES)}")
+        raise ValueError(f"the field choice is {choice!r}, but must be one of {', '.join(CHOICES)}")
     if ms is not None and (not isinstance(ms, int) or ms < 0):
-        raise ValueError(f"the field ms (milliseconds until the vote) is {ms!r}, not a whole number of at least 0")
+        raise ValueError(f"the field ms (milliseconds until the vote) is {ms!r}, but must be an integer of at least 0")
     return Vote(pair, choice, ms, str(row.get("voted_at") or ""))
 
 
 def is_model_voter(name: str) -> bool:
-    """Returns whether a voter's name is reserved for models as judges."""
+    """Returns whether a voter's name begins with `model:`, which is reserved for judge models."""
     return name.casefold().startswith(MODEL_VOTER)
 
 
-def voter_name(text: str) -> str:
-    """Returns a voter's name with normalized spaces. Raises UserError if it is empty, too long or unprintable."""
+def parse_voter_name(text: str) -> str:
+    """Returns a voter's name with normalized spaces.
+
+    Raises UserError if it is empty, too long, unprintable, or begins with `model:`.
+    """
     name = one_line(text)
     if not name or len(name) > MAX_VOTER or not name.isprintable():
         raise UserError(f"a voter's name must have 1 to {MAX_VOTER} printable characters; enter another name")
     if is_model_voter(name):
-        raise UserError("a voter's name must not begin with `model:`, which marks models as judges; enter another name")
+        raise UserError("a voter's name must not begin with `model:`, which marks judge models; enter another name")
     return name
 
 
 def _check_pair(pair: Pair) -> None:
     texts = (pair.id, pair.task, pair.task_id, pair.voter, pair.drawn_at, pair.first.model, pair.second.model)
     if not all(isinstance(text, str) for text in texts) or not pair.id:
-        raise ValueError("one of the fields id, task, task_id, voter and model is not a text")
-    if pair.first.model == pair.second.model:
         raise ValueError(
-            f"both answers are of model {pair.first.model!r}, but the two answers of a pair come from different models"
+            "one of the fields id, task, task_id, voter, drawn_at and model is not a string, or id is empty"
         )
+    if pair.first.model == pair.second.model:
+        raise ValueError(f"both answers are from model {pair.first.model!r}, but a pair compares two different models")
     if pair.arm not in ARMS:
-        raise ValueError(f"the field arm is {pair.arm!r}, not one of {', '.join(ARMS)}")
+        raise ValueError(f"the field arm is {pair.arm!r}, but must be one of {', '.join(ARMS)}")
     if pair.voter_kind not in ("person", "model"):
-        raise ValueError(f"the field voter_kind is {pair.voter_kind!r}, not person or model")
+        raise ValueError(f"the field voter_kind is {pair.voter_kind!r}, but must be person or model")
     if is_model_voter(pair.voter) != (pair.voter_kind == "model"):
         raise ValueError(
-            f"voter_kind is {pair.voter_kind!r} and voter is {pair.voter!r}: names of models, and no others, begin "
-            f"with {MODEL_VOTER}"
+            f"the fields voter_kind ({pair.voter_kind!r}) and voter ({pair.voter!r}) contradict each other: the name "
+            f"of a voter begins with {MODEL_VOTER} if and only if it is a model"
         )
 
 

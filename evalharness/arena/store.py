@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.arena.records import Pair, PairKey, Vote
-from evalharness.arena.rows import pair_of, pair_row, vote_of, vote_row
+from evalharness.arena.rows import pair_row, parse_pair, parse_vote, vote_row
 from evalharness.errors import UserError
 from evalharness.pipeline.store import disk_errors_as_user_errors, remove_incomplete_line
 from evalharness.util.files import check_writable
@@ -49,21 +49,21 @@ class VoteStore:
             return list(self._votes.values())
 
     def pairs(self) -> list[Pair]:
-        """Returns all pairs that were drawn or voted on, oldest first."""
+        """Returns all pairs that were drawn for a voter or voted on, oldest first."""
         with self._thread_lock:
             return list(self._pairs.values())
 
-    def pair(self, pair_id: str) -> Pair | None:
+    def find_pair(self, pair_id: str) -> Pair | None:
         """Returns the pair with this id; None if it does not exist."""
         with self._thread_lock:
             return self._pairs.get(pair_id)
 
-    def open_pair(self, voter: str) -> Pair | None:
-        """Returns the latest pair drawn for a voter if it has no vote yet."""
+    def pending_pair(self, voter: str) -> Pair | None:
+        """Returns the latest pair drawn for a voter; None if the voter has voted on it or none was drawn."""
         with self._thread_lock:
             return self._open.get(voter)
 
-    def seen(self, voter: str) -> set[PairKey]:
+    def seen_pairs(self, voter: str) -> set[PairKey]:
         """Returns the keys of all pairs drawn for a voter, with or without a vote."""
         with self._thread_lock:
             return set(self._seen.get(voter, ()))
@@ -75,7 +75,7 @@ class VoteStore:
             self._index_pair(pair)
 
     def add_vote(self, vote: Vote) -> Vote:
-        """Stores a vote and returns the vote that counts: the first one on a pair is final.
+        """Stores a vote unless the pair has one already; returns the pair's vote, since the first one is final.
 
         Raises UserError if the disk cannot be written; then the vote is not stored.
         """
@@ -97,7 +97,7 @@ class VoteStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Locks the votes folder against other threads and processes, and reads what those have written."""
+        """Locks the votes folder against other threads and processes, and reads the rows that they have appended."""
         with (
             self._thread_lock,
             disk_errors_as_user_errors(self.folder),
@@ -120,9 +120,9 @@ class VoteStore:
                 row = parse_line(path, self._lines[name], line)
                 try:
                     if name == PAIRS:
-                        self._index_pair(pair_of(row))
+                        self._index_pair(parse_pair(row))
                     else:
-                        self._index_vote(vote_of(row))
+                        self._index_vote(parse_vote(row))
                 except (ValueError, AttributeError) as error:
                     raise UserError(f"{path}, line {self._lines[name]}: {error}; fix or remove the line") from None
             self._read_to[name] = file.tell()

@@ -31,8 +31,8 @@ class AROptions(NetworkOptions):
 
     draft: Annotated[int, Field(ge=0)] | Literal["lookup"] = Field(
         0,
-        description="Tokens that the network drafts before it verifies them; 0: no drafting; lookup: drafts are what "
-        "followed the last tokens earlier in prompt and answer, with any model",
+        description="Number of tokens that the network drafts and then verifies; 0: no drafting; lookup: draft what "
+        "followed the same tokens earlier in prompt and answer (prompt lookup), with any model",
     )
 
 
@@ -50,7 +50,7 @@ class AutoregressiveBackend:
         self._network: Network | None = None
 
     def check_prompt(self, prompt: Prompt) -> None:
-        """Raises UserError for an infilling prompt if the tokenizer has no FIM sentinel tokens."""
+        """Raises UserError for an infilling prompt if the tokenizer lacks FIM sentinel tokens. Loads the network."""
         if prompt.suffix is None:
             return
         require_free_middle(self.name, prompt)
@@ -58,30 +58,29 @@ class AutoregressiveBackend:
         if network.infilling is None:
             raise UserError(
                 f"the tokenizer of model {network.name} lacks the FIM sentinel tokens that infilling needs; give "
-                "another --model, or "
-                "--option recipe=suffix-first"
+                "--model a model that was trained to infill, or use --option recipe=suffix-first"
             )
 
     def why_chat_is_expected(self) -> str:
-        """Returns why the model expects chat messages; empty if nothing indicates it. Loads the network."""
+        """Returns why the model seems to expect chat messages; "" if nothing indicates it. Loads the network."""
         return why_chat_is_expected(self._load_network().tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, one batch at a time."""
-        from evalharness.backends.network.loading import engine_for
+        from evalharness.backends.network.loading import select_engine
         from evalharness.backends.network.rows import (
             can_generate,
+            catch_out_of_memory,
             encode,
             make_completion,
             make_row,
             make_sampler,
-            run_batch,
         )
         from evalharness.diffusion.autoregression import autoregress, speculate
 
         network, options = self._load_network(), self._options
         sampler, model = make_sampler(network, sampling), network.model
-        engine = engine_for(network, options, sampler)
+        engine = select_engine(network, options, sampler)
         for batch in batches(requests, self._config.batch_size):
             prompts = [encode(network, request.problem.prompt) for request in batch]
             rows = [
@@ -94,30 +93,30 @@ class AutoregressiveBackend:
                 from evalharness.backends.network.drafting import lookup_drafting
                 from evalharness.diffusion.drafting.decoding import draft_and_verify
 
-                error = run_batch(partial(draft_and_verify, model, active, sampler, lookup_drafting(network)))
+                error = catch_out_of_memory(partial(draft_and_verify, model, active, sampler, lookup_drafting(network)))
             elif options.draft:
-                error = run_batch(partial(speculate, model, active, options.draft, sampler))
+                error = catch_out_of_memory(partial(speculate, model, active, options.draft, sampler))
             else:
-                error = run_batch(partial(autoregress, model, active, sampler, engine))
+                error = catch_out_of_memory(partial(autoregress, model, active, sampler, engine))
             for request, row in zip(batch, rows, strict=True):
                 yield make_completion(network.detokenizer, request, row, started_at, len(active), options.trace, error)
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the manifest's entry on the backend: all settings that can change a number. Loads the network.
+        """Returns the backend's entry in the manifest: all settings that can change a result. Loads the network.
 
         Raises UserError if the network cannot be loaded.
         """
-        from evalharness.backends.network.loading import describe
+        from evalharness.backends.network.loading import describe_network
 
         options = self._options.model_dump(exclude={"dtype", "device", "threads", "kernels", "weights", "w8a8_rows"})
-        return {**describe(self._load_network()), "batch_size": self._config.batch_size, "options": options}
+        return {**describe_network(self._load_network()), "batch_size": self._config.batch_size, "options": options}
 
     def close(self) -> None:
         """Frees the network's memory."""
         self._network = None
 
     def _load_network(self) -> Network:
-        from evalharness.backends.network.loading import load_network, without_engine
+        from evalharness.backends.network.loading import load_network, without_fused_kernels
 
         if self._network is None:
             network = load_network(self._config.model, self._options)
@@ -128,9 +127,10 @@ class AutoregressiveBackend:
                 )
             if self._options.draft not in (0, "lookup") and not network.family.can_draft:
                 raise UserError(
-                    f"option draft: model {network.name} is not trained for self-speculative decoding; use draft=lookup"
+                    f"option draft={self._options.draft}: model {network.name} is not trained for self-speculative "
+                    "decoding; use draft=lookup"
                 )
-            self._network = without_engine(network, self._options, "drafts") if self._options.draft else network
+            self._network = without_fused_kernels(network, self._options, "drafts") if self._options.draft else network
             if self._options.draft == "lookup":
                 from evalharness.diffusion.drafting.packing import pack_target
 

@@ -36,12 +36,12 @@ def backend_names() -> list[str]:
 
 
 def find_backend(name: str) -> Callable[[BackendConfig], Backend]:
-    """Returns the backend class with this name. Raises UserError for an unknown name and for a broken plug-in."""
+    """Returns the backend class with this name. Raises UserError for an unknown name or a broken plug-in."""
     return cast(Callable[[BackendConfig], Backend], load_plugin(GROUP, "backend", name))
 
 
 def usable_backends() -> dict[str, Callable[[BackendConfig], Backend]]:
-    """Returns the installed backend classes by name. Broken plug-ins are left out, each with a one-line warning."""
+    """Returns the installed backend classes by name. Plug-ins that fail to load are left out with a warning."""
     return dict(load_plugins(GROUP))
 
 
@@ -59,8 +59,11 @@ def option_names(backend: Any) -> frozenset[str]:
     return frozenset(schema.model_fields) if schema else frozenset()
 
 
-def unknown_option(name: str, backend: str, known: Collection[str]) -> str:
-    """Returns an error message for an unknown backend option, with the backend that has it or the closest match."""
+def unknown_option_message(name: str, backend: str, known: Collection[str]) -> str:
+    """Returns the error message for a backend option that does not exist.
+
+    `known` are the valid options. The message suggests the closest valid option, or names another backend that has it.
+    """
     other_owners = {
         option: name for name, other in usable_backends().items() for option in option_names(other) - set(known)
     }

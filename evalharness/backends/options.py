@@ -25,7 +25,7 @@ _KINDS = {"integer": "integer", "number": "number", "boolean": "true or false", 
 
 
 class BackendOptions(BaseModel):
-    """Base class of a backend's options. A backend of another package may use any pydantic model instead."""
+    """Base class of a backend's options. Backends of other packages may use any pydantic model instead."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -59,7 +59,7 @@ def describe_options(schema: type[BaseModel]) -> list[OptionDescription]:
 
 
 def _allowed_values(entry: Mapping[str, Any]) -> str:
-    """Returns the allowed values of a JSON-schema property. `X | None` counts as `X`: None cannot be written."""
+    """Returns the allowed values of a JSON-schema property as text. Null is left out: it cannot be given as text."""
     for variant in entry.get("anyOf", ()):
         if variant.get("type") != "null":
             return _allowed_values(variant)

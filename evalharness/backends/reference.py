@@ -34,10 +34,10 @@ class ReferenceBackend:
             yield Completion(*request.key, text, form="solution", characters=len(text))
 
     def check_prompt(self, prompt: Prompt) -> None:
-        """Accepts any prompt: the backend sends none to a model."""
+        """Accepts every prompt, since no prompt is sent to a model."""
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the manifest's entry on the backend: nothing is generated."""
+        """Returns the backend's entry in the manifest: it generates nothing."""
         return {"generates": False}
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ class ReplayOptions(BackendOptions):
 
 
 class _SamplePosition(NamedTuple):
-    """The place of a sample in its file: line number from 1, and byte offset. Texts are read again when needed."""
+    """Where a sample is in its file: line number, from 1, and byte offset of the line."""
 
     line: int
     offset: int
@@ -40,7 +40,7 @@ class _SamplePosition(NamedTuple):
 class ReplayBackend:
     """The backend `replay`: returns the samples of a samples file as completions.
 
-    Texts stay in the file, because they may take gigabytes.
+    The texts, which may have gigabytes, stay in the file and are read when needed.
     """
 
     name = "replay"
@@ -50,7 +50,7 @@ class ReplayBackend:
         """Reads the whole samples file once. Raises UserError if it is missing or has an invalid line."""
         options = parse_options(ReplayOptions, self.name, config.options)
         if options.samples is None:
-            raise UserError("backend replay needs --option samples=FILE, a file of JSON lines")
+            raise UserError("backend replay needs a samples file; give one with --option samples=FILE")
         self.path = options.samples
         self._file, self._file_lock = open_samples(self.path), threading.Lock()
         self._positions: dict[Key, _SamplePosition] = {}
@@ -67,7 +67,7 @@ class ReplayBackend:
         return str(read_manifest(self.path.parent)["config"]["task"]["recipe"]["name"])
 
     def samples(self) -> Iterator[Sample]:
-        """Yields all samples of the file, in its order."""
+        """Yields all samples in the order of the file."""
         return map(self._read_sample, self._positions)
 
     def _read_sample(self, key: Key) -> Sample:
@@ -80,16 +80,16 @@ class ReplayBackend:
     def requests(self, problems: Mapping[str, Problem]) -> list[Key]:
         """Returns the (task_id, sample_id) keys of all samples in the file's order.
 
-        `problems` has the task's problems by task_id. In files that number the problems, the numbers are replaced by
-        ids. Raises UserError for a sample that none of the problems accepts.
+        `problems` has the task's problems by task_id. If the file identifies problems by their index, they get their
+        task_ids first. Raises UserError for a sample that does not fit the task.
         """
-        self._name_numbered(list(problems))
+        self._replace_problem_numbers(list(problems))
         for sample in self.samples():
             check_sample(f"{self.path}, line {sample.line}", sample, problems)
         return list(self._positions)
 
-    def _name_numbered(self, task_ids: Sequence[str]) -> None:
-        """Replaces problem numbers in the samples' keys by task_ids.
+    def _replace_problem_numbers(self, task_ids: Sequence[str]) -> None:
+        """Replaces the indices of problems in the samples' keys by `task_ids`.
 
         Raises UserError if the file has more problems than the task.
         """
@@ -99,7 +99,7 @@ class ReplayBackend:
             if number >= len(task_ids):
                 raise UserError(
                     f"{self.path} has generations for more problems than the {len(task_ids)} of this task; check "
-                    "--task and its options version and split"
+                    "--task, --option version and --option split"
                 )
             named[task_ids[number] if number >= 0 else task_id, sample_id] = position
         self._positions = named
@@ -109,13 +109,13 @@ class ReplayBackend:
         for request in requests:
             if request.key not in self._positions:
                 raise UserError(
-                    f"{self.path} has no sample {request.sample_id} of {request.key[0]}; add it, or select other "
-                    "problems"
+                    f"{self.path} has no sample with task_id {request.key[0]} and sample_id {request.sample_id}; add "
+                    "it, or select fewer problems or samples"
                 )
             yield self._read_sample(request.key).completion(request.problem)
 
     def check_prompt(self, prompt: Prompt) -> None:
-        """Accepts any prompt: the backend sends none to a model."""
+        """Accepts every prompt, since no prompt is sent to a model."""
 
     def describe(self) -> Mapping[str, Any]:
         """Returns the number of samples and a digest of their content, for the manifest."""

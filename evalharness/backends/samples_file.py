@@ -15,14 +15,14 @@ from evalharness.util.limits.files import lines_of
 from evalharness.util.sample_key_set import SampleKeySet
 
 Form = Literal["program", "solution", "completion", "answer"]
-"""How a task makes a program of a text (see `Completion.form`)."""
+"""What a text is, which determines how a task makes a program of it (see `Completion.form`)."""
 KEYS: tuple[Form, ...] = ("program", "solution", "completion", "answer")
 """The JSON keys under which a line may give its text. A line with `program` may have another one for other tasks."""
 RUN_FORMS = KEYS
 """The values of `form` in a run's `completions.jsonl`, whose rows have the text under `text`."""
 
 ENDING: Mapping[str, type] = {"finish_reason": str, "reasoning": str, "reasoning_tokens": int, "refusal": str}
-"""Keys of a line about how its generation ended, with their types; see `Completion`."""
+"""Optional keys of a line that say how its generation ended, with their types; see `Completion`."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Sample:
         return (self.task_id, self.sample_id)
 
     def form(self, problem: Problem) -> Form | None:
-        """Returns which of the line's texts is used for the problem.
+        """Returns the form of the text to use for the problem, of those that the line has.
 
-        The result is None if the line has only a program and the problem accepts none.
+        The result is None if the line has only a program and the problem does not accept programs.
         """
         return next((form for form in self.texts if form != "program" or problem.accepts_programs), None)
 
@@ -56,11 +56,11 @@ class Sample:
 
 
 def read_samples(path: Path) -> list[Sample]:
-    """Returns the samples of a samples file, in its order; `open_samples` lists the accepted formats.
+    """Returns the samples in the order of the samples file; `open_samples` lists the accepted formats.
 
-    A line has `task_id`, one of `solution`, `completion` and `answer`, or `program`, or `text` and `form` as a run
-    writes them. It may have `sample_id`; without it, the samples of a problem are numbered in the order of the file.
-    Raises UserError, with the line number, for any other line.
+    A line must have `task_id`, and one of `solution`, `completion`, `answer` and `program`, or `text` with `form` as in
+    a run's completions. It may have `sample_id`; without it, the samples of a problem are numbered in the order of the
+    file. Raises UserError, with the line number, for an invalid line.
     """
     with contextlib.closing(open_samples(path)) as file:
         return [sample for _, sample in scan_samples(path, file)]
@@ -69,7 +69,7 @@ def read_samples(path: Path) -> list[Sample]:
 def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
     """Yields each sample of an open samples file with the byte offset of its line.
 
-    Raises UserError as `read_samples` does.
+    Raises UserError, with the line number, for an invalid line or a repeated key.
     """
     keys = SampleKeySet()
     counts: dict[str, int] = {}
@@ -92,10 +92,10 @@ def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
 
 
 def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> Sample:
-    """Returns the sample that a parsed JSON line describes; `number` is the line's number.
+    """Returns the sample in the parsed JSON value `row` of line `number`.
 
-    `counts` holds the number of samples of each problem so far: a sample without `sample_id` gets it as its number.
-    Raises UserError, whose message begins with `where`, for a value that is not a sample.
+    `counts` has the number of samples of each problem so far, which becomes the `sample_id` of a sample without one; it
+    is incremented. Raises UserError, whose message begins with `where`, for a value that is not a sample.
     """
     if not isinstance(row, dict) or not isinstance(row.get("task_id"), str | int):
         raise UserError(
@@ -106,7 +106,9 @@ def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> S
     texts = _parse_texts(where, row)
     sample_id = row.get("sample_id", counts.get(task_id, 0))
     if not isinstance(sample_id, int) or isinstance(sample_id, bool) or sample_id < 0:
-        raise UserError(f"{where}: sample_id {sample_id!r} is not an integer of at least 0; give one, or leave it out")
+        raise UserError(
+            f"{where}: sample_id {sample_id!r} is not an integer of at least 0; correct it, or leave it out"
+        )
     counts[task_id] = counts.get(task_id, 0) + 1
     ending = {key: row[key] for key, kind in ENDING.items() if isinstance(row.get(key), kind)}
     return Sample(number, task_id, sample_id, texts, {"finish_reason": "unknown", **ending})
@@ -125,7 +127,7 @@ def _parse_texts(where: str, row: Mapping[str, Any]) -> dict[Form, str]:
         raise UserError(f"{where}: the sample has no solution, completion or answer; give one of them")
     if row.get("error"):
         raise UserError(
-            f"{where}: the sample has no text, because its backend failed; generate it again, or remove the line"
+            f"{where}: the sample has no text, because its generation failed; generate it again, or remove the line"
         )
     return {row["form"]: row["text"]}
 
@@ -142,9 +144,9 @@ def check_sample(where: str, sample: Sample, problems: Mapping[str, Problem]) ->
     if sample.task_id not in problems:
         raise UserError(
             f"{where}: task_id {sample.task_id!r} is not in this task "
-            f"({', '.join(list(problems)[:2])}, ...); check --task and its options version and split"
+            f"({', '.join(list(problems)[:2])}, ...); check --task, --option version and --option split"
         )
     if sample.form(problems[sample.task_id]) is None:
         raise UserError(
-            f"{where}: the sample has only a program, which this task does not accept; give a solution or a completion"
+            f"{where}: the sample has only a program, which this task does not accept; give its solution or completion"
         )

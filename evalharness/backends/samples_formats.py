@@ -20,16 +20,16 @@ GZIP = b"\x1f\x8b"
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 ACCEPTED = "JSON lines, an EvalPlus result folder, or outputs of lm-eval or bigcode-evaluation-harness"
 NUMBERED = "#"
-"""Prefix of a task_id that is a problem's position in its task instead of its id."""
+"""Prefix of a task_id that is the problem's index in its task, from 0, instead of its id."""
 EVALPLUS_FOLDER = re.compile(r"(?P<name>.+)_(?P<number>\d+)")
 
 
 def open_samples(path: Path) -> IO[bytes]:
-    """Returns an open binary file with the samples as UTF-8 JSON lines, seekable. `-` is stdin.
+    """Opens a samples file (`-`: stdin) and returns a seekable binary file with one UTF-8 JSON object per line.
 
-    Recognized by content: gzip, UTF-16 and UTF-8 with a byte order mark, `--log_samples` files of lm-eval, and
-    generations of bigcode-evaluation-harness. A folder must contain results of EvalPlus. Raises UserError for a file of
-    another form.
+    Gzip, UTF-16, UTF-8 with a byte order mark, `--log_samples` files of lm-eval and generations of
+    bigcode-evaluation-harness are recognized by their content and converted. A folder must contain results of EvalPlus.
+    Raises UserError for a file that cannot be read.
     """
     try:
         if path.is_dir():
@@ -42,7 +42,7 @@ def open_samples(path: Path) -> IO[bytes]:
 
 
 def _open_as_utf8(path: Path) -> IO[bytes]:
-    """Returns the file decompressed and as UTF-8, seekable."""
+    """Returns the file's content as a seekable binary file: decompressed, and in UTF-8 without a byte order mark."""
     file: IO[bytes] = path.open("rb") if path != STDIN else _copy_to_temporary_file(sys.stdin.buffer)
     while file.read(2) == GZIP:
         file.seek(0)
@@ -64,7 +64,7 @@ def _open_as_utf8(path: Path) -> IO[bytes]:
 
 
 def _convert_rows(path: Path, file: IO[bytes]) -> IO[bytes]:
-    """Returns the file itself if it has this project's format, else another harness's rows converted to it."""
+    """Returns the file itself, or a converted copy if it has the format of lm-eval or bigcode-evaluation-harness."""
     first = next((line for line in file if line.strip()), b"").strip()
     file.seek(0)
     if first.startswith(b"["):
@@ -84,8 +84,8 @@ def _lm_eval_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         task_id = document.get("task_id") if isinstance(document, dict) else None
         if not isinstance(task_id, str | int):
             raise UserError(
-                f"{path}, line {number}: the row of lm-eval has no doc.task_id, so that its problem is not known; "
-                "give another file"
+                f"{path}, line {number}: the row of lm-eval has no doc.task_id, so its problem is not known; "
+                "give the file of a task whose documents have a task_id"
             )
         for text in _flatten_texts(row.get("resps")):
             yield {"task_id": str(task_id), "answer": text}
@@ -104,19 +104,22 @@ def _bigcode_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
     try:
         problems = json.load(file)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} begins as a JSON array but is none ({error}); give {ACCEPTED}") from None
+        raise UserError(f"{path} begins like a JSON array but is not valid JSON ({error}); give {ACCEPTED}") from None
     is_generations = bool(problems) and all(
         isinstance(programs, list) and all(isinstance(program, str) for program in programs) for programs in problems
     )
     if not is_generations:
-        raise UserError(f"{path} is a JSON array; write one object per line, or a list of generations for each problem")
+        raise UserError(
+            f"{path} is a JSON array, but not of bigcode-evaluation-harness (a list of generations for each problem); "
+            "write one JSON object per line"
+        )
     for number, programs in enumerate(problems):
         for program in programs:
             yield {"task_id": f"{NUMBERED}{number}", "solution": program}
 
 
 def _evalplus_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yields the programs of an EvalPlus result folder (HumanEval_0/0.py is sample 0 of HumanEval/0) as rows."""
+    """Yields the programs in an EvalPlus result folder as rows; HumanEval_0/0.py is sample 0 of HumanEval/0."""
     found = False
     for problem in sorted(folder.iterdir()):
         match = EVALPLUS_FOLDER.fullmatch(problem.name)
@@ -129,7 +132,7 @@ def _evalplus_rows(folder: Path) -> Iterator[dict[str, Any]]:
             task_id = f"{match['name']}/{match['number']}"
             yield {"task_id": task_id, "sample_id": int(program.stem), "solution": text}
     if not found:
-        raise UserError(f"{folder} has no EvalPlus results such as HumanEval_0/0.py; give {ACCEPTED}")
+        raise UserError(f"the folder {folder} has no EvalPlus results such as HumanEval_0/0.py; give {ACCEPTED}")
 
 
 def _rows_to_temporary_file(rows: Iterable[dict[str, Any]]) -> IO[bytes]:

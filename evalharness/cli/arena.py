@@ -133,23 +133,23 @@ def report(
     The strengths are those of a Bradley-Terry model, with 95 % intervals. Also prints the effects of position and
     latency, and how often votes agree. Votes of people and of models as judges are reported separately.
     """
-    from evalharness.arena.model_facts import read_facts, with_live_speeds
+    from evalharness.arena.model_facts import add_live_speeds, read_facts
     from evalharness.arena.report.page import write_report
-    from evalharness.arena.report.tables import mean_rate, section
-    from evalharness.arena.report.text import markdown
-    from evalharness.arena.statistics.summary import summaries
+    from evalharness.arena.report.tables import make_section, mean_rate
+    from evalharness.arena.report.text import markdown_lines
+    from evalharness.arena.statistics.summary import summarize_groups
 
     store = existing_store(votes)
-    facts = with_live_speeds(read_facts(votes), store.votes())
+    facts = add_live_speeds(read_facts(votes), store.votes())
     rates = {model: rate for model, known in facts.items() if (rate := mean_rate(known)) is not None}
-    groups = summaries(store.votes(), rates)
+    groups = summarize_groups(store.votes(), rates)
     if not groups:
         raise UserError(
             f"{votes} has no votes yet; start `evalharness arena serve` and vote, or import votes with "
             "`evalharness arena import`"
         )
-    sections = [section(group, facts) for group in groups]
-    for line in markdown(sections):
+    sections = [make_section(group, facts) for group in groups]
+    for line in markdown_lines(sections):
         print(line)
     if out is not None:
         print(f"written; open {write_report(out, groups, sections, facts)} in a browser")
@@ -175,7 +175,7 @@ def judge(
     from those of people.
     """
     from evalharness.arena.entrants import check_entrants, load_entrants
-    from evalharness.arena.judge import judge as ask
+    from evalharness.arena.judge import judge_pairs
     from evalharness.arena.live import check_options
     from evalharness.arena.model_facts import write_facts
     from evalharness.arena.store import VoteStore
@@ -190,7 +190,7 @@ def judge(
     store = VoteStore(votes)
     with closing(make_backend(config)) as judging:
         write_facts(votes, entrants.facts)
-        result = ask(entrants, store, judging, model or backend, limit, seed)
+        result = judge_pairs(entrants, store, judging, model or backend, limit, seed)
     unclear = f"; {counted(result.unclear, 'answer')} without a choice" if result.unclear else ""
     print(f"{counted(result.votes, 'vote')} of the model added to {votes}{unclear}")
     if result.failed:

@@ -26,8 +26,8 @@ from evalharness.util.http.refusals import RequestRefused, refusal
 from evalharness.util.http.request_checks import RequestChecks
 from evalharness.util.version import __version__
 
-Read = Callable[[bytes, Defaults], AnswerRequest]
-"""Function that parses a request body. Raises RequestRefused for a wrong one."""
+ParseBody = Callable[[bytes, Defaults], AnswerRequest]
+"""Function that parses a request body. Raises RequestRefused for an invalid one."""
 
 
 def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAPI:
@@ -41,52 +41,52 @@ def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAP
             CORSMiddleware, allow_origins=config.cors, allow_methods=["GET", "POST"], allow_headers=["*"]
         )
     app.add_middleware(RequestChecks, limits=config.limits, error_body=error_body, on_response=metrics.count_response)
-    served = ServedModel(engine.name, engine.ways)
+    served = ServedModel(engine.name, engine.decoding_methods)
 
-    def chat(raw: bytes, defaults: Defaults) -> AnswerRequest:
+    def parse_chat(raw: bytes, defaults: Defaults) -> AnswerRequest:
         body = parse_body(ChatBody, raw)
         return make_request("chat", [body.prompt()], body, engine, defaults)
 
-    def completion(raw: bytes, defaults: Defaults) -> AnswerRequest:
+    def parse_completion(raw: bytes, defaults: Defaults) -> AnswerRequest:
         body = parse_body(CompletionBody, raw)
         return make_request("text", body.prompts(engine), body, engine, defaults)
 
-    def fim(raw: bytes, defaults: Defaults) -> AnswerRequest:
+    def parse_fim(raw: bytes, defaults: Defaults) -> AnswerRequest:
         body = parse_body(FimBody, raw)
         return make_request("fim", body.prompts(engine), body, engine, defaults)
 
-    def edit(raw: bytes, defaults: Defaults) -> AnswerRequest:
+    def parse_edit(raw: bytes, defaults: Defaults) -> AnswerRequest:
         body = parse_body(EditBody, raw)
-        prompt, wrapping = body.parts()
+        prompt, wrapping = body.prompt_and_wrapping()
         return make_request("chat", [prompt], body, engine, defaults, wrapping)
 
-    def apply(raw: bytes, defaults: Defaults) -> AnswerRequest:
+    def parse_apply(raw: bytes, defaults: Defaults) -> AnswerRequest:
         body = parse_body(ApplyBody, raw)
         return make_request("chat", [body.prompt()], body, engine, defaults)
 
-    for path, read in (
-        ("/v1/chat/completions", chat),
-        ("/v1/completions", completion),
-        ("/v1/fim/completions", fim),
-        ("/v1/edit/completions", edit),
-        ("/v1/apply/completions", apply),
+    for path, parse in (
+        ("/v1/chat/completions", parse_chat),
+        ("/v1/completions", parse_completion),
+        ("/v1/fim/completions", parse_fim),
+        ("/v1/edit/completions", parse_edit),
+        ("/v1/apply/completions", parse_apply),
     ):
-        app.post(path)(_make_endpoint(read, responder, config.max_new_tokens))
+        app.post(path)(_make_endpoint(parse, responder, config.max_new_tokens))
 
     @app.get("/v1/models")
-    async def models() -> Response:
-        """Lists the model under all names by which requests can select it."""
+    async def list_models() -> Response:
+        """Returns the list of names by which requests can select the model (and its decoding method)."""
         return JSONResponse({"object": "list", "data": [_describe_model(name, engine) for name in served.ids]})
 
     @app.get("/v1/models/{name:path}")
-    async def model(name: str) -> Response:
-        """Describes the model with this name."""
-        served.way_of(name, {})
+    async def show_model(name: str) -> Response:
+        """Returns the description of the model with this name."""
+        served.select_decoding_method(name, {})
         return JSONResponse(_describe_model(name, engine))
 
     @app.get("/health")
-    async def health() -> Response:
-        """Reports version and load of the server; needs no API key."""
+    async def show_health() -> Response:
+        """Returns version and load of the server; needs no API key."""
         load = engine.load()
         return JSONResponse(
             {"status": "ok", "version": __version__, "running": load.running, "waiting": load.waiting,
@@ -94,7 +94,7 @@ def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAP
         )  # fmt: skip
 
     @app.get("/metrics")
-    async def prometheus_metrics() -> Response:
+    async def show_metrics() -> Response:
         """Returns the server's metrics in Prometheus' text format."""
         return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
@@ -104,30 +104,32 @@ def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAP
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
-        reason = f"{request.method} {request.url.path} is not served; see GET /v1/models and the documentation"
+        reason = f"{request.method} {request.url.path} is not an endpoint; docs/serving.md lists the endpoints"
         return refusal(RequestRefused(error.status_code, reason), body=error_body)
 
     return app
 
 
-def _make_endpoint(read: Read, responder: Responder, max_new_tokens: int) -> Callable[[Request], Awaitable[Response]]:
+def _make_endpoint(
+    parse: ParseBody, responder: Responder, max_new_tokens: int
+) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(http: Request) -> Response:
         arrived = current_time()
         seed = http.headers.get(SEED_HEADER, "")
         defaults = Defaults(max_new_tokens, int(seed) if seed.isascii() and seed.isdigit() else None)
-        return await responder.respond(http, read(await http.body(), defaults), arrived)
+        return await responder.respond(http, parse(await http.body(), defaults), arrived)
 
     return endpoint
 
 
 def _describe_model(name: str, engine: Engine) -> dict[str, object]:
-    way = name.rpartition(":")[2] if ":" in name else engine.ways[0]
+    decoding_method = name.rpartition(":")[2] if ":" in name else engine.decoding_methods[0]
     return {
         "id": name,
         "object": "model",
         "created": 0,
         "owned_by": "evalharness",
-        "decoding": way if way in engine.ways else engine.ways[0],
+        "decoding": decoding_method if decoding_method in engine.decoding_methods else engine.decoding_methods[0],
         "context_length": engine.context,
         "infills": engine.infills,
     }

@@ -24,7 +24,7 @@ class ServerConfig:
     backend: str = "diffusion"
     model: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
-    """Options of the backend; a request can change those of decoding."""
+    """Options of the backend; a request can override its decoding options."""
     host: str = "127.0.0.1"
     port: int = 8378
     key: str = field(default="", repr=False)
@@ -35,17 +35,17 @@ class ServerConfig:
     allowed_hosts: tuple[str, ...] = ()
     """Further host names by which clients may address the server, such as that of a proxy."""
     concurrency: int = 8
-    """Completions that are decoded at a time."""
+    """Maximum number of completions that are decoded concurrently."""
     queue: int = 64
-    """Most completions that wait. Requests beyond it get status 429."""
+    """Maximum number of waiting completions. Requests beyond it get HTTP status 429."""
     max_new_tokens: int = 768
-    """The token limit of requests that set none."""
+    """The token limit of requests that do not set one."""
     request_s: float = 600.0
     """Time limit of one request."""
     body_bytes: int = 8 << 20
     bodies_bytes: int = 128 << 20
     read_s: float = 30.0
-    """Time in which a client must send the headers, and again the body."""
+    """Time limit for receiving a request's headers, and another one of the same length for its body."""
     drain_s: float = 30.0
     """Time after SIGTERM in which accepted requests are still answered."""
     cors: tuple[str, ...] = ()
@@ -61,8 +61,8 @@ class ServerConfig:
         """Raises UserError for invalid settings of the model server."""
         if min(self.concurrency, self.max_new_tokens, self.body_bytes, self.workers) < 1 or self.queue < 0:
             raise UserError(
-                "--max-concurrency, --max-new-tokens, --max-body-mb and --workers must be at least 1, --queue at least "
-                "0; give larger numbers"
+                "--max-concurrency, --max-new-tokens, --max-body-mb and --workers must be at least 1, and --queue at "
+                "least 0; give larger numbers"
             )
         if min(self.read_s, self.drain_s, self.request_s) <= 0:
             raise UserError("--read-timeout, --drain and --request-timeout must be greater than 0; give larger numbers")

@@ -16,7 +16,7 @@ WINDOW_S = 10.0
 
 
 class ServerMetrics:
-    """The model server's Prometheus metrics. `load()` returns the engine's load."""
+    """The model server's Prometheus metrics."""
 
     def __init__(self, load: Callable[[], EngineLoad]) -> None:
         self.registry = registry = CollectorRegistry()
@@ -25,14 +25,22 @@ class ServerMetrics:
         self._drafts = Counter(
             "evalharness_draft_tokens", "Drafted tokens by result: accepted, rejected", ["result"], registry=registry
         )
-        self._passes = Counter("evalharness_forward_passes", "Forward passes, counted per row", registry=registry)
-        self._left = Counter("evalharness_cancelled", "Requests whose client left before the end", registry=registry)
+        self._passes = Counter(
+            "evalharness_forward_passes", "Forward passes, summed over completions", registry=registry
+        )
+        self._left = Counter(
+            "evalharness_cancelled",
+            "Requests whose client disconnected before the end of the answer",
+            registry=registry,
+        )
         self._ttft = _histogram("ttft", "Seconds from a request's arrival to its first output token", SECONDS, registry)
         self._tpot = _histogram("tpot", "Seconds per output token after the first one", SECONDS_PER_TOKEN, registry)
-        self._total = _histogram("latency", "Seconds from a request's arrival to its end", SECONDS, registry)
+        self._total = _histogram(
+            "latency", "Seconds from a request's arrival to the end of the completion", SECONDS, registry
+        )
         for name, text, value in (
-            ("rows_running", "Rows in the batch", lambda: load().running),
-            ("rows_waiting", "Rows that wait for a place in the batch", lambda: load().waiting),
+            ("rows_running", "Completions that are being generated", lambda: load().running),
+            ("rows_waiting", "Completions that wait in the queue", lambda: load().waiting),
             ("tokens_per_second", f"Output tokens per second, mean of {WINDOW_S:g} s", self._tokens_per_second),
         ):
             Gauge(f"evalharness_{name}", text, registry=registry).set_function(value)

@@ -15,7 +15,7 @@ from evalharness.errors import UserError
 from evalharness.model_server.api.answer import AnswerFormat
 from evalharness.model_server.api.collecting import ChoiceText
 from evalharness.model_server.api.errors import error_body
-from evalharness.model_server.api.messages import timings_of, usage_of
+from evalharness.model_server.api.messages import combine_timings, sum_usage
 from evalharness.model_server.api.request import AnswerRequest, wrong_option_error
 from evalharness.model_server.engine.job import Outcome
 from evalharness.model_server.engine.protocol import Engine, Generation
@@ -28,14 +28,14 @@ EVENT_STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 class Responder:
-    """Answers HTTP requests with completions of one engine."""
+    """Generates and sends the answers to HTTP requests with one engine."""
 
     def __init__(self, engine: Engine, metrics: ServerMetrics, request_s: float) -> None:
         """`request_s`: time limit of one request in seconds."""
         self._engine, self._metrics, self._request_s = engine, metrics, request_s
 
     async def respond(self, http: Request, request: AnswerRequest, arrived: float) -> Response:
-        """Returns the HTTP response to a request. Raises RequestRefused if the engine refuses it."""
+        """Generates and returns the HTTP response to a request. Raises RequestRefused if the engine refuses it."""
         try:
             generation = await self._engine.start(request.jobs, arrived)
         except UserError as error:
@@ -43,7 +43,7 @@ class Responder:
         answer = RunningAnswer(request, generation, self._engine, self._metrics)
         if request.parameters.stream:
             return EventStream(answer, self._request_s)
-        work = asyncio.ensure_future(answer.whole())
+        work = asyncio.ensure_future(answer.full_response())
         left = asyncio.ensure_future(http.receive())
         try:
             await asyncio.wait({work, left}, timeout=self._request_s, return_when=asyncio.FIRST_COMPLETED)
@@ -62,12 +62,14 @@ class Responder:
 def timeout_error(seconds: float) -> RequestRefused:
     """Returns the HTTP 504 error for a request that exceeded its time limit."""
     return RequestRefused(
-        504, f"the request was not finished after {seconds:g} s; send a smaller max_tokens", code="timeout"
+        504,
+        f"the request was not finished within its time limit of {seconds:g} s; send a smaller max_tokens",
+        code="timeout",
     )
 
 
 class RunningAnswer:
-    """The answer to one HTTP request while the engine generates its completions."""
+    """The answer to one HTTP request, while the engine generates it."""
 
     def __init__(self, request: AnswerRequest, generation: Generation, engine: Engine, metrics: ServerMetrics) -> None:
         self.request, self.generation, self.metrics = request, generation, metrics
@@ -76,8 +78,8 @@ class RunningAnswer:
         self._choices = [ChoiceText(i, job, engine.detokenizer, scored) for i, job in enumerate(request.jobs)]
         self._format = AnswerFormat(request.form, request.model)
 
-    async def whole(self) -> Response:
-        """Waits for the whole answer and returns it as JSON. Raises RequestRefused if the engine fails."""
+    async def full_response(self) -> Response:
+        """Waits until the answer is complete and returns it as JSON. Raises RequestRefused if the engine fails."""
         async for index, update in self.generation:
             if update.error:
                 raise engine_error(update.error)
@@ -85,15 +87,15 @@ class RunningAnswer:
             self._choices[index].add(update)
         outcomes = self._finished_outcomes()
         wrapping = self.request.wrapping
-        choices = [choice.choice().wrapped(wrapping.before, wrapping.after) for choice in self._choices]
-        timings = timings_of(outcomes)
-        body = self._format.whole(choices, usage_of(outcomes, self.request.parameters.n), timings)
+        choices = [choice.finished_choice().wrapped(wrapping.before, wrapping.after) for choice in self._choices]
+        timings = combine_timings(outcomes)
+        body = self._format.full_answer(choices, sum_usage(outcomes, self.request.parameters.n), timings)
         headers = {"x-total-ms": str(timings["total_ms"])}
         if timings["ttft_ms"] is not None:
             headers["x-ttft-ms"] = str(timings["ttft_ms"])
         return JSONResponse(body, headers=headers)
 
-    async def events(self) -> AsyncIterator[bytes]:
+    async def stream_events(self) -> AsyncIterator[bytes]:
         """Yields the answer as server-sent events while it is generated."""
         parameters = self.request.parameters
         async for index, update in self.generation:
@@ -105,26 +107,26 @@ class RunningAnswer:
             text = choice.add(update)
             if parameters.denoising_frames and self._detokenizer:
                 for frame in update.frames:
-                    data = self._format.frame(index, frame, 1000 * update.pass_s, self._detokenizer)
+                    data = self._format.denoising_frame(index, frame, 1000 * update.pass_s, self._detokenizer)
                     yield format_event(data, "denoising_frame")
             if parameters.diffusing or text or choice.outcome:
-                yield format_event(self._chunk(choice, text))
+                yield format_event(self._make_chunk(choice, text))
         outcomes = self._finished_outcomes()
         if parameters.stream_options.include_usage:
-            yield format_event(self._format.usage_chunk(usage_of(outcomes, parameters.n), timings_of(outcomes)))
+            yield format_event(self._format.usage_chunk(sum_usage(outcomes, parameters.n), combine_timings(outcomes)))
         yield b"data: [DONE]\n\n"
 
-    def _chunk(self, choice: ChoiceText, text: str) -> dict[str, Any]:
+    def _make_chunk(self, choice: ChoiceText, text: str) -> dict[str, Any]:
         wrapping, first = self.request.wrapping, not choice.started
         choice.started = True
-        end = choice.choice() if choice.outcome else None
+        end = choice.finished_choice() if choice.outcome else None
         whole = self.request.parameters.diffusing
-        shown = choice.canvas() if whole else text
+        shown = choice.text_with_masks() if whole else text
         before = wrapping.before if first or whole else ""
         return self._format.chunk(choice.index, before + shown + (wrapping.after if end or whole else ""), first, end)
 
     def _finished_outcomes(self) -> list[Outcome]:
-        """Returns the finished completions and records them in the metrics."""
+        """Returns the completions that are finished, and counts them in the server's metrics."""
         outcomes = [choice.outcome for choice in self._choices if choice.outcome is not None]
         for outcome in outcomes:
             self.metrics.count_outcome(outcome)
@@ -135,7 +137,7 @@ class EventStream(StreamingResponse):
     """A streamed response that cancels generation when its client disconnects or its time limit is reached."""
 
     def __init__(self, answer: RunningAnswer, limit_s: float) -> None:
-        super().__init__(answer.events(), media_type="text/event-stream", headers=EVENT_STREAM_HEADERS)
+        super().__init__(answer.stream_events(), media_type="text/event-stream", headers=EVENT_STREAM_HEADERS)
         self._answer, self._limit_s = answer, limit_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -170,10 +172,10 @@ def format_event(data: Mapping[str, Any], name: str = "") -> bytes:
 
 
 def engine_error(reason: str) -> RequestRefused:
-    """Returns the HTTP 500 error for a request on which the engine failed."""
+    """Returns the HTTP 500 error for a request for which the engine failed with `reason`."""
     return RequestRefused(500, f"the engine failed: {reason}; send the request again", code="engine_failed")
 
 
 def current_time() -> float:
-    """Returns the current `time.perf_counter()`; a request's timings are relative to it."""
+    """Returns `time.perf_counter()`, the clock of all request timings, in seconds."""
     return time.perf_counter()

@@ -12,9 +12,9 @@ from evalharness.util.http.serving import CONNECTIONS, run_server
 
 
 def serve(config: ServerConfig, log: Callable[[str], None]) -> bool:
-    """Serves until SIGTERM or SIGINT; returns whether every accepted request was answered.
+    """Runs the model server until SIGTERM or SIGINT; returns whether every accepted request was answered.
 
-    Raises UserError for invalid settings, before it listens.
+    Raises UserError for invalid settings, before the server accepts requests.
     """
     config.check()
     listener = listen(config.host, config.port, CONNECTIONS)
@@ -25,7 +25,10 @@ def serve(config: ServerConfig, log: Callable[[str], None]) -> bool:
     ):
         app = make_app(config, engine, problems)
         address = f"http://{config.host}:{config.port}"
-        log(f"listening on {address}/v1, model {engine.name}, decoding {engine.ways[0]}; playground: {address}/")
+        log(
+            f"listening on {address}/v1; model {engine.name}, decoding method {engine.decoding_methods[0]}; "
+            f"playground: {address}/"
+        )
         run_server(app, listener, config.read_s, config.drain_s)
         answered = not app.state.cut_short
         log("stopped; all requests were answered" if answered else "stopped; some requests were not answered")

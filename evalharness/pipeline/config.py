@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evalharness.backends.factory import BackendConfig, find_backend, option_names, unknown_option
+from evalharness.backends.factory import BackendConfig, find_backend, option_names, unknown_option_message
 from evalharness.data.cards import task_name
 from evalharness.data.cards.task_options import task_option_names
 from evalharness.errors import UserError
@@ -96,7 +96,7 @@ class RunConfig:
         known = option_names(find_backend(self.backend))
         for key in options:
             if key not in known:
-                raise UserError(unknown_option(key, self.backend, known | others))
+                raise UserError(unknown_option_message(key, self.backend, known | others))
         return options
 
 

@@ -13,9 +13,9 @@ from evalharness.arena.entrants import load_entrants
 from evalharness.arena.model_facts import write_facts
 from evalharness.arena.records import Choice, Pair
 from evalharness.arena.report.page import write_report
-from evalharness.arena.report.tables import mean_rate, section
+from evalharness.arena.report.tables import make_section, mean_rate
 from evalharness.arena.service.session import Session
-from evalharness.arena.statistics.summary import summaries
+from evalharness.arena.statistics.summary import summarize_groups
 from evalharness.arena.store import VoteStore
 from evalharness.data.runs import Run
 
@@ -61,12 +61,14 @@ def simulated_report(runs: list[Run], folder: Path) -> Path:
         taste = {model: rng.gauss(0, TASTE) for model in entrants.models}
         for _ in range(VOTES):
             if view := session.next_pair(voter).pair:
-                pair = store.pair(view.id)
+                pair = store.find_pair(view.id)
                 assert pair
                 session.vote(view.id, voter, choose(pair, taste, rng), round(rng.lognormvariate(9, 0.5)))
     rates = {model: rate for model, known in entrants.facts.items() if (rate := mean_rate(known)) is not None}
-    groups = summaries(store.votes(), rates)
-    return write_report(folder / "report", groups, [section(group, entrants.facts) for group in groups], entrants.facts)
+    groups = summarize_groups(store.votes(), rates)
+    return write_report(
+        folder / "report", groups, [make_section(group, entrants.facts) for group in groups], entrants.facts
+    )
 
 
 def choose(pair: Pair, taste: dict[str, float], rng: random.Random) -> Choice:

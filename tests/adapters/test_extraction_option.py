@@ -35,8 +35,8 @@ def test_the_official_rule_is_the_default_and_the_robust_one_can_be_chosen() -> 
     ("task", "options", "message"),
     [
         ("humaneval", {"recipe": "chat", "extraction": "official"}, "recipe chat has no official extraction"),
-        ("humaneval", {"extraction": "robust"}, "recipe completion has the official extraction rule alone; remove"),
-        ("livecodebench", {"extraction": "own"}, "extraction=own is neither official nor robust"),
+        ("humaneval", {"extraction": "robust"}, "recipe completion has only the official extraction rule; leave out"),
+        ("livecodebench", {"extraction": "own"}, "extraction=own is not valid; use extraction=official or"),
     ],
 )
 def test_a_choice_that_a_recipe_does_not_have_is_refused(task: str, options: dict[str, str], message: str) -> None:

@@ -96,7 +96,7 @@ def test_a_whole_program_runs_unchanged(before: str, after: str, open_with: Open
 
 @pytest.mark.parametrize("after", NEVER)
 def test_a_whole_program_must_end_with_its_tests(after: str, open_with: OpenTask) -> None:
-    with pytest.raises(UserError, match="does not end with this problem's tests; check --task and its version"):
+    with pytest.raises(UserError, match="does not end with this problem's tests; check --task, --option version"):
         text_of(open_with, f"{PROMPT}}}\ntest();{after}", "program")
 
 

@@ -47,7 +47,7 @@ def test_the_name_is_hidden_in_place_and_in_the_whole_program() -> None:
     task, _ = open_task("humaneval", "sample", {})
     shown = ShownProblem(task.problems()[0], task, "humaneval", "py")
     text = "    # Qwen's way\n    return 7\n"
-    answer = shown.answer("qwen3-8b", Completion(shown.problem.task_id, 0, text, form="completion"))
+    answer = shown.make_answer("qwen3-8b", Completion(shown.problem.task_id, 0, text, form="completion"))
     assert answer.middle == f"    # {HIDDEN}'s way\n    return 7"
     assert "qwen" not in answer.program.lower()
     assert answer.program.startswith(shown.problem.prefix.strip("\n"))

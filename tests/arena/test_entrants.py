@@ -23,10 +23,10 @@ def test_a_chat_answer_and_a_continuation_of_the_same_program_look_alike() -> No
     continued, chat = shown("humaneval", "completion"), shown("humaneval", "chat")
     body = "    return 7\n"
     task_id = continued.problem.task_id
-    first = continued.answer("a", Completion(task_id, 0, body, form="completion"))
+    first = continued.make_answer("a", Completion(task_id, 0, body, form="completion"))
     answer = f"Sure! As model M I write:\n```python\n{continued.problem.prefix}{body}```\nHope this helps."
-    second = chat.answer("b", Completion(task_id, 0, answer))
-    reference = continued.answer("c", Completion(task_id, 0, continued.problem.prefix + body, form="solution"))
+    second = chat.make_answer("b", Completion(task_id, 0, answer))
+    reference = continued.make_answer("c", Completion(task_id, 0, continued.problem.prefix + body, form="solution"))
     assert first.middle == reference.middle == "    return 7"
     assert first.program == reference.program
     assert "Sure" not in second.program
@@ -36,10 +36,10 @@ def test_a_chat_answer_and_a_continuation_of_the_same_program_look_alike() -> No
 def test_an_infilling_answer_is_its_middle() -> None:
     problem = shown("fim-single-line", "")
     key = problem.problem.task_id
-    middle = problem.answer("a", Completion(key, 0, "    x = 1\n", form="completion"))
+    middle = problem.make_answer("a", Completion(key, 0, "    x = 1\n", form="completion"))
     assert middle.middle == "    x = 1"
     whole = problem.problem.prefix + "    x = 1\n" + problem.problem.suffix
-    assert problem.answer("b", Completion(key, 0, whole, form="solution")).middle == "    x = 1"
+    assert problem.make_answer("b", Completion(key, 0, whole, form="solution")).middle == "    x = 1"
 
 
 def test_answers_in_two_forms_are_both_shown_as_programs(tmp_path: Path) -> None:
@@ -48,7 +48,9 @@ def test_answers_in_two_forms_are_both_shown_as_programs(tmp_path: Path) -> None
     problem = entrants.problems[key]
     entrants.facts = dict.fromkeys(("heron-7b", "rewriter"), entrants.facts["heron-7b"])
     entrants.problems = {key: problem}
-    entrants.add(key, problem.answer("rewriter", Completion(key[1], 0, "def g():\n    return 1\n", form="solution")))
+    entrants.add(
+        key, problem.make_answer("rewriter", Completion(key[1], 0, "def g():\n    return 1\n", form="solution"))
+    )
     view = Session(entrants, VoteStore(tmp_path / "votes")).next_pair("Ada").pair
     assert view
     assert view.form == "program"
@@ -64,8 +66,8 @@ def test_the_reference_and_a_completion_look_alike(task: str) -> None:
     assert reference
     middle = reference.removeprefix(prefix).removesuffix(suffix)
     answers = [
-        problem.answer("a", Completion(problem.problem.task_id, 0, reference, form="solution")),
-        problem.answer("b", Completion(problem.problem.task_id, 0, middle, form="completion")),
+        problem.make_answer("a", Completion(problem.problem.task_id, 0, reference, form="solution")),
+        problem.make_answer("b", Completion(problem.problem.task_id, 0, middle, form="completion")),
     ]
     assert [answer.middle for answer in answers] == [middle.rstrip()] * 2
     assert answers[0].program.strip() == answers[1].program.strip()

@@ -75,7 +75,7 @@ def test_copilot_arenas_columns_are_read(tmp_path: Path) -> None:
     assert [(vote.pair.first.model, vote.choice) for vote in store.votes()] == [("m1", "first"), ("m2", "second")]
     assert {vote.pair.voter for vote in store.votes()} == {""}
     bad = write_csv(tmp_path / "bad.csv", COPILOT_COLUMNS, [("x", "", "m1", "m2", "2", "a", "b")])
-    with pytest.raises(UserError, match="row 1: the column acceptedIndex has '2', not 0 or 1"):
+    with pytest.raises(UserError, match="row 1: acceptedIndex is '2', but must be 0 or 1"):
         read_votes(bad)
 
 
@@ -101,20 +101,28 @@ def test_copilot_arenas_published_votes_have_a_position_term(datasets_dir: Path,
             ("a", "b", "left"),
             "row 1: the field choice is 'left', not one of first",
         ),
-        (("first_model", "second_model", "choice"), ("a", "a", "tie"), "row 1: both answers are of model 'a'"),
+        (("first_model", "second_model", "choice"), ("a", "a", "tie"), "row 1: both answers are from model 'a'"),
         (
             ("first_model", "second_model", "choice", "ms"),
             ("a", "b", "tie", "1.5"),
-            "the column ms has '1.5', not a number",
+            "ms is '1.5', but must be a number",
         ),
-        (("first_model", "second_model", "choice", "first_passed"), ("a", "b", "tie", "yes"), "not true or false"),
-        (("first_model", "second_model", "choice", "arm"), ("a", "b", "tie", "fast"), "arm is 'fast', not one of"),
+        (
+            ("first_model", "second_model", "choice", "first_passed"),
+            ("a", "b", "tie", "yes"),
+            "but must be true or false",
+        ),
+        (
+            ("first_model", "second_model", "choice", "arm"),
+            ("a", "b", "tie", "fast"),
+            "arm is 'fast', but must be one of",
+        ),
         (
             ("first_model", "second_model", "choice", "voter"),
             ("a", "b", "tie", "model:m"),
-            "names of models, and no others, begin with model:",
+            "begins with model: if and only if it is a model",
         ),
-        (("first_model", "second_model", "choice", "voter_kind"), ("a", "b", "tie", "model"), "voter is ''"),
+        (("first_model", "second_model", "choice", "voter_kind"), ("a", "b", "tie", "model"), "voter ('') contradict"),
     ],
 )
 def test_another_file_is_refused(tmp_path: Path, columns: tuple[str, ...], row: tuple[str, ...], message: str) -> None:

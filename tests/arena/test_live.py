@@ -8,7 +8,7 @@ from helpers import openai_server
 
 from evalharness.arena.entrants import Entrants, check_entrants, load_entrants
 from evalharness.arena.live import LIVE, LiveModels, open_live_models
-from evalharness.arena.model_facts import with_live_speeds
+from evalharness.arena.model_facts import add_live_speeds
 from evalharness.arena.service.session import Session
 from evalharness.arena.store import VoteStore
 from evalharness.errors import UserError
@@ -39,7 +39,7 @@ def opened(
     store = VoteStore(folder)
     live = open_live_models(NAMES, entrants, [], folder, "humaneval", "sample", options, lambda text: None)
     check_entrants(entrants)
-    return Session(entrants, store, ask=live.answers_of_live_models, seed=0), live
+    return Session(entrants, store, ask=live.ask_live_models, seed=0), live
 
 
 def test_both_models_are_asked_at_once_and_shown_together(endpoint: openai_server.Endpoint, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_both_models_are_asked_at_once_and_shown_together(endpoint: openai_serve
     assert reveal.first.total_s
     assert reveal.first.total_s >= 0.2
     live.close()
-    speeds = with_live_speeds(session.entrants.facts, session.store.votes())
+    speeds = add_live_speeds(session.entrants.facts, session.store.votes())
     assert speeds["merlin-7b"]["tasks"]["live"]["tokens_per_s"] > 0
 
 
@@ -68,7 +68,7 @@ def test_live_answers_are_graded_before_they_are_shown(
 ) -> None:
     session, live = opened(endpoint, tmp_path)
     sandbox = open_sandbox("docker", 1, {}, print)
-    live.grade_in(sandbox)
+    live.grade_answers_in(sandbox)
     solutions = {shown.problem.prompt.text: shown.problem for shown in session.entrants.problems.values()}
 
     def solve_or_fail(reply: openai_server.Reply) -> None:
@@ -127,7 +127,7 @@ def test_a_live_model_meets_a_run(endpoint: openai_server.Endpoint, arena_runs: 
     runs = load_runs([arena_runs / "heron-7b"])
     entrants = load_entrants(runs)
     live = open_live_models(NAMES[:1], entrants, runs, tmp_path, "", None, {"base_url": endpoint.url}, print)
-    session = Session(entrants, VoteStore(tmp_path), ask=live.answers_of_live_models)
+    session = Session(entrants, VoteStore(tmp_path), ask=live.ask_live_models)
     view = session.next_pair("Ada").pair
     assert view
     [pair] = session.store.pairs()

@@ -31,7 +31,7 @@ def drawn(entrants: Entrants, folder: Path, votes: int, voters: int = 1, uniform
         voter = f"voter {number % voters}"
         view = session.next_pair(voter).pair
         assert view
-        pair = session.store.pair(view.id)
+        pair = session.store.find_pair(view.id)
         assert pair
         earlier = pair.first.model < pair.second.model
         session.vote(view.id, voter, "first" if earlier == (rng.random() < 0.8) else "second", 1)
@@ -75,19 +75,19 @@ def test_uniform_draws_are_even(entrants: Entrants, tmp_path: Path) -> None:
 def test_more_votes_go_where_the_difference_is_uncertain() -> None:
     models = ("a", "b", "c", "d")
     first, second = [0, 1] * 45 + [2, 3] * 2, [1, 0] * 45 + [3, 2] * 2
-    gains = information_gains(Ballots.of(models, first, second, [0, 0, 1, 1] * 23 + [0, 0]))
+    gains = information_gains(Ballots.from_sequences(models, first, second, [0, 0, 1, 1] * 23 + [0, 0]))
     assert gains["a", "c"] > 5 * gains["a", "b"]
     assert gains["c", "d"] > 5 * gains["a", "b"]
 
 
 def test_a_foregone_outcome_tells_less() -> None:
     votes = [(0, 1, 0)] * 40 + [(1, 2, 0), (1, 2, 1)] * 20 + [(0, 2, 0)] * 40
-    gains = information_gains(Ballots.of(("a", "b", "c"), *zip(*votes, strict=True)))
+    gains = information_gains(Ballots.from_sequences(("a", "b", "c"), *zip(*votes, strict=True)))
     assert gains["b", "c"] > gains["a", "c"]
 
 
 def test_before_the_first_vote_all_pairs_are_alike() -> None:
-    gains = information_gains(Ballots.of(("a", "b", "c"), [], [], []))
+    gains = information_gains(Ballots.from_sequences(("a", "b", "c"), [], [], []))
     assert len(gains) == 3
     assert len(set(gains.values())) == 1
 
@@ -103,6 +103,6 @@ def test_equal_texts_are_not_shown(entrants: Entrants, tmp_path: Path) -> None:
 
 def test_one_model_alone_is_refused(tmp_path: Path) -> None:
     runs = write_runs(tmp_path)
-    with pytest.raises(UserError, match="at least two models, not 1 model"):
+    with pytest.raises(UserError, match="at least two models, but got 1 model"):
         check_entrants(load_entrants(load_runs([runs / "heron-7b"])))
     assert len(MODELS) == 3

@@ -26,7 +26,7 @@ def vote_on_all_pairs(runs: Path, folder: Path, voters: int = 6) -> VoteSummary:
     for number in range(voters):
         voter = f"voter {number}"
         while view := session.next_pair(voter).pair:
-            pair = session.store.pair(view.id)
+            pair = session.store.find_pair(view.id)
             assert pair
             passed = pair.first.passed, pair.second.passed
             choices: dict[Any, Choice] = {(True, False): "first", (False, True): "second", (True, True): "tie"}

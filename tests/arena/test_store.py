@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.arena.records import Side
-from evalharness.arena.rows import pair_of, pair_row, vote_of, vote_row, voter_name
+from evalharness.arena.rows import pair_row, parse_pair, parse_vote, parse_voter_name, vote_row
 from evalharness.arena.store import VOTES, VoteStore
 from evalharness.errors import UserError
 
@@ -50,10 +50,10 @@ def test_a_row_that_was_cut_by_a_kill_is_removed_and_can_be_written_again(tmp_pa
 def test_an_open_pair_is_shown_again_after_a_restart(tmp_path: Path) -> None:
     store = VoteStore(tmp_path)
     store.add_pair(pair(1))
-    assert VoteStore(tmp_path).open_pair("Ada") == pair(1)
-    assert VoteStore(tmp_path).open_pair("Bob") is None
+    assert VoteStore(tmp_path).pending_pair("Ada") == pair(1)
+    assert VoteStore(tmp_path).pending_pair("Bob") is None
     store.add_vote(replace(vote(1, "first"), pair=pair(1)))
-    assert VoteStore(tmp_path).open_pair("Ada") is None
+    assert VoteStore(tmp_path).pending_pair("Ada") is None
 
 
 def test_processes_and_threads_write_at_once(tmp_path: Path) -> None:
@@ -91,11 +91,11 @@ def test_rows_are_read_as_they_were_written(first: Side, second: Side, voter: st
     drawn = replace(pair(1), first=first, second=second, voter=voter, arm=arm)  # type: ignore[arg-type]
     text = json.loads(json.dumps(pair_row(drawn)))
     if first.model == second.model:
-        with pytest.raises(ValueError, match="both answers are of model"):
-            pair_of(text)
+        with pytest.raises(ValueError, match="both answers are from model"):
+            parse_pair(text)
     else:
-        assert pair_of(text) == drawn
-        assert vote_of({**text, "choice": "tie"}).pair == drawn
+        assert parse_pair(text) == drawn
+        assert parse_vote({**text, "choice": "tie"}).pair == drawn
         swapped = replace(drawn, first=second, second=first)
         assert swapped.key == drawn.key
 
@@ -103,8 +103,8 @@ def test_rows_are_read_as_they_were_written(first: Side, second: Side, voter: st
 @pytest.mark.parametrize("name", ["", "  ", "a\x00b", "x" * 65, "model:gpt", "Model:x"])
 def test_impossible_voters_are_refused(name: str) -> None:
     with pytest.raises(UserError, match="enter another name"):
-        voter_name(name)
+        parse_voter_name(name)
 
 
 def test_spaces_in_names_are_joined() -> None:
-    assert voter_name(" Ada   Lovelace\n") == "Ada Lovelace"
+    assert parse_voter_name(" Ada   Lovelace\n") == "Ada Lovelace"

@@ -82,7 +82,7 @@ def test_single_program_is_refused_if_the_problem_accepts_none(tmp_path: Path) -
     path = write_samples(tmp_path / "a.jsonl", {"task_id": "a", "program": "p"})
     with pytest.raises(
         UserError,
-        match="line 1: the sample has only a program, which this task does not accept; give a solution or a completion",
+        match="line 1: the sample has only a program, which this task does not accept; give its solution or completion",
     ):
         backend(path).requests({"a": Problem("a", Prompt(text=""), {}, "")})
     assert backend(path).requests({"a": Problem("a", Prompt(text=""), {}, "", accepts_programs=True)}) == [("a", 0)]
@@ -110,8 +110,8 @@ def test_description_depends_only_on_the_content(tmp_path: Path) -> None:
         ([], "contains no samples"),
         (["", "{"], "line 2: not JSON"),
         (["3"], "line 1: the sample has no task_id"),
-        (["[]"], "is a JSON array; write one object per line"),
-        (["", " [", {"task_id": "a", "solution": ""}, "]"], "is a JSON array; write one object per line"),
+        (["[]"], "is a JSON array, but not of bigcode-evaluation-harness"),
+        (["", " [", {"task_id": "a", "solution": ""}, "]"], "is a JSON array, but not of bigcode-evaluation-harness"),
         ([{"task_id": "a", "solution": ""}, "[]"], "line 2: the sample has no task_id"),
         (
             [{"task_id": "a", "solution": "", "completion": ""}],
@@ -121,7 +121,7 @@ def test_description_depends_only_on_the_content(tmp_path: Path) -> None:
         ([{"task_id": "a", "text": ""}], "line 1: the sample has no solution"),
         (
             [{"task_id": "a", "text": "", "form": "answer", "error": "HTTP 500"}],
-            "line 1: the sample has no text, because its backend failed",
+            "line 1: the sample has no text, because its generation failed",
         ),
         ([{"task_id": None, "solution": ""}], "line 1: the sample has no task_id"),
         ([{"task_id": "a"}], "line 1: the sample has no solution"),

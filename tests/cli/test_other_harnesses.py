@@ -100,9 +100,9 @@ def test_evalplus_folders_lm_eval_and_bigcode_outputs_are_read(cli: Command, eng
         (
             "a.json",
             b'[{"task_id": "Sample/0"}]',
-            "is a JSON array; write one object per line, or a list",
+            "is a JSON array, but not of bigcode-evaluation-harness (a list",
         ),
-        ("a.json", b"[[1]]", "is a JSON array; write one object"),
+        ("a.json", b"[[1]]", "is a JSON array, but not of"),
         ("a.json", json.dumps([["x"]] * 99).encode(), "has generations for more problems than the 16 of this task"),
         ("a.jsonl", b'{"doc": {}, "resps": [["x"]]}\n', "line 1: the row of lm-eval has no doc.task_id"),
         (

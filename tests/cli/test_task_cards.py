@@ -143,10 +143,10 @@ def test_records_without_ids_are_numbered_and_prompts_may_be_continued(
         ({"recipe": {"user": "{prompt}", "max_new_tokens": 0}}, "recipe.max_new_tokens: Input should be greater than"),
         (
             {"recipe": {"user": "{text}"}},
-            "the template user uses no field of the records; write {NAME} with a name of",
+            "the template 'user' uses no field of the records; write one of the card's fields in braces: {",
         ),
         ({"recipe": {"user": "{prompt}", "extraction": "fences"}}, "unknown extraction rule 'fences'; did you mean"),
-        ({"tests": "assert"}, "the template tests uses no field"),
+        ({"tests": "assert"}, "the template 'tests' uses no field"),
         ({"data": "nowhere.jsonl"}, "nowhere.jsonl is missing"),
         ({"data": "nowhere_pack:words.jsonl"}, "uses data of the package nowhere_pack, which is not installed"),
         (
@@ -154,7 +154,7 @@ def test_records_without_ids_are_numbered_and_prompts_may_be_continued(
             "without the fields quest (the card's prompt); it has id, question,",
         ),
         ({"image": "pyton"}, "unknown sandbox image 'pyton'; did you mean python?"),
-        ({"image": "js"}, "have no line of the form that the tests of JavaScript need"),
+        ({"image": "js"}, "which tests in JavaScript need; change the tests as"),
         ({"time_s": "soon"}, "time_s: Input should be a valid number"),
     ],
     ids=lambda value: str(value)[:40],

@@ -222,7 +222,7 @@ def test_autoregressive_models_generate_the_text_of_transformers(kind: str, open
         [ask(text, number) for number, text in enumerate(TEXTS)], Sampling(max_new_tokens=16)
     )
     assert [row.text for row in verified] == [row.text for row in done]  # drafted by lookup alone
-    with pytest.raises(UserError, match="is not a diffusion model; use --backend ar"):
+    with pytest.raises(UserError, match="only with a drafter, and none is bundled for it"):
         DiffusionBackend(BackendConfig(str(folder), 1, {"lookup": "false"})).describe()
     with pytest.raises(UserError, match="is not trained for self-speculative decoding"):
         AutoregressiveBackend(BackendConfig(str(folder), 1, {"draft": "4"})).describe()

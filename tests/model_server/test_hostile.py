@@ -98,7 +98,7 @@ def test_a_full_queue_refuses_with_a_time_to_retry() -> None:
         refused = server.post("completions", prompt=PROMPT)
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
-        assert "1 completion of 1 are waiting" in refused.json()["error"]["message"]
+        assert "1 of at most 1 completion are waiting" in refused.json()["error"]["message"]
         assert server.post("completions", prompt=PROMPT, n=3).status_code == 400
         assert [future.result().status_code for future in running] == [200, 200]
 

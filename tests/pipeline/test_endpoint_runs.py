@@ -278,7 +278,7 @@ def test_a_base_recipe_for_a_chat_api_gets_one_warning_line(run: Run, endpoint: 
     done = run("--limit", 2, recipe="completion", api="chat")
     assert done.returncode == 0, done.stderr
     assert next(line for line in done.stderr.splitlines() if "warning" in line) == (
-        "warning: humaneval-sample: the recipe completion sends text to continue, but the chat API sends the "
+        "warning: humaneval-sample: the recipe completion sends text to continue, but option api=chat sends the "
         "text as a user's message; --option recipe=chat sends chat messages"
     )
     assert done.stderr.count("text to continue") == 1

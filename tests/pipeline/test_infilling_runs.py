@@ -57,7 +57,7 @@ def test_a_backend_may_accept_some_kinds_of_prompts_alone() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--option", "api=chat"), "a chat API cannot infill"),
+        (("--option", "api=chat"), "the chat API cannot infill"),
         (("--option", "recipe=oracle-length"), "middle: oracle"),
         (("--option", "recipe=canvas"), "middle: canvas"),
     ],

@@ -1,4 +1,4 @@
-"""Finds the code in a chat model's answer: fenced blocks as CommonMark has them, and looser readings of other forms."""
+"""Finds the code in a chat model's answer: CommonMark's fenced blocks, and code between other kinds of markers."""
 
 import functools
 import itertools
@@ -18,14 +18,14 @@ MARK = re.compile(
     r"\\(?:begin|end)\{(?:verbatim|lstlisting|minted|code|python)\}(?:\[[^\]\n]{0,80}\]|\{\w{0,20}\})*",
     re.IGNORECASE,
 )
-"""Marks around code, such as tags or fences in a line, that are not fences of CommonMark."""
+"""Markers around code, such as tags or fences within a line, including those that are no CommonMark fences."""
 INFO = re.compile(r"[ \t]*([A-Za-z][\w+#.-]{0,20})?[^\n()=]{0,80}\n")
-"""The rest of the line of an opening fence."""
+"""The text that follows the backticks of an opening fence, up to the line's end."""
 SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]{1,2000})\1(?!`)")
 """Code within a line of text."""
 QUOTED = re.compile(r"^[ \t]*>[ ]?", re.MULTILINE)
-MAX_LOOSE = 200
-"""Number of marks, the last ones in an answer, that `loose_blocks` considers."""
+MAX_MARKERS = 200
+"""Only this many markers, the last ones in an answer, are considered by `blocks_between_markers`."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,10 @@ def clean_answer(answer: str) -> str:
 
 @functools.cache
 def markdown_parser() -> "MarkdownIt":
-    """Returns a CommonMark parser that splits a text into blocks; a tag such as <answer> hides no fence after it."""
+    """Returns a CommonMark parser that splits a text into blocks and treats HTML-like tags as plain text.
+
+    Otherwise a tag such as <answer> would hide the code fence that follows it.
+    """
     from markdown_it import MarkdownIt
 
     return MarkdownIt("commonmark").disable(["inline", "html_block", "reference", "lheading", "heading"])
@@ -71,13 +74,13 @@ def language_tag(info: str) -> str:
     return match[1].lower() if match else ""
 
 
-def loose_blocks(answer: str) -> list[CodeBlock]:
-    """Returns the parts of an answer between marks of code, such as fences and tags, even where these are unpaired.
+def blocks_between_markers(answer: str) -> list[CodeBlock]:
+    """Returns the parts of an answer between any two markers of code (fences, tags), even if a marker has no partner.
 
-    The texts between two neighbouring marks come first; then longer texts that contain marks themselves, because code
-    may have a fence in a docstring. Without any mark, the answer itself is the only block.
+    Parts that contain markers themselves come first, because code may have a fence in a docstring; then the parts
+    between neighbouring markers. Without any marker, the whole answer is the only block.
     """
-    marks = list(MARK.finditer(answer))[-MAX_LOOSE:]
+    marks = list(MARK.finditer(answer))[-MAX_MARKERS:]
     edges = [(0, 0), *(mark.span() for mark in marks), (len(answer), len(answer))]
     blocks = [_block_between(answer, start, end) for (_, start), (end, _) in itertools.pairwise(edges)]
     if 2 < len(edges) < 20:
@@ -91,7 +94,7 @@ def loose_blocks(answer: str) -> list[CodeBlock]:
 
 
 def _block_between(answer: str, start: int, end: int) -> CodeBlock:
-    """Returns a part of an answer as a code block, without the line of its fence and the `>` of quotations."""
+    """Returns answer[start:end] as a code block, without its fence's line and the `>` marks of a block quote."""
     text, tag = answer[start:end], ""
     if start > 0 and (info := INFO.match(text)):
         tag, text = language_tag(info[0]), text[info.end() :]
@@ -101,8 +104,8 @@ def _block_between(answer: str, start: int, end: int) -> CodeBlock:
     return CodeBlock(text.rstrip(" \t>"), tag)
 
 
-def small_pieces(answer: str) -> list[CodeBlock]:
-    """Returns the inline code and the indented code blocks of an answer, in which a short function may be."""
+def inline_and_indented_blocks(answer: str) -> list[CodeBlock]:
+    """Returns an answer's inline code (in backticks) and indented code blocks, which may contain a short function."""
     indented = [token.content for token in markdown_parser().parse(answer) if token.type == "code_block"]
     spans = [match[2].strip() for match in SPAN.finditer(answer)]
     return [CodeBlock(text) for text in (*spans, *indented)]

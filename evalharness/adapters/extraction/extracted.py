@@ -3,14 +3,14 @@
 from typing import NamedTuple
 
 RULES_VERSION = 3
-"""The version of the project's own extraction rules, in manifests; raised when a rule changes some program."""
+"""The version of the project's own extraction rules, which manifests record; increased when a rule changes."""
 NOTHING = "nothing found"
-"""The value of `Extracted.rule` for an answer in which no code was found."""
+"""The value of `ExtractedProgram.rule` for an answer in which no code was found."""
 
 
-class Extracted(NamedTuple):
-    """The program extracted from a model's answer, and the rule that found it."""
+class ExtractedProgram(NamedTuple):
+    """The program extracted from a model's answer, and where it was found."""
 
     source: str
     rule: str
-    """How the program was found, such as "fenced block 2 of 2"; `NOTHING` if it was not."""
+    """Where the program was found, such as "fenced block 2 of 2"; `NOTHING` if no program was found."""

@@ -9,14 +9,14 @@ from evalharness.util.suggest import unknown_name
 
 
 def infilled_program(problem: Problem, completion: Completion, recipe: Recipe) -> str:
-    """Returns the program of an infilling completion: prefix, extracted middle and suffix."""
+    """Returns the program of an infilling completion: prefix, extracted middle and suffix, joined."""
     if completion.form == "solution":
         return completion.text
     return f"{problem.prefix}{extract_middle(problem, completion, recipe)}{problem.suffix}"
 
 
 def extract_middle(problem: Problem, completion: Completion, recipe: Recipe) -> str | None:
-    """Returns the infilled middle in a completion; None for a whole program without the problem's prefix and suffix.
+    """Returns the infilled middle; None for a whole program without the problem's prefix and suffix.
 
     Raises UserError if the recipe names an unknown extraction.
     """
@@ -36,20 +36,20 @@ def _text_between_prefix_and_suffix(problem: Problem, program: str) -> str | Non
     return program[start:end]
 
 
-def _text_unchanged(problem: Problem, text: str) -> str:
+def _keep_text(problem: Problem, text: str) -> str:
     return text
 
 
 def _first_line(problem: Problem, text: str) -> str:
-    """Returns a completion's first line, with a line break, so that it does not join the suffix's first line.
+    """Returns a completion's first line with a line break at its end.
 
-    The break is added because a stop sequence "\\n" removes it.
+    The stop sequence "\\n" removed the line break, without which the suffix would continue the same line.
     """
     return text.partition("\n")[0] + "\n"
 
 
-def _first_filled_line(problem: Problem, text: str) -> str:
-    """Returns a completion's first line, or the second where the first is empty.
+def _first_nonempty_line(problem: Problem, text: str) -> str:
+    """Returns a completion's first line, or its second line if the first is empty.
 
     Source: QwenLM/Qwen2.5-Coder, qwencoder-eval/base/benchmarks/fim-bench/hm_fim/humaneval_fim.py.
     """
@@ -58,9 +58,9 @@ def _first_filled_line(problem: Problem, text: str) -> str:
 
 
 def _without_overlap(problem: Problem, text: str) -> str:
-    """Returns an infilled text without what it repeats of the prefix's end and of the suffix's beginning.
+    """Returns an infilled text without the end of the prefix and the beginning of the suffix, if it repeats them.
 
-    The longest overlap counts; an overlap of white space counts only if it has a line break. The overlap with the
+    The longest overlap is removed; one of white space only if it contains a line break. The overlap with the
     suffix is computed after the overlap with the prefix is removed.
     Source: NVIDIA-NeMo/Skills, nemo_skills/evaluation/evaluator/code.py `eval_human_eval_infilling`.
     """
@@ -69,7 +69,7 @@ def _without_overlap(problem: Problem, text: str) -> str:
 
 
 def _overlap_length(before: str, after: str) -> int:
-    """Returns the largest number of characters that both end `before` and begin `after`."""
+    """Returns the length in characters of the longest text that `before` ends with and `after` begins with."""
     for size in range(min(len(before), len(after)), 0, -1):
         shared = after[:size]
         if before.endswith(shared) and (shared.strip() or "\n" in shared):
@@ -78,9 +78,9 @@ def _overlap_length(before: str, after: str) -> int:
 
 
 MIDDLE_EXTRACTIONS: Mapping[str, Callable[[Problem, str], str]] = {
-    "as_it_is": _text_unchanged,
+    "as_it_is": _keep_text,
     "first_line": _first_line,
-    "first_filled_line": _first_filled_line,
+    "first_filled_line": _first_nonempty_line,
     "without_overlap": _without_overlap,
 }
 """The values of an infilling recipe's field `extraction`."""

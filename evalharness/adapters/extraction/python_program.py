@@ -6,20 +6,26 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from evalharness.adapters.extraction.code_blocks import CodeBlock, clean_answer, code_blocks, loose_blocks, small_pieces
-from evalharness.adapters.extraction.extracted import NOTHING, Extracted
+from evalharness.adapters.extraction.code_blocks import (
+    CodeBlock,
+    blocks_between_markers,
+    clean_answer,
+    code_blocks,
+    inline_and_indented_blocks,
+)
+from evalharness.adapters.extraction.extracted import NOTHING, ExtractedProgram
 from evalharness.adapters.extraction.python_syntax import (
     ParsedCode,
-    bound_by,
     defines_all,
     demonstration_statements,
+    expose_methods_as_functions,
     future_imports,
-    is_body,
+    is_function_body,
     is_stub,
-    needed_from,
+    missing_definitions,
+    names_bound_by,
+    names_read_in,
     parse_code,
-    used_by,
-    with_methods,
     without_statements,
 )
 from evalharness.adapters.extraction.reasoning import without_reasoning
@@ -31,50 +37,50 @@ TAGS = frozenset(
 """The languages that a code fence around Python code may name."""
 FENCED = "fenced block"
 METHOD = "method of a class"
-"""The rule of an answer that has the function as a method."""
+"""Where the program was found if the answer defines the function as a method."""
 INPUTS = frozenset({"input", "stdin", "open", "raw_input", "fileinput"})
 """Names by which a program reads its standard input."""
 
 
-class _AnswerAsBlocks(NamedTuple):
-    """An answer split into code blocks in one way: the blocks, their syntax trees, and what such a block is called."""
+class _SplitAnswer(NamedTuple):
+    """One of the possible splits of an answer into code blocks, such as its fenced blocks or its inline code."""
 
     form: str
-    """The name of its blocks, such as "fenced block"."""
+    """What a block of this split is called, such as "fenced block"."""
     blocks: Sequence[CodeBlock]
     codes: Sequence[ParsedCode | None]
     """The blocks parsed as Python code; None for those that do not parse."""
 
 
-def function_program(answer: str, prefix: str, names: Sequence[str]) -> Extracted:
+def function_program(answer: str, prefix: str, names: Sequence[str]) -> ExtractedProgram:
     """Returns the Python program in an answer that defines the functions or classes `names`, which the tests call.
 
-    `prefix` is the prompt's code, up to where the answer continues it; its imports and helper functions are put before
-    the answer's code. Empty `names` accept any code.
+    `prefix` is the code in the prompt; its imports and helper functions are put before the answer's code. If `names` is
+    empty, any code is accepted.
     """
     text = clean_answer(without_reasoning(answer))
     head = _before_definition(prefix, names)
     seen: list[ParsedCode] = []
-    readings: list[_AnswerAsBlocks] = []
-    for form, blocks in _splits_into_blocks(text):
-        readings.append(_AnswerAsBlocks(form, blocks, [parse_code(block.text) for block in blocks]))
+    readings: list[_SplitAnswer] = []
+    for form, blocks in _split_into_blocks(text):
+        readings.append(_SplitAnswer(form, blocks, [parse_code(block.text) for block in blocks]))
         seen += [code for code in readings[-1].codes if code]
-        if found := _program_of_blocks(readings[-1], head, names):
+        if found := _program_from_blocks(readings[-1], head, names):
             return found
     for reading in readings:
-        methods = [code and with_methods(code, names) for code in reading.codes]
-        if found := _program_of_blocks(reading._replace(form=METHOD, codes=methods), head, names):
+        methods = [code and expose_methods_as_functions(code, names) for code in reading.codes]
+        if found := _program_from_blocks(reading._replace(form=METHOD, codes=methods), head, names):
             return found
-    if sanitized := _program_by_sanitizer(text, head, names):
-        return Extracted(sanitized, "sanitizer")
+    if sanitized := _program_from_sanitizer(text, head, names):
+        return ExtractedProgram(sanitized, "sanitizer")
     texts = [text, *(block.text for block in code_blocks(text))]
-    if body := _prefix_with_body(texts, prefix, seen, names):
-        return Extracted(body, "body of the function")
-    return Extracted(f"{head}\n{sanitize(text, names[0] if names else '')}", NOTHING)
+    if body := _complete_prefix_with_body(texts, prefix, seen, names):
+        return ExtractedProgram(body, "body of the function")
+    return ExtractedProgram(f"{head}\n{sanitize(text, names[0] if names else '')}", NOTHING)
 
 
-def _program_of_blocks(reading: "_AnswerAsBlocks", head: str, names: Sequence[str]) -> Extracted | None:
-    """Returns the program of the answer's last code block that defines the names; None if none does."""
+def _program_from_blocks(reading: "_SplitAnswer", head: str, names: Sequence[str]) -> ExtractedProgram | None:
+    """Returns the program made of the last block of a split answer that defines all `names`; None if no block does."""
     codes = reading.codes
     position = _chosen_block_index(codes, reading.blocks, names)
     if position is None:
@@ -82,13 +88,16 @@ def _program_of_blocks(reading: "_AnswerAsBlocks", head: str, names: Sequence[st
     code = codes[position]
     assert code is not None
     others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
-    return Extracted(_assemble_program(code, others, head, names), _rule_text(reading.form, position, len(codes)))
+    return ExtractedProgram(
+        _assemble_program(code, others, head, names), _describe_block(reading.form, position, len(codes))
+    )
 
 
-def contest_program(answer: str, method: str) -> Extracted:
-    """Returns the Python program in an answer to a contest problem, for the method that test cases call, if any.
+def contest_program(answer: str, method: str) -> ExtractedProgram:
+    """Returns the Python program in an answer to a contest problem.
 
-    With a method, it is the code that defines the class Solution, else a function of the method's name.
+    `method` is the method of class `Solution` that the test cases call: the program is the code that defines this
+    class, or a function `method` if no code does. With an empty `method` the problem needs a program that reads stdin.
     """
     if not method:
         return stdin_program(answer)
@@ -96,41 +105,46 @@ def contest_program(answer: str, method: str) -> Extracted:
     return found if found.rule != NOTHING else function_program(answer, "", [method])
 
 
-def stdin_program(answer: str) -> Extracted:
-    """Returns the program in an answer to a stdin problem: the last block that reads stdin, else one that prints."""
+def stdin_program(answer: str) -> ExtractedProgram:
+    """Returns the program in an answer to a stdin problem: the last code block that reads stdin, or else prints."""
     text = clean_answer(without_reasoning(answer))
-    for form, blocks in _splits_into_blocks(text):
+    for form, blocks in _split_into_blocks(text):
         codes = [parse_code(block.text) for block in blocks]
         for wanted in (INPUTS, {"print", "stdout"}):
             for position in sorted(range(len(blocks)), key=lambda number: (blocks[number].tag in TAGS, number))[::-1]:
                 code = codes[position]
                 if code and _uses_any_name(code, wanted):
                     others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
-                    return Extracted(_assemble_program(code, others, "", ()), _rule_text(form, position, len(blocks)))
+                    return ExtractedProgram(
+                        _assemble_program(code, others, "", ()), _describe_block(form, position, len(blocks))
+                    )
     run = parse_code(longest_parsable_run(text))
     if run and _uses_any_name(run, INPUTS):
-        return Extracted(run.text, "sanitizer")
-    return Extracted(text, NOTHING)
+        return ExtractedProgram(run.text, "sanitizer")
+    return ExtractedProgram(text, NOTHING)
 
 
-def _splits_into_blocks(text: str) -> Iterator[tuple[str, list[CodeBlock]]]:
-    """Yields ways to read an answer as code blocks, the strictest first: (name of such a block, the blocks)."""
+def _split_into_blocks(text: str) -> Iterator[tuple[str, list[CodeBlock]]]:
+    """Yields (kind of block, blocks) for each possible split of an answer into code blocks, the strictest first."""
     blocks = code_blocks(text)
     if blocks:
         yield FENCED, blocks
-    yield "text between marks" if blocks or "```" in text else "whole answer", loose_blocks(text)
-    yield "indented block or code in a line", small_pieces(text)
+    yield "text between marks" if blocks or "```" in text else "whole answer", blocks_between_markers(text)
+    yield "indented block or code in a line", inline_and_indented_blocks(text)
 
 
-def _rule_text(form: str, position: int, number: int) -> str:
-    """Returns how a program was found, such as "fenced block 2 of 3"; only fenced blocks are numbered."""
+def _describe_block(form: str, position: int, number: int) -> str:
+    """Returns where a program was found, such as "fenced block 2 of 3". Only fenced blocks are numbered."""
     return f"{form} {position + 1} of {number}" if form == FENCED and number > 1 else form
 
 
 def _chosen_block_index(
     codes: Sequence[ParsedCode | None], blocks: Sequence[CodeBlock], names: Sequence[str]
 ) -> int | None:
-    """Returns the index of the code block to use: the last that defines the names, preferably tagged as Python."""
+    """Returns the index of the block to use: the last one that defines all `names`; None if none does.
+
+    Blocks whose functions have a body, and those tagged as Python, are preferred.
+    """
     defining = [position for position, code in enumerate(codes) if code and defines_all(code, names)]
     ranked = [
         (not is_stub(code, names), blocks[position].tag in TAGS, position)
@@ -142,22 +156,22 @@ def _chosen_block_index(
 
 def _uses_any_name(code: ParsedCode, names: set[str] | frozenset[str]) -> bool:
     attributes = {node.attr for node in ast.walk(code.tree) if isinstance(node, ast.Attribute)}
-    imported = {name for statement in code.tree.body for name in bound_by(statement)}
-    return bool((used_by(code.tree) | attributes | imported) & names)
+    imported = {name for statement in code.tree.body for name in names_bound_by(statement)}
+    return bool((names_read_in(code.tree) | attributes | imported) & names)
 
 
 def _before_definition(prefix: str, names: Sequence[str]) -> str:
-    """Returns the task's prefix before the definition of the first name; "" if it defines none."""
+    """Returns the part of `prefix` before the definition of function names[0]; "" if it does not define it."""
     match = names and re.search(rf"^(?:async\s+)?def\s+{re.escape(names[0])}\b", prefix, re.MULTILINE)
     return prefix[: match.start()] if match else ""
 
 
 def _assemble_program(code: ParsedCode, others: Sequence[ParsedCode], head: str, names: Sequence[str]) -> str:
-    """Returns a program's text: `__future__` imports, the task's prefix, needed parts of other blocks, the code."""
+    """Returns a program's text: `__future__` imports, `head`, definitions from other blocks that it uses, the code."""
     known = set[str]()
     if head_code := parse_code(head):
-        known = {name for statement in head_code.tree.body for name in bound_by(statement)}
-    helpers = needed_from(code, others, known)
+        known = {name for statement in head_code.tree.body for name in names_bound_by(statement)}
+    helpers = missing_definitions(code, others, known)
     futures = [part for other in (code, *others) for part in future_imports(other)]
     removed = [*future_imports(code), *(demonstration_statements(code, names) if names else ())]
     future = "".join(f"{ast.unparse(part)}\n" for part in futures)
@@ -165,8 +179,8 @@ def _assemble_program(code: ParsedCode, others: Sequence[ParsedCode], head: str,
     return "\n".join(part for part in parts if part)
 
 
-def _program_by_sanitizer(text: str, head: str, names: Sequence[str]) -> str | None:
-    """Returns the program that EvalPlus's sanitizer finds in an answer; None if it does not define the names."""
+def _program_from_sanitizer(text: str, head: str, names: Sequence[str]) -> str | None:
+    """Returns the program that EvalPlus's sanitizer finds in an answer; None if it does not define all `names`."""
     for sanitized in (longest_parsable_run, lambda text: sanitize(text, names[0] if names else "")):
         code = parse_code(sanitized(text))
         if code and names and defines_all(code, names):
@@ -174,13 +188,13 @@ def _program_by_sanitizer(text: str, head: str, names: Sequence[str]) -> str | N
     return None
 
 
-def _prefix_with_body(
+def _complete_prefix_with_body(
     texts: Sequence[str], prefix: str, seen: Sequence[ParsedCode], names: Sequence[str]
 ) -> str | None:
-    """Returns the task's prefix, continued by an answer's code as the function's body; None if none fits."""
+    """Returns `prefix` with a function body from the answer appended; None if no text of the answer is a valid body."""
     if not prefix.strip():
         return None
-    bodies = [textwrap.indent(code.text, "    ") for code in seen if is_body(code)]
+    bodies = [textwrap.indent(code.text, "    ") for code in seen if is_function_body(code)]
     for body in (*bodies, *texts):
         program = f"{prefix.rstrip()}\n{body.rstrip()}\n"
         code = parse_code(program)

@@ -12,7 +12,7 @@ from evalharness.util.python_syntax import parse
 
 BUILTINS = frozenset(dir(builtins))
 NOT_CODE = re.compile(r"^[ \t]*(?:[!%]\s*\w[^\n]*|`[^\n]*|~~~[^\n]*)$", re.MULTILINE)
-"""A notebook's command, or a fence or a part of one."""
+"""A line that is no Python: a notebook command (`!pip`, `%time`) or a code fence."""
 INVISIBLE = re.compile("[\u200b-\u200f\u2028\u2029\u2060]")
 HTML = re.compile(r"&(?:lt|gt|quot|amp|#x?\w+);")
 PROMPT_LINE = re.compile(r"^[ \t]*(?:>>>|\.\.\.)(?: |$)", re.MULTILINE)
@@ -34,8 +34,8 @@ class ParsedCode:
 
 
 def parse_code(text: str) -> ParsedCode | None:
-    """Parses a text as Python, with harmless repairs such as of indentation; returns None if it does not parse."""
-    text = textwrap.dedent(text.expandtabs(8) if _mixes_tabs(text) else text).strip("\n")
+    """Parses a text as Python, if necessary after repairs (`_repaired_code`); returns None if it does not parse."""
+    text = textwrap.dedent(text.expandtabs(8) if _mixes_tabs_and_spaces(text) else text).strip("\n")
     for attempt in (text, _repaired_code(text)):
         try:
             tree = parse(attempt)
@@ -45,7 +45,7 @@ def parse_code(text: str) -> ParsedCode | None:
     return None
 
 
-def _mixes_tabs(text: str) -> bool:
+def _mixes_tabs_and_spaces(text: str) -> bool:
     return "\t" in text and "\n    " in text
 
 
@@ -60,12 +60,12 @@ def _repaired_code(text: str) -> str:
     return textwrap.dedent(NOT_CODE.sub("", text)).strip("\n")
 
 
-def bound_by(statement: ast.stmt) -> set[str]:
+def names_bound_by(statement: ast.stmt) -> set[str]:
     """Returns the names that a top-level statement of a Python module defines (binds)."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
     names = set()
-    for node in _outside_functions(statement):
+    for node in _nodes_outside_functions(statement):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
         elif isinstance(node, ast.alias):
@@ -75,7 +75,7 @@ def bound_by(statement: ast.stmt) -> set[str]:
     return names
 
 
-def _outside_functions(statement: ast.AST) -> Iterator[ast.AST]:
+def _nodes_outside_functions(statement: ast.AST) -> Iterator[ast.AST]:
     pending = [statement]
     while pending:
         node = pending.pop()
@@ -84,23 +84,24 @@ def _outside_functions(statement: ast.AST) -> Iterator[ast.AST]:
             pending.extend(ast.iter_child_nodes(node))
 
 
-def used_by(node: ast.AST) -> set[str]:
+def names_read_in(node: ast.AST) -> set[str]:
     """Returns the names that are read anywhere in a Python syntax tree."""
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
 
 
 def defines_all(code: ParsedCode, names: Iterable[str]) -> bool:
     """Returns whether Python code defines all the names at the top level of its module."""
-    bound = set[str]().union(*map(bound_by, code.tree.body))
+    bound = set[str]().union(*map(names_bound_by, code.tree.body))
     return bound.issuperset(names)
 
 
-def with_methods(code: ParsedCode, names: Iterable[str]) -> ParsedCode:
-    """Returns Python code in which missing functions `names` are defined as the methods of one class that has them all.
+def expose_methods_as_functions(code: ParsedCode, names: Iterable[str]) -> ParsedCode:
+    """Returns the code with an assignment `name = Class().name` appended for each function in `names` that it lacks.
 
-    The last such class counts whose objects need no arguments, such as `class Solution`.
+    The class, such as `Solution`, is the last one that has all of them as methods and a constructor without required
+    arguments. If there is none, the code is returned unchanged.
     """
-    missing = sorted(set(names) - set[str]().union(*map(bound_by, code.tree.body)))
+    missing = sorted(set(names) - set[str]().union(*map(names_bound_by, code.tree.body)))
     for statement in reversed(code.tree.body if missing else []):
         if isinstance(statement, ast.ClassDef):
             methods = {part.name: part for part in statement.body if isinstance(part, ast.FunctionDef)}
@@ -111,7 +112,7 @@ def with_methods(code: ParsedCode, names: Iterable[str]) -> ParsedCode:
 
 
 def _needs_arguments(constructor: ast.FunctionDef | None) -> bool:
-    """Returns whether a class with this constructor cannot be called without arguments."""
+    """Returns whether a constructor has required arguments besides `self`."""
     if constructor is None:
         return False
     arguments = constructor.args
@@ -120,16 +121,16 @@ def _needs_arguments(constructor: ast.FunctionDef | None) -> bool:
 
 
 def is_stub(code: ParsedCode, names: Sequence[str]) -> bool:
-    """Returns whether a function of these names has no body, as where an answer repeats the signature."""
+    """Returns whether the last function with one of these names is a stub: it has only `pass` or a docstring."""
     functions = [
         statement
         for statement in code.tree.body
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name in names
     ]
-    return bool(functions) and all(map(_has_no_body, functions[-1].body))
+    return bool(functions) and all(map(_is_placeholder, functions[-1].body))
 
 
-def _has_no_body(statement: ast.stmt) -> bool:
+def _is_placeholder(statement: ast.stmt) -> bool:
     match statement:
         case ast.Pass() | ast.Expr(value=ast.Constant()):
             return True
@@ -138,48 +139,48 @@ def _has_no_body(statement: ast.stmt) -> bool:
     return False
 
 
-def is_body(code: ParsedCode) -> bool:
-    """Returns whether the code is the body of a function: a statement outside of functions returns or yields."""
+def is_function_body(code: ParsedCode) -> bool:
+    """Returns whether the code must be a function's body: it has a `return` or `yield` outside of any function."""
     return any(
         isinstance(node, ast.Return | ast.Yield | ast.YieldFrom)
         for statement in code.tree.body
-        for node in _outside_functions(statement)
+        for node in _nodes_outside_functions(statement)
     )
 
 
-def needed_from(code: ParsedCode, others: Sequence[ParsedCode], known: set[str]) -> list[str]:
-    """Returns the source of statements in an answer's other code blocks that define what this code uses but lacks.
+def missing_definitions(code: ParsedCode, others: Sequence[ParsedCode], known: set[str]) -> list[str]:
+    """Returns the source of the statements in other code blocks that define the names that `code` uses but lacks.
 
-    `known` are names that need no definition. `others` are the other code blocks, the nearest one before first; of two
-    definitions the first one in this order counts.
+    `known` are names that need no definition. `others` has first the blocks before `code`, from the nearest to the
+    farthest, then those after it. If two of them define the same name, the first definition is used.
     """
     definitions: dict[str, tuple[ParsedCode, ast.stmt]] = {}
     for other in others:
         for statement in other.tree.body:
             if not isinstance(statement, ast.Expr | ast.Assert):
-                for name in bound_by(statement):
+                for name in names_bound_by(statement):
                     if name not in definitions or definitions[name][0] is other:
                         definitions[name] = (other, statement)
-    bound = {name for node in ast.walk(code.tree) for name in _bound_anywhere(node)} | known | BUILTINS
-    pending, chosen = sorted(used_by(code.tree) - bound), dict[int, tuple[ParsedCode, ast.stmt]]()
+    bound = {name for node in ast.walk(code.tree) for name in _names_bound_in_node(node)} | known | BUILTINS
+    pending, chosen = sorted(names_read_in(code.tree) - bound), dict[int, tuple[ParsedCode, ast.stmt]]()
     while pending:
         name = pending.pop()
         if name in bound or name not in definitions:
             continue
         other, statement = definitions[name]
-        bound |= bound_by(statement)
+        bound |= names_bound_by(statement)
         chosen[id(statement)] = (other, statement)
-        pending += sorted(used_by(statement) - bound)
-    order = {id(statement): number for number, statement in enumerate(_in_order(others))}
-    return [_text_of(*chosen[key]) for key in sorted(chosen, key=lambda key: order[key])]
+        pending += sorted(names_read_in(statement) - bound)
+    order = {id(statement): number for number, statement in enumerate(_statements_in_document_order(others))}
+    return [_statement_source(*chosen[key]) for key in sorted(chosen, key=lambda key: order[key])]
 
 
-def _in_order(others: Sequence[ParsedCode]) -> Iterator[ast.stmt]:
+def _statements_in_document_order(others: Sequence[ParsedCode]) -> Iterator[ast.stmt]:
     for other in reversed(others):
         yield from other.tree.body
 
 
-def _bound_anywhere(node: ast.AST) -> Iterator[str]:
+def _names_bound_in_node(node: ast.AST) -> Iterator[str]:
     match node:
         case ast.Name(id=name, ctx=ast.Store()) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
             yield name
@@ -189,13 +190,13 @@ def _bound_anywhere(node: ast.AST) -> Iterator[str]:
             yield other or name.partition(".")[0]
 
 
-def _text_of(code: ParsedCode, statement: ast.stmt) -> str:
+def _statement_source(code: ParsedCode, statement: ast.stmt) -> str:
     first, last = line_range(statement)
     return "\n".join(code.lines[first - 1 : last])
 
 
 def line_range(statement: ast.stmt) -> tuple[int, int]:
-    """Returns a statement's first and last line, counted from 1, with its decorators."""
+    """Returns the numbers, from 1, of a statement's first and last line. Decorators belong to the statement."""
     decorators = getattr(statement, "decorator_list", [])
     return min([statement.lineno, *(node.lineno for node in decorators)]), statement.end_lineno or statement.lineno
 
@@ -203,23 +204,23 @@ def line_range(statement: ast.stmt) -> tuple[int, int]:
 def demonstration_statements(code: ParsedCode, names: Sequence[str]) -> list[ast.stmt]:
     """Returns the top-level statements that only print or test the results of the functions `names`.
 
-    These are assertions, the main program, calls of functions such as `print`, and statements that call the functions,
-    unless the functions use what such a statement defines.
+    These are assertions, `if __name__ == "__main__"`, calls of functions such as `print`, and statements that call the
+    functions. A statement that defines a name that the functions use is not among them.
     """
     needed = _names_used_by(code, names)
     return [
         statement
         for statement in code.tree.body
-        if not bound_by(statement) & needed and _is_demonstration(statement, _names_of_callers(code, names))
+        if not names_bound_by(statement) & needed and _is_demonstration(statement, _names_of_callers(code, names))
     ]
 
 
 def _names_used_by(code: ParsedCode, names: Iterable[str]) -> set[str]:
-    """Returns `names` and all names that the functions of these names use, directly or not."""
+    """Returns `names` and all names that these functions use, directly or transitively."""
     uses: dict[str, set[str]] = {}
     for statement in code.tree.body:
-        for name in bound_by(statement):
-            uses.setdefault(name, set()).update(used_by(statement))
+        for name in names_bound_by(statement):
+            uses.setdefault(name, set()).update(names_read_in(statement))
     reached, pending = set[str](), list(names)
     while pending:
         name = pending.pop()
@@ -230,10 +231,10 @@ def _names_used_by(code: ParsedCode, names: Iterable[str]) -> set[str]:
 
 
 def _names_of_callers(code: ParsedCode, names: Iterable[str]) -> set[str]:
-    """Returns `names` and the names of the module's functions and classes that use them, directly or not."""
+    """Returns `names` and the names of the functions and classes that use them, directly or transitively."""
     callers, grown = set(names), True
     definitions = [
-        (bound_by(statement), used_by(statement))
+        (names_bound_by(statement), names_read_in(statement))
         for statement in code.tree.body
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     ]
@@ -249,7 +250,7 @@ def _is_demonstration(statement: ast.stmt, callers: set[str]) -> bool:
         case ast.Assert():
             return True
         case ast.Expr(value=value) if not isinstance(value, ast.Constant) and not _contains_call(value):
-            return True  # A word of prose.
+            return True  # An expression without effect, such as a word of prose.
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Import() | ast.ImportFrom():
             return False
         case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
@@ -261,7 +262,7 @@ def _is_demonstration(statement: ast.stmt, callers: set[str]) -> bool:
             name,
         ) in DEMONSTRATING_METHODS:
             return True
-    return bool(used_by(statement) & (callers | {"input"}))
+    return bool(names_read_in(statement) & (callers | {"input"}))
 
 
 def _contains_call(value: ast.expr) -> bool:
@@ -269,7 +270,10 @@ def _contains_call(value: ast.expr) -> bool:
 
 
 def without_statements(code: ParsedCode, removed: Iterable[ast.stmt]) -> str:
-    """Returns code's text without the removed statements; one that shares its line with another stays."""
+    """Returns the code's text without the lines of the `removed` statements.
+
+    A line that also belongs to another statement is kept.
+    """
     gone = {id(statement) for statement in removed}
     dropped = {
         line

@@ -14,18 +14,18 @@ TAG = re.compile(
 )
 """The marks around reasoning: tags, and special tokens of Magistral, Kimi, OpenThinker, Command A and MedGemma."""
 QUOTES = "\"'`"
-"""A tag beside one of these is text of a program or of a sentence about tags."""
+"""A tag beside a quote is ignored: it belongs to a string in a program or to a sentence about tags."""
 CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]{0,200}(?:<\|constrain\|>[^<]{0,200})?<\|message\|>")
 """The start of a message in the harmony format of gpt-oss, with its channel."""
 END_OF_MESSAGE = re.compile(r"<\|(?:end|return|call|start|channel)\|>")
 BARE_FINAL = "assistantfinal"
-"""What is left of the start of the final message where special tokens are removed. The text begins with `analysis`."""
+"""Marks the final message in harmony texts whose special tokens were removed; such texts begin with `analysis`."""
 
 
 def without_reasoning(text: str) -> str:
-    """Returns a model's answer without the reasoning in it; "" if the text is reasoning alone, or ends within it.
+    """Returns a model's answer without its reasoning; "" if the text consists of reasoning, or ends within it.
 
-    A closing tag without an opening one ends reasoning that began before the text, as where the chat template opens it.
+    If the first tag is a closing one, all text before it is reasoning: the chat template contains the opening tag.
     """
     if CHANNEL.search(text):
         return "\n".join(_channel_messages(text, "final"))
@@ -48,7 +48,7 @@ def without_reasoning(text: str) -> str:
 
 
 def _channel_messages(text: str, channel: str) -> list[str]:
-    """Returns the contents of the messages of one channel in a text of the harmony format (gpt-oss)."""
+    """Returns the contents of the messages of channel `channel` in a text in gpt-oss's harmony format."""
     contents = []
     for match in CHANNEL.finditer(text):
         if match[1] == channel:

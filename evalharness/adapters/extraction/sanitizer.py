@@ -34,9 +34,9 @@ def sanitize(text: str, entry_point: str) -> str:
 
 @cache
 def _official_extraction(needs_return: bool = True) -> Any:
-    """Returns EvalPlus's `extract_target_code_or_empty`, with the faster search in place of `code_extract`.
+    """Returns EvalPlus's function `extract_target_code_or_empty` with `longest_parsable_run` as its `code_extract`.
 
-    Without `needs_return`, it also keeps functions that have no `return` statement.
+    If `needs_return` is False, the function also keeps functions that have no `return` statement.
     """
     from evalplus import sanitize as official
 
@@ -48,9 +48,10 @@ def _official_extraction(needs_return: bool = True) -> Any:
 
 
 def sanitize_for_bigcodebench(text: str, entry_point: str) -> str:
-    """Returns the code in an answer that BigCodeBench's sanitizer keeps: as `sanitize`, but with other rules.
+    """Returns the code in an answer that BigCodeBench's sanitizer keeps.
 
-    It keeps functions without `return`, and removes trailing calls of the entry point.
+    It differs from `sanitize` in that functions without `return` are kept and trailing calls of the entry point are
+    removed.
 
     Source: bigcodebench/sanitize.py `sanitize`, `extract_target_code_or_empty`.
     """
@@ -69,7 +70,7 @@ def sanitize_for_bigcodebench(text: str, entry_point: str) -> str:
 
 @lru_cache(maxsize=2)  # one answer is sanitized several times
 def longest_parsable_run(text: str) -> str:
-    """Returns the longest part of a text that parses as Python: the run of lines with the most non-blank lines.
+    """Returns the run of consecutive lines that parses as Python and has the most non-blank lines.
 
     If nothing parses, returns the first line. Source: evalplus/sanitize.py `code_extract`.
     """
@@ -84,54 +85,55 @@ def longest_parsable_run(text: str) -> str:
         if nonblank_before[-1] - nonblank_before[start] <= most:
             break
         last = with_nul[bisect.bisect_left(with_nul, start)] - 1
-        end = _best_end(lines, nonblank_before, start, last, most)
+        end = _end_of_longest_run(lines, nonblank_before, start, last, most)
         if end is not None:
             best, most = (start, end), nonblank_before[end + 1] - nonblank_before[start]
     return "\n".join(lines[best[0] : best[1] + 1])
 
 
-def _best_end(lines: list[str], nonblank_before: list[int], start: int, end: int, most: int) -> int | None:
-    """Returns the last line, up to `end`, of the longest run of lines from `start` that parses.
+def _end_of_longest_run(lines: list[str], nonblank_before: list[int], start: int, end: int, most: int) -> int | None:
+    """Returns the index of the last line of the longest parsable run of lines that begins at line `start`.
 
-    None if no such run has more than `most` non-blank lines.
+    `end` is the last line that the run may include. Returns None if no such run has more than `most` non-blank lines.
+    `nonblank_before[i]` is the number of non-blank lines before line i.
     """
     while end > start and nonblank_before[end + 1] - nonblank_before[start] > most:
         error_line = _first_error_line(lines, start, end)
         if error_line is None:
-            return _first_equivalent_end(lines, nonblank_before, start, end)
+            return _end_of_shortest_equivalent_run(lines, nonblank_before, start, end)
         end = min(end - 1, start + error_line - 2)
     return None
 
 
 def _first_error_line(lines: list[str], start: int, end: int) -> int | None:
-    """Returns `_line_of_error` of the lines from `start` to `end`, and parses only a few of them where that suffices.
+    """Returns the same as `_find_error_line` for lines[start : end + 1], but usually parses only a few of them.
 
-    An error before the last line that is read stays an error whatever follows, unless it is the missing end of
-    something. Python reads a whole source before it reports an error in its first line.
+    A syntax error in the first lines remains one whatever follows, unless something is merely not closed yet, such as a
+    bracket. So first 8 lines are parsed, then 64, and so on.
     """
     size = FIRST_LINES
     while start + size <= end:
-        error = _error_of("\n".join(lines[start : start + size]))
+        error = _find_parse_error("\n".join(lines[start : start + size]))
         if isinstance(error, SyntaxError) and not MISSING_END.search(str(error.msg)):
             line = max(error.lineno or 1, error.end_lineno or 1)
             if line < size:
                 return line
         size *= MORE_LINES
-    return _line_of_error("\n".join(lines[start : end + 1]))
+    return _find_error_line("\n".join(lines[start : end + 1]))
 
 
-def _first_equivalent_end(lines: list[str], nonblank_before: list[int], start: int, end: int) -> int:
-    """Returns the last line of the shortest run from `start` that parses and has all non-blank lines up to `end`."""
+def _end_of_shortest_equivalent_run(lines: list[str], nonblank_before: list[int], start: int, end: int) -> int:
+    """Returns the last line of the shortest parsable run with the same non-blank lines as lines[start : end + 1]."""
     first = end
     while first - 1 > start and nonblank_before[first] == nonblank_before[end + 1]:
         first -= 1
-    while first < end and _line_of_error("\n".join(lines[start : first + 1])) is not None:
+    while first < end and _find_error_line("\n".join(lines[start : first + 1])) is not None:
         first += 1
     return first
 
 
-def _first_open_bracket(source: str) -> int | None:
-    """Returns the line of the outermost bracket that is still open at a source's end; None if it is not known."""
+def _find_first_open_bracket_line(source: str) -> int | None:
+    """Returns the line number of the outermost bracket that is never closed; None if there is none or it is unknown."""
     open_lines: list[int] = []
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -146,19 +148,24 @@ def _first_open_bracket(source: str) -> int | None:
     return None
 
 
-def _line_of_error(source: str) -> int | None:
-    """Returns the line, from 1, before which a shorter source must end to parse; None if this source parses."""
-    error = _error_of(source)
+def _find_error_line(source: str) -> int | None:
+    """Returns the number, from 1, of the line with the first syntax error; None if the source parses.
+
+    Only a shorter source that ends before this line can parse.
+    """
+    error = _find_parse_error(source)
     if isinstance(error, SyntaxError):
         line = max(error.lineno or 1, error.end_lineno or 1)
         # The error is at the innermost open bracket, but no source with the outermost one can parse.
-        return min(line, _first_open_bracket(source) or line) if "was never closed" in str(error.msg) else line
+        return (
+            min(line, _find_first_open_bracket_line(source) or line) if "was never closed" in str(error.msg) else line
+        )
     # Nesting is too deep, or a character is invalid; shorter runs may parse.
     return source.count("\n") + 2 if error else None
 
 
-def _error_of(source: str) -> Exception | None:
-    """Returns the exception that Python's parser raises for a source; None if it parses."""
+def _find_parse_error(source: str) -> Exception | None:
+    """Returns the exception that Python's parser raises for a source; None if the source parses."""
     try:
         parse(source)
     except (SyntaxError, MemoryError, RecursionError, ValueError) as error:

@@ -28,7 +28,7 @@ BODY = """
 <main class="overview">
 <h1>Arena</h1>
 <p class="lead">Strengths of models by blind votes on pairs of answers. Votes of people and of models are never
-added up.</p>
+combined.</p>
 {parts}
 </main>
 """
@@ -37,9 +37,10 @@ added up.</p>
 def write_report(
     out: Path, summaries: Sequence[VoteSummary], sections: Sequence[Section], facts: Mapping[str, ModelFacts]
 ) -> Path:
-    """Writes the arena's HTML report with styles and arena.json; if speeds are known, strengths.svg and .png.
+    """Writes the arena's HTML report into folder `out` and returns the path of its index.html.
 
-    Returns the path of index.html. Raises UserError if the folder cannot be written.
+    Writes style sheets, arena.json (the results) and, if speeds are known, the plot as strengths.svg and strengths.png,
+    too. Raises UserError if the folder cannot be written.
     """
     try:
         (out / "static").mkdir(parents=True, exist_ok=True)
@@ -87,7 +88,10 @@ def _table_html(table: Table) -> str:
 
 
 def _plot_html(summary: VoteSummary, facts: Mapping[str, ModelFacts], out: Path) -> str:
-    """Plots preference against speed into `out`; returns its HTML, empty without speeds or for a judge model."""
+    """Writes the preference-speed plot into folder `out` and returns the HTML that shows it.
+
+    Returns "" without a plot if the speeds are not known, and for a judge model's votes.
+    """
     panel = None if summary.judge else preference_panel(summary, facts)
     if panel is None:
         return ""
@@ -99,7 +103,7 @@ def _plot_html(summary: VoteSummary, facts: Mapping[str, ModelFacts], out: Path)
 
 
 def _json_value(value: Any) -> Any:
-    """Returns a value that JSON can represent: an infinite end of an interval becomes null."""
+    """Returns a value for JSON, in which infinite numbers (ends of intervals) are replaced by null."""
     if isinstance(value, Mapping):
         return {key: _json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

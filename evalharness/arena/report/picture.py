@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.arena.model_facts import ModelFacts, TaskFacts
 from evalharness.arena.report.tables import mean_speed, win_share
-from evalharness.arena.report.text import printable
+from evalharness.arena.report.text import replace_unprintable
 from evalharness.arena.statistics.summary import VoteSummary
 from evalharness.metrics.intervals import Interval
 from evalharness.report.frontier.layout import Layout
@@ -18,7 +18,7 @@ METRIC = "votes won against a model of mean strength"
 
 
 def preference_panel(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Panel | None:
-    """Returns the data of the preference-speed plot; None if fewer than two models have a speed."""
+    """Returns the points of the preference-speed plot; None if the speeds of fewer than two models are known."""
     points = []
     for row in summary.models:
         known = facts.get(row.model)
@@ -29,7 +29,7 @@ def preference_panel(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> P
         tasks = list(known["tasks"].values())
         points.append(
             Point(
-                label=printable(row.model),
+                label=replace_unprintable(row.model),
                 family=known["family"],
                 curve=(row.model,),
                 rate=win_share(row.strength[0]),
@@ -46,7 +46,7 @@ def preference_panel(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> P
 
 
 def _speed_interval(tasks: Sequence[TaskFacts]) -> Interval | None:
-    """Returns the confidence interval of a model's speed if it ran one task only; None otherwise or if unknown."""
+    """Returns the 95 % confidence interval of a model's speed; None if it is unknown or the model ran several tasks."""
     ends = tasks[0].get("tokens_per_s_ci95") if len(tasks) == 1 else None
     return (ends[0], ends[1]) if ends else None
 

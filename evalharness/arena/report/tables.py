@@ -37,8 +37,8 @@ class Section:
     tables: tuple[Table, ...]
 
 
-def section(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Section:
-    """Returns the report's section on the votes of people, or of one model as judge."""
+def make_section(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Section:
+    """Returns the report's section about the votes of people, or of one judge model."""
     title = f"Model as judge: {summary.judge.removeprefix(MODEL_VOTER)}" if summary.judge else "Votes of people"
     sentences = [
         _votes_text(summary),
@@ -66,7 +66,7 @@ def mean_speed(facts: ModelFacts | None) -> float | None:
 
 
 def win_share(strength: float) -> float:
-    """Returns the expected share of decided votes that a model of this strength wins against an average model."""
+    """Returns the expected share of decided votes that a model of this strength wins against a model of strength 0."""
     return float(special.expit(strength))
 
 
@@ -74,7 +74,7 @@ def _votes_text(summary: VoteSummary) -> str:
     whose = f"of {counted(summary.voters, 'voter')} " if summary.voters and not summary.judge else ""
     skipped = f", and {counted(summary.skipped, 'skipped pair')}" if summary.skipped else ""
     time = f"; the median vote took {summary.median_ms / 1000:.1f} s" if summary.median_ms is not None else ""
-    mark = "These are no people's votes. " if summary.judge else ""
+    mark = "These votes were cast by a model. " if summary.judge else ""
     return f"{mark}{counted(summary.votes, 'vote')} {whose}on {counted(len(summary.models), 'model')}{skipped}{time}."
 
 
@@ -82,8 +82,8 @@ def _method_text(summary: VoteSummary) -> str:
     clusters = {
         "voter": f"by a jackknife over {counted(summary.clusters, 'voter')}",
         "problem": f"by a jackknife over {counted(summary.clusters, 'problem')}",
-        "vote": "which take votes as independent: voters are unknown, fewer than 5, or few of them gave most votes; "
-        "the intervals hold for these voters alone",
+        "vote": "which treat votes as independent, because the voters are unknown, fewer than 5, or a few cast most "
+        "votes; the intervals hold only for these voters",
     }[summary.dependence]
     return (
         "Strengths are log odds of Davidson's model (Bradley-Terry with ties) with a position term; zero is the mean "
@@ -94,10 +94,14 @@ def _method_text(summary: VoteSummary) -> str:
 def _position_text(summary: VoteSummary) -> str:
     first, decided = summary.first_share
     low, high = summary.position[1]
-    says = "this does not differ from zero" if low <= 0 <= high else "it differs from zero: the position matters"
+    says = (
+        "not significantly different from zero"
+        if low <= 0 <= high
+        else "significantly different from zero: the position matters"
+    )
     return (
         f"Position: the first answer won {first} of {decided} decided votes; its advantage (log odds) is "
-        f"{estimate_text(summary.position)}; {says}. Strengths are free of it."
+        f"{estimate_text(summary.position)}, {says}. The strengths are adjusted for it."
     )
 
 
@@ -106,7 +110,8 @@ def _latency_sentences(summary: VoteSummary) -> list[str]:
         return []
     return [
         f"Latency: with {counted(summary.recorded_votes, 'vote')} at recorded speed, an answer that took half as long "
-        f"as the other had an advantage (log odds) of {estimate_text(summary.latency)}. Strengths are free of it."
+        f"as the other had an advantage (log odds) of {estimate_text(summary.latency)}. The strengths are adjusted for "
+        "it."
     ]
 
 
@@ -116,9 +121,9 @@ def _verdict_sentences(summary: VoteSummary) -> list[str]:
     if agreement.interval:
         low, high = agreement.interval
         sentences.append(
-            f"Verdicts: voters preferred a failing answer in {agreement.failing_preferred} of {agreement.votes} votes "
-            f"for one of two answers of which exactly one passed ({agreement.failing_preferred / agreement.votes:.1%} "
-            f"[{low:.1%}, {high:.1%}])."
+            f"Verdicts: where exactly one of the two answers passed its tests, voters preferred the failing one in "
+            f"{agreement.failing_preferred} of {agreement.votes} votes "
+            f"({agreement.failing_preferred / agreement.votes:.1%} [{low:.1%}, {high:.1%}])."
         )
     if summary.rate_correlation is not None:
         sentences.append(
@@ -132,10 +137,10 @@ def _agreement_sentences(summary: VoteSummary) -> list[str]:
     if not agreement.pairs:
         return []
     whose = "Consistency of the judge between both orders of a pair" if summary.judge else "Agreement between voters"
-    alpha = "not defined, as all votes are alike" if agreement.alpha is None else f"{agreement.alpha:.2f}"
+    alpha = "not defined, because all votes are equal" if agreement.alpha is None else f"{agreement.alpha:.2f}"
     return [
         f"{whose}: Krippendorff's alpha is {alpha} ({counted(agreement.pairs, 'pair')} with several votes; 1 is "
-        "perfect, 0 is chance)."
+        "perfect agreement, 0 is chance)."
     ]
 
 
@@ -146,7 +151,7 @@ def _strength_table(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Ta
     unbounded = [row.model for row in summary.models if not math.isfinite(row.strength[1][0])]
     note = (
         f"No interval for {', '.join(unbounded)}: the votes do not bound the strength, because the model won or lost "
-        "every vote, or because no chain of votes connects it to the others."
+        "every vote, or because no votes connect it to the other models."
         if unbounded
         else ""
     )
@@ -173,7 +178,12 @@ def _win_table(summary: VoteSummary) -> Table:
     rows = tuple(
         (row, *(_win_cell(wins.get((row, column))) if row != column else ABSENT for column in models)) for row in models
     )
-    return Table("Votes won against each model", ("model", *models), rows, "A tie and “both bad” count half for each.")
+    return Table(
+        "Votes won against each model",
+        ("model", *models),
+        rows,
+        "A tie and “both bad” count as half a win for each model.",
+    )
 
 
 def _win_cell(wins: tuple[float, int] | None) -> str:
@@ -189,8 +199,8 @@ def _difference_table(summary: VoteSummary) -> Table:
     )  # fmt: skip
     return Table(
         "Differences", headings, rows,
-        "Further votes: on all models and by voters as so far, until a difference of this size is detected with 80 % "
-        "power.",
+        "Further votes: the number after which a difference of this size is detected with 80 % power, if models and "
+        "voters are drawn as before.",
     )  # fmt: skip
 
 
@@ -203,7 +213,7 @@ def _more_votes_text(pair: ModelPair) -> str:
 
 
 def estimate_text(value: Estimate) -> str:
-    """Returns a value with its confidence interval as text, or that the votes do not determine it."""
+    """Returns a value with its confidence interval as text; "not bounded by the votes" if the interval is infinite."""
     return f"{value[0]:.2f} {interval_text(value[1])}" if math.isfinite(value[1][0]) else "not bounded by the votes"
 
 

@@ -5,17 +5,17 @@ from collections.abc import Iterator, Sequence
 from evalharness.arena.report.tables import Section, Table
 
 
-def markdown(sections: Sequence[Section]) -> Iterator[str]:
+def markdown_lines(sections: Sequence[Section]) -> Iterator[str]:
     """Yields the lines of the arena's report in Markdown."""
     for section in sections:
-        yield f"## {printable(section.title)}"
+        yield f"## {replace_unprintable(section.title)}"
         yield ""
         for sentence in section.sentences:
             yield from (sentence, "")
         for table in section.tables:
             yield from (f"### {table.title}", "", *_table_lines(table), "")
             if table.note:
-                yield from (printable(table.note), "")
+                yield from (replace_unprintable(table.note), "")
 
 
 def _table_lines(table: Table) -> Iterator[str]:
@@ -32,11 +32,11 @@ def _table_lines(table: Table) -> Iterator[str]:
             yield f"|{'|'.join(rules)}|"
 
 
-def printable(text: str) -> str:
-    """Returns a text without control characters, which a terminal would interpret and SVG cannot contain."""
+def replace_unprintable(text: str) -> str:
+    """Returns a text with each unprintable character replaced by U+FFFD, since terminals would interpret them."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _escaped_cell(text: str) -> str:
     """Returns the text of a Markdown table cell, with the characters escaped that would end the cell."""
-    return printable(text).replace("|", "\\|")
+    return replace_unprintable(text).replace("|", "\\|")

@@ -5,7 +5,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from evalharness.arena.rows import voter_name
+from evalharness.arena.rows import parse_voter_name
 from evalharness.arena.service.messages import Health, PairRequest, PairResponse, Reveal, VoteRequest
 from evalharness.arena.service.session import Session
 from evalharness.report.page.document import html_document
@@ -29,17 +29,17 @@ def make_app(session: Session, limits: RequestLimits) -> FastAPI:
 
     @app.post("/api/pair")
     def next_pair(request: PairRequest) -> PairResponse:
-        """Returns the next pair of answers for a voter; live models generate theirs first, which may take long."""
-        return session.next_pair(voter_name(request.voter))
+        """Returns the next pair of answers for a voter. May take long, since live models generate theirs first."""
+        return session.next_pair(parse_voter_name(request.voter))
 
     @app.post("/api/votes")
-    def vote(request: VoteRequest) -> Reveal:
-        """Records a vote on a pair. The vote is on the disk before the response is sent."""
-        return session.vote(request.id, voter_name(request.voter), request.choice, request.ms)
+    def record_vote(request: VoteRequest) -> Reveal:
+        """Records a vote on a pair, on disk before the response is sent, and returns which models were compared."""
+        return session.vote(request.id, parse_voter_name(request.voter), request.choice, request.ms)
 
     @app.get("/health")
-    def health() -> Health:
-        """Returns version and number of votes; needs no access token."""
+    def show_health() -> Health:
+        """Returns the version and the number of votes; needs no access token."""
         return Health(status="ok", version=__version__, votes=len(session.store))
 
     page = html_document("evalharness arena", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)

@@ -32,9 +32,9 @@ class ArenaConfig:
     options: Mapping[str, str] = field(default_factory=dict)
     """Options of the live models' backends and of `task`."""
     sandbox: str = ""
-    """The sandbox in which live answers are graded before they are shown; empty: none."""
+    """The sandbox that grades live answers before they are shown; "" if they are not graded."""
     workers: int = 2
-    """Live answers that are graded at a time."""
+    """Number of live answers that are graded concurrently."""
     uniform: bool = False
     """Whether all pairs of models are drawn with equal probability."""
     recorded: float = 0.0
@@ -49,7 +49,7 @@ class ArenaConfig:
     def check(self) -> None:
         """Raises UserError for invalid settings of the arena."""
         if not 0 <= self.recorded <= 1:
-            raise UserError(f"--recorded {self.recorded:g} is not a share of the pairs; give a number from 0 to 1")
+            raise UserError(f"--recorded {self.recorded:g} is not a fraction of the pairs; give a number from 0 to 1")
         if not self.runs and not (self.live and self.task):
             raise UserError(
                 "there are no models to compare; give run directories, or --live BACKEND:MODEL with --task NAME"
@@ -59,7 +59,9 @@ class ArenaConfig:
                 "--task and --option apply only to live models; add --live BACKEND:MODEL, or leave them out"
             )
         if self.sandbox and not self.live:
-            raise UserError("--with-sandbox grades live models' answers; add --live BACKEND:MODEL, or leave it out")
+            raise UserError(
+                "--with-sandbox grades only the answers of live models; add --live BACKEND:MODEL, or leave it out"
+            )
         check_address(self.host, self.port, self.token)
         allowed_hosts(self.host, self.allowed_hosts)
 

@@ -17,7 +17,10 @@ class PairRequest(BaseModel):
 
 
 class Timing(BaseModel):
-    """Seconds at which an answer appears that is shown at its recorded speed: from `first_s`, all at `total_s`."""
+    """When the parts of an answer appear that is shown at its recorded speed, in seconds since the pair is shown.
+
+    The first text appears at `first_s`, and the whole answer is visible at `total_s`.
+    """
 
     first_s: float
     total_s: float
@@ -28,7 +31,7 @@ class ShownAnswer(BaseModel):
 
     text: str
     timing: Timing | None = None
-    """Set only in the arm `recorded`, in which the effect of speed on votes is measured."""
+    """None unless the pair's arm is `recorded`, which measures the effect of speed on votes."""
 
 
 class PairView(BaseModel):

@@ -39,10 +39,8 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
         stack.enter_context(closing(live))
         check_entrants(entrants)
         if sandbox:
-            live.grade_in(sandbox)
-        session = Session(
-            entrants, store, uniform=config.uniform, recorded=config.recorded, ask=live.answers_of_live_models
-        )
+            live.grade_answers_in(sandbox)
+        session = Session(entrants, store, uniform=config.uniform, recorded=config.recorded, ask=live.ask_live_models)
         return _serve_session(config, session, log)
 
 

@@ -22,9 +22,9 @@ from evalharness.arena.store import VoteStore
 from evalharness.util.http.refusals import RequestRefused
 
 LONGEST_WAIT_S = 60.0
-"""Answers whose generation took longer, in seconds, are never shown at their recorded speed."""
+"""Longest generation time, in seconds, of an answer that may be shown at its recorded speed."""
 AskModels = Callable[[ProblemKey, tuple[str, str]], dict[str, Answer]]
-"""Function that asks those of two models that are live for an answer to a problem, concurrently."""
+"""Function that returns the answers of the live ones among two models to a problem, by model."""
 
 
 class Session:
@@ -46,15 +46,15 @@ class Session:
         self._drawing = threading.Lock()
 
     def next_pair(self, voter: str) -> PairResponse:
-        """Returns the pair that a voter has not voted on yet, else a new one; none if the voter has seen all."""
+        """Returns the pair that the voter still has to vote on, or else a new pair; None as `pair` if all were seen."""
         with self._drawing:
-            view = self._open_view(voter)
+            view = self._pending_pair_view(voter)
             candidate = None if view else self.chooser.choose_pair(voter)
             if candidate and None not in candidate.answers:
                 view = self._store_drawn_pair(voter, candidate, candidate.answers)
                 candidate = None
         if candidate:
-            view = self._draw_live(voter, candidate)
+            view = self._draw_live_pair(voter, candidate)
         return PairResponse(pair=view, votes=self._vote_count(voter))
 
     def vote(self, pair_id: str, voter: str, choice: Choice, ms: int | None) -> Reveal:
@@ -62,7 +62,7 @@ class Session:
 
         Raises RequestRefused for a pair that was not drawn for this voter.
         """
-        pair = self.store.pair(pair_id)
+        pair = self.store.find_pair(pair_id)
         if pair is None:
             raise RequestRefused(404, "no pair of answers has this id; reload the page")
         if pair.voter != voter:
@@ -76,26 +76,26 @@ class Session:
         )
 
     def _vote_count(self, voter: str) -> int:
-        return len(self.store.seen(voter)) - (self.store.open_pair(voter) is not None)
+        return len(self.store.seen_pairs(voter)) - (self.store.pending_pair(voter) is not None)
 
-    def _open_view(self, voter: str) -> PairView | None:
-        """Returns the pair that still needs the voter's vote; None if there is none or its answers are not loaded."""
-        pair = self.store.open_pair(voter)
+    def _pending_pair_view(self, voter: str) -> PairView | None:
+        """Returns the pair that the voter still has to vote on; None if there is none or its answers are not loaded."""
+        pair = self.store.pending_pair(voter)
         if pair is None:
             return None
         key = (pair.task, pair.task_id)
-        first, second = self.entrants.find(key, pair.first), self.entrants.find(key, pair.second)
+        first, second = self.entrants.find_answer(key, pair.first), self.entrants.find_answer(key, pair.second)
         if key not in self.entrants.problems or first is None or second is None:
             return None
         return _pair_view(pair, self.entrants.problems[key], first, second)
 
-    def _draw_live(self, voter: str, candidate: CandidatePair) -> PairView:
+    def _draw_live_pair(self, voter: str, candidate: CandidatePair) -> PairView:
         answers = self.ask(candidate.problem, candidate.models)
         first, second = (
             known or answers[model] for model, known in zip(candidate.models, candidate.answers, strict=True)
         )
         with self._drawing:
-            return self._open_view(voter) or self._store_drawn_pair(voter, candidate, (first, second), "live")
+            return self._pending_pair_view(voter) or self._store_drawn_pair(voter, candidate, (first, second), "live")
 
     def _store_drawn_pair(
         self, voter: str, candidate: CandidatePair, answers: tuple[Answer | None, Answer | None], arm: Arm = "equal"
@@ -125,7 +125,7 @@ def _can_be_replayed(answer: Answer) -> bool:
 
 
 def _pair_view(pair: Pair, shown: ShownProblem, first: Answer, second: Answer) -> PairView:
-    """Returns a pair as the voting page shows it, with both answers in the same form."""
+    """Returns a pair as the voting page shows it: both answers as whole programs, or both as continuations."""
     suffix = shown.problem.suffix
     in_place = first.middle is not None and second.middle is not None
     return PairView(

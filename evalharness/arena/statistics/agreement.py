@@ -12,7 +12,7 @@ from evalharness.metrics.intervals import Interval, wilson_interval
 
 @dataclass(frozen=True)
 class VerdictAgreement:
-    """Agreement of votes with verdicts, on pairs of which the sandbox passed exactly one answer."""
+    """How often votes agree with the sandbox's verdicts, on pairs of which exactly one answer passed its tests."""
 
     votes: int
     failing_preferred: int
@@ -20,12 +20,12 @@ class VerdictAgreement:
 
     @property
     def interval(self) -> Interval | None:
-        """The 95 % confidence interval of the share of votes for a failing answer; None without votes."""
+        """The 95 % confidence interval of the share of votes for the failing answer; None if there are no votes."""
         return wilson_interval(self.failing_preferred, self.votes) if self.votes else None
 
 
 def verdict_agreement(votes: Sequence[Vote]) -> VerdictAgreement:
-    """Returns how often voters preferred the failing answer, on pairs with one passing and one failing answer."""
+    """Returns how often voters preferred the failing answer of a pair of which exactly one answer passed its tests."""
     chosen = [
         (vote.pair.first if vote.choice == "first" else vote.pair.second)
         for vote in votes
@@ -41,14 +41,15 @@ class VoterAgreement:
     pairs: int
     """Pairs with at least two votes."""
     alpha: float | None
-    """Krippendorff's alpha: 1 for perfect agreement, 0 for what chance gives; None where no pair has two votes."""
+    """Krippendorff's alpha: 1 is perfect agreement, 0 chance; None if no pair has two votes or all votes are equal."""
 
 
 def voter_agreement(votes: Sequence[Vote]) -> VoterAgreement:
-    """Returns the inter-voter agreement on which answer is better, a tie, or both bad; independent of their order.
+    """Returns the inter-voter agreement on the better answer of a pair (or tie, or both bad) as Krippendorff's alpha.
 
-    Krippendorff's alpha for nominal data, 1 - D_observed / D_expected over the pairs with two votes or more. Source:
-    Krippendorff 2011, Computing Krippendorff's alpha-reliability, section C. Alpha is None if all votes are equal.
+    Alpha is 1 - D_observed / D_expected for nominal data, over the pairs with two votes or more; the order in which a
+    pair was shown does not matter. Source: Krippendorff 2011, Computing Krippendorff's alpha-reliability, section C.
+    Alpha is None if all votes are equal.
     """
     by_pair: dict[object, list[str]] = defaultdict(list)
     for vote in votes:
@@ -69,7 +70,10 @@ def voter_agreement(votes: Sequence[Vote]) -> VoterAgreement:
 
 
 def rank_correlation(strengths: Mapping[str, float], rates: Mapping[str, float]) -> float | None:
-    """Returns Kendall's tau-b between the models' strengths and pass@1; None if fewer than two models have both."""
+    """Returns Kendall's tau-b between the models' strengths and pass@1 (`rates`); None if it is undefined.
+
+    It is undefined if fewer than two models have both values, or if all values are equal.
+    """
     from scipy import stats  # Importing scipy.stats takes more than half a second.
 
     models = [model for model in strengths if model in rates]
@@ -80,7 +84,7 @@ def rank_correlation(strengths: Mapping[str, float], rates: Mapping[str, float])
 
 
 def _preferred_answer(vote: Vote) -> str:
-    """Returns a vote as the preferred answer, tie or both bad, independent of the order of the answers."""
+    """Returns a vote as "answer 0", "answer 1", "tie" or "both_bad", numbered as in `Pair.key`, not as shown."""
     if vote.choice not in ("first", "second"):
         return vote.choice
     side = vote.pair.first if vote.choice == "first" else vote.pair.second

@@ -31,14 +31,14 @@ class Ballots:
     outcome: Integers
     """Values of `Outcome`."""
     cluster: Integers
-    """The voter as a number: votes of one voter are not independent."""
+    """Number of the cluster that the vote belongs to: the votes of one cluster, such as a voter's, are dependent."""
     wait: Floats
     """log2(wait for the second answer / wait for the first); 0 if both appeared at once."""
     weight: Floats
     """How many votes an entry counts for; may be a fraction."""
 
     @classmethod
-    def of(
+    def from_sequences(
         cls,
         models: Sequence[str],
         first: Sequence[int] | Integers,
@@ -48,7 +48,7 @@ class Ballots:
         wait: Sequence[float] | Floats | None = None,
         weight: Sequence[float] | Floats | None = None,
     ) -> "Ballots":
-        """Returns votes as arrays. By default each vote is its own cluster, without waits, with weight 1."""
+        """Returns ballots with one entry per vote. By default each vote is its own cluster and has wait 0, weight 1."""
         count = len(first)
         return cls(
             tuple(models),
@@ -65,5 +65,5 @@ class Ballots:
 
     @property
     def clusters(self) -> int:
-        """The number of clusters of dependent votes."""
+        """The number of clusters; the votes of one cluster depend on each other."""
         return int(self.cluster.max()) + 1 if len(self) else 0

@@ -17,7 +17,11 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class ParameterLayout:
-    """The parameters of a Bradley-Terry fit, in this order: a strength per model, then the terms that are True."""
+    """Which parameters a Bradley-Terry fit has.
+
+    Their order in the parameter vector is: one strength per model, then position, latency, tie and both bad, each only
+    if it is True here.
+    """
 
     models: int
     position: bool
@@ -27,12 +31,12 @@ class ParameterLayout:
 
     @property
     def terms(self) -> int:
-        """The number of parameters whose sum is the advantage of the first answer."""
+        """The number of parameters in the advantage of the first answer: strengths, position and latency."""
         return self.models + self.position + self.latency
 
     @property
     def size(self) -> int:
-        """The number of all parameters of the fit."""
+        """The number of parameters of the fit."""
         return self.terms + self.tie + self.both_bad
 
 
@@ -40,7 +44,7 @@ class ParameterLayout:
 class Derivatives:
     """Log likelihood of each vote at given parameters, with its first and second derivatives.
 
-    n votes, p parameters. The advantage of the first answer is linear in the parameters, with row `design` (n x terms).
+    n is the number of votes, p the number of parameters.
     """
 
     log_likelihood: Floats
@@ -48,8 +52,9 @@ class Derivatives:
     scores: Floats
     """(n, p): gradient of each vote's log likelihood."""
     design: Floats
+    """(n, terms): the advantage of the first answers is design @ parameters[:terms]."""
     curvature: Floats
-    """(n, c, c): negative second derivative by the c linear predictors: advantage, tie, both bad."""
+    """(n, c, c): negative second derivative with respect to the c linear predictors: advantage, tie, both bad."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +72,12 @@ class Fit:
 
     @property
     def position(self) -> float:
-        """The advantage of being shown first, in log odds; 0 if it is not fitted."""
+        """The advantage of the answer shown first, in log odds; 0 if it is not fitted."""
         return float(self.parameters[self.layout.models]) if self.layout.position else 0.0
 
 
 def parameter_layout(ballots: Ballots, position: bool = True) -> ParameterLayout:
-    """Returns the parameters to fit to these votes: ties, "both bad" and latency only if they occur."""
+    """Returns which parameters to fit to these votes: those of ties, "both bad" and latency only if they occur."""
     return ParameterLayout(
         models=len(ballots.models),
         position=position,
@@ -92,7 +97,7 @@ def fit(ballots: Ballots, position: bool = True, penalty: float = PENALTY) -> Fi
     the strengths as much as a tie does. Raises ValueError for no votes.
     """
     if not len(ballots):
-        raise ValueError("a Bradley-Terry fit needs at least one vote")
+        raise ValueError("a Bradley-Terry fit needs at least one vote; pass ballots that are not empty")
     layout = parameter_layout(ballots, position)
     design = _design_matrix(ballots, layout)
 
@@ -118,7 +123,7 @@ def fit(ballots: Ballots, position: bool = True, penalty: float = PENALTY) -> Fi
 def derivatives(
     ballots: Ballots, layout: ParameterLayout, parameters: Floats, design: Floats | None = None
 ) -> Derivatives:
-    """Returns log likelihood, gradient and curvature of each vote at the given `parameters`."""
+    """Returns the log likelihood of each vote, its gradient and its second derivative at the given `parameters`."""
     design = _design_matrix(ballots, layout) if design is None else design
     advantage = design @ parameters[: layout.terms]
     count = len(ballots)
@@ -171,5 +176,5 @@ def _design_matrix(ballots: Ballots, layout: ParameterLayout) -> Floats:
 
 
 def _predictor_columns(layout: ParameterLayout) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Returns, for each outcome, its column among the linear predictors (advantage, tie, both bad)."""
+    """Returns, for each `Outcome`, the index of its column in the matrix of linear predictors (see `derivatives`)."""
     return np.array([0, 1, 2, 2 + layout.tie])

@@ -14,7 +14,7 @@ from evalharness.metrics.intervals import CONFIDENCE, Interval
 FEWEST_CLUSTERS = 1.5
 """With fewer effective clusters (voters) there is no confidence interval."""
 CHUNK = 256
-"""Clusters whose matrices are in memory at a time."""
+"""Number of clusters whose matrices are in memory at the same time."""
 UNBOUNDED_SHIFT = 0.5
 """A difference that moves by more than this if the penalty is divided by 100 is not determined by the votes."""
 UNBOUNDED = (float("-inf"), float("inf"))
@@ -22,7 +22,7 @@ UNBOUNDED = (float("-inf"), float("inf"))
 
 @dataclass(frozen=True)
 class Covariance:
-    """The covariance of a fit's parameters, with what confidence intervals need."""
+    """Computes confidence intervals of contrasts (linear combinations) of a fit's parameters from their covariance."""
 
     fit: Fit
     matrix: Floats
@@ -35,50 +35,53 @@ class Covariance:
     """One number per model: models with different numbers are not connected by votes."""
 
     def interval(self, contrast: Floats) -> Interval:
-        """Returns the 95 % confidence interval of contrast @ parameters, by Student's t.
+        """Returns the 95 % confidence interval of contrast @ parameters, by Student's t with clusters - 1 degrees.
 
-        It has clusters - 1 degrees of freedom. Infinite if the votes do not determine the contrast, or if nearly all
-        votes are of one cluster.
+        It is infinite if the votes do not determine the value, or if nearly all votes belong to one cluster.
         """
-        if self.clusters < FEWEST_CLUSTERS or not self.bounded(contrast):
+        if self.clusters < FEWEST_CLUSTERS or not self.is_determined(contrast):
             return UNBOUNDED
         center = float(contrast @ self.fit.parameters)
-        reach = self.error(contrast) * float(stats.t.ppf((1 + CONFIDENCE) / 2, self.clusters - 1))
+        reach = self.standard_error(contrast) * float(stats.t.ppf((1 + CONFIDENCE) / 2, self.clusters - 1))
         return center - reach, center + reach
 
-    def error(self, contrast: Floats) -> float:
+    def standard_error(self, contrast: Floats) -> float:
         """Returns the standard error of contrast @ parameters."""
         return math.sqrt(max(0.0, float(contrast @ self.matrix @ contrast)))
 
-    def bounded(self, contrast: Floats) -> bool:
-        """Returns whether the votes, not only the penalty, determine contrast @ parameters."""
+    def is_determined(self, contrast: Floats) -> bool:
+        """Returns whether the votes determine contrast @ parameters, rather than the fit's penalty alone."""
         within = np.bincount(self.component, contrast[: self.fit.layout.models])
         return bool(np.all(np.abs(within) < 1e-9) and abs(contrast @ self.shift) < UNBOUNDED_SHIFT)
 
     def reference_models(self) -> Integers:
         """Returns the indices of the models whose mean strength is defined as 0.
 
-        They are the largest set of models whose differences the votes bound, so that a model that never lost does not
-        move the zero; all models if the votes bound no difference.
+        They are the largest set of models between which the votes determine all differences; a model that never lost,
+        whose strength is unbounded, is not among them. If the votes determine no difference, they are all models.
         """
         models = self.fit.layout.models
         sets = [
-            [other for other in range(models) if other == index or self.bounded(self.difference(index, other))]
+            [
+                other
+                for other in range(models)
+                if other == index or self.is_determined(self.difference_contrast(index, other))
+            ]
             for index in range(models)
         ]
         largest = max(sets, key=len)
         return np.array(largest if len(largest) > 1 else range(models))
 
-    def strength(self, index: int) -> Floats:
-        """Returns the contrast vector of a model's strength: its difference to the mean of the reference models."""
+    def strength_contrast(self, index: int) -> Floats:
+        """Returns the contrast whose value is a model's strength relative to the mean of the reference models."""
         contrast = np.zeros(self.fit.layout.size)
         reference = self.reference_models()
         contrast[reference] -= 1 / len(reference)
         contrast[index] += 1
         return contrast
 
-    def difference(self, first: int, second: int) -> Floats:
-        """Returns the contrast vector of the difference between two models' strengths."""
+    def difference_contrast(self, first: int, second: int) -> Floats:
+        """Returns the contrast whose value is the difference between two models' strengths."""
         contrast = np.zeros(self.fit.layout.size)
         contrast[first] += 1
         contrast[second] -= 1
@@ -124,12 +127,12 @@ def covariance(fitted: Fit, cluster: Integers | None = None) -> Covariance:
 
 
 def penalty_shift(fitted: Fit) -> Floats:
-    """Returns how far each parameter of a fit moves if its penalty is divided by 100."""
+    """Returns the change of each parameter of a fit if its penalty is divided by 100."""
     return fit(fitted.ballots, fitted.layout.position, PENALTY / 100).parameters - fitted.parameters
 
 
 def vote_components(ballots: Ballots) -> Integers:
-    """Returns, for each model, its connected component in the graph whose edges are the votes."""
+    """Returns, for each model, the number of its connected component in the graph whose edges are the votes."""
     models = len(ballots.models)
     edges = sparse.coo_array((np.ones(len(ballots)), (ballots.first, ballots.second)), shape=(models, models))
     return np.asarray(csgraph.connected_components(edges, directed=False)[1], np.int64)
@@ -138,12 +141,12 @@ def vote_components(ballots: Ballots) -> Integers:
 def effective_clusters(cluster: Integers, weight: Floats) -> float:
     """Returns the effective number of clusters, (sum n_g)^2 / sum n_g^2 for clusters of n_g votes (Kish).
 
-    Large clusters dominate the estimated variance, which then varies as if there were fewer of them.
+    It is below the number of clusters if they differ in size: then the large ones dominate the estimated variance.
     """
     sizes = np.bincount(cluster, weight)
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def independent_votes(ballots: Ballots) -> Integers:
-    """Returns cluster numbers that treat all votes as independent: each vote is its own cluster."""
+    """Returns a cluster number for each vote, all different, so that all votes are treated as independent."""
     return np.arange(len(ballots))

@@ -19,7 +19,7 @@ from evalharness.arena.statistics.agreement import (
 from evalharness.arena.statistics.ballots import Ballots, Outcome
 from evalharness.arena.statistics.davidson import fit
 from evalharness.arena.statistics.intervals import Covariance, covariance
-from evalharness.arena.statistics.tally import Dependence, ballots_of
+from evalharness.arena.statistics.tally import Dependence, tally_votes
 from evalharness.metrics.intervals import CONFIDENCE, Interval
 
 POWER = 0.8
@@ -44,7 +44,7 @@ class ModelStrength:
 
 @dataclass(frozen=True)
 class ModelPair:
-    """Comparison of two models, the stronger one first; `difference` is that of their strengths in log odds."""
+    """Comparison of two models, the stronger one first; `difference` is between their strengths, in log odds."""
 
     first: str
     second: str
@@ -90,10 +90,10 @@ class VoteSummary:
     """Kendall's tau-b between strengths and pass@1."""
 
 
-def summaries(votes: Sequence[Vote], rates: Mapping[str, float]) -> list[VoteSummary]:
-    """Returns a summary of the people's votes, if there are any, and one for each judge model.
+def summarize_groups(votes: Sequence[Vote], rates: Mapping[str, float]) -> list[VoteSummary]:
+    """Returns one summary of the votes of all people, if there are any, and one for each judge model.
 
-    `rates` are pass@1 by model. Votes of people and of models are never combined.
+    `rates` has pass@1 by model. Votes of people and of models are never combined.
     """
     people = [vote for vote in votes if vote.pair.voter_kind == "person"]
     judges = sorted({vote.pair.voter for vote in votes if vote.pair.voter_kind == "model"})
@@ -102,8 +102,8 @@ def summaries(votes: Sequence[Vote], rates: Mapping[str, float]) -> list[VoteSum
 
 
 def summarize(votes: Sequence[Vote], rates: Mapping[str, float], judge: str = "") -> VoteSummary:
-    """Returns the statistics of these votes, of which at least one must not be `skip`. `rates` are pass@1 by model."""
-    ballots, judged, dependence = ballots_of(votes)
+    """Returns the statistics of votes, of which at least one must not be `skip`. `rates` has pass@1 by model."""
+    ballots, judged, dependence = tally_votes(votes)
     estimates = covariance(fit(ballots))
     strengths = _model_strengths(ballots, estimates)
     ranking = [ballots.models.index(row.model) for row in strengths]
@@ -138,7 +138,7 @@ def _model_strengths(ballots: Ballots, estimates: Covariance) -> tuple[ModelStre
         own = ballots.outcome[as_first | as_second]
         wins = int((ballots.outcome[as_first] == Outcome.FIRST).sum())
         wins += int((ballots.outcome[as_second] == Outcome.SECOND).sum())
-        contrast = estimates.strength(index)
+        contrast = estimates.strength_contrast(index)
         value = float(contrast @ estimates.fit.parameters)
         ties, both_bad = int((own == Outcome.TIE).sum()), int((own == Outcome.BOTH_BAD).sum())
         rows.append(
@@ -151,7 +151,7 @@ def _model_strengths(ballots: Ballots, estimates: Covariance) -> tuple[ModelStre
 
 
 def _compare_models(ballots: Ballots, estimates: Covariance, i: int, j: int) -> ModelPair:
-    contrast = estimates.difference(i, j)
+    contrast = estimates.difference_contrast(i, j)
     value, interval = float(contrast @ estimates.fit.parameters), estimates.interval(contrast)
     forward = (ballots.first == i) & (ballots.second == j)
     backward = (ballots.first == j) & (ballots.second == i)
@@ -163,15 +163,16 @@ def _compare_models(ballots: Ballots, estimates: Covariance, i: int, j: int) -> 
         (value, interval),
         len(both),
         wins=float(wins + (both >= Outcome.TIE).sum() / 2),
-        more_votes=_more_votes(value, interval, estimates.error(contrast), len(ballots)),
+        more_votes=_further_votes_needed(value, interval, estimates.standard_error(contrast), len(ballots)),
     )
 
 
-def _more_votes(difference: float, interval: Interval, error: float, votes: int) -> int | None:
-    """Returns the further votes needed to detect a difference of this size with 80 % power.
+def _further_votes_needed(difference: float, interval: Interval, error: float, votes: int) -> int | None:
+    """Returns how many further votes are needed to detect a difference of this size with 80 % power.
 
-    The error decreases with the root of the number of votes, so n (z(0.975) + z(0.8))^2 (error / difference)^2 votes
-    are needed. None if the interval is infinite or the difference 0.
+    The standard error `error` of `votes` votes decreases with the square root of their number, so
+    votes * ((z(0.975) + z(0.8)) * error / difference)^2 votes are needed in all. Returns 0 if the interval excludes 0,
+    None if it is infinite or the difference is 0.
     """
     if interval[0] > 0 or interval[1] < 0:
         return 0
@@ -182,7 +183,7 @@ def _more_votes(difference: float, interval: Interval, error: float, votes: int)
 
 
 def _term_estimate(estimates: Covariance, index: int) -> Estimate:
-    """Returns a fitted parameter other than a strength, with its confidence interval."""
+    """Returns the fitted parameter with this index (such as position), and its 95 % confidence interval."""
     contrast = np.zeros(estimates.fit.layout.size)
     contrast[index] = 1
     return float(estimates.fit.parameters[index]), estimates.interval(contrast)

@@ -12,15 +12,13 @@ OUTCOMES: dict[Choice, Outcome] = {
     "first": Outcome.FIRST, "second": Outcome.SECOND, "tie": Outcome.TIE, "both_bad": Outcome.BOTH_BAD,
 }  # fmt: skip
 FEWEST_VOTERS = 5
-"""With fewer voters, or if few cast most votes, the votes do not represent voters in general; intervals then hold only
-for these voters.
-"""
+"""With fewer (effective) voters, the votes do not represent voters in general: intervals hold only for these voters."""
 Dependence = Literal["voter", "vote", "problem"]
 """Which votes are treated as dependent: those of one voter, none (`vote`), or those on one problem."""
 
 
 class Tally(NamedTuple):
-    """Arena votes as arrays, without skipped pairs."""
+    """Arena votes as arrays, without skipped pairs, and which of them depend on each other."""
 
     ballots: Ballots
     votes: list[Vote]
@@ -28,12 +26,12 @@ class Tally(NamedTuple):
     dependence: Dependence
 
 
-def ballots_of(votes: Iterable[Vote], models: Sequence[str] | None = None) -> Tally:
-    """Returns votes as arrays for the fit. `models` restricts them to votes between two of these models.
+def tally_votes(votes: Iterable[Vote], models: Sequence[str] | None = None) -> Tally:
+    """Returns votes as arrays for the Bradley-Terry fit. `models`: only votes between two of these models.
 
-    The votes of one voter depend on each other. With effectively fewer than five voters (see `effective_clusters`)
-    votes are treated as independent; those of a judge model as dependent if they are about one problem, because it is
-    asked in both orders.
+    Also decides which votes form a cluster of dependent votes: those of one voter; each vote alone if the effective
+    number of voters is below five (see `effective_clusters`); for a judge model, the votes on one problem, since it
+    judges each pair in both orders.
     """
     judged = [vote for vote in votes if vote.choice != "skip"]
     names = (
@@ -44,7 +42,7 @@ def ballots_of(votes: Iterable[Vote], models: Sequence[str] | None = None) -> Ta
     dependence = _dependence_of_votes(kept)
     clusters = [_cluster_of_vote(vote, number, dependence) for number, vote in enumerate(kept)]
     numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
-    ballots = Ballots.of(
+    ballots = Ballots.from_sequences(
         names,
         [index[vote.pair.first.model] for vote in kept],
         [index[vote.pair.second.model] for vote in kept],
@@ -56,7 +54,7 @@ def ballots_of(votes: Iterable[Vote], models: Sequence[str] | None = None) -> Ta
 
 
 def log2_wait_ratio(vote: Vote) -> float:
-    """Returns log2(wait for the second answer / wait for the first) of a vote; 0 if both appeared at once."""
+    """Returns log2(wait for the second answer / wait for the first answer); 0 if both answers appeared at once."""
     first, second = (side.wait_s for side in _answers_of_vote(vote))
     return math.log2(second / first) if vote.pair.arm == "recorded" and first > 0 and second > 0 else 0.0
 

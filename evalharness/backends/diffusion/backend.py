@@ -6,7 +6,8 @@ dynamic (both), editing (`threshold`, and `edit` for tokens to replace). An opti
 default.
 
 An autoregressive network is decoded by speculative decoding: a drafter proposes tokens and the network verifies them.
-Rule verified, the default, accepts the network's own tokens only; rule typical also likely ones (`threshold`).
+Rule verified, the default, accepts only the tokens that the network would choose itself; rule typical also accepts
+other likely tokens (`threshold`).
 """
 
 from __future__ import annotations
@@ -51,10 +52,10 @@ class DiffusionBackend:
         self._drafting = False
         """Whether the network is autoregressive and verifies drafts."""
         self._drafter: Drafter | None = None
-        """None also where lookup drafts alone."""
+        """The drafter of an autoregressive network; None if drafts come from prompt lookup alone."""
 
     def check_prompt(self, prompt: Prompt) -> None:
-        """Raises UserError for an infilling prompt whose middle length the network cannot handle."""
+        """Raises UserError for an infilling prompt that the network cannot infill. Loads the network."""
         from evalharness.backends.diffusion.rows import check_infilling
 
         if prompt.suffix is not None:
@@ -67,18 +68,18 @@ class DiffusionBackend:
                 require_free_middle(self.name, prompt)
 
     def why_chat_is_expected(self) -> str:
-        """Returns why the model expects chat messages; empty if nothing indicates it. Loads the network."""
+        """Returns why the model seems to expect chat messages; "" if nothing indicates it. Loads the network."""
         return why_chat_is_expected((self._load_gemma() or self._load_network()).tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, one batch at a time.
 
-        A search for the length of an infilled middle is a batch by itself.
+        With recipe length-search, each request is a separate batch with one row per candidate length of the middle.
         """
         if gemma := self._load_gemma():
             from evalharness.backends.diffusion import diffusion_gemma
 
-            yield from diffusion_gemma.generate(gemma, requests, sampling, self._options.trace)
+            yield from diffusion_gemma.generate_completions(gemma, requests, sampling, self._options.trace)
             return
         network = self._load_network()
         if self._drafting:
@@ -94,11 +95,11 @@ class DiffusionBackend:
         from evalharness.backends.network.drafting import hybrid_drafting
         from evalharness.backends.network.rows import (
             can_generate,
+            catch_out_of_memory,
             encode,
             make_completion,
             make_row,
             make_sampler,
-            run_batch,
         )
         from evalharness.diffusion.drafting.decoding import draft_and_verify
 
@@ -112,14 +113,14 @@ class DiffusionBackend:
             ]
             active = [row for row in rows if can_generate(row)]
             started_at = now()
-            error = run_batch(partial(draft_and_verify, network.model, active, sampler, drafting))
+            error = catch_out_of_memory(partial(draft_and_verify, network.model, active, sampler, drafting))
             for request, row in zip(batch, rows, strict=True):
                 yield make_completion(network.detokenizer, request, row, started_at, len(active), options.trace, error)
 
     def _acceptance_threshold(self) -> float:
-        """Returns the minimum probability of an accepted draft token, relative to the most likely token's.
+        """Returns the minimum ratio of an accepted draft token's probability to that of the most likely token.
 
-        At 1 only the network's own tokens are accepted.
+        1 accepts only tokens that the network would choose itself.
         """
         if self._options.rule != "typical":
             return 1.0
@@ -128,36 +129,36 @@ class DiffusionBackend:
     def _generate_batch(self, network: Network, batch: list[Request], sampling: Sampling) -> Iterator[Completion]:
         from evalharness.backends.diffusion.length_search import search_length
         from evalharness.backends.diffusion.rows import make_denoising, make_denoising_row
-        from evalharness.backends.network.loading import engine_for
-        from evalharness.backends.network.rows import can_generate, make_completion, run_batch
+        from evalharness.backends.network.loading import select_engine
+        from evalharness.backends.network.rows import can_generate, catch_out_of_memory, make_completion
         from evalharness.diffusion.decoding import denoise
 
         trace, middle_length = self._options.trace, batch[0].problem.prompt.middle_length
         fixed_length = middle_length in ("oracle", "search")
         denoising = make_denoising(network, self._options, sampling, fixed_length)
-        engine = engine_for(network, self._options, denoising.sampler, denoising)
+        engine = select_engine(network, self._options, denoising.sampler, denoising)
         if middle_length == "search":
             yield from (search_length(network, request, sampling, denoising, trace, engine) for request in batch)
             return
         rows = [make_denoising_row(network, request, sampling, denoising) for request in batch]
         active = [row for row in rows if can_generate(row)]
         started_at = now()
-        error = run_batch(partial(denoise, network.model, active, denoising, engine))
+        error = catch_out_of_memory(partial(denoise, network.model, active, denoising, engine))
         for request, row in zip(batch, rows, strict=True):
             yield make_completion(network.detokenizer, request, row, started_at, len(active), trace, error)
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the manifest's entry on the backend: all settings that can change a number. Loads the network.
+        """Returns the backend's entry in the manifest: all settings that can change a result. Loads the network.
 
         Raises UserError if the network cannot be loaded.
         """
         from evalharness.backends.diffusion.rows import resolve_decoding
-        from evalharness.backends.network.loading import describe
+        from evalharness.backends.network.loading import describe_network
 
         if gemma := self._load_gemma():
             from evalharness.backends.diffusion import diffusion_gemma
 
-            return {**diffusion_gemma.describe(gemma), "options": {"trace": self._options.trace}}
+            return {**diffusion_gemma.describe_diffusion_gemma(gemma), "options": {"trace": self._options.trace}}
         network = self._load_network()
         if self._drafting:
             from evalharness.backends.network.drafting import describe_drafter
@@ -166,19 +167,22 @@ class DiffusionBackend:
             drafting_options |= {"rule": self._options.rule or "verified", "threshold": self._acceptance_threshold()}
             drafter = describe_drafter(network, self._drafter)
             return {
-                **describe(network), **drafter, "batch_size": self._config.batch_size, "options": drafting_options,
-            }  # fmt: skip
+                **describe_network(network),
+                **drafter,
+                "batch_size": self._config.batch_size,
+                "options": drafting_options,
+            }
         options = self._options.model_dump(include={"steps", "bound", "edit", "trace", "revision"})
         options |= {"hold_end": self._options.hold_end} if self._options.hold_end else {}
         options |= resolve_decoding(network, self._options)
-        return {**describe(network), "batch_size": self._config.batch_size, "options": options}
+        return {**describe_network(network), "batch_size": self._config.batch_size, "options": options}
 
     def close(self) -> None:
         """Frees the network's memory."""
         self._network = self._gemma = self._drafter = None
 
     def _load_gemma(self) -> DiffusionGemma | None:
-        """Returns the model if it is a DiffusionGemma, which transformers decodes with its own sampler; else None."""
+        """Returns the loaded model if it is a DiffusionGemma, else None. transformers decodes such a model."""
         from evalharness.diffusion.checkpoints.loading import find_folder, is_gguf, read_json
 
         if self._config.model is not None and is_gguf(self._config.model):
@@ -188,18 +192,18 @@ class DiffusionBackend:
             if read_json(folder / "config.json").get("model_type") == "diffusion_gemma":
                 from evalharness.backends.diffusion import diffusion_gemma
 
-                self._gemma = diffusion_gemma.load(self._config.model, folder, self._options)
+                self._gemma = diffusion_gemma.load_diffusion_gemma(self._config.model, folder, self._options)
         return self._gemma
 
     def _load_network(self) -> Network:
-        from evalharness.backends.network.loading import load_network, without_engine
+        from evalharness.backends.network.loading import load_network, without_fused_kernels
 
         if self._network is None:
             network = load_network(self._config.model, self._options)
             if self._options.rule in DRAFTING_RULES or not network.family.diffusion:
                 self._drafter = self._load_drafter(network)
                 self._drafting = True
-                network = without_engine(network, self._options, "drafts")
+                network = without_fused_kernels(network, self._options, "drafts")
             self._network = network
         return self._network
 
@@ -210,15 +214,14 @@ class DiffusionBackend:
         rule = self._options.rule or "verified"
         if rule not in DRAFTING_RULES:
             raise UserError(
-                f"model {network.name} is autoregressive, not a diffusion model; use --option rule=verified with a "
-                "drafter, or "
-                "--backend ar"
+                f"model {network.name} is autoregressive and cannot use --option rule={rule}; use rule=verified or "
+                "rule=typical, which verify drafts, or --backend ar"
             )
         self._options.check_rule(rule)
         if network.model.config.attention != "causal":
             raise UserError(
-                f"option rule={rule} verifies drafts of an autoregressive model, and {network.name} is a diffusion "
-                "model; use another rule"
+                f"option rule={rule} needs an autoregressive model, which verifies drafts, but {network.name} is a "
+                "diffusion model; use another rule"
             )
         drafter = open_drafter_or_lookup(network, self._options.drafter, self._options.lookup)
         pack_target(network.model)

@@ -34,7 +34,7 @@ FAMILY = Family("diffusion_gemma", "transformers models/diffusion_gemma/generati
 
 @dataclass(frozen=True)
 class DiffusionGemma:
-    """A loaded DiffusionGemma model with its tokenizer and end tokens."""
+    """A loaded DiffusionGemma model with its tokenizer and EOS token ids."""
 
     name: str
     model: Any
@@ -47,9 +47,9 @@ class DiffusionGemma:
 
 @dataclass
 class GenerationObserver:
-    """Observes one `generate` call of transformers: counts forward passes, stores drafts, ends at a stop sequence.
+    """Streamer and stopping criterion of one `generate` call of transformers.
 
-    One object is passed both as the streamer and as the stopping criterion of the call.
+    It counts forward passes, stores the canvases that they predict, and ends generation at a stop sequence.
     """
 
     row: Row
@@ -61,13 +61,13 @@ class GenerationObserver:
     """Number of finished canvases."""
 
     def put(self, value: torch.Tensor) -> None:
-        """Does nothing: `value` is the prompt or a finished canvas, which `__call__` receives as well."""
+        """Does nothing, since `__call__` also receives `value`: the prompt or a finished canvas."""
 
     def end(self) -> None:
         """Does nothing at the end of the generation."""
 
     def put_draft(self, value: torch.Tensor) -> None:
-        """Records the canvas [1, length] that a denoising pass predicts."""
+        """Counts a denoising pass and stores the canvas that it predicts, token ids of shape [1, length]."""
         self.drafts.append(value[0].tolist())
         self.row.forward_passes += 1
 
@@ -93,8 +93,8 @@ class GenerationObserver:
         return torch.tensor([self.row.ended], device=ids.device)
 
 
-def load(name: str, folder: Path, options: DiffusionOptions) -> DiffusionGemma:
-    """Returns the DiffusionGemma model in a checkpoint folder.
+def load_diffusion_gemma(name: str, folder: Path, options: DiffusionOptions) -> DiffusionGemma:
+    """Loads the DiffusionGemma model `name` from a checkpoint folder.
 
     Raises UserError if it cannot be loaded, and for options that have no effect on it.
     """
@@ -121,10 +121,10 @@ def load(name: str, folder: Path, options: DiffusionOptions) -> DiffusionGemma:
     return DiffusionGemma(name, model.to(device).eval(), tokenizer, Detokenizer(tokenizer), ends, options.steps)
 
 
-def generate(
+def generate_completions(
     gemma: DiffusionGemma, requests: Iterable[Request], sampling: Sampling, trace: bool
 ) -> Iterator[Completion]:
-    """Yields DiffusionGemma's completions in the order of the requests, one at a time."""
+    """Yields the completions of a DiffusionGemma in the order of the requests. Requests are not batched."""
     for request in requests:
         prompt = request.problem.prompt
         ids = encode_prompt(gemma.tokenizer, gemma.name, prompt)
@@ -157,8 +157,8 @@ def _generate_row(gemma: DiffusionGemma, row: Row, seed: int) -> None:
     row.ended_s = row.ended_s or time.perf_counter() - observer.start
 
 
-def describe(gemma: DiffusionGemma) -> dict[str, Any]:
-    """Returns DiffusionGemma's model name, weights digest, sampler settings and versions for the manifest."""
+def describe_diffusion_gemma(gemma: DiffusionGemma) -> dict[str, Any]:
+    """Returns a DiffusionGemma's name, weights digest, sampler settings and library versions for the manifest."""
     model = gemma.model
     settings = {key: str(value) for key, value in sorted(vars(model.generation_config).items()) if value is not None}
     return {

@@ -12,7 +12,7 @@ import torch
 
 from evalharness.backends.diffusion.rows import make_denoising_row
 from evalharness.backends.network.loading import Network
-from evalharness.backends.network.rows import can_generate, make_completion, run_batch
+from evalharness.backends.network.rows import can_generate, catch_out_of_memory, make_completion
 from evalharness.diffusion.decoding import denoise
 from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.forward import causal_segment, forward_segments, gather_states
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 def candidate_lengths(longest: int) -> list[int]:
-    """Returns the middle lengths in tokens that a length search tries: up to `longest`, four per doubling."""
+    """Returns the middle lengths, in tokens, that a length search tries.
+
+    They grow geometrically from 1 to `longest`, with four lengths per doubling.
+    """
     steps = (round(2 ** (step / 4)) for step in range(4 * longest.bit_length()))
     return sorted({length for length in steps if length <= longest} | {longest})
 
@@ -38,9 +41,10 @@ def search_length(
     trace: bool,
     engine: Engine | None = None,
 ) -> Completion:
-    """Infills with every length of `candidate_lengths`; returns the middle with the highest score (`middle_scores`).
+    """Denoises a middle of each length in `candidate_lengths`, and returns the completion with the highest score.
 
-    All lengths are denoised in one batch; forward passes and times of the completion are those of the whole batch.
+    `middle_scores` computes the scores. All lengths form one batch; forward passes and times of the completion are
+    those of the whole batch.
     """
     rows = [
         make_denoising_row(network, request, sampling, denoising, length)
@@ -50,7 +54,7 @@ def search_length(
     started_at, start = now(), time.perf_counter()
     if not active:
         return make_completion(network.detokenizer, request, rows[0], started_at, 0, trace)
-    if error := run_batch(partial(denoise, network.model, active, denoising, engine)):
+    if error := catch_out_of_memory(partial(denoise, network.model, active, denoising, engine)):
         unfinished = next(row for row in active if not row.ended)
         return make_completion(network.detokenizer, request, unfinished, started_at, 0, trace, error)
     scores = middle_scores(network, active)
@@ -65,9 +69,9 @@ def search_length(
 def middle_scores(network: Network, rows: Sequence[Row]) -> list[float]:
     """Returns, for each row of a batch, the mean log-probability of the tokens of its infilled middle.
 
-    A network with causal attention computes it in one more forward pass, from left to right, and includes the end
-    token: only the end token distinguishes a complete middle from the beginning of a longer one. For other networks the
-    probabilities are those with which the tokens were committed.
+    With causal attention, one more forward pass computes the probabilities from left to right. They include that of the
+    end token, which distinguishes a complete middle from the beginning of a longer one. With bidirectional attention,
+    they are the probabilities with which the tokens were committed.
     """
     model = network.model
     if model.config.attention != "causal":

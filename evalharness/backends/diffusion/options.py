@@ -14,17 +14,17 @@ RULE_SETTINGS = {
 }  # fmt: skip
 """The options that each decoding rule uses."""
 DRAFTING_RULES = ("verified", "typical")
-"""Decoding rules with which an autoregressive network verifies a drafter's tokens."""
+"""Decoding rules of speculative decoding: an autoregressive network verifies drafted tokens."""
 
 
 class DiffusionOptions(NetworkOptions):
-    """The `--option key=value` pairs of the backend `diffusion`. An unset option has the model's default."""
+    """The `--option key=value` pairs of the backend `diffusion`. An option that is None has the model's default."""
 
     rule: Literal[*RULE_SETTINGS] | None = Field(  # type: ignore[valid-type]
         None,
-        description="Which tokens of a block a denoising step commits; verified and typical: which tokens of a drafter "
-        "an autoregressive model accepts, only its own or all from `threshold` times its top probability; by default "
-        "the rule of the model",
+        description="Which tokens of a block a denoising step commits; by default the model's rule. For an "
+        "autoregressive model, which drafted tokens it accepts; verified: only those that it would choose itself; "
+        "typical: all with at least `threshold` times the probability of its most likely token",
     )
     threshold: float | None = Field(
         None, ge=0, le=1, description="Confidence above which a token is committed; by default the model's"
@@ -39,22 +39,25 @@ class DiffusionOptions(NetworkOptions):
         0.9, ge=0, le=1, description="Confidence above which rule editing replaces a token that is already committed"
     )
     block: int | None = Field(
-        None, ge=1, description="Tokens per block; by default the model's, which some models do not let you change"
+        None,
+        ge=1,
+        description="Tokens per block; by default the model's block size, which cannot be changed for some models",
     )
 
     hold_end: int = Field(
         0,
         ge=0,
-        description="Number of output tokens, from the first one, that cannot be an end token: a base model that ends "
-        "at once writes on. From --max-new-tokens on, as logits_eos_inf of LLaDA's generate()",
+        description="Number of output tokens, counted from the first one, that cannot be an end token, for base models "
+        "that would end at once. With --max-new-tokens or more it has the effect of logits_eos_inf in LLaDA's "
+        "generate()",
     )
     drafter: str | None = Field(
         None,
-        description="Rules verified and typical: drafter folder that `evalharness train` or speculators writes it; by "
-        "default the bundled one of the model",
+        description="Rules verified and typical: folder of a drafter in the format of `evalharness train` or "
+        "speculators; by default the drafter that is bundled for the model",
     )
     lookup: bool = Field(
-        True, description="Rules verified and typical: draft by lookup in prompt and answer where it finds a match"
+        True, description="Rules verified and typical: draft by lookup in prompt and answer if it finds a match"
     )
 
     def check_rule(self, rule: str) -> None:

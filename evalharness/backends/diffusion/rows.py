@@ -21,7 +21,7 @@ from evalharness.records import Prompt, Request, Sampling
 
 
 class DecodingSettings(TypedDict):
-    """The manifest's decoding settings that depend on both the options and the model."""
+    """Decoding settings, as recorded in the manifest, that depend on both the options and the model."""
 
     rule: str
     threshold: float
@@ -30,24 +30,22 @@ class DecodingSettings(TypedDict):
 
 
 def check_infilling(network: Network, prompt: Prompt) -> None:
-    """Raises UserError for an infilling prompt that the diffusion network cannot handle."""
+    """Raises UserError for an infilling prompt that the network cannot infill."""
     if network.model.config.attention == "bidirectional":
         if prompt.middle_length == "free":
             raise UserError(
                 f"model {network.name} infills a canvas of masks whose length must be known in advance; use --option "
-                "recipe=canvas, "
-                "length-search or oracle-length"
+                "recipe=canvas, recipe=length-search or recipe=oracle-length"
             )
     elif network.infilling is None:
         raise UserError(
-            f"the tokenizer of model {network.name} lacks the FIM sentinel tokens that infilling needs; give another "
-            "--model, or "
-            "--option recipe=suffix-first"
+            f"the tokenizer of model {network.name} lacks the FIM sentinel tokens that infilling needs; give --model a "
+            "model that was trained to infill, or use --option recipe=suffix-first"
         )
 
 
 def resolve_decoding(network: Network, options: DiffusionOptions) -> DecodingSettings:
-    """Returns decoding rule, threshold and block size: those of the options, else the model's defaults.
+    """Returns decoding rule, threshold and block size: the options' values, or the model's defaults for unset ones.
 
     Raises UserError for a block size that the model does not support, and for options that the rule does not use.
     """
@@ -72,7 +70,10 @@ def resolve_decoding(network: Network, options: DiffusionOptions) -> DecodingSet
 
 
 def make_denoising(network: Network, options: DiffusionOptions, sampling: Sampling, fixed_length: bool) -> Denoising:
-    """Returns the block diffusion settings of a run. With `fixed_length` a row never ends at an end token."""
+    """Returns the block diffusion settings of a run.
+
+    With `fixed_length` the sampler never chooses an end token, so that each middle has exactly the given length.
+    """
     resolved = resolve_decoding(network, options)
     block = resolved["block"] or sampling.max_new_tokens
     steps = options.steps or block
@@ -103,10 +104,10 @@ def make_denoising(network: Network, options: DiffusionOptions, sampling: Sampli
 def make_denoising_row(
     network: Network, request: Request, sampling: Sampling, denoising: Denoising, length: int | None = None
 ) -> Row:
-    """Returns a request as a row of a diffusion batch, for infilling or not.
+    """Returns a request as a row of a batch for block diffusion.
 
-    `length` fixes the number of tokens of the infilled middle; by default it is the true length if the recipe gives it
-    (oracle).
+    For infilling, `length` is the number of tokens of the middle. A recipe with `middle: oracle` overrides it with the
+    reference's length; None lets the row end at an end token.
     """
     prompt = request.problem.prompt
     if prompt.oracle is not None and prompt.middle_length == "oracle":

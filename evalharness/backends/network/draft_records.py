@@ -8,7 +8,10 @@ from evalharness.records import DraftCounts, RejectedDraft
 
 
 def count_drafts(drafts: Sequence[VerifiedDraft]) -> tuple[DraftCounts, ...]:
-    """Returns accepted and rejected draft tokens by drafting source and position, sources in alphabetical order."""
+    """Returns, for each source of drafts (drafter, lookup), how many tokens were drafted and accepted at each position.
+
+    Positions count from the start of a draft. The sources are in alphabetical order.
+    """
     counts = []
     for source in sorted({draft.source for draft in drafts}):
         own = [draft for draft in drafts if draft.source == source]
@@ -25,7 +28,7 @@ def count_drafts(drafts: Sequence[VerifiedDraft]) -> tuple[DraftCounts, ...]:
 
 
 def rejected_drafts(drafts: Sequence[VerifiedDraft], detokenizer: Detokenizer) -> tuple[RejectedDraft, ...]:
-    """Returns the rejected tokens of each verified draft that has some, in the order of the forward passes."""
+    """Returns the rejected tokens of each draft that was not fully accepted, in the order of the forward passes."""
     return tuple(
         RejectedDraft(
             draft.forward_pass,

@@ -20,13 +20,14 @@ _log = logging.getLogger(__name__)
 BUNDLED_DRAFTERS = BUNDLED_NETWORK / "drafters"
 """Folder with one folder per bundled drafter."""
 LONGEST = 7
-"""Tokens of the longest draft by prompt lookup."""
+"""Maximum number of tokens of a draft by prompt lookup."""
 
 
 def open_drafter(network: Network, path: str | None) -> Drafter:
-    """Returns the drafter in folder `path`, packed; without one, the bundled drafter trained for this network.
+    """Returns the drafter in folder `path`, or the bundled drafter for this network if `path` is None.
 
-    Raises UserError if the folder has no drafter with the network's sizes, or no drafter for the network is bundled.
+    Its weights are packed for inference. Raises UserError if the folder has no drafter that fits the network, or if no
+    drafter is bundled for it.
     """
     folder = Path(path).expanduser() if path is not None else _bundled_folder(network)
     if folder is not None:
@@ -34,29 +35,31 @@ def open_drafter(network: Network, path: str | None) -> Drafter:
         drafter.pack()
         return drafter
     raise UserError(
-        f"model {network.name} is not a diffusion model; use --backend ar, with --option draft=lookup to speed it up. "
-        "There is no bundled drafter for it: give one with --option drafter=DIR, or train one with `evalharness train "
-        "--config evalharness/training/recipes/drafter-qwen2.5-coder-0.5b.yaml`"
+        f"backend diffusion decodes the autoregressive model {network.name} only with a drafter, and none is bundled "
+        "for it; give one with --option drafter=DIR, train one with `evalharness train --config "
+        "evalharness/training/recipes/drafter-qwen2.5-coder-0.5b.yaml`, or use --backend ar (--option draft=lookup "
+        "speeds it up)"
     )
 
 
 def open_drafter_or_lookup(network: Network, path: str | None, lookup: bool) -> Drafter | None:
-    """Returns the drafter as `open_drafter` does. If none is bundled, drafts come from lookup alone, which is logged.
+    """Returns the drafter as `open_drafter` does, or None if prompt lookup is to draft alone.
 
-    Raises UserError as `open_drafter` does, without a bundled drafter only if the user excluded `lookup`.
+    This is the case, and a warning is logged, if `lookup` is True, `path` is None and no drafter is bundled for the
+    network. Raises the same errors as `open_drafter`.
     """
     if path is not None or not lookup or _bundled_folder(network) is not None:
         return open_drafter(network, path)
     _log.warning(
-        "model %s has no bundled drafter: drafts come from lookup in prompt and answer alone; --option drafter=DIR "
-        "names a drafter that `evalharness train` wrote",
+        "no drafter is bundled for model %s, so only prompt lookup drafts tokens; give a drafter that `evalharness "
+        "train` wrote with --option drafter=DIR",
         network.name,
     )
     return None
 
 
 def _bundled_folder(network: Network) -> Path | None:
-    """Returns the folder of the bundled drafter of this network; None if there is none."""
+    """Returns the folder of the drafter that is bundled for this network; None if there is none."""
     configs = sorted(BUNDLED_DRAFTERS.glob("*/config.json"))
     if not configs:
         return None
@@ -66,26 +69,28 @@ def _bundled_folder(network: Network) -> Path | None:
 
 
 def lookup_drafting(network: Network) -> Drafting:
-    """Returns the settings for speculative decoding by prompt lookup (n-gram matches), which needs no drafter."""
+    """Returns the settings of speculative decoding by prompt lookup (n-gram matches), which needs no drafter."""
     return Drafting(lookup=True, longest=LONGEST, costs=cost_curve(network.model, None))
 
 
 def hybrid_drafting(
     network: Network, drafter: Drafter | None, threshold: float, lookup: bool, longest: int | None
 ) -> Drafting:
-    """Returns the settings for drafting by prompt lookup if it finds a match, else by the drafter network.
+    """Returns the settings of speculative decoding by prompt lookup and a drafter network.
 
-    `lookup` False: always by the drafter; without a drafter always by lookup. `longest` limits the tokens of a draft.
+    Prompt lookup drafts if it finds a match, else the drafter does. With `lookup` False only the drafter drafts;
+    without a drafter only lookup does. `longest`: maximum number of tokens of a draft. `threshold`: minimum
+    ratio of an accepted token's probability to the top token's; 1 accepts only the network's own tokens.
     """
     block = drafter.config.block if drafter else LONGEST
     return Drafting(drafter, lookup, min(longest or block, block), threshold, costs=cost_curve(network.model, drafter))
 
 
 def describe_drafter(network: Network, drafter: Drafter | None) -> Mapping[str, Any]:
-    """Returns the manifest's entry on a drafter; only that there is none if drafts come from prompt lookup alone.
+    """Returns the drafter's entry in the manifest. Without a drafter it has only `drafter_target`: None.
 
-    `target_matches` is False for a network that differs from the one that the drafter was trained for: the output
-    is the same, but fewer drafts are accepted.
+    `target_matches` is False if the network is not the one that the drafter was trained for: the output is the same,
+    but fewer drafts are accepted.
     """
     if drafter is None:
         return {"drafter_target": None}

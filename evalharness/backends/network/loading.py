@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 SMALL = 100_000_000
 """Number of parameters below which a network gets one CPU thread and a packed copy of its weights.
 
-A second thread speeds up so small a network little and slows down the sandbox; a second copy needs little memory.
+A second thread would hardly speed up such a small network, but slow down the sandbox. The copy needs little memory.
 """
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network loaded for decoding, with tokenizer, model family and kernels."""
+    """A loaded network, ready for decoding, with its tokenizer, model family and kernels."""
 
     name: str
     """The folder, GGUF file or hub id as the user gave it, or "bundled"."""
@@ -51,7 +51,7 @@ class Network:
     engine: Engine | None
     """Decodes with the fused kernels; None if the network runs on torch."""
     digest: str
-    """Digest of samples of the loaded weights."""
+    """Digest of a sample of the loaded weights."""
     parameters: int
     """Number of parameters."""
 
@@ -62,15 +62,14 @@ class Network:
 
 
 def load_network(name: str | None, options: NetworkOptions) -> Network:
-    """Returns the network of a checkpoint folder, GGUF file or hub id; without a name, the bundled one.
+    """Loads the network of a checkpoint folder, GGUF file or hub id; the bundled network if `name` is None.
 
     Raises UserError if it cannot be loaded, its family is not supported, or it cannot run on the kernels that the
     options require.
     """
     if name is None and not (BUNDLED_NETWORK / "model.safetensors").is_file():
         raise UserError(
-            "this installation does not include the bundled network's weights; give --model a checkpoint folder, such "
-            "as one that "
+            "the weights of the bundled network are not installed; give --model a checkpoint folder, such as one that "
             "`evalharness train` wrote"
         )
     device = select_device(options.device)
@@ -114,20 +113,19 @@ def _open_engine(model: Transformer, precision: Precision) -> Engine:
     return Engine(model, precision)
 
 
-def without_engine(network: Network, options: NetworkOptions, what: str) -> Network:
-    """Returns the network set to decode without the fused kernels, because feature `what` runs only on torch.
+def without_fused_kernels(network: Network, options: NetworkOptions, what: str) -> Network:
+    """Returns a copy of the network that decodes with PyTorch only, since the fused kernels do not support `what`.
 
     Raises UserError if an option requires the fused kernels.
     """
     if required_by := fused_kernels_option(options.kernels, options.weights):
         raise UserError(
-            f"{required_by} needs the fused kernels, but {what} run on torch only; leave them out, or "
-            f"{fallback_hint(options.weights)}"
+            f"{required_by} requires the fused kernels, which do not support {what}; {fallback_hint(options.weights)}"
         )
     return replace(network, kernels=KernelSelection("torch", f"{what} run on torch"), engine=None)
 
 
-def engine_for(
+def select_engine(
     network: Network, options: NetworkOptions, sampler: Sampler, denoising: Denoising | None = None
 ) -> Engine | None:
     """Returns the network's fused-kernel engine if it supports these decoding settings, else None.
@@ -139,15 +137,14 @@ def engine_for(
         return engine
     if required_by := fused_kernels_option(options.kernels, options.weights):
         raise UserError(
-            f"{required_by}: the fused kernels sample without top-p, have neither rule editing nor hold_end and take "
-            f"blocks of up to 1024 tokens; use --top-p 1 and another rule than editing, no hold_end, a shorter block, "
-            f"--temperature 0, or "
-            f"{fallback_hint(options.weights)}"
+            f"{required_by} requires the fused kernels, which do not support this run's decoding settings (top_p below "
+            f"1, rule editing, hold_end, blocks of more than 1024 tokens, and for some models sampling); change these "
+            f"settings, such as --top-p 1 or --temperature 0, or {fallback_hint(options.weights)}"
         )
     return None
 
 
-def describe(network: Network) -> dict[str, Any]:
+def describe_network(network: Network) -> dict[str, Any]:
     """Returns a network's name, weights digest, precision, device and library versions for the manifest."""
     model, config = network.model, network.model.config
     precision = network.engine.weights.precision if network.engine else Precision()

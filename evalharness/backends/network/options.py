@@ -29,18 +29,18 @@ class NetworkOptions(BackendOptions):
     )
     weights: WeightFormat = Field(
         "network",
-        description="Precision of the weights in the fused kernels: the network's own or fp8; with fp8-w8a8 "
-        "activations are fp8, too",
+        description="Precision of the weights in the fused kernels: the network's own or fp8; fp8-w8a8: activations "
+        "are fp8, too",
     )
     w8a8_rows: int = Field(
         128,
         ge=1,
-        description="fp8-w8a8 only: fewest rows (sequences times tokens, padding included) of a pass with fp8 "
-        "activations",
+        description="fp8-w8a8 only: minimum number of rows (sequences times tokens, padding included) of a forward "
+        "pass for fp8 activations",
     )
-    trace: bool = Field(False, description="Store with each completion which token was committed in which forward pass")
+    trace: bool = Field(False, description="Store with each completion in which forward pass each token was committed")
     revision: str | None = Field(None, description="Branch, tag or commit on the Hugging Face hub; by default main")
 
     def precision(self) -> Precision:
-        """Returns the number formats in which the fused kernels compute."""
+        """Returns the precision (number formats) of the fused kernels that the options select."""
         return Precision(self.weights, self.w8a8_rows)

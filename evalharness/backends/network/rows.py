@@ -18,13 +18,13 @@ from evalharness.records import Completion, Prompt, Request, Sampling, Trace
 
 
 def make_sampler(network: Network, sampling: Sampling, banned: Sequence[int] = ()) -> Sampler:
-    """Returns the sampler of a run's temperature and top_p; it never chooses the mask token or a `banned` one."""
+    """Returns a sampler with the run's temperature and top_p, which never chooses the mask token or a `banned` one."""
     masks = [network.model.config.mask_id] if network.model.config.mask_id >= 0 else []
     return Sampler(sampling.temperature, sampling.top_p, (*masks, *banned))
 
 
 def encode(network: Network, prompt: Prompt) -> list[int]:
-    """Returns the token ids of a prompt; an infilling prompt is written with FIM sentinel tokens.
+    """Returns the token ids of a prompt; those of an infilling prompt include FIM sentinel tokens.
 
     Raises UserError if the prompt is a chat and the chat template is missing or rejects it.
     """
@@ -47,8 +47,8 @@ def make_row(
 ) -> Row:
     """Returns a request as a row of a decoding batch; `ids` are the prompt's token ids.
 
-    The row generates up to `limit` tokens, or as many as the network's context length allows if `reserved` positions
-    after them are kept for a suffix.
+    The row generates at most `limit` tokens, and no more than fit into the network's context length together with the
+    prompt and `reserved` positions for a suffix.
     """
     prompt = request.problem.prompt
     room = max(0, min(limit, network.model.config.max_length - len(ids) - reserved))
@@ -66,8 +66,8 @@ def can_generate(row: Row) -> bool:
     return bool(row.prompt) and row.watch.limit > 0
 
 
-def run_batch(generate: Callable[[], object]) -> str:
-    """Runs `generate`. Returns an empty text, or an error message if the batch exceeds the device memory."""
+def catch_out_of_memory(generate: Callable[[], object]) -> str:
+    """Calls `generate`. Returns "", or an error message if the device runs out of memory."""
     try:
         generate()
     except torch.cuda.OutOfMemoryError as error:
@@ -80,8 +80,8 @@ def make_completion(
 ) -> Completion:
     """Returns the completion of a decoded row.
 
-    A row without room for output is empty: the limit is the network's, so it counts as the network's failure. `error`
-    is the result of `run_batch` for the row's batch.
+    A row without room for output becomes an empty completion without an error: the context length is a property of the
+    model, so the completion is graded. `error` is the result of `catch_out_of_memory` for the row's batch.
     """
     text, tokens = row.watch.result()
     if row.ended_s is None:
@@ -110,9 +110,9 @@ def make_completion(
 
 
 def make_trace(detokenizer: Detokenizer, row: Row) -> Trace:
-    """Returns the text of each output token with the forward pass and the block that committed it.
+    """Returns the text of each output token, with the numbers of the forward pass and the block that committed it.
 
-    A character that consists of several tokens is the text of the last of them.
+    If a character consists of several tokens, the last of them has it as its text and the others have "".
     """
     texts, shown = [], ""
     for number in range(1, len(row.output) + 1):

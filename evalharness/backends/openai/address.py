@@ -16,12 +16,15 @@ _SHORTEST_SECRET = 6
 
 @dataclass(frozen=True)
 class Secrets:
-    """Texts, such as the API key, that must not appear in anything shown or stored."""
+    """Texts, such as the API key, that must not appear in messages or files."""
 
     texts: tuple[str, ...] = field(default=(), repr=False)
 
     def mask_text(self, text: str) -> str:
-        """Returns the text with secrets masked, except those below 6 characters (placeholders for local servers)."""
+        """Returns the text with each secret replaced by "***".
+
+        Secrets with fewer than 6 characters are not masked: they are placeholders for local servers, such as "none".
+        """
         for secret in sorted(self.texts, key=len, reverse=True):
             text = text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
         return text
@@ -52,11 +55,11 @@ class Address:
     secrets: Secrets
 
     def route(self, path: str) -> httpx.URL:
-        """Returns the URL of an API route such as `chat/completions`, with the query of the base URL."""
+        """Returns the URL of an API route such as `/chat/completions`, with the query of the base URL."""
         return self.url.copy_with(path=self.url.path.rstrip("/") + path)
 
     def headers(self) -> dict[str, str]:
-        """Returns the HTTP headers of every request. Compression is declined, because it could delay chunks."""
+        """Returns the HTTP headers of every request. They refuse compression, because it could delay chunks."""
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
         return {**headers, "authorization": f"Bearer {self.key}"} if self.key else headers
 
@@ -64,7 +67,7 @@ class Address:
 def find_address(options: OpenAIOptions) -> Address:
     """Returns the endpoint's address and credentials from the options and the environment.
 
-    Raises UserError, whose text contains no secret, if they are invalid.
+    Raises UserError if they are invalid; its message contains no secret.
     """
     url = _base_url(options.base_url)
     key = _read_key(options.api_key_env)
@@ -87,23 +90,26 @@ def _base_url(option: str | None) -> httpx.URL:
         url = httpx.URL("")
     if url.scheme not in ("http", "https") or not url.host:
         raise UserError(
-            "the base URL of backend openai is not an http(s) address; "
-            "give --option base_url (or OPENAI_BASE_URL) one like http://localhost:8000/v1"
+            "the base URL of backend openai is not an http(s) address; set --option base_url (or OPENAI_BASE_URL) to "
+            "an address such as http://localhost:8000/v1"
         )
     return url
 
 
 def _read_key(name: str) -> str:
-    """Returns the API key from environment variable `name`; empty if the default variable is not set.
+    """Returns the API key from environment variable `name`; "" if it is the default variable and not set.
 
-    Raises UserError, without the name, for another variable that is not set: the name may be a key by mistake.
+    Raises UserError for another variable that is not set. The message does not contain `name`, because a user may have
+    given the key itself by mistake.
     """
     key = os.environ.get(name, "").strip()
     if not key and name != DEFAULT_KEY_NAME:
         raise UserError(
-            "--option api_key_env does not name an environment variable that is set; export the variable (the "
-            "option takes no key)"
+            "--option api_key_env must be the name of an environment variable that contains the API key (not the key "
+            "itself), but no such variable is set; export it"
         )
     if not key.isascii() or not key.isprintable():
-        raise UserError(f"the API key in ${name} contains characters that no key has; set ${name} to a valid key")
+        raise UserError(
+            f"the API key in ${name} contains characters that are not printable ASCII; set ${name} to a valid key"
+        )
     return key

@@ -7,9 +7,10 @@ from typing import Any
 from evalharness.backends.openai.events import Chunk
 
 BURST_S, BURST_SHARE = 0.002, 0.01
-"""Chunks that arrive this soon after the first one count as part of it: a server may send a block token by token.
+"""Chunks that arrive this soon after the first one count as part of it (a burst), since a server may send the tokens
+of a block one by one.
 
-BURST_S is in seconds; BURST_SHARE is a share of the time from the first chunk to the last. The longer one applies. It
+BURST_S is in seconds; BURST_SHARE is a share of the time from the first chunk to the last. The longer time applies. It
 is also the largest error that this rule can cause in the time per output token of an evenly paced stream.
 """
 
@@ -28,7 +29,7 @@ class Answer:
     finish_reason: str
     prompt_tokens: int | None
     output_tokens: int | None
-    """The endpoint's token count, if it covers exactly the kept text with the reasoning."""
+    """The endpoint's token count of text and reasoning; None if it also counts text that was cut off."""
     reasoning_tokens: int | None
     """The endpoint's token count of the reasoning, even if it does not send the reasoning."""
     started_at: float
@@ -36,7 +37,7 @@ class Answer:
     first_output_s: float | None
     total_s: float | None
     first_text: str = ""
-    """The text of the first chunk and of the chunks in one burst with it."""
+    """The text of the first burst of chunks (see `BURST_S`)."""
     first_tokens: int | None = None
     """The endpoint's token count of `first_text`, if the endpoint counts while it streams."""
 
@@ -47,7 +48,10 @@ class Answer:
 
 
 def find_stop(text: str, stops: Sequence[str], searched: int = 0) -> int | None:
-    """Returns the index of the earliest stop sequence in `text`; its first `searched` characters contain none."""
+    """Returns the index of the earliest stop sequence in `text`; None if there is none.
+
+    The caller knows that the first `searched` characters contain no whole stop sequence.
+    """
     positions = (text.find(stop, max(0, searched - len(stop) + 1)) for stop in stops)
     return min((position for position in positions if position >= 0), default=None)
 
@@ -73,12 +77,12 @@ class AnswerReader:
 
     @property
     def complete(self) -> bool:
-        """Whether the endpoint reported the answer's end. An empty answer also needs a finish reason."""
+        """Whether the endpoint reported the end of the answer; for an empty answer, by a finish reason."""
         return self.finish_reason is not None or (self.done and bool(self._text or self._reasoning))
 
     @property
     def cut_is_final(self) -> bool:
-        """Whether a stop sequence was found and later text cannot complete one that begins earlier."""
+        """Whether a stop sequence was found and no later text can complete another one that begins before it."""
         if self._cut is None:
             return False
         after = len(self._text) - self._cut
@@ -87,7 +91,7 @@ class AnswerReader:
     def add(self, chunk: Chunk, at_s: float) -> None:
         """Adds the next chunk, which arrived `at_s` seconds after the request was sent."""
         self._has_deltas |= chunk.has_delta
-        content = chunk.content or self._new_part(chunk.message)
+        content = chunk.content or self._new_message_text(chunk.message)
         if (content or chunk.reasoning or chunk.finish_reason) and self._cut is None:
             self._last_s = at_s
         if content:
@@ -104,8 +108,8 @@ class AnswerReader:
         self._usage = chunk.usage or self._usage
         self.finish_reason = chunk.finish_reason or self.finish_reason
 
-    def _new_part(self, message: str) -> str:
-        """Returns the text that a `message` field adds; after deltas, the field repeats the whole text so far."""
+    def _new_message_text(self, message: str) -> str:
+        """Returns the new text in a `message` field, which repeats all text so far in a stream with `delta` fields."""
         if not self._has_deltas:
             return message
         return message.removeprefix(self._text) if message.startswith(self._text) else ""
@@ -113,7 +117,7 @@ class AnswerReader:
     def answer(self, started_at: float, streamed: bool) -> Answer:
         """Returns the answer received so far.
 
-        Without streaming there is no time of the first output; if the text was cut, there is no total time either.
+        Without streaming the time of the first output is None, and so is the total time if the text was cut.
         """
         cut = self._cut is not None
         size, tokens = self._first_burst()
@@ -134,14 +138,14 @@ class AnswerReader:
         )
 
     def _first_burst(self) -> tuple[int, int | None]:
-        """Returns the characters of the first burst of chunks, and the endpoint's token count at its end."""
+        """Returns the length of the text in the first burst of chunks, and the endpoint's token count at its end."""
         if self._first_s is None or self._last_s is None:
             return 0, None
         until = self._first_s + max(BURST_S, BURST_SHARE * (self._last_s - self._first_s))
         return next((size, tokens) for at_s, size, tokens in reversed(self._arrivals) if at_s <= until)
 
     def _output_tokens(self) -> int | None:
-        """Returns the endpoint's token count; None for zero tokens with a non-empty text, a field without a value."""
+        """Returns the endpoint's token count; None if it reports none, or 0 for a text that is not empty."""
         count = _valid_token_count(self._usage.get("completion_tokens"), least=0)
         return None if count == 0 and (self._text or self._reasoning) else count
 
@@ -151,10 +155,10 @@ class AnswerReader:
 
 
 def _valid_token_count(value: Any, least: int = 1) -> int | None:
-    """Returns a reported token count if it is an integer of at least `least`, else None."""
+    """Returns `value` if it is a token count: an integer of at least `least`; else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else None
 
 
 def _join_surrogates(text: str) -> str:
-    """Returns the text with UTF-16 surrogate halves of different chunks joined, and single halves replaced."""
+    """Returns the text with pairs of UTF-16 surrogates joined to one character, and single surrogates replaced."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -11,7 +11,7 @@ from evalharness.backends.openai.address import find_address
 from evalharness.backends.openai.answer import Answer
 from evalharness.backends.openai.client import Client, EndpointRequest
 from evalharness.backends.openai.event_loop import LoopThread, as_completed
-from evalharness.backends.openai.failures import NotSent, PromptRefused
+from evalharness.backends.openai.failures import PromptRefused, RequestNotSent
 from evalharness.backends.openai.options import OpenAIOptions, check_extra
 from evalharness.backends.openai.request_body import SEED_HEADER, is_chat, make_fields, stop_sequences
 from evalharness.backends.options import parse_options
@@ -26,16 +26,18 @@ from evalharness.util.text import shortened
 class OpenAIBackend:
     """The backend `openai`: chat or text completions of an endpoint, streamed or not.
 
-    Token counts are the endpoint's `usage`. They include reasoning tokens, and may include tokens of the stop sequence
-    at which the endpoint ended. If the endpoint reports no count, or its count includes text that this client dropped
-    at a stop sequence, `output_tokens` is None; with `--option tokenizer` it is the number of tokens of the text and of
-    the reasoning that was sent. A prompt that the endpoint refuses gives an empty completion with `finish_reason`
-    refused. If the request can contain all stop sequences, the endpoint ends the answer, so that its count arrives;
-    else the connection is closed at the first stop sequence.
+    Token counts come from the endpoint's `usage`. They include reasoning tokens, and may include tokens of the stop
+    sequence at which the endpoint ended. `output_tokens` is None if the endpoint reports no count, or if its count
+    includes text that this client cut off at a stop sequence; with `--option tokenizer` it is then the number of tokens
+    of text and reasoning.
 
-    Times are those of the successful attempt: from sending the request (connecting included) to the first chunk of
-    text, and to the last chunk or the end of the answer. Without streaming the first one is None, and the total time of
-    an answer that was cut here is None as well, because the time of its last token is unknown.
+    A prompt that the endpoint refuses gives an empty completion with `finish_reason` refused. If the request cannot
+    contain all stop sequences (`--option max_stops`), the connection is closed at the first one in the answer, before
+    the endpoint reports its count.
+
+    Times are those of the successful attempt, from sending the request (connecting included) to the first chunk of text
+    and to the end of the answer. Without streaming, the time of the first output is None, and so is the total time of
+    an answer that was cut at a stop sequence, because the time of its last token is unknown.
     """
 
     name = "openai"
@@ -44,7 +46,7 @@ class OpenAIBackend:
     def __init__(self, config: BackendConfig) -> None:
         """Raises UserError for an invalid option of backend `openai`. Sends no request."""
         if not config.model:
-            raise UserError("backend openai needs a model; give --model the endpoint's name for it")
+            raise UserError("backend openai needs a model; give --model NAME, the name by which the endpoint knows it")
         self._model = config.model
         self._options = parse_options(OpenAIOptions, self.name, config.options)
         check_extra(self._options.extra)
@@ -53,27 +55,27 @@ class OpenAIBackend:
         self._tokenizer: Any = None
 
     def check_prompt(self, prompt: Prompt) -> None:
-        """Raises UserError for an infilling prompt if the API is chat, or if its `middle_length` is not free."""
+        """Raises UserError for an infilling prompt with option api=chat, or whose `middle_length` is not "free"."""
         if prompt.suffix is None:
             return
         require_free_middle(self.name, prompt)
         if self._options.api == "chat":
             raise UserError(
-                "a chat API cannot infill; leave out --option api=chat, and add --option fim= with the model's family "
-                "if the endpoint's completions API has no field suffix"
+                "the chat API cannot infill; leave out --option api=chat. If the endpoint's completions API has no "
+                "field suffix, also give the model's FIM format with --option fim=FORMAT"
             )
 
     def why_chat_is_expected(self) -> str:
-        """Returns why the model expects chat messages: option api=chat, or its tokenizer has a chat template."""
+        """Returns why the model seems to expect chat messages (option api=chat, a chat template); "" if it does not."""
         if self._options.api == "chat":
-            return "the chat API sends the text as a user's message"
+            return "option api=chat sends the text as a user's message"
         self._load_tokenizer()
         return why_chat_is_expected(self._tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions as they finish, with at most `concurrency` requests in flight.
 
-        Closing the iterator cancels requests in flight. Raises UserError after the completions that are finished.
+        Closing the iterator cancels requests in flight. A UserError is raised after the completions that are finished.
         """
         self._load_tokenizer()
         http = self._client.connect()
@@ -92,17 +94,17 @@ class OpenAIBackend:
                 yield self._make_completion(request, result)
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns model, address (without login and query) and options for the manifest; not `api_key_env`."""
+        """Returns model, base URL (without login and query) and options (without `api_key_env`) for the manifest."""
         options = self._options.model_dump(exclude={"base_url", "api_key_env"})
         return {"model": self._model, "base_url": self._address.shown, **self._address.secrets.mask_value(options)}
 
     def adjustments(self) -> Mapping[str, str]:
-        """Returns options that the client changed because the endpoint required it, with their new values."""
+        """Returns the new values of options that the client changed because the endpoint rejected the old values."""
         changed = self._client.token_field != self._options.max_tokens_field
         return {"max_tokens_field": self._client.token_field} if changed else {}
 
     def close(self) -> None:
-        """Does nothing: connections and threads end with each call of `generate`."""
+        """Does nothing: each call of `generate` closes its own connections and thread."""
 
     def _endpoint_request(self, request: Request, sampling: Sampling) -> EndpointRequest:
         prompt, options = request.problem.prompt, self._options
@@ -115,7 +117,7 @@ class OpenAIBackend:
     def _make_completion(self, request: Request, result: Answer | InfrastructureError | PromptRefused) -> Completion:
         task_id, sample_id = request.key
         if isinstance(result, InfrastructureError):
-            reason = "not_sent" if isinstance(result, NotSent) else "error"
+            reason = "not_sent" if isinstance(result, RequestNotSent) else "error"
             return Completion(task_id, sample_id, text="", finish_reason=reason, error=str(result))
         if isinstance(result, PromptRefused):
             return Completion(task_id, sample_id, text="", finish_reason="refused", refusal=str(result))
@@ -145,16 +147,16 @@ class OpenAIBackend:
         return self._count_tokens(answer.text) + (reasoning or 0)
 
     def _reasoning_tokens(self, answer: Answer) -> int | None:
-        """Returns the token count of an answer's reasoning: the endpoint's, else the tokenizer's."""
+        """Returns the token count of an answer's reasoning, from the endpoint or else from the tokenizer."""
         if answer.reasoning_tokens is not None or not answer.reasoning or self._tokenizer is None:
             return answer.reasoning_tokens
         return self._count_tokens(answer.reasoning)
 
     def _first_output_tokens(self, answer: Answer, total: int | None) -> int | None:
-        """Returns the token count of the first chunk: the endpoint's, else a share of `total`, at least one.
+        """Returns the token count of the first chunk: the endpoint's, or else an estimate, of at least one.
 
-        The share is the chunk's part of the text, by tokens with a tokenizer and by characters without. The result is
-        None if there was reasoning, whose tokens are included in the total.
+        The estimate is `total` times the chunk's share of the text, in tokens (with `--option tokenizer`) or in
+        characters. The result is None if there was reasoning, since `total` includes its tokens.
         """
         if total is None or not total or answer.has_reasoning or not answer.first_text:
             return None

@@ -1,10 +1,10 @@
-"""A circuit breaker: stops sending a run's requests to an endpoint that fails for all of them."""
+"""A circuit breaker: stops sending a run's requests to an endpoint after several of them failed in a row."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from evalharness.backends.openai.failures import NotSent, PromptRefused
+from evalharness.backends.openai.failures import PromptRefused, RequestNotSent
 from evalharness.errors import InfrastructureError
 
 Result = TypeVar("Result")
@@ -16,9 +16,9 @@ FAILURES_IN_A_ROW = 4
 class CircuitBreaker:
     """Sends requests as long as the endpoint answers some of them; fails fast once it seems to be down.
 
-    After `FAILURES_IN_A_ROW` requests that failed with all their retries, the next one is sent alone. If it fails, too,
-    all later ones fail at once with its reason, so that a run does not send hundreds of problems to an endpoint that is
-    down; if it is answered, requests are sent as before. For one event loop.
+    After `FAILURES_IN_A_ROW` consecutive requests failed with all their retries, the next one is sent alone. If it
+    fails, too, the circuit is open: all later requests fail at once with the same reason, and none is sent. If it is
+    answered, requests are sent as before. For use in one event loop.
     """
 
     def __init__(self) -> None:
@@ -27,12 +27,12 @@ class CircuitBreaker:
         self._one_at_a_time = asyncio.Lock()
 
     async def call(self, send: Callable[[], Awaitable[Result]]) -> Result:
-        """Returns the result of `send` or raises its error; raises NotSent while the circuit is open."""
+        """Calls `send` and returns its result or raises its error; raises RequestNotSent while the circuit is open."""
         if self._failures < FAILURES_IN_A_ROW:
             return await self._send_and_count_failures(send)
         async with self._one_at_a_time:
             if self._reason:
-                raise NotSent(self._reason)
+                raise RequestNotSent(self._reason)
             if self._failures >= FAILURES_IN_A_ROW:
                 return await self._send_alone(send)
         return await self._send_and_count_failures(send)

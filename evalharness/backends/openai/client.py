@@ -39,9 +39,9 @@ _DRAIN_S = 1.0
 _UNREACHED_RETRIES = 2
 """Retries while no connection was ever established: the address is probably wrong."""
 _LONGEST_QUOTE = 300
-"""Most characters of an endpoint's message that are shown."""
+"""Maximum number of characters of an endpoint's message that are shown."""
 _LARGEST_BODY = 1 << 24
-"""Bytes of a streamed answer without events that are read as a whole body."""
+"""Maximum number of bytes of a response without events that are kept, in case it is one JSON body."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class EndpointRequest:
     stops: tuple[str, ...]
     streamed: bool
     stop_early: bool
-    """Close the connection at the first stop sequence, because the request does not contain all of them."""
+    """Whether to close the connection at the first stop sequence, because the request does not contain all of them."""
 
 
 class Client:
     """Sends requests to one OpenAI-compatible endpoint, with retries.
 
-    Remembers whether the endpoint was ever reached: before, a failure is probably the user's to correct; afterwards it
-    is the endpoint's. Remembers which name of the token limit the endpoint takes.
+    A failure to connect is a UserError (such as a wrong address) until the endpoint was reached once; afterwards it is
+    an InfrastructureError. The client also remembers which field name of the token limit the endpoint accepts.
     """
 
     def __init__(self, address: Address, options: OpenAIOptions) -> None:
@@ -71,7 +71,7 @@ class Client:
         self._reached = False
         self._breaker = CircuitBreaker()
         self.token_field: str = options.max_tokens_field
-        """The name of the token limit that the endpoint takes, as far as it is known."""
+        """The field name of the token limit that the endpoint accepts, as far as it is known."""
         self._backoff = wait_random_exponential(multiplier=options.retry_base_s, max=LONGEST_PAUSE_S)
 
     def connect(self) -> httpx.AsyncClient:
@@ -87,21 +87,21 @@ class Client:
         except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
             kind = type(error).__name__
             raise UserError(
-                f"HTTP cannot be set up ({kind}); correct the environment variables HTTP_PROXY, HTTPS_PROXY, "
-                "ALL_PROXY or SSL_CERT_FILE"
+                f"the HTTP client cannot be created ({kind}); correct the environment variables HTTP_PROXY, "
+                "HTTPS_PROXY, ALL_PROXY or SSL_CERT_FILE"
             ) from None
 
     async def ask(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
         """Returns the endpoint's answer from the first attempt that succeeds; failed attempts are discarded.
 
         Raises PromptRefused if the endpoint refuses this prompt, InfrastructureError if all retries fail, and UserError
-        for a failure that no retry can fix. None of these exceptions has a cause or context, because a
-        chained exception would carry the request and, with it, the key.
+        for a failure that no retry can fix. None of these exceptions has a cause or context, because a chained
+        exception would contain the request and, with it, the API key.
         """
         return await self._breaker.call(lambda: self._ask_with_either_field(http, request))
 
     async def _ask_with_either_field(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
-        """Returns the answer; if the endpoint rejects the token limit's field name, tries the other name."""
+        """Returns the answer; if the endpoint rejects the token limit's field name, asks again with the other name."""
         field = self.token_field
         try:
             return await self._ask_with_retries(http, request, field)
@@ -137,7 +137,7 @@ class Client:
     def _pause_s(self, state: RetryCallState) -> float:
         """Returns the pause in seconds before a retry: Retry-After plus exponential back-off with full jitter.
 
-        The back-off is added so that requests that were refused at the same time do not return at the same time.
+        The back-off is added so that requests that failed at the same time are not retried at the same time.
         """
         return (_latest_failure(state).retry_after_s or 0.0) + self._backoff(state)
 
@@ -157,13 +157,13 @@ class Client:
         raise InfrastructureError(f"{reason} (attempt {state.attempt_number} of {self._options.max_retries + 1})")
 
     async def _ask_once(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
-        """Returns the answer of one HTTP attempt. Raises AttemptError if another attempt may succeed.
+        """Sends one HTTP request and returns its answer.
 
-        Raises PromptRefused, TokenFieldRefused or UserError if none can.
+        Raises AttemptError if another attempt may succeed; PromptRefused, TokenFieldRefused or UserError if not.
         """
         reader = AnswerReader(request.stops)
         body = json.dumps(
-            {_token_field_change(name, token_field): value for name, value in request.fields.items()}
+            {_replace_token_field(name, token_field): value for name, value in request.fields.items()}
         ).encode()
         started_at, start = now(), time.perf_counter()
         try:
@@ -202,7 +202,7 @@ class Client:
         timeout: asyncio.Timeout,
         start: float,
     ) -> bool:
-        """Reads the server-sent events of an answer; returns False if the response is one whole JSON body instead."""
+        """Reads server-sent events into `reader`. Returns False if the response turned out to be one JSON body."""
         events, loop, body = EventReader(), asyncio.get_running_loop(), b""
         deadline = timeout.when() or 0.0
         async for block in response.aiter_bytes():
@@ -214,14 +214,14 @@ class Client:
                 return True
             pause_s = _DRAIN_S if reader.done else self._options.idle_timeout_s
             timeout.reschedule(min(deadline, loop.time() + pause_s))
-        _add_events(events.end(), reader, time.perf_counter() - start)
+        _add_events(events.finish(), reader, time.perf_counter() - start)
         if not events.events and body.strip():
             _add_body(body, reader, time.perf_counter() - start)
             return False
         return True
 
     async def _raise_for_status(self, response: httpx.Response, token_field: str) -> NoReturn:
-        """Raises the exception that fits an HTTP status other than 200 (see `status_error`)."""
+        """Raises the exception for an HTTP status other than 200 (see `status_error`)."""
         message = self._masked_message(error_message(await response.aread())) or response.reason_phrase
         retry_after_s = parse_retry_after(response.headers.get("retry-after", ""))
         is_chat = response.request.url.path.endswith("/chat/completions")
@@ -229,14 +229,14 @@ class Client:
         raise status_error(status, self._address)
 
     def _masked_message(self, text: str) -> str:
-        """Returns an endpoint's message for display: secrets masked, at most 300 characters.
+        """Returns an endpoint's message for display, with secrets masked and at most 300 characters.
 
-        It is cut last, because a part of a key would not be recognized.
+        It is masked before it is shortened, because a part of a key would not be recognized.
         """
         return re.sub(r"\S*\*{2,}\S*", "***", self._address.secrets.mask_text(text))[:_LONGEST_QUOTE]
 
 
-def _token_field_change(name: str, token_field: str) -> str:
+def _replace_token_field(name: str, token_field: str) -> str:
     return token_field if name in TOKEN_FIELDS else name
 
 
@@ -260,8 +260,8 @@ def _add_events(events: list[bytes], reader: AnswerReader, at_s: float) -> None:
 
 
 def _add_body(body: bytes, reader: AnswerReader, at_s: float) -> None:
-    """Passes a whole (not streamed) answer to the reader. Raises AttemptError for a body that is no JSON object."""
+    """Passes an answer that is not streamed to the reader. Raises AttemptError for a body that is no JSON object."""
     if not body.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{"):
-        raise AttemptError(f"the endpoint sent no answer, but {error_message(body) or 'an empty body'}")
+        raise AttemptError(f"the endpoint sent no JSON answer, but {error_message(body) or 'an empty body'}")
     reader.add(parse_chunk(body), at_s)
     reader.done = True

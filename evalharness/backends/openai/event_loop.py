@@ -13,14 +13,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _SHUTDOWN_S = 5.0
-"""Most seconds to wait for cancelled coroutines, and then for the thread."""
+"""Maximum seconds to wait for cancelled coroutines, and then for the thread."""
 
 
 class LoopThread:
     """An asyncio event loop in its own thread: answers are read and timed while the caller does other work.
 
-    A coroutine that waits for the network can be cancelled; a blocked thread cannot. `cleanup` is awaited in the loop
-    after all coroutines are cancelled. The thread is a daemon, so it never keeps the process from exiting.
+    A coroutine that waits for the network can be cancelled, but a blocked thread cannot. At exit all coroutines are
+    cancelled, then `cleanup` is awaited in the loop. The thread is a daemon, so it never keeps the process alive.
     """
 
     def __init__(self, cleanup: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -68,10 +68,10 @@ class LoopThread:
 def as_completed(
     items: Iterable[Item], work: Callable[[Item], Coroutine[Any, Any, Result]], limit: int, thread: LoopThread
 ) -> Generator[tuple[Item, Result], None, None]:
-    """Yields (item, result) pairs as `work` completes them, at most `limit` items in flight.
+    """Calls `work` for each item, at most `limit` concurrently, and yields (item, result) pairs as they complete.
 
-    Items are taken in the caller's thread. If `work` raises, no more items are taken, the results that are complete are
-    yielded, and the exception is raised.
+    `items` is iterated in the caller's thread. If `work` raises an exception, no more items are taken, the results that
+    are complete are yielded, and the exception is raised.
     """
     source = iter(items)
     pending: dict[Future[Result], Item] = {}
@@ -97,7 +97,7 @@ def as_completed(
 def _successful_results(
     completed: "SimpleQueue[Future[Result]]", pending: dict[Future[Result], Item]
 ) -> Iterator[tuple[Item, Result]]:
-    """Yields the completed (item, result) pairs in the queue, without those that failed."""
+    """Yields the (item, result) pairs in the queue of completed futures, without those that failed."""
     with suppress(Empty):
         while True:
             future = completed.get_nowait()

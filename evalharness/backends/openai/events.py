@@ -42,7 +42,7 @@ class EventReader:
         """Number of events so far."""
 
     def feed(self, block: bytes) -> list[bytes]:
-        """Returns the data of each event that `block` completes. Comments and other fields are dropped."""
+        """Adds a block of bytes; returns the data of each event that it completes. Other fields are ignored."""
         block = self._held + block
         self._held = b"\r" if block.endswith(b"\r") else b""
         first, *others = _LINE_END.split(block.removesuffix(b"\r"))
@@ -52,19 +52,21 @@ class EventReader:
         *complete, rest = others
         lines = [b"".join(self._line), *complete]
         self._line = [rest]
-        return [event for line in lines if (event := self._take_line(self._without_mark(line))) is not None]
+        return [
+            event for line in lines if (event := self._process_line(self._without_byte_order_mark(line))) is not None
+        ]
 
-    def end(self) -> list[bytes]:
-        """Returns the data of a final event that was not terminated by a blank line."""
+    def finish(self) -> list[bytes]:
+        """Ends the stream; returns the data of a last event that no blank line terminated, as a list of at most one."""
         return self.feed(b"\n\n")
 
-    def _without_mark(self, line: bytes) -> bytes:
-        """Returns a line without a byte order mark, which only the first line may have."""
+    def _without_byte_order_mark(self, line: bytes) -> bytes:
+        """Returns a line without a byte order mark; only the stream's first line may have one."""
         first, self._begun = not self._begun, True
         return line.removeprefix(BYTE_ORDER_MARK) if first else line
 
-    def _take_line(self, line: bytes) -> bytes | None:
-        """Returns the data of the event that a blank line completes, else None."""
+    def _process_line(self, line: bytes) -> bytes | None:
+        """Adds a line to the current event. Returns the event's data if a blank line completes it, else None."""
         if not line:
             event, self._data = b"\n".join(self._data), []
             self.events += bool(event)
@@ -81,7 +83,7 @@ class Chunk:
 
     content: str = ""
     message: str = ""
-    """The text of a `message` field: in a stream with deltas, the whole text so far; else a part of it."""
+    """The text of a `message` field. In a stream with `delta` fields it is the whole text so far, else a part of it."""
     has_delta: bool = False
     reasoning: str = ""
     """Reasoning, which is not part of the text."""
@@ -127,7 +129,7 @@ def parse_chunk(data: bytes) -> Chunk:
 
 
 def _finish_reason(value: Any) -> str | None:
-    """Returns the normalized finish reason: `length` for every server's name of the token limit."""
+    """Returns a finish reason with every server's name of the token limit replaced by `length`."""
     if not value:
         return None
     return "length" if str(value).lower() in _AT_LIMIT else str(value)
@@ -148,7 +150,7 @@ def _part_text(part: Mapping[str, Any]) -> str:
 
 
 def _reasoning_text(message: Mapping[str, Any]) -> str:
-    """Returns the reasoning in a message, under any field name that servers use for it."""
+    """Returns the reasoning in a message, whichever field name the server uses for it."""
     for key in _REASONING_KEYS:
         if isinstance(value := message.get(key), str) and value:
             return value

@@ -33,22 +33,22 @@ class AttemptError(Exception):
         self.unreached = unreached
 
 
-class NotSent(InfrastructureError):
-    """The request was not sent, because the endpoint failed for those before it. The message is one line."""
+class RequestNotSent(InfrastructureError):
+    """The request was not sent, because the requests before it failed. The message is one line."""
 
 
 class PromptRefused(Exception):
-    """The endpoint refuses this prompt, with or without retries, but may accept others. The message is one line."""
+    """The endpoint refuses this prompt, which no retry can change, but may accept others. The message is one line."""
 
 
 class TokenFieldRefused(Exception):
-    """The endpoint rejects the name of the token-limit field (`max_tokens`). The message is one line."""
+    """The endpoint rejects the field name of the token limit (such as `max_tokens`). The message is one line."""
 
 
 def reported_error(value: Mapping[str, Any]) -> Exception | None:
-    """Returns the exception for an error inside a response with HTTP status 200; None if it reports none.
+    """Returns the exception for an error that a response with HTTP status 200 reports; None if it reports none.
 
-    Endpoints send the error as `error`, in the choice, or unwrapped: an object without choices that has a message.
+    Endpoints report it as `error`, as `choices[0].error`, or as an object with a message and without choices.
     """
     choices = value.get("choices") or [{}]
     error = value.get("error") or choices[0].get("error")
@@ -71,7 +71,7 @@ def _is_unwrapped_error(value: Mapping[str, Any]) -> bool:
 
 
 def error_message(data: bytes) -> str:
-    """Returns the error message in a response's body, on one line: from JSON, an HTML page, or plain text."""
+    """Returns the error message in a response's body (JSON, an HTML page, or plain text) as one line."""
     text = data.decode("utf-8-sig", "replace")
     try:
         message = _innermost_message(json.loads(text))
@@ -96,16 +96,16 @@ def _text_of_page(text: str) -> str:
 
 
 def describe_error(error: Exception) -> str:
-    """Returns an exception as one line, with its type, because many have no text."""
+    """Returns an exception as one line with its type, because many exceptions have no message."""
     if isinstance(error, TimeoutError | httpx.TimeoutException):
-        return f"no answer in time ({type(error).__name__})"
+        return f"no answer within the time limit ({type(error).__name__})"
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def parse_retry_after(value: str) -> float | None:
     """Returns the pause in seconds that a Retry-After header asks for (RFC 9110), at most LONGEST_PAUSE_S.
 
-    The header has a number of seconds or an HTTP date. The result is None for any other value.
+    The header's value is a number of seconds or an HTTP date. The result is None for any other value.
     """
     if re.fullmatch(r"\d+(\.\d*)?", value.strip()):
         return min(LONGEST_PAUSE_S, float(value))

@@ -14,7 +14,7 @@ _TEMPORARY = frozenset({408, 425, 429})
 _TOO_LONG = re.compile(
     r"context (?:length|window|size)|maximum context|(?:prompt|input|request) (?:is )?too (?:long|large)", re.IGNORECASE
 )
-"""A prompt that does not fit the model; some servers report it as their own error."""
+"""Matches messages about a prompt that exceeds the context length; some servers send them with status 5xx."""
 _MODERATED = re.compile(r"moderat|flagged|content.?(?:filter|management|policy)|safety", re.IGNORECASE)
 """Matches messages that report a content filter."""
 _UNPAID = re.compile(
@@ -29,7 +29,7 @@ _UNKNOWN_FIELD = re.compile(
 
 @dataclass(frozen=True)
 class RefusedStatus:
-    """An endpoint's response with an HTTP status other than 200."""
+    """An endpoint's response with an HTTP status other than 200, and what is known about its request."""
 
     code: int
     message: str
@@ -57,28 +57,34 @@ def status_error(status: RefusedStatus, address: Address) -> Exception:
         if not unpaid:
             return AttemptError(f"HTTP {code}: {message}", status.retry_after_s)
     if code == 401:  # The message is not shown: it may repeat parts of the key.
-        return UserError(f"{url} refuses the key (HTTP 401); set {key_name} to a valid key")
+        return UserError(f"{url} rejects the API key (HTTP 401); set ${key_name} to a valid key")
     if code == 404:
-        chat_hint = "" if status.chat else "; for an endpoint with the chat API alone, use --option recipe=chat"
-        return UserError(f"HTTP 404 from {url}: {message}; correct --model, or --option base_url or api{chat_hint}")
+        chat_hint = "" if status.chat else "; if the endpoint has only the chat API, use --option recipe=chat"
+        return UserError(
+            f"HTTP 404 from {url}: {message}; correct --model, --option base_url or --option api{chat_hint}"
+        )
     if unpaid:
-        return UserError(f"{url} reports that the quota is used up ({message}); raise it, or use another {key_name}")
+        return UserError(
+            f"{url} reports that the quota is used up ({message}); raise the quota, or set ${key_name} to another key"
+        )
     if code in PROMPT_STATUSES and _is_about_token_field(status.text, status.token_field):
         return TokenFieldRefused(f"{url} refuses the prompt (HTTP {code}: {message})")
     if code in PROMPT_STATUSES or (code == 403 and _MODERATED.search(message)):
         return PromptRefused(f"HTTP {code}: {message}")
     if code == 403:
-        return UserError(f"{url} refuses access (HTTP 403: {message}); set {key_name} to a key that may use the model")
-    return UserError(f"{url} rejects the request (HTTP {code}: {message}); change --model, the sampling or an --option")
+        return UserError(f"{url} refuses access (HTTP 403: {message}); set ${key_name} to a key that may use the model")
+    return UserError(
+        f"{url} rejects the request (HTTP {code}: {message}); change --model, the sampling options or an --option"
+    )
 
 
 def other_token_field(name: str) -> str:
-    """Returns the alternative field name of the token limit: max_tokens or max_completion_tokens."""
+    """Returns the other one of the field names max_tokens and max_completion_tokens."""
     return next(other for other in TOKEN_FIELDS if other != name)
 
 
 def _is_about_token_field(text: str, sent: str) -> bool:
-    """Returns whether an error text rejects `sent` as the name of the token-limit field, or proposes the other name."""
+    """Returns whether an error text rejects `sent`, the field name of the token limit, or proposes the other name."""
     if not re.search(rf"\b{sent}\b", text):
         return False
     return bool(re.search(rf"\b{other_token_field(sent)}\b", text) or _UNKNOWN_FIELD.search(text))

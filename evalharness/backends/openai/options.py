@@ -12,15 +12,16 @@ from evalharness.generation.infilling_formats import FORMAT_NAMES
 DEFAULT_KEY_NAME = "OPENAI_API_KEY"
 _OWN_FIELDS = {
     **dict.fromkeys(("model",), "--model"),
-    **dict.fromkeys(("messages", "prompt", "n"), "the options of the command"),
+    **dict.fromkeys(("messages", "prompt"), "--task and --option recipe"),
+    "n": "--n",
     **dict.fromkeys(("max_tokens", "max_completion_tokens"), "--max-new-tokens"),
     "suffix": "--option fim",
     "stream": "--option stream",
     "stop": "--option max_stops",
 }
-"""Request fields that option `extra` cannot set, and what sets them."""
+"""Request fields that option `extra` cannot set, with the option that sets them."""
 _SAMPLING_FIELDS = {"temperature": "--temperature", "top_p": "--top-p", "seed": "--seed"}
-"""Request fields that option `extra` can only remove, and what sets them."""
+"""Request fields that option `extra` can only remove, with the option that sets them."""
 
 
 class OpenAIOptions(BackendOptions):
@@ -35,20 +36,20 @@ class OpenAIOptions(BackendOptions):
     )
     fim: Literal["suffix", *FORMAT_NAMES] = Field(  # type: ignore[valid-type]
         "suffix",
-        description="How infilling is requested: by the request's field suffix, or by the sentinel tokens of a model "
-        "family in the text of the prompt",
+        description="How infilling is requested: by the request's field suffix, or by a prompt with the sentinel "
+        "tokens of this FIM format",
     )
-    concurrency: int = Field(8, ge=1, description="Number of requests in flight")
+    concurrency: int = Field(8, ge=1, description="Maximum number of requests in flight")
     timeout_s: float = Field(
         600.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds for one attempt as a whole; the only limit until the first bytes of the answer arrive",
+        description="Time limit of one attempt, in seconds; the only limit until the first bytes of the answer arrive",
     )
     idle_timeout_s: float = Field(
-        60.0, gt=0, allow_inf_nan=False, description="Seconds between two chunks of a streamed answer"
+        60.0, gt=0, allow_inf_nan=False, description="Maximum number of seconds between two chunks of a streamed answer"
     )
-    max_retries: int = Field(6, ge=0, description="Attempts after the first one")
+    max_retries: int = Field(6, ge=0, description="Maximum number of attempts after the first one")
     retry_base_s: float = Field(
         0.5,
         ge=0,
@@ -57,20 +58,24 @@ class OpenAIOptions(BackendOptions):
         "2^n, at most a minute, plus any Retry-After",
     )
     api_key_env: str = Field(
-        DEFAULT_KEY_NAME, description="Name of the environment variable that contains the key; never the key itself"
+        DEFAULT_KEY_NAME, description="Name of the environment variable that contains the API key; never the key itself"
     )
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
         "max_tokens", description="The request's field for the maximum number of new tokens"
     )
     max_stops: int = Field(
-        4, ge=0, description="Number of stop sequences to send; the text is always cut at all of them"
+        4,
+        ge=0,
+        description="Maximum number of stop sequences to send; the answer is always cut at the first of all of them",
     )
-    stream: bool = Field(True, description="Stream the answer; without it there is no time to first token")
+    stream: bool = Field(
+        True, description="Stream the answer; without streaming the time to first token is not measured"
+    )
     include_usage: bool = Field(True, description="Ask a streaming endpoint for its token counts")
     prefill: bool = Field(
         False,
-        description="Send the recipe's prefill as the beginning of the answer; some endpoints need fields in extra "
-        "for that",
+        description="Send the recipe's prefill as the beginning of the answer; some endpoints need further fields for "
+        "that, given by extra",
     )
     extra: Json[dict[str, Any]] = Field(
         default_factory=dict,
@@ -89,7 +94,7 @@ class OpenAIOptions(BackendOptions):
 
 
 def check_extra(extra: Mapping[str, Any]) -> None:
-    """Raises UserError if option `extra` sets request fields that another option sets and the manifest records."""
+    """Raises UserError if option `extra` sets a request field that another option sets."""
     for name, value in extra.items():
         if name in _OWN_FIELDS:
             raise UserError(f"--option extra cannot set the request field {name}; use {_OWN_FIELDS[name]}")

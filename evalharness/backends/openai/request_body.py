@@ -23,8 +23,8 @@ def is_chat(prompt: Prompt, options: OpenAIOptions) -> bool:
 def stop_sequences(prompt: Prompt, options: OpenAIOptions) -> tuple[str, ...]:
     """Returns the stop sequences at which an answer to the prompt is cut.
 
-    For infilling by sentinel tokens they include the texts that end a middle, because the endpoint does not know that
-    it infills.
+    For infilling by sentinel tokens they include the texts that end a middle, because to the endpoint it is an ordinary
+    completion.
     """
     infills_by_sentinels = prompt.suffix is not None and options.fim != "suffix"
     ends = find_format(options.fim).end_texts if infills_by_sentinels else ()
@@ -36,9 +36,9 @@ def make_fields(model: str, request: Request, sampling: Sampling, options: OpenA
     prompt = request.problem.prompt
     if prompt.prefill and not options.prefill:
         raise UserError(
-            "the recipe begins the answer for the model (prefill), which most endpoints reject; use another recipe, "
-            "such as "
-            "--option recipe=chat, or --option prefill=true if the endpoint continues an assistant's message"
+            "the recipe has a prefill (the beginning of the answer), which most endpoints reject; use a recipe without "
+            "it, such as --option recipe=chat, or --option prefill=true if the endpoint continues an assistant's "
+            "message"
         )
     stops = stop_sequences(prompt, options)[: options.max_stops]
     fields = {
@@ -59,7 +59,7 @@ def make_fields(model: str, request: Request, sampling: Sampling, options: OpenA
 def endpoint_seed(seed: int, request: Request) -> int:
     """Returns the 31-bit seed of one request, derived from the run's seed and the sample's key.
 
-    With the same seed for all samples of a problem, their texts could be equal.
+    Each sample needs its own seed, since with equal seeds all samples of a problem could have the same text.
     """
     text = json.dumps([seed, *request.key]).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") & 0x7FFFFFFF

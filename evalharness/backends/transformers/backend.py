@@ -39,7 +39,7 @@ class TransformersBackend:
     def __init__(self, config: BackendConfig) -> None:
         """Raises UserError for a missing model, an invalid option or a batch size below 1."""
         if not config.model:
-            raise UserError("backend transformers needs a model: --model FOLDER or --model HUB-ID")
+            raise UserError("backend transformers needs a model; give --model FOLDER or --model HUB-ID")
         check_batch_size(config.batch_size)
         self._model = config.model
         self._options = parse_options(TransformersOptions, self.name, config.options)
@@ -51,7 +51,7 @@ class TransformersBackend:
     def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for an infilling prompt if the tokenizer has no known FIM sentinel tokens.
 
-        Loads only the tokenizer. Whether the chat template accepts the messages shows only when they are encoded.
+        Loads only the tokenizer. The chat template is not applied, so a prompt that it rejects is found by `generate`.
         """
         if prompt.suffix is None:
             return
@@ -63,16 +63,16 @@ class TransformersBackend:
             )
 
     def why_chat_is_expected(self) -> str:
-        """Returns why the model expects chat messages; empty if nothing indicates it. Loads the tokenizer."""
+        """Returns why the model seems to expect chat messages; "" if nothing indicates it. Loads the tokenizer."""
         return why_chat_is_expected(self._load_tokenizer())
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, generated one batch at a time.
 
         If a prompt leaves room for fewer than `max_new_tokens`, as many as fit are generated; if it leaves no room, the
-        completion is empty: this limit is the model's, so it counts as the model's failure. A single row that exceeds
-        the device memory is yielded with `error`. Raises UserError if the model cannot be loaded or its chat template
-        is missing or refuses a prompt.
+        completion is empty and without an error, because the context length is a property of the model. A single row
+        that exceeds the device memory is yielded with `error`. Raises UserError if the model cannot be loaded or its
+        chat template is missing or rejects a prompt.
         """
         from evalharness.backends.transformers.batch import encode_row
 
@@ -86,10 +86,10 @@ class TransformersBackend:
 
         Raises UserError if the model cannot be loaded.
         """
-        from evalharness.backends.transformers.causal_lm import describe
+        from evalharness.backends.transformers.causal_lm import describe_causal_lm
 
         options = self._options.model_dump(exclude={"dtype", "device", "attn"})
-        return {**describe(self._load_model()), "batch_size": self._requested_batch_size, "options": options}
+        return {**describe_causal_lm(self._load_model()), "batch_size": self._requested_batch_size, "options": options}
 
     def close(self) -> None:
         """Frees the model and its device memory."""
@@ -98,10 +98,10 @@ class TransformersBackend:
             _free_device_memory()
 
     def _load_model(self) -> CausalLM:
-        from evalharness.backends.transformers.causal_lm import load
+        from evalharness.backends.transformers.causal_lm import load_causal_lm
 
         if self._lm is None:
-            self._lm = load(self._model, self._load_tokenizer(), self._options, self._batch_size)
+            self._lm = load_causal_lm(self._model, self._load_tokenizer(), self._options, self._batch_size)
         return self._lm
 
     def _load_tokenizer(self) -> Any:
@@ -112,7 +112,7 @@ class TransformersBackend:
         return self._tokenizer
 
     def _generate_rows(self, lm: CausalLM, rows: list[Row], sampling: Sampling) -> Iterator[Completion]:
-        """Yields the completions of tokenized requests in order, including those without room for output."""
+        """Yields one completion per row, in order; rows without room for output get an empty one."""
         generated = self._generate_batches(lm, [row for row in rows if row.limit], sampling)
         for row in rows:
             yield next(generated) if row.limit else row.empty_completion(row.error)
@@ -133,7 +133,7 @@ class TransformersBackend:
                 # Outside the handler, where the exception's frames no longer reference the tensors.
                 _free_device_memory()
                 if len(batch) == 1:
-                    completions = [batch[0].empty_completion(f"out of device memory with one row: {reason}")]
+                    completions = [batch[0].empty_completion(f"out of device memory with a batch size of 1: {reason}")]
                 else:
                     self._batch_size = len(batch) // 2
                     warnings.warn(

@@ -24,7 +24,7 @@ class Row:
     limit: int = 0
     """Maximum number of tokens to generate; 0 if the prompt leaves no room."""
     error: str = ""
-    """Why the row cannot be generated, if that is the backend's failure."""
+    """The reason why the row cannot be generated; "" if it can, or if only `limit` is 0."""
 
     def empty_completion(self, error: str) -> Completion:
         """Returns a completion without text for this request (see `generation.completions.empty_completion`)."""
@@ -32,7 +32,7 @@ class Row:
 
 
 def encode_row(lm: CausalLM, request: Request, sampling: Sampling) -> Row:
-    """Returns a request as a tokenized row, limited to as many new tokens as fit after its prompt."""
+    """Returns a request as a tokenized row whose `limit` is at most what fits into the context after the prompt."""
     ids = encode(lm, request.problem.prompt)
     if not ids:
         return Row(request, ids, error="the prompt has no tokens")
@@ -43,7 +43,7 @@ def encode_row(lm: CausalLM, request: Request, sampling: Sampling) -> Row:
 def generate_batch(lm: CausalLM, rows: list[Row], sampling: Sampling) -> list[Completion]:
     """Generates all rows of a batch together and returns their completions in order.
 
-    Times count from before the prompts are copied to the device.
+    Times are measured from just before the prompts are copied to the device.
     """
     checkers = [
         StopChecker(lm.detokenizer, *_end_tokens_and_stops(lm, row.request.problem.prompt), row.limit) for row in rows

@@ -44,32 +44,34 @@ def load_tokenizer(name: str, options: TransformersOptions) -> Any:
     """Returns the tokenizer of a folder or hub id. Raises UserError if it or the chat template cannot be loaded."""
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    with _explain_failure(name):
+    with _loading_errors_as_user_errors(name):
         if is_gguf(name):
             from evalharness.backends.transformers.gguf_model import load_gguf_tokenizer
 
             tokenizer = load_gguf_tokenizer(Path(name).expanduser())
         else:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(_folder_or_id(name), **_hub_arguments(options))
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                _resolve_folder_or_id(name), **_hub_arguments(options)
+            )
     if options.chat_template is not None:
         tokenizer.chat_template = _read_template(options.chat_template)
     return tokenizer
 
 
-def load(name: str, tokenizer: Any, options: TransformersOptions, batch_size: int) -> CausalLM:
-    """Returns the causal language model of a folder or hub id after a few warm-up steps with `batch_size` rows.
+def load_causal_lm(name: str, tokenizer: Any, options: TransformersOptions, batch_size: int) -> CausalLM:
+    """Loads the causal language model of a folder, GGUF file or hub id, and warms it up with `batch_size` rows.
 
     Raises UserError if the model or a file it needs is not available.
     """
     device = select_device(options.device)
-    with _explain_failure(name):
+    with _loading_errors_as_user_errors(name):
         if is_gguf(name):
             from evalharness.backends.transformers.gguf_model import load_gguf_model
 
             dtype = select_dtype(options.dtype, device)
             model = load_gguf_model(Path(name).expanduser(), dtype, options.attn).model.to(device)
         else:
-            model = _from_pretrained(_folder_or_id(name), device, options)
+            model = _from_pretrained(_resolve_folder_or_id(name), device, options)
     end_tokens = find_end_tokens(model, tokenizer)
     pad = next((i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, *sorted(end_tokens)) if i is not None), 0)
     # Decoding settings that a checkpoint recommends (penalties, temperatures, ...) must not affect a run.
@@ -83,8 +85,8 @@ def load(name: str, tokenizer: Any, options: TransformersOptions, batch_size: in
 
 
 @contextlib.contextmanager
-def _explain_failure(name: str) -> Iterator[None]:
-    """A context that turns every exception of loading a model into a UserError with advice."""
+def _loading_errors_as_user_errors(name: str) -> Iterator[None]:
+    """Context manager that turns every exception raised while a model is loaded into a UserError with advice."""
     try:
         yield
     except UserError:
@@ -99,7 +101,7 @@ def _hub_arguments(options: TransformersOptions) -> dict[str, Any]:
 
 
 def _from_pretrained(folder_or_id: str, device: torch.device, options: TransformersOptions) -> Any:
-    """Returns the transformers model on its device and in evaluation mode."""
+    """Loads a model with transformers and returns it on its device, in evaluation mode."""
     dtype_key = "torch_dtype" if int(transformers.__version__.split(".")[0]) < 5 else "dtype"
     arguments: dict[str, Any] = {dtype_key: select_dtype(options.dtype, device)}
     if options.attn is not None:
@@ -110,20 +112,21 @@ def _from_pretrained(folder_or_id: str, device: torch.device, options: Transform
     if report["missing_keys"]:
         first = sorted(report["missing_keys"])[0]
         raise UserError(
-            f"model {folder_or_id!r} has no weights for {first}; give --model a complete checkpoint of a causal LM"
+            f"the checkpoint of model {folder_or_id!r} has no weights for {first}; give --model a complete checkpoint "
+            "of a causal LM"
         )
     return model.to(device).eval()
 
 
 def _warm_up(model: Any, ids: torch.Tensor) -> None:
-    """Generates a few tokens, so that the first measured batch does not include the device's one-time set-up."""
+    """Generates a few tokens, so that the times of the first batch do not include the device's one-time set-up."""
     # If the batch exceeds the device memory, the run itself handles and reports it.
     with contextlib.suppress(torch.cuda.OutOfMemoryError):
         model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=4)
 
 
 def find_end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Returns the EOS token ids of a model: from its generation config, else its config, and from its tokenizer."""
+    """Returns the EOS token ids of a model's generation config (or else its config) and of its tokenizer."""
     config = model.config.get_text_config()
     for source in (model.generation_config, config):
         ids = getattr(source, "eos_token_id", None)
@@ -134,7 +137,7 @@ def find_end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
 
 
 def encode(lm: CausalLM, prompt: Prompt) -> list[int]:
-    """Returns the token ids of a prompt. An infilling prompt needs a model with a FIM format.
+    """Returns the token ids of a prompt; those of an infilling prompt include FIM sentinel tokens.
 
     Raises UserError if the prompt is a chat and the chat template is missing or rejects it.
     """
@@ -144,11 +147,11 @@ def encode(lm: CausalLM, prompt: Prompt) -> list[int]:
     return encode_prompt(lm.tokenizer, lm.name, prompt, "give another template with --option chat_template=FILE")
 
 
-def describe(lm: CausalLM) -> dict[str, Any]:
+def describe_causal_lm(lm: CausalLM) -> dict[str, Any]:
     """Returns model, weights digest, precision, device and library versions for the manifest."""
     parameter = next(lm.model.parameters())
     cuda = lm.device.type == "cuda"
-    config = Path(lm.name if is_gguf(lm.name) else _folder_or_id(lm.name)) / "config.json"
+    config = Path(lm.name if is_gguf(lm.name) else _resolve_folder_or_id(lm.name)) / "config.json"
     return {
         "model": lm.name,
         "commit": getattr(lm.model.config, "_commit_hash", None),
@@ -168,8 +171,8 @@ def describe(lm: CausalLM) -> dict[str, Any]:
     }
 
 
-def _folder_or_id(name: str) -> str:
-    """Returns the path if `name` is an existing folder, else `name` itself as a hub id.
+def _resolve_folder_or_id(name: str) -> str:
+    """Returns the expanded path if `name` is an existing folder, else `name` itself, which is taken as a hub id.
 
     Raises UserError for a path that does not exist.
     """
@@ -185,13 +188,17 @@ def _read_template(path: str) -> str:
     try:
         return Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"option chat_template={path} cannot be read: {error_text(error)}; give a Jinja file") from None
+        raise UserError(
+            f"option chat_template={path} cannot be read: {error_text(error)}; give the path of a Jinja file"
+        ) from None
 
 
 def _loading_advice(error: Exception) -> str:
-    """Returns what a user can do about a model that cannot be loaded, given the exception."""
+    """Returns advice for the user about the exception with which a model failed to load."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
-        return "use a smaller dtype or another device: --option dtype=bfloat16, --option device=cuda:N"
+        return "use a smaller dtype or another device with --option dtype=bfloat16 or --option device=cuda:N"
     if "trust_remote_code" in str(error):
         return "if you trust its author, allow its code with --option trust_remote_code=true"
-    return "check --model (a folder or hub id of a causal LM), --option revision and attn, and the network"
+    return (
+        "check --model (folder or hub id of a causal LM), --option revision, --option attn and the internet connection"
+    )

@@ -34,7 +34,7 @@ class GgufModel:
 
 
 def load_gguf_tokenizer(path: Path) -> Any:
-    """Returns a GGUF file's tokenizer with its chat template. Raises UserError if it is not supported."""
+    """Returns a GGUF file's tokenizer with its chat template. Raises UserError if its kind is not supported."""
     file = read_gguf(path)
     tokenizer = read_gguf_tokenizer(file)
     return transformers.PreTrainedTokenizerFast(
@@ -46,7 +46,7 @@ def load_gguf_tokenizer(path: Path) -> Any:
 
 
 def load_gguf_model(path: Path, dtype: torch.dtype, attention: str | None) -> GgufModel:
-    """Returns a GGUF file's network on the CPU. Raises UserError if its architecture is not supported."""
+    """Loads a GGUF file's network on the CPU. Raises UserError if its architecture is not supported."""
     file = read_gguf(path)
     ends = end_tokens(file)
     ours = gguf_config(file, min(ends))
@@ -81,7 +81,7 @@ def _transformers_config(file: GgufFile, ours: ModelConfig) -> Any:
 
 
 def _transformers_weights(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """Returns GGUF weights under the parameter names of transformers, with fused matrices split."""
+    """Returns GGUF weights under the parameter names of transformers, with joined matrices (qkv, gate_up) split."""
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
     found: dict[str, Tensor] = {}
     for name, tensor in state.items():

@@ -27,7 +27,7 @@ class TokenScore:
 
 @dataclass(frozen=True)
 class Choice:
-    """One finished completion (`choices[i]`) of an answer."""
+    """One finished completion of an answer, an entry of `choices` in OpenAI's API."""
 
     index: int
     text: str
@@ -35,7 +35,7 @@ class Choice:
     scores: Sequence[TokenScore] | None
     """Probabilities of the tokens, if the request asks for logprobs."""
     note: str | None = None
-    """Why the text is empty, for the client."""
+    """The reason why the text is empty, which is sent to the client; None if it is not empty."""
 
     def wrapped(self, before: str, after: str) -> "Choice":
         """Returns a copy of the choice with the texts `before` and `after` around its own text."""
@@ -43,21 +43,21 @@ class Choice:
 
 
 Form = Literal["chat", "text", "fim"]
-"""The JSON format of an answer. chat and text: as in OpenAI's API. fim: both, because clients of infilling endpoints
-read `text` (Inception's) or `delta` and `message` (Mistral's).
+"""The JSON format of an answer. chat and text: as in OpenAI's API. fim: the fields of both, because Inception's clients
+of infilling endpoints read `text`, and Mistral's read `delta` and `message`.
 """
 
 
 @dataclass(frozen=True)
 class AnswerFormat:
-    """Formats the completions of one request as JSON, whole or as stream chunks."""
+    """Formats the completions of one request as JSON: as one answer, or as the chunks of a stream."""
 
     form: Form
     model: str
     id: str = field(default_factory=lambda: secrets.token_hex(12))
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def whole(self, choices: Sequence[Choice], usage: Usage, timings: Timings) -> dict[str, Any]:
+    def full_answer(self, choices: Sequence[Choice], usage: Usage, timings: Timings) -> dict[str, Any]:
         """Returns the JSON answer to a request that is not streamed."""
         rows = []
         for choice in choices:
@@ -71,12 +71,12 @@ class AnswerFormat:
                 row["note"] = choice.note
             rows.append(row)
         kind = "chat.completion" if self.form == "chat" else "text_completion"
-        return {**self._head(kind), "choices": rows, "usage": usage, "timings": timings}
+        return {**self._common_fields(kind), "choices": rows, "usage": usage, "timings": timings}
 
     def chunk(self, index: int, text: str, first: bool, end: Choice | None = None) -> dict[str, Any]:
-        """Returns a JSON chunk of a streamed answer: new `text` of choice `index`.
+        """Returns the JSON chunk of a streamed answer that adds `text` to choice `index`.
 
-        `first`: whether it is the choice's first chunk; `end`: the finished choice, in its last chunk.
+        `first`: whether this is the choice's first chunk. `end`: the finished choice, if this is its last chunk.
         """
         row: dict[str, Any] = {"index": index, "finish_reason": end.finish_reason if end else None}
         if self.form != "text":
@@ -86,14 +86,17 @@ class AnswerFormat:
         row["logprobs"] = self._logprobs(end.scores) if end else None
         if end and end.note:
             row["note"] = end.note
-        return {**self._head(self._chunk_kind), "choices": [row]}
+        return {**self._common_fields(self._chunk_kind), "choices": [row]}
 
     def usage_chunk(self, usage: Usage, timings: Timings) -> dict[str, Any]:
-        """Returns the final chunk of a stream, with token counts, for clients that asked for them."""
-        return {**self._head(self._chunk_kind), "choices": [], "usage": usage, "timings": timings}
+        """Returns the last chunk of a stream, which has token counts and timings (`stream_options.include_usage`)."""
+        return {**self._common_fields(self._chunk_kind), "choices": [], "usage": usage, "timings": timings}
 
-    def frame(self, index: int, frame: Frame, ms: float, detokenizer: Detokenizer) -> DenoisingFrame:
-        """Returns the data of a `denoising_frame` event: what one forward pass changed in an answer."""
+    def denoising_frame(self, index: int, frame: Frame, ms: float, detokenizer: Detokenizer) -> DenoisingFrame:
+        """Returns the JSON data of a `denoising_frame` event: what one forward pass changed in choice `index`.
+
+        `ms`: milliseconds from the request's arrival to the end of the forward pass.
+        """
         return {
             "object": "denoising_frame",
             "id": self._id,
@@ -119,7 +122,7 @@ class AnswerFormat:
     def _chunk_kind(self) -> str:
         return "chat.completion.chunk" if self.form == "chat" else "text_completion"
 
-    def _head(self, kind: str) -> dict[str, Any]:
+    def _common_fields(self, kind: str) -> dict[str, Any]:
         return {"id": self._id, "object": kind, "created": self.created, "model": self.model}
 
     def _logprobs(self, scores: Sequence[TokenScore] | None) -> dict[str, Any] | None:

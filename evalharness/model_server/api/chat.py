@@ -10,7 +10,7 @@ from evalharness.util.http.refusals import RequestRefused
 
 
 class TextPart(BaseModel):
-    """A text part of a chat message's content; other types of parts are rejected."""
+    """A part of a chat message's content. Only parts of type text are accepted."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     type: Literal["text"]
@@ -48,7 +48,7 @@ class ChatBody(Parameters):
         return self.logprobs
 
     def prompt(self) -> Prompt:
-        """Returns the request's messages as a prompt. The answer continues a last message of the assistant."""
+        """Returns the request's messages as a prompt. If the last one is the assistant's, the model continues it."""
         messages = [
             Message("system" if message.role == "developer" else message.role, message.text)
             for message in self.messages
@@ -57,8 +57,8 @@ class ChatBody(Parameters):
         if not messages:
             raise RequestRefused(
                 400,
-                "messages contains only the assistant's message, which the answer continues; send the user's message "
-                "before it",
+                "parameter messages has only an assistant's message, which the model would continue; send a user's "
+                "message before it",
                 parameter="messages",
             )
         return Prompt(messages=tuple(messages), prefill=prefill, stops=self.stops)

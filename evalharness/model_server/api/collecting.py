@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from evalharness.diffusion.serving.decoder import Frame
 from evalharness.generation.stopping import Detokenizer
 from evalharness.model_server.api.answer import Choice, TokenScore
-from evalharness.model_server.api.messages import note_on_empty
+from evalharness.model_server.api.messages import explain_empty_answer
 from evalharness.model_server.engine.job import Job, Outcome, Update
 from evalharness.model_server.engine.streams import TextStream
 
 MASK = "\u2591"
-"""The character that shows a mask in a stream with `diffusing`: a light shade."""
+"""The character (light shade) that stands for a mask token in a stream with `diffusing`."""
 
 
 class ChoiceText:
@@ -24,11 +24,11 @@ class ChoiceText:
         self._canvas: dict[int, int] = {}
         self._canvas_end = 0
         self.started = False
-        """Whether a chunk was sent."""
+        """Whether a chunk of this choice has been sent."""
         self.outcome: Outcome | None = None
 
     def add(self, update: Update) -> str:
-        """Adds an update of the engine; returns the text of the choice that has become final with it."""
+        """Adds an update of the engine; returns the new part of the choice's text that later updates cannot change."""
         self._tokens += update.tokens
         self._confidences += update.confidences
         self._update_canvas(update.frames)
@@ -38,8 +38,8 @@ class ChoiceText:
             return new
         return new + (self._stream.finish(self.outcome.text) if self._stream else self.outcome.text)
 
-    def canvas(self) -> str:
-        """Returns the choice's whole text with masks in place of open tokens; at the end, the final text."""
+    def text_with_masks(self) -> str:
+        """Returns the choice's text so far, with `MASK` for each token that is not yet generated."""
         if self.outcome is not None or self._detokenizer is None:
             return self.outcome.text if self.outcome else ""
         parts: list[str] = []
@@ -53,15 +53,15 @@ class ChoiceText:
             run = []
         return "".join(parts) + (self._detokenizer.text(run) if run else "")
 
-    def choice(self) -> Choice:
-        """Returns the finished choice for the answer."""
+    def finished_choice(self) -> Choice:
+        """Returns the choice with its final text. The engine must have reported its outcome."""
         assert self.outcome is not None
         return Choice(
             self.index,
             self.outcome.text,
             self.outcome.finish_reason,
             self._scores(self.outcome.output_tokens) if self._scored else None,
-            note_on_empty(self.outcome, len(self._tokens)),
+            explain_empty_answer(self.outcome, len(self._tokens)),
         )
 
     def _update_canvas(self, frames: Iterable[Frame]) -> None:

@@ -20,23 +20,24 @@ APPLY_INSTRUCTION = (
 
 
 class EditBody(ChatBody):
-    """The body of POST /v1/edit/completions; tags in the last user message mark code and cursor."""
+    """The body of POST /v1/edit/completions. Tags in the last message mark the code to edit and the cursor."""
 
-    def parts(self) -> tuple[Prompt, Wrapping]:
-        """Returns the infilling prompt of an edit request, and the text to put before and after the model's output.
+    def prompt_and_wrapping(self) -> tuple[Prompt, Wrapping]:
+        """Returns the infilling prompt of an edit request, and the text to put around the model's output.
 
-        Raises RequestRefused if a tag is missing.
+        Raises RequestRefused if a tag or the cursor is missing.
         """
         text = self.messages[-1].text
-        file = _FILE_HEADER.sub("", text_between_tags(text, "current_file_content"))
-        region = text_between_tags(text, "code_to_edit")
-        before_region, found, after_region = file.partition(_with_tags(text, "code_to_edit"))
+        file = _FILE_HEADER.sub("", text_inside_tags(text, "current_file_content"))
+        region = text_inside_tags(text, "code_to_edit")
+        before_region, found, after_region = file.partition(_text_with_tags(text, "code_to_edit"))
         if not found:
             before_region = after_region = ""
         if CURSOR not in region:
             raise RequestRefused(
                 400,
-                f"messages: the last one has no {CURSOR} inside its tag code_to_edit; mark the cursor there",
+                f"parameter messages: the last message has no {CURSOR} between <|code_to_edit|> and <|/code_to_edit|>; "
+                "put it where the cursor is",
                 parameter="messages",
             )
         before, _, after = region.partition(CURSOR)
@@ -46,32 +47,36 @@ class EditBody(ChatBody):
 
 
 class ApplyBody(ChatBody):
-    """The body of POST /v1/apply/completions; tags in the last user message mark the code and the snippet."""
+    """The body of POST /v1/apply/completions. Tags in the last message mark the code and the snippet to merge."""
 
     def prompt(self) -> Prompt:
         """Returns a chat prompt that asks the model to merge the snippet into the code."""
         text = self.messages[-1].text
-        original, update = text_between_tags(text, "original_code"), text_between_tags(text, "update_snippet")
+        original, update = text_inside_tags(text, "original_code"), text_inside_tags(text, "update_snippet")
         content = f"{APPLY_INSTRUCTION}\n\nOriginal code:\n```\n{original}\n```\n\nUpdate:\n```\n{update}\n```"
         return Prompt(messages=(Message("user", content),), stops=self.stops)
 
 
-def text_between_tags(text: str, tag: str) -> str:
-    """Returns the text between a tag's opening and closing marks, without the adjacent line breaks."""
-    content = _message_text(text, tag)
+def text_inside_tags(text: str, tag: str) -> str:
+    """Returns the text between <|tag|> and <|/tag|>, without the line breaks next to them.
+
+    Raises RequestRefused if the text does not have both.
+    """
+    content = _text_inside_tags(text, tag)
     return content.removeprefix("\n").removesuffix("\n")
 
 
-def _message_text(text: str, tag: str) -> str:
+def _text_inside_tags(text: str, tag: str) -> str:
     opening, closing = f"<|{tag}|>", f"<|/{tag}|>"
     start, end = text.find(opening), text.rfind(closing)
     if start < 0 or end < start:
         raise RequestRefused(
-            400, f"messages: the last one has no {opening} ... {closing}; send the text with its tags",
+            400, f"parameter messages: the last message has no {opening} ... {closing}; send the text inside these "
+            "tags",
             parameter="messages",
         )  # fmt: skip
     return text[start + len(opening) : end]
 
 
-def _with_tags(text: str, tag: str) -> str:
-    return f"<|{tag}|>{_message_text(text, tag)}<|/{tag}|>"
+def _text_with_tags(text: str, tag: str) -> str:
+    return f"<|{tag}|>{_text_inside_tags(text, tag)}<|/{tag}|>"

@@ -44,7 +44,7 @@ class DenoisingFrame(TypedDict):
     ms: float
     start: int
     end: int
-    """The positions [start, end) were not final before the forward pass."""
+    """[start, end) are the positions that were not final before the forward pass."""
     positions: list[int]
     tokens: list[str]
     confidences: list[float]
@@ -56,8 +56,11 @@ class DenoisingFrame(TypedDict):
     """The drafted tokens that the forward pass rejected; `accepted` counts the others."""
 
 
-def usage_of(outcomes: list[Outcome], choices_per_prompt: int) -> Usage:
-    """Returns the token counts of an answer with these completions; a prompt counts once for all its choices."""
+def sum_usage(outcomes: list[Outcome], choices_per_prompt: int) -> Usage:
+    """Returns the token counts of an answer, summed over its completions.
+
+    Each prompt is counted once for its `choices_per_prompt` completions.
+    """
     prompt = sum(outcome.prompt_tokens for outcome in outcomes[::choices_per_prompt])
     completion = sum(outcome.output_tokens for outcome in outcomes)
     return {
@@ -72,8 +75,8 @@ def usage_of(outcomes: list[Outcome], choices_per_prompt: int) -> Usage:
     }
 
 
-def timings_of(outcomes: list[Outcome]) -> Timings:
-    """Returns the timings of an answer from those of its completions: queueing, prefill, first and last text."""
+def combine_timings(outcomes: list[Outcome]) -> Timings:
+    """Returns the timings of an answer: earliest start, prefill and first token of its completions, and latest end."""
     prefills = [outcome.prefill_s for outcome in outcomes if outcome.prefill_s is not None]
     firsts = [outcome.first_s for outcome in outcomes if outcome.first_s is not None]
     return {
@@ -84,18 +87,18 @@ def timings_of(outcomes: list[Outcome]) -> Timings:
     }
 
 
-def note_on_empty(outcome: Outcome, generated: int) -> str | None:
-    """Returns the reason if an answer has no text, else None.
+def explain_empty_answer(outcome: Outcome, generated: int) -> str | None:
+    """Returns the reason why a completion has no text; None if it has some.
 
-    `generated` is the number of generated tokens before the text was cut at a stop sequence.
+    `generated` is the number of tokens that were generated, including those cut at a stop sequence.
     """
     if outcome.text:
         return None
     if outcome.finish_reason == "length":
-        return "the answer is empty: the tokens up to max_tokens have no text; send a larger max_tokens"
+        return "the answer is empty: max_tokens was reached before any text was generated; send a larger max_tokens"
     if generated:
-        return "the answer is empty: it begins with a stop sequence; send another stop"
-    return "the answer is empty: the model's first token ends it"
+        return "the answer is empty: the generated text begins with a stop sequence; change the parameter stop"
+    return "the answer is empty: the first generated token was an end token; change the prompt"
 
 
 def _milliseconds(seconds: float) -> float:

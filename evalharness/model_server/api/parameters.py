@@ -23,7 +23,7 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "reasoning_effort": ("none", "minimal", "instant"), "realtime": (False,), "service_tier": ("auto", "default"),
     "store": (False,), "web_search_options": (), "audio": (), "prediction": (),
 }  # fmt: skip
-"""Parameters of OpenAI's API that the server does not implement, with the values that change nothing."""
+"""Parameters of OpenAI's API that the server does not implement, with the accepted values, which change nothing."""
 WITHOUT_EFFECT = ("user", "metadata", "safety_identifier", "prompt_cache_key")
 """Parameters that describe the client and cannot change an answer."""
 
@@ -38,7 +38,7 @@ class StreamOptions(BaseModel):
 
 
 class Parameters(BaseModel):
-    """Base class of a request's body: the parameters that all endpoints share. A number in quotes is rejected."""
+    """Base class of a request's body: the parameters that all endpoints share. Types are strict: "1" is no number."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     model: str | None = None
@@ -52,9 +52,9 @@ class Parameters(BaseModel):
     stream: bool = False
     stream_options: StreamOptions = Field(default_factory=StreamOptions)
     diffusing: bool = False
-    """Each chunk of a stream replaces the whole text, masks included, as with Inception's servers."""
+    """Whether each chunk of a stream has the whole text so far, masks included, as with Inception's servers."""
     denoising_frames: bool = False
-    """The stream also has an event for each forward pass."""
+    """Whether the stream also has a `denoising_frame` event for each forward pass."""
     draft: int | str | None = None
     rule: str | None = None
     threshold: float | None = None
@@ -81,31 +81,34 @@ class Parameters(BaseModel):
         return False
 
     def decoding_options(self) -> dict[str, str]:
-        """Returns the decoding options that the request sets, as `--option` texts for the backend."""
+        """Returns the decoding options that the request sets, as the backend's `--option` values."""
         values = {name: getattr(self, name) for name in (*AR_OPTIONS, *DIFFUSION_OPTIONS)}
         return {name: json.dumps(value).strip('"') for name, value in values.items() if value is not None}
 
 
 def parse_body(schema: type[Body], raw: bytes) -> Body:
-    """Returns the validated parameters of a request's JSON body. Raises RequestRefused, naming the first wrong one."""
+    """Returns the validated parameters of a request's JSON body.
+
+    Raises RequestRefused for invalid JSON and for the first invalid parameter, which the message names.
+    """
     try:
         values = json.loads(raw, parse_constant=_refuse_constant)
         json.dumps(values, ensure_ascii=False).encode()  # fails for half of a surrogate pair, which is no text
     except (ValueError, RecursionError) as error:
-        raise RequestRefused(400, f"the request body is not valid JSON: {str(error)[:200]}") from None
+        raise RequestRefused(400, f"the request body is not valid JSON ({str(error)[:200]}); send valid JSON") from None
     if not isinstance(values, dict):
         raise RequestRefused(400, "the request body is not a JSON object; send an object with the parameters")
     # A parameter that is null counts as not given, as in OpenAI's API.
     values = {name: value for name, value in values.items() if value is not None and name not in WITHOUT_EFFECT}
     for name in [name for name in values if name in NEUTRAL and name not in schema.model_fields]:
-        _require_neutral(name, values.pop(name))
+        _refuse_unsupported_parameter(name, values.pop(name))
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        raise _refusal_of(error, schema) from None
+        raise _refusal_of_first_error(error, schema) from None
 
 
-def _require_neutral(name: str, value: Any) -> None:
+def _refuse_unsupported_parameter(name: str, value: Any) -> None:
     """Raises RequestRefused if an unsupported parameter has a value that would change the answer."""
     # True equals 1 in Python, and an API distinguishes them.
     if not any(value == neutral and isinstance(value, bool) == isinstance(neutral, bool) for neutral in NEUTRAL[name]):
@@ -114,7 +117,7 @@ def _require_neutral(name: str, value: Any) -> None:
         )
 
 
-def _refusal_of(error: ValidationError, schema: type[Parameters]) -> RequestRefused:
+def _refusal_of_first_error(error: ValidationError, schema: type[Parameters]) -> RequestRefused:
     first = error.errors(include_url=False, include_context=False)[0]
     # Names of a union's members and positions in it are no part of the parameter's name.
     names = [str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part)]
@@ -129,4 +132,4 @@ def _refusal_of(error: ValidationError, schema: type[Parameters]) -> RequestRefu
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
+    raise ValueError(f"{name} is not a number in JSON")

@@ -19,51 +19,54 @@ class ServedModel:
     """The served model, and the names by which requests select it and its decoding method."""
 
     name: str
-    ways: tuple[str, ...]
+    decoding_methods: tuple[str, ...]
     """Decoding methods of the model (`ar`, `diffusion`), the default first."""
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """All names of the model: its own, and one with each decoding method."""
-        return (self.name, *(f"{self.name}:{way}" for way in self.ways))
+        """The names by which requests select the model: NAME, and NAME:METHOD for each decoding method."""
+        return (self.name, *(f"{self.name}:{decoding_method}" for decoding_method in self.decoding_methods))
 
-    def way_of(self, asked: str | None, options: Mapping[str, str]) -> str:
-        """Returns the decoding method that a request selects, by the model's name or by its options.
+    def select_decoding_method(self, asked: str | None, options: Mapping[str, str]) -> str:
+        """Returns the decoding method that a request selects by the model's name `asked` or by its decoding options.
 
         Raises RequestRefused for an unknown model, and for options of another decoding method.
         """
         if asked is not None and asked not in self.ids:
             raise RequestRefused(
                 404,
-                f"model {asked!r} is not served; the models are: {', '.join(self.ids)}",
+                f"model {asked!r} is not served; set model to one of: {', '.join(self.ids)}",
                 parameter="model",
                 code="model_not_found",
             )
-        way = self.ways[0]
+        decoding_method = self.decoding_methods[0]
         if asked is not None and asked != self.name:
-            way = asked.rpartition(":")[2]
-        elif options and not self._options_of_other_methods(way, options):
+            decoding_method = asked.rpartition(":")[2]
+        elif options and not self._options_of_other_methods(decoding_method, options):
             pass
         elif options:
-            way = next((other for other in self.ways if not self._options_of_other_methods(other, options)), way)
-        if foreign := self._options_of_other_methods(way, options):
+            decoding_method = next(
+                (other for other in self.decoding_methods if not self._options_of_other_methods(other, options)),
+                decoding_method,
+            )
+        if foreign := self._options_of_other_methods(decoding_method, options):
             raise RequestRefused(
                 400,
-                f"parameter {foreign[0]} has no effect on decoding by {way}; leave it out, or ask for a model of: "
-                f"{', '.join(self.ids)}",
+                f"parameter {foreign[0]} has no effect with decoding method {decoding_method}; leave it out, or set "
+                f"model to one of: {', '.join(self.ids)}",
                 parameter=foreign[0],
             )
-        return way
+        return decoding_method
 
     @staticmethod
-    def _options_of_other_methods(way: str, options: Mapping[str, str]) -> list[str]:
-        known = {"ar": AR_OPTIONS, "diffusion": DIFFUSION_OPTIONS}.get(way, ())
+    def _options_of_other_methods(decoding_method: str, options: Mapping[str, str]) -> list[str]:
+        known = {"ar": AR_OPTIONS, "diffusion": DIFFUSION_OPTIONS}.get(decoding_method, ())
         return [name for name in options if name not in known]
 
 
 @dataclass(frozen=True)
 class Wrapping:
-    """Text that an answer has before and after what the model generates."""
+    """The texts that an answer has before and after the model's output."""
 
     before: str = ""
     after: str = ""
@@ -98,12 +101,15 @@ def make_request(
     defaults: Defaults,
     wrapping: Wrapping | None = None,
 ) -> AnswerRequest:
-    """Returns the engine's jobs for a request: `n` completions of each prompt. Raises RequestRefused if invalid."""
-    served = ServedModel(engine.name, engine.ways)
+    """Returns a validated request with its generation jobs, `n` for each prompt.
+
+    Raises RequestRefused for an unknown model or an invalid combination of parameters.
+    """
+    served = ServedModel(engine.name, engine.decoding_methods)
     options = parameters.decoding_options()
-    way = served.way_of(parameters.model, options)
+    decoding_method = served.select_decoding_method(parameters.model, options)
     if "" in parameters.stops:
-        raise RequestRefused(400, "parameter stop contains an empty text; remove it", parameter="stop")
+        raise RequestRefused(400, "parameter stop contains an empty string; remove it", parameter="stop")
     of_streams = {
         "diffusing": parameters.diffusing,
         "denoising_frames": parameters.denoising_frames,
@@ -112,7 +118,7 @@ def make_request(
     for name, asked in of_streams.items():
         if asked and not parameters.stream:
             raise RequestRefused(
-                400, f"parameter {name} works only in a stream; send stream: true, too", parameter=name
+                400, f"parameter {name} needs a streamed answer; send stream: true as well", parameter=name
             )
     seed = parameters.seed
     if defaults.exact_seed is not None and seed is not None:
@@ -122,7 +128,7 @@ def make_request(
     jobs = [
         Job(
             prompt,
-            way,
+            decoding_method,
             parameters.token_limit or defaults.max_new_tokens,
             parameters.temperature or 0.0,
             1.0 if parameters.top_p is None else parameters.top_p,
@@ -138,7 +144,7 @@ def make_request(
 
 
 def wrong_option_error(error: UserError, job: Job) -> RequestRefused:
-    """Returns the HTTP 400 error for a decoding option that the backend rejects."""
+    """Returns the HTTP 400 error for a decoding option of `job` that the backend rejected with `error`."""
     # A message about an option begins with it; others that it mentions come later.
     named = sorted((str(error).find(name), name) for name in job.options if name in str(error))
     return RequestRefused(400, str(error), parameter=named[0][1] if named else None)

@@ -15,7 +15,7 @@ PromptTexts = Annotated[list[str], Field(min_length=1, max_length=256)]
 
 
 class CompletionBody(Parameters):
-    """The body of POST /v1/completions: the prompt is continued, or infilled if there is a suffix."""
+    """The body of POST /v1/completions. The model continues the prompt, or infills if there is a suffix."""
 
     prompt: str | PromptTexts
     suffix: str | None = None
@@ -27,11 +27,12 @@ class CompletionBody(Parameters):
         return self.logprobs is not None and self.logprobs is not False
 
     def prompts(self, engine: Engine) -> list[Prompt]:
-        """Returns the request's prompts. Raises RequestRefused for a suffix if the model cannot infill."""
+        """Returns the request's prompts. Raises RequestRefused if logprobs asks for alternative tokens."""
         if self.wants_logprobs and self.logprobs is not True and (self.logprobs or 0) > 1:
             raise RequestRefused(
                 400,
-                "parameter logprobs: only the chosen token's probability is reported, no alternatives; send 0 or 1",
+                "parameter logprobs: the server reports only the chosen token's probability, no alternatives; send 0 "
+                "or 1",
                 parameter="logprobs",
             )
         texts = [self.prompt] if isinstance(self.prompt, str) else self.prompt
@@ -42,6 +43,6 @@ class CompletionBody(Parameters):
 
 
 class FimBody(CompletionBody):
-    """The body of POST /v1/fim/completions: like /v1/completions, always with a suffix."""
+    """The body of POST /v1/fim/completions: as /v1/completions, but the suffix is "" by default, so it infills."""
 
     suffix: str | None = ""

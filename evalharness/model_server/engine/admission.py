@@ -1,4 +1,4 @@
-"""Admission control: limits the completions that wait for the engine, and estimates when there is room again."""
+"""Admission control: limits the completions that wait for the engine, and estimates when to retry."""
 
 import math
 
@@ -12,48 +12,51 @@ SMOOTHING = 0.1
 
 
 class AdmissionQueue:
-    """Counts running and waiting completions of an engine, and refuses requests beyond the limit.
+    """Counts an engine's running and waiting completions, and refuses requests that exceed the queue's limit.
 
-    A row is one completion in the engine's batch. Not thread-safe: use it in one event loop.
+    A completion is called a row, as in the engine's batch. Not thread-safe: use it in one event loop.
     """
 
     def __init__(self, concurrency: int, limit: int) -> None:
         """`concurrency` completions run at a time and `limit` more may wait."""
         self._concurrency, self._limit = concurrency, limit
         self.rows = 0
-        """Rows that wait or run."""
+        """Number of waiting and running completions."""
         self._mean_s = 1.0
 
-    def enter(self, rows: int) -> None:
-        """Counts the completions of a new request. Raises RequestRefused (HTTP 429) if too many wait."""
+    def admit(self, rows: int) -> None:
+        """Adds the completions of a new request to the count. Raises RequestRefused (HTTP 429) if the queue is full."""
         if rows > self._concurrency + self._limit:
             raise RequestRefused(
                 400,
-                f"{counted(rows, 'completion')} in one request exceed what the server takes, "
-                f"{self._concurrency + self._limit}; send a smaller n",
+                f"the request asks for {counted(rows, 'completion')}, but the server accepts at most "
+                f"{self._concurrency + self._limit} at a time; send a smaller n or fewer prompts",
                 parameter="n",
             )
         if self.rows + rows > self._concurrency + self._limit:
             raise RequestRefused(
                 429,
-                f"{counted(max(0, self.rows - self._concurrency), 'completion')} of {self._limit} are waiting, "
-                f"{rows} more find no place; retry later",
+                f"the queue is full: {max(0, self.rows - self._concurrency)} of at most "
+                f"{counted(self._limit, 'completion')} are waiting, and the request asks for {rows} more; retry later",
                 self.retry_s,
                 code="queue_full",
             )
         self.rows += rows
 
-    def leave(self, rows: int, seconds: float | None) -> None:
-        """Removes completions that have ended; `seconds`: their duration, None for ones that did not run."""
+    def release(self, rows: int, seconds: float | None) -> None:
+        """Subtracts `rows` ended completions from the count.
+
+        `seconds`: their duration, which enters the mean duration; None for completions that never ran.
+        """
         self.rows -= rows
         if seconds is not None:
             self._mean_s += SMOOTHING * (seconds - self._mean_s)
 
     def load(self, running: int) -> EngineLoad:
-        """Returns how many completions run and wait, given the number of running ones."""
+        """Returns the engine's load, given the number of running completions; all other counted ones are waiting."""
         return EngineLoad(running, max(0, self.rows - running), self.retry_s)
 
     @property
     def retry_s(self) -> int:
-        """Estimated seconds until about half of the completions have ended."""
+        """Estimated seconds until about half of the counted completions have ended, from their mean duration."""
         return max(1, min(LONGEST_RETRY_S, math.ceil(self.rows * self._mean_s / self._concurrency / 2)))

@@ -1,6 +1,6 @@
-"""An engine on any backend of the harness: requests with equal sampling parameters form a batch that runs alone.
+"""An engine for any backend of the harness: waiting requests with equal sampling parameters form a batch.
 
-The text arrives as a whole at the end, and there are no denoising frames.
+One batch runs at a time. The text of a completion is sent as a whole at its end, and there are no denoising frames.
 """
 
 import asyncio
@@ -24,7 +24,9 @@ from evalharness.util.text import error_text
 
 
 @dataclass(eq=False)
-class _Entry:
+class _QueuedJob:
+    """A job that waits or runs, its arrival (`time.perf_counter()`) and the callback for its updates."""
+
     job: Job
     arrived: float
     deliver: Callable[[Update], None]
@@ -37,40 +39,40 @@ class _Entry:
 
 
 class BackendEngine:
-    """An engine that runs any backend of the harness, one whole batch at a time, without streaming."""
+    """An engine that generates with any backend of the harness, one batch at a time, without streaming."""
 
     context: int | None = None
     detokenizer: Detokenizer | None = None
 
-    def __init__(self, way: str, model: str, backend: Backend, concurrency: int, queue: int) -> None:
+    def __init__(self, decoding_method: str, model: str, backend: Backend, concurrency: int, queue: int) -> None:
         """Loads the backend's model. Raises UserError if that fails."""
-        self.name, self.ways = Path(model).name, (way,)
+        self.name, self.decoding_methods = Path(model).name, (decoding_method,)
         self._backend, self._concurrency = backend, concurrency
         backend.describe()
         self.infills = self._accepts_infilling()
         self._queue = AdmissionQueue(concurrency, queue)
-        self._waiting: deque[_Entry] = deque()
+        self._waiting: deque[_QueuedJob] = deque()
         self._running = 0
         self._wake = threading.Condition()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread = threading.Thread(target=self._run_batches, name="engine", daemon=True)
         self._thread.start()
 
     def load(self) -> EngineLoad:
-        """Returns how many completions run and wait."""
+        """Returns the numbers of running and waiting completions."""
         return self._queue.load(self._running)
 
     async def start(self, jobs: Sequence[Job], arrived: float) -> QueuedGeneration:
-        """Starts to generate the completions of a request; see `Engine.start`."""
+        """Queues the jobs of a request and returns their generation; see `Engine.start`."""
         for job in jobs:
-            self._check(job)
-        self._queue.enter(len(jobs))
+            self._check_job(job)
+        self._queue.admit(len(jobs))
         generation = QueuedGeneration(
             len(jobs),
             lambda: self._cancel_waiting(entries),
-            lambda: self._queue.leave(1, time.perf_counter() - arrived),
+            lambda: self._queue.release(1, time.perf_counter() - arrived),
         )
-        entries = [_Entry(job, arrived, generation.receiver(number)) for number, job in enumerate(jobs)]
+        entries = [_QueuedJob(job, arrived, generation.make_receiver(number)) for number, job in enumerate(jobs)]
         with self._wake:
             self._loop = asyncio.get_running_loop()
             self._waiting.extend(entries)
@@ -78,7 +80,7 @@ class BackendEngine:
         return generation
 
     def close(self) -> None:
-        """Stops the engine's thread after the current batch. Safe to call twice."""
+        """Stops the engine's thread after the current batch and closes the backend."""
         with self._wake:
             self._closed = True
             self._wake.notify()
@@ -95,44 +97,46 @@ class BackendEngine:
             return False
         return True
 
-    def _check(self, job: Job) -> None:
+    def _check_job(self, job: Job) -> None:
         if job.options:
             name = min(job.options)
             raise RequestRefused(
                 400,
-                f"parameter {name}: backend {self.ways[0]} takes decoding options only when the server starts; leave "
-                f"{name} out",
+                f"parameter {name} cannot be set per request: backend {self.decoding_methods[0]} accepts decoding "
+                "options only when the server starts; leave it out",
                 parameter=name,
             )
         if job.traced:
             raise RequestRefused(
-                400, f"backend {self.ways[0]} reports neither frames nor probabilities; leave logprobs, diffusing and "
-                "denoising_frames out", parameter="denoising_frames",
+                400, f"backend {self.decoding_methods[0]} reports neither denoising frames nor probabilities; leave "
+                "out the parameters logprobs, diffusing and denoising_frames", parameter="denoising_frames",
             )  # fmt: skip
         if job.prompt.suffix is not None and not self.infills:
             raise RequestRefused(
-                400, f"model {self.name} cannot infill; leave the parameter suffix out", parameter="suffix"
+                400, f"model {self.name} cannot infill; leave out the parameter suffix", parameter="suffix"
             )
 
-    def _cancel_waiting(self, entries: Sequence[_Entry]) -> None:
+    def _cancel_waiting(self, entries: Sequence[_QueuedJob]) -> None:
         with self._wake:
             for entry in entries:
                 if entry in self._waiting:
                     self._waiting.remove(entry)
 
-    def _run(self) -> None:
+    def _run_batches(self) -> None:
         while batch := self._next_batch():
             requests = [Request(Problem("", entry.job.prompt, {}, None), number) for number, entry in enumerate(batch)]
             try:
                 for completion in self._backend.generate(requests, batch[0].sampling):
-                    self._report(batch[completion.sample_id], _update(completion, batch[completion.sample_id]))
+                    self._deliver_update(
+                        batch[completion.sample_id], _make_update(completion, batch[completion.sample_id])
+                    )
             except (UserError, RuntimeError) as error:
                 for entry in batch:
-                    self._report(entry, Update(error=error_text(error)))
+                    self._deliver_update(entry, Update(error=error_text(error)))
             self._running = 0
 
-    def _next_batch(self) -> list[_Entry]:
-        """Waits for requests; returns those that can share a batch, or none once the engine is closed."""
+    def _next_batch(self) -> list[_QueuedJob]:
+        """Waits for jobs and returns those that can share a batch; an empty list if the engine was closed."""
         with self._wake:
             while not (self._closed or self._waiting):
                 self._wake.wait()
@@ -147,12 +151,12 @@ class BackendEngine:
             self._running = len(batch)
             return batch
 
-    def _report(self, entry: _Entry, update: Update) -> None:
+    def _deliver_update(self, entry: _QueuedJob, update: Update) -> None:
         with suppress(RuntimeError):  # the event loop has ended, and with it the clients
             self._loop.call_soon_threadsafe(entry.deliver, update)
 
 
-def _update(completion: Completion, entry: _Entry) -> Update:
+def _make_update(completion: Completion, entry: _QueuedJob) -> Update:
     if completion.error:
         return Update(error=completion.error)
     now_s = time.perf_counter() - entry.arrived

@@ -1,4 +1,4 @@
-"""Makes the decoder of a generation job, with the code and settings of the backends `ar` and `diffusion`."""
+"""Makes the decoder of a generation job from the code and options of the backends `ar` and `diffusion`."""
 
 import threading
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ SEED_BITS = (1 << 63) - 1
 
 
 class DecoderFactory:
-    """Makes decoders for jobs on one network, autoregressive or block diffusion. Thread-safe."""
+    """Makes the decoders (autoregressive or block diffusion) of generation jobs for one network. Thread-safe."""
 
     def __init__(self, network: Network, drafter: Drafter | None, options: Mapping[str, Mapping[str, str]]) -> None:
         """`options`: the server's backend options by decoding method."""
@@ -37,14 +37,17 @@ class DecoderFactory:
         self._draftings: dict[tuple[object, ...], Drafting] = {}
         self._lock = threading.Lock()
 
-    def make(self, job: Job) -> Decoder:
-        """Returns the decoder of a generation job. Raises UserError for settings that the network does not support."""
+    def make_decoder(self, job: Job) -> Decoder:
+        """Returns the decoder of a generation job.
+
+        Raises UserError for decoding options that the network does not support, and RequestRefused for such a prompt.
+        """
         prompt = job.prompt
         if prompt.suffix is not None and not self.infills:
             raise RequestRefused(
                 400,
-                f"model {self.network.name} cannot infill: its tokenizer has no FIM sentinel tokens; leave the "
-                "parameter suffix out",
+                f"model {self.network.name} cannot infill: its tokenizer has no FIM sentinel tokens; leave out "
+                "the parameter suffix",
                 parameter="suffix",
             )
         if prompt.messages and not (
@@ -52,14 +55,14 @@ class DecoderFactory:
         ):
             raise RequestRefused(
                 400,
-                f"model {self.network.name} has no chat template; send the prompt to /v1/completions",
+                f"model {self.network.name} has no chat template; send the prompt as text to /v1/completions",
                 parameter="messages",
             )
         request = Request(Problem("", prompt, {}, None), 0)
         limit = min(job.max_new_tokens, self.network.model.config.max_length)
         sampling = Sampling(job.temperature, job.top_p, limit, job.seed)
-        options = {**self._options[job.way], **job.options}
-        make = self._autoregressive_decoder if job.way == "ar" else self._diffusion_decoder
+        options = {**self._options[job.decoding_method], **job.options}
+        make = self._autoregressive_decoder if job.decoding_method == "ar" else self._diffusion_decoder
         decoder = make(request, sampling, options, job)
         if job.temperature > 0:
             decoder.row.generator = torch.Generator().manual_seed(job.seed & SEED_BITS)
@@ -91,7 +94,10 @@ class DecoderFactory:
         network, chosen = self.network, parse_options(DiffusionOptions, "diffusion", options)
         if chosen.rule in DRAFTING_RULES or not network.family.diffusion:
             if self.drafter is None:
-                raise UserError(f"rule={chosen.rule}: model {network.name} has no drafter; send another rule")
+                raise UserError(
+                    f"parameter rule={chosen.rule} needs a drafter, and model {network.name} has none; send another "
+                    "rule"
+                )
             chosen.check_rule(chosen.rule or "verified")
             threshold = 1.0
             if chosen.rule == "typical":
@@ -99,22 +105,22 @@ class DecoderFactory:
             drafting = self._hybrid_drafting(self.drafter, threshold, chosen.lookup, chosen.block)
             return Verifier(self._make_row(request, sampling), drafting, make_sampler(network, sampling), job.traced)
         denoising = make_denoising(network, chosen, sampling, fixed_length=False)
-        row = _with_room(make_denoising_row(network, request, sampling, denoising), network)
+        row = _require_room(make_denoising_row(network, request, sampling, denoising), network)
         return Denoiser(row, denoising, network.model.config, job.traced)
 
     def _make_row(self, request: Request, sampling: Sampling) -> Row:
         ids = encode(self.network, request.problem.prompt)
-        return _with_room(make_row(self.network, request, sampling, ids, sampling.max_new_tokens), self.network)
+        return _require_room(make_row(self.network, request, sampling, ids, sampling.max_new_tokens), self.network)
 
-    def measure(self) -> None:
-        """Measures the costs of forward passes on this machine, unless cached; draft lengths depend on them."""
+    def measure_forward_passes(self) -> None:
+        """Measures the time of forward passes on this machine, unless it is cached; draft lengths are chosen by it."""
         if "ar" in self._options:
             self.lookup_drafting()
         if self.drafter is not None:
             self._hybrid_drafting(self.drafter, 1.0, True, None)
 
     def lookup_drafting(self) -> Drafting:
-        """Returns the settings for speculative decoding by prompt lookup (n-gram matches)."""
+        """Returns the settings of speculative decoding by prompt lookup (n-gram matches), which are cached."""
         with self._lock:
             if () not in self._draftings:
                 self._draftings[()] = lookup_drafting(self.network)
@@ -128,16 +134,16 @@ class DecoderFactory:
             return self._draftings[key]
 
 
-def _with_room(row: Row, network: Network) -> Row:
-    """Returns the row. Raises RequestRefused if its prompt is empty or leaves no room for output."""
+def _require_room(row: Row, network: Network) -> Row:
+    """Returns the row unchanged. Raises RequestRefused if its prompt is empty or leaves no room for output."""
     if not row.prompt:
-        raise RequestRefused(400, "the prompt has no tokens; send some text", parameter="prompt")
+        raise RequestRefused(400, "the prompt is empty (no tokens); send some text", parameter="prompt")
     if not can_generate(row):
         size, context = len(row.prompt) + len(row.suffix), network.model.config.max_length
         raise RequestRefused(
             400,
-            f"the prompt has {size} tokens and leaves no room for an answer: model {network.name} takes {context} "
-            "tokens of prompt and answer; shorten the prompt",
+            f"the prompt has {size} tokens and leaves no room for an answer: the context length of model "
+            f"{network.name} is {context} tokens; shorten the prompt",
             parameter="prompt",
             code="context_length_exceeded",
         )

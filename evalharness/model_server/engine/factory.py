@@ -1,4 +1,4 @@
-"""Creates the engine that a server configuration asks for."""
+"""Creates the generation engine for a server configuration."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,7 +6,7 @@ from evalharness.backends.ar import AROptions
 from evalharness.backends.diffusion.options import DRAFTING_RULES, DiffusionOptions
 from evalharness.backends.factory import BackendConfig, backend_names, find_backend
 from evalharness.backends.network.drafting import open_drafter
-from evalharness.backends.network.loading import SMALL, Network, load_network, without_engine
+from evalharness.backends.network.loading import SMALL, Network, load_network, without_fused_kernels
 from evalharness.backends.network.options import NetworkOptions
 from evalharness.backends.options import parse_options
 from evalharness.diffusion.checkpoints.loading import find_folder, is_gguf, read_json
@@ -23,12 +23,12 @@ from evalharness.util.suggest import unknown_name
 
 NETWORK_BACKENDS = ("ar", "diffusion")
 MOST_WORKERS = 4
-"""Threads in which a small network computes at a time. They share Python's lock, so that more of them gain little."""
+"""Maximum number of worker threads for a small network. More would gain little, since they share Python's GIL."""
 
 
 def open_engine(config: ServerConfig, log: Callable[[str], None]) -> Engine:
     """Returns the engine of a server configuration, with its model loaded. Raises UserError for invalid settings."""
-    if config.backend in NETWORK_BACKENDS and not _is_gemma(config):
+    if config.backend in NETWORK_BACKENDS and not _is_diffusion_gemma(config):
         return _open_network_engine(config, log)
     if config.backend in ("openai", "replay", "reference") or config.backend not in backend_names():
         names = sorted({*NETWORK_BACKENDS, "transformers"})
@@ -37,8 +37,8 @@ def open_engine(config: ServerConfig, log: Callable[[str], None]) -> Engine:
     return BackendEngine(config.backend, config.model or config.backend, backend, config.concurrency, config.queue)
 
 
-def _is_gemma(config: ServerConfig) -> bool:
-    """Returns whether the configured model is a DiffusionGemma, which transformers decodes."""
+def _is_diffusion_gemma(config: ServerConfig) -> bool:
+    """Returns whether the configured model is a DiffusionGemma, which runs on `BackendEngine`."""
     if config.backend != "diffusion" or config.model is None or is_gguf(config.model):
         return False
     folder = find_folder(config.model, config.options.get("revision"))
@@ -48,11 +48,11 @@ def _is_gemma(config: ServerConfig) -> bool:
 def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> NetworkEngine:
     schemas: dict[str, type[NetworkOptions]] = {"ar": AROptions, "diffusion": DiffusionOptions}
     chosen = parse_options(schemas[config.backend], config.backend, config.options)
-    log(f"loading model {config.model or 'bundled'}")
-    network = without_engine(load_network(config.model, chosen), chosen, "changing batches")
+    log(f"loading model {config.model}" if config.model else "loading the bundled model")
+    network = without_fused_kernels(load_network(config.model, chosen), chosen, "changing batches")
     drafter = _find_drafter(network, config.backend, chosen)
-    ways = [way for way in NETWORK_BACKENDS if _can_decode(network, drafter, way)]
-    if config.backend not in ways:
+    methods = [method for method in NETWORK_BACKENDS if _can_decode(network, drafter, method)]
+    if config.backend not in methods:
         raise UserError(
             f"model {network.name} is a diffusion model, which backend ar cannot decode; use --backend diffusion"
         )
@@ -60,11 +60,13 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
     if not small:
         pack_target(network.model)
     shared = {key: value for key, value in config.options.items() if key in NetworkOptions.model_fields}
-    options: dict[str, Mapping[str, str]] = {way: config.options if way == config.backend else shared for way in ways}
+    options: dict[str, Mapping[str, str]] = {
+        method: config.options if method == config.backend else shared for method in methods
+    }
     factory = DecoderFactory(network, drafter, options)
-    log("measuring what forward passes cost here (kept in the user's cache folder)")
-    factory.measure()
-    ordered = (config.backend, *(way for way in ways if way != config.backend))
+    log("measuring the time of forward passes on this machine, unless it is in the user's cache folder")
+    factory.measure_forward_passes()
+    ordered = (config.backend, *(method for method in methods if method != config.backend))
     # A large network uses all cores for each pass; a small one uses one, so that others can compute other rows.
     alone = drafter is not None or not small or chosen.threads
     workers = 1 if alone else min(config.concurrency, MOST_WORKERS, default_workers("local"))
@@ -72,7 +74,7 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
 
 
 def _find_drafter(network: Network, backend: str, options: NetworkOptions) -> Drafter | None:
-    """Returns the drafter of an autoregressive network; None if none exists or the options do not use one."""
+    """Returns the drafter of an autoregressive network; None if it has none or the options do not use one."""
     needed = backend == "diffusion" and not network.family.diffusion
     needed |= getattr(options, "rule", None) in DRAFTING_RULES
     if not needed and (network.family.diffusion or network.model.config.attention != "causal"):
@@ -85,8 +87,8 @@ def _find_drafter(network: Network, backend: str, options: NetworkOptions) -> Dr
         return None
 
 
-def _can_decode(network: Network, drafter: Drafter | None, way: str) -> bool:
-    """Returns whether the network, with its drafter, can decode by the method `way`."""
-    if way == "ar":
+def _can_decode(network: Network, drafter: Drafter | None, decoding_method: str) -> bool:
+    """Returns whether the network, with its drafter if it has one, supports a decoding method."""
+    if decoding_method == "ar":
         return network.model.config.attention == "causal"
     return network.family.diffusion or drafter is not None

@@ -1,4 +1,4 @@
-"""Passes an engine's updates on the completions of one request to the answer."""
+"""A queue of an engine's updates between the engine and the answer to one request."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -7,7 +7,7 @@ from evalharness.model_server.engine.job import Update
 
 
 class QueuedGeneration:
-    """A `Generation` whose updates an engine puts into an asyncio queue. For use in one event loop."""
+    """A `Generation` that queues the updates of the engine until they are read. For use in one event loop."""
 
     def __init__(self, jobs: int, on_cancel: Callable[[], None], on_end: Callable[[], None]) -> None:
         """`on_cancel`: called once if unfinished jobs are cancelled; `on_end`: called once per ended job."""
@@ -15,8 +15,8 @@ class QueuedGeneration:
         self._updates: asyncio.Queue[tuple[int, Update]] = asyncio.Queue()
         self._on_cancel, self._on_end = on_cancel, on_end
 
-    def receiver(self, number: int) -> Callable[[Update], None]:
-        """Returns the callback by which the engine delivers the updates of job `number` of the request."""
+    def make_receiver(self, number: int) -> Callable[[Update], None]:
+        """Returns the callback to which the engine passes each update of job `number` of the request."""
 
         def receive(update: Update) -> None:
             if number not in self._open:

@@ -12,15 +12,15 @@ class Job:
     """One completion to generate: prompt, sampling parameters and decoding options."""
 
     prompt: Prompt
-    way: str
-    """The decoding method: `ar` or `diffusion`, like the backends."""
+    decoding_method: str
+    """`ar` or `diffusion`, like the backends."""
     max_new_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
     """The seed of this completion's random numbers."""
     options: Mapping[str, str] = field(default_factory=dict)
-    """Decoding options that differ from the server's."""
+    """Decoding options of the request, which override the server's."""
     traced: bool = False
     """Whether the client wants denoising frames or logprobs."""
     streamed: bool = True
@@ -38,11 +38,11 @@ class Outcome:
     finish_reason: str
     total_s: float
     queued_s: float = 0.0
-    """Until the completion joined the engine's batch."""
+    """Time until the completion joined the engine's batch."""
     prefill_s: float | None = None
-    """Until the prompt was prefilled."""
+    """Time until the end of prefill."""
     first_s: float | None = None
-    """Until the first output token."""
+    """Time until the first output token."""
     forward_passes: int | None = None
     accepted_drafts: int | None = None
     rejected_drafts: int | None = None
@@ -50,7 +50,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Update:
-    """What one forward pass changed in a completion, or several ones since the latest report."""
+    """What changed in a completion since the previous update, in one or several forward passes."""
 
     tokens: tuple[int, ...] = ()
     """New final output tokens."""
@@ -60,6 +60,6 @@ class Update:
     pass_s: float = 0.0
     """When the forward pass ended, in seconds since the request arrived."""
     outcome: Outcome | None = None
-    """Set in the last update."""
+    """The finished completion, in its last update; None in all others."""
     error: str = ""
-    """Set in the last update of a completion that failed."""
+    """The reason why the completion failed, in its last update; "" in all others."""

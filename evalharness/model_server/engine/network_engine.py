@@ -15,7 +15,7 @@ from evalharness.model_server.engine.decoders import DecoderFactory
 from evalharness.model_server.engine.generation import QueuedGeneration
 from evalharness.model_server.engine.job import Job
 from evalharness.model_server.engine.protocol import EngineLoad
-from evalharness.model_server.engine.workers import Entry, Updates, Workers
+from evalharness.model_server.engine.workers import EngineJob, Updates, WorkerPool
 
 
 class NetworkEngine:
@@ -25,12 +25,12 @@ class NetworkEngine:
     """
 
     def __init__(
-        self, factory: DecoderFactory, ways: Sequence[str], concurrency: int, queue: int, workers: int = 1
+        self, factory: DecoderFactory, decoding_methods: Sequence[str], concurrency: int, queue: int, workers: int = 1
     ) -> None:
-        """`workers`: threads that run forward passes in parallel, with a batch each; with a drafter only one."""
+        """`workers`: number of threads, each of which runs the forward passes of one batch; 1 with a drafter."""
         network = factory.network
         self.name: str = Path(network.name).name.removesuffix(".gguf")
-        self.ways, self.infills = tuple(ways), factory.infills
+        self.decoding_methods, self.infills = tuple(decoding_methods), factory.infills
         self.context: int | None = network.model.config.max_length
         self.detokenizer: Detokenizer | None = network.detokenizer
         self._factory = factory
@@ -38,41 +38,45 @@ class NetworkEngine:
         taps = factory.drafter.config.taps if factory.drafter else ()
         self._encoders = ThreadPoolExecutor(2, "encoder")
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._workers = Workers(lambda: Batch(network.model, taps), workers, concurrency, self._report)
+        self._workers = WorkerPool(
+            lambda: Batch(network.model, taps), workers, concurrency, self._deliver_in_event_loop
+        )
 
     def load(self) -> EngineLoad:
-        """Returns how many completions run and wait."""
+        """Returns the numbers of running and waiting completions."""
         return self._queue.load(self._workers.running)
 
     async def start(self, jobs: Sequence[Job], arrived: float) -> QueuedGeneration:
-        """Starts to generate the completions of a request; see `Engine.start`."""
+        """Queues the jobs of a request and returns their generation; see `Engine.start`."""
         self._loop = asyncio.get_running_loop()
-        self._queue.enter(len(jobs))
+        self._queue.admit(len(jobs))
         try:
-            decoders = await self._loop.run_in_executor(self._encoders, self._make, jobs)
+            decoders = await self._loop.run_in_executor(self._encoders, self._make_decoders, jobs)
         except BaseException:
-            self._queue.leave(len(jobs), None)
+            self._queue.release(len(jobs), None)
             raise
-        generation = QueuedGeneration(len(jobs), lambda: self._workers.remove(entries), self._on_end(arrived))
+        generation = QueuedGeneration(
+            len(jobs), lambda: self._workers.remove(entries), self._make_end_callback(arrived)
+        )
         entries = [
-            Entry(decoder, arrived, generation.receiver(number), every_pass=job.traced, streamed=job.streamed)
+            EngineJob(decoder, arrived, generation.make_receiver(number), every_pass=job.traced, streamed=job.streamed)
             for number, (decoder, job) in enumerate(zip(decoders, jobs, strict=True))
         ]
         self._workers.add(entries)
         return generation
 
     def close(self) -> None:
-        """Stops the engine's threads; running completions are abandoned. Safe to call twice."""
+        """Stops the engine's threads without finishing running completions. Safe to call twice."""
         self._workers.close()
         self._encoders.shutdown()
 
-    def _make(self, jobs: Sequence[Job]) -> list[Decoder]:
-        return [self._factory.make(job) for job in jobs]
+    def _make_decoders(self, jobs: Sequence[Job]) -> list[Decoder]:
+        return [self._factory.make_decoder(job) for job in jobs]
 
-    def _on_end(self, arrived: float) -> Callable[[], None]:
-        return lambda: self._queue.leave(1, time.perf_counter() - arrived)
+    def _make_end_callback(self, arrived: float) -> Callable[[], None]:
+        return lambda: self._queue.release(1, time.perf_counter() - arrived)
 
-    def _report(self, updates: Updates) -> None:
+    def _deliver_in_event_loop(self, updates: Updates) -> None:
         assert self._loop is not None
         with suppress(RuntimeError):  # the event loop has ended, and with it the clients
             self._loop.call_soon_threadsafe(_deliver, updates)

@@ -16,7 +16,7 @@ class EngineLoad:
     """Completions in the engine's batch."""
     waiting: int
     retry_s: int
-    """Estimated seconds until about half of the waiting completions have been answered."""
+    """Estimated seconds until about half of all completions have ended, after which a client may retry."""
 
 
 class Generation(Protocol):
@@ -39,12 +39,12 @@ class Engine(Protocol):
         """The served model's name."""
 
     @property
-    def ways(self) -> tuple[str, ...]:
+    def decoding_methods(self) -> tuple[str, ...]:
         """Decoding methods of the model (`ar`, `diffusion`), the default first."""
 
     @property
     def context(self) -> int | None:
-        """Context length: most tokens of prompt and answer together; None if unknown."""
+        """Context length: maximum number of tokens of prompt and answer together; None if unknown."""
 
     @property
     def infills(self) -> bool:
@@ -55,11 +55,11 @@ class Engine(Protocol):
         """Converts token ids to text; None if the engine reports no tokens before a completion ends."""
 
     def load(self) -> EngineLoad:
-        """Returns how many completions run and wait."""
+        """Returns the numbers of running and waiting completions."""
         ...
 
     async def start(self, jobs: Sequence[Job], arrived: float) -> Generation:
-        """Starts to generate the completions of one request.
+        """Queues the jobs of one request and returns their generation.
 
         `arrived`: the `time.perf_counter()` at which the request arrived. Raises RequestRefused for a job that the
         engine does not support, and if the queue is full.

@@ -1,4 +1,4 @@
-"""Incremental detokenization: the text of streamed tokens as far as later tokens cannot change it."""
+"""Incremental detokenization: converts streamed tokens to text that later tokens cannot change."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,10 @@ REPLACEMENT = "\ufffd"
 
 
 class TextStream:
-    """Converts streamed tokens to final text: whole characters that cannot be part of a stop sequence."""
+    """Converts streamed tokens to text that later tokens cannot change.
+
+    An incomplete character, and text that may be the beginning of a stop sequence, is held back.
+    """
 
     def __init__(self, detokenizer: Detokenizer, stops: Sequence[str]) -> None:
         self._detokenizer, self._stops = detokenizer, [stop for stop in stops if stop]
@@ -19,24 +22,24 @@ class TextStream:
         """All text that was returned."""
 
     def add(self, tokens: Sequence[int]) -> str:
-        """Adds tokens; returns the text that has become final with them, often empty."""
+        """Adds tokens; returns the text that is now final and was not returned before, which may be empty."""
         self._pending += tokens
         text = self._detokenizer.text(self._pending)
         if text and not text.endswith(REPLACEMENT):
             self._text += text
             self._pending = []
-        end = self._certain_end()
+        end = self._final_length()
         new, self.sent = self._text[len(self.sent) : end], self._text[: max(end, len(self.sent))]
         return new
 
     def finish(self, text: str) -> str:
-        """Ends the stream, given the completion's whole text; returns the part that was not returned before."""
+        """Ends the stream; returns the part of the completion's whole `text` that was not returned before."""
         rest = text[len(self.sent) :] if text.startswith(self.sent) else ""
         self.sent += rest
         return rest
 
-    def _certain_end(self) -> int:
-        """Returns the length of the final text: up to the first stop sequence, or the beginning of a possible one."""
+    def _final_length(self) -> int:
+        """Returns the length of the final text: up to the first stop sequence, or to an end that may begin one."""
         text, end = self._text, len(self._text)
         for stop in self._stops:
             found = text.find(stop, max(0, len(self.sent) - len(stop)))

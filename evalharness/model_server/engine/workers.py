@@ -22,26 +22,29 @@ from evalharness.model_server.engine.job import Outcome, Update
 from evalharness.util.text import error_text
 
 REPORT_S = 0.02
-"""The least seconds between two reports of a streamed completion. After each report the event loop runs and the
-engine's thread waits, which a request with a report for each forward pass shows in `benchmarks/model_server.py`.
+"""Minimum number of seconds between two reports of a streamed completion. After each report the event loop
+runs while the engine's thread waits, so that more reports slow down decoding (see `benchmarks/model_server.py`).
 """
 REPORTS_PER_S = 200
-"""The most reports per second of all streamed completions together."""
+"""Maximum number of reports per second of all streamed completions together."""
 
 
 def report_interval_s(running: int) -> float:
-    """Returns the seconds between two reports of a streamed completion while that many completions are generated."""
+    """Returns the minimum seconds between two progress reports of a streamed completion.
+
+    `running` is the number of completions that are generated concurrently.
+    """
     return max(REPORT_S, running / REPORTS_PER_S)
 
 
 @dataclass(eq=False)
-class Entry:
-    """A job in the engine, with its timings and the callback for its updates."""
+class EngineJob:
+    """A waiting or running job of the engine, with its timings and the callback for its updates."""
 
     decoder: Decoder
     arrived: float
     deliver: Callable[[Update], None]
-    """Called in the event loop."""
+    """Receives the job's updates; called in the event loop."""
     worker: Worker | None = None
     """The thread that runs it; None while it waits."""
     joined_s: float = 0.0
@@ -51,43 +54,43 @@ class Entry:
     every_pass: bool = False
     """Whether each forward pass is reported, for frames and probabilities."""
     streamed: bool = True
-    """Whether progress is reported at all; otherwise only the end is."""
+    """Whether progress is reported; if not, only the end is reported."""
     reported_s: float = -math.inf
     """When the latest report was made, in seconds since the request arrived."""
 
 
-Updates = Sequence[tuple[Entry, Update]]
+Updates = Sequence[tuple[EngineJob, Update]]
 
 
-class Workers:
-    """Threads with a batch each, and the completions that wait for a place in one of them. Thread-safe."""
+class WorkerPool:
+    """The worker threads of an engine, each with its own batch, and the queue of waiting jobs. Thread-safe."""
 
     def __init__(
         self, open_batch: Callable[[], Batch], count: int, concurrency: int, report: Callable[[Updates], None]
     ) -> None:
         """At most `concurrency` completions run at a time. The threads call `report` after each forward pass."""
         self.wake = threading.Condition()
-        """Protects what the threads share."""
+        """The lock and condition that protects the state that the threads share."""
         self.closed = False
         self._concurrency = concurrency
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[EngineJob] = deque()
         self._workers = [Worker(self, open_batch, report, number) for number in range(count)]
         for worker in self._workers:
             worker.thread.start()
 
     @property
     def running(self) -> int:
-        """The number of completions in the batches."""
+        """The number of completions in all batches together."""
         return sum(worker.rows for worker in self._workers)
 
-    def add(self, entries: Sequence[Entry]) -> None:
-        """Queues completions, which join a batch as soon as there is room."""
+    def add(self, entries: Sequence[EngineJob]) -> None:
+        """Queues jobs, which join a batch as soon as fewer than `concurrency` completions run."""
         with self.wake:
             self._waiting.extend(entries)
             self.wake.notify_all()
 
-    def remove(self, entries: Sequence[Entry]) -> None:
-        """Removes completions from queue or batch before the next forward pass, unless they have ended."""
+    def remove(self, entries: Sequence[EngineJob]) -> None:
+        """Cancels jobs: removes them from the queue, or from their batch before its next forward pass."""
         with self.wake:
             for entry in entries:
                 if entry.worker is not None:
@@ -96,16 +99,16 @@ class Workers:
                     self._waiting.remove(entry)
             self.wake.notify_all()
 
-    def may_take(self, worker: Worker) -> bool:
-        """Returns whether a worker should take a waiting completion. The caller holds `wake`."""
+    def should_take(self, worker: Worker) -> bool:
+        """Returns whether a worker should take the next waiting job. The caller must hold `wake`."""
         if not self._waiting or self.running >= self._concurrency:
             return False
         if not self._waiting[0].decoder.wide:
             return worker is self._workers[0]
         return worker is min(self._workers, key=lambda other: other.rows)
 
-    def take(self, worker: Worker) -> Entry:
-        """Assigns the next waiting completion to the worker and returns it. The caller holds `wake`."""
+    def take_waiting_job(self, worker: Worker) -> EngineJob:
+        """Assigns the next waiting job to a worker and returns it. The caller must hold `wake`."""
         entry = self._waiting.popleft()
         entry.worker = worker
         worker.rows += 1
@@ -113,7 +116,7 @@ class Workers:
         return entry
 
     def close(self) -> None:
-        """Stops the threads; running completions are abandoned. Safe to call twice."""
+        """Stops the threads without finishing running completions. Safe to call twice."""
         with self.wake:
             self.closed = True
             self.wake.notify_all()
@@ -125,22 +128,22 @@ class Worker:
     """A thread that runs one batch of completions."""
 
     def __init__(
-        self, shared: Workers, open_batch: Callable[[], Batch], report: Callable[[Updates], None], number: int
+        self, shared: WorkerPool, open_batch: Callable[[], Batch], report: Callable[[Updates], None], number: int
     ) -> None:
         self.rows = 0
-        """Rows that it has taken and that have not ended, as far as the others know."""
-        self.left: list[Entry] = []
-        """Its rows whose client has gone."""
+        """Number of jobs in its batch; the other threads read it, so it is changed only with `wake` held."""
+        self.left: list[EngineJob] = []
+        """Its jobs that were cancelled and are still in the batch."""
         self._shared, self._open_batch, self._report = shared, open_batch, report
-        self._entries: dict[Decoder, Entry] = {}
-        self.thread = threading.Thread(target=self._run, name=f"engine-{number}", daemon=True)
+        self._entries: dict[Decoder, EngineJob] = {}
+        self.thread = threading.Thread(target=self._run_batches, name=f"engine-{number}", daemon=True)
 
-    def _run(self) -> None:
+    def _run_batches(self) -> None:
         torch.get_num_threads()  # gives this thread PyTorch's number of threads; oneDNN would use all cores without it
         batch = self._open_batch()
-        while self._admit(batch):
+        while self._update_batch_members(batch):
             try:
-                updates = [pair for decoder in batch.step() for pair in self._updates(decoder)]
+                updates = [pair for decoder in batch.step() for pair in self._collect_updates(decoder)]
             except Exception as error:  # a failed pass must not end the server; the rows' clients are told
                 traceback.print_exc()
                 updates = [(entry, Update(error=error_text(error))) for entry in self._entries.values()]
@@ -151,19 +154,22 @@ class Worker:
                 self._report(updates)
         batch.close()
 
-    def _admit(self, batch: Batch) -> bool:
-        """Adds waiting completions to the batch, removes cancelled ones; waits if there are none. False once closed."""
+    def _update_batch_members(self, batch: Batch) -> bool:
+        """Adds waiting jobs to the batch and removes cancelled ones; blocks while there is nothing to do.
+
+        Returns False if the pool was closed, else True.
+        """
         shared = self._shared
         with shared.wake:
             if self.rows != batch.size:
                 self.rows = batch.size
                 shared.wake.notify_all()  # another worker may now take a row
-            while not (shared.closed or self.left or batch.size or shared.may_take(self)):
+            while not (shared.closed or self.left or batch.size or shared.should_take(self)):
                 shared.wake.wait()
             left, self.left = self.left, []
             joining = []
-            while not shared.closed and shared.may_take(self):
-                joining.append(shared.take(self))
+            while not shared.closed and shared.should_take(self):
+                joining.append(shared.take_waiting_job(self))
         for entry in joining:
             entry.joined_s = time.perf_counter() - entry.arrived
             self._entries[entry.decoder] = entry
@@ -173,15 +179,15 @@ class Worker:
             self._entries.pop(entry.decoder, None)
         return not shared.closed
 
-    def _updates(self, decoder: Decoder) -> list[tuple[Entry, Update]]:
-        """Returns what the latest forward pass changed in a completion, if there is something to report."""
+    def _collect_updates(self, decoder: Decoder) -> list[tuple[EngineJob, Update]]:
+        """Returns [(job, update)] with what changed in a completion since its latest report; [] if no report is due."""
         entry, row = self._entries[decoder], decoder.row
         frames, decoder.frames = tuple(decoder.frames), []
         tokens = tuple(row.output[entry.sent :])
         pass_s = time.perf_counter() - entry.arrived
         if tokens and entry.first_s is None:
             entry.first_s = pass_s
-        if not (row.ended or frames or (tokens and self._is_due(entry, pass_s))):
+        if not (row.ended or frames or (tokens and self._is_report_due(entry, pass_s))):
             return []
         confidences = tuple(row.confidences[entry.sent : entry.sent + len(tokens)])
         entry.sent += len(tokens)
@@ -189,16 +195,16 @@ class Worker:
         outcome = None
         if row.ended:
             del self._entries[decoder]
-            outcome = _outcome_of_entry(entry)
+            outcome = _make_outcome(entry)
         return [(entry, Update(tokens, confidences, frames, pass_s, outcome))]
 
-    def _is_due(self, entry: Entry, now_s: float) -> bool:
-        """Returns whether the new tokens of a completion are reported after this forward pass."""
+    def _is_report_due(self, entry: EngineJob, now_s: float) -> bool:
+        """Returns whether to report a completion's new tokens now, `now_s` seconds after its request arrived."""
         waited_s = now_s - entry.reported_s
         return entry.every_pass or (entry.streamed and waited_s >= report_interval_s(self._shared.running))
 
 
-def _outcome_of_entry(entry: Entry) -> Outcome:
+def _make_outcome(entry: EngineJob) -> Outcome:
     row = entry.decoder.row
     text, tokens = row.watch.result()
     return Outcome(

@@ -15,7 +15,7 @@ from evalharness.sandbox.factory import open_sandbox
 from evalharness.util.suggest import unknown_name
 
 WAITING = 16
-"""Most answers that wait for the sandbox or run in it."""
+"""Maximum number of answers that wait for the sandbox or run in it."""
 
 
 class PlaygroundProblem(TypedDict):
@@ -34,7 +34,7 @@ class PlaygroundProblem(TypedDict):
 
 
 class Problems:
-    """Loads benchmark tasks for the playground on demand, and judges answers in the sandbox. Thread-safe."""
+    """The benchmark problems of the playground, loaded on demand, and verdicts on answers to them. Thread-safe."""
 
     def __init__(self, config: ServerConfig, log: Callable[[str], None]) -> None:
         """Raises UserError if the configured sandbox is not available."""
@@ -50,8 +50,8 @@ class Problems:
         """Returns the names of all benchmark tasks."""
         return sorted(name for card in load_cards() for name in card.tasks)
 
-    def find(self, task: str, wanted: str) -> PlaygroundProblem:
-        """Returns the problem with id `wanted`, or the task's first problem if it is empty.
+    def find_problem(self, task: str, wanted: str) -> PlaygroundProblem:
+        """Returns the problem whose task_id or index is `wanted`, or the task's first problem if `wanted` is empty.
 
         Raises UserError for an unknown task or id, and for data that are not available.
         """
@@ -75,29 +75,29 @@ class Problems:
         }  # fmt: skip
 
     async def judge(self, task: str, task_id: str, text: str) -> Verdict:
-        """Returns the sandbox's verdict on an answer to a problem, by the task's own tests.
+        """Runs the task's tests on an answer in the sandbox and returns the verdict.
 
-        Raises UserError without a sandbox, for an unknown problem, and while too many answers are waiting.
+        Raises UserError if the server has no sandbox, for an unknown problem, and if too many answers are waiting.
         """
         pool = self._pool
         if pool is None:
             raise UserError(
-                "the server was started without a sandbox, so it runs no programs; start it with --with-sandbox"
+                "the server was started without a sandbox and cannot run programs; start it with --with-sandbox"
             )
         if self._pending >= WAITING:
-            raise UserError(f"{WAITING} answers are waiting for the sandbox; try again later")
+            raise UserError(f"{WAITING} answers are already waiting for the sandbox; try again later")
         self._pending += 1
         try:
             loaded = await asyncio.to_thread(pool.load, task, {})
             if task_id not in loaded.problems:
-                raise UserError(f"{task} has no problem {task_id!r}; load the problem again")
+                raise UserError(f"task {task} has no problem {task_id!r}; load the problem again")
             completion = Completion(task_id, 0, text, characters=len(text))
             return await asyncio.wrap_future(pool.submit(loaded, completion))
         finally:
             self._pending -= 1
 
     def close(self) -> None:
-        """Ends the sandbox's containers. Safe to call twice."""
+        """Stops the sandbox's containers. Safe to call twice."""
         if self._pool is not None:
             self._pool.close()
 

@@ -41,12 +41,12 @@ def add_playground(app: FastAPI, engine: Engine, problems: Problems, max_new_tok
     add_page(app, page, (REPORT_STATIC, STATIC))
 
     @app.get("/playground/settings")
-    async def settings() -> Response:
+    async def show_settings() -> Response:
         return JSONResponse(
             {
                 "version": __version__,
                 "model": engine.name,
-                "ways": engine.ways,
+                "ways": engine.decoding_methods,
                 "infills": engine.infills,
                 "frames": engine.detokenizer is not None,
                 "rules": {name: list(used) for name, used in RULE_SETTINGS.items()},
@@ -57,14 +57,16 @@ def add_playground(app: FastAPI, engine: Engine, problems: Problems, max_new_tok
         )
 
     @app.get("/playground/problem")
-    async def problem(task: str = "", id: str = "") -> Response:
-        return JSONResponse(await asyncio.to_thread(problems.find, task, id))
+    async def show_problem(task: str = "", id: str = "") -> Response:
+        return JSONResponse(await asyncio.to_thread(problems.find_problem, task, id))
 
     @app.post("/playground/verdict")
-    async def verdict(request: Request) -> Response:
+    async def judge_answer(request: Request) -> Response:
         try:
             answer = AnswerToJudge.model_validate_json(await request.body())
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            raise RequestRefused(400, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise RequestRefused(
+                400, f"parameter {'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"
+            ) from None
         return JSONResponse(dataclasses.asdict(await problems.judge(answer.task, answer.id, answer.text)))

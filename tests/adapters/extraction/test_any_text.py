@@ -5,7 +5,7 @@ from helpers.function_answers import CODES, target_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.adapters.extraction.extracted import Extracted
+from evalharness.adapters.extraction.extracted import ExtractedProgram
 from evalharness.adapters.extraction.languages.function_program import function_program as in_language
 from evalharness.adapters.extraction.languages.syntax import SYNTAX
 from evalharness.adapters.extraction.python_program import contest_program, function_program
@@ -65,7 +65,7 @@ def test_python_rules_accept_any_text(text: str) -> None:
         contest_program(text, ""),
         contest_program(text, "f"),
     ):
-        assert isinstance(found, Extracted)
+        assert isinstance(found, ExtractedProgram)
         assert found.rule
 
 
@@ -73,7 +73,7 @@ def test_python_rules_accept_any_text(text: str) -> None:
 @given(st.sampled_from(sorted(SYNTAX)), texts)
 def test_rules_of_languages_accept_any_text(code: str, text: str) -> None:
     found = in_language(text.encode(errors="replace").decode(), target_of(code))
-    assert isinstance(found, Extracted)
+    assert isinstance(found, ExtractedProgram)
     assert found.rule
 
 

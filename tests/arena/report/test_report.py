@@ -9,8 +9,8 @@ from helpers.arena_runs import vote
 
 from evalharness.arena.model_facts import TaskFacts, write_facts
 from evalharness.arena.records import Choice
-from evalharness.arena.report.tables import section
-from evalharness.arena.report.text import markdown
+from evalharness.arena.report.tables import make_section
+from evalharness.arena.report.text import markdown_lines
 from evalharness.arena.statistics.summary import summarize
 from evalharness.arena.store import VoteStore
 
@@ -82,6 +82,6 @@ def test_no_votes_are_an_error_that_says_what_to_do(tmp_path: Path, cli: Command
 
 def test_a_model_that_never_lost_is_named() -> None:
     votes = [vote(number, "first", voter=f"v{number}") for number in range(8)]
-    lines = "\n".join(markdown([section(summarize(votes, {}), {})]))
+    lines = "\n".join(markdown_lines([make_section(summarize(votes, {}), {})]))
     assert "not bounded" in lines
     assert "No interval for a, b: the votes do not bound the strength" in lines

@@ -167,11 +167,11 @@ def test_other_files_are_not_served(client: TestClient, path: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"recorded": 1.5}, "--recorded 1.5 is not a share"),
+        ({"recorded": 1.5}, "--recorded 1.5 is not a fraction"),
         ({"runs": ()}, "give run directories, or --live"),
         ({"task": "humaneval"}, "--task and --option apply only to live models"),
         ({"options": {"recipe": "chat"}}, "--task and --option apply only to live models"),
-        ({"sandbox": "docker"}, "--with-sandbox grades live models' answers"),
+        ({"sandbox": "docker"}, "--with-sandbox grades only the answers of live models"),
         ({"host": "0.0.0.0"}, "set \\$EVALHARNESS_TOKEN"),
         ({"port": 0}, "choose one from 1 to 65535"),
         ({"allowed_hosts": ("http://arena",)}, "--allowed-host http://arena is not a host name"),

@@ -23,7 +23,7 @@ def random_votes(seed: int, votes: int = 400, outcomes: int = 2, voters: int = 1
     outcome = (rng.random(votes) > chance).astype(int)
     if outcomes > 2:
         outcome = np.where(rng.random(votes) < 0.3, rng.integers(2, outcomes, size=votes), outcome)
-    return Ballots.of(NAMES, first, second, outcome, rng.integers(voters, size=votes))
+    return Ballots.from_sequences(NAMES, first, second, outcome, rng.integers(voters, size=votes))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -36,15 +36,15 @@ def test_strengths_equal_evalica_without_ties_and_position(seed: int) -> None:
 
 
 def test_two_models_have_the_log_odds_of_their_votes() -> None:
-    ballots = Ballots.of(("a", "b"), [0] * 100, [1] * 100, [0] * 75 + [1] * 25)
+    ballots = Ballots.from_sequences(("a", "b"), [0] * 100, [1] * 100, [0] * 75 + [1] * 25)
     fitted = fit(ballots, position=False)
     assert fitted.strengths[0] - fitted.strengths[1] == pytest.approx(np.log(3), abs=1e-4)
-    error = covariance(fitted).error(np.array([1.0, -1.0]))
+    error = covariance(fitted).standard_error(np.array([1.0, -1.0]))
     assert error == pytest.approx(np.sqrt(1 / 75 + 1 / 25), rel=0.02)
 
 
 def test_the_position_term_is_the_log_odds_of_balanced_equals() -> None:
-    ballots = Ballots.of(("a", "b"), [0, 1] * 50, [1, 0] * 50, [0] * 80 + [1] * 20)
+    ballots = Ballots.from_sequences(("a", "b"), [0, 1] * 50, [1, 0] * 50, [0] * 80 + [1] * 20)
     fitted = fit(ballots)
     assert fitted.position == pytest.approx(np.log(4), abs=1e-3)
     assert fitted.strengths == pytest.approx([0, 0], abs=1e-6)
@@ -52,7 +52,7 @@ def test_the_position_term_is_the_log_odds_of_balanced_equals() -> None:
 
 def test_a_tie_has_davidsons_probability() -> None:
     # pi_1 : pi_2 : nu sqrt(pi_1 pi_2) with pi = (4, 1) and nu = 1 is 4 : 1 : 2.
-    ballots = Ballots.of(("a", "b"), [0] * 700, [1] * 700, [0] * 400 + [1] * 100 + [2] * 200)
+    ballots = Ballots.from_sequences(("a", "b"), [0] * 700, [1] * 700, [0] * 400 + [1] * 100 + [2] * 200)
     fitted = fit(ballots, position=False)
     assert fitted.strengths[0] - fitted.strengths[1] == pytest.approx(np.log(4), abs=1e-4)
     assert np.exp(fitted.parameters[-1]) == pytest.approx(1, abs=1e-4)
@@ -77,7 +77,7 @@ def test_scores_and_curvature_are_the_derivatives(seed: int, outcomes: int) -> N
 def test_exchanging_the_sides_of_all_votes_turns_the_position_around(seed: int) -> None:
     ballots = random_votes(seed, outcomes=4)
     turned = np.where(ballots.outcome < 2, 1 - ballots.outcome, ballots.outcome)
-    other = fit(Ballots.of(NAMES, ballots.second, ballots.first, turned, ballots.cluster))
+    other = fit(Ballots.from_sequences(NAMES, ballots.second, ballots.first, turned, ballots.cluster))
     fitted = fit(ballots)
     assert other.strengths == pytest.approx(fitted.strengths, abs=1e-6)
     assert other.position == pytest.approx(-fitted.position, abs=1e-6)
@@ -88,20 +88,20 @@ def test_exchanging_the_sides_of_all_votes_turns_the_position_around(seed: int) 
 def test_the_order_of_the_votes_and_their_repetition_change_no_strength(seed: int) -> None:
     ballots = random_votes(seed, outcomes=4)
     order = np.random.default_rng(seed).permutation(np.tile(np.arange(len(ballots)), 2))
-    repeated = Ballots.of(NAMES, ballots.first[order], ballots.second[order], ballots.outcome[order])
+    repeated = Ballots.from_sequences(NAMES, ballots.first[order], ballots.second[order], ballots.outcome[order])
     assert fit(repeated).strengths == pytest.approx(fit(ballots).strengths, abs=1e-3)
 
 
 def test_votes_both_bad_move_strengths_as_ties_do() -> None:
     ballots = random_votes(1, outcomes=4)
-    merged = Ballots.of(NAMES, ballots.first, ballots.second, np.minimum(ballots.outcome, Outcome.TIE))
+    merged = Ballots.from_sequences(NAMES, ballots.first, ballots.second, np.minimum(ballots.outcome, Outcome.TIE))
     assert fit(merged).strengths == pytest.approx(fit(ballots).strengths, abs=1e-4)
 
 
 def test_a_model_that_never_lost_has_no_bounded_strength_and_the_others_have() -> None:
     ballots = random_votes(2, voters=12)
-    wins = Ballots.of((*NAMES, "best"), [4] * 40, np.arange(40) % 4, [0] * 40)
-    joined = Ballots.of(
+    wins = Ballots.from_sequences((*NAMES, "best"), [4] * 40, np.arange(40) % 4, [0] * 40)
+    joined = Ballots.from_sequences(
         wins.models,
         np.concatenate([ballots.first, wins.first]),
         np.concatenate([ballots.second, wins.second]),
@@ -111,26 +111,26 @@ def test_a_model_that_never_lost_has_no_bounded_strength_and_the_others_have() -
     fitted = fit(joined)
     assert int(np.argmax(fitted.strengths)) == 4
     estimates = covariance(fitted)
-    assert estimates.interval(estimates.difference(4, 0)) == UNBOUNDED
+    assert estimates.interval(estimates.difference_contrast(4, 0)) == UNBOUNDED
     assert estimates.reference_models().tolist() == [0, 1, 2, 3]
     alone = covariance(fit(ballots))
     for index in range(4):
-        low, high = estimates.interval(estimates.strength(index))
-        assert (low, high) == pytest.approx(alone.interval(alone.strength(index)), abs=0.2)
+        low, high = estimates.interval(estimates.strength_contrast(index))
+        assert (low, high) == pytest.approx(alone.interval(alone.strength_contrast(index)), abs=0.2)
 
 
 def test_models_that_no_chain_of_votes_connects_are_not_compared() -> None:
     ballots = random_votes(4)
     apart = (ballots.first // 2) == (ballots.second // 2)
     votes = [getattr(ballots, name)[apart] for name in ("first", "second", "outcome")]
-    estimates = covariance(fit(Ballots.of(NAMES, *votes)))
-    assert estimates.interval(estimates.difference(0, 2)) == UNBOUNDED
-    low, high = estimates.interval(estimates.difference(0, 1))
+    estimates = covariance(fit(Ballots.from_sequences(NAMES, *votes)))
+    assert estimates.interval(estimates.difference_contrast(0, 2)) == UNBOUNDED
+    low, high = estimates.interval(estimates.difference_contrast(0, 1))
     assert -2 < low < high < 4
 
 
 def test_votes_without_information_about_strengths_are_unbounded() -> None:
-    fitted = fit(Ballots.of(("a", "b"), [0] * 9, [1] * 9, [0] * 9, [0] * 9))
+    fitted = fit(Ballots.from_sequences(("a", "b"), [0] * 9, [1] * 9, [0] * 9, [0] * 9))
     assert covariance(fitted).interval(np.array([1.0, -1.0, 0.0])) == UNBOUNDED
 
 
@@ -141,11 +141,11 @@ def test_the_covariance_is_the_jackknife_over_voters() -> None:
     for voter in range(25):
         kept = ballots.cluster != voter
         part = [getattr(ballots, name)[kept] for name in ("first", "second", "outcome")]
-        left_out.append(fit(Ballots.of(NAMES, *part)).parameters)
+        left_out.append(fit(Ballots.from_sequences(NAMES, *part)).parameters)
     steps = np.array(left_out) - fitted.parameters
     assert covariance(fitted).matrix == pytest.approx(24 / 25 * steps.T @ steps, abs=4e-4)
 
 
 def test_no_votes_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one vote"):
-        fit(Ballots.of(NAMES, [], [], []))
+        fit(Ballots.from_sequences(NAMES, [], [], []))

@@ -9,8 +9,8 @@ from helpers.arena_runs import vote
 
 from evalharness.arena.records import Arm, Choice, Side, Vote
 from evalharness.arena.statistics.agreement import rank_correlation, verdict_agreement, voter_agreement
-from evalharness.arena.statistics.summary import summaries, summarize
-from evalharness.arena.statistics.tally import ballots_of
+from evalharness.arena.statistics.summary import summarize, summarize_groups
+from evalharness.arena.statistics.tally import tally_votes
 
 
 def votes_of(shares: tuple[float, float, float], count: int, voters: int = 10, seed: int = 0) -> list[Vote]:
@@ -42,11 +42,11 @@ def test_wins_ties_and_skipped_pairs_are_counted() -> None:
 
 
 def test_few_voters_make_votes_independent_and_many_are_clusters() -> None:
-    assert ballots_of(votes_of((0.5, 0.5, 0), 40, voters=4)).dependence == "vote"
-    tally = ballots_of(votes_of((0.5, 0.5, 0), 40, voters=5))
+    assert tally_votes(votes_of((0.5, 0.5, 0), 40, voters=4)).dependence == "vote"
+    tally = tally_votes(votes_of((0.5, 0.5, 0), 40, voters=5))
     assert (tally.dependence, tally.ballots.clusters) == ("voter", 5)
     dominated = [vote(number, "first", voter="Ada" if number > 8 else f"v{number}") for number in range(40)]
-    assert ballots_of(dominated).dependence == "vote"
+    assert tally_votes(dominated).dependence == "vote"
 
 
 def test_one_voter_who_repeats_himself_widens_the_interval() -> None:
@@ -143,7 +143,7 @@ def test_judges_and_people_are_apart() -> None:
         vote(3, "second", "b", "a", voter="model:m", kind="model"),
         vote(4, "tie", voter="model:n", kind="model"),
     ]
-    groups = summaries(votes, {})
+    groups = summarize_groups(votes, {})
     assert [(group.judge, group.votes, group.dependence) for group in groups] == [
         ("", 2, "vote"), ("model:m", 2, "problem"), ("model:n", 1, "problem"),
     ]  # fmt: skip

@@ -191,7 +191,7 @@ def test_batch_that_exceeds_the_device_memory_is_an_error_of_the_backend(
 
 def test_user_errors_are_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "BUNDLED_NETWORK", tmp_path)
-    with pytest.raises(UserError, match="not include the bundled network's weights; give --model a checkpoint folder"):
+    with pytest.raises(UserError, match="weights of the bundled network are not installed; give --model a checkpoint"):
         DiffusionBackend(BackendConfig()).describe()
     with pytest.raises(UserError, match=r"unknown rule of backend diffusion 'hope'; known: .*threshold"):
         diffusion(folder, rule="hope")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.network_backends import ar, build, diffusion
 
-from evalharness.backends.network.loading import describe, engine_for, load_network, without_engine
+from evalharness.backends.network.loading import describe_network, load_network, select_engine, without_fused_kernels
 from evalharness.backends.network.options import NetworkOptions
 from evalharness.backends.network.rows import make_sampler
 from evalharness.diffusion.denoising import Denoising
@@ -57,23 +57,23 @@ def test_decoding_without_fused_kernels_is_an_error_only_if_they_are_required(fo
     rules = (find_rule(name, threshold=0.9, steps=4, block=8) for name in ("threshold", "editing"))
     by_threshold, editing = (Denoising(rule, 8, greedy) for rule in rules)
     auto, fused, eight = NetworkOptions(), NetworkOptions(kernels="fused"), NetworkOptions(weights="fp8")
-    assert engine_for(network, fused, greedy, by_threshold) is network.engine
-    assert engine_for(network, auto, drawn, by_threshold) is network.engine
-    assert engine_for(network, auto, nucleus) is None
-    assert engine_for(network, auto, greedy, editing) is None
+    assert select_engine(network, fused, greedy, by_threshold) is network.engine
+    assert select_engine(network, auto, drawn, by_threshold) is network.engine
+    assert select_engine(network, auto, nucleus) is None
+    assert select_engine(network, auto, greedy, editing) is None
     for sampler, rule in ((nucleus, None), (greedy, editing)):
-        with pytest.raises(UserError, match=r"kernels=fused: .*--top-p 1 and another rule.*kernels=auto"):
-            engine_for(network, fused, sampler, rule)
-        with pytest.raises(UserError, match=r"weights=fp8: .*--top-p 1 and another rule.*weights=network"):
-            engine_for(network, eight, sampler, rule)
-    assert describe(network)["kernels"] == "fused"
-    assert describe(without_engine(network, auto, "drafts"))["kernels"] == "torch"
-    with pytest.raises(UserError, match="drafts run on torch"):
-        without_engine(network, fused, "drafts")
+        with pytest.raises(UserError, match=r"kernels=fused requires the fused kernels.*--top-p 1 or.*kernels=auto"):
+            select_engine(network, fused, sampler, rule)
+        with pytest.raises(UserError, match=r"weights=fp8 requires the fused kernels.*--top-p 1 or.*weights=network"):
+            select_engine(network, eight, sampler, rule)
+    assert describe_network(network)["kernels"] == "fused"
+    assert describe_network(without_fused_kernels(network, auto, "drafts"))["kernels"] == "torch"
+    with pytest.raises(UserError, match="do not support drafts"):
+        without_fused_kernels(network, fused, "drafts")
     with pytest.raises(
-        UserError, match=r"weights=fp8 needs the fused kernels, but drafts run on torch.*weights=network"
+        UserError, match=r"weights=fp8 requires the fused kernels, which do not support drafts.*weights=network"
     ):
-        without_engine(network, eight, "drafts")
+        without_fused_kernels(network, eight, "drafts")
 
 
 def test_description_has_the_precision_of_the_kernels(folder):
@@ -83,7 +83,7 @@ def test_description_has_the_precision_of_the_kernels(folder):
     loaded = load_network(str(folder), NetworkOptions(device="cpu"))
     for options, rows in ((NetworkOptions(), None), (NetworkOptions(weights="fp8-w8a8", w8a8_rows=64), 64)):
         engine = Engine(loaded.model, options.precision())
-        facts = describe(replace(loaded, engine=engine, kernels=KernelSelection("fused", "a test")))
+        facts = describe_network(replace(loaded, engine=engine, kernels=KernelSelection("fused", "a test")))
         assert (facts["weights"], facts["w8a8_rows"]) == (options.weights, rows)
 
 

@@ -26,8 +26,8 @@ def page_without_type(reply: Reply) -> None:
     [
         (http_error(500, "no GPU"), "HTTP 500: no GPU"),
         (page(502), "HTTP 502: an HTML page: 502 Bad Gateway nginx"),
-        (page(200), "the endpoint sent no answer, but an HTML page: 502 Bad Gateway nginx"),
-        (page_without_type, "the endpoint sent no answer, but an HTML page: 502 Bad Gateway nginx"),
+        (page(200), "the endpoint sent no JSON answer, but an HTML page: 502 Bad Gateway nginx"),
+        (page_without_type, "the endpoint sent no JSON answer, but an HTML page: 502 Bad Gateway nginx"),
     ],
 )
 def test_a_dead_endpoint_stops_a_run_after_a_few_problems(endpoint: Endpoint, failure: Behavior, message: str) -> None:

@@ -182,4 +182,4 @@ def test_blocks_may_end_anywhere(parts: list[bytes], data: st.DataObject) -> Non
     whole, in_blocks = EventReader(), EventReader()
     blocks = [stream[start:end] for start, end in itertools.pairwise([0, *ends, len(stream)])]
     found = [event for block in blocks for event in in_blocks.feed(block)]
-    assert found + in_blocks.end() == whole.feed(stream) + whole.end()
+    assert found + in_blocks.finish() == whole.feed(stream) + whole.finish()

@@ -92,7 +92,7 @@ def test_idle_timeout_does_not_apply_before_the_answer(endpoint: Endpoint) -> No
 def test_timeout_applies_to_a_whole_attempt(endpoint: Endpoint) -> None:
     endpoint.respond_with(wait(0.3), answer_with(*"xyz" * 10, delay_s=0.02), answer_with("x"))
     completion = complete(endpoint, timeout_s=0.15, max_retries=1)
-    assert "no answer in time" in completion.error
+    assert "no answer within the time limit" in completion.error
     assert "2 of 2" in completion.error
     assert complete(endpoint, timeout_s=0.15).text == "x"
 
@@ -154,8 +154,8 @@ def test_endpoint_that_was_never_reached_is_a_user_error() -> None:
 @pytest.mark.parametrize(
     ("act", "message"),
     [
-        (http_error(401, f"Incorrect API key: {KEY[:8]}"), "set OPENAI_API_KEY"),
-        (http_error(403, "not in your country"), "not in your country.*set OPENAI_API_KEY"),
+        (http_error(401, f"Incorrect API key: {KEY[:8]}"), r"set \$OPENAI_API_KEY"),
+        (http_error(403, "not in your country"), r"not in your country.*set \$OPENAI_API_KEY"),
         (http_error(404, "no model m"), "no model m.*--model"),
         (http_error(403, f"bad key {KEY} or sk-01****cdef or " + "x " * 200), "bad key \\*\\*\\* .*x"),
         (http_error(402, "pay"), "quota.*pay"),

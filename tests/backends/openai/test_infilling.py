@@ -44,7 +44,7 @@ def test_text_prompt_is_sent_without_suffix(endpoint: Endpoint) -> None:
 
 
 def test_chat_api_cannot_infill() -> None:
-    with pytest.raises(UserError, match=r"a chat API cannot infill.*api=chat") as caught:
+    with pytest.raises(UserError, match=r"the chat API cannot infill.*api=chat") as caught:
         backend(api="chat").check_prompt(infilling_request(PREFIX, SUFFIX).problem.prompt)
     assert "\n" not in str(caught.value)
     backend(api="chat").check_prompt(TEXT)

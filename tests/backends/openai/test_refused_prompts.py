@@ -125,7 +125,7 @@ def test_a_used_up_account_is_a_user_error_and_no_refusal(endpoint: Endpoint, st
 
 def test_an_endpoint_with_the_chat_api_alone_is_named_with_the_recipe(endpoint: Endpoint) -> None:
     endpoint.default = http_error(404, "Not Found")
-    with pytest.raises(UserError, match="for an endpoint with the chat API alone, use --option recipe=chat"):
+    with pytest.raises(UserError, match="if the endpoint has only the chat API, use --option recipe=chat"):
         complete(endpoint)
     with pytest.raises(UserError, match=r"base_url or api$"):
         complete(endpoint, CHAT)

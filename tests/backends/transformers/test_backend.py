@@ -107,7 +107,7 @@ def test_out_of_memory_halves_the_batch_size(model: Path, monkeypatch: pytest.Mo
         completions = list(backend(model, 4).generate(requests, GREEDY))
     assert [c.text for c in completions[:4]] == [c.text for c in expected[:4]]
     assert [c.batch for c in completions] == [2, 2, 2, 2, None]
-    assert completions[4].error == "out of device memory with one row: CUDA out of memory. Tried ..."
+    assert completions[4].error == "out of device memory with a batch size of 1: CUDA out of memory. Tried ..."
 
 
 def test_requests_are_taken_one_batch_at_a_time(model: Path) -> None:

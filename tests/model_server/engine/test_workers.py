@@ -24,9 +24,9 @@ from evalharness.model_server.engine.job import Update
 from evalharness.model_server.engine.workers import (
     REPORT_S,
     REPORTS_PER_S,
-    Entry,
+    EngineJob,
     Updates,
-    Workers,
+    WorkerPool,
     report_interval_s,
 )
 
@@ -38,32 +38,32 @@ class Reports:
     """Takes the reports of all threads."""
 
     def __init__(self) -> None:
-        self.updates: list[tuple[Entry, Update]] = []
-        self.threads: dict[Entry, set[str]] = {}
+        self.updates: list[tuple[EngineJob, Update]] = []
+        self.threads: dict[EngineJob, set[str]] = {}
 
     def __call__(self, updates: Updates) -> None:
         self.updates += updates
         for entry, _ in updates:
             self.threads.setdefault(entry, set()).add(threading.current_thread().name)
 
-    def ended(self) -> dict[Entry, Update]:
+    def ended(self) -> dict[EngineJob, Update]:
         return {entry: update for entry, update in self.updates if update.outcome or update.error}
 
 
 @contextmanager
-def opened(model: Transformer, count: int, concurrency: int) -> Iterator[tuple[Workers, Reports]]:
+def opened(model: Transformer, count: int, concurrency: int) -> Iterator[tuple[WorkerPool, Reports]]:
     reports = Reports()
-    workers = Workers(lambda: Batch(model), count, concurrency, reports)
+    workers = WorkerPool(lambda: Batch(model), count, concurrency, reports)
     yield workers, reports
     workers.close()
     workers.close()
 
 
-def entry(seed: int, limit: int, sampler: Sampler = SAMPLER, wide: bool = True) -> Entry:
+def entry(seed: int, limit: int, sampler: Sampler = SAMPLER, wide: bool = True) -> EngineJob:
     prompt = torch.randint(3, 40, (1 + seed % 7,), generator=torch.Generator().manual_seed(seed)).tolist()
     decoder = AutoregressiveDecoder(new_row(prompt, limit), sampler)
     decoder.wide = wide
-    return Entry(decoder, time.perf_counter(), lambda update: None)
+    return EngineJob(decoder, time.perf_counter(), lambda update: None)
 
 
 def test_every_row_ends_as_it_does_alone_in_one_of_the_threads() -> None:
@@ -133,7 +133,7 @@ def test_the_threads_respect_the_number_of_threads_of_pytorch() -> None:
 
 COUNT_THREADS = """
 import os, threading, torch
-from evalharness.model_server.engine.workers import Workers
+from evalharness.model_server.engine.workers import WorkerPool
 if not torch._C._has_mkldnn:
     raise SystemExit(print(0, 0))
 torch.set_num_threads(1)
@@ -153,7 +153,7 @@ class Once:
 Once.decoder = Once
 probe = Probe()
 probe.join = lambda decoder, start: None
-workers = Workers(lambda: probe, 1, 1, print)
+workers = WorkerPool(lambda: probe, 1, 1, print)
 workers.add([Once()])
 done.wait(30)
 print(*counts[:2])

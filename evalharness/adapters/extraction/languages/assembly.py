@@ -1,4 +1,4 @@
-"""Joins imports, the prompt's beginning and the code of an answer to a program (MultiPL-E languages)."""
+"""Assembles a program from imports, the prompt's beginning and the code of an answer (MultiPL-E languages)."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -18,9 +18,10 @@ GO_IMPORT = re.compile(r'(?:([\w.]+)[ \t]+)?("[^"\n]+"|`[^`\n]+`)')
 
 
 def assemble_program(unit: ParsedBlock, others: Sequence[Sequence[CodeItem]], head: str, target: TestedFunction) -> str:
-    """Returns a program's text from the items of an answer: leading items, imports, the prompt's beginning, code.
+    """Returns a program's text from the parsed code blocks of an answer, without the tests.
 
-    `others` are the items of the answer's other code blocks, and `head` is the prompt before the function.
+    `unit` is the block that defines the tested function. `others` are the items of the other blocks; those that the
+    function needs are included. `head` is the prompt's text before the function; the imports that it lacks are added.
     """
     syntax = target.syntax
     kept = needed_items(unit.items, others, head, target)
@@ -33,12 +34,12 @@ def assemble_program(unit: ParsedBlock, others: Sequence[Sequence[CodeItem]], he
     if syntax.grammar == "javascript":
         used = frozenset[str]().union(*(item.tokens for item in inner if item.type != "import_statement"))
         texts = [
-            text if item.type != "import_statement" else as_require(text, used)
+            text if item.type != "import_statement" else convert_import_to_require(text, used)
             for item, text in zip(inner, texts, strict=False)
         ]
     if syntax.classes and unit.class_name:
         texts = [re.sub(rf"\b{re.escape(unit.class_name)}\b", "Problem", text) for text in texts]
-    head = _with_imports(head, imports, inner, syntax)
+    head = _add_missing_imports(head, imports, inner, syntax)
     if outer:
         opening = re.search(syntax.class_opening, head, re.MULTILINE)
         place = opening.start() if opening else 0
@@ -53,8 +54,11 @@ def _without_exports(item: CodeItem) -> str:
     return re.sub(r"^([ \t]*)export\s+(?:default\s+)?(?=\S)", r"\1", item.text, flags=re.MULTILINE)
 
 
-def as_require(text: str, used: frozenset[str]) -> str:
-    """Returns a JavaScript `import` statement as `require` calls, since tests run as a script; "" for unused names."""
+def convert_import_to_require(text: str, used: frozenset[str]) -> str:
+    """Returns the `require` calls that replace a JavaScript `import`, since tests run as a script; "" if unused.
+
+    `used` are the tokens of the code: an import none of whose names is among them is dropped.
+    """
     match = JS_IMPORT.fullmatch(text.strip())
     if match is None or not used & frozenset(re.findall(r"[\w$]+", match["names"])):
         return ""
@@ -64,8 +68,8 @@ def as_require(text: str, used: frozenset[str]) -> str:
     return "\n".join([*(f"const {name} = require({match['module']});" for name in names if name), *lines])
 
 
-def _with_imports(head: str, imports: Sequence[str], code: Sequence[CodeItem], syntax: LanguageSyntax) -> str:
-    """Returns the prompt's beginning with the answer's imports that it lacks; in Go, only those that are used."""
+def _add_missing_imports(head: str, imports: Sequence[str], code: Sequence[CodeItem], syntax: LanguageSyntax) -> str:
+    """Returns `head`, the prompt's beginning, with the answer's imports that it lacks; in Go, only imports in use."""
     known = {" ".join(line.split()) for line in head.splitlines()}
     if syntax.grammar != "go":
         new = [text for text in imports if " ".join(text.split()) not in known]

@@ -4,11 +4,11 @@ import math
 import re
 from collections.abc import Sequence
 
-from evalharness.adapters.extraction.code_blocks import CodeBlock, clean_answer, code_blocks, loose_blocks
-from evalharness.adapters.extraction.extracted import NOTHING, Extracted
+from evalharness.adapters.extraction.code_blocks import CodeBlock, blocks_between_markers, clean_answer, code_blocks
+from evalharness.adapters.extraction.extracted import NOTHING, ExtractedProgram
 from evalharness.adapters.extraction.languages.assembly import assemble_program
 from evalharness.adapters.extraction.languages.items import CodeItem, ParsedBlock, parse_source, split_into_items
-from evalharness.adapters.extraction.languages.nodes import leaves, text_of
+from evalharness.adapters.extraction.languages.nodes import leaf_nodes, text_of
 from evalharness.adapters.extraction.languages.selection import defines_function
 from evalharness.adapters.extraction.languages.syntax import OTHER_TAGS, LanguageSyntax
 from evalharness.adapters.extraction.languages.target import TestedFunction, before_definition, definition_pattern
@@ -16,13 +16,13 @@ from evalharness.adapters.extraction.python_program import function_program as p
 from evalharness.adapters.extraction.reasoning import without_reasoning
 
 MAX_PARAGRAPHS, MAX_PARSED = 12, 1_000_000
-"""For answers without fences: most paragraphs at which code may begin or end, and most characters parsed for that."""
+"""Limits of the search for code in answers without fences: paragraphs tried as its start or end, characters parsed."""
 
 
-def function_program(answer: str, target: TestedFunction) -> Extracted:
-    """Returns the program in a MultiPL-E answer, without tests: the prompt's beginning and the function's code.
+def function_program(answer: str, target: TestedFunction) -> ExtractedProgram:
+    """Returns the program in a MultiPL-E answer, without tests: the prompt's beginning and the tested function.
 
-    Code that does not define the function is treated as its body and continues the prompt.
+    If no code in the answer defines the function, the code is taken as the function's body and appended to the prompt.
     """
     if target.language == "py":
         return python_function_program(answer, target.prompt, [target.name])
@@ -31,7 +31,7 @@ def function_program(answer: str, target: TestedFunction) -> Extracted:
     fenced = code_blocks(text)
     for form, blocks in (
         ("fenced block", fenced),
-        ("text between marks" if fenced else "whole answer", loose_blocks(text)),
+        ("text between marks" if fenced else "whole answer", blocks_between_markers(text)),
     ):
         is_strict = form == "fenced block"
         units = [_parse_block(block, target, is_strict) for block in blocks]
@@ -42,24 +42,24 @@ def function_program(answer: str, target: TestedFunction) -> Extracted:
             others = [
                 [item for item in units[other].items if not item.has_error]
                 for other in order
-                if _is_tagged(blocks[other], target)
+                if _may_be_in_language(blocks[other], target)
             ]
             rule = f"{form} {position + 1} of {len(blocks)}" if is_strict and len(blocks) > 1 else form
-            return Extracted(assemble_program(unit, others, head, target), rule)
-    bodies = [block for block in fenced if _is_tagged(block, target)] or fenced
+            return ExtractedProgram(assemble_program(unit, others, head, target), rule)
+    bodies = [block for block in fenced if _may_be_in_language(block, target)] or fenced
     pattern = definition_pattern(target)
     if not target.syntax.classes and (defining := [block for block in bodies if pattern.search(block.text)]):
-        # The grammar does not understand the function.
+        # The function has a syntax error.
         parts = (head.rstrip("\n"), defining[-1].text.rstrip(), target.syntax.closed_by, target.syntax.end)
-        return Extracted("\n".join(part for part in parts if part), "fenced block")
-    body = bodies[0].text if bodies else loose_blocks(text)[0].text
+        return ExtractedProgram("\n".join(part for part in parts if part), "fenced block")
+    body = bodies[0].text if bodies else blocks_between_markers(text)[0].text
     rule = "body of the function" if body.strip() else NOTHING
-    return Extracted(target.prompt + _until_closing_brace(body.rstrip("\n"), target.syntax), rule)
+    return ExtractedProgram(target.prompt + _cut_at_closing_brace(body.rstrip("\n"), target.syntax), rule)
 
 
 def _parse_block(block: CodeBlock, target: TestedFunction, is_strict: bool) -> ParsedBlock:
-    """Returns a code block parsed into items; unless it is fenced, only items without syntax errors are kept."""
-    text = block.text if is_strict else _from_code_on(block.text, target)
+    """Returns a code block parsed into items. Unless `is_strict` (a fenced block), items with errors are dropped."""
+    text = block.text if is_strict else _parsable_paragraphs(block.text, target)
     unit = split_into_items(text, target.syntax, target.name)
     if is_strict:
         return unit
@@ -67,8 +67,8 @@ def _parse_block(block: CodeBlock, target: TestedFunction, is_strict: bool) -> P
     return ParsedBlock(tuple(understood), unit.class_name)
 
 
-def _from_code_on(text: str, target: TestedFunction) -> str:
-    """Returns the longest part of a text, in paragraphs, that parses and defines the function; else all of it."""
+def _parsable_paragraphs(text: str, target: TestedFunction) -> str:
+    """Returns the first run of paragraphs that parses and defines the tested function; the whole text if none does."""
     breaks = [match.span() for match in re.finditer(r"\n[ \t]*\n", text)]
     first, last = text.find(target.name), text.rfind(target.name)
     most = max(1, min(MAX_PARAGRAPHS, math.isqrt(MAX_PARSED // (len(text) + 1))))
@@ -82,7 +82,7 @@ def _from_code_on(text: str, target: TestedFunction) -> str:
 
 
 def _is_code_up_to_function(text: str, target: TestedFunction) -> bool:
-    """Returns whether a text parses as only imports and definitions up to that of the tested function."""
+    """Returns whether a text begins with valid imports and definitions, one of which is the tested function."""
     for item in split_into_items(text, target.syntax, target.name).items:
         if item.has_error or not (item.names or _is_import(item, target)):
             return False
@@ -97,7 +97,7 @@ def _is_import(item: CodeItem, target: TestedFunction) -> bool:
     return item.type in kinds or item.type.startswith(("use_", "import")) or "require" in item.tokens
 
 
-def _is_tagged(block: CodeBlock, target: TestedFunction) -> bool:
+def _may_be_in_language(block: CodeBlock, target: TestedFunction) -> bool:
     syntax = target.syntax
     return block.tag in OTHER_TAGS or block.tag in (syntax.grammar, target.language, *syntax.tags)
 
@@ -105,21 +105,24 @@ def _is_tagged(block: CodeBlock, target: TestedFunction) -> bool:
 def _chosen_block_index(
     units: Sequence[ParsedBlock], blocks: Sequence[CodeBlock], target: TestedFunction
 ) -> int | None:
-    """Returns the index of the code block to use: the last that defines the function, preferably in the language."""
+    """Returns the index of the block to use: the last one that defines the function; None if none defines it.
+
+    Blocks tagged with the problem's language, and those without syntax errors, are preferred.
+    """
     ranked = [
-        (_is_tagged(blocks[position], target), not any(item.has_error for item in defining), position)
+        (_may_be_in_language(blocks[position], target), not any(item.has_error for item in defining), position)
         for position, unit in enumerate(units)
         if (defining := [item for item in unit.items if defines_function(item, target)])
     ]
     return max(ranked)[2] if ranked else None
 
 
-def _until_closing_brace(body: str, syntax: LanguageSyntax) -> str:
-    """Returns a function's body without its closing brace and what follows, in languages whose tests begin with it."""
+def _cut_at_closing_brace(body: str, syntax: LanguageSyntax) -> str:
+    """Returns a function's body up to its closing brace, for languages in which the tests begin with that brace."""
     if not syntax.closed_by:
         return body
     depth, source = 0, body.encode()
-    for leaf in leaves(parse_source(syntax.grammar, source)):
+    for leaf in leaf_nodes(parse_source(syntax.grammar, source)):
         depth += {"{": 1, "}": -1, "${": 1}.get(text_of(leaf), 0)
         if depth < 0:
             return source[: leaf.start_byte].decode(errors="replace").rstrip()

@@ -12,7 +12,7 @@ from evalharness.adapters.extraction.languages.syntax import LanguageSyntax
 
 ATTRIBUTES = frozenset({"attribute_item", "decorator", "annotation"})
 ASCII_ONLY = frozenset({"d"})
-"""Grammars whose scanner ends the process at some characters outside ASCII."""
+"""Grammars whose scanner crashes the process at some characters outside ASCII."""
 NOT_ASCII = re.compile(rb"[\x80-\xff]")
 OPENING_TAG = re.compile(r"<\?(?:php\b|(?!=))", re.IGNORECASE)
 
@@ -31,7 +31,7 @@ class CodeItem:
     in_class: bool = False
     """Whether it is a member of the class around the function."""
     has_error: bool = False
-    """Whether the grammar does not understand a part of it."""
+    """Whether a part of it is a syntax error."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,21 @@ class ParsedBlock:
 
 
 def parse_source(grammar: str, source: bytes) -> Node:
-    """Returns the root of a source's tree-sitter syntax tree; positions of nodes are in bytes of the source."""
+    """Returns the root node of the tree-sitter syntax tree of `source`. Node positions are byte offsets."""
     if grammar in ASCII_ONLY:
         source = NOT_ASCII.sub(b"_", source)
     return get_parser(grammar).parse(source).root_node  # type: ignore[arg-type]
 
 
 def split_into_items(text: str, syntax: LanguageSyntax, name: str) -> ParsedBlock:
-    """Returns code split into top-level items; a class with the function `name` is replaced by its members."""
+    """Returns code split into top-level items. A class that contains function `name` is replaced by its members."""
     if syntax.grammar == "php":
         text = _with_opening_tag(text)
     source = text.encode()
     items: list[CodeItem] = []
     class_name = ""
     for node, part in _items_below(parse_source(syntax.grammar, source), syntax, source):
-        body = _class_with(node, syntax, name)
+        body = _body_of_enclosing_class(node, syntax, name)
         if body is None:
             items.append(_make_item(node, part))
             continue
@@ -76,8 +76,8 @@ def _with_opening_tag(text: str) -> str:
     return f"{text[: match.start()]}<?php{text[match.end() :]}"
 
 
-def _class_with(node: Node, syntax: LanguageSyntax, name: str) -> Node | None:
-    """Returns the body of a class node that declares the function `name`; None for every other node."""
+def _body_of_enclosing_class(node: Node, syntax: LanguageSyntax, name: str) -> Node | None:
+    """Returns the body of `node` if it is a class that contains the function `name`, else None."""
     body = node.child_by_field_name("body") if node.type in syntax.classes else None
     if body is not None and any(name in declared_names(member) for member in body.named_children):
         return body
@@ -91,7 +91,7 @@ def _make_item(node: Node, text: str) -> CodeItem:
 
 
 def _items_below(parent: Node, syntax: LanguageSyntax, source: bytes) -> Iterator[tuple[Node, str]]:
-    """Yields the items below a syntax node: each node, and its text with the comments and attributes before it."""
+    """Yields (node, text) of each item below a syntax node; the text includes the comments and attributes before it."""
     before: list[Node] = []
     children = _children_without_containers(parent, syntax)
     for position, node in enumerate(children):
@@ -106,7 +106,7 @@ def _items_below(parent: Node, syntax: LanguageSyntax, source: bytes) -> Iterato
 
 
 def _children_without_containers(parent: Node, syntax: LanguageSyntax) -> list[Node]:
-    """Returns a syntax node's children; containers such as namespaces are replaced by their own children."""
+    """Returns a syntax node's children, in which each container, such as a namespace, is replaced by its children."""
     nodes: list[Node] = []
     for node in parent.children:
         inner = _container_contents(node, syntax)
@@ -115,7 +115,7 @@ def _children_without_containers(parent: Node, syntax: LanguageSyntax) -> list[N
 
 
 def _container_contents(node: Node, syntax: LanguageSyntax) -> Node | None:
-    """Returns the child node with the contents of a container such as a namespace; None for other nodes."""
+    """Returns the node that holds the contents of a container, such as a namespace; None if `node` is no container."""
     if node.type == "export_statement" and node.type in syntax.containers:
         return node if node.child_by_field_name("declaration") else None
     if node.type in syntax.containers:
@@ -127,7 +127,7 @@ def _container_contents(node: Node, syntax: LanguageSyntax) -> Node | None:
 
 
 def _end_after_punctuation(children: Sequence[Node], position: int) -> int:
-    """Returns the byte at which a node's text ends, after the punctuation that follows it."""
+    """Returns the byte offset of the end of children[position], including the punctuation that follows it."""
     end = children[position].end_byte
     for node in children[position + 1 :]:
         if node.is_named or node.type not in (";", ";;", ","):
@@ -137,7 +137,7 @@ def _end_after_punctuation(children: Sequence[Node], position: int) -> int:
 
 
 def _indented_text(source: bytes, start: int, end: int) -> str:
-    """Returns the source's text between two bytes, with the indentation of its first line."""
+    """Returns the text between two byte offsets of `source`, including the indentation of its first line."""
     line = source.rfind(b"\n", 0, start) + 1
     if not source[line:start].strip():
         start = line

@@ -40,8 +40,8 @@ def text_of(node: Node) -> str:
     return (node.text or b"").decode(errors="replace")
 
 
-def leaves(node: Node) -> Iterator[Node]:
-    """Yields the leaves below a syntax node, in the order of the text."""
+def leaf_nodes(node: Node) -> Iterator[Node]:
+    """Yields the leaf nodes of the syntax tree below a node, in the order of the text."""
     cursor = node.walk()
     while True:
         if not cursor.goto_first_child():
@@ -53,9 +53,9 @@ def leaves(node: Node) -> Iterator[Node]:
 
 
 def tokens_in(node: Node) -> frozenset[str]:
-    """Returns the tokens in a syntax node's code, and words in them (x in $x), without comments and string literals."""
+    """Returns the tokens of a syntax node, and the words in them (x in $x), without those of comments and strings."""
     found: set[str] = set()
-    for leaf in leaves(node):
+    for leaf in leaf_nodes(node):
         if leaf.type not in COMMENTS and leaf.type not in TEXTS:
             text = text_of(leaf)
             found.add(text)
@@ -66,9 +66,9 @@ def tokens_in(node: Node) -> frozenset[str]:
 def declared_names(node: Node) -> frozenset[str]:
     """Returns the names that a top-level syntax node declares, such as a function's; empty for a statement."""
     if node.type == "call" and (target := node.child_by_field_name("target")):
-        return _of_elixir(node, text_of(target))
+        return _names_in_elixir_definition(node, text_of(target))
     if node.type == "list" and node.named_children:
-        return _of_racket(node)
+        return _names_in_racket_definition(node)
     if node.type == "binary_operator":
         operator = node.child_by_field_name("operator")
         if operator is None or text_of(operator) not in ("<-", "=", "<<-"):
@@ -80,22 +80,22 @@ def declared_names(node: Node) -> frozenset[str]:
     if node.type == "impl_item":
         return frozenset()
     if node.type in WRAPPERS:
-        return _of_children(node)
-    return _of_fields(node) or _of_children(node)
+        return _names_in_children(node)
+    return _names_in_fields(node) or _names_in_children(node)
 
 
-def _of_fields(node: Node) -> frozenset[str]:
+def _names_in_fields(node: Node) -> frozenset[str]:
     for field in NAME_FIELDS:
         children = node.children_by_field_name(field)
         if children:
-            return frozenset().union(*(_leaf_names(child) for child in children))
+            return frozenset().union(*(_names_in_declarator(child) for child in children))
     return frozenset()
 
 
-def _of_children(node: Node) -> frozenset[str]:
+def _names_in_children(node: Node) -> frozenset[str]:
     names: set[str] = set()
     if node.type in WRAPPERS:
-        names |= _of_fields(node)
+        names |= _names_in_fields(node)
         for child in node.named_children:
             if child.type in WRAPPERS or DECLARING.match(child.type) or "definition" in child.type:
                 names |= declared_names(child)
@@ -105,33 +105,33 @@ def _of_children(node: Node) -> frozenset[str]:
                 "internal_module",
                 "variable_name",
             ):
-                names |= declared_names(child) or _leaf_names(child)
+                names |= declared_names(child) or _names_in_declarator(child)
     elif node.type.endswith(("_declaration", "initializer", "assignment", "assignment_statement")) or (
         node.type == "function_definition"
     ):
         for child in node.named_children:
             if child.type in ("identifier", "variable_list", "signature", "call_expression", "typed_expression"):
-                return _leaf_names(child)
+                return _names_in_declarator(child)
     return frozenset(names)
 
 
-def _leaf_names(node: Node) -> frozenset[str]:
+def _names_in_declarator(node: Node) -> frozenset[str]:
     """Returns the names in a declarator node, such as the variables of an assignment's left side."""
     if node.type in SCOPED:
         return frozenset()
     for field in NAME_FIELDS:
         children = node.children_by_field_name(field)
         if children:
-            return frozenset().union(*(_leaf_names(child) for child in children))
+            return frozenset().union(*(_names_in_declarator(child) for child in children))
     if node.type in ("tuple_pattern", "variable_list", "pattern_list", "left_assignment_list"):
-        return frozenset().union(*(_leaf_names(child) for child in node.named_children))
+        return frozenset().union(*(_names_in_declarator(child) for child in node.named_children))
     if node.named_children:
-        return _leaf_names(node.named_children[0])
+        return _names_in_declarator(node.named_children[0])
     name = text_of(node).lstrip("$%@&")
     return frozenset({name}) if WORD.match(name) and name != "_" else frozenset()
 
 
-def _of_elixir(node: Node, target: str) -> frozenset[str]:
+def _names_in_elixir_definition(node: Node, target: str) -> frozenset[str]:
     if target not in ELIXIR_DEFINITIONS or len(node.named_children) < 2:
         return frozenset()
     head = node.named_children[1].named_children[:1]
@@ -140,7 +140,7 @@ def _of_elixir(node: Node, target: str) -> frozenset[str]:
     return frozenset({text_of(head[0])}) if head else frozenset()
 
 
-def _of_racket(node: Node) -> frozenset[str]:
+def _names_in_racket_definition(node: Node) -> frozenset[str]:
     if text_of(node.named_children[0]) not in RACKET_DEFINITIONS or len(node.named_children) < 2:
         return frozenset()
     name = node.named_children[1]

@@ -23,7 +23,7 @@ TESTING = re.compile(r"(?:#\[cfg\(test\)\]|@(?:Test|main)\b|use\s+Test::)")
 
 
 def defines_function(item: CodeItem, target: TestedFunction) -> bool:
-    """Returns whether a code item defines the tested function, and does not only declare its signature."""
+    """Returns whether a code item defines the tested function; a mere signature (prototype) does not count."""
     is_prototype = item.type == "function_signature" or (item.type == "declaration" and "{" not in item.text)
     return target.name in item.names and not is_prototype and item.type != "signature"
 
@@ -31,10 +31,10 @@ def defines_function(item: CodeItem, target: TestedFunction) -> bool:
 def needed_items(
     items: Sequence[CodeItem], others: Sequence[Sequence[CodeItem]], head: str, target: TestedFunction
 ) -> list[CodeItem]:
-    """Returns the code items that the tested function needs, in their order; those of other code blocks come first.
+    """Returns the code items that the tested function needs, in the answer's order; those of other blocks come first.
 
-    `others` are the items of each other block, the nearest block before first; of two definitions of a name, the first
-    in this order counts.
+    `others` has the items of each other code block: first of the blocks before the chosen one, from the nearest to
+    the farthest, then of those after it. If two of them define the same name, the first definition is used.
     """
     needed = _tokens_used_by([*items, *(item for block in others for item in block)], target.name)
     known = {name for item in items for name in item.names}
@@ -44,7 +44,7 @@ def needed_items(
         known |= {name for item in of_block for name in item.names}
         helpers = [*of_block, *helpers]
     callers = _names_of_callers(items, target.name, needed)
-    taken = _declared_in(head, target) | _declared_in(target.tests, target)
+    taken = _names_declared_in(head, target) | _names_declared_in(target.tests, target)
     chosen = [
         item
         for item in items
@@ -58,14 +58,14 @@ def needed_items(
 def _is_needed_from_other_block(
     item: CodeItem, missing: frozenset[str], needed: frozenset[str], target: TestedFunction
 ) -> bool:
-    """Returns whether an item of another code block defines a missing name, or imports what is needed."""
+    """Returns whether an item of another code block defines a `missing` name, or imports a `needed` one."""
     is_import = item.type in target.syntax.imports and bool(item.tokens & needed)
     return target.name not in item.tokens and (is_import or bool(item.names & missing))
 
 
 def _is_left_out(item: CodeItem, target: TestedFunction, needed: frozenset[str], callers: frozenset[str]) -> bool:
-    """Returns whether to leave out a code item: it prints, tests or exports the function, or is a package clause."""
-    code = _code_of(item)
+    """Returns whether a code item only prints, tests or exports the function, or is a package clause."""
+    code = _skip_leading_comments(item)
     if item.type in target.syntax.dropped or TESTING.match(item.text.lstrip()):
         return True
     if item.names:
@@ -77,8 +77,8 @@ def _is_left_out(item: CodeItem, target: TestedFunction, needed: frozenset[str],
     )
 
 
-def _code_of(item: CodeItem) -> str:
-    """Returns a code item's text without comment lines before its first line of code."""
+def _skip_leading_comments(item: CodeItem) -> str:
+    """Returns a code item's text from its first line of code on, without the comment lines before it."""
     lines = item.text.lstrip().split("\n")
     while len(lines) > 1 and lines[0].lstrip().startswith(("//", "#", "--", ";", "/*", "*")) and not item.names:
         lines = lines[1:]
@@ -86,7 +86,7 @@ def _code_of(item: CodeItem) -> str:
 
 
 def _tokens_used_by(items: Iterable[CodeItem], name: str) -> frozenset[str]:
-    """Returns the name of a function and all tokens (identifiers) that it uses, directly or through other items."""
+    """Returns function `name` and all identifiers that it uses, directly or through other items (transitively)."""
     uses: dict[str, set[str]] = {}
     for item in items:
         for declared in item.names:
@@ -101,7 +101,7 @@ def _tokens_used_by(items: Iterable[CodeItem], name: str) -> frozenset[str]:
 
 
 def _names_of_callers(items: Sequence[CodeItem], name: str, needed: frozenset[str]) -> frozenset[str]:
-    """Returns a function's name and the names of items that use the function, directly or not, unless needed."""
+    """Returns function `name` and the names of items that use it, directly or transitively, but not `needed` ones."""
     callers, grown = {name}, True
     while grown:
         new = {
@@ -112,8 +112,11 @@ def _names_of_callers(items: Sequence[CodeItem], name: str, needed: frozenset[st
     return frozenset(callers)
 
 
-def _declared_in(text: str, target: TestedFunction) -> frozenset[str]:
-    """Returns the names that a text (the prompt's beginning, or the tests) declares; none in languages with classes."""
+def _names_declared_in(text: str, target: TestedFunction) -> frozenset[str]:
+    """Returns the names that `text` declares at its top level.
+
+    Returns none in languages whose functions are members of a class, since `text` is only a part of that class.
+    """
     if target.syntax.classes:
         return frozenset()
     return frozenset(name for item in split_into_items(text, target.syntax, target.name).items for name in item.names)

@@ -15,23 +15,23 @@ class LanguageSyntax:
     tags: tuple[str, ...] = ()
     """The names of the language after a code fence, besides the grammar's and MultiPL-E's."""
     closed_by: str = ""
-    """The opening of an empty function for the brace with which the tests begin; empty if they do not."""
+    """The head of an empty function, which the closing brace at the start of the tests completes; "" if not needed."""
     end: str = ""
     """The text that closes the module that the prompt opens."""
     containers: tuple[str, ...] = ()
     """Nodes whose contents count as contents of the file, such as namespaces and exports."""
     classes: tuple[str, ...] = ()
-    """Nodes of the class that prompt and tests put around the function; its members replace it."""
+    """Nodes of classes. The class around the function is replaced by its members: prompt and tests have their own."""
     class_opening: str = ""
     """A pattern of the line of the prompt that opens this class."""
     imports: tuple[str, ...] = ()
-    """Imports. Those that the prompt lacks move to the beginning of the program."""
+    """Import nodes. Imports that the prompt lacks are moved to the beginning of the program."""
     first: tuple[str, ...] = ()
     """Nodes that must be before everything else."""
     dropped: tuple[str, ...] = ()
-    """Nodes that describe a whole file, such as package clauses."""
+    """Nodes that are left out because they describe a whole file, such as package clauses."""
     main: tuple[str, ...] = ("main",)
-    """Names of main programs, which would collide with that of the tests, or run instead of it."""
+    """Names of a main function, which would collide with the main function of the tests, or run instead of it."""
 
 
 _C_FUNCTION = r"(?:(?:public|private|static|internal|final)\s+)*(?!return\b)[\w<>\[\](), .?]+\s+{name}\s*\("
@@ -142,4 +142,4 @@ SYNTAX: Mapping[str, LanguageSyntax] = {
 }
 """The syntax of each language, by MultiPL-E's code of the language."""
 OTHER_TAGS = frozenset({"", "code", "text", "txt", "plaintext", "plain"})
-"""Words after a code fence that name no particular language."""
+"""Tags of code fences that name no particular programming language."""

@@ -33,18 +33,19 @@ class TestedFunction:
 
 
 def called_function(tests: str, prompt: str) -> str:
-    """Returns the name of the function that the tests call, directly or through a function of the prompt.
+    """Returns the name of the function that the tests call, directly or through a helper in the prompt.
 
-    The problem's name does not tell it: HumanEval_23_strlen is about string_length in C++.
+    The problem's id may contain another name: HumanEval_23_strlen tests string_length in C++.
     """
     match = TESTED_FUNCTION.search(tests) or TESTED_FUNCTION.search(prompt)
     return next(filter(None, match.groups())) if match else ""
 
 
 def before_definition(target: TestedFunction) -> str:
-    """Returns the prompt's beginning, before the last definition of the tested function.
+    """Returns the prompt's text before the last definition of the tested function.
 
-    Without a definition, it ends before the last line with the name; the C# data of 2024-04 define it in a comment.
+    If the prompt has no definition, returns the text before the last line that contains the name; the C# data of
+    2024-04 have the definition in a comment. Returns "" if the name does not occur.
     """
     prompt, name = target.prompt, re.escape(target.name)
     starts = [match.start() for match in definition_pattern(target).finditer(prompt)]
@@ -53,5 +54,5 @@ def before_definition(target: TestedFunction) -> str:
 
 
 def definition_pattern(target: TestedFunction) -> re.Pattern[str]:
-    """Returns the regular expression of the start of the tested function's definition in a prompt."""
+    """Returns a regular expression that matches the start of the tested function's definition in a prompt."""
     return re.compile(rf"^[ \t]*{target.syntax.definition.replace('{name}', re.escape(target.name))}", re.MULTILINE)

@@ -8,7 +8,7 @@ from helpers.answer_forms import fenced
 from helpers.function_answers import CODES, language_of, target_of
 
 from evalharness.adapters.extraction.extracted import NOTHING
-from evalharness.adapters.extraction.languages.assembly import as_require
+from evalharness.adapters.extraction.languages.assembly import convert_import_to_require
 from evalharness.adapters.extraction.languages.function_program import function_program
 from evalharness.adapters.extraction.languages.syntax import SYNTAX
 from evalharness.adapters.extraction.languages.target import TestedFunction, called_function
@@ -147,7 +147,7 @@ def test_every_prompt_of_the_data_defines_the_function_that_its_tests_call(code:
     ],
 )
 def test_imports_of_javascript_become_require(text: str, used: set[str], required: str) -> None:
-    assert as_require(text, frozenset(used)) == required
+    assert convert_import_to_require(text, frozenset(used)) == required
 
 
 def test_characters_outside_ascii_do_not_end_the_process() -> None:

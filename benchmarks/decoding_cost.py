@@ -14,12 +14,12 @@ from functools import partial
 
 import torch
 
-from evalharness.diffusion.autoregression import autoregress, speculate
+from evalharness.diffusion.autoregression import decode_autoregressively, decode_self_speculatively
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.decoding import denoise, prefill
-from evalharness.diffusion.denoising import Denoising
-from evalharness.diffusion.forward import Segment, forward_segments
+from evalharness.diffusion.denoising import DenoisingSettings
+from evalharness.diffusion.forward import RowInput, forward_rows
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.packing import can_pack, pack_linears
 from evalharness.diffusion.rows import Row, Sampler
@@ -47,9 +47,9 @@ def pass_ms(model: Transformer, rows: int, clock: Clock, repeats: int) -> tuple[
     """Milliseconds of a pass of `rows` tokens after CONTEXT cached ones, and of computing their logits."""
     weight = model.embed.weight
     cache = KVCache(model.config, 1, CONTEXT + rows, weight.dtype, weight.device)
-    segment = Segment(CONTEXT, [5] * rows, [CONTEXT + rows - 1] * rows)
-    hidden = forward_segments(model, [segment], cache)
-    body = seconds(lambda: forward_segments(model, [segment], cache), clock, repeats)
+    row_input = RowInput(CONTEXT, [5] * rows, [CONTEXT + rows - 1] * rows)
+    hidden = forward_rows(model, [row_input], cache)
+    body = seconds(lambda: forward_rows(model, [row_input], cache), clock, repeats)
     return body * 1e3, seconds(lambda: model.logits(hidden), clock, repeats) * 1e3
 
 
@@ -58,7 +58,7 @@ class Silent:
 
     special: frozenset[int] = frozenset()
 
-    def special_id(self, _: str) -> None:
+    def special_token_id(self, _: str) -> None:
         return None
 
     def text(self, _: object) -> str:
@@ -116,19 +116,21 @@ def main() -> None:
                 body, head = pass_ms(model, rows, clock, args.repeats)
                 print(f"  pass of {rows:3} rows: {body + head:6.2f} ms (layers {body:.2f}, logits {head:.2f})")
         few = max(3, args.repeats // 10)
-        plain, passes = decode_ms(model, partial(autoregress, model, sampler=sampler), clock, few)
+        plain, passes = decode_ms(model, partial(decode_autoregressively, model, sampler=sampler), clock, few)
         print(f"  autoregressive: {plain / passes:6.2f} ms a pass, {TOKENS / plain * 1e3:.0f} tokens/s")
         for block in (8, 16, 32):
             # With random weights the acceptance length is arbitrary; only the cost of a pass matters.
             rule = find_rule("confidence", threshold=1, steps=max(1, block // 4), block=block)
-            denoising = Denoising(rule, block, sampler)
+            denoising = DenoisingSettings(rule, block, sampler)
             took, passes = decode_ms(model, partial(denoise, model, denoising=denoising), clock, few)
             print(
                 f"  diffusion, block {block:2}, 4 tokens a pass: {took / passes:6.2f} ms a pass, "
                 f"{TOKENS / took * 1e3:.0f} tokens/s, {plain / took:.2f} times autoregressive"
             )
         for block in (4, 8, 16):
-            took, passes = decode_ms(model, partial(speculate, model, block=block, sampler=sampler), clock, few)
+            took, passes = decode_ms(
+                model, partial(decode_self_speculatively, model, block=block, sampler=sampler), clock, few
+            )
             print(
                 f"  speculation, draft {block:2}: {took / passes:6.2f} ms a pass; to be 1.5 times as fast as "
                 f"autoregressive each pair of passes must produce {3 * took / passes / (plain / TOKENS):.1f} tokens"

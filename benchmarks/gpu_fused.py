@@ -8,15 +8,15 @@ import torch
 from decoding_cost import Silent
 from gpu_timing import graph_seconds
 
-from evalharness.diffusion.autoregression import autoregress
+from evalharness.diffusion.autoregression import decode_autoregressively
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.decoding import denoise
-from evalharness.diffusion.denoising import Denoising
+from evalharness.diffusion.denoising import DenoisingSettings
 from evalharness.diffusion.kernels import attention, gemm, head, mlp, norm, qkv
 from evalharness.diffusion.kernels.commit import CommitPolicy
 from evalharness.diffusion.kernels.engine import Engine
-from evalharness.diffusion.kernels.layout import DecodingState, lay_out, new_state
+from evalharness.diffusion.kernels.layout import DecodingState, new_decoding_state, write_step_input
 from evalharness.diffusion.kernels.step import KernelWeights, StepBuffers, new_buffers, step
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
@@ -47,7 +47,7 @@ class Bench:
         keys, _ = self.cache.layer(0)
         context = int(self.state.cached[0])
         per_slot = 2 * keys.shape[1] * keys.shape[3] * keys.element_size()
-        return self.weights.bytes + self.weights.config.layers * self.cache.rows * context * per_slot
+        return self.weights.bytes_per_pass + self.weights.config.layers * self.cache.rows * context * per_slot
 
 
 def random_model(config: ModelConfig, device: torch.device) -> Transformer:
@@ -67,7 +67,7 @@ def prepare(weights: KernelWeights, sequences: int, context: int, block: int) ->
     for number in range(config.layers):
         for part in cache.layer(number):
             part.normal_()
-    state = new_state(sequences, size, 1, 1, 1, device)
+    state = new_decoding_state(sequences, size, 1, 1, 1, device)
     if block:
         state.tokens.fill_(config.mask_id)
         state.masked.fill_(1)
@@ -88,7 +88,7 @@ def prepare_whole(weights: KernelWeights, sequences: int, before: int, block: in
     config = replace(weights.config, attention="bidirectional")
     weights, size, device = replace(weights, config=config), before + block, weights.embed.device
     cache = KVCache(replace(config, layers=1), sequences, size, weights.embed.dtype, device)
-    state = new_state(sequences, block, before, 1, 1, device, tail=1)
+    state = new_decoding_state(sequences, block, before, 1, 1, device, tail=1)
     state.tokens.fill_(config.mask_id)
     state.masked.fill_(1)
     state.length.fill_(block)
@@ -121,18 +121,18 @@ def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
     keys, _ = bench.cache.layer(0)
     context = int(bench.state.cached[0]) + int(bench.state.length[0])
     read = 2 * bench.cache.rows * context * keys.shape[1] * keys.shape[3] * keys.element_size()
-    lay_out(bench.state, b.segments, block=0, shift=False, next_token=bench.policy is None)
+    write_step_input(bench.state, b.step_input, block=0, shift=False, next_token=bench.policy is None)
 
     def finish(number: int) -> None:
         layer, (own_keys, own_values) = w.layers[number], bench.cache.layer(number)
-        qkv.finish_qkv(
-            heads, layer.bias, layer.q_norm, layer.k_norm, eps, b.table, b.segments.positions, b.queries, own_keys,
+        qkv.rope_and_cache(
+            heads, layer.bias, layer.q_norm, layer.k_norm, eps, b.table, b.step_input.positions, b.queries, own_keys,
             own_values, live,
         )  # fmt: skip
 
     def attend(number: int) -> None:
         attention.attend(
-            b.queries, *bench.cache.layer(number), b.segments.limits, b.partials, b.log_sums, b.attended, live
+            b.queries, *bench.cache.layer(number), b.step_input.limits, b.partials, b.log_sums, b.attended, live
         )
 
     def size(name: str) -> int:
@@ -140,12 +140,12 @@ def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
         return values.nbytes
 
     ways: list[tuple[str, int, Callable[[int], None]]] = [
-        ("qkv, product", size("qkv"), lambda n: gemm.product(b.normed, w.layers[n].qkv, heads, live)),
+        ("qkv, product", size("qkv"), lambda n: gemm.split_matmul(b.normed, w.layers[n].qkv, heads, live)),
         ("qkv, norm, RoPE, cache", heads.nbytes, finish),
         ("attention, merge", read, attend),
-        ("out, product", size("out"), lambda n: gemm.product(b.attended, w.layers[n].out, out, live)),
+        ("out, product", size("out"), lambda n: gemm.split_matmul(b.attended, w.layers[n].out, out, live)),
         ("gate, up, SiLU", size("gate_up"), lambda n: mlp.gate_up(b.normed, w.layers[n].gate_up, b.gated, live)),
-        ("down, product", size("down"), lambda n: gemm.product(b.gated, w.layers[n].down, down, live)),
+        ("down, product", size("down"), lambda n: gemm.split_matmul(b.gated, w.layers[n].down, down, live)),
         (
             "sum, residual, norm",
             down.nbytes,
@@ -154,7 +154,7 @@ def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
     ]
 
     def look() -> None:
-        p = b.segments
+        p = b.step_input
         places = b.statistics.proposed.shape[0] // bench.cache.rows
         head.predict(b.normed, w.head, p.rows, p.block_positions, p.count, b.banned, b.work, b.statistics, places, live)
 
@@ -190,13 +190,15 @@ def decoded_per_second(
     """
     config = model.config
     sampler = Sampler(banned=(config.mask_id,))
-    denoising = Denoising(find_rule("confidence", threshold=0, steps=block // per_pass, block=block), block, sampler)
+    denoising = DenoisingSettings(
+        find_rule("confidence", threshold=0, steps=block // per_pass, block=block), block, sampler
+    )
     for _ in range(2):
         batch = rows(config, sequences, prompt, limit)
         if per_pass > 1:
             denoise(model, batch, denoising, engine)
         else:
-            autoregress(model, batch, sampler, engine)
+            decode_autoregressively(model, batch, sampler, engine)
     ends = [row.ended_s or 0.0 for row in batch]
     starts = [row.prefill_s or 0.0 for row in batch]
     return sequences * limit / (max(ends) - min(starts))

@@ -57,15 +57,15 @@ def timer(setting: Setting, name: str, weights: list[Matrix], rows: int) -> Time
     x, live = setting.random(rows, inner), setting.live()
     gated, row, gain = setting.random(rows, width // 2), setting.random(rows, width), setting.random(width)
 
-    def seconds(division: TilingPlan) -> float:
-        partials = torch.empty(division.splits, rows, width, device=setting.device)
+    def seconds(tiling: TilingPlan) -> float:
+        partials = torch.empty(tiling.splits, rows, width, device=setting.device)
 
         def once() -> None:
             for weight in weights:
                 if name == "gate and up":
-                    mlp.gate_up(x, weight, gated, live, division)
+                    mlp.gate_up(x, weight, gated, live, tiling)
                     continue
-                gemm.product(x, weight, partials, live, division)
+                gemm.split_matmul(x, weight, partials, live, tiling)
                 if name != "qkv":
                     norm.add_and_norm(partials, row, gain, 1e-6, row, live)
 
@@ -113,16 +113,14 @@ def main() -> None:
         gate = name == "gate and up"
         find = partial(mlp.plan_gate_up_tiling, width // 2) if gate else partial(gemm.plan_tiling, width)
         now = find(inner, args.rows, fp8)
-        times = {division: timed(division) for division in candidates(inner, args.rows, fp8, not gate)}
-        best = min(times, key=lambda division: times[division])
-        for label, division, took in (("now", now, timed(now)), ("best", best, times[best])):
-            sizes = ", ".join(f"{key} {value}" for key, value in asdict(division).items() if key != "tokens")
+        times = {tiling: timed(tiling) for tiling in candidates(inner, args.rows, fp8, not gate)}
+        best = min(times, key=lambda tiling: times[tiling])
+        for label, tiling, took in (("now", now, timed(now)), ("best", best, times[best])):
+            sizes = ", ".join(f"{key} {value}" for key, value in asdict(tiling).items() if key != "tokens")
             share = f"{size / took / bandwidth:.0%}"
             table.add_row(name, "fp8" if fp8 else "bf16", f"{label}: {sizes}", f"{took * 1e6:.1f}", share)
-        feasible = {division: took for division, took in times.items() if took < math.inf}
-        rows += [
-            {"product": name, "fp8": fp8, **asdict(division), "seconds": took} for division, took in feasible.items()
-        ]
+        feasible = {tiling: took for tiling, took in times.items() if took < math.inf}
+        rows += [{"product": name, "fp8": fp8, **asdict(tiling), "seconds": took} for tiling, took in feasible.items()]
         if args.out:
             args.out.write_text(json.dumps({"model": args.model, "rows": args.rows, "times": rows}, indent=1) + "\n")
     Console(width=120).print(table)

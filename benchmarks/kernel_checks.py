@@ -13,7 +13,7 @@ from torch import Tensor
 
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import attention, gemm, head, mlp, norm, qkv
-from evalharness.diffusion.kernels.fp8 import Matrix, empty_fp8, quantize, quantize_rows
+from evalharness.diffusion.kernels.fp8 import Matrix, empty_fp8, quantize_rows, quantize_to_fp8
 from evalharness.diffusion.kernels.kernel_options import WeightFormat
 
 SUM = 1e-5
@@ -71,7 +71,7 @@ def worst(result: Tensor, exact: Tensor, bound: Tensor | float) -> float:
 def make_weight(setting: Setting, width: int, inner: int, fp8: bool) -> Matrix:
     """Random weights that keep the magnitude of their input."""
     values = setting.random(width, inner) / math.sqrt(inner)
-    return quantize(values) if fp8 else Matrix(values)
+    return quantize_to_fp8(values) if fp8 else Matrix(values)
 
 
 def make_rows(setting: Setting, rows: int, inner: int, weights: WeightFormat) -> tuple[Tensor | Matrix, Tensor]:
@@ -79,7 +79,7 @@ def make_rows(setting: Setting, rows: int, inner: int, weights: WeightFormat) ->
     x = setting.random(rows, inner)
     if weights != "fp8-w8a8":
         return x, x.double()
-    narrowed = quantize(x)
+    narrowed = quantize_to_fp8(x)
     return narrowed, narrowed.dequantized(torch.float64)
 
 
@@ -97,11 +97,11 @@ def check_products(setting: Setting, config: ModelConfig, rows: int, weights: We
         dense = weight.dequantized(torch.float64)
         splits = gemm.plan_tiling(width, inner, rows, fp8).splits
         partials, again = (setting.poison(splits, rows, width, dtype=torch.float32) for _ in range(2))
-        gemm.product(x, weight, partials, setting.live())
-        gemm.product(x, weight, again, setting.live())
+        gemm.split_matmul(x, weight, partials, setting.live())
+        gemm.split_matmul(x, weight, again, setting.live())
         error = worst(partials.double().sum(0), exact @ dense.T, rounding * (exact.abs() @ dense.abs().T))
         same = torch.equal(partials, again)
-        gemm.product(x, weight, again.fill_(math.nan), setting.live(0))
+        gemm.split_matmul(x, weight, again.fill_(math.nan), setting.live(0))
         idle = bool(again.isnan().all())
         shape = f"{rows} x {width} x {inner}, {weights}"
         yield Check(f"product {name}", shape, error if same and idle else math.inf)
@@ -131,7 +131,7 @@ def check_quantized_rows(setting: Setting, rows: int, inner: int) -> Iterator[Ch
     out.values.view(torch.uint8).fill_(0x7F)
     out.scale.fill_(math.nan)
     quantize_rows(x, out, setting.live())
-    expected = quantize(x).scale
+    expected = quantize_to_fp8(x).scale
     assert expected is not None
     bound = torch.maximum(x.double().abs() / 16, out.scale.double()[:, None] / 1024) * 1.0001
     error = worst(out.dequantized(torch.float32), x.double(), bound)
@@ -167,16 +167,16 @@ def check_qkv(setting: Setting, config: ModelConfig, sequences: int, size: int) 
     partials = torch.randn(3, rows, columns, device=setting.device)
     bias = setting.random(columns) if config.qkv_bias else None
     q_gain, k_gain = (setting.random(width) if config.qk_norm else None for _ in range(2))
-    table = qkv.rotation_table(config, capacity, setting.dtype, setting.device)
+    table = qkv.rope_table(config, capacity, setting.dtype, setting.device)
     starts = torch.arange(sequences, device=setting.device)[:, None] * 3
     positions = (starts + torch.arange(size, device=setting.device)).flatten().int()
     positions[-1] = -1
     queries = setting.poison(rows, config.heads * width)
     keys, values = (setting.poison(sequences, config.kv_heads, capacity, width) for _ in range(2))
-    qkv.finish_qkv(
+    qkv.rope_and_cache(
         partials, bias, q_gain, k_gain, config.norm_eps, table, positions, queries, keys, values, setting.live()
     )
-    expected = qkv.finish_qkv_reference(
+    expected = qkv.rope_and_cache_reference(
         partials, bias, q_gain, k_gain, config.norm_eps, table, positions,
         kv_heads=config.kv_heads, head_dim=width, dtype=setting.dtype,
     )  # fmt: skip
@@ -223,7 +223,7 @@ def check_head(setting: Setting, config: ModelConfig, rows: int, fp8: bool) -> I
     places = torch.randperm(rows, device=setting.device).int()
     figures = (setting.poison(rows, dtype=torch.float32) for _ in range(3))
     found = head.TokenStatistics(torch.full((rows,), -1, device=setting.device, dtype=torch.int32), *figures)
-    work = head.workspace(config.vocab_size, rows, setting.device)
+    work = head.allocate_workspace(config.vocab_size, rows, setting.device)
     count = torch.tensor([selected], device=setting.device, dtype=torch.int32)
     head.predict(states, weight, order, places, count, banned, work, found, rows, setting.live())
 
@@ -264,7 +264,7 @@ def check_samples(setting: Setting, sequences: int, length: int) -> Iterator[Che
     def drawn() -> Tensor:
         tokens = torch.full((total,), -1, dtype=torch.int32, device=device)
         found = head.TokenStatistics(tokens, *(setting.poison(total, dtype=torch.float32) for _ in range(3)))
-        work = head.workspace(vocabulary, total, device)
+        work = head.allocate_workspace(vocabulary, total, device)
         head.predict(states, weight, rows, places, count, banned, work, found, length, setting.live(), noise)
         return tokens
 

@@ -9,16 +9,16 @@ from decoding_cost import Silent
 from kernel_checks import Check, Setting
 from torch import Tensor
 
-from evalharness.diffusion.autoregression import autoregress
+from evalharness.diffusion.autoregression import decode_autoregressively
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.checkpoints.loading import open_checkpoint
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.decoding import denoise
-from evalharness.diffusion.denoising import Denoising
-from evalharness.diffusion.forward import Segment, forward_segments
+from evalharness.diffusion.denoising import DenoisingSettings
+from evalharness.diffusion.forward import RowInput, forward_rows
 from evalharness.diffusion.kernels.commit import RULES
 from evalharness.diffusion.kernels.engine import Engine
-from evalharness.diffusion.kernels.layout import lay_out, new_state
+from evalharness.diffusion.kernels.layout import new_decoding_state, write_step_input
 from evalharness.diffusion.kernels.step import forward, new_buffers, read_weights
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
@@ -62,14 +62,14 @@ def random_texts(config: ModelConfig, sequences: int, length: int) -> list[list[
 def torch_states(model: Transformer, texts: list[list[int]], block: list[int], cache: KVCache) -> Tensor:
     """The final states [B, block, hidden] of a block after each text; puts the texts into the cache."""
     start, size = len(texts[0]), len(block)
-    forward_segments(model, [Segment(0, text, range(start)) for text in texts], cache)
-    return forward_segments(model, [Segment(start, block, [start + size - 1] * size)] * len(texts), cache)
+    forward_rows(model, [RowInput(0, text, range(start)) for text in texts], cache)
+    return forward_rows(model, [RowInput(start, block, [start + size - 1] * size)] * len(texts), cache)
 
 
 def fused_states(model: Transformer, block: list[int], start: int, cache: KVCache) -> Tensor:
     """The same with the kernels; the texts are in the cache."""
     device, size = cache.layer(0)[0].device, len(block)
-    state = new_state(cache.rows, size, 1, 1, 1, device)
+    state = new_decoding_state(cache.rows, size, 1, 1, 1, device)
     state.tokens.copy_(torch.tensor([block] * cache.rows))
     state.length.fill_(size)
     state.cached.fill_(start)
@@ -79,7 +79,7 @@ def fused_states(model: Transformer, block: list[int], start: int, cache: KVCach
     b = new_buffers(weights, cache, size, size, ())
     for buffer in (b.residual, b.normed, b.queries, b.attended, b.gated, b.partials, b.log_sums, *b.products):
         buffer.fill_(math.nan)
-    lay_out(state, b.segments, block=0, shift=False, next_token=False)
+    write_step_input(state, b.step_input, block=0, shift=False, next_token=False)
     forward(weights, b, cache, state.live)
     return b.normed.view(cache.rows, size, -1)
 
@@ -141,9 +141,9 @@ def check_decoding(
         fused, plain, exact = ([make_row(prompt, limit, canvas) for prompt in prompts] for _ in range(3))
         for network, rows, engine_or_none in ((model, fused, engine), (model, plain, None), (exact_model, exact, None)):
             if rule == NEXT:
-                autoregress(network, rows, sampler, engine_or_none)
+                decode_autoregressively(network, rows, sampler, engine_or_none)
             else:
-                denoising = Denoising(find_rule(rule, threshold=0.5, steps=4, block=8), 8, sampler)
+                denoising = DenoisingSettings(find_rule(rule, threshold=0.5, steps=4, block=8), 8, sampler)
                 denoise(network, rows, denoising, engine_or_none)
         ours, theirs = disagreement(fused, exact), disagreement(plain, exact)
         yield Check(f"decoding, {rule}", f"{sequences} x {limit} tokens", ours / (2 * theirs + 0.02))
@@ -158,13 +158,16 @@ def check_bundled(setting: Setting) -> Iterator[Check]:
     loaded = open_checkpoint(str(BUNDLED_NETWORK), setting.dtype, setting.device)
     model, sampler = loaded.model, Sampler(banned=(loaded.model.config.mask_id,))
     exact_model = copy.deepcopy(model).float()
-    engine, denoising = Engine(model), Denoising(find_rule("threshold", threshold=0.9, steps=16, block=16), 16, sampler)
+    engine, denoising = (
+        Engine(model),
+        DenoisingSettings(find_rule("threshold", threshold=0.9, steps=16, block=16), 16, sampler),
+    )
     prompts = [list(loaded.tokenizer(text)["input_ids"]) for text in SNIPPETS]
     for name in ("diffusion", NEXT):
         fused, plain, exact = ([make_row(prompt, 128) for prompt in prompts] for _ in range(3))
         for network, rows, engine_or_none in ((model, fused, engine), (model, plain, None), (exact_model, exact, None)):
             if name == NEXT:
-                autoregress(network, rows, sampler, engine_or_none)
+                decode_autoregressively(network, rows, sampler, engine_or_none)
             else:
                 denoise(network, rows, denoising, engine_or_none)
         ours, theirs = disagreement(fused, exact), disagreement(plain, exact)
@@ -176,13 +179,13 @@ def check_memory(setting: Setting, config: ModelConfig) -> Iterator[Check]:
     """The memory of decoding in addition to weights and cache; logits of all tokens would exceed it."""
     model = random_network(setting, config)
     engine, sampler = Engine(model), Sampler(banned=(config.mask_id,))
-    denoising = Denoising(find_rule("threshold", threshold=0.5, steps=4, block=32), 32, sampler)
+    denoising = DenoisingSettings(find_rule("threshold", threshold=0.5, steps=4, block=32), 32, sampler)
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(setting.device)
     before = torch.cuda.memory_allocated(setting.device)
     row = make_row(random_texts(config, 1, 32)[0], 64)
     denoise(model, [row], denoising, engine)
-    cache = engine.cache([make_row(row.prompt, 64)], sampler, denoising)
+    cache = engine.allocate_cache([make_row(row.prompt, 64)], sampler, denoising)
     kept = sum(part.nbytes * config.layers for part in cache.layer(0))
     extra = torch.cuda.max_memory_allocated(setting.device) - before - kept
     yield Check("memory beside weights and cache", f"{extra / 1e6:.0f} MB", extra / MEMORY)

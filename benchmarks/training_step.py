@@ -11,7 +11,7 @@ import statistics
 import time
 from pathlib import Path
 
-from evalharness.training.batches import Batch, endless_batches
+from evalharness.training.batches import TrainingBatch, endless_batches
 from evalharness.training.corpus.build import build_corpus
 from evalharness.training.recipe import read_recipe
 from evalharness.training.trainer import Trainer
@@ -24,7 +24,7 @@ VARIANTS = {
 }
 
 
-def speed(trainer: Trainer, batches: list[Batch], number: int) -> float:
+def speed(trainer: Trainer, batches: list[TrainingBatch], number: int) -> float:
     """The training speed on these batches in tokens/s."""
     start = time.monotonic()
     trainer.losses(batches, trainer.recipe.objective, number, sum(batch.answer_tokens for batch in batches))
@@ -44,7 +44,7 @@ def main() -> None:
     rows = endless_batches(first.corpus, 0, first.config.block_size, first.recipe.micro_tokens, 0)
     rates_by_name: dict[str, list[float]] = {name: [] for name in VARIANTS}
     for number in range(args.rounds):
-        batches = [first.batch(next(rows)) for _ in range(args.batches)]
+        batches = [first.make_batch(next(rows)) for _ in range(args.batches)]
         for name, trainer in trainers.items():
             rates_by_name[name].append(speed(trainer, batches, number))
     plain = next(iter(rates_by_name.values()))[2:]

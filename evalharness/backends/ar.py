@@ -76,7 +76,7 @@ class AutoregressiveBackend:
             make_row,
             make_sampler,
         )
-        from evalharness.diffusion.autoregression import autoregress, speculate
+        from evalharness.diffusion.autoregression import decode_autoregressively, decode_self_speculatively
 
         network, options = self._load_network(), self._options
         sampler, model = make_sampler(network, sampling), network.model
@@ -95,9 +95,9 @@ class AutoregressiveBackend:
 
                 error = catch_out_of_memory(partial(draft_and_verify, model, active, sampler, lookup_drafting(network)))
             elif options.draft:
-                error = catch_out_of_memory(partial(speculate, model, active, options.draft, sampler))
+                error = catch_out_of_memory(partial(decode_self_speculatively, model, active, options.draft, sampler))
             else:
-                error = catch_out_of_memory(partial(autoregress, model, active, sampler, engine))
+                error = catch_out_of_memory(partial(decode_autoregressively, model, active, sampler, engine))
             for request, row in zip(batch, rows, strict=True):
                 yield make_completion(network.detokenizer, request, row, started_at, len(active), options.trace, error)
 

@@ -11,48 +11,49 @@ from torch import Tensor
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.decoding import prefill
 from evalharness.diffusion.denoising import DecodingEngine
-from evalharness.diffusion.forward import Segment, causal_segment, forward_segments, gather_states
+from evalharness.diffusion.forward import RowInput, causal_input, forward_rows, gather_states
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler, record_times
 
 
 @torch.inference_mode()
-def autoregress(
+def decode_autoregressively(
     model: Transformer, rows: Sequence[Row], sampler: Sampler, engine: DecodingEngine | None = None
 ) -> None:
     """Decodes all rows (sequences) of a batch in place until each has ended, one token per forward pass.
 
-    The first counted pass is that over the prompt's last token. After prefill an `engine` of the same network decodes,
-    if it is given and supports the `sampler`.
+    After prefill, `engine` generates the tokens if it is given and supports the `sampler`; it must belong to the same
+    network. `Row.forward_passes` counts passes from the one over the prompt's last token, which predicts the first
+    output token.
     """
     if not rows:
         return
     if engine is not None and engine.supports(sampler):
-        engine_cache, start = engine.cache(rows, sampler), time.perf_counter()
+        engine_cache, start = engine.allocate_cache(rows, sampler), time.perf_counter()
         _prefill_prompts(model, rows, 0, start, engine_cache)
-        engine.decode_tokens(rows, push_token, start)
+        engine.decode_autoregressively(rows, append_final_token, start)
         return
     start = time.perf_counter()
     cache = _prefill_prompts(model, rows, 0, start)
     running = list(rows)
     while running:
-        hidden = forward_segments(model, [causal_segment(row.cached, row.text[row.cached :]) for row in running], cache)
-        sampled = sample_positions(model, hidden, running, [0], 0, sampler)
+        hidden = forward_rows(model, [causal_input(row.cached, row.text[row.cached :]) for row in running], cache)
+        sampled = sample_output_tokens(model, hidden, running, [0], 0, sampler)
         for row, (token,) in zip(running, sampled, strict=True):
             row.forward_passes += 1
-            push_token(row, token)
+            append_final_token(row, token)
         record_times(running, start)
-        running = _keep_running(running, cache)
+        running = _drop_ended_rows(running, cache)
 
 
 @torch.inference_mode()
-def speculate(model: Transformer, rows: Sequence[Row], block: int, sampler: Sampler) -> None:
-    """Decodes the same text as `autoregress` in fewer passes: one drafts `block` tokens, the next one verifies them.
+def decode_self_speculatively(model: Transformer, rows: Sequence[Row], block: int, sampler: Sampler) -> None:
+    """Decodes the text of `decode_autoregressively` in fewer passes: one pass drafts `block` tokens, the next verifies.
 
-    A drafting pass has the row's last final token and masks, so the first token of a draft needs no verification and is
-    always accepted. Verification replaces the first rejected token by the network's own. With a temperature, both
-    passes use the same random numbers. Source: self-speculation of a jointly trained network, as in LinearSpec of
-    Nemotron-Labs Diffusion (SGLang).
+    The input of a drafting pass is the row's last final token and mask tokens. The first drafted token is therefore an
+    ordinary next-token prediction, which is accepted without verification. The verifying pass replaces the first
+    rejected token by its own prediction. At a temperature above 0, both passes use the same random numbers. Source:
+    self-speculation of a jointly trained network, as in LinearSpec of Nemotron-Labs Diffusion (SGLang).
     """
     if not rows:
         return
@@ -61,9 +62,9 @@ def speculate(model: Transformer, rows: Sequence[Row], block: int, sampler: Samp
     running = list(rows)
     while running:
         drafts = _draft_tokens(model, running, block, sampler, cache)
-        segments = [causal_segment(len(row.text), draft) for row, draft in zip(running, drafts, strict=True)]
-        hidden = forward_segments(model, segments, cache)
-        verified = sample_positions(model, hidden, running, range(block), 1, sampler)
+        inputs = [causal_input(len(row.text), draft) for row, draft in zip(running, drafts, strict=True)]
+        hidden = forward_rows(model, inputs, cache)
+        verified = sample_output_tokens(model, hidden, running, range(block), 1, sampler)
         for row, draft, following in zip(running, drafts, verified, strict=True):
             row.forward_passes += 2
             accepted = next(
@@ -72,9 +73,9 @@ def speculate(model: Transformer, rows: Sequence[Row], block: int, sampler: Samp
             row.record_draft(len(row.text) - len(row.prompt), draft, accepted, "self")
             for token in (*draft[:accepted], following[accepted - 1]):
                 if not row.ended:
-                    push_token(row, token)
+                    append_final_token(row, token)
         record_times(running, start)
-        running = _keep_running(running, cache)
+        running = _drop_ended_rows(running, cache)
 
 
 def _prefill_prompts(
@@ -82,7 +83,8 @@ def _prefill_prompts(
 ) -> KVCache:
     """Prefills each row's prompt without its last token, whose forward pass predicts the first output token.
 
-    Returns the KV cache: `cache`, or a new one with room for `block` more tokens.
+    Returns the KV cache: `cache` if given, else a new one with room for `block` more tokens. The time since `start` (a
+    `time.perf_counter()`) is recorded in each row as its prefill time.
     """
     for row in rows:
         row.text = row.prompt[:-1]
@@ -97,27 +99,27 @@ def _draft_tokens(
 ) -> list[list[int]]:
     """Returns `block` drafted tokens for each row, from one forward pass.
 
-    The first one follows the row's last final token; the others are predictions for mask tokens after it.
+    The first one is predicted by the row's last final token, the others by mask tokens after it.
     """
-    hidden = forward_segments(model, [draft_segment(row, block, model.config.mask_id) for row in rows], cache)
-    return sample_positions(model, hidden, rows, [0, *range(2, block + 1)], 0, sampler)
+    hidden = forward_rows(model, [drafting_input(row, block, model.config.mask_id) for row in rows], cache)
+    return sample_output_tokens(model, hidden, rows, [0, *range(2, block + 1)], 0, sampler)
 
 
-def draft_segment(row: Row, block: int, mask_id: int) -> Segment:
+def drafting_input(row: Row, block: int, mask_id: int) -> RowInput:
     """Returns the input tokens of a row in a drafting pass: its last final token, then `block` mask tokens."""
     end = len(row.text)
     limits = [end - 1, *[end + block - 1] * block]
-    return Segment(row.cached, [row.text[-1], *[mask_id] * block], limits)
+    return RowInput(row.cached, [row.text[-1], *[mask_id] * block], limits)
 
 
-def sample_positions(
+def sample_output_tokens(
     model: Transformer, hidden: Tensor, rows: Sequence[Row], positions: Sequence[int], skipped: int, sampler: Sampler
 ) -> list[list[int]]:
-    """Returns sampled tokens for several positions of each row in a forward pass.
+    """Returns the tokens sampled at several `positions` of each row's input to a forward pass.
 
-    They are consecutive output tokens of the row, after `skipped` output tokens that are not final yet. The n-th output
-    token of a row always uses the row's n-th random number, so that a draft and its verification agree as often as
-    possible.
+    The tokens of a row follow each other in its output; `skipped` output tokens that are not final yet come before
+    them. The n-th output token of a row always uses the row's n-th random number, so that a draft and its verification
+    agree as often as possible.
     """
     sources = [(row, position) for row in range(len(rows)) for position in positions]
     logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))
@@ -125,20 +127,20 @@ def sample_positions(
     if sampler.temperature:
         for row in rows:
             first = len(row.text) - len(row.prompt) + skipped
-            uniforms += [row.uniform(first + index) for index in range(len(positions))]
+            uniforms += [row.random_number(first + index) for index in range(len(positions))]
     tokens = sampler.sample(logits, uniforms).tolist()
     return [tokens[first : first + len(positions)] for first in range(0, len(tokens), len(positions))]
 
 
-def push_token(row: Row, token: int, confidence: float = 1.0) -> None:
+def append_final_token(row: Row, token: int, confidence: float = 1.0) -> None:
     """Appends a final token to a row, and marks every token before it as stored in the KV cache."""
-    row.push(token, row.forward_passes - 1, len(row.text) - len(row.prompt), confidence)
+    row.append_token(token, row.forward_passes - 1, len(row.text) - len(row.prompt), confidence)
     row.cached = len(row.text)
     row.text.append(token)
 
 
-def _keep_running(rows: list[Row], cache: KVCache) -> list[Row]:
-    """Returns the rows that have not ended; removes the others from the KV cache."""
+def _drop_ended_rows(rows: list[Row], cache: KVCache) -> list[Row]:
+    """Returns the rows that have not ended; removes the ended rows from the KV cache."""
     running = [index for index, row in enumerate(rows) if not row.ended]
     if running and len(running) < len(rows):
         cache.keep_rows(running)

@@ -10,8 +10,8 @@ from evalharness.diffusion.config import ModelConfig
 class KVCache:
     """Keys and values [layers, rows, kv_heads, capacity, head_dim] of a batch of rows (sequences).
 
-    A forward pass stores those of its tokens in consecutive slots, for each row from the slot that `seek` was given,
-    over what was there before. So to drop the end of a row's text, `seek` to an earlier slot.
+    A forward pass writes the keys and values of its tokens to consecutive slots, which begin at the slot that `seek`
+    was given for each row, and overwrites older ones. So `seek` to an earlier slot to remove the end of a row's text.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class KVCache:
         return self._keys[number], self._values[number]
 
     def seek(self, starts: Sequence[int], size: int) -> None:
-        """Sets where the next forward pass, of `size` tokens per row, writes: the first slot of each row."""
+        """Sets the first slot of each row to which the next forward pass, of `size` tokens per row, writes."""
         self._start, self._end = min(starts), max(starts) + size
         assert self._end <= self.capacity
         if self._end - self._start == size:
@@ -51,9 +51,9 @@ class KVCache:
             self._indices = rows, torch.tensor(starts, device=device)[:, None] + torch.arange(size, device=device)
 
     def update(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Stores a layer's new keys and values [rows, kv_heads, T, head_dim]; returns those of all slots in use.
+        """Stores a layer's new keys and values [rows, kv_heads, T, head_dim] at the slots that `seek` has set.
 
-        Both results are [rows, kv_heads, S, head_dim] with S = max(starts) + T.
+        Returns the keys and values of all slots in use, [rows, kv_heads, S, head_dim] each, with S = max(starts) + T.
         """
         all_keys, all_values = self._keys[layer, :, :, : self._end], self._values[layer, :, :, : self._end]
         if self._indices is None:

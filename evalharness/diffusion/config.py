@@ -65,34 +65,34 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.heads % self.kv_heads:
             raise UserError(
-                f"{self.heads} attention heads cannot share {self.kv_heads} key-value heads evenly; give a number of "
-                "heads that is a multiple of kv_heads"
+                f"the network has {self.heads} attention heads and {self.kv_heads} key-value heads; set the number of "
+                "attention heads (heads) to a multiple of the number of key-value heads (kv_heads)"
             )
-        if self.rotated % 2:
+        if self.rotary_dims % 2:
             raise UserError(
-                f"RoPE rotates pairs of dimensions and cannot rotate {self.rotated} dimensions of each head; give a "
-                "rotary fraction with an even number of them"
+                f"RoPE rotates pairs of dimensions, and {self.rotary_dims} of the {self.head_dim} dimensions of a head "
+                "are to be rotated; choose the fraction of rotated dimensions (rotary) so that their number is even"
             )
 
     @property
-    def rotated(self) -> int:
+    def rotary_dims(self) -> int:
         """The number of dimensions of each attention head that RoPE rotates."""
         return int(self.head_dim * self.rotary)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the network configuration as the content of `config.json`."""
+        """Returns the network configuration as the JSON object that `config.json` contains."""
         return {"model_type": MODEL_TYPE} | {KEYS.get(name, name): value for name, value in vars(self).items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "ModelConfig":
-        """Returns the network configuration in the content of a `config.json`.
+        """Returns the network configuration that the JSON object of a `config.json` describes.
 
-        Raises UserError for another model type, unknown or missing keys.
+        Raises UserError for another model type, and for unknown or missing keys.
         """
         if values.get("model_type") != MODEL_TYPE:
             raise UserError(
-                f"the checkpoint's config.json has model_type {values.get('model_type')!r}, and only {MODEL_TYPE!r} "
-                "can be loaded here; give a folder that `evalharness train` wrote"
+                f"the checkpoint's config.json has model_type {values.get('model_type')!r}, and {MODEL_TYPE!r} is "
+                "needed here; give a folder that `evalharness train` wrote"
             )
         names = {key: name for name, key in KEYS.items()}
         fields = {names.get(key, key): value for key, value in values.items() if key != "model_type"}

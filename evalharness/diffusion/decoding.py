@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from evalharness.diffusion.cache import KVCache
-from evalharness.diffusion.denoising import BlockState, DecodingEngine, Denoising, attention_limits
-from evalharness.diffusion.forward import Segment, forward_segments, gather_states
+from evalharness.diffusion.denoising import BlockState, DecodingEngine, DenoisingSettings, attention_limits
+from evalharness.diffusion.forward import RowInput, forward_rows, gather_states
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, record_times
 from evalharness.diffusion.rules import Blocks
@@ -24,12 +24,12 @@ from evalharness.diffusion.rules import Blocks
 
 @torch.inference_mode()
 def denoise(
-    model: Transformer, rows: Sequence[Row], denoising: Denoising, engine: DecodingEngine | None = None
+    model: Transformer, rows: Sequence[Row], denoising: DenoisingSettings, engine: DecodingEngine | None = None
 ) -> None:
     """Decodes all rows (sequences) of a batch by block diffusion, in place, until each has ended.
 
-    Within the network's `max_length`, each prompt must leave room for the row's output and its last block. After
-    prefill an `engine` of the same network decodes, if it is given and supports these settings.
+    Each row's prompt, output and last block must fit in the network's `max_length`. After prefill, `engine` denoises if
+    it is given and supports these settings; it must belong to the same network.
     """
     if not rows:
         return
@@ -37,39 +37,40 @@ def denoise(
     if engine is not None and not engine.supports(denoising.sampler, denoising):
         engine = None
     # An engine prepares its session once for many batches; that time is not part of this batch's latency.
-    engine_cache = engine.cache(rows, denoising.sampler, denoising) if engine else None
+    engine_cache = engine.allocate_cache(rows, denoising.sampler, denoising) if engine else None
     start = time.perf_counter()
     for row in rows:
-        row.text = row.prompt[: denoising.text_end(len(row.prompt))]
+        row.text = row.prompt[: denoising.prefilled_prompt_length(len(row.prompt))]
     if config.attention != "bidirectional":
         cache = prefill(model, rows, denoising.block, start, engine_cache)
     blocks = [BlockState(row, canvas_left=row.canvas) for row in rows]
     for block in blocks:
-        block.open(denoising, config)
+        block.start_next_block(denoising, config)
     if engine is not None:
         engine.denoise(blocks, denoising, start)
         return
     while blocks:
-        segments = [block.segment(config, denoising.block) for block in blocks]
-        hidden = forward_segments(model, segments, cache)
-        record_times(advance_blocks(model, hidden, blocks, segments, denoising), start)
-        blocks = keep_running(blocks, cache)
+        inputs = [block.next_input(config, denoising.block) for block in blocks]
+        hidden = forward_rows(model, inputs, cache)
+        record_times(advance_blocks(model, hidden, blocks, inputs, denoising), start)
+        blocks = drop_ended_blocks(blocks, cache)
 
 
 def advance_blocks(
     model: Transformer,
     hidden: Tensor,
     blocks: Sequence[BlockState],
-    segments: Sequence[Segment],
-    denoising: Denoising,
+    inputs: Sequence[RowInput],
+    denoising: DenoisingSettings,
     on_commit: Callable[[BlockState], None] | None = None,
 ) -> list[Row]:
-    """Commits the tokens that the rule chooses after a forward pass, and opens the next block of each finished one.
+    """Commits the tokens that the decoding rule chooses after a forward pass; starts the next block of finished ones.
 
-    `hidden` are the hidden states of the pass, whose input was `segments`, one per row. `on_commit` receives each block
-    after its commit and before the next block is opened. Returns the rows that have ended or whose block is finished.
+    `inputs` are the inputs of the pass, one per row, and `hidden` [rows, T, hidden] its hidden states. `on_commit` is
+    called with each block after its commit, before the row's next block is started. Returns the rows that have ended or
+    whose block is finished.
     """
-    statistics, editable = block_statistics(model, hidden, blocks, segments, denoising)
+    statistics, editable = predict_blocks(model, hidden, blocks, inputs, denoising)
     chosen = choose_positions(statistics, denoising) & editable
     advanced: list[Row] = []
     results = zip(blocks, statistics.proposed.tolist(), chosen.tolist(), statistics.probability.tolist(), strict=True)
@@ -82,23 +83,24 @@ def advance_blocks(
         if finished:
             advanced.append(block.row)
             if not block.row.ended:
-                block.open(denoising, model.config)
+                block.start_next_block(denoising, model.config)
     return advanced
 
 
 def prefill(model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None) -> KVCache:
-    """Computes the keys and values of the rows' text before the first block of `block` tokens; returns the KV cache.
+    """Fills the KV cache with each row's text before its first block of `block` tokens; returns the cache.
 
-    It is `cache`, or a new one with enough room. The time since `start` is recorded in each row.
+    The cache is `cache` if given, else a new one with enough room. The time since `start` (a `time.perf_counter()`) is
+    recorded in each row as its prefill time.
     """
     config, weight = model.config, model.embed.weight
-    # A segment is padded to the longest one of the pass: another row's finished block and its next one.
+    # A row_input is padded to the longest one of the pass: another row's finished block and its next one.
     capacity = max(len(row.prompt) + row.watch.limit for row in rows) + 4 * (block + 1)
     cache = cache or KVCache(config, len(rows), capacity, weight.dtype, weight.device)
     if any(row.text for row in rows):
         limits = [attention_limits(config, block, 0, len(row.text)) for row in rows]
-        segments = [Segment(0, row.text, row_limits) for row, row_limits in zip(rows, limits, strict=True)]
-        forward_segments(model, segments, cache)
+        inputs = [RowInput(0, row.text, row_limits) for row, row_limits in zip(rows, limits, strict=True)]
+        forward_rows(model, inputs, cache)
     if weight.device.type == "cuda":
         torch.cuda.synchronize(weight.device)
     now = time.perf_counter() - start
@@ -107,12 +109,17 @@ def prefill(model: Transformer, rows: Sequence[Row], block: int, start: float, c
     return cache
 
 
-def block_statistics(
-    model: Transformer, hidden: Tensor, blocks: Sequence[BlockState], segments: Sequence[Segment], denoising: Denoising
+def predict_blocks(
+    model: Transformer,
+    hidden: Tensor,
+    blocks: Sequence[BlockState],
+    inputs: Sequence[RowInput],
+    denoising: DenoisingSettings,
 ) -> tuple[Blocks, Tensor]:
-    """Returns the network's predictions for the positions of the blocks that the decoding rule may change.
+    """Returns the network's predictions for those positions of the blocks that the decoding rule may change.
 
-    The second result is true at these positions, bool [B, L].
+    The second result, bool [B, L], is true at these positions. `inputs` and `hidden` are the inputs of a forward pass
+    and its hidden states.
     """
     config, device = model.config, hidden.device
     size = max(len(block.tokens) for block in blocks)
@@ -125,7 +132,7 @@ def block_statistics(
         for block in blocks
     ]
     offsets = [
-        len(block.row.text) - segment.start - config.shift for block, segment in zip(blocks, segments, strict=True)
+        len(block.row.text) - row_input.start - config.shift for block, row_input in zip(blocks, inputs, strict=True)
     ]
     sources = [
         (row, max(0, offsets[row] + position))
@@ -137,34 +144,34 @@ def block_statistics(
         device=device,
     )
 
-    def scatter(values: Tensor) -> Tensor:
+    def scatter_to_blocks(values: Tensor) -> Tensor:
         return values.new_zeros(len(blocks) * size).index_copy_(0, targets, values).view(len(blocks), size)
 
-    def padded(lists: list[list[int]] | list[list[bool]], dtype: torch.dtype) -> Tensor:
+    def pad_to_blocks(lists: list[list[int]] | list[list[bool]], dtype: torch.dtype) -> Tensor:
         return torch.tensor([[*row, *[0] * (size - len(row))] for row in lists], dtype=dtype, device=device)
 
     sampler = denoising.sampler
     logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))
-    hold_end_tokens(logits, blocks, positions, denoising)
+    suppress_end_tokens(logits, blocks, positions, denoising)
     uniforms: list[float] = []
     if sampler.temperature:
         for block, row_positions in zip(blocks, positions, strict=True):
             first = block.row.forward_passes * denoising.block
-            uniforms += [block.row.uniform(first + position) for position in row_positions]
+            uniforms += [block.row.random_number(first + position) for position in row_positions]
     proposed = sampler.sample(logits, uniforms)
     probability, margin, entropy = token_statistics(
         sampler.apply_temperature(logits) if denoising.tempered else logits,
         proposed,
         denoising.rule.needs_distribution,
     )
-    editable = scatter(torch.ones_like(proposed)).bool()
+    editable = scatter_to_blocks(torch.ones_like(proposed)).bool()
     statistics = Blocks(
-        masked=padded([block.masked for block in blocks], torch.bool),
-        proposed=scatter(proposed),
-        probability=scatter(probability),
-        margin=scatter(margin),
-        entropy=scatter(entropy),
-        tokens=padded([block.tokens for block in blocks], torch.long),
+        masked=pad_to_blocks([block.masked for block in blocks], torch.bool),
+        proposed=scatter_to_blocks(proposed),
+        probability=scatter_to_blocks(probability),
+        margin=scatter_to_blocks(margin),
+        entropy=scatter_to_blocks(entropy),
+        tokens=pad_to_blocks([block.tokens for block in blocks], torch.long),
         editable=editable,
         initial_masks=torch.tensor([block.initial_masks for block in blocks], device=device),
         step=torch.tensor([block.step for block in blocks], device=device),
@@ -172,13 +179,13 @@ def block_statistics(
     return statistics, editable
 
 
-def hold_end_tokens(
-    logits: Tensor, blocks: Sequence[BlockState], positions: Sequence[Sequence[int]], denoising: Denoising
+def suppress_end_tokens(
+    logits: Tensor, blocks: Sequence[BlockState], positions: Sequence[Sequence[int]], denoising: DenoisingSettings
 ) -> None:
     """Sets the logits [N, V] of end tokens to minus infinity, in place, at the output's first `hold_end` positions.
 
-    `positions` are, for each block, the positions that the logits are for, in order. Source: ML-GSAI/LLaDA generate.py,
-    `logits_eos_inf`, which does so at all positions (LLaDA, arXiv 2502.09992, appendix B.4).
+    The N logits belong, in order, to the given `positions` of each block. Source: ML-GSAI/LLaDA generate.py,
+    `logits_eos_inf`, which suppresses end tokens at all positions (LLaDA, arXiv 2502.09992, appendix B.4).
     """
     if not denoising.hold_end:
         return
@@ -191,10 +198,10 @@ def hold_end_tokens(
     logits[rows[:, None], torch.tensor(denoising.held, device=logits.device)] = -torch.inf
 
 
-def choose_positions(blocks: Blocks, denoising: Denoising) -> Tensor:
-    """Returns the block positions to commit after a forward pass, bool [B, L].
+def choose_positions(blocks: Blocks, denoising: DenoisingSettings) -> Tensor:
+    """Returns which positions of the blocks to commit after a forward pass, bool [B, L].
 
-    They are the rule's choice, within the current sub-block.
+    The decoding rule chooses them among the masks of the current sub-block.
     """
     masked = blocks.masked
     if denoising.sub_block:
@@ -211,8 +218,8 @@ def choose_positions(blocks: Blocks, denoising: Denoising) -> Tensor:
 def token_statistics(logits: Tensor, proposed: Tensor, distribution: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Returns probabilities, margins and entropies [N] of the `proposed` tokens [N] given logits [N, V].
 
-    The margin is the probability of the likeliest token less that of the second. Margins and entropies (in nats) are
-    zero unless `distribution` is true.
+    The margin is the probability of the most probable token minus that of the second. Margins and entropies (in nats)
+    are only computed if `distribution` is true, and are zero otherwise.
     """
     logit = logits.gather(1, proposed[:, None])
     if not distribution:
@@ -224,8 +231,8 @@ def token_statistics(logits: Tensor, proposed: Tensor, distribution: bool) -> tu
     return log_probabilities.gather(1, proposed[:, None])[:, 0].exp(), best[:, 0] - best[:, 1], entropy
 
 
-def keep_running(blocks: list[BlockState], cache: KVCache | None) -> list[BlockState]:
-    """Returns the blocks whose rows have not ended; removes the other rows from the KV cache."""
+def drop_ended_blocks(blocks: list[BlockState], cache: KVCache | None) -> list[BlockState]:
+    """Returns the blocks whose rows have not ended; removes the ended rows from the KV cache."""
     running = [index for index, block in enumerate(blocks) if not block.row.ended]
     if cache is not None and running and len(running) < len(blocks):
         cache.keep_rows(running)

@@ -8,14 +8,14 @@ from typing import Protocol
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.forward import Segment
+from evalharness.diffusion.forward import RowInput
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.rules import Rule
 
 
 @dataclass(frozen=True)
-class Denoising:
-    """Settings of block diffusion decoding: decoding rule, block length, sampling."""
+class DenoisingSettings:
+    """Settings of block diffusion decoding: decoding rule, block length, token sampling."""
 
     rule: Rule
     block: int
@@ -36,33 +36,41 @@ class Denoising:
     held: tuple[int, ...] = ()
     """The end tokens that `hold_end` excludes."""
 
-    def text_end(self, prompt_tokens: int) -> int:
-        """Returns how many tokens of a prompt with `prompt_tokens` tokens come before the first block."""
+    def prefilled_prompt_length(self, prompt_tokens: int) -> int:
+        """Returns how many tokens of a prompt are prefilled, before the first block; the prompt has `prompt_tokens`."""
         return prompt_tokens - (prompt_tokens % self.block if self.aligned else 0)
 
 
 class DecodingEngine(Protocol):
-    """A decoder that takes over after prefill, such as the fused kernels."""
+    """A faster implementation of decoding after prefill, such as the fused kernels."""
 
-    def supports(self, sampler: Sampler, denoising: Denoising | None = None) -> bool:
+    def supports(self, sampler: Sampler, denoising: DenoisingSettings | None = None) -> bool:
         """Returns whether the engine can decode with these settings; without `denoising`, autoregressively."""
 
-    def cache(self, rows: Sequence[Row], sampler: Sampler, denoising: Denoising | None = None) -> KVCache:
-        """Returns the KV cache that prefill has to fill before the engine decodes these rows."""
+    def allocate_cache(
+        self, rows: Sequence[Row], sampler: Sampler, denoising: DenoisingSettings | None = None
+    ) -> KVCache:
+        """Returns an empty KV cache for these rows; prefill must fill it before the engine decodes them."""
 
-    def denoise(self, blocks: Iterable[BlockState], denoising: Denoising, start: float) -> None:
-        """Decodes by block diffusion from these opened blocks on, until each row has ended.
+    def denoise(self, blocks: Iterable[BlockState], denoising: DenoisingSettings, start: float) -> None:
+        """Decodes the rows of the given blocks by block diffusion until each row has ended.
 
-        `start`: the `time.perf_counter()` from which times are counted.
+        The blocks have been started and have only masks so far. Times are counted from `start`, a
+        `time.perf_counter()`.
         """
 
-    def decode_tokens(self, rows: Sequence[Row], push: Callable[[Row, int], None], start: float) -> None:
-        """Decodes autoregressively until each row has ended; `push` appends a token to a row."""
+    def decode_autoregressively(
+        self, rows: Sequence[Row], append_token: Callable[[Row, int], None], start: float
+    ) -> None:
+        """Decodes autoregressively until each row has ended.
+
+        `append_token(row, token)` appends a token to a row. Times are counted from `start`, a `time.perf_counter()`.
+        """
 
 
 @dataclass
 class BlockState:
-    """The block of a row (sequence) that is being denoised: its tokens, its masks, and when each was committed."""
+    """The block of a row (sequence) that is being denoised: tokens, masks, and the pass that committed each token."""
 
     row: Row
     number: int = -1
@@ -77,7 +85,7 @@ class BlockState:
     """Masks of the canvas after this block; only bidirectional networks attend to them."""
     initial_masks: int = 0
     step: int = 0
-    """Denoising steps done on the block."""
+    """DenoisingSettings steps done on the block."""
     edit_passes: int = 0
     """Forward passes after the last mask was committed; only rules that edit need them."""
     pushed: int = 0
@@ -89,8 +97,8 @@ class BlockState:
     changed: list[int] = field(default_factory=list)
     """Positions of the block that the latest forward pass committed or edited."""
 
-    def open(self, denoising: Denoising, config: ModelConfig) -> None:
-        """Starts a row's next block, of masks, after its final text."""
+    def start_next_block(self, denoising: DenoisingSettings, config: ModelConfig) -> None:
+        """Replaces the finished block by the row's next one, which follows its final text and consists of masks."""
         row = self.row
         self.number += 1
         self.start = start = len(row.text)
@@ -112,23 +120,23 @@ class BlockState:
         self.initial_masks, self.step, self.edit_passes = size, 0, 0
         self.committed_at, self.confidence = [0] * len(self.tokens), [1.0] * len(self.tokens)
 
-    def segment(self, config: ModelConfig, block: int) -> Segment:
-        """Returns the input tokens of the row's next forward pass: text that is not in the KV cache yet, and the block.
+    def next_input(self, config: ModelConfig, block: int) -> RowInput:
+        """Returns the row's input to the next forward pass: text that is not in the KV cache yet, and the block.
 
-        For a bidirectional network they are the whole canvas and the suffix. `block` is the block length.
+        For a bidirectional network it is the text, the whole canvas and the suffix. `block` is the block length.
         """
         row = self.row
         if config.attention == "bidirectional":
             tokens = [*row.text, *self.tokens, *[config.mask_id] * self.canvas_left, *row.suffix]
-            return Segment(0, tokens, [len(tokens) - 1] * len(tokens))
+            return RowInput(0, tokens, [len(tokens) - 1] * len(tokens))
         end = len(row.text) + len(self.tokens)
         text_limits = attention_limits(config, block, row.cached, len(row.text))
-        return Segment(
+        return RowInput(
             row.cached, [*row.text[row.cached :], *self.tokens], [*text_limits, *[end - 1] * len(self.tokens)]
         )
 
     def commit(self, proposed: Sequence[int], chosen: Sequence[bool], confidence: Sequence[float], rule: Rule) -> bool:
-        """Writes the `proposed` tokens at the `chosen` positions of the block; returns whether the block is finished.
+        """Commits the `proposed` tokens at the `chosen` positions of the block; returns whether the block is finished.
 
         Tokens that become final are appended to the row's output.
         """
@@ -147,7 +155,7 @@ class BlockState:
                 return False
         while self.pushed < len(self.tokens) and not self.masked[self.pushed] and not row.ended:
             position = self.pushed
-            row.push(self.tokens[position], self.committed_at[position], self.number, self.confidence[position])
+            row.append_token(self.tokens[position], self.committed_at[position], self.number, self.confidence[position])
             self.pushed += 1
         if finished:
             row.text += self.tokens
@@ -155,7 +163,7 @@ class BlockState:
 
 
 def attention_limits(config: ModelConfig, block: int, start: int, end: int) -> Sequence[int]:
-    """Returns, for each token at positions [start, end), the last position that it attends to."""
+    """Returns the last position that each token at positions [start, end) attends to; `block` is the block length."""
     if config.attention == "causal":
         return range(start, end)
     return [min(end, (position // block + 1) * block) - 1 for position in range(start, end)]

@@ -11,8 +11,8 @@ from evalharness.diffusion.network import RowPacking, Transformer
 
 
 @dataclass(frozen=True)
-class Segment:
-    """The input of one row (sequence) to a forward pass: consecutive tokens."""
+class RowInput:
+    """The input of one row (sequence) to a forward pass: consecutive tokens, and what each of them attends to."""
 
     start: int
     """The position of the first token; the tokens before it are in the KV cache."""
@@ -21,35 +21,35 @@ class Segment:
     """For each token, the last position that it attends to."""
 
 
-def causal_segment(start: int, tokens: Sequence[int]) -> Segment:
-    """Returns a row's input tokens for a forward pass with causal attention."""
-    return Segment(start, tokens, range(start, start + len(tokens)))
+def causal_input(start: int, tokens: Sequence[int]) -> RowInput:
+    """Returns the input of a row with causal attention: `tokens` from position `start`."""
+    return RowInput(start, tokens, range(start, start + len(tokens)))
 
 
-def forward_segments(model: Transformer, segments: Sequence[Segment], cache: KVCache | None) -> Tensor:
-    """Runs one forward pass over a batch of rows with their own input tokens; returns hidden states [rows, T, hidden].
+def forward_rows(model: Transformer, inputs: Sequence[RowInput], cache: KVCache | None) -> Tensor:
+    """Runs one forward pass over a batch of rows; returns the hidden states [rows, T, hidden].
 
-    There is one segment (consecutive tokens) per row, and T is the length of the longest one. Values after the end of a
-    shorter segment are undefined. Without a cache, every segment has to start at position 0.
+    There is one input per row, and T is the number of tokens of the longest one. States after the end of a shorter
+    input are undefined. Without a cache, every input must start at position 0.
     """
     device = model.embed.weight.device
-    size = max(len(segment.tokens) for segment in segments)
-    starts = [segment.start for segment in segments]
+    size = max(len(row_input.tokens) for row_input in inputs)
+    starts = [row_input.start for row_input in inputs]
     end = max(starts) + size
-    lengths = [len(segment.tokens) for segment in segments]
-    packing = _row_packing(lengths, device) if min(lengths) < size else None
+    lengths = [len(row_input.tokens) for row_input in inputs]
+    packing = _plan_row_packing(lengths, device) if min(lengths) < size else None
     if packing is None:
-        tokens = torch.tensor([list(segment.tokens) for segment in segments], device=device)
+        tokens = torch.tensor([list(row_input.tokens) for row_input in inputs], device=device)
     else:
-        tokens = torch.tensor([[token for segment in segments for token in segment.tokens]], device=device)
-    if len(segments) == 1:
+        tokens = torch.tensor([[token for row_input in inputs for token in row_input.tokens]], device=device)
+    if len(inputs) == 1:
         positions = torch.arange(starts[0], end, device=device)[None]
     else:
         positions = torch.tensor(starts, device=device)[:, None] + torch.arange(size, device=device)
     mask = None
-    if any(len(segment.tokens) < size or min(segment.limits) < end - 1 for segment in segments):
+    if any(len(row_input.tokens) < size or min(row_input.limits) < end - 1 for row_input in inputs):
         # Padding attends to the first slot, because softmax over no slot is NaN.
-        limits = [[*segment.limits, *[0] * (size - len(segment.limits))] for segment in segments]
+        limits = [[*row_input.limits, *[0] * (size - len(row_input.limits))] for row_input in inputs]
         mask = (torch.arange(end, device=device) <= torch.tensor(limits, device=device)[:, :, None])[:, None]
     if cache is not None:
         cache.seek(starts, size)
@@ -57,8 +57,8 @@ def forward_segments(model: Transformer, segments: Sequence[Segment], cache: KVC
     return hidden if packing is None else packing.pad(hidden)
 
 
-def _row_packing(lengths: Sequence[int], device: torch.device) -> RowPacking:
-    """Returns where the tokens of rows with these lengths are when the rows are joined without padding."""
+def _plan_row_packing(lengths: Sequence[int], device: torch.device) -> RowPacking:
+    """Returns how to join rows of the given lengths without padding, and how to pad them again."""
     size = max(lengths)
     padded: list[int] = []
     packed: list[int] = []
@@ -71,7 +71,7 @@ def _row_packing(lengths: Sequence[int], device: torch.device) -> RowPacking:
 
 
 def gather_states(hidden: Tensor, sources: Sequence[tuple[int, int]]) -> Tensor:
-    """Returns the hidden states [len(sources), hidden] at these (row, token) indices of a forward pass."""
+    """Returns the hidden states [len(sources), hidden] at the (row, token) indices `sources` of a forward pass."""
     size = hidden.shape[1]
     indices = torch.tensor([row * size + token for row, token in sources], device=hidden.device)
     return hidden.flatten(0, 1)[indices]

@@ -20,9 +20,9 @@ Rotation = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class RowPacking:
-    """Where tokens are in a forward pass whose rows (sequences) are joined without padding between them.
+    """Converts between padded rows (sequences) and rows that are joined without padding, in a forward pass.
 
-    Only attention needs rows of equal length. The matrix products, which take most of the time, skip the padding.
+    Only attention needs padded rows. The matrix products, which take most of the time, are computed without padding.
     """
 
     rows: int
@@ -34,16 +34,16 @@ class RowPacking:
     """For each token, its place in the padded rows, int64 [tokens]."""
 
     def pad(self, x: Tensor) -> Tensor:
-        """Returns the values [1, tokens, n] of tokens as padded rows, [rows, size, n]."""
+        """Returns values [1, tokens, n] of joined rows as padded rows [rows, size, n]."""
         return x[0].index_select(0, self.padded).view(self.rows, self.size, -1)
 
     def pack(self, x: Tensor) -> Tensor:
-        """Returns the values of padded rows [rows, size, n] without their padding, [1, tokens, n]."""
+        """Returns values [rows, size, n] of padded rows as joined rows without padding [1, tokens, n]."""
         return x.flatten(0, 1).index_select(0, self.packed)[None]
 
 
 class Transformer(nn.Module):
-    """The Transformer network: `forward` computes hidden states of tokens, `logits` the logits of hidden states."""
+    """The Transformer network: `forward` computes the hidden states of tokens, `logits` the logits of hidden states."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -71,14 +71,14 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """Returns the final hidden states [B, T, hidden], after the last norm, of token ids [B, T] at `positions`.
 
-        With a `packing`, tokens are [1, tokens] and results [1, tokens, hidden]; positions and mask are those of the
-        padded rows.
+        With a `packing`, the rows of `tokens` and of the result are joined: [1, tokens] and [1, tokens, hidden], while
+        positions and mask are those of the padded rows.
 
         `mask` [B or 1, 1, T, S] is true where a position attends to a slot; S is the number of slots in the cache, or T
         without a cache. Without a mask, every position attends to all slots.
         """
         x = self.embed(tokens)
-        rotation = rotations(self.config, positions, x.dtype)
+        rotation = rope_rotation(self.config, positions, x.dtype)
         bias = None if mask is None else torch.zeros_like(mask, dtype=x.dtype).masked_fill_(~mask, -torch.inf)
         for layer in self.layers:
             x = layer(x, rotation, bias, cache, packing)
@@ -136,7 +136,7 @@ class Layer(nn.Module):
         if self.config.qk_norm:
             queries, keys = torch.split(queries_keys, [heads, kv_heads], dim=2)
             queries_keys = torch.cat((self.q_norm(queries), self.k_norm(keys)), dim=2)
-        queries, keys = torch.split(rotate(queries_keys, rotation).transpose(1, 2), [heads, kv_heads], dim=1)
+        queries, keys = torch.split(apply_rope(queries_keys, rotation).transpose(1, 2), [heads, kv_heads], dim=1)
         values = values.transpose(1, 2)
         if cache is not None:
             keys, values = cache.update(self.number, keys, values)
@@ -147,24 +147,24 @@ class Layer(nn.Module):
         return self.out(attended if packing is None else packing.pack(attended))  # type: ignore[no-any-return]
 
 
-def rotations(config: ModelConfig, positions: Tensor, dtype: torch.dtype) -> Rotation:
-    """Returns RoPE's cosines and sines for `rotate` at `positions` [B, T].
+def rope_rotation(config: ModelConfig, positions: Tensor, dtype: torch.dtype) -> Rotation:
+    """Returns the cosines and sines that `apply_rope` needs for `positions` [B, T].
 
     Source: RoFormer (arXiv 2104.09864), with halves paired as in Llama.
     """
-    angles = positions[..., None, None] * _frequencies(config.rotated, config.rope_theta, positions.device)
+    angles = positions[..., None, None] * _frequencies(config.rotary_dims, config.rope_theta, positions.device)
     cos, sin = angles.cos(), angles.sin()
     return torch.cat((cos, cos), dim=-1).to(dtype), torch.cat((-sin, sin), dim=-1).to(dtype)
 
 
-def rotate(x: Tensor, rotation: Rotation) -> Tensor:
+def apply_rope(x: Tensor, rotation: Rotation) -> Tensor:
     """Returns `x` [B, T, heads, head_dim] with RoPE applied to the first dimensions of each head."""
     cos, sin = rotation
     size = cos.shape[-1]
     if size == x.shape[-1]:
         return torch.addcmul(x * cos, x.roll(size // 2, dims=-1), sin)
     rotated, rest = torch.split(x, [size, x.shape[-1] - size], dim=-1)
-    return torch.cat((rotate(rotated, rotation), rest), dim=-1)
+    return torch.cat((apply_rope(rotated, rotation), rest), dim=-1)
 
 
 @functools.cache

@@ -16,7 +16,7 @@ LARGE = 1 << 20
 
 
 class PackedLinear(nn.Linear):
-    """A linear layer that keeps a second copy of its matrix in oneDNN's packed layout, for bfloat16 on a CPU."""
+    """A linear layer with a second copy of its matrix in oneDNN's packed layout, for faster products on a CPU."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__(1, 1, bias=False, device="meta")
@@ -24,13 +24,13 @@ class PackedLinear(nn.Linear):
         self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), ROWS)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Returns the same result as `nn.Linear`, in float32 up to rounding."""
+        """Returns the result of `nn.Linear`, which in float32 may differ by rounding."""
         product: Tensor = torch.ops.mkldnn._linear_pointwise(input, self._packed, self.bias, "none", [], "")
         return product
 
 
 def can_pack(model: Transformer) -> bool:
-    """Returns whether linear layers can be packed: float32 or bfloat16, on a CPU that PyTorch supports for it."""
+    """Returns whether the linear layers can be packed: float32, or bfloat16 if the CPU has instructions for it."""
     weight = model.embed.weight
     if weight.device.type != "cpu" or not torch._C._has_mkldnn or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
@@ -40,7 +40,10 @@ def can_pack(model: Transformer) -> bool:
 
 
 def pack_linears(model: Transformer) -> None:
-    """Replaces the linear layers of a network that gain by packed ones. The network must not be trained afterwards."""
+    """Replaces those linear layers of a network that become faster by packed ones.
+
+    Training the network afterwards would change only the plain copies of the matrices.
+    """
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if type(child) is nn.Linear and (child.weight.dtype == torch.bfloat16 or child.weight.numel() >= LARGE):

@@ -27,9 +27,9 @@ class VerifiedDraft:
 
 @dataclass
 class Row:
-    """One sequence of a batch while it is decoded. `watch` decides when it ends.
+    """One sequence of a batch while it is decoded; `watch` decides when its output ends.
 
-    Positions count from the start of the prompt.
+    Positions in a row are counted from the start of its prompt.
     """
 
     prompt: list[int]
@@ -73,9 +73,13 @@ class Row:
         """The tokens generated so far, without the end token."""
         return self.watch.tokens
 
-    def push(self, token: int, step: int, block: int, confidence: float = 1.0) -> bool:
-        """Appends a final token to the sequence's output; returns whether the sequence has ended with it."""
-        self.ended = self.watch.push(token)
+    def append_token(self, token: int, step: int, block: int, confidence: float = 1.0) -> bool:
+        """Appends a final token to the row's output; returns whether the row has ended with it.
+
+        `step` is the number of the forward pass that committed the token, `block` the index of its block, and
+        `confidence` its probability.
+        """
+        self.ended = self.watch.add_token(token)
         if len(self.watch.tokens) > len(self.steps):
             self.steps.append(step)
             self.blocks.append(block)
@@ -83,12 +87,15 @@ class Row:
         return self.ended
 
     def record_draft(self, position: int, tokens: Sequence[int], accepted: int, source: str) -> None:
-        """Records a draft that the latest forward pass verified, and how many of its tokens were accepted."""
+        """Records a draft that the latest forward pass verified, and how many of its tokens were accepted.
+
+        `position` is the index of the first drafted token among the row's output tokens.
+        """
         self.drafts = self.drafts or []
         self.drafts.append(VerifiedDraft(self.forward_passes - 1, position, tuple(tokens), accepted, source))
 
-    def uniform(self, index: int) -> float:
-        """Returns the sequence's `index`-th random number in [0, 1); independent of the order of calls."""
+    def random_number(self, index: int) -> float:
+        """Returns the row's random number `index`, in [0, 1); it does not depend on the order of calls."""
         assert self.generator is not None
         while len(self._uniforms) <= index:
             self._uniforms.extend(torch.rand(64, generator=self.generator).tolist())
@@ -96,9 +103,9 @@ class Row:
 
 
 def record_times(rows: Iterable[Row], start: float) -> None:
-    """Records the seconds since `start` (a `time.perf_counter()`) for rows with their first output or their end.
+    """Records, after a forward pass, the time of each row's first output (`first_s`) and of its end (`ended_s`).
 
-    All rows get the same time, because the same forward pass advanced them.
+    Times are seconds since `start`, a `time.perf_counter()`; all given rows get the time of the call.
     """
     now = time.perf_counter() - start
     for row in rows:
@@ -110,7 +117,7 @@ def record_times(rows: Iterable[Row], start: float) -> None:
 
 @dataclass(frozen=True)
 class Sampler:
-    """Token sampling settings. Temperature 0 is greedy; tokens in `banned` are never chosen."""
+    """Settings and operations of token sampling. Temperature 0 is greedy; tokens in `banned` are never chosen."""
 
     temperature: float = 0.0
     top_p: float = 1.0

@@ -14,9 +14,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Blocks:
-    """B blocks being denoised and the network's predictions for them; L is the length of the longest block.
+    """B blocks that are being denoised, and the network's predictions for their positions, padded to [B, L].
 
-    Predictions are defined only at `editable` positions.
+    L is the length of the longest block. Predictions are defined only at `editable` positions.
     """
 
     masked: Tensor
@@ -36,12 +36,12 @@ class Blocks:
     initial_masks: Tensor
     """Masks that each block began with, int64 [B]."""
     step: Tensor
-    """Denoising steps that each block has had before this one, int64 [B]."""
+    """DenoisingSettings steps that each block has had before this one, int64 [B]."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A decoding rule of block diffusion, and the statistics that it needs."""
+    """A decoding rule of block diffusion: it chooses the positions to commit after each forward pass."""
 
     name: str
     choose: Callable[[Blocks], Tensor]
@@ -70,8 +70,8 @@ def even_schedule(masks: int, steps: int) -> tuple[int, ...]:
 def linear_schedule(masks: int, steps: int, eps: float = 1e-3) -> tuple[int, ...]:
     """Returns how many masks each denoising step commits, so that the masked fraction falls linearly from 1 to eps.
 
-    Source: DreamLM/Dream generation_utils.py _sample. There a pass may commit nothing, and the next one then sees the
-    same text; such passes are left out here.
+    Source: DreamLM/Dream generation_utils.py _sample. Steps in which that code commits nothing are left out, because
+    they do not change the text.
     """
     times = torch.linspace(1, eps, steps + 1)
     counts, remaining = [], masks
@@ -83,7 +83,7 @@ def linear_schedule(masks: int, steps: int, eps: float = 1e-3) -> tuple[int, ...
 
 
 def threshold_rule(blocks: Blocks, threshold: float) -> Tensor:
-    """Rule `threshold`: all masks with a probability of at least `threshold`, and always the most probable one.
+    """Rule `threshold`: commits all masks with a probability of at least `threshold`, and always the most probable one.
 
     Source: Fast-dLLM (arXiv 2505.22618) section 3.3.
     """
@@ -91,7 +91,9 @@ def threshold_rule(blocks: Blocks, threshold: float) -> Tensor:
 
 
 def factor_rule(blocks: Blocks, bound: float) -> Tensor:
-    """Rule `factor`: the n most probable masks, for the largest n with (n + 1)(1 - p_n) <= bound.
+    """Rule `factor`: commits the n most probable masks, for the largest n with (n + 1)(1 - p_n) <= bound.
+
+    p_n is the n-th largest probability; at least one mask is committed.
 
     Source: Fast-dLLM section 3.3, theorem 1.
     """
@@ -102,12 +104,12 @@ def factor_rule(blocks: Blocks, bound: float) -> Tensor:
 
 
 def confidence_rule(blocks: Blocks, steps: int, schedule: Schedule = even_schedule) -> Tensor:
-    """Rule `confidence` (LLaDA's low-confidence remasking): the most probable masks, as many as scheduled."""
+    """Rule `confidence` (LLaDA's low-confidence remasking): commits the most probable masks, as many as scheduled."""
     return _highest_scoring(blocks.masked, blocks.probability, _scheduled_counts(blocks, steps, schedule))
 
 
 def static_rule(blocks: Blocks, steps: int, length: int) -> Tensor:
-    """Rule `static`: the most probable masks, as many as scheduled for a block that began with `length` masks.
+    """Rule `static`: commits the most probable masks, as many as scheduled for a block that began with `length` masks.
 
     Source: SDAR's low_confidence_static.
     """
@@ -115,17 +117,20 @@ def static_rule(blocks: Blocks, steps: int, length: int) -> Tensor:
 
 
 def margin_rule(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
-    """Rule `margin` (Dream's topk_margin): the masks with the largest margin, as many as scheduled."""
+    """Rule `margin` (Dream's topk_margin): commits the masks with the largest margins, as many as scheduled.
+
+    The margin is the probability of the most probable token minus that of the second.
+    """
     return _highest_scoring(blocks.masked, blocks.margin, _scheduled_counts(blocks, steps, schedule))
 
 
 def entropy_rule(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
-    """Rule `entropy` (Dream): the masks with the lowest entropy, as many as scheduled."""
+    """Rule `entropy` (Dream): commits the masks with the lowest entropies, as many as scheduled."""
     return _highest_scoring(blocks.masked, -blocks.entropy, _scheduled_counts(blocks, steps, schedule))
 
 
 def entropy_bounded_rule(blocks: Blocks, bound: float) -> Tensor:
-    """Rule `entropy-bounded`: the masks with the lowest entropies that add up to at most `bound`, at least one.
+    """Rule `entropy-bounded`: commits masks of lowest entropy whose entropies add up to at most `bound`, at least one.
 
     Source: arXiv 2505.24857.
     """
@@ -135,9 +140,9 @@ def entropy_bounded_rule(blocks: Blocks, bound: float) -> Tensor:
 
 
 def dynamic_rule(blocks: Blocks, threshold: float, steps: int, length: int) -> Tensor:
-    """Rule `dynamic`: all masks with a probability above `threshold`, if they are more than rule `static` commits.
+    """Rule `dynamic`: commits all masks with a probability above `threshold`, at least as many as rule `static`.
 
-    Otherwise it commits the masks of rule `static`. Source: SDAR, LLaDA2.0.
+    If there are fewer, it commits the masks of rule `static`. Source: SDAR, LLaDA2.0.
     """
     counts = _scheduled_counts(blocks, steps, even_schedule, length)
     confident = blocks.masked & (blocks.probability > threshold)
@@ -146,7 +151,7 @@ def dynamic_rule(blocks: Blocks, threshold: float, steps: int, length: int) -> T
 
 
 def editing_rule(blocks: Blocks, threshold: float, edit_threshold: float) -> Tensor:
-    """Rule `editing`: the masks of rule `threshold`, and committed tokens that are to be replaced.
+    """Rule `editing`: commits the masks of rule `threshold`, and replaces committed tokens.
 
     A committed token is replaced if the probability of another token exceeds `edit_threshold`.
 
@@ -168,9 +173,9 @@ def find_rule(
 ) -> Rule:
     """Returns the decoding rule with this name, one of RULES; the same object for the same arguments.
 
-    `threshold` is for threshold, dynamic and editing. `steps` are the passes per block of `block` tokens, for rules
-    with a schedule. `bound` is for factor (default 1) and entropy-bounded (default 0.6 nats). `edit_threshold` is the
-    probability above which editing replaces a token.
+    The rules threshold, dynamic and editing use `threshold`. Rules with a schedule use `steps`, the forward passes per
+    block of `block` tokens. The rules factor (default 1) and entropy-bounded (default 0.6 nats) use `bound`. The rule
+    editing replaces a token if the probability of another one is above `edit_threshold`.
     """
     rules = {
         "threshold": Rule(name, partial(threshold_rule, threshold=threshold)),
@@ -198,9 +203,9 @@ def _masked_scores(masked: Tensor, score: Tensor) -> Tensor:
 
 
 def _highest_scoring(masked: Tensor, score: Tensor, counts: Tensor | int) -> Tensor:
-    """Returns true at the `counts` [B] masks of each block with the highest scores, bool [B, L].
+    """Returns which masks of each block have the highest scores, bool [B, L]: `counts` [B] masks per block.
 
-    Among equal scores the first positions are chosen.
+    Among equal scores, the first positions are chosen.
     """
     order = _masked_scores(masked, score).sort(dim=-1, descending=True, stable=True).indices
     ranks = torch.empty_like(order).scatter_(
@@ -210,9 +215,9 @@ def _highest_scoring(masked: Tensor, score: Tensor, counts: Tensor | int) -> Ten
 
 
 def _scheduled_counts(blocks: Blocks, steps: int, schedule: Schedule, length: int = 0) -> Tensor:
-    """Returns how many masks [B] the schedule commits in each block's current step.
+    """Returns how many masks the schedule commits in the current step of each block, int64 [B].
 
-    The schedule is that of the block's masks, or of `length` masks.
+    The schedule of a block is made for `length` masks; if that is 0, for the number of masks that it began with.
     """
     current = []
     for masks, step in zip(blocks.initial_masks.tolist(), blocks.step.tolist(), strict=True):

@@ -16,7 +16,7 @@ def check_batch_size(batch_size: int) -> None:
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yields lists of `size` items, the last one possibly shorter; consumes `items` lazily, one batch at a time."""
+    """Yields successive lists of `size` items; the last one may be shorter. `items` is consumed lazily."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch

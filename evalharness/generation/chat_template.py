@@ -3,16 +3,16 @@
 from typing import Any
 
 from evalharness.errors import UserError
-from evalharness.generation.encoding import encode_bare, encode_text
+from evalharness.generation.encoding import encode_text, encode_without_special_tokens
 from evalharness.records import Prompt
 from evalharness.util.text import error_text
 
 
 def encode_prompt(tokenizer: Any, model: str, prompt: Prompt, fix: str = "") -> list[int]:
-    """Returns the token ids of a text or chat prompt, followed by the prompt's `prefill` of the answer.
+    """Returns the token ids of a text or chat prompt, including the prompt's `prefill` (the start of the answer).
 
-    `model` is the model's name for error messages; `fix` says what a user can do, besides choosing another recipe,
-    about a missing chat template or one that rejects the messages. Raises UserError in these two cases.
+    Raises UserError if the tokenizer has no chat template for a chat prompt, or the template rejects the messages. For
+    this error, `model` is the model's name, and `fix` says what else the user can do besides choosing another recipe.
     """
     if not prompt.messages:
         return encode_text(tokenizer, (prompt.text or "") + prompt.prefill)
@@ -29,9 +29,9 @@ def encode_prompt(tokenizer: Any, model: str, prompt: Prompt, fix: str = "") -> 
             f"the chat template of model {model} rejects the prompt: {error_text(error)}{remedy}"
         ) from error
     # The template has written the special tokens at the start of a text; the tokenizer must not add them again.
-    return encode_bare(tokenizer, text + prompt.prefill)
+    return encode_without_special_tokens(tokenizer, text + prompt.prefill)
 
 
 def why_chat_is_expected(tokenizer: Any) -> str:
-    """Returns the reason to send a model chat messages: its tokenizer has a chat template; empty if it has none."""
+    """Returns why the model expects chat messages, for a message; empty if its tokenizer has no chat template."""
     return "the model's tokenizer has a chat template" if getattr(tokenizer, "chat_template", None) else ""

@@ -4,10 +4,10 @@ from evalharness.records import Completion, Request
 
 
 def empty_completion(request: Request, prompt_tokens: int, error: str = "") -> Completion:
-    """Returns a completion without text for a request that could not be generated.
+    """Returns an empty completion for a request for which nothing could be generated.
 
-    Without `error` the prompt did not fit the model, which counts as the model's failure (`finish_reason` length, 0
-    output tokens); `error` says why the backend failed.
+    `error` says why the backend failed. Without it, the prompt was too long for the model, which counts as the model's
+    failure: `finish_reason` is length, with 0 output tokens.
     """
     return Completion(
         *request.key,

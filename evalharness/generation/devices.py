@@ -15,8 +15,8 @@ def select_device(name: str) -> torch.device:
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(
-            f"option device={name}: PyTorch finds {torch.cuda.device_count()} CUDA devices; give another number, or "
-            "device=auto"
+            f"option device={name}: PyTorch finds {torch.cuda.device_count()} CUDA devices, numbered from 0; give the "
+            "number of one of them, or device=auto"
         )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("option device=mps: PyTorch finds no MPS (Apple) GPU on this machine; use device=auto")

@@ -12,7 +12,7 @@ def sha256(content: bytes) -> str:
 def weights_digest(model: Any) -> str:
     """Returns a SHA-256 digest of the names and the first 16 values of all parameters of a PyTorch module.
 
-    It distinguishes checkpoints of one architecture without reading all of the weights.
+    It distinguishes checkpoints of the same architecture without reading all weights.
     """
     digest = hashlib.sha256()
     for name, parameter in model.named_parameters():

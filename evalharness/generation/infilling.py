@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalharness.errors import UserError
-from evalharness.generation.encoding import added_tokens, encode_bare
+from evalharness.generation.encoding import added_special_tokens, encode_without_special_tokens
 from evalharness.generation.infilling_formats import FORMATS, PREFIX, SUFFIX, InfillingFormat, find_format
 from evalharness.records import Prompt
 
@@ -14,7 +14,7 @@ MARKER = "☺"
 
 @dataclass(frozen=True)
 class Infilling:
-    """A FIM format together with a tokenizer whose vocabulary has the format's sentinel tokens."""
+    """An infilling (FIM) format, and a tokenizer whose vocabulary has the format's sentinel tokens."""
 
     format: InfillingFormat
     tokenizer: Any
@@ -23,8 +23,8 @@ class Infilling:
     stops: tuple[str, ...]
     """The format's end markers that are not in the vocabulary; they are used as stop sequences."""
 
-    def describe(self) -> dict[str, Any]:
-        """Returns the FIM format as plain values for the run's manifest."""
+    def to_manifest(self) -> dict[str, Any]:
+        """Returns the FIM format as an entry of the run's manifest."""
         return {"format": self.format.name, "layout": self.format.layout, "ends": self.format.end_texts}
 
     def encode(self, prefix: str, suffix: str) -> list[int]:
@@ -33,19 +33,22 @@ class Infilling:
         Prefix and suffix are tokenized separately. Raises UserError if the suffix cannot be tokenized without the space
         that sentencepiece adds.
         """
-        encode_suffix = _encode_without_space if self.format.suffix_without_space else encode_bare
-        texts = {PREFIX: encode_bare(self.tokenizer, prefix), SUFFIX: encode_suffix(self.tokenizer, suffix)}
-        ids = added_tokens(self.tokenizer)[0]
+        encode_suffix = _encode_without_space if self.format.suffix_without_space else encode_without_special_tokens
+        texts = {
+            PREFIX: encode_without_special_tokens(self.tokenizer, prefix),
+            SUFFIX: encode_suffix(self.tokenizer, suffix),
+        }
+        ids = added_special_tokens(self.tokenizer)[0]
         for part in self.format.layout:
             ids += texts[part] if part in texts else [self.tokenizer.convert_tokens_to_ids(part)]
         return ids
 
 
 def find_infilling(tokenizer: Any, name: str) -> Infilling | None:
-    """Returns the FIM format to use with a tokenizer; None if its vocabulary has the tokens of no format.
+    """Returns the FIM format with this name for a tokenizer.
 
-    `name` is a format, or `auto` for the first one whose tokens the vocabulary has. Raises UserError if the vocabulary
-    lacks a token of the named format.
+    `auto` is the first format whose sentinel tokens are in the tokenizer's vocabulary; None if there is no such format.
+    Raises UserError if the vocabulary lacks a token of the named format.
     """
     vocabulary = tokenizer.get_vocab()
     if name == "auto":
@@ -65,24 +68,27 @@ def find_infilling(tokenizer: Any, name: str) -> Infilling | None:
 
 
 def require_free_middle(backend: str, prompt: Prompt) -> None:
-    """Raises UserError if the recipe prescribes or searches the length of the middle of an infilling prompt.
+    """Raises UserError if the recipe fixes or searches the length of the middle of an infilling prompt.
 
-    A left-to-right model cannot follow such a recipe: it generates until its EOS token.
+    Left-to-right models cannot do that, because they decide the length by their EOS token.
     """
     if prompt.middle_length != "free":
         raise UserError(
-            f"the recipe prescribes the length of the infilled middle (middle: {prompt.middle_length}), and backend "
-            f"{backend} generates from left to right until its end token; use a recipe with a free middle, such as "
-            "--option recipe=plain"
+            f"the recipe fixes the length of the infilled middle (middle: {prompt.middle_length}), which backend "
+            f"{backend} cannot do, because it generates from left to right until an EOS token; use another recipe, "
+            "such as --option recipe=plain"
         )
 
 
 def _encode_without_space(tokenizer: Any, text: str) -> list[int]:
-    """Returns the token ids of a text without the space that sentencepiece adds before every text."""
-    marker, marked = encode_bare(tokenizer, MARKER), encode_bare(tokenizer, MARKER + text)
+    """Returns the token ids of a text without the space that sentencepiece tokenizers add before each text."""
+    marker, marked = (
+        encode_without_special_tokens(tokenizer, MARKER),
+        encode_without_special_tokens(tokenizer, MARKER + text),
+    )
     if marked[: len(marker)] != marker:
         raise UserError(
-            "the model's tokenizer merges the start of the suffix with the text before it; give another format with "
-            "--option fim=NAME"
+            "the model's tokenizer cannot encode the suffix separately, because it merges its start with the text "
+            "before it; give another FIM format with --option fim=NAME"
         )
     return marked[len(marker) :]

@@ -9,7 +9,7 @@ PREFIX, SUFFIX = "{prefix}", "{suffix}"
 
 @dataclass(frozen=True)
 class InfillingFormat:
-    """The infilling (FIM) format of one model family, as `source` documents it."""
+    """The infilling (FIM) format of one model family: how its prompts mark prefix, suffix and middle."""
 
     name: str
     layout: tuple[str, ...]
@@ -27,11 +27,11 @@ class InfillingFormat:
 
     @property
     def sentinels(self) -> tuple[str, ...]:
-        """The sentinel tokens of the format, in order."""
+        """The sentinel tokens of a prompt in this format, in order."""
         return tuple(part for part in self.layout if part not in (PREFIX, SUFFIX))
 
-    def text(self, prefix: str, suffix: str) -> str:
-        """Returns an infilling prompt as text, for servers that tokenize sentinel tokens in a text themselves."""
+    def prompt_text(self, prefix: str, suffix: str) -> str:
+        """Returns an infilling prompt as text, for servers that recognize sentinel tokens in a text."""
         texts = {PREFIX: prefix, SUFFIX: suffix}
         return re.sub("|".join(texts), lambda match: texts[match[0]], self.text_layout or "".join(self.layout))
 

@@ -9,7 +9,10 @@ from evalharness.records import Key
 
 
 def sample_seed(seed: int, key: Key) -> int:
-    """Returns a sample's seed, below 2^63: a hash of the run's seed and the sample's key, equal on every machine."""
+    """Returns the seed of a sample's random numbers: a hash, below 2^63, of the run's seed and the sample's key.
+
+    It is the same on every machine.
+    """
     text = f"{seed}\0{key[0]}\0{key[1]}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
@@ -17,10 +20,10 @@ def sample_seed(seed: int, key: Key) -> int:
 class SeededSampler:
     """A transformers logits processor that samples each batch row with its own random generator.
 
-    It sets all scores except the drawn token's to -inf, so that greedy search selects that token. The token of row r at
-    step t inverts the cumulative distribution at the t-th random number of the row's own generator. So a sample gets
-    the same tokens in a batch of any size and order, as far as the model computes the same logits, and a resumed run
-    gives the same samples.
+    It draws a token for each row, and sets the scores of all other tokens to -inf, so that greedy search selects the
+    drawn one. The token at step t is drawn by inverse transform sampling with the t-th random number of the row's own
+    generator. So a sample does not depend on the size and order of its batch, if the model computes the same logits,
+    and a resumed run produces the same samples.
     """
 
     def __init__(self, seeds: Sequence[int], temperature: float, top_p: float) -> None:
@@ -47,8 +50,8 @@ class SeededSampler:
 def apply_top_p(weights: torch.Tensor, top_p: float) -> torch.Tensor:
     """Returns probabilities [rows, vocabulary] with zero outside the nucleus of top-p sampling.
 
-    The nucleus is the smallest set of tokens whose total probability reaches `top_p`; the most likely token always
-    remains. Equally likely tokens are taken in the order of their ids.
+    The nucleus is the smallest set of most probable tokens whose total probability reaches `top_p`, at least one token.
+    Among equally probable tokens, those with the lowest ids are taken.
     """
     ordered, token_ids = weights.sort(dim=-1, descending=True, stable=True)
     before = ordered.cumsum(dim=-1) - ordered
@@ -58,9 +61,10 @@ def apply_top_p(weights: torch.Tensor, top_p: float) -> torch.Tensor:
 
 
 def invert_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """Returns sampled token ids [rows, 1]: where cumulative `weights` [rows, vocabulary] exceed `uniform` [rows, 1].
+    """Returns token ids [rows, 1], drawn by inverse transform sampling from `weights` [rows, vocabulary].
 
-    `weights` need not add up to one. A token of weight zero is never chosen.
+    `uniform` [rows, 1] are random numbers in [0, 1). Weights are probabilities that need not add up to one. A token of
+    weight zero is never chosen.
     """
     sums = weights.cumsum(dim=-1)
     total = sums[:, -1:]

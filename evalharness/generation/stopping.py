@@ -41,12 +41,12 @@ class Detokenizer:
         self._context: list[int] = list(tokenizer("a", add_special_tokens=False)["input_ids"])
         self._context_length = len(self._decode([]))
 
-    def text(self, tokens: Sequence[int]) -> str:
-        """Returns the text of token ids that continue another text."""
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Returns the text of generated token ids, including a space at its start."""
         return self._decode(tokens)[self._context_length :]
 
-    def special_id(self, text: str) -> int | None:
-        """Returns the id of the special token written as `text`; None if the tokenizer has no such token."""
+    def special_token_id(self, text: str) -> int | None:
+        """Returns the id of the special token with this text, such as `<|endoftext|>`; None if there is none."""
         token: int | None = self._tokenizer.convert_tokens_to_ids(text)
         return token if token in self.special and self._tokenizer.convert_ids_to_tokens(token) == text else None
 
@@ -61,32 +61,32 @@ class Detokenizer:
 
 
 def cut_at_stop(text: str, stops: Sequence[str]) -> str:
-    """Returns the text before the earliest stop sequence in it."""
+    """Returns the part of `text` before the earliest stop sequence in it; all of it if there is none."""
     positions = [position for position in (text.find(stop) for stop in stops) if position >= 0]
     return text[: min(positions)] if positions else text
 
 
 def count_tokens(detokenizer: Detokenizer, tokens: Sequence[int], kept: str) -> int:
-    """Returns how many of `tokens`, from the first, are needed to produce `kept`, a prefix of their text.
+    """Returns how many of the first `tokens` are needed to produce `kept`, a prefix of their text.
 
-    So a stop sequence that begins at a token boundary adds no token to the count; if it begins inside a token, only
-    that token counts.
+    If the text is cut at a stop sequence, the tokens of the stop sequence do not count, except one in whose middle it
+    begins.
     """
-    return bisect_left(range(len(tokens)), True, key=lambda n: detokenizer.text(tokens[:n]).startswith(kept))
+    return bisect_left(range(len(tokens)), True, key=lambda n: detokenizer.decode(tokens[:n]).startswith(kept))
 
 
 class StopChecker:
-    """Decides, token by token, when one row of a batch has ended.
+    """Decides, token by token, when one row of a batch has ended: at a stop sequence, EOS token or token limit.
 
-    Stop sequences are searched only in the row's generated text. A stop sequence that is written like a special token
-    ends the row at that token, although the text does not show it. Nothing after the end is kept.
+    Stop sequences are searched in the row's generated text. A stop sequence that is the text of a special token ends
+    the row at that token, although special tokens are not part of the text.
     """
 
     def __init__(self, detokenizer: Detokenizer, end_tokens: frozenset[int], stops: Sequence[str], limit: int) -> None:
         """`end_tokens`: the model's EOS tokens; `limit`: the maximum number of tokens to generate."""
         self._detokenizer = detokenizer
         self._stops = [stop for stop in stops if stop]
-        special_stops = {token for token in map(detokenizer.special_id, self._stops) if token is not None}
+        special_stops = {token for token in map(detokenizer.special_token_id, self._stops) if token is not None}
         self.end_tokens = end_tokens | special_stops
         self.limit = limit
         self.tokens: list[int] = []
@@ -97,7 +97,7 @@ class StopChecker:
         self.reason = ""
         """The finish reason, "stop" or "length", once the row has ended; empty before."""
 
-    def push(self, token: int) -> bool:
+    def add_token(self, token: int) -> bool:
         """Adds the row's next generated token; returns whether the row has ended with it."""
         if token in self.end_tokens:
             self.reason = "stop"
@@ -116,23 +116,23 @@ class StopChecker:
         return False
 
     def result(self) -> tuple[str, int]:
-        """Returns the row's text before the earliest stop sequence, and its number of output tokens.
+        """Returns the row's text before the earliest stop sequence, and the number of its output tokens.
 
-        Without a stop sequence, every token before the EOS token or the limit counts; else see `count_tokens`.
+        The EOS token does not count; for a text that is cut at a stop sequence, see `count_tokens`.
         """
-        full_text = self._detokenizer.text(self.tokens)
+        full_text = self._detokenizer.decode(self.tokens)
         kept = cut_at_stop(full_text, self._stops)
         if kept == full_text:
             return full_text, len(self.tokens)
         return kept, count_tokens(self._detokenizer, self.tokens, kept)
 
     def _has_stop(self, tokens: Sequence[int]) -> bool:
-        text = self._detokenizer.text(tokens)
+        text = self._detokenizer.decode(tokens)
         return any(stop in text for stop in self._stops)
 
 
 class BatchStopChecker:
-    """A transformers stopping criterion that ends each row of a batch by its own `StopChecker` and times it."""
+    """A transformers stopping criterion that ends each row of a batch by its own `StopChecker`, and measures times."""
 
     def __init__(self, rows: Sequence[StopChecker], start: float) -> None:
         """`start` is the `time.perf_counter()` value from which times are counted."""
@@ -149,12 +149,12 @@ class BatchStopChecker:
         if self._first_s is None:
             self._first_s = now_s
         for number, (row, token) in enumerate(zip(self._rows, tokens, strict=True)):
-            if self._ended_s[number] is None and row.push(token):
+            if self._ended_s[number] is None and row.add_token(token):
                 self._ended_s[number] = now_s
         return torch.tensor([ended_s is not None for ended_s in self._ended_s], device=input_ids.device)
 
     def results(self) -> list[GeneratedRow]:
-        """Returns the outcome of each row of the batch, in order."""
+        """Returns the text, token count, finish reason and times of each row of the batch, in order."""
         return [
             GeneratedRow(*row.result(), row.reason, self._first_s, ended_s)
             for row, ended_s in zip(self._rows, self._ended_s, strict=True)

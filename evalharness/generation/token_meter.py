@@ -2,13 +2,13 @@
 
 
 class TokenMeter:
-    """A monotonic counter of generated tokens, for progress display: concurrent updates may lose single tokens."""
+    """A counter of generated tokens, for progress displays. It has no lock, so concurrent updates may be lost."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def add(self, tokens: int) -> None:
-        """Adds newly generated tokens to the count."""
+        """Adds a number of newly generated tokens to the count."""
         self.count += tokens
 
 

@@ -21,13 +21,13 @@ POOL = 4096
 
 
 @dataclass(frozen=True)
-class Batch:
-    """A training batch of documents, and copies of their answers for the denoising loss.
+class TrainingBatch:
+    """A training batch: documents for the next-token loss, and copies of their answers for the denoising loss.
 
-    A document is [prompt, answer, end token]. `tokens` [B, L] are the documents, padded; `lengths` and `prompt_lengths`
-    [B] count the tokens of documents and prompts. `answers` [B, M] repeats each document from its answer on, padded
-    with end tokens to a multiple M of the block length `block`: the copies are noised, and the documents are their
-    clean context.
+    A document is [prompt, answer, end token]. `tokens` [B, L] are the padded documents; `lengths` and `prompt_lengths`
+    [B] are the numbers of tokens of the documents and of their prompts. `answers` [B, M] has each document from its
+    answer on, padded with end tokens; M is a multiple of the block length `block`. The training step masks tokens of
+    these copies, and the documents are their clean context.
     """
 
     tokens: Tensor
@@ -41,21 +41,21 @@ class Batch:
         """The number of tokens of all answers in the batch, including end tokens."""
         return int((self.lengths - self.prompt_lengths).sum())
 
-    def to(self, device: torch.device) -> "Batch":
-        """Returns a copy of the training batch on a device."""
+    def to(self, device: torch.device) -> "TrainingBatch":
+        """Returns the training batch with its tensors on `device`."""
         tokens, lengths, prompt_lengths, answers = (
             part.to(device, non_blocking=True)
             for part in (self.tokens, self.lengths, self.prompt_lengths, self.answers)
         )
-        return Batch(tokens, lengths, prompt_lengths, answers, self.block)
+        return TrainingBatch(tokens, lengths, prompt_lengths, answers, self.block)
 
 
-def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: int) -> Batch:
-    """Returns the training batch of the documents with the numbers `rows` in the corpus.
+def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: int) -> TrainingBatch:
+    """Returns the training batch of the documents with the given numbers (`rows`) in the corpus.
 
     `block` is the length of a diffusion block in tokens; `end` and `pad` are the ids of the end and the padding token.
     """
-    texts = [corpus.document(row).astype(np.int64) for row in rows]
+    texts = [corpus.document_tokens(row).astype(np.int64) for row in rows]
     prompt_lengths = [int(corpus.prompt_lengths[row]) for row in rows]
     length = -(-max(map(len, texts)) // LENGTH_STEP) * LENGTH_STEP
     most = max(len(text) - prompt_length for text, prompt_length in zip(texts, prompt_lengths, strict=True))
@@ -65,7 +65,7 @@ def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: i
     for row, (text, prompt_length) in enumerate(zip(texts, prompt_lengths, strict=True)):
         tokens[row, : len(text)] = text
         answers[row, : len(text) - prompt_length] = text[prompt_length:]
-    return Batch(
+    return TrainingBatch(
         torch.from_numpy(tokens),
         torch.tensor([len(text) for text in texts]),
         torch.tensor(prompt_lengths),
@@ -77,8 +77,8 @@ def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: i
 def plan_epoch(corpus: Corpus, epoch: int, seed: int, block: int, positions: int) -> list[Numbers]:
     """Returns the batches of a training epoch in order, each as the numbers of its documents in the corpus.
 
-    A batch has at most `positions` tokens, padding included, or one document. The denoising loss needs a noised copy of
-    each answer, in blocks of `block` tokens; the tokens of these copies count, too.
+    A batch has at most `positions` tokens, or consists of one longer document. Padding counts, and so do the copies of
+    the answers for the denoising loss, which are padded to a multiple of `block` tokens.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(corpus) - corpus.held_out)
@@ -104,10 +104,10 @@ def plan_held_out(corpus: Corpus, count: int, block: int, positions: int) -> lis
 
 
 def _split_by_size(rows: Numbers, lengths: Numbers, copies: npt.NDArray[Any], positions: int) -> list[Numbers]:
-    """Splits documents into consecutive batches of at most `positions` tokens, padding included, or of one document.
+    """Splits the documents `rows` into consecutive batches of at most `positions` tokens, or of one longer document.
 
-    `rows` are document numbers. `lengths` and `copies` give, by document number, the tokens of each document and of the
-    copy of its answer that is noised.
+    Padding counts. `lengths` and `copies` are, by document number, the tokens of each document and of the copy of its
+    answer for the denoising loss.
     """
     batches: list[Numbers] = []
     start = 0
@@ -123,7 +123,7 @@ def _split_by_size(rows: Numbers, lengths: Numbers, copies: npt.NDArray[Any], po
 
 
 def endless_batches(corpus: Corpus, seed: int, block: int, positions: int, skip: int) -> Iterator[Numbers]:
-    """Yields batches endlessly, epoch after epoch, each as the numbers of its documents; omits the first `skip`.
+    """Yields batches endlessly, epoch after epoch, each as its documents' numbers; skips the first `skip` batches.
 
     Batches have the sizes that `plan_epoch` describes.
     """

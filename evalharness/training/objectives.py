@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from evalharness.diffusion.network import Transformer
-from evalharness.training.batches import Batch
+from evalharness.training.batches import TrainingBatch
 from evalharness.training.recipe import Objective
 
 TokenLosses = Callable[[Transformer, Tensor, Tensor], Tensor]
@@ -21,7 +21,7 @@ TokenLosses = Callable[[Transformer, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Losses:
-    """Training losses summed over a batch's tokens; divide them by the number of answer tokens."""
+    """Training losses, summed over the tokens of a batch."""
 
     total: Tensor
     autoregressive: Tensor
@@ -37,7 +37,7 @@ class Losses:
 def draw_masks(answers: Tensor, block: int, objective: Objective, generator: torch.Generator) -> Tensor:
     """Returns which tokens of `answers` [B, M] are masked in this step, bool [B, M].
 
-    In every block, a randomly drawn fraction of the tokens is masked, and at least one.
+    In each block, a random fraction of the tokens is masked, at least one.
     """
     rows, size = answers.shape
     low, high = objective.noise
@@ -49,10 +49,10 @@ def draw_masks(answers: Tensor, block: int, objective: Objective, generator: tor
     return masked.view(rows, size).to(answers.device)
 
 
-def attention_mask(batch: Batch, copies: int) -> Tensor:
+def attention_mask(batch: TrainingBatch, copies: int) -> Tensor:
     """Returns the attention mask of the joint training pass, bool [B, 1, T, T] with T = L + copies * M.
 
-    A pass has the text (L tokens) and `copies` noised copies of its answer (M tokens each).
+    The input of the pass is the text (L tokens) and `copies` noised copies of its answer (M tokens each).
     """
     rows, length = batch.tokens.shape
     size = batch.answers.shape[1]
@@ -71,15 +71,15 @@ def attention_mask(batch: Batch, copies: int) -> Tensor:
 
 
 def token_losses(model: Transformer, hidden: Tensor, labels: Tensor) -> Tensor:
-    """Returns the cross-entropy [N] in float32 of label ids `labels` [N] given hidden states [N, hidden]."""
+    """Returns the cross-entropy, float32 [N], of token ids `labels` [N] given final hidden states [N, hidden]."""
     return F.cross_entropy(model.logits(hidden).float(), labels, reduction="none")
 
 
 def joint_loss(
-    model: Transformer, batch: Batch, objective: Objective, generator: torch.Generator,
+    model: Transformer, batch: TrainingBatch, objective: Objective, generator: torch.Generator,
     token_losses: TokenLosses = token_losses,
 ) -> Losses:  # fmt: skip
-    """Returns the autoregressive and denoising losses of a training batch; `total` is differentiable."""
+    """Returns the autoregressive and denoising losses of a training batch; gradients are computed from `total`."""
     rows, length = batch.tokens.shape
     size = batch.answers.shape[1]
     device = batch.tokens.device
@@ -129,9 +129,9 @@ def joint_loss(
 
 
 def _certainty_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Returns a loss [N] that makes correct predictions more certain (dParallel).
+    """Returns a loss [N] that makes correct predictions more certain (certainty-forcing, dParallel).
 
-    It is the entropy at temperature 0.5 of each token whose most probable prediction is the label, else 0.
+    For each token whose most probable prediction is its label, it is the entropy at temperature 0.5; for others, 0.
     """
     right = logits.argmax(dim=-1) == labels
     scaled = torch.log_softmax(logits / 0.5, dim=-1)
@@ -141,10 +141,10 @@ def _certainty_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def _mask_weights(
     masks: list[Tensor], inside: Tensor, reached: Tensor, block: int, objective: Objective
 ) -> list[Tensor]:
-    """Returns the weight of each token of the noised copies in the denoising loss, one tensor per mask.
+    """Returns the weights of tokens in the denoising loss, one tensor [B, M] per noised copy of the answers.
 
-    It is 1 `inside` the answer, `after_end` at end tokens that fill its last block (`reached`), and 0 elsewhere. With
-    weighting `elbo` it is divided by the masked fraction of the token's block.
+    The weight is 1 for tokens of the answer (`inside`), `objective.after_end` for the end tokens that fill its last
+    block (`reached`), and 0 elsewhere. With weighting `elbo` it is divided by the masked fraction of the token's block.
     """
     weights: list[Tensor] = []
     for mask in masks:

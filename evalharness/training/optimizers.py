@@ -13,7 +13,7 @@ from evalharness.training.recipe import OptimizerSettings, Recipe
 def make_optimizers(model: Transformer, settings: OptimizerSettings) -> list[torch.optim.Optimizer]:
     """Returns the optimizers of a training run: Muon for the layers' matrices, AdamW for the rest.
 
-    Updates of Muon are scaled to match those of AdamW.
+    Muon's updates are scaled to the size of AdamW's.
     """
     matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and name.startswith("layers.")]
     matrix_ids = {id(parameter) for parameter in matrices}
@@ -27,10 +27,10 @@ def make_optimizers(model: Transformer, settings: OptimizerSettings) -> list[tor
     return [muon, torch.optim.AdamW(others, lr=settings.rate, betas=(0.9, 0.95), weight_decay=0.0)]
 
 
-def rate_factor(recipe: Recipe, step: int, progress: float) -> float:
-    """Returns the factor of the learning rate: linear warm-up, then constant, then linear decay to zero.
+def learning_rate_factor(recipe: Recipe, step: int, progress: float) -> float:
+    """Returns the factor by which to multiply the learning rate: linear warm-up, constant, linear decay to zero.
 
-    Warm-up depends on the number of the `step`, decay on the run's `progress` from 0 to 1.
+    Warm-up depends on the number of the `step`, decay on the `progress` of the run from 0 to 1.
     """
     settings = recipe.optimizer
     up = min(1.0, (step + 1) / settings.warm_up) if settings.warm_up else 1.0
@@ -39,9 +39,9 @@ def rate_factor(recipe: Recipe, step: int, progress: float) -> float:
 
 
 class WeightAverage:
-    """Exponential moving average (EMA) of a network's parameters in float32.
+    """The exponential moving average (EMA) of a network's parameters, in float32.
 
-    In the first steps it is nearly the mean of all values so far.
+    Its decay is smaller in the first steps, so that the initial values soon lose their weight.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
@@ -50,14 +50,14 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Updates the moving average after an optimizer step."""
+        """Updates the average with the `parameters` after an optimizer step."""
         self.count += 1
         keep = min(self.decay, self.count / (self.count + 10))
         torch._foreach_lerp_(self.values, [parameter.detach().float() for parameter in parameters], 1 - keep)
 
     @torch.no_grad()
     def swap_with(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Exchanges the averaged parameters and the network's own."""
+        """Exchanges the averaged values and those of the network's `parameters`; a second call undoes it."""
         for value, parameter in zip(self.values, parameters, strict=True):
             current = parameter.detach().clone()
             parameter.copy_(value)

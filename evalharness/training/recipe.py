@@ -12,13 +12,13 @@ from evalharness.util.yaml_text import parse_yaml
 
 
 class StrictSection(BaseModel):
-    """Base class of a recipe's sections. Unknown keys are errors."""
+    """Base class of the sections of a recipe; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class CorpusSettings(StrictSection):
-    """Recipe section `data`: the training corpus."""
+    """Recipe section `data`: how the training corpus is built."""
 
     functions: int = 60_000
     """Generated functions; each becomes one or two training documents."""
@@ -79,7 +79,7 @@ class Objective(StrictSection):
     @model_validator(mode="after")
     def _check_noise(self) -> "Objective":
         if not 0 <= self.noise[0] <= self.noise[1] <= 1:
-            raise ValueError("noise takes two fractions from 0 to 1, the lower one first")
+            raise ValueError("noise must have two fractions from 0 to 1, the lower one first")
         return self
 
 
@@ -166,11 +166,13 @@ class Recipe(StrictSection):
     @model_validator(mode="after")
     def _check(self) -> "Recipe":
         if (self.steps is None) == (self.minutes is None):
-            raise ValueError("give either steps or minutes")
+            raise ValueError("it must have either steps or minutes")
         if [self.shape, self.start, self.certainty].count(None) != 2:
-            raise ValueError("give exactly one of shape (a new network), start (continue a network) and certainty")
+            raise ValueError(
+                "it must have exactly one of shape (a new network), start (continue a network) and certainty"
+            )
         if self.device == "cuda" and self.processes != 1:
-            raise ValueError("on a GPU, give processes: 1")
+            raise ValueError("device: cuda needs processes: 1")
         return self
 
     @property
@@ -180,19 +182,19 @@ class Recipe(StrictSection):
 
 
 def read_recipe(path: Path, **changes: Any) -> Recipe:
-    """Returns the training recipe in a YAML file, with `changes` to its top-level keys.
+    """Returns the training recipe in a YAML file; `changes` override its top-level keys.
 
     Raises UserError for an invalid recipe.
     """
     try:
         values = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}; give a recipe with --config") from error
+        raise UserError(f"{path} cannot be read: {error.strerror}; give a recipe file with --config") from error
     except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {error_text(error)}") from error
+        raise UserError(f"the recipe {path} is not valid YAML: {error_text(error)}; correct it") from error
     if not isinstance(values, dict):
         raise UserError(
-            f"{path} is not a YAML mapping of recipe keys; see the examples in evalharness/training/recipes"
+            f"the recipe {path} is not a YAML mapping; write it like the examples in evalharness/training/recipes"
         )
     if changes.get("steps") is not None or changes.get("minutes") is not None:
         values = {key: value for key, value in values.items() if key not in ("steps", "minutes")}
@@ -201,4 +203,6 @@ def read_recipe(path: Path, **changes: Any) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path}: {key + ': ' if key else ''}{first['msg']}") from None
+        raise UserError(
+            f"the recipe {path} is invalid: {key + ': ' if key else ''}{first['msg']}; correct it"
+        ) from None

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import InfrastructureError, UserError
-from evalharness.training.batches import Batch
+from evalharness.training.batches import TrainingBatch
 from evalharness.training.objectives import Losses, joint_loss, token_losses
 from evalharness.training.recipe import Objective
 from evalharness.util.text import error_text
@@ -28,18 +28,19 @@ from evalharness.util.text import error_text
 
 @dataclass(frozen=True)
 class LossRequest:
-    """A request to a replica for the losses of training batches, each given with the seed of its random masks.
+    """A request to a replica to compute the losses of training batches.
 
-    With `answer_tokens`, gradients are computed, too, and divided by that number.
+    Each batch is given with the seed of its random masks. With `answer_tokens`, gradients are computed, too, and
+    divided by that number.
     """
 
-    batches: Sequence[tuple[int, Batch]]
+    batches: Sequence[tuple[int, TrainingBatch]]
     objective: Objective
     answer_tokens: int | None
 
 
 class Replica:
-    """One copy of the trained network with its accumulated gradients."""
+    """One copy of the trained network, which accumulates gradients."""
 
     def __init__(self, network: Transformer, gradients: Sequence[Tensor], compile: bool) -> None:
         self.network = network
@@ -52,7 +53,7 @@ class Replica:
             self.token_losses = torch.compile(token_losses, dynamic=True)
 
     def losses(self, request: LossRequest) -> list[Losses]:
-        """Returns the losses of the requested batches; adds up their gradients if the request asks for gradients."""
+        """Returns the losses of the requested batches; with `answer_tokens`, also accumulates their gradients."""
         losses_of_batches = []
         for seed, batch in request.batches:
             generator = torch.Generator().manual_seed(seed)
@@ -65,15 +66,17 @@ class Replica:
 
 
 class Replicas:
-    """Data-parallel training: `count` copies of a network with `dtype` weights, each in its own process.
+    """Data-parallel training with `count` copies of a network in `dtype`, each in its own process.
 
-    A single copy is in this process. Raises UserError if compilation needs a missing compiler, or if processes cannot
-    be started.
+    A single copy runs in this process. Raises UserError if the C++ compiler that `compile` needs is missing, or if
+    processes cannot be started.
     """
 
     def __init__(self, model: Transformer, count: int, dtype: torch.dtype, compile: bool) -> None:
         if compile and not any(shutil.which(name) for name in ("g++", "clang++")):
-            raise UserError("compile: true needs a C++ compiler; install g++, or set compile: false")
+            raise UserError(
+                "the recipe has compile: true, which needs a C++ compiler; install g++, or set compile: false"
+            )
         self.model = model
         self.networks = [copy.deepcopy(model).to(dtype) for _ in range(count)]
         self.gradients = [[torch.zeros_like(p) for p in network.parameters()] for network in self.networks]
@@ -92,8 +95,8 @@ class Replicas:
                     process.start()
                 except (RuntimeError, OSError) as error:
                     raise UserError(
-                        f"processes: {count} cannot be started ({error_text(error)}); enlarge /dev/shm, or set "
-                        "processes: 1"
+                        f"{count} training processes cannot be started ({error_text(error)}); enlarge /dev/shm, or set "
+                        "processes: 1 in the recipe"
                     ) from None
                 other_end.close()
                 self.processes.append(process)
@@ -102,12 +105,12 @@ class Replicas:
             Finalize(self, _close_connections, (self._connections,), exitpriority=0)
 
     def losses(
-        self, batches: Sequence[tuple[int, Batch]], objective: Objective, answer_tokens: int | None
+        self, batches: Sequence[tuple[int, TrainingBatch]], objective: Objective, answer_tokens: int | None
     ) -> list[Losses]:
         """Returns the losses of training batches, in order; each batch is given with the seed of its random masks.
 
-        With `answer_tokens`, the gradients divided by that number are kept for `gather_gradients`. Raises
-        InfrastructureError if a process has died.
+        With `answer_tokens`, the replicas also compute gradients, divided by that number, which `gather_gradients`
+        collects. Raises InfrastructureError if a process has ended unexpectedly.
         """
         count = len(self.networks)
         for network in self.networks:
@@ -123,12 +126,14 @@ class Replicas:
             for index, connection in enumerate(self._connections):
                 found[index::count] = pickle.loads(connection.recv_bytes())
         except (EOFError, OSError):
-            raise InfrastructureError("a training process died; run the same command again to resume") from None
+            raise InfrastructureError(
+                "a training process ended unexpectedly; run the same command again to resume from the last checkpoint"
+            ) from None
         return [losses for losses in found if losses is not None]
 
     @torch.no_grad()
     def gather_gradients(self) -> None:
-        """Moves the sum of the replicas' gradients to the trained network, and clears them."""
+        """Sets the trained network's gradients to the sum of the replicas' gradients, and sets these to zero."""
         for whole, *parts in zip(self.model.parameters(), *self.gradients, strict=True):
             whole.grad = torch.stack([part.float() for part in parts]).sum(0)
         for gradients in self.gradients:
@@ -141,9 +146,9 @@ def _close_connections(connections: Sequence[Connection]) -> None:
 
 
 def _serve_requests(connection: Connection, network: Transformer, gradients: Sequence[Tensor], compile: bool) -> None:
-    """Runs a replica in its process: answers loss requests until the training process closes the connection.
+    """Runs a replica in its own process: answers loss requests until the training process closes the connection.
 
-    Ignores signals, which the training process handles.
+    SIGINT, SIGTERM and SIGUSR1 are ignored here, because the training process handles them.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
@@ -161,7 +166,7 @@ def _serve_requests(connection: Connection, network: Transformer, gradients: Seq
 
 @contextlib.contextmanager
 def _fast_cpu_attention(device: torch.device) -> Iterator[None]:
-    """A context that selects attention by plain matrix products on a CPU: faster for a few hundred positions."""
+    """A context manager that, on a CPU, selects attention by plain matrix products: faster for short sequences."""
     if device.type != "cpu":
         yield
         return

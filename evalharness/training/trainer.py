@@ -17,12 +17,12 @@ from evalharness.diffusion.checkpoints import folder as weights
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
-from evalharness.training.batches import Batch, endless_batches, make_batch, plan_held_out
+from evalharness.training.batches import TrainingBatch, endless_batches, make_batch, plan_held_out
 from evalharness.training.corpus.encoding import Corpus
 from evalharness.training.corpus.tokenizer import END, MASK, PAD
 from evalharness.training.loss_plot import plot_losses
 from evalharness.training.objectives import Losses
-from evalharness.training.optimizers import WeightAverage, make_optimizers, rate_factor
+from evalharness.training.optimizers import WeightAverage, learning_rate_factor, make_optimizers
 from evalharness.training.recipe import Objective, Recipe
 from evalharness.training.replicas import Replicas
 
@@ -35,7 +35,7 @@ Row = dict[str, float | int | str]
 
 @dataclass
 class TrainingState:
-    """The progress of a training run, as its checkpoint stores it."""
+    """The progress of a training run, which is stored in its checkpoint."""
 
     step: int = 0
     batches: int = 0
@@ -52,9 +52,8 @@ class TrainingState:
 class Trainer:
     """A training run: network, optimizers, moving average of the weights, and progress.
 
-    The recipe's seed and the step determine all randomness.
-
-    With more than one process, the calling script has to create it under `if __name__ == "__main__"`.
+    All random choices depend only on the recipe's seed and the number of the step. With more than one process, the
+    calling script must create the trainer under `if __name__ == "__main__"`.
     """
 
     def __init__(self, recipe: Recipe, corpus: Corpus, tokenizer: Tokenizer, out: Path) -> None:
@@ -83,7 +82,7 @@ class Trainer:
     def progress(self) -> float:
         """Returns the completed fraction of the run, from 0 to 1.
 
-        After a request to cool down, it is the fraction of the shortened run.
+        After the user has requested the cool-down, it is the fraction of the run that this request shortens.
         """
         if self.recipe.steps is not None:
             return self.state.step / self.recipe.steps
@@ -94,20 +93,20 @@ class Trainer:
         return self.state.spent_s / budget
 
     def run(self, report: Callable[[str], None] = print) -> None:
-        """Trains to the end or until a signal stops the run; writes a checkpoint and weights in both cases.
+        """Trains to the recipe's end or until a signal stops the run; then writes a checkpoint and the weights.
 
-        SIGTERM and SIGINT stop after the current step. SIGUSR1 starts the cool-down of a run that is limited by
-        minutes.
+        SIGTERM and SIGINT stop the run after the current step. SIGUSR1 starts the cool-down of the learning rate, if
+        the recipe limits the run by minutes. `report` prints a row of the log.
         """
         rows = endless_batches(
             self.corpus, self.recipe.seed, self.config.block_size, self.recipe.micro_tokens, self.state.batches
         )
         last_save = clock = time.monotonic()
-        with handle_signals() as signals:
+        with catch_signals() as signals:
             while self.progress() < 1 and not signals["stop"]:
                 if signals["cool"] and self.state.cooling_from is None:
                     self.state.cooling_from = self.state.spent_s
-                if not self.state.cooled and rate_factor(self.recipe, 10**9, self.progress()) < 1:
+                if not self.state.cooled and learning_rate_factor(self.recipe, 10**9, self.progress()) < 1:
                     # The user's request applies to this run and not to a run that continues from the checkpoint.
                     requested, self.state.cooling_from = self.state.cooling_from, None
                     self.save()
@@ -122,7 +121,7 @@ class Trainer:
                     row |= self.evaluate()
                 if self.state.step % self.recipe.log_every == 0 or "held_ar" in row or self.state.step <= 5:
                     self.state.log.append(row)
-                    report(format_row(row))
+                    report(format_log_row(row))
                 if now - last_save > self.recipe.checkpoint_s:
                     self.save()
                     last_save = now
@@ -131,14 +130,15 @@ class Trainer:
     def step(self, rows: Iterator[Any]) -> Row:
         """Runs one optimizer step; returns its log row.
 
-        `rows` yields document numbers of batches; as many are used as the recipe's `step_tokens` need.
+        `rows` yields the document numbers of one batch after the other; the step takes as many batches as are needed
+        for the recipe's `step_tokens`.
         """
         recipe, state = self.recipe, self.state
-        factor = rate_factor(recipe, state.step, self.progress())
-        batches: list[Batch] = []
+        factor = learning_rate_factor(recipe, state.step, self.progress())
+        batches: list[TrainingBatch] = []
         positions = 0
         while positions < recipe.step_tokens:
-            batches.append(self.batch(next(rows)))
+            batches.append(self.make_batch(next(rows)))
             positions += batches[-1].tokens.numel() + batches[-1].answers.numel()
         answer_tokens = sum(batch.answer_tokens for batch in batches)
         objective = recipe.objective
@@ -170,27 +170,27 @@ class Trainer:
             row["denoising"] = sum(float(losses.denoising) for losses in batch_losses) / masked
         return row
 
-    def batch(self, rows: Any) -> Batch:
-        """Returns the training batch of the documents with these numbers, on the run's device."""
+    def make_batch(self, rows: Any) -> TrainingBatch:
+        """Returns the training batch of the documents with the numbers `rows`, on the run's device."""
         batch = make_batch(self.corpus, rows, self.config.block_size, self.config.end_id, self.config.pad_id)
         return batch.to(self.device)
 
     def losses(
-        self, batches: Sequence[Batch], objective: Objective, step: int, answer_tokens: int | None
+        self, batches: Sequence[TrainingBatch], objective: Objective, step: int, answer_tokens: int | None
     ) -> list[Losses]:
         """Returns the losses of training batches, computed by the replicas.
 
-        With `answer_tokens`, the replicas keep gradients divided by that number.
+        With `answer_tokens`, the replicas also compute gradients, divided by that number.
         """
         seeds = [hash((self.recipe.seed, step, number)) & 0x7FFFFFFF for number in range(len(batches))]
         return self.replicas.losses(list(zip(seeds, batches, strict=True)), objective, answer_tokens)
 
     def evaluate(self) -> Row:
-        """Returns the averaged weights' losses per token on held-out documents, with the same masks every time."""
+        """Returns the losses per token of the averaged weights on held-out documents; all calls use the same masks."""
         parameters = list(self.model.parameters())
         self.average.swap_with(parameters)
         planned = plan_held_out(self.corpus, self.recipe.evaluated, self.config.block_size, self.recipe.micro_tokens)
-        batches = [self.batch(rows) for rows in planned]
+        batches = [self.make_batch(rows) for rows in planned]
         batch_losses = self.losses(batches, self.recipe.objective, -1, None)
         self.average.swap_with(parameters)
         answer_tokens, masked = (
@@ -203,7 +203,7 @@ class Trainer:
         }
 
     def save(self) -> None:
-        """Writes checkpoint, log and loss plot, and the averaged weights in 8 bits, in a format that backends load."""
+        """Writes checkpoint, log, loss plot, and the averaged weights as an 8-bit checkpoint that the backends load."""
         self.out.mkdir(parents=True, exist_ok=True)
         values = {
             "recipe": self.recipe.model_dump_json(exclude={"steps", "minutes", "processes", "compile"}),
@@ -221,9 +221,9 @@ class Trainer:
             plot_losses(self.state.log, self.out / "losses.png")
 
     def resume(self) -> bool:
-        """Resumes from the checkpoint in the run's folder; returns whether there is one.
+        """Loads the checkpoint in the run's folder, to resume the run; returns whether there is one.
 
-        Raises UserError if it belongs to another recipe.
+        Raises UserError if it belongs to a run with another recipe.
         """
         path = self.out / CHECKPOINT
         if not path.exists():
@@ -245,7 +245,7 @@ class Trainer:
 
 
 def model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
-    """Returns the network configuration of a recipe, with the special tokens of this tokenizer."""
+    """Returns the network configuration of a recipe, with the vocabulary size and special tokens of `tokenizer`."""
     assert recipe.shape is not None
     ids: dict[str, Any] = {
         name: tokenizer.token_to_id(token) for name, token in (("end_id", END), ("pad_id", PAD), ("mask_id", MASK))
@@ -254,7 +254,7 @@ def model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
 
 
 def export_network(trainer: Trainer, folder: Path, quantized: bool = True) -> None:
-    """Writes a trainer's averaged weights with configuration and tokenizer as a folder that the backends load."""
+    """Writes a trainer's averaged weights, configuration and tokenizer as a checkpoint that the backends load."""
     parameters = list(trainer.model.parameters())
     trainer.average.swap_with(parameters)
     weights.save_checkpoint(trainer.model, folder, quantized=quantized)
@@ -262,18 +262,19 @@ def export_network(trainer: Trainer, folder: Path, quantized: bool = True) -> No
     trainer.tokenizer.save(str(folder / "tokenizer.json"))
 
 
-def format_row(row: Row) -> str:
-    """Returns a row of the training log as readable text."""
+def format_log_row(row: Row) -> str:
+    """Returns a row of the training log as a line of text for the terminal."""
     shown = {"step": "d", "tokens": ",d", "spent_s": ".0f", "loss": ".3f", "ar": ".3f", "denoising": ".3f"}
     shown |= {"norm": ".2f", "rate": ".2f", "held_ar": ".4f", "held_denoising": ".4f"}
     return "  ".join(f"{name} {row[name]:{form}}" for name, form in shown.items() if name in row)
 
 
 @contextlib.contextmanager
-def handle_signals() -> Iterator[dict[str, bool]]:
-    """A context that catches SIGTERM, SIGINT and SIGUSR1.
+def catch_signals() -> Iterator[dict[str, bool]]:
+    """A context manager that catches SIGTERM, SIGINT and SIGUSR1.
 
-    Yields a dictionary that tells whether a `stop` or the learning rate's cool-down (`cool`) is requested.
+    It yields a dictionary that says whether the user has requested to `stop`, or to start the learning rate's cool-down
+    (`cool`).
     """
     requests = {"stop": False, "cool": False}
     names = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGUSR1: "cool"}

@@ -6,7 +6,7 @@ from helpers.tiny_network import END, MASK, causal_mask, new_row, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.diffusion.autoregression import autoregress, speculate
+from evalharness.diffusion.autoregression import decode_autoregressively, decode_self_speculatively
 from evalharness.diffusion.rows import Sampler
 
 GREEDY = Sampler(banned=(MASK,))
@@ -17,7 +17,7 @@ PROMPTS = [[5, 9, 30], [7] * 11 + [8], [12, 33, 4, 4, 21, 6, 17, 38], [3]]
 def test_a_batch_equals_a_loop_without_cache(seed: int) -> None:
     model = tiny_model(seed)
     rows = [new_row(prompt, limit=10 + 5 * number) for number, prompt in enumerate(PROMPTS)]
-    autoregress(model, rows, GREEDY)
+    decode_autoregressively(model, rows, GREEDY)
     for row in rows:
         tokens = list(row.prompt)
         while len(tokens) < len(row.prompt) + row.watch.limit and tokens[-1] != END:
@@ -49,8 +49,8 @@ def test_speculation_generates_the_autoregressive_text(
     sampler = Sampler(temperature, 0.95, (MASK,))
     plain = [new_row(prompt, 10 + number, seed=number) for number, prompt in enumerate(PROMPTS[:rows])]
     fast = [new_row(prompt, 10 + number, seed=number) for number, prompt in enumerate(PROMPTS[:rows])]
-    autoregress(model, plain, sampler)
-    speculate(model, fast, block, sampler)
+    decode_autoregressively(model, plain, sampler)
+    decode_self_speculatively(model, fast, block, sampler)
     assert [row.output for row in fast] == [row.output for row in plain]
     assert [row.watch.reason for row in fast] == [row.watch.reason for row in plain]
     assert all(row.forward_passes <= 2 * other.forward_passes for row, other in zip(fast, plain, strict=True))
@@ -63,6 +63,6 @@ def test_a_predictable_network_needs_few_passes() -> None:
     model.head.weight[7] = 1
     model.embed.weight.abs_()
     row = new_row([5, 9], 27)
-    speculate(model, [row], 8, GREEDY)
+    decode_self_speculatively(model, [row], 8, GREEDY)
     assert (row.output, row.forward_passes) == ([7] * 27, 6)
     assert row.steps == [1] * 9 + [3] * 9 + [5] * 9

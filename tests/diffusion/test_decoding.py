@@ -8,9 +8,9 @@ from helpers.tiny_network import END, MASK, new_row, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.diffusion.autoregression import autoregress, speculate
+from evalharness.diffusion.autoregression import decode_autoregressively, decode_self_speculatively
 from evalharness.diffusion.decoding import denoise
-from evalharness.diffusion.denoising import Denoising
+from evalharness.diffusion.denoising import DenoisingSettings
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import RULES, find_rule
@@ -20,8 +20,10 @@ PROMPTS = [[5, 9, 30], [7] * 11 + [8], [12, 33, 4, 4, 21, 6, 17, 38], [3]]
 KINDS = {"causal": False, "block_causal": True}
 
 
-def make_denoising(rule: str = "threshold", block: int = 8, threshold: float = 0.5, aligned: bool = False) -> Denoising:
-    return Denoising(
+def make_denoising(
+    rule: str = "threshold", block: int = 8, threshold: float = 0.5, aligned: bool = False
+) -> DenoisingSettings:
+    return DenoisingSettings(
         find_rule(rule, threshold=threshold, steps=4, block=block, edit_threshold=0.3), block, GREEDY, aligned
     )
 
@@ -140,9 +142,9 @@ def test_rows_that_end_in_the_same_pass_have_the_same_times() -> None:
     rows = [new_row([5, 9], limit=3) for _ in range(3)]
     denoise(model, rows, make_denoising(threshold=2.0))
     others = [new_row([5, 9], limit=3) for _ in range(3)]
-    autoregress(model, others, GREEDY)
+    decode_autoregressively(model, others, GREEDY)
     drafted = [new_row([5, 9], limit=3) for _ in range(3)]
-    speculate(model, drafted, 4, GREEDY)
+    decode_self_speculatively(model, drafted, 4, GREEDY)
     for batch in (rows, others, drafted):
         assert len({(row.first_s, row.ended_s) for row in batch}) == 1
 

@@ -9,7 +9,12 @@ import torch
 from helpers.tiny_network import causal_mask, tiny_config, tiny_model
 
 from evalharness.diffusion.cache import KVCache
-from evalharness.diffusion.checkpoints.folder import dequantize, load_checkpoint, quantize, save_checkpoint
+from evalharness.diffusion.checkpoints.folder import (
+    dequantize_weights,
+    load_checkpoint,
+    quantize_weights,
+    save_checkpoint,
+)
 from evalharness.diffusion.config import read_config, write_config
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
@@ -81,7 +86,7 @@ def test_a_saved_network_loads_unchanged(tmp_path: Path, tied: bool) -> None:
 
 def test_eight_bit_weights_are_rounded_to_nearest(tmp_path: Path) -> None:
     state = {"m": torch.randn(5, 30), "v": torch.randn(7), "zero": torch.zeros(2, 3)}
-    again = dequantize(quantize(state))
+    again = dequantize_weights(quantize_weights(state))
     assert torch.equal(again["v"], state["v"])
     assert torch.equal(again["zero"], state["zero"])
     step = state["m"].abs().amax(1, keepdim=True) / 127
@@ -102,7 +107,7 @@ def test_incomplete_folders_are_refused_in_one_line(tmp_path: Path) -> None:
         load_checkpoint(tmp_path)
     save_checkpoint(Transformer(replace(tiny_config(), layers=1)), tmp_path, quantized=True)
     write_config(tiny_config(), tmp_path)
-    with pytest.raises(UserError, match=r"do not fit its config\.json \(.*layers\.1"):
+    with pytest.raises(UserError, match=r"do not fit the model's configuration \(.*layers\.1"):
         load_checkpoint(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
     with pytest.raises(UserError, match="has model_type 'llama'"):
@@ -110,5 +115,5 @@ def test_incomplete_folders_are_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "evalharness-diffusion", "heads": 3}))
     with pytest.raises(UserError, match=r"config\.json is invalid"):
         read_config(tmp_path)
-    with pytest.raises(UserError, match="3 attention heads cannot share 2"):
+    with pytest.raises(UserError, match="3 attention heads and 2 key-value heads"):
         tiny_config(heads=3)

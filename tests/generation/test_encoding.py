@@ -7,7 +7,7 @@ from helpers.tiny_model import END, TURN, build_tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from evalharness.generation.chat_template import encode_prompt
-from evalharness.generation.encoding import added_tokens, encode_bare, encode_text
+from evalharness.generation.encoding import added_special_tokens, encode_text, encode_without_special_tokens
 from evalharness.records import Prompt
 
 
@@ -23,11 +23,11 @@ def tokenizer_with(template: str) -> Any:
 def test_a_text_to_continue_has_no_end_token_after_it(template: str, text: str) -> None:
     tokenizer = tokenizer_with(template)
     opening = [tokenizer.convert_tokens_to_ids(TURN)] if template.startswith(TURN) else []
-    assert encode_text(tokenizer, text) == opening + encode_bare(tokenizer, text)
-    assert encode_prompt(tokenizer, "m", Prompt(text=text)) == opening + encode_bare(tokenizer, text)
+    assert encode_text(tokenizer, text) == opening + encode_without_special_tokens(tokenizer, text)
+    assert encode_prompt(tokenizer, "m", Prompt(text=text)) == opening + encode_without_special_tokens(tokenizer, text)
 
 
 def test_added_tokens() -> None:
     tokenizer = tokenizer_with(f"{TURN} $A {END}")
     end, turn = (tokenizer.convert_tokens_to_ids(token) for token in (END, TURN))
-    assert added_tokens(tokenizer) == ([turn], [end])
+    assert added_special_tokens(tokenizer) == ([turn], [end])

@@ -53,7 +53,7 @@ def test_token_ids_with_byte_level_tokenizers(family: str) -> None:
         assert infilling.encode(prefix, suffix) == [number for part in parts for number in part]
     written = "".join({"P": PREFIX, "S": SUFFIX}.get(word, word) for word in ORDER[family].split())
     assert tokenizer(written).input_ids == infilling.encode(PREFIX, SUFFIX)
-    assert find_format(family).text(PREFIX, SUFFIX) == written
+    assert find_format(family).prompt_text(PREFIX, SUFFIX) == written
 
 
 def test_token_ids_of_codellama() -> None:
@@ -65,7 +65,7 @@ def test_token_ids_of_codellama() -> None:
     assert infilling.encode("if a:\n", "  b\n") == expected
     assert infilling.encode("a", "b") == ids(tokenizer, "<s>", "▁<PRE>", "▁", "a", "▁<SUF>", "b", "▁<MID>")
     assert infilling.end_tokens >= set(ids(tokenizer, "▁<EOT>"))
-    assert find_format("codellama").text("a", "b") == "<PRE> a <SUF>b <MID>"
+    assert find_format("codellama").prompt_text("a", "b") == "<PRE> a <SUF>b <MID>"
 
 
 def test_token_ids_of_codestral() -> None:
@@ -77,12 +77,13 @@ def test_token_ids_of_codestral() -> None:
     assert infilling.encode("if a:\n", " b\n") == expected
     assert infilling.encode("a", "") == ids(tokenizer, "<s>", "[SUFFIX]", "[PREFIX]", "▁", "a")
     assert infilling.end_tokens >= set(ids(tokenizer, "</s>"))
-    assert find_format("codestral").text("a", "b") == "[SUFFIX]b[PREFIX]a"
+    assert find_format("codestral").prompt_text("a", "b") == "[SUFFIX]b[PREFIX]a"
 
 
 def test_texts_that_look_like_placeholders_are_not_replaced() -> None:
     assert (
-        find_format("qwen").text("{suffix}", "{prefix}") == "<|fim_prefix|>{suffix}<|fim_suffix|>{prefix}<|fim_middle|>"
+        find_format("qwen").prompt_text("{suffix}", "{prefix}")
+        == "<|fim_prefix|>{suffix}<|fim_suffix|>{prefix}<|fim_middle|>"
     )
 
 

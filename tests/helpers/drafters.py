@@ -32,5 +32,5 @@ def tiny_drafter(
     for parameter in drafter.parameters():
         if parameter.dim() == 2:
             parameter.data.add_(torch.randn_like(parameter) * 0.3)
-    drafter.attach(target)
+    drafter.attach_target(target)
     return drafter.eval().requires_grad_(False)

@@ -4,7 +4,7 @@ import pytest
 
 import evalharness
 from evalharness.errors import UserError
-from evalharness.training.certainty import answer_corpus, generate_answers, generate_problems, is_clean
+from evalharness.training.certainty import generate_answers, generate_problems, has_no_overlap, load_or_generate_corpus
 from evalharness.training.corpus.build import benchmark_folders, build_corpus
 from evalharness.training.corpus.decontamination import collect_benchmark_parts
 from evalharness.training.recipe import CertaintySettings, Recipe, read_recipe
@@ -27,16 +27,16 @@ def test_reference_solutions_pass_the_tests() -> None:
 
 def test_answers_that_overlap_with_a_benchmark_are_rejected() -> None:
     prompt, answer = "def area(width, height):\n", "    return width * height\n"
-    assert is_clean((prompt, answer), collect_benchmark_parts(["def volume(width, height, depth): pass"]))
-    assert not is_clean((prompt, answer), collect_benchmark_parts(["def area(width, height): ..."]))
+    assert has_no_overlap((prompt, answer), collect_benchmark_parts(["def volume(width, height, depth): pass"]))
+    assert not has_no_overlap((prompt, answer), collect_benchmark_parts(["def area(width, height): ..."]))
     whole = "\n".join(f"    value_{number} = {number} + 1" for number in range(9))
-    assert not is_clean((prompt, whole), collect_benchmark_parts([whole]))
+    assert not has_no_overlap((prompt, whole), collect_benchmark_parts([whole]))
 
 
 def test_a_folder_without_benchmark_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for root in (str(tmp_path), str(tmp_path / "nowhere"), ""):
         monkeypatch.setenv("EVALHARNESS_DATA", root)
-        with pytest.raises(UserError, match="EVALHARNESS_DATA to a folder with it"):
+        with pytest.raises(UserError, match="EVALHARNESS_DATA to its folder"):
             benchmark_folders()
     (tmp_path / "a.jsonl").write_text("{}\n")
     monkeypatch.setenv("EVALHARNESS_DATA", str(tmp_path))
@@ -51,7 +51,7 @@ def test_too_few_passing_answers_are_an_error(tmp_path: Path) -> None:
     settings = CertaintySettings(model=tmp_path / "model", functions=4, least=3, max_new_tokens=24, decontaminate=False)
     assert len(generate_answers(tmp_path / "model", settings).passed) < 3
     with pytest.raises(UserError, match="train the model longer"):
-        answer_corpus(tmp_path / "model", settings, tmp_path / "answers")
+        load_or_generate_corpus(tmp_path / "model", settings, tmp_path / "answers")
 
 
 def test_fine_tuning_starts_from_the_weights_given(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from evalharness.backends import BackendConfig
 from evalharness.backends.diffusion.backend import DiffusionBackend
 from evalharness.records import Problem, Prompt, Request, Sampling
-from evalharness.training.corpus.encoding import encode
+from evalharness.training.corpus.encoding import encode_corpus
 from evalharness.training.corpus.generated.stream import generated_functions
 from evalharness.training.corpus.tokenizer import train_tokenizer
 from evalharness.training.corpus.views import MIDDLE, PREFIX, SUFFIX, completion_document, infilling_document
@@ -46,7 +46,7 @@ def test_two_minutes_are_enough_to_memorize_two_hundred_functions(tmp_path: Path
     ]
     documents = [infilling_document(prompt, body, random, "t") for prompt, body in found]
     tokenizer = train_tokenizer((document.prompt + document.answer for document in documents), 1024)
-    corpus = encode([(document.prompt, document.answer) for document in documents], tokenizer, held_out=0)
+    corpus = encode_corpus([(document.prompt, document.answer) for document in documents], tokenizer, held_out=0)
     trainer = Trainer(Recipe.model_validate(RECIPE), corpus, tokenizer, tmp_path)
     trainer.run(lambda text: None)
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.network import Transformer
-from evalharness.training.batches import Batch, make_batch, plan_epoch
+from evalharness.training.batches import TrainingBatch, make_batch, plan_epoch
 from evalharness.training.corpus.encoding import Corpus
 from evalharness.training.objectives import attention_mask, draw_masks, joint_loss
 from evalharness.training.recipe import Objective
@@ -25,11 +25,11 @@ def corpus(lengths: list[tuple[int, int]], held_out: int = 0) -> Corpus:
     return Corpus(np.concatenate(texts).astype(np.uint16), starts, splits, held_out)
 
 
-def batch(lengths: list[tuple[int, int]]) -> Batch:
+def batch(lengths: list[tuple[int, int]]) -> TrainingBatch:
     return make_batch(corpus(lengths), range(len(lengths)), 4, 0, 1)
 
 
-def hidden(model: Transformer, made: Batch, answers: torch.Tensor) -> torch.Tensor:
+def hidden(model: Transformer, made: TrainingBatch, answers: torch.Tensor) -> torch.Tensor:
     size, length = made.answers.shape[1], made.tokens.shape[1]
     positions = torch.cat(
         [torch.arange(length).expand(len(made.tokens), -1), made.prompt_lengths[:, None] + torch.arange(size)], 1

@@ -6,14 +6,14 @@ import torch
 
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import InfrastructureError
-from evalharness.training.batches import Batch, make_batch, plan_held_out
+from evalharness.training.batches import TrainingBatch, make_batch, plan_held_out
 from evalharness.training.corpus.build import build_corpus
 from evalharness.training.recipe import read_recipe
 from evalharness.training.replicas import Replicas
 from evalharness.training.trainer import model_config
 
 TINY = read_recipe(Path(__file__).parents[2] / "evalharness" / "training" / "recipes" / "tiny.yaml")
-Work = list[tuple[int, Batch]]
+Work = list[tuple[int, TrainingBatch]]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from evalharness.errors import UserError
 from evalharness.training.corpus.build import build_corpus
 from evalharness.training.corpus.encoding import Corpus
 from evalharness.training.corpus.tokenizer import read_tokenizer, train_tokenizer
-from evalharness.training.corpus.views import reading_order
+from evalharness.training.corpus.views import text_in_file_order
 from evalharness.training.recipe import Recipe, read_recipe
 from evalharness.training.trainer import Trainer
 
@@ -169,8 +169,8 @@ def test_a_longer_run_continues_from_before_a_requested_cool_down(
 def test_held_out_functions_are_not_in_the_training_data(tmp_path: Path) -> None:
     data = TINY.data.model_copy(update={"held_out": 200})
     corpus, tokenizer = build_corpus(data, tmp_path)
-    texts = [reading_order(tokenizer.decode(corpus.document(number)[:-1].tolist(), skip_special_tokens=False))
-             for number in range(len(corpus))]  # fmt: skip
+    documents = [corpus.document_tokens(number)[:-1].tolist() for number in range(len(corpus))]
+    texts = [text_in_file_order(tokenizer.decode(ids, skip_special_tokens=False)) for ids in documents]
     names = [set(re.findall(r"def (\w+\(.*\))", text)) for text in texts]
     bodies = [text.rstrip().rpartition('"""')[2] for text in texts]
     learned = {(name, body) for found, body in zip(names[:-200], bodies[:-200], strict=True) for name in found}
@@ -221,13 +221,13 @@ def test_bundled_recipes_are_valid(name: str) -> None:
     ("text", "message"),
     [
         ("steps: 3\nminutes: 4\n", "either steps or minutes"),
-        ("steps: 3\n", "give exactly one of shape"),
+        ("steps: 3\n", "it must have exactly one of shape"),
         ("steps: 0\n", "greater than 0"),
         ("steps: 3\nprocesses: 0\n", "greater than 0"),
         ("steps: 3\nobjective: {noise: [0.5, 0.2]}\n", "the lower one first"),
-        ("steps: 3\nstart: x\ndevice: cuda\n", "on a GPU, give processes: 1"),
+        ("steps: 3\nstart: x\ndevice: cuda\n", "device: cuda needs processes: 1"),
         ("steps: 3\nstep: 4\n", "step: Extra inputs"),
-        ("- a\n", "is not a YAML mapping of recipe keys"),
+        ("- a\n", "is not a YAML mapping; write it like"),
         ("a: [", "is not valid YAML"),
     ],
 )

@@ -16,8 +16,8 @@ import transformers
 
 from evalharness.backends.diffusion.options import DiffusionOptions
 from evalharness.backends.network.rows import make_completion
-from evalharness.diffusion.checkpoints.families import Family
-from evalharness.diffusion.checkpoints.loading import find_end_ids, open_tokenizer, read_json
+from evalharness.diffusion.checkpoints.families import ModelFamily
+from evalharness.diffusion.checkpoints.loading import find_end_token_ids, open_tokenizer, read_json
 from evalharness.diffusion.rows import Row, record_times
 from evalharness.errors import UserError
 from evalharness.generation.chat_template import encode_prompt
@@ -29,7 +29,7 @@ from evalharness.records import Completion, Request, Sampling
 from evalharness.util.clock import now
 from evalharness.util.text import shortened
 
-FAMILY = Family("diffusion_gemma", "transformers models/diffusion_gemma/generation_diffusion_gemma.py")
+FAMILY = ModelFamily("diffusion_gemma", "transformers models/diffusion_gemma/generation_diffusion_gemma.py")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class GenerationObserver:
             # The token is final after the pass that follows the last pass that predicted another one.
             differing = [step for step, draft in enumerate(self.drafts) if draft[position] != token]
             step = forwards_before + (differing[-1] + 1 if differing else 0)
-            if self.row.push(token, step, self.canvases):
+            if self.row.append_token(token, step, self.canvases):
                 break
         self.drafts = []
         self.canvases += 1
@@ -117,7 +117,7 @@ def load_diffusion_gemma(name: str, folder: Path, options: DiffusionOptions) -> 
         raise UserError(f"model {name} cannot be loaded: {reason}; it needs transformers 5.24 or later") from None
     tokenizer = open_tokenizer(name, folder)
     values = read_json(folder / "config.json")
-    ends = find_end_ids(folder, values.get("text_config") or values, tokenizer, FAMILY)
+    ends = find_end_token_ids(folder, values.get("text_config") or values, tokenizer, FAMILY)
     return DiffusionGemma(name, model.to(device).eval(), tokenizer, Detokenizer(tokenizer), ends, options.steps)
 
 

@@ -14,8 +14,8 @@ from evalharness.backends.diffusion.rows import make_denoising_row
 from evalharness.backends.network.loading import Network
 from evalharness.backends.network.rows import can_generate, catch_out_of_memory, make_completion
 from evalharness.diffusion.decoding import denoise
-from evalharness.diffusion.denoising import Denoising
-from evalharness.diffusion.forward import causal_segment, forward_segments, gather_states
+from evalharness.diffusion.denoising import DenoisingSettings
+from evalharness.diffusion.forward import causal_input, forward_rows, gather_states
 from evalharness.diffusion.rows import Row
 from evalharness.records import Completion, Request, Sampling
 from evalharness.util.clock import now
@@ -37,7 +37,7 @@ def search_length(
     network: Network,
     request: Request,
     sampling: Sampling,
-    denoising: Denoising,
+    denoising: DenoisingSettings,
     trace: bool,
     engine: Engine | None = None,
 ) -> Completion:
@@ -76,7 +76,7 @@ def middle_scores(network: Network, rows: Sequence[Row]) -> list[float]:
     model = network.model
     if model.config.attention != "causal":
         return [sum(map(math.log, row.confidences)) / len(row.confidences) for row in rows]
-    hidden = forward_segments(model, [causal_segment(0, [*row.prompt, *row.output]) for row in rows], None)
+    hidden = forward_rows(model, [causal_input(0, [*row.prompt, *row.output]) for row in rows], None)
     scores = []
     for number, row in enumerate(rows):
         row.forward_passes += 1

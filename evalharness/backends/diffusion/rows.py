@@ -12,7 +12,7 @@ from typing import TypedDict
 from evalharness.backends.diffusion.options import DiffusionOptions
 from evalharness.backends.network.loading import Network
 from evalharness.backends.network.rows import encode, make_row, make_sampler
-from evalharness.diffusion.denoising import Denoising
+from evalharness.diffusion.denoising import DenoisingSettings
 from evalharness.diffusion.rows import Row
 from evalharness.diffusion.rules import find_rule
 from evalharness.errors import UserError
@@ -69,7 +69,9 @@ def resolve_decoding(network: Network, options: DiffusionOptions) -> DecodingSet
     }
 
 
-def make_denoising(network: Network, options: DiffusionOptions, sampling: Sampling, fixed_length: bool) -> Denoising:
+def make_denoising(
+    network: Network, options: DiffusionOptions, sampling: Sampling, fixed_length: bool
+) -> DenoisingSettings:
     """Returns the block diffusion settings of a run.
 
     With `fixed_length` the sampler never chooses an end token, so that each middle has exactly the given length.
@@ -88,7 +90,7 @@ def make_denoising(network: Network, options: DiffusionOptions, sampling: Sampli
     end_tokens = network.end_tokens | (network.infilling.end_tokens if network.infilling else frozenset())
     sampler = make_sampler(network, sampling, sorted(end_tokens) if fixed_length else ())
     family = network.family
-    return Denoising(
+    return DenoisingSettings(
         rule,
         block,
         sampler,
@@ -102,7 +104,7 @@ def make_denoising(network: Network, options: DiffusionOptions, sampling: Sampli
 
 
 def make_denoising_row(
-    network: Network, request: Request, sampling: Sampling, denoising: Denoising, length: int | None = None
+    network: Network, request: Request, sampling: Sampling, denoising: DenoisingSettings, length: int | None = None
 ) -> Row:
     """Returns a request as a row of a batch for block diffusion.
 

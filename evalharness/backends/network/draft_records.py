@@ -33,7 +33,7 @@ def rejected_drafts(drafts: Sequence[VerifiedDraft], detokenizer: Detokenizer) -
         RejectedDraft(
             draft.forward_pass,
             draft.position + draft.accepted,
-            tuple(detokenizer.text([token]) for token in draft.tokens[draft.accepted :]),
+            tuple(detokenizer.decode([token]) for token in draft.tokens[draft.accepted :]),
         )
         for draft in drafts
         if draft.accepted < len(draft.tokens)

@@ -10,9 +10,9 @@ from typing import Any
 from evalharness.backends.network.loading import Network
 from evalharness.diffusion.drafting.checkpoint import load_drafter, target_fingerprint
 from evalharness.diffusion.drafting.config import read_drafter_config
-from evalharness.diffusion.drafting.costs import cost_curve
+from evalharness.diffusion.drafting.costs import load_or_measure_costs
 from evalharness.diffusion.drafting.network import Drafter
-from evalharness.diffusion.drafting.proposals import Drafting
+from evalharness.diffusion.drafting.proposals import DraftingSettings
 from evalharness.errors import UserError
 from evalharness.util.paths import BUNDLED_NETWORK
 
@@ -68,14 +68,14 @@ def _bundled_folder(network: Network) -> Path | None:
     return matches[0] if matches else None
 
 
-def lookup_drafting(network: Network) -> Drafting:
+def lookup_drafting(network: Network) -> DraftingSettings:
     """Returns the settings of speculative decoding by prompt lookup (n-gram matches), which needs no drafter."""
-    return Drafting(lookup=True, longest=LONGEST, costs=cost_curve(network.model, None))
+    return DraftingSettings(lookup=True, longest=LONGEST, costs=load_or_measure_costs(network.model, None))
 
 
 def hybrid_drafting(
     network: Network, drafter: Drafter | None, threshold: float, lookup: bool, longest: int | None
-) -> Drafting:
+) -> DraftingSettings:
     """Returns the settings of speculative decoding by prompt lookup and a drafter network.
 
     Prompt lookup drafts if it finds a match, else the drafter does. With `lookup` False only the drafter drafts;
@@ -83,7 +83,9 @@ def hybrid_drafting(
     ratio of an accepted token's probability to the top token's; 1 accepts only the network's own tokens.
     """
     block = drafter.config.block if drafter else LONGEST
-    return Drafting(drafter, lookup, min(longest or block, block), threshold, costs=cost_curve(network.model, drafter))
+    return DraftingSettings(
+        drafter, lookup, min(longest or block, block), threshold, costs=load_or_measure_costs(network.model, drafter)
+    )
 
 
 def describe_drafter(network: Network, drafter: Drafter | None) -> Mapping[str, Any]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from evalharness.backends.network.options import NetworkOptions
-from evalharness.diffusion.checkpoints.families import Family
-from evalharness.diffusion.checkpoints.loading import Checkpoint, describe_gguf, is_gguf, open_checkpoint
+from evalharness.diffusion.checkpoints.families import ModelFamily
+from evalharness.diffusion.checkpoints.loading import Checkpoint, gguf_manifest_entries, is_gguf, open_checkpoint
 from evalharness.diffusion.kernels.kernel_options import Precision, fallback_hint, fused_kernels_option
 from evalharness.diffusion.kernels.select import KernelSelection, select_kernels
 from evalharness.diffusion.network import Transformer
@@ -24,7 +24,7 @@ from evalharness.generation.stopping import Detokenizer
 from evalharness.util.paths import BUNDLED_NETWORK
 
 if TYPE_CHECKING:
-    from evalharness.diffusion.denoising import Denoising
+    from evalharness.diffusion.denoising import DenoisingSettings
     from evalharness.diffusion.kernels.engine import Engine
 
 SMALL = 100_000_000
@@ -42,7 +42,7 @@ class Network:
     """The folder, GGUF file or hub id as the user gave it, or "bundled"."""
     model: Transformer
     tokenizer: Any
-    family: Family
+    family: ModelFamily
     detokenizer: Detokenizer
     end_tokens: frozenset[int]
     infilling: Infilling | None
@@ -126,7 +126,7 @@ def without_fused_kernels(network: Network, options: NetworkOptions, what: str) 
 
 
 def select_engine(
-    network: Network, options: NetworkOptions, sampler: Sampler, denoising: Denoising | None = None
+    network: Network, options: NetworkOptions, sampler: Sampler, denoising: DenoisingSettings | None = None
 ) -> Engine | None:
     """Returns the network's fused-kernel engine if it supports these decoding settings, else None.
 
@@ -164,7 +164,7 @@ def describe_network(network: Network) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "attention": config.attention,
         "end_tokens": sorted(network.end_tokens),
-        "infilling": network.infilling.describe() if network.infilling else None,
+        "infilling": network.infilling.to_manifest() if network.infilling else None,
         "torch": torch.__version__,
-        **describe_gguf(network.name),
+        **gguf_manifest_entries(network.name),
     }

@@ -116,7 +116,7 @@ def make_trace(detokenizer: Detokenizer, row: Row) -> Trace:
     """
     texts, shown = [], ""
     for number in range(1, len(row.output) + 1):
-        text = detokenizer.text(row.output[:number])
+        text = detokenizer.decode(row.output[:number])
         if number < len(row.output) and text.endswith("\ufffd"):
             text = shown
         texts.append(text[len(shown) :])

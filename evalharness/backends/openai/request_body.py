@@ -72,7 +72,7 @@ def _prompt_fields(prompt: Prompt, options: OpenAIOptions) -> dict[str, Any]:
         prefix = prompt.text or ""
         if options.fim == "suffix":
             return {"prompt": prefix, "suffix": prompt.suffix}
-        return {"prompt": find_format(options.fim).text(prefix, prompt.suffix)}
+        return {"prompt": find_format(options.fim).prompt_text(prefix, prompt.suffix)}
     if prompt.text is None:
         raise UserError(
             "the prompts are chat messages, which --option api=completions cannot send; use api=chat or api=auto"

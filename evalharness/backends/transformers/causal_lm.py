@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from evalharness.backends.transformers.options import TransformersOptions
-from evalharness.diffusion.checkpoints.loading import describe_gguf, is_gguf
+from evalharness.diffusion.checkpoints.loading import gguf_manifest_entries, is_gguf
 from evalharness.errors import UserError
 from evalharness.generation.chat_template import encode_prompt
 from evalharness.generation.devices import select_device, select_dtype
@@ -163,11 +163,11 @@ def describe_causal_lm(lm: CausalLM) -> dict[str, Any]:
         "device_name": torch.cuda.get_device_name(lm.device) if cuda else lm.device.type,
         "attention": getattr(lm.model.config, "_attn_implementation", None),
         "end_tokens": sorted(lm.end_tokens),
-        "infilling": lm.infilling.describe() if lm.infilling else None,
+        "infilling": lm.infilling.to_manifest() if lm.infilling else None,
         "chat_template_sha256": sha256(str(lm.tokenizer.chat_template).encode()),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
-        **describe_gguf(lm.name),
+        **gguf_manifest_entries(lm.name),
     }
 
 

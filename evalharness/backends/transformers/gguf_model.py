@@ -8,9 +8,9 @@ import torch
 import transformers
 from torch import Tensor
 
-from evalharness.diffusion.checkpoints.gguf import gguf_config, read_gguf_state
+from evalharness.diffusion.checkpoints.gguf import read_gguf_config, read_gguf_weights
 from evalharness.diffusion.checkpoints.gguf_file import GgufFile, read_gguf
-from evalharness.diffusion.checkpoints.gguf_tokenizer import end_tokens, read_gguf_tokenizer
+from evalharness.diffusion.checkpoints.gguf_tokenizer import read_end_token_ids, read_gguf_tokenizer
 from evalharness.diffusion.config import ModelConfig
 
 _CONFIGS = {"llama": transformers.LlamaConfig, "qwen2": transformers.Qwen2Config, "qwen3": transformers.Qwen3Config}
@@ -48,15 +48,15 @@ def load_gguf_tokenizer(path: Path) -> Any:
 def load_gguf_model(path: Path, dtype: torch.dtype, attention: str | None) -> GgufModel:
     """Loads a GGUF file's network on the CPU. Raises UserError if its architecture is not supported."""
     file = read_gguf(path)
-    ends = end_tokens(file)
-    ours = gguf_config(file, min(ends))
+    ends = read_end_token_ids(file)
+    ours = read_gguf_config(file, min(ends))
     config = _transformers_config(file, ours)
     arguments = {} if attention is None else {"attn_implementation": attention}
     # Without a device, no random weights are drawn and discarded.
     with torch.device("meta"):
         model = transformers.AutoModelForCausalLM.from_config(config, **arguments)
     model.load_state_dict(
-        _transformers_weights(read_gguf_state(file, ours, dtype), ours), assign=True, strict=not ours.tied
+        _transformers_weights(read_gguf_weights(file, ours, dtype), ours), assign=True, strict=not ours.tied
     )
     model.tie_weights()
     # Its frequencies are computed and not stored, so that they are still without a device.

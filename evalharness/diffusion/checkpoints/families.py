@@ -6,8 +6,8 @@ from evalharness.diffusion.config import Attention
 
 
 @dataclass(frozen=True)
-class Family:
-    """A model family: network properties that `config.json` does not state, and default decoding settings."""
+class ModelFamily:
+    """A model family: properties of its networks that `config.json` does not state, and default decoding settings."""
 
     name: str
     source: str
@@ -43,12 +43,12 @@ class Family:
     """Text before an assistant message, for tokenizers without a chat template."""
 
 
-OWN = Family(
+OWN = ModelFamily(
     "evalharness", "evalharness/diffusion", can_draft=True, user_prefix="<|user|>\n", assistant_prefix="<|assistant|>\n"
 )
 
 _QWEN_ENDS = ("<|im_end|>", "<|endoftext|>", "<|dlm_pad|>")
-_DREAM = Family(
+_DREAM = ModelFamily(
     "dream",
     "DreamLM/Dream generation_utils.py _sample, alg=entropy; also Dream-Coder and DiffuCoder",
     attention="bidirectional", shift=True, mask_id=151666, rule="entropy", tempered=True,
@@ -56,7 +56,7 @@ _DREAM = Family(
 )  # fmt: skip
 
 FAMILIES = {
-    "llada": Family(
+    "llada": ModelFamily(
         "llada",
         "ML-GSAI/LLaDA generate.py, remasking=low_confidence; also LLaDA-1.5",
         attention="bidirectional", mask_id=126336, rule="confidence", block=32,
@@ -64,26 +64,26 @@ FAMILIES = {
     ),
     "Dream": _DREAM,
     "dream": _DREAM,
-    "open-dcoder": Family(
+    "open-dcoder": ModelFamily(
         "open-dcoder",
         "pengzhangzhi/Open-dLLM veomni/models/transformers/qwen2/generation_utils.py _mdm_sample, alg=entropy",
         attention="bidirectional", shift=True, mask_token="<M>", rule="entropy", tempered=True, end_tokens=_QWEN_ENDS,
     ),
-    "Fast_dLLM_Qwen": Family(
+    "Fast_dLLM_Qwen": ModelFamily(
         "fast-dllm-v2",
         "NVlabs/Fast-dLLM v2/generation_functions.py batch_sample, without its sub-block cache",
         attention="block_causal", shift=True, mask_id=151665, block=32, aligned=True, sub_block=8, seeded=True,
         tempered=True, end_tokens=_QWEN_ENDS,
     ),
-    "sdar": Family(
+    "sdar": ModelFamily(
         "sdar",
         "JetAstra/SDAR generate.py block_diffusion_generate, low_confidence_dynamic",
         attention="block_causal", mask_id=151669, rule="dynamic", threshold=0.85, block=4, aligned=True, tempered=True,
         end_tokens=_QWEN_ENDS,
     ),
-    "qwen2": Family("qwen2", "transformers", diffusion=False),
-    "qwen3": Family("qwen3", "transformers", diffusion=False),
-    "llama": Family("llama", "transformers", diffusion=False),
+    "qwen2": ModelFamily("qwen2", "transformers", diffusion=False),
+    "qwen3": ModelFamily("qwen3", "transformers", diffusion=False),
+    "llama": ModelFamily("llama", "transformers", diffusion=False),
 }  # fmt: skip
 """Model families by `model_type` of config.json. Open-dCoder has the model type of Qwen2; its tokenizer has a mask
 token.

@@ -27,7 +27,7 @@ def save_checkpoint(model: Transformer, folder: Path, *, quantized: bool) -> Non
     if model.config.tied:
         del state["head.weight"]
     if quantized:
-        state = quantize(state)
+        state = quantize_weights(state)
     # The safetensors writer creates files that only their owner can read.
     (folder / FILE).write_bytes(to_bytes(state, metadata={"format": "pt"}))
 
@@ -37,7 +37,7 @@ def load_checkpoint(
 ) -> Transformer:
     """Returns the network in a checkpoint folder of this project's format, in evaluation mode.
 
-    Raises UserError if files are missing or do not fit.
+    Raises UserError if files are missing or the weights do not have the shapes of the configuration.
     """
     config = read_config(folder)
     try:
@@ -46,16 +46,16 @@ def load_checkpoint(
         raise UserError(
             f"{folder / FILE} cannot be read: {error}; give a complete checkpoint folder with --model"
         ) from None
-    state = {name: tensor.to(dtype) for name, tensor in dequantize(state).items()}
+    state = {name: tensor.to(dtype) for name, tensor in dequantize_weights(state).items()}
     if config.tied and "embed.weight" in state:
         state["head.weight"] = state["embed.weight"]
     return build_network(config, state, str(folder / FILE))
 
 
 def build_network(config: ModelConfig, state: dict[str, Tensor], source: str) -> Transformer:
-    """Returns a network with this configuration and these weights, in evaluation mode.
+    """Returns a network with the given configuration and weights (`state`, a state dict), in evaluation mode.
 
-    Raises UserError, which names `source`, if they do not fit.
+    Raises UserError if the weights do not have the shapes of the configuration; `source` names their file in the error.
     """
     # On the meta device no weights are allocated and initialized, since `state` replaces them all.
     with torch.device("meta"):
@@ -65,17 +65,18 @@ def build_network(config: ModelConfig, state: dict[str, Tensor], source: str) ->
     except RuntimeError as error:
         reason = error_text(error)
         raise UserError(
-            f"the weights in {source} do not fit its config.json ({reason}); give --model a complete checkpoint"
+            f"the weights in {source} do not fit the model's configuration ({reason}); give --model a complete "
+            "checkpoint"
         ) from None
     if config.tied:
         model.head.weight = model.embed.weight
     return model.eval().requires_grad_(False)
 
 
-def quantize(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Returns weight matrices [rows, columns] as int8, rounded to nearest, with a float32 scale [rows, 1].
+def quantize_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Returns a state dict whose matrices [rows, columns] are int8, each with a float32 scale per row [rows, 1].
 
-    Vectors stay float32.
+    Values are rounded to nearest. Vectors are stored as float32.
     """
     quantized: dict[str, Tensor] = {}
     for name, tensor in state.items():
@@ -88,8 +89,11 @@ def quantize(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return quantized
 
 
-def dequantize(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Returns 8-bit weights as floats: the inverse of `quantize`, up to rounding. Others are returned unchanged."""
+def dequantize_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Returns a state dict with its 8-bit matrices as float32: the inverse of `quantize_weights`, up to rounding.
+
+    Tensors without a scale are returned unchanged.
+    """
     return {
         name: tensor.float() * state[name + SCALE] if name + SCALE in state else tensor
         for name, tensor in state.items()

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from evalharness.diffusion.checkpoints.families import FAMILIES
-from evalharness.diffusion.checkpoints.file_rows import FileEmbedding, FileRows
 from evalharness.diffusion.checkpoints.folder import build_network
 from evalharness.diffusion.checkpoints.gguf_file import GgufFile, read_gguf
-from evalharness.diffusion.checkpoints.gguf_tokenizer import end_tokens, read_gguf_tokenizer
+from evalharness.diffusion.checkpoints.gguf_tokenizer import read_end_token_ids, read_gguf_tokenizer
+from evalharness.diffusion.checkpoints.lazy_gguf import LazyGgufEmbedding, LazyGgufMatrix
 from evalharness.diffusion.checkpoints.loading import Checkpoint
 from evalharness.diffusion.config import ModelConfig
 from evalharness.errors import UserError
@@ -42,40 +42,41 @@ ways.
 
 
 def open_gguf(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu") -> Checkpoint:
-    """Returns a GGUF file's network in evaluation mode, with tokenizer, chat template and end tokens.
+    """Returns the network in a GGUF file, in evaluation mode, with its tokenizer, chat template and end (EOS) tokens.
 
     Raises UserError if the file cannot be read, or its architecture, tokenizer or quantization is not supported.
     """
     file = read_gguf(path)
-    ends = end_tokens(file)
-    config = gguf_config(file, min(ends))
-    state = {name: tensor.to(device) for name, tensor in read_gguf_state(file, config, dtype).items()}
+    ends = read_end_token_ids(file)
+    config = read_gguf_config(file, min(ends))
+    state = {name: tensor.to(device) for name, tensor in read_gguf_weights(file, config, dtype).items()}
     if config.tied:
         state["head.weight"] = state["embed.weight"]
     model = build_network(config, state, str(path))
     if config.tied:
-        model.embed = FileEmbedding(model.embed.weight, FileRows(file, _embedding_name(file)))
+        model.embed = LazyGgufEmbedding(model.embed.weight, LazyGgufMatrix(file, _tied_matrix_name(file)))
     return Checkpoint(model, read_gguf_tokenizer(file), FAMILIES[file.metadata["general.architecture"]], ends)
 
 
-def gguf_config(file: GgufFile, end_id: int) -> ModelConfig:
-    """Returns the network configuration in a GGUF file's metadata. Raises UserError if it is not supported."""
+def read_gguf_config(file: GgufFile, end_id: int) -> ModelConfig:
+    """Returns the network configuration in a GGUF file's metadata. Raises UserError for an unsupported network."""
     architecture = file.metadata.get("general.architecture")
     if architecture not in ARCHITECTURES:
         raise UserError(
-            f"{file.path} has architecture {architecture!r}; supported are {', '.join(ARCHITECTURES)}: give another "
-            "file, or a folder to --backend transformers"
+            f"GGUF file {file.path} has the unsupported architecture {architecture!r} (supported: "
+            f"{', '.join(ARCHITECTURES)}); use another file, or the model's Hugging Face folder with --backend "
+            "transformers"
         )
-    value = functools.partial(_read_value, file)
+    value = functools.partial(_read_hyperparameter, file)
     scaling = value("rope.scaling.type", "none")
     if scaling != "none" or "rope_freqs.weight" in file.tensors:
         raise UserError(
-            f"{file.path} uses RoPE scaling ({scaling}), which is not supported; give --model another model"
+            f"GGUF file {file.path} uses RoPE scaling ({scaling}), which is not supported; give --model another model"
         )
     hidden, heads = int(value("embedding_length")), int(value("attention.head_count"))
     head_dim = int(value("attention.key_length", hidden // heads))
     return ModelConfig(
-        vocab_size=file.entry("token_embd.weight").shape[0],
+        vocab_size=file.find_tensor("token_embd.weight").shape[0],
         hidden=hidden,
         layers=int(value("block_count")),
         heads=heads,
@@ -91,41 +92,41 @@ def gguf_config(file: GgufFile, end_id: int) -> ModelConfig:
         rotary=int(value("rope.dimension_count", head_dim)) / head_dim,
         qkv_bias="blk.0.attn_q.bias" in file.tensors,
         qk_norm="blk.0.attn_q_norm.weight" in file.tensors,
-        tied=_is_tied(file),
+        tied=_has_tied_embeddings(file),
         norm_eps=round(float(value("attention.layer_norm_rms_epsilon")), 12),
     )
 
 
-def read_gguf_state(file: GgufFile, config: ModelConfig, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Returns a GGUF file's weights under this project's parameter names.
+def read_gguf_weights(file: GgufFile, config: ModelConfig, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Returns the weights in a GGUF file as a state dict with this project's parameter names.
 
-    A tied network has no weight for the output head, which is its embedding.
+    For a network with tied embeddings, it has no entry for the output head.
     """
     names = dict(_TOP)
     if config.tied:
         del names["head.weight"]
-        names["embed.weight"] = _embedding_name(file)
-    state = {name: file.read(source, dtype) for name, source in names.items()}
+        names["embed.weight"] = _tied_matrix_name(file)
+    state = {name: file.read_tensor(source, dtype) for name, source in names.items()}
     unused: tuple[str, ...] = () if config.qkv_bias else ("qkv.bias",)
     unused += () if config.qk_norm else ("q_norm.weight", "k_norm.weight")
     for number in range(config.layers):
         sources = {
             name: [f"blk.{number}.{part}" for part in parts] for name, parts in _LAYER.items() if name not in unused
         }
-        layer = _empty_tensors({name: file.stacked_shape(parts) for name, parts in sources.items()}, dtype)
+        layer = _allocate_tensors({name: file.stacked_shape(parts) for name, parts in sources.items()}, dtype)
         for name, parts in sources.items():
             file.read_stacked(parts, layer[name])
             if name == "qkv.weight" and file.metadata["general.architecture"] == "llama":
-                _restore_rotary_order(layer[name], config)
+                _undo_rope_permutations(layer[name], config)
             state[f"layers.{number}.{name}"] = layer[name]
     return state
 
 
-def _empty_tensors(shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) -> dict[str, Tensor]:
-    """Returns tensors of these shapes, all matrices in one piece of memory.
+def _allocate_tensors(shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Returns uninitialized tensors of the given shapes; all matrices share one allocation.
 
-    The C library returns so large a piece to the system when the last matrix is freed. It keeps the memory of single
-    matrices, with which the packing of a network of 0.5 billion parameters took 0.4 GB more.
+    The C library returns such a large allocation to the operating system when the last matrix is freed. It keeps freed
+    memory of separately allocated matrices: then packing a network of 0.5 billion parameters took 0.4 GB more.
     """
     matrices = {name: math.prod(shape) for name, shape in shapes.items() if len(shape) > 1}
     sizes = [-(-size // ALIGNMENT) * ALIGNMENT for size in matrices.values()]
@@ -136,50 +137,50 @@ def _empty_tensors(shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) ->
     }
 
 
-def _embedding_name(file: GgufFile) -> str:
-    """Returns the name of the tensor with the matrix that embedding and output head of a tied network share.
+def _tied_matrix_name(file: GgufFile) -> str:
+    """Returns the name of the GGUF tensor that is both embedding and output head of a network with tied embeddings.
 
-    If a file has both, it is the head's, which files keep at a higher precision.
+    If the file has a tensor for each of them, the output head's is used, because files store it more precisely.
     """
     return "output.weight" if "output.weight" in file.tensors else "token_embd.weight"
 
 
-def _restore_rotary_order(qkv: Tensor, config: ModelConfig) -> None:
-    """Reorders the rows of a Llama GGUF's query and key matrices, in place, to the Hugging Face order."""
+def _undo_rope_permutations(qkv: Tensor, config: ModelConfig) -> None:
+    """Reorders the query and key rows of a Llama GGUF's matrix `qkv`, in place, to the order of this project's RoPE."""
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
-    qkv[:queries] = undo_permutation(qkv[:queries], config.heads)
-    qkv[queries : queries + keys] = undo_permutation(qkv[queries : queries + keys], config.kv_heads)
+    qkv[:queries] = undo_rope_permutation(qkv[:queries], config.heads)
+    qkv[queries : queries + keys] = undo_rope_permutation(qkv[queries : queries + keys], config.kv_heads)
 
 
-def undo_permutation(rows: Tensor, heads: int) -> Tensor:
+def undo_rope_permutation(rows: Tensor, heads: int) -> Tensor:
     """Returns query or key weights `rows` [heads * head_dim, ...] of a Llama GGUF in the order of this project's RoPE.
 
-    llama.cpp rotates pairs of neighbouring dimensions; this project rotates dimension i with i + head_dim / 2. The
-    conversion to GGUF therefore permutes the rows of Llama models, by `LlamaModel.permute` in convert_hf_to_gguf.py,
-    and this function is the inverse of that.
+    llama.cpp rotates pairs of neighbouring dimensions; this project rotates dimension i together with dimension
+    i + head_dim / 2. `LlamaModel.permute` in llama.cpp's convert_hf_to_gguf.py therefore permutes the rows of Llama
+    models; this function applies the inverse permutation.
     """
     return rows.view(heads, -1, 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
 
 
-def _is_tied(file: GgufFile) -> bool:
-    """Returns whether embedding and output head of a GGUF file are one (tied) matrix.
+def _has_tied_embeddings(file: GgufFile) -> bool:
+    """Returns whether the network in a GGUF file uses its embedding matrix as output head, too (tied embeddings).
 
-    They are if the file has no head, or a head that differs from the embedding only by its quantization.
+    This is so if the file has no output head, or one that differs from the embedding only by its quantization.
     """
     if "output.weight" not in file.tensors:
         return True
-    embedding = file.read("token_embd.weight", torch.float32, _COMPARED_ROWS)
-    head = file.read("output.weight", torch.float32, _COMPARED_ROWS)
+    embedding = file.read_tensor("token_embd.weight", torch.float32, _COMPARED_ROWS)
+    head = file.read_tensor("output.weight", torch.float32, _COMPARED_ROWS)
     return bool((embedding - head).norm() < _SAME * head.norm())
 
 
-def _read_value(file: GgufFile, key: str, default: Any = None) -> Any:
-    """Returns a metadata value of a GGUF file's architecture, such as `block_count`.
+def _read_hyperparameter(file: GgufFile, key: str, default: Any = None) -> Any:
+    """Returns a hyperparameter of the network from a GGUF file's metadata, such as `block_count`.
 
-    Raises UserError if there is none and no default is given.
+    Raises UserError if the file does not have it and no default is given.
     """
     name = f"{file.metadata['general.architecture']}.{key}"
     value = file.metadata.get(name, default)
     if value is None:
-        raise UserError(f"{file.path} has no metadata value {name}; give --model a complete GGUF file")
+        raise UserError(f"GGUF file {file.path} has no metadata value {name}; give --model a complete file")
     return value

@@ -58,41 +58,44 @@ class GgufFile:
     metadata: Mapping[str, Any]
     tensors: Mapping[str, TensorEntry]
 
-    def entry(self, name: str) -> TensorEntry:
-        """Returns the location of the tensor with this name. Raises UserError if the file has none."""
+    def find_tensor(self, name: str) -> TensorEntry:
+        """Returns the location of the tensor with this name. Raises UserError if the file has no such tensor."""
         if name not in self.tensors:
-            raise UserError(f"{self.path} has no tensor {name}; give --model a complete GGUF file")
+            raise UserError(f"GGUF file {self.path} has no tensor {name}; give --model a complete file")
         return self.tensors[name]
 
-    def read(self, name: str, dtype: torch.dtype, rows: int | None = None) -> Tensor:
-        """Returns the tensor with this name, or its first `rows` rows, dequantized and in `dtype`.
+    def read_tensor(self, name: str, dtype: torch.dtype, rows: int | None = None) -> Tensor:
+        """Returns the tensor with this name, dequantized and converted to `dtype`; only its first `rows` rows if given.
 
-        Raises UserError where the file has no such tensor or its quantization is unknown to `gguf`.
+        Raises UserError if the file has no such tensor, or the package `gguf` does not know its quantization.
         """
-        entry = self.entry(name)
+        entry = self.find_tensor(name)
         count = entry.rows if rows is None else min(rows, entry.rows)
         weights = torch.empty(count, entry.shape[-1], dtype=dtype)
-        self._read_into(weights, entry)
+        self._fill_from_file(weights, entry)
         return weights.view(*(entry.shape if rows is None else weights.shape))
 
-    def map_rows(self, entry: TensorEntry) -> np.ndarray[Any, Any]:
-        """Returns the bytes [rows, row_bytes] of a tensor, mapped into memory."""
+    def memory_map(self, entry: TensorEntry) -> np.ndarray[Any, Any]:
+        """Returns the quantized bytes [rows, row_bytes] of a tensor as a memory map of the file."""
         return np.memmap(self.path, np.uint8, "r", entry.offset, (entry.rows, entry.row_bytes))
 
     def stacked_shape(self, names: Sequence[str]) -> tuple[int, ...]:
-        """Returns the shape of the tensors with these names, concatenated by rows."""
-        shapes = [self.entry(name).shape for name in names]
+        """Returns the shape that the named tensors have when they are concatenated along their first dimension."""
+        shapes = [self.find_tensor(name).shape for name in names]
         return (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
     def read_stacked(self, names: Sequence[str], weights: Tensor) -> None:
-        """Fills `weights` with the tensors of these names, concatenated by rows, without another copy in memory."""
-        entries = [self.entry(name) for name in names]
+        """Writes the named tensors, dequantized and concatenated along their first dimension, to `weights`.
+
+        No second copy of a whole tensor is held in memory.
+        """
+        entries = [self.find_tensor(name) for name in names]
         parts = weights.split([entry.shape[0] for entry in entries])  # type: ignore[no-untyped-call]
         for entry, part in zip(entries, parts, strict=True):
-            self._read_into(part.view(entry.rows, entry.shape[-1]), entry)
+            self._fill_from_file(part.view(entry.rows, entry.shape[-1]), entry)
 
-    def _read_into(self, weights: Tensor, entry: TensorEntry) -> None:
-        """Fills `weights` [rows, columns] with a tensor's first rows, dequantized."""
+    def _fill_from_file(self, weights: Tensor, entry: TensorEntry) -> None:
+        """Writes the first rows of a tensor in the file, dequantized, to `weights` [rows, columns]."""
         count = len(weights)
         with self.path.open("rb") as stream:
             stream.seek(entry.offset)
@@ -102,45 +105,47 @@ class GgufFile:
                 weights[first : first + size] = torch.from_numpy(self.dequantize(entry, data))
 
     def dequantize(self, entry: TensorEntry, data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Returns the float32 values of a tensor's bytes [rows, row_bytes].
+        """Returns the float32 values [rows, columns] of `data`, the quantized bytes [rows, row_bytes] of a tensor.
 
-        Raises UserError where the quantization is unknown to `gguf`.
+        Raises UserError if the package `gguf` does not know the quantization.
         """
         try:
             values = gguf.dequantize(data, entry.kind)
         except NotImplementedError:
             raise UserError(
-                f"{self.path}: tensor {entry.name} is stored as {entry.kind.name}, which the package gguf cannot "
-                "dequantize; give --model a file of another quantization"
+                f"GGUF file {self.path} stores tensor {entry.name} as {entry.kind.name}, which the package gguf cannot "
+                "dequantize; give --model a file with another quantization"
             ) from None
         # PyTorch takes no array that is a read-only view of the file's bytes.
         return values if values.flags.writeable else values.copy()
 
 
 def read_gguf(path: Path) -> GgufFile:
-    """Parses a GGUF file: returns its metadata and the locations of its tensors.
+    """Returns the metadata of a GGUF file and the locations of its tensors.
 
     Raises UserError for a file that is truncated or not in GGUF format.
     """
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return _parse(path, content)
+            return _parse_file(path, content)
     except OSError as error:
         raise UserError(f"GGUF file {path} cannot be read: {error.strerror}; give --model a readable file") from None
     except (struct.error, ValueError) as error:  # mmap refuses an empty file with ValueError
-        raise UserError(f"{path} is not a complete GGUF file ({error}); download it again") from None
+        raise UserError(
+            f"{path} is not a valid GGUF file: {error}; download it again, or give --model another file"
+        ) from None
 
 
 @dataclass(frozen=True)
 class GgufOrigin:
-    """The origin of weights from a GGUF file, for the manifest: quantization and digest."""
+    """The quantization and the SHA-256 digest of a GGUF file, which identify its weights in a run's manifest."""
 
     quantization: str
     """The file type that llama.cpp named, such as `MOSTLY_Q4_K_M`."""
     sha256: str
 
-    def describe(self) -> dict[str, str]:
-        """Returns quantization and digest of the GGUF file as plain values."""
+    def to_manifest(self) -> dict[str, str]:
+        """Returns quantization and digest as entries of a run's manifest."""
         return {"gguf_quantization": self.quantization, "gguf_sha256": self.sha256}
 
 
@@ -152,65 +157,68 @@ def gguf_origin(path: Path) -> GgufOrigin:
     return GgufOrigin(gguf.LlamaFileType(kind).name, digest)
 
 
-def _parse(path: Path, content: mmap.mmap) -> GgufFile:
+def _parse_file(path: Path, content: mmap.mmap) -> GgufFile:
     if content[:4] != b"GGUF":
-        raise ValueError("it does not begin with 'GGUF'")
+        raise ValueError("it does not begin with the bytes 'GGUF'")
     version, tensor_count, value_count = struct.unpack_from("<IQQ", content, 4)
     if version not in (2, 3):
-        raise ValueError(f"its format version is {version}; versions 2 and 3 are supported")
-    at = 24
+        raise ValueError(f"it has format version {version}, and only versions 2 and 3 are supported")
+    position = 24
     metadata: dict[str, Any] = {}
     for _ in range(value_count):
-        key, at = _read_string(content, at)
-        kind, at = _read_number(content, at, "I")
-        metadata[key], at = _read_value(content, at, int(kind))
+        key, position = _read_string(content, position)
+        kind, position = _read_number(content, position, "I")
+        metadata[key], position = _read_metadata_value(content, position, int(kind))
     entries: list[tuple[str, tuple[int, ...], gguf.GGMLQuantizationType, int]] = []
     for _ in range(tensor_count):
-        name, at = _read_string(content, at)
-        dimensions, at = _read_number(content, at, "I")
-        shape = struct.unpack_from(f"<{dimensions}Q", content, at)
-        kind, offset = struct.unpack_from("<IQ", content, at + 8 * dimensions)
-        at += 8 * dimensions + 12
+        name, position = _read_string(content, position)
+        dimensions, position = _read_number(content, position, "I")
+        shape = struct.unpack_from(f"<{dimensions}Q", content, position)
+        kind, offset = struct.unpack_from("<IQ", content, position + 8 * dimensions)
+        position += 8 * dimensions + 12
         entries.append((name, tuple(reversed(shape)), gguf.GGMLQuantizationType(kind), offset))
     alignment = int(metadata.get("general.alignment", 32))
-    start = -(-at // alignment) * alignment
+    start = -(-position // alignment) * alignment
     tensors = {name: TensorEntry(name, shape, kind, start + offset) for name, shape, kind, offset in entries}
     for entry in tensors.values():
         if entry.offset + entry.rows * entry.row_bytes > len(content):
-            raise ValueError(f"it ends before tensor {entry.name}")
+            raise ValueError(f"it ends before the end of tensor {entry.name}")
     return GgufFile(path, metadata, tensors)
 
 
-def _read_number(content: mmap.mmap, at: int, form: str) -> tuple[Any, int]:
-    return struct.unpack_from("<" + form, content, at)[0], at + struct.calcsize("<" + form)
+def _read_number(content: mmap.mmap, position: int, form: str) -> tuple[Any, int]:
+    return struct.unpack_from("<" + form, content, position)[0], position + struct.calcsize("<" + form)
 
 
-def _read_string(content: mmap.mmap, at: int) -> tuple[str, int]:
-    (size,) = struct.unpack_from("<Q", content, at)
-    if at + 8 + size > len(content):
-        raise ValueError("it ends within a string")
-    return content[at + 8 : at + 8 + size].decode("utf-8", errors="replace"), at + 8 + size
+def _read_string(content: mmap.mmap, position: int) -> tuple[str, int]:
+    (size,) = struct.unpack_from("<Q", content, position)
+    if position + 8 + size > len(content):
+        raise ValueError("it ends in the middle of a metadata string")
+    return content[position + 8 : position + 8 + size].decode("utf-8", errors="replace"), position + 8 + size
 
 
-def _read_value(content: mmap.mmap, at: int, kind: int) -> tuple[Any, int]:
-    """Returns the metadata value of GGUF type `kind` at offset `at` of a file, and the offset after the value."""
+def _read_metadata_value(content: mmap.mmap, position: int, kind: int) -> tuple[Any, int]:
+    """Returns the metadata value at byte `position` of a GGUF file, and the position after it.
+
+    `kind` is the value's type as GGUF numbers it.
+    """
     if kind == _STRING:
-        return _read_string(content, at)
+        return _read_string(content, position)
     if kind != _ARRAY:
-        return _read_number(content, at, _struct_format(kind))
-    item, count = struct.unpack_from("<IQ", content, at)
-    at += 12
+        return _read_number(content, position, _struct_format(kind))
+    item, count = struct.unpack_from("<IQ", content, position)
+    position += 12
     if item in (_STRING, _ARRAY):
         values = []
         for _ in range(count):
-            value, at = _read_value(content, at, item)
+            value, position = _read_metadata_value(content, position, item)
             values.append(value)
-        return values, at
+        return values, position
     form = f"<{count}{_struct_format(item)}"
-    return list(struct.unpack_from(form, content, at)), at + struct.calcsize(form)
+    return list(struct.unpack_from(form, content, position)), position + struct.calcsize(form)
 
 
 def _struct_format(kind: int) -> str:
     if kind not in _VALUES:
-        raise ValueError(f"a metadata value has the unknown type {kind}")
+        raise ValueError(f"it has a metadata value of the unknown type {kind}")
     return _VALUES[kind]

@@ -24,7 +24,7 @@ _END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
 
 
 class TokenType(IntEnum):
-    """The token types in GGUF's metadata `tokenizer.ggml.token_type`."""
+    """The types of tokens in a GGUF file's vocabulary (metadata `tokenizer.ggml.token_type`)."""
 
     NORMAL = 1
     UNKNOWN = 2
@@ -35,7 +35,7 @@ class TokenType(IntEnum):
 
 
 class GgufTokenizer(FastTokenizer):
-    """A GGUF file's tokenizer with its chat template, under the method names of transformers."""
+    """The tokenizer and chat template of a GGUF file, with the method names of transformers' tokenizers."""
 
     def __init__(self, tokenizer: Tokenizer, chat_template: str | None, special: dict[str, str | None]) -> None:
         super().__init__(tokenizer)
@@ -53,25 +53,28 @@ class GgufTokenizer(FastTokenizer):
         assert not tokenize
         assert self.chat_template is not None
 
-        def refuse(message: str) -> None:
+        def raise_template_error(message: str) -> None:
             raise TemplateError(message)
 
         # As transformers renders templates, for which they are written.
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-        environment.globals["raise_exception"] = refuse
+        environment.globals["raise_exception"] = raise_template_error
         template = environment.from_string(self.chat_template)
         return template.render(messages=messages, add_generation_prompt=add_generation_prompt, **self.special_tokens)
 
 
 def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
-    """Returns a GGUF file's tokenizer. Raises UserError unless it is byte-level BPE with a known pre-tokenizer."""
+    """Returns the tokenizer in a GGUF file.
+
+    Raises UserError unless it is byte-level BPE with a known pre-tokenizer.
+    """
     values = {key.removeprefix("tokenizer."): value for key, value in file.metadata.items()}
     kind, split = values.get("ggml.model"), values.get("ggml.pre", "default")
     if kind != "gpt2" or (split not in _SPLITS and split not in _GPT2):
         known = ", ".join([*_SPLITS, "gpt-2"])
         raise UserError(
-            f"{file.path} has a tokenizer of kind {kind!r}, {split!r}; supported is only gpt2 with {known}; give "
-            "--model the folder of the same model instead"
+            f"GGUF file {file.path} has a tokenizer of type {kind!r} with pre-tokenizer {split!r}; only type gpt2 with "
+            f"pre-tokenizer {known} is supported; give --model the Hugging Face folder of the same model instead"
         )
     names, kinds = values.get("ggml.tokens", []), values.get("ggml.token_type", [])
     try:
@@ -79,11 +82,13 @@ def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
         merges = [tuple(merge.split(" ", 1)) for merge in values.get("ggml.merges", [])]
         tokenizer = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=split == "llama-bpe"))
     except Exception as error:  # the library raises no narrower class
-        raise UserError(f"the tokenizer in {file.path} cannot be read: {error}; give --model another file") from None
+        raise UserError(
+            f"the tokenizer in GGUF file {file.path} cannot be read: {error}; give --model another file"
+        ) from None
     tokenizer.decoder = decoders.ByteLevel()
     if split == "qwen2":
         tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = _pre_tokenizer(split)
+    tokenizer.pre_tokenizer = _make_pre_tokenizer(split)
     added = (TokenType.CONTROL, TokenType.USER_DEFINED)
     # One call: each one that adds tokens builds the search for all of them anew.
     tokenizer.add_tokens(
@@ -105,18 +110,18 @@ def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
     return GgufTokenizer(tokenizer, values.get("chat_template"), special)
 
 
-def end_tokens(file: GgufFile) -> frozenset[int]:
-    """Returns the ids of tokens that end an answer: those in a GGUF file's metadata, and known end tokens."""
+def read_end_token_ids(file: GgufFile) -> frozenset[int]:
+    """Returns the ids of the tokens that end an answer: those in a GGUF file's metadata, and those named in ENDS."""
     found = {file.metadata.get(f"tokenizer.ggml.{key}") for key in _END_KEYS} - {None}
     names: list[str] = file.metadata.get("tokenizer.ggml.tokens", [])
     kinds = file.metadata.get("tokenizer.ggml.token_type", [])
     found |= {names.index(end) for end in ENDS if end in names and kinds[names.index(end)] == TokenType.CONTROL}
     if not found:
-        raise UserError(f"{file.path} specifies no end-of-text (EOS) token; give --model a complete GGUF file")
+        raise UserError(f"GGUF file {file.path} names no end-of-text (EOS) token; give --model a complete file")
     return frozenset(int(number) for number in found if number is not None)
 
 
-def _pre_tokenizer(split: str) -> pre_tokenizers.PreTokenizer:
+def _make_pre_tokenizer(split: str) -> pre_tokenizers.PreTokenizer:
     if split in _GPT2:
         return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     pieces = pre_tokenizers.Split(Regex(_SPLITS[split]), "isolated")

@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from evalharness.diffusion.checkpoints.families import Family
+from evalharness.diffusion.checkpoints.families import ModelFamily
 from evalharness.diffusion.config import ModelConfig
 from evalharness.errors import UserError
 
@@ -51,10 +51,10 @@ _LLADA_KEYS = {
 """The keys of LLaDA's config.json (OLMo's format), by their usual names."""
 
 
-def model_config(values: Mapping[str, Any], family: Family, mask_id: int, end_id: int) -> ModelConfig:
-    """Returns the network configuration in a `config.json` of this model family.
+def parse_model_config(values: Mapping[str, Any], family: ModelFamily, mask_id: int, end_id: int) -> ModelConfig:
+    """Returns the network configuration that `values`, a Hugging Face `config.json`, describes.
 
-    Raises UserError for unsupported features.
+    Raises UserError for features that this project's network does not support.
     """
     kind = str(values["model_type"])
     if family.name == "llada":
@@ -69,7 +69,7 @@ def model_config(values: Mapping[str, Any], family: Family, mask_id: int, end_id
     bias = bool(values.get("attention_bias") or False)
     if bias and (qwen3 or kind == "llama"):
         raise UserError(
-            f"a {kind} model with attention_bias is not supported by this backend; use --backend transformers"
+            f"a {kind} model with attention_bias: true is not supported by this backend; use --backend transformers"
         )
     heads = int(values["num_attention_heads"])
     return ModelConfig(
@@ -95,12 +95,12 @@ def model_config(values: Mapping[str, Any], family: Family, mask_id: int, end_id
     )
 
 
-def read_state(
-    folder: Path, config: ModelConfig, family: Family, dtype: torch.dtype, device: torch.device
+def read_weights(
+    folder: Path, config: ModelConfig, family: ModelFamily, dtype: torch.dtype, device: torch.device
 ) -> dict[str, Tensor]:
-    """Returns the weights in a folder's safetensors files, under this project's parameter names.
+    """Returns the weights in a folder's safetensors files as a state dict with this project's parameter names.
 
-    Raises UserError if some are missing.
+    Raises UserError if weights are missing.
     """
     names = _LLADA if family.name == "llada" else LLAMA
     layer = "model.transformer.blocks.{}." if family.name == "llada" else "model.layers.{}."
@@ -123,14 +123,14 @@ def read_state(
         ]
         file_of_key = {key: file for file in files for key in file.keys()}  # noqa: SIM118
 
-        def read(key: str) -> Tensor:
+        def read_tensor(key: str) -> Tensor:
             if key not in file_of_key:
-                raise UserError(f"model folder {folder} has no weights for {key}; give --model a complete checkpoint")
+                raise UserError(f"model folder {folder} has no weight tensor {key}; give --model a complete checkpoint")
             tensor: Tensor = file_of_key[key].get_tensor(key)
             return tensor.to(dtype)
 
         state = {
-            name: read(keys[0]) if len(keys) == 1 else torch.cat([read(key) for key in keys])
+            name: read_tensor(keys[0]) if len(keys) == 1 else torch.cat([read_tensor(key) for key in keys])
             for name, keys in sources_by_name.items()
         }
     if config.tied:

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from evalharness.diffusion.checkpoints.families import FAMILIES, OWN, Family
+from evalharness.diffusion.checkpoints.families import FAMILIES, OWN, ModelFamily
 from evalharness.diffusion.checkpoints.folder import build_network, load_checkpoint
-from evalharness.diffusion.checkpoints.hugging_face import model_config, read_state
+from evalharness.diffusion.checkpoints.hugging_face import parse_model_config, read_weights
 from evalharness.diffusion.checkpoints.tokenizer import read_tokenizer
 from evalharness.diffusion.config import MODEL_TYPE
 from evalharness.diffusion.network import Transformer
@@ -28,19 +28,19 @@ class Checkpoint:
 
     model: Transformer
     tokenizer: Any
-    family: Family
+    family: ModelFamily
     end_ids: frozenset[int]
 
 
 def open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revision: str | None = None) -> Checkpoint:
-    """Loads the checkpoint with this folder or hub id. Never runs code from the checkpoint.
+    """Loads the checkpoint `name`, a folder or a hub id, without running code from it.
 
-    Raises UserError if it is not available, or if its family is unknown.
+    Raises UserError if it is not available, or if its model family is unknown.
     """
-    folder = find_folder(name, revision)
+    folder = find_checkpoint_folder(name, revision)
     values = read_json(folder / "config.json")
     if not values:
-        raise UserError(f"{folder / 'config.json'} cannot be read; give --model a checkpoint folder")
+        raise UserError(f"{folder / 'config.json'} is missing or empty; give --model a checkpoint folder")
     kind = str(values.get("model_type"))
     if kind == MODEL_TYPE:
         model = load_checkpoint(folder, dtype, device)
@@ -55,37 +55,37 @@ def open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revisio
     family = FAMILIES[kind]
     if kind == "qwen2" and FAMILIES["open-dcoder"].mask_token in tokenizer.get_vocab():
         family = FAMILIES["open-dcoder"]
-    end_ids = find_end_ids(folder, values, tokenizer, family)
+    end_ids = find_end_token_ids(folder, values, tokenizer, family)
     if not end_ids:
         raise UserError(
-            f"model {name} has no end token in config.json or its tokenizer; add eos_token_id to config.json"
+            f"model {name} has no end (EOS) token in its config.json or tokenizer; add eos_token_id to its config.json"
         )
     mask_id = (
         tokenizer.get_vocab()[family.mask_token] if family.mask_token else values.get("mask_token_id") or family.mask_id
     )
-    config = model_config(values, family, mask_id, min(end_ids))
-    model = build_network(config, read_state(folder, config, family, dtype, device), str(folder))
+    config = parse_model_config(values, family, mask_id, min(end_ids))
+    model = build_network(config, read_weights(folder, config, family, dtype, device), str(folder))
     return Checkpoint(model, tokenizer, family, end_ids)
 
 
 def is_gguf(name: str) -> bool:
-    """Returns whether a `--model` value is a GGUF file. `open_gguf` opens it."""
+    """Returns whether a `--model` value is the name of a GGUF file, which `open_gguf` loads."""
     return name.lower().endswith(".gguf")
 
 
-def describe_gguf(name: str) -> dict[str, str]:
-    """Returns quantization and digest of a GGUF file, for the manifest; empty for other models."""
+def gguf_manifest_entries(name: str) -> dict[str, str]:
+    """Returns the manifest's entries about a GGUF file (quantization, digest); an empty dict for any other model."""
     if not is_gguf(name):
         return {}
     from evalharness.diffusion.checkpoints.gguf_file import gguf_origin
 
-    return gguf_origin(Path(name).expanduser()).describe()
+    return gguf_origin(Path(name).expanduser()).to_manifest()
 
 
-def find_folder(name: str, revision: str | None) -> Path:
-    """Returns a checkpoint's folder: `name` itself, or the local copy of a hub id, downloaded if needed.
+def find_checkpoint_folder(name: str, revision: str | None) -> Path:
+    """Returns the folder of a checkpoint: `name` itself, or the local copy of the hub id `name`, downloaded if needed.
 
-    Raises UserError if neither exists.
+    Raises UserError if neither the folder nor the hub id exists.
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -99,7 +99,7 @@ def find_folder(name: str, revision: str | None) -> Path:
     except Exception as error:  # the hub client's and the network's errors have no common type
         reason = error_text(error)
         raise UserError(
-            f"model {name} is not available: {reason}; check --model (a folder or hub id) and the network"
+            f"model {name} is not available: {reason}; check --model (a folder or hub id) and the network connection"
         ) from None
 
 
@@ -120,8 +120,11 @@ def open_tokenizer(name: str, folder: Path) -> Any:
         ) from None
 
 
-def find_end_ids(folder: Path, values: dict[str, Any], tokenizer: Any, family: Family) -> frozenset[int]:
-    """Returns the ids of a checkpoint's end (EOS) tokens: from its configurations, tokenizer and family."""
+def find_end_token_ids(folder: Path, values: dict[str, Any], tokenizer: Any, family: ModelFamily) -> frozenset[int]:
+    """Returns the ids of a checkpoint's end (EOS) tokens.
+
+    They come from config.json (`values`), generation_config.json, the tokenizer and the model family.
+    """
     end_ids: set[int] = set()
     for source in (values, read_json(folder / "generation_config.json")):
         ids = source.get("eos_token_id")
@@ -132,9 +135,9 @@ def find_end_ids(folder: Path, values: dict[str, Any], tokenizer: Any, family: F
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Returns the JSON object in a checkpoint's file; empty if the file does not exist.
+    """Returns the JSON object in a file of a checkpoint; an empty dict if the file does not exist.
 
-    Raises UserError if it cannot be read.
+    Raises UserError if the file cannot be read or contains no object.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ from evalharness.errors import UserError
 
 
 class FastTokenizer:
-    """A tokenizer with the part of the transformers interface that the backends use."""
+    """A tokenizer with those methods of a transformers tokenizer that the backends use."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
@@ -21,19 +21,19 @@ class FastTokenizer:
         return {"input_ids": self.tokenizer.encode(text, add_special_tokens=add_special_tokens).ids}
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False, **_: bool) -> str:
-        """Returns the text of token ids. Other options of transformers, such as clean-ups, are ignored."""
+        """Returns the text of token ids. Further keyword arguments of transformers are accepted and ignored."""
         return self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
 
     def get_vocab(self) -> dict[str, int]:
-        """Returns the id of each token, including added tokens."""
+        """Returns a dict from each token, added tokens included, to its id."""
         return self.tokenizer.get_vocab()
 
     def convert_tokens_to_ids(self, token: str) -> int | None:
-        """Returns the id of a token; None if it does not exist."""
+        """Returns the id of a token; None if the vocabulary does not have it."""
         return self.tokenizer.token_to_id(token)
 
     def convert_ids_to_tokens(self, number: int) -> str | None:
-        """Returns the token with this id; None if it does not exist."""
+        """Returns the token with this id; None if the vocabulary has no such id."""
         return self.tokenizer.id_to_token(number)
 
 

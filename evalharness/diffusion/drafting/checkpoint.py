@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
-from evalharness.diffusion.checkpoints.folder import FILE, dequantize, quantize
+from evalharness.diffusion.checkpoints.folder import FILE, dequantize_weights, quantize_weights
 from evalharness.diffusion.drafting.config import read_drafter_config, write_drafter_config
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.drafting.speculators import (
     convert_speculators_state,
-    is_speculators,
+    is_speculators_checkpoint,
     read_speculators_config,
 )
 from evalharness.diffusion.network import Transformer
@@ -32,22 +32,22 @@ def save_drafter(drafter: Drafter, folder: Path, *, quantized: bool) -> None:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in drafter.state_dict().items()}
     vocabulary = state.pop("vocabulary")
     if quantized:
-        state = quantize(state)
+        state = quantize_weights(state)
     (folder / FILE).write_bytes(to_bytes(state | {"vocabulary": vocabulary}, metadata={"format": "pt"}))
 
 
 def load_drafter(folder: Path, target: Transformer) -> Drafter:
-    """Returns the drafter in a checkpoint folder, in evaluation mode, on the device and in the precision of its target.
+    """Returns the drafter in a checkpoint folder, in evaluation mode, with the device and dtype of its target.
 
-    Raises UserError if there is none or its sizes are not those of the target.
+    Raises UserError if the folder has no drafter, or one for a target of other sizes.
     """
-    foreign = is_speculators(folder)
+    foreign = is_speculators_checkpoint(folder)
     config = read_speculators_config(folder) if foreign else read_drafter_config(folder)
     weight = target.embed.weight
     if config.network.hidden != target.config.hidden or max(config.taps) >= target.config.layers:
         raise UserError(
-            f"drafter {folder} was trained for model {config.target}, whose sizes differ from this model's; give "
-            "another --option drafter="
+            f"drafter {folder} was trained for model {config.target}, which has other sizes than this model; give "
+            "--option drafter= a drafter that was trained for this model"
         )
     try:
         state = load_file(folder / FILE, device=str(weight.device))
@@ -57,7 +57,7 @@ def load_drafter(folder: Path, target: Transformer) -> Drafter:
         # On the meta device no weights are allocated and initialized, since `state` replaces them all.
         with torch.device("meta"):
             drafter = Drafter(config)
-        state = dequantize(state) | {"vocabulary": vocabulary}
+        state = dequantize_weights(state) | {"vocabulary": vocabulary}
         # Tensors that were not quantized are views of the whole file, which would stay in memory with them.
         drafter.load_state_dict({name: tensor.clone() for name, tensor in state.items()}, assign=True)
     except UserError:
@@ -66,14 +66,14 @@ def load_drafter(folder: Path, target: Transformer) -> Drafter:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"{folder / FILE} cannot be read: {reason}; give --option drafter= another folder") from None
     drafter = drafter.to(weight.dtype).eval().requires_grad_(False)
-    drafter.attach(target)
+    drafter.attach_target(target)
     return drafter
 
 
 def target_fingerprint(target: Transformer) -> str:
-    """Returns a digest of a target's sizes and some weights, to find the drafter that was trained for it.
+    """Returns a SHA-256 digest of a target's configuration and some of its weights, which identifies the target.
 
-    It is the same in every precision.
+    It is used to find the drafter that was trained for the target, and does not depend on the weights' dtype.
     """
     digest = hashlib.sha256(repr(target.config).encode())
     first = torch.arange(min(64, target.config.vocab_size), device=target.norm.weight.device)

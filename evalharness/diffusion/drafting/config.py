@@ -13,7 +13,7 @@ MODEL_TYPE = "evalharness-drafter"
 
 @dataclass(frozen=True)
 class DrafterConfig:
-    """The configuration of a drafter. `network` gives the sizes of its layers and of the draft vocabulary."""
+    """The configuration of a drafter; `network` has the sizes of its Transformer layers and of its draft vocabulary."""
 
     network: ModelConfig
     taps: tuple[int, ...]
@@ -32,25 +32,25 @@ class DrafterConfig:
     """Whether the context feature of the last position is also added, by a matrix, to the block's inputs."""
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the drafter's configuration as the content of `config.json`."""
+        """Returns the drafter's configuration as the JSON object that `config.json` contains."""
         return {"model_type": MODEL_TYPE} | vars(self) | {"network": self.network.to_json(), "taps": list(self.taps)}
 
 
 def read_drafter_config(folder: Path) -> DrafterConfig:
-    """Returns the drafter configuration in a folder. Raises UserError if there is none."""
+    """Returns the drafter configuration in a checkpoint folder. Raises UserError if the folder has none."""
     path = folder / "config.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values.pop("model_type", None) != MODEL_TYPE:
             raise UserError(
-                f"{path} is not the configuration of a drafter; give --option drafter= a folder that `evalharness "
-                "train` wrote"
+                f"{path} is not the configuration of a drafter; give --option drafter= a drafter folder that "
+                "`evalharness train` wrote"
             )
         network = ModelConfig.from_json(values.pop("network"))
         return DrafterConfig(network=network, taps=tuple(values.pop("taps")), **values)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path} cannot be read: {error}; give --option drafter= a folder that `evalharness train` wrote"
+            f"{path} cannot be read: {error}; give --option drafter= a drafter folder that `evalharness train` wrote"
         ) from None
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.drafting.checkpoint import target_fingerprint
 from evalharness.diffusion.drafting.network import Drafter
-from evalharness.diffusion.forward import causal_segment, forward_segments
+from evalharness.diffusion.forward import causal_input, forward_rows
 from evalharness.diffusion.network import Transformer
 
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)
@@ -27,40 +27,43 @@ REPEATS = 5
 
 @dataclass(frozen=True)
 class CostCurve:
-    """Seconds of the target's forward pass over `widths` tokens, and of one forward pass of the drafter."""
+    """The measured seconds of the target's forward pass by number of tokens (`widths`), and of one drafter pass."""
 
     widths: tuple[int, ...]
     seconds: tuple[float, ...]
     draft_s: float = 0.0
 
-    def verify_s(self, tokens: int) -> float:
-        """Returns the seconds of the target's forward pass over this many tokens, interpolated linearly."""
+    def verification_seconds(self, tokens: int) -> float:
+        """Returns the seconds in which the target verifies this many tokens, interpolated between measurements."""
         pairs = list(zip(self.widths, self.seconds, strict=True))
         for (low, before), (high, after) in itertools.pairwise(pairs):
             if tokens <= high:
                 return before + (after - before) * (tokens - low) / (high - low)
         return self.seconds[-1] * tokens / self.widths[-1]
 
-    def best_length(self, probabilities: Sequence[float], rows: int = 1, drafting: bool = False) -> tuple[int, float]:
-        """Returns the draft length with the highest expected tokens per second, and that speed per row.
+    def best_draft_length(
+        self, probabilities: Sequence[float], rows: int = 1, drafting: bool = False
+    ) -> tuple[int, float]:
+        """Returns the draft length with the highest expected speed, and that speed in tokens per second of one row.
 
-        `probabilities[i]` is the probability that draft token i and all before it are accepted. With `drafting` the
-        cost of the drafter's pass is included. A batch of `rows` is assumed to have drafts of equal length.
+        `probabilities[i]` is the probability that draft token i and all before it are accepted. With `drafting`, the
+        time of the drafter's forward pass is included. All `rows` of the batch are assumed to have drafts of this
+        length.
         """
         spent = self.draft_s if drafting else 0.0
-        expected, best = 1.0, (0, 1.0 / (self.verify_s(rows) + spent))
+        expected, best = 1.0, (0, 1.0 / (self.verification_seconds(rows) + spent))
         for length, probability in enumerate(probabilities, 1):
             expected += probability
-            speed = expected / (self.verify_s(rows * (1 + length)) + spent)
+            speed = expected / (self.verification_seconds(rows * (1 + length)) + spent)
             if speed > best[1]:
                 best = length, speed
         return best
 
 
 class AcceptanceTracker:
-    """Running estimates of how probable it is that a draft token is accepted, at each position of a draft.
+    """Estimates, for each position of a draft, the probability that its token is accepted, from the drafts so far.
 
-    There is one tracker for each source of drafts (prompt lookup, drafter).
+    Each source of drafts (prompt lookup, drafter) has its own tracker.
     """
 
     def __init__(self, longest: int, prior: float = 0.6, weight: float = 8.0) -> None:
@@ -79,7 +82,7 @@ class AcceptanceTracker:
             self._accepted[position] += position < accepted
 
     def probabilities(self) -> list[float]:
-        """Returns, for each draft position, the probability that it and all before it are accepted."""
+        """Returns, for each draft position, the probability that its token and all tokens before it are accepted."""
         found, product = [], 1.0
         for accepted, tried in zip(self._accepted, self._tried, strict=True):
             product *= accepted / tried
@@ -89,15 +92,15 @@ class AcceptanceTracker:
 
 @torch.inference_mode()
 def measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
-    """Times forward passes of target and drafter; each time is the fastest of several repetitions."""
+    """Measures the seconds of forward passes of target and drafter: each the minimum of several repetitions."""
     weight = model.embed.weight
     cache = KVCache(model.config, 1, CONTEXT + WIDTHS[-1], weight.dtype, weight.device)
-    forward_segments(model, [causal_segment(0, [1] * CONTEXT)], cache)
+    forward_rows(model, [causal_input(0, [1] * CONTEXT)], cache)
 
     def verify(width: int) -> Tensor:
-        return model.logits(forward_segments(model, [causal_segment(CONTEXT, [1] * width)], cache))
+        return model.logits(forward_rows(model, [causal_input(CONTEXT, [1] * width)], cache))
 
-    seconds = [_fastest_s(partial(verify, width)) for width in WIDTHS]
+    seconds = [_fastest_seconds(partial(verify, width)) for width in WIDTHS]
     # A pass is at most as slow as one over more tokens; where it was, another program had the processor.
     seconds = [min(seconds[number:]) for number in range(len(seconds))]
     draft_s = 0.0
@@ -107,14 +110,17 @@ def measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
 
         def draft() -> None:
             states = drafter(anchor, [CONTEXT], context)
-            drafter.logits(states, drafter.index(anchor)[:, None].expand(states.shape[:2]))
+            drafter.logits(states, drafter.draft_vocabulary_indices(anchor)[:, None].expand(states.shape[:2]))
 
-        draft_s = _fastest_s(draft)
+        draft_s = _fastest_seconds(draft)
     return CostCurve(WIDTHS, tuple(seconds), draft_s)
 
 
-def cost_curve(model: Transformer, drafter: Drafter | None) -> CostCurve:
-    """Returns the measured costs of this model's forward passes on this machine, cached in the user's cache folder."""
+def load_or_measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
+    """Returns the measured costs of this model's forward passes on this machine.
+
+    They are read from the user's cache folder, or measured and stored there.
+    """
     weight = model.embed.weight
     device = torch.cuda.get_device_name(weight.device) if weight.device.type == "cuda" else str(weight.device)
     facts = [
@@ -140,7 +146,7 @@ def cost_curve(model: Transformer, drafter: Drafter | None) -> CostCurve:
     return curve
 
 
-def _fastest_s(call: Callable[[], object]) -> float:
+def _fastest_seconds(call: Callable[[], object]) -> float:
     call()
     best = float("inf")
     for _ in range(REPEATS):

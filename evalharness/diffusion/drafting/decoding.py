@@ -9,19 +9,20 @@ import torch
 from torch import Tensor
 
 from evalharness.diffusion.decoding import prefill, token_statistics
-from evalharness.diffusion.drafting.proposals import Draft, Drafting, Proposer
+from evalharness.diffusion.drafting.proposals import Draft, DraftingSettings, DraftProposer
 from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import causal_segment, forward_segments, gather_states
+from evalharness.diffusion.forward import causal_input, forward_rows, gather_states
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler, record_times
 
 
 @torch.inference_mode()
-def draft_and_verify(model: Transformer, rows: Sequence[Row], sampler: Sampler, drafting: Drafting) -> None:
+def draft_and_verify(model: Transformer, rows: Sequence[Row], sampler: Sampler, drafting: DraftingSettings) -> None:
     """Decodes all rows of a batch by speculative decoding, in place, and records each row's drafts.
 
-    At threshold 1 the text is that of `autoregress`, greedy or sampled: the n-th output token of a row is chosen by the
-    row's n-th random number, in drafts as in verification. A row's `forward_passes` are those of the target.
+    At threshold 1 the text is that of `decode_autoregressively`, greedy or sampled, because the row's n-th random
+    number chooses its n-th output token, both in drafting and in verification. A row's `forward_passes` counts the
+    passes of the target alone.
     """
     if not rows:
         return
@@ -33,31 +34,31 @@ def draft_and_verify(model: Transformer, rows: Sequence[Row], sampler: Sampler, 
         cache = prefill(model, rows, drafting.longest + 1, start)
         for row in rows:
             row.text, row.cached = list(row.prompt), len(row.prompt) - 1
-        proposer = Proposer(drafting, rows, sampler, cache.capacity)
+        proposer = DraftProposer(drafting, rows, sampler, cache.capacity)
         if recorder is not None and any(row.cached for row in rows):
-            proposer.observe(recorder.states, [0] * len(rows))
+            proposer.observe_states(recorder.states, [0] * len(rows))
         active = list(rows)
         while active:
             drafts = proposer.propose(active)
             starts = [row.cached for row in active]
-            segments = [
-                causal_segment(row.cached, [row.text[-1], *draft.tokens])
+            inputs = [
+                causal_input(row.cached, [row.text[-1], *draft.tokens])
                 for row, draft in zip(active, drafts, strict=True)
             ]
-            hidden = forward_segments(model, segments, cache)
-            accepted = verify(model, hidden, active, drafts, sampler, drafting.threshold)
+            hidden = forward_rows(model, inputs, cache)
+            accepted = verify_drafts(model, hidden, active, drafts, sampler, drafting.threshold)
             if recorder is not None:
-                proposer.observe(recorder.states, starts)
-            proposer.record(active, starts, drafts, accepted)
+                proposer.observe_states(recorder.states, starts)
+            proposer.record_verification(active, starts, drafts, accepted)
             record_times(active, start)
-            kept = [place for place, row in enumerate(active) if not row.ended]
+            kept = [position for position, row in enumerate(active) if not row.ended]
             if kept and len(kept) < len(active):
                 cache.keep_rows(kept)
                 proposer.keep_rows(kept)
-            active = [active[place] for place in kept]
+            active = [active[position] for position in kept]
 
 
-def verify(
+def verify_drafts(
     model: Transformer,
     hidden: Tensor,
     rows: Sequence[Row],
@@ -66,23 +67,24 @@ def verify(
     threshold: float,
     with_confidence: bool = False,
 ) -> list[int]:
-    """Appends accepted draft tokens and the target's next token to each row; returns the accepted counts.
+    """Appends the accepted draft tokens and the target's next token to each row; returns each row's accepted tokens.
 
-    `with_confidence` computes the target's probability of each token that it chose.
+    `hidden` are the target's hidden states of a forward pass over each row's last token and draft. `threshold` is that
+    of `DraftingSettings`. `with_confidence` records the target's probability of each token that it chose.
     """
-    sources = [(number, place) for number, draft in enumerate(drafts) for place in range(len(draft.tokens) + 1)]
+    sources = [(number, position) for number, draft in enumerate(drafts) for position in range(len(draft.tokens) + 1)]
     logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))
     uniforms: list[float] = []
     if sampler.temperature:
         for row, draft in zip(rows, drafts, strict=True):
             first = len(row.text) - len(row.prompt)
-            uniforms += [row.uniform(first + place) for place in range(len(draft.tokens) + 1)]
+            uniforms += [row.random_number(first + position) for position in range(len(draft.tokens) + 1)]
     sampled = sampler.sample(logits, uniforms)
     chosen: list[int] = sampled.tolist()
     confidences = [1.0] * len(chosen)
     if with_confidence:
         confidences = token_statistics(logits, sampled, False)[0].tolist()
-    close = _close_tokens(logits, drafts, threshold) if threshold < 1 else [False] * len(sources)
+    close = _accepted_by_threshold(logits, drafts, threshold) if threshold < 1 else [False] * len(sources)
     accepted, at = [], 0
     for row, draft in zip(rows, drafts, strict=True):
         count = 0
@@ -90,9 +92,11 @@ def verify(
             count += 1
         row.forward_passes += 1
         position, pushed = len(row.text) - len(row.prompt), 0
-        for place, token in enumerate((*draft.tokens[:count], chosen[at + count])):
+        for index, token in enumerate((*draft.tokens[:count], chosen[at + count])):
             if not row.ended:
-                row.push(token, row.forward_passes - 1, len(row.text) - len(row.prompt), confidences[at + place])
+                row.append_token(
+                    token, row.forward_passes - 1, len(row.text) - len(row.prompt), confidences[at + index]
+                )
                 row.cached = len(row.text)
                 row.text.append(token)
                 pushed += 1
@@ -102,10 +106,10 @@ def verify(
     return accepted
 
 
-def _close_tokens(logits: Tensor, drafts: Sequence[Draft], threshold: float) -> list[bool]:
-    """Returns, for each verified position, whether the drafted token is almost as probable as the most probable one.
+def _accepted_by_threshold(logits: Tensor, drafts: Sequence[Draft], threshold: float) -> list[bool]:
+    """Returns whether each drafted token has at least `threshold` times the probability of the most probable token.
 
-    It is if its probability is at least `threshold` times that of the most probable token.
+    The list has one entry per verified position. Its last entry for each draft has no drafted token and no meaning.
     """
     tokens = [token for draft in drafts for token in (*draft.tokens, 0)]
     own = logits.gather(1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0]

@@ -10,7 +10,7 @@ SIZES = (3, 2)
 
 
 class NgramLookup:
-    """An index of the n-grams of one growing text, for prompt lookup decoding."""
+    """Drafts tokens by prompt lookup: an index from each n-gram of one growing text to its latest position."""
 
     def __init__(self, sizes: Sequence[int] = SIZES) -> None:
         self._sizes = sizes
@@ -27,9 +27,9 @@ class NgramLookup:
             self._text.append(token)
 
     def propose(self, count: int) -> tuple[list[int], int]:
-        """Drafts up to `count` tokens that followed an earlier occurrence of the n-gram at the end of the text.
+        """Returns up to `count` tokens that followed the latest earlier occurrence of the text's last n-gram.
 
-        Returns the tokens and the n-gram's length; no tokens and 0 if it has not occurred before.
+        Also returns the length of the n-gram. Returns no tokens and length 0 if the n-gram has not occurred before.
         """
         for size in self._sizes:
             position = self._following.get(tuple(self._text[-size:])) if len(self._text) >= size else None

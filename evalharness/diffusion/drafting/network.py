@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.drafting.config import DrafterConfig
-from evalharness.diffusion.drafting.packing import linear_layer, pack_linear, pack_linears
-from evalharness.diffusion.network import Layer, Rotation, Transformer, rotate, rotations
+from evalharness.diffusion.drafting.packing import linear_from_matrix, pack_linear, pack_linears
+from evalharness.diffusion.network import Layer, Rotation, Transformer, apply_rope, rope_rotation
 
 
 class DrafterCache(KVCache):
-    """The drafter's KV cache, and the context features [rows, capacity, hidden] from which its keys and values come."""
+    """The drafter's KV cache; it also stores the context features [rows, capacity, hidden] of each position.
+
+    Keys and values are computed from the context features; see `Drafter.context_features`.
+    """
 
     def __init__(
         self, config: ModelConfig, rows: int, capacity: int, dtype: torch.dtype, device: torch.device | str
@@ -25,29 +28,29 @@ class DrafterCache(KVCache):
         super().__init__(config, rows, capacity, dtype, device)
         self._features = torch.zeros(rows, capacity, config.hidden, dtype=dtype, device=device)
 
-    def store(self, features: Tensor, positions: Tensor) -> None:
-        """Stores the drafter's inputs made of the target's hidden states [rows, T, hidden] at `positions` [rows, T]."""
+    def store_features(self, features: Tensor, positions: Tensor) -> None:
+        """Stores the context features [rows, T, hidden] of the given `positions` [rows, T]."""
         self._features[torch.arange(len(features), device=features.device)[:, None], positions] = features
 
-    def before(self, positions: Tensor) -> Tensor:
-        """Returns the features [rows, hidden] one position before `positions` [rows]; zeros before position 0."""
+    def features_before(self, positions: Tensor) -> Tensor:
+        """Returns the context features [rows, hidden] one position before `positions` [rows]; zeros for position 0."""
         rows = torch.arange(len(positions), device=positions.device)
         return self._features[rows, (positions - 1).clamp_min(0)] * (positions > 0)[:, None]
 
     def keep_rows(self, rows: Sequence[int]) -> None:
-        """Keeps only the given rows, in the given order."""
+        """Keeps only the given rows of the batch, in the given order."""
         super().keep_rows(rows)
         self._features = self._features[list(rows)]
 
 
 class DrafterLayer(Layer):
-    """A Transformer layer of the drafter that also attends to context features, made from the target's hidden states.
+    """A Transformer layer of the drafter: the drafted block also attends to context features of the target.
 
-    Keys and values of the context come from the same projections as those of the drafted block.
+    The same matrices compute the keys and values of the context and those of the drafted block.
     """
 
-    def project(self, context: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
-        """Returns the keys and values [rows, kv_heads, T, head_dim] of context features [rows, T, hidden]."""
+    def project_context(self, context: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
+        """Returns the layer's keys and values [rows, kv_heads, T, head_dim] of context features [rows, T, hidden]."""
         config = self.config
         queries, size = config.heads * config.head_dim, config.kv_heads * config.head_dim
         if type(self.qkv) is nn.Linear:
@@ -61,14 +64,14 @@ class DrafterLayer(Layer):
         )
         if config.qk_norm:
             keys = self.k_norm(keys)
-        return rotate(keys, rotation).transpose(1, 2), values.transpose(1, 2)
+        return apply_rope(keys, rotation).transpose(1, 2), values.transpose(1, 2)
 
 
 @dataclass(frozen=True)
 class _TargetParts:
-    """What the drafter uses of its target: the target, and its output head restricted to the draft vocabulary.
+    """The target of a drafter, and the target's output head restricted to the draft vocabulary.
 
-    `index` gives a token's position in the draft vocabulary by its id.
+    `index` [vocabulary] maps a token id to the token's index in the draft vocabulary.
     """
 
     target: Transformer
@@ -77,9 +80,9 @@ class _TargetParts:
 
 
 class Drafter(nn.Module):
-    """The drafter network: drafts `block` tokens in one forward pass over the last committed token and masks.
+    """The drafter network: drafts `block` tokens in one forward pass over the last committed token and mask tokens.
 
-    Embedding and output head are the target's, see `attach`; the state dict has only the drafter's own parameters.
+    It uses the target's embedding and output head (see `attach_target`), which are not in its state dict.
     """
 
     vocabulary: Tensor
@@ -121,86 +124,86 @@ class Drafter(nn.Module):
         # The Markov head begins without effect.
         nn.init.zeros_(self.following.weight)
 
-    def attach(self, target: Transformer) -> None:
-        """Gives the drafter the target's embedding, and the rows of the target's output head for the draft vocabulary.
+    def attach_target(self, target: Transformer) -> None:
+        """Connects the drafter to its target, whose embedding and output head it uses.
 
-        Call it before the target's head is packed.
+        It copies the rows of the output head for the draft vocabulary, so call it before that matrix is packed.
         """
         ids = self.vocabulary.long()
         index = torch.full((target.config.vocab_size,), len(ids), dtype=torch.long, device=ids.device)
         index[ids] = torch.arange(len(ids), device=ids.device)
-        self._shared = _TargetParts(target, linear_layer(target.head.weight.detach()[ids]), index)
+        self._shared = _TargetParts(target, linear_from_matrix(target.head.weight.detach()[ids]), index)
 
     def pack(self) -> None:
-        """Packs all matrices for float32 passes over a few tokens on a CPU; the drafter cannot be saved afterwards."""
-        shared = self.shared
+        """Packs all matrices for faster float32 passes over a few tokens on a CPU. A packed drafter cannot be saved."""
+        shared = self.target_parts
         self._shared = _TargetParts(shared.target, pack_linear(shared.head), shared.index)
         pack_linears(self)
 
     @property
-    def shared(self) -> "_TargetParts":
-        """What the drafter uses of its target."""
+    def target_parts(self) -> "_TargetParts":
+        """The target and its restricted output head. `attach_target` must have been called."""
         assert self._shared is not None
         return self._shared
 
     def new_cache(self, rows: int, capacity: int) -> DrafterCache:
-        """Returns an empty KV cache for `rows` rows of at most `capacity` positions, a block included."""
+        """Returns an empty KV cache for `rows` rows of at most `capacity` positions, the drafted block included."""
         weight = self.norm.weight
         return DrafterCache(self.config.network, rows, capacity, weight.dtype, weight.device)
 
-    def index(self, tokens: Tensor) -> Tensor:
-        """Returns the positions in the draft vocabulary of token ids, of any shape.
+    def draft_vocabulary_indices(self, tokens: Tensor) -> Tensor:
+        """Returns the index in the draft vocabulary of each token id, in the shape of `tokens`.
 
-        Tokens outside the draft vocabulary get its size.
+        Tokens outside the draft vocabulary get the index V, the vocabulary's size.
         """
-        return self.shared.index[tokens]
+        return self.target_parts.index[tokens]
 
-    def context(self, states: Tensor) -> Tensor:
-        """Returns the drafter's context features [..., hidden].
+    def context_features(self, states: Tensor) -> Tensor:
+        """Returns the drafter's context features [..., hidden] for hidden states of the target [..., taps * hidden].
 
-        They are computed from the target's hidden states after some layers, the taps, [..., taps * hidden].
+        `states` are the target's concatenated hidden states after the layers in the configuration's `taps`.
         """
         parts = states.chunk(len(self.config.taps), dim=-1)
         normed = [norm(part) for norm, part in zip(self.tap_norms, parts, strict=True)]
         return self.fuse_norm(self.fuse(torch.cat(normed, dim=-1)))  # type: ignore[no-any-return]
 
-    def extend(self, states: Tensor, starts: Sequence[int], cache: DrafterCache) -> None:
-        """Adds the target's hidden states [rows, T, taps * hidden] to the drafter's KV cache, as context.
+    def extend_context(self, states: Tensor, starts: Sequence[int], cache: DrafterCache) -> None:
+        """Adds T more tokens per row to the context in the drafter's KV cache.
 
-        They are those of T tokens per row, which begin at the row's position in `starts`. Taps are the layers after
-        which states are recorded.
+        `states` [rows, T, taps * hidden] are the target's hidden states of these tokens, as in `context_features`.
+        `starts` has the position of each row's first one.
         """
         size = states.shape[1]
         positions = torch.tensor(starts, device=states.device)[:, None] + torch.arange(size, device=states.device)
-        context = self.context(states)
-        rotation = rotations(self.config.network, positions, context.dtype)
+        context = self.context_features(states)
+        rotation = rope_rotation(self.config.network, positions, context.dtype)
         cache.seek(starts, size)
-        cache.store(context, positions)
+        cache.store_features(context, positions)
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, DrafterLayer)
-            cache.update(number, *layer.project(context, rotation))
+            cache.update(number, *layer.project_context(context, rotation))
 
-    def inputs(self, anchors: Tensor, before: Tensor) -> Tensor:
-        """Returns the input embeddings [..., block, hidden] of drafted blocks: `anchors` [...], then masks.
+    def embed_blocks(self, anchors: Tensor, before: Tensor) -> Tensor:
+        """Returns the input embeddings [..., block, hidden] of drafted blocks: the anchor, then mask tokens.
 
-        An anchor is the id of the last committed token before the block. `before` [..., hidden] are the context
-        features of the positions before the anchors.
+        `anchors` [...] are the ids of the last committed tokens, with which the blocks begin. `before` [..., hidden]
+        are the context features of the positions before the anchors.
         """
         masks = self.mask.expand(*anchors.shape, *self.mask.shape)
-        x = torch.cat((self.shared.target.embed(anchors).detach()[..., None, :], masks), dim=-2)
+        x = torch.cat((self.target_parts.target.embed(anchors).detach()[..., None, :], masks), dim=-2)
         return x if self.carry is None else x + self.carry(before).view(x.shape)
 
     def forward(self, anchors: Tensor, starts: Sequence[int], cache: DrafterCache) -> Tensor:
         """Returns the final hidden states [rows, block, hidden] of one drafted block per row.
 
-        A block begins with its anchor, the last committed token; `anchors` [rows] are token ids at positions `starts`.
-        The cache must contain the context of all positions before them.
+        A block begins with its anchor, the last committed token: `anchors` [rows] are the token ids and `starts` their
+        positions. The cache must contain the context of all positions before the anchors.
         """
         block, device = self.config.block, anchors.device
         first = torch.tensor(starts, device=device)
         positions = first[:, None] + torch.arange(block, device=device)
-        x = self.inputs(anchors, cache.before(first))
-        rotation = rotations(self.config.network, positions, x.dtype)
+        x = self.embed_blocks(anchors, cache.features_before(first))
+        rotation = rope_rotation(self.config.network, positions, x.dtype)
         bias = None
         if len(starts) > 1:
             hidden_slots = torch.arange(max(starts) + block, device=device) >= first[:, None] + block
@@ -214,15 +217,16 @@ class Drafter(nn.Module):
     def logits(self, states: Tensor, previous: Tensor) -> Tensor:
         """Returns the logits [..., V] over the draft vocabulary for final hidden states [..., hidden].
 
-        `previous` [...] are the tokens one position before, as positions in the draft vocabulary (see `index`).
+        `previous` [...] are the tokens one position earlier, as indices in the draft vocabulary (see
+        `draft_vocabulary_indices`).
         """
         bias: Tensor = self.following(self.previous(previous))
-        return self.shared.head(states) + bias  # type: ignore[no-any-return]
+        return self.target_parts.head(states) + bias  # type: ignore[no-any-return]
 
     def acceptance_logits(self, states: Tensor, previous: Tensor) -> Tensor:
         """Returns the logits [...] of the probability that the target accepts each drafted token.
 
-        It is the probability given that the target accepts the tokens before. `states` and `previous` are as in
-        `logits`.
+        The probability is conditional on the acceptance of all earlier tokens of the draft. `states` and `previous` are
+        as in `logits`.
         """
         return self.confidence(torch.cat((states, self.previous(previous)), dim=-1))[..., 0]  # type: ignore[no-any-return]

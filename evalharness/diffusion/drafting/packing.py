@@ -7,7 +7,7 @@ times as long as one token, else 3.6 times (Qwen2.5-Coder-0.5B, one core with AV
 import torch
 from torch import Tensor, nn
 
-from evalharness.diffusion.checkpoints.file_rows import FileEmbedding, FileRows
+from evalharness.diffusion.checkpoints.lazy_gguf import LazyGgufEmbedding, LazyGgufMatrix
 from evalharness.diffusion.network import Transformer
 from evalharness.util.memory import return_free_memory
 
@@ -18,7 +18,7 @@ ROWS = 8
 
 
 class PackedFloatLinear(nn.Module):
-    """A float32 linear layer whose matrix is stored in oneDNN's packed layout."""
+    """A float32 linear layer whose matrix is stored in oneDNN's packed layout, for fast products on a CPU."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -32,26 +32,26 @@ class PackedFloatLinear(nn.Module):
 
 
 def can_pack(module: nn.Module) -> bool:
-    """Returns whether a module can be packed: a float32 linear layer on a CPU that PyTorch supports."""
+    """Returns whether a module can be packed: a float32 linear layer on a CPU, in a PyTorch with oneDNN."""
     if type(module) is not nn.Linear or module.weight.device.type != "cpu" or module.weight.dtype != torch.float32:
         return False
     return bool(torch._C._has_mkldnn) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def pack_linear(module: nn.Module) -> nn.Module:
-    """Returns a float32 linear layer on a CPU in the packed layout; any other module unchanged."""
+    """Returns a packed copy of a float32 linear layer on a CPU; any other module unchanged."""
     return PackedFloatLinear(module) if can_pack(module) else module  # type: ignore[arg-type]
 
 
 class PackedFloatRows(nn.Module):
-    """An output head whose matrix is packed in parts that are read from a GGUF file one after another."""
+    """An output head whose rows are read from a GGUF file and packed part by part, to save memory."""
 
-    def __init__(self, rows: FileRows) -> None:
+    def __init__(self, rows: LazyGgufMatrix) -> None:
         super().__init__()
         parts = []
         for first in range(0, len(rows), PART):
-            weight = rows.read(slice(first, first + PART))
-            parts.append(pack_linear(linear_layer(weight)))
+            weight = rows.read_rows(slice(first, first + PART))
+            parts.append(pack_linear(linear_from_matrix(weight)))
         self.parts = nn.ModuleList(parts)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,31 +60,31 @@ class PackedFloatRows(nn.Module):
 
 
 def pack_target(model: Transformer) -> None:
-    """Packs the linear layers of a target network for verifying drafts, as `pack_linears`.
+    """Packs the linear layers of a target network, so that it verifies drafts faster.
 
-    A tied network's output head needs the packed matrix and its embedding the plain one. If the matrix is in a GGUF
-    file, the embedding reads its rows from there, so that only the packed matrix is kept in memory.
+    With tied embeddings, the output head needs the packed matrix and the embedding the plain one. If the matrix comes
+    from a GGUF file, the embedding reads rows from the file, so that only the packed matrix is in memory.
     """
     embed = model.embed
-    if isinstance(embed, FileEmbedding) and model.config.tied and can_pack(model.head):
-        embed.free()
+    if isinstance(embed, LazyGgufEmbedding) and model.config.tied and can_pack(model.head):
+        embed.free_matrix()
         model.head = None  # type: ignore[assignment]
         model.head = PackedFloatRows(embed.rows)  # type: ignore[assignment]
     pack_linears(model)
 
 
-def linear_layer(weight: Tensor) -> nn.Linear:
-    """Returns a linear layer without bias with this matrix, which is not copied."""
+def linear_from_matrix(weight: Tensor) -> nn.Linear:
+    """Returns a linear layer without bias that uses the given matrix [outputs, inputs] without copying it."""
     linear = nn.Linear(1, 1, bias=False, device="meta")
     linear.weight = nn.Parameter(weight, requires_grad=False)
     return linear
 
 
 def pack_linears(module: nn.Module) -> None:
-    """Replaces the float32 linear layers of a module on a CPU, one at a time, by packed ones.
+    """Replaces the float32 linear layers of a module on a CPU by packed ones, one at a time.
 
-    The original matrices are freed. Before the call, make what needs them: a drafter's output head, a digest of
-    weights.
+    The plain matrices are freed. Anything that reads them, such as `Drafter.attach_target` or a digest of the weights,
+    must run before.
     """
     # A list of the linear layers would keep all their matrices until the end.
     parents = [child for child in module.modules() if not isinstance(child, nn.Linear)]

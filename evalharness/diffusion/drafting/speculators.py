@@ -30,8 +30,8 @@ CERTAIN = 20.0
 """The acceptance logit for checkpoints without a confidence head, so that drafts are never shortened by it."""
 
 
-def is_speculators(folder: Path) -> bool:
-    """Returns whether a drafter's folder contains a checkpoint in the `speculators` format."""
+def is_speculators_checkpoint(folder: Path) -> bool:
+    """Returns whether a folder contains a drafter checkpoint in the format of the library `speculators` (vLLM)."""
     try:
         return "speculators_model_type" in json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
@@ -39,14 +39,14 @@ def is_speculators(folder: Path) -> bool:
 
 
 def read_speculators_config(folder: Path) -> DrafterConfig:
-    """Returns the drafter configuration of a `speculators` checkpoint.
+    """Returns the drafter configuration in the folder of a `speculators` checkpoint.
 
-    Raises UserError for an unsupported architecture.
+    Raises UserError for an unsupported architecture or an invalid file.
     """
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     layer = values.get("transformer_layer_config") or {}
-    if reason := _unsupported(values, layer):
-        raise UserError(f"drafter {folder} is not supported: {reason}; give --option drafter= another folder")
+    if reason := _find_unsupported_feature(values, layer):
+        raise UserError(f"drafter {folder} is not supported: {reason}; give --option drafter= another drafter")
     try:
         heads = int(layer["num_attention_heads"])
         rope = {**layer, **(layer.get("rope_parameters") or {})}
@@ -73,49 +73,54 @@ def read_speculators_config(folder: Path) -> DrafterConfig:
         ) from None
 
 
-def _unsupported(values: Mapping[str, Any], layer: Mapping[str, Any]) -> str:
-    """Returns which feature of a `speculators` checkpoint is not supported; empty if all are."""
+def _find_unsupported_feature(values: Mapping[str, Any], layer: Mapping[str, Any]) -> str:
+    """Returns why a `speculators` checkpoint is not supported; an empty text if it is.
+
+    `values` is its config.json, and `layer` the part about the Transformer layers.
+    """
     kind = values.get("speculators_model_type")
     if kind != "dspark":
         return f"its type is {kind!r}, and only dspark can be loaded"
     if values.get("markov_head_type", "vanilla") != "vanilla" or not values.get("markov_rank", 256):
         return "its Markov head is not of type vanilla"
     if not values.get("sample_from_anchor", True):
-        return "it does not draft from the anchor (sample_from_anchor)"
+        return "it does not draft a token at the anchor (sample_from_anchor is false)"
     if "sliding_attention" in (layer.get("layer_types") or ()):
-        return "it has sliding windows"
+        return "it has layers with sliding-window attention"
     rope = {**(layer.get("rope_scaling") or {}), **(layer.get("rope_parameters") or {})}
     if rope.get("rope_type", rope.get("type", "default")) != "default":
-        return "it scales RoPE"
+        return "it uses RoPE scaling"
     if layer.get("attention_bias"):
-        return "its attention has biases"
+        return "its attention layers have biases (attention_bias is true)"
     if values.get("enable_confidence_head", True) and not values.get("confidence_head_with_markov", True):
-        return "its confidence head does not see the previous token"
+        return "its confidence head does not see the previous token (confidence_head_with_markov is false)"
     return ""
 
 
 def convert_speculators_state(
     folder: Path, state: Mapping[str, Tensor], config: DrafterConfig, embedding: Tensor
 ) -> dict[str, Tensor]:
-    """Returns a `speculators` checkpoint's weights under this project's names, with the draft vocabulary.
+    """Returns the weights of a `speculators` checkpoint and its draft vocabulary as a state dict of `Drafter`.
 
-    `embedding` [vocabulary, hidden] is the target's; it serves where the checkpoint has no embedding of its mask token.
-    Raises UserError if weights are missing.
+    `state` is the checkpoint's own state dict. If it has no embedding, that of the mask token is taken from the
+    target's `embedding` [vocabulary, hidden]. Raises UserError if weights are missing.
     """
 
-    def read(name: str) -> Tensor:
+    def read_weight(name: str) -> Tensor:
         if name not in state:
-            raise UserError(f"drafter {folder} has no weights for {name}; give --option drafter= another folder")
+            raise UserError(
+                f"drafter {folder} has no weight tensor {name}; give --option drafter= a complete checkpoint"
+            )
         return state[name]
 
-    found = {own: read(name) for own, name in _OTHERS.items()}
+    found = {own: read_weight(name) for own, name in _OTHERS.items()}
     for number in range(config.network.layers):
         for own, names in _LAYER.items():
-            found[f"layers.{number}.{own}"] = torch.cat([read(f"layers.{number}.{name}") for name in names])
+            found[f"layers.{number}.{own}"] = torch.cat([read_weight(f"layers.{number}.{name}") for name in names])
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     mask = state.get("embed_tokens.weight", embedding)[values["mask_token_id"]]
     found["mask"] = mask.expand(config.block - 1, -1)
-    before = read("markov_head.markov_w1.weight")
+    before = read_weight("markov_head.markov_w1.weight")
     ids = torch.arange(config.network.vocab_size, device=before.device)
     if "d2t" in state:
         ids = ids + state["d2t"].to(ids.device)

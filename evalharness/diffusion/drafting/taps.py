@@ -10,9 +10,9 @@ from evalharness.diffusion.network import RowPacking, Transformer
 
 
 class TapRecorder:
-    """A context that records hidden states during forward passes of a network, and keeps those of the latest pass.
+    """A context manager that records hidden states of a network's latest forward pass.
 
-    Recorded are the states after the layers with the numbers `taps`.
+    It records the output of the layers with the numbers `taps`, from 0.
     """
 
     def __init__(self, model: Transformer, taps: Sequence[int]) -> None:
@@ -22,7 +22,7 @@ class TapRecorder:
 
     def __enter__(self) -> "TapRecorder":
         self._hooks = [
-            layer.register_forward_hook(self._recording_hook(place)) for place, layer in enumerate(self._layers)
+            layer.register_forward_hook(self._recording_hook(position)) for position, layer in enumerate(self._layers)
         ]
         return self
 
@@ -32,12 +32,12 @@ class TapRecorder:
 
     @property
     def states(self) -> Tensor:
-        """The recorded hidden states [rows, T, taps * hidden] of the latest pass; taps are the recorded layers."""
+        """The recorded hidden states of the latest forward pass, [rows, T, taps * hidden], joined over the layers."""
         return torch.cat([state for state in self._states if state is not None], dim=-1)
 
-    def _recording_hook(self, place: int) -> Callable[[nn.Module, tuple[object, ...], Tensor], None]:
-        def keep(_: nn.Module, arguments: tuple[object, ...], output: Tensor) -> None:
+    def _recording_hook(self, position: int) -> Callable[[nn.Module, tuple[object, ...], Tensor], None]:
+        def record_state(_: nn.Module, arguments: tuple[object, ...], output: Tensor) -> None:
             packing = next((argument for argument in arguments if isinstance(argument, RowPacking)), None)
-            self._states[place] = output if packing is None else packing.pad(output)
+            self._states[position] = output if packing is None else packing.pad(output)
 
-        return keep
+        return record_state

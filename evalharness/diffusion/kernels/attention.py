@@ -27,7 +27,7 @@ def attend_split(
     KV_HEADS: tl.constexpr, D: tl.constexpr, SPLITS: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_S: tl.constexpr,
     UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: attention over one split of the KV cache; one program per tile of queries and split.
+    """Kernel: computes attention over one split of the KV cache; one program per tile of queries and split.
 
     A tile is (token, head of the group) pairs of one sequence and key-value head.
     """
@@ -109,20 +109,20 @@ def merge_splits(
 def tile_shape(size: int, group: int) -> tuple[int, int]:
     """Returns the rows per tile of queries, and the number of tiles, for attention of `size` tokens per sequence.
 
-    A row is one of the `group` query heads that share a key-value head, at one token. wgmma takes tiles of 64 or 128
-    rows.
+    A row is a pair of a token and one of the `group` query heads that share a key-value head. The Hopper instruction
+    wgmma multiplies tiles of 64 or 128 rows.
     """
     block = 64 if size * group <= 64 else 128
     return block, ceil_div(size * group, block)
 
 
-def warps_of_tile(block: int) -> int:
-    """Returns the number of warps of an attention program: four for every 64 rows of its tile of queries."""
+def warps_per_tile(block: int) -> int:
+    """Returns the number of warps of an attention program for tiles of `block` query rows: four per 64 rows."""
     return block // 16
 
 
 def choose_splits(capacity: int, sequences: int, kv_heads: int, size: int, group: int, processors: int = 132) -> int:
-    """Returns into how many parts attention divides the KV cache, so that all multiprocessors have work.
+    """Returns the number of parts (splits) into which attention divides the KV cache, so that all multiprocessors work.
 
     It is a power of two, at most 16. `group` is the number of query heads per key-value head, `size` the number of
     tokens per sequence, and `processors` the number of multiprocessors of the GPU.
@@ -136,12 +136,12 @@ def attend(
     queries: Tensor, keys: Tensor, values: Tensor, limits: Tensor, partials: Tensor, log_sums: Tensor, attended: Tensor,
     live: Tensor,
 ) -> None:  # fmt: skip
-    """Computes attention of N = B x T `queries` [N, heads * head_dim] over the KV cache, into `attended`.
+    """Writes the attention of N = B * T `queries` [N, heads * head_dim] over the KV cache to `attended`.
 
-    `attended` has the shape of `queries`. `keys` and `values` [B, kv_heads, capacity, head_dim] contain text and block,
-    slot by slot. Row n belongs to sequence n // T and attends to slots up to `limits` [N], int32; with a limit of -1
-    its result is zero. `partials` [splits, N, heads, head_dim] and `log_sums` [splits, N, heads], float32, are work
-    space.
+    `attended` has the shape of `queries`; `keys` and `values` are the cache [B, kv_heads, capacity, head_dim]. Row n
+    belongs to sequence n // T and attends to the slots up to and including limits[n], int32; with a limit of -1 its
+    result is zero. `partials` [splits, N, heads, head_dim] and `log_sums` [splits, N, heads], float32, are scratch
+    buffers. `live` is the number of sequences that are still decoding; at 0 nothing is computed.
     """
     sequences, kv_heads, capacity, width = keys.shape
     split_count, rows, heads, _ = partials.shape
@@ -151,7 +151,7 @@ def attend(
     attend_split[(count * split_count, kv_heads, sequences)](
         live, queries, keys, values, limits, partials, log_sums, rows, size, capacity, LOG2_E / math.sqrt(width),
         HEADS=heads, KV_HEADS=kv_heads, D=width, SPLITS=split_count, BLOCK_M=block, BLOCK_S=BLOCK_S, UPCAST=INTERPRETED,
-        num_warps=warps_of_tile(block), num_stages=2, **shared_options,
+        num_warps=warps_per_tile(block), num_stages=2, **shared_options,
     )  # fmt: skip
     merge_splits[(ceil_div(rows * heads, 4),)](
         live,
@@ -168,7 +168,7 @@ def attend(
 
 
 def attend_reference(queries: Tensor, keys: Tensor, values: Tensor, limits: Tensor) -> Tensor:
-    """Returns the result of the kernel `attend`, by PyTorch's attention. Every row must attend to at least one slot."""
+    """Returns the result of `attend` by PyTorch's attention. Every row must attend to at least one slot."""
     sequences, _, capacity, width = keys.shape
     rows, all_width = queries.shape
     by_head = queries.view(sequences, rows // sequences, all_width // width, width).transpose(1, 2)

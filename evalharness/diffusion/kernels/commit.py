@@ -10,7 +10,7 @@ from functools import partial
 import triton
 import triton.language as tl
 
-from evalharness.diffusion.denoising import Denoising
+from evalharness.diffusion.denoising import DenoisingSettings
 from evalharness.diffusion.kernels.head import TokenStatistics
 from evalharness.diffusion.kernels.launch import begin_kernel, launch_options
 from evalharness.diffusion.kernels.layout import DecodingState
@@ -28,7 +28,7 @@ RULES = ("threshold", "factor", "entropy-bounded", *SCHEDULES)
 
 @dataclass(frozen=True)
 class CommitPolicy:
-    """The rule that decides which masks a denoising step commits, with its settings, as the kernels take it."""
+    """A decoding rule, which decides which masks a denoising step commits, in the form that the kernels take."""
 
     rule: str
     threshold: float = 0.0
@@ -39,17 +39,17 @@ class CommitPolicy:
     sub_block: int = 0
     seeded: bool = False
 
-    def counts(self, masks: int) -> tuple[int, ...]:
-        """Returns how many masks each forward pass over a block commits; `masks` is their number at the block's start.
+    def commits_per_pass(self, masks: int) -> tuple[int, ...]:
+        """Returns how many masks each forward pass over a block commits, for a block that begins with `masks` masks.
 
-        The tuple is empty for rules without a schedule.
+        Rules without a schedule return an empty tuple.
         """
         schedule = SCHEDULES.get(self.rule)
         return schedule(self.length or masks, self.steps) if schedule and masks else ()
 
 
-def make_policy(denoising: Denoising) -> CommitPolicy:
-    """Returns the decoding rule of `denoising`, one of RULES, in the form that the kernels take."""
+def make_commit_policy(denoising: DenoisingSettings) -> CommitPolicy:
+    """Returns the decoding rule of the given settings, one of RULES, in the form that the kernels take."""
     rule: Rule = denoising.rule
     assert isinstance(rule.choose, partial)
     settings = rule.choose.keywords
@@ -60,8 +60,8 @@ def make_policy(denoising: Denoising) -> CommitPolicy:
 
 
 @triton.jit
-def ranks(masked: tl.tensor, score: tl.tensor, BLOCK_L: tl.constexpr) -> tl.tensor:
-    """Kernel function: the rank [L] of each mask by descending score; equal scores are ordered by position."""
+def rank_masks(masked: tl.tensor, score: tl.tensor, BLOCK_L: tl.constexpr) -> tl.tensor:
+    """Kernel function: returns the rank [L] of each mask by descending score; equal scores are ordered by position."""
     position = tl.arange(0, BLOCK_L)
     score = tl.where(masked, score, -float("inf"))
     rank = tl.zeros([BLOCK_L], tl.int32)
@@ -85,7 +85,7 @@ def choose_masks(
     masked: tl.tensor, probability: tl.tensor, second: tl.tensor, entropy: tl.tensor, count: tl.tensor,
     threshold: tl.tensor, RULE: tl.constexpr, BLOCK_L: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """Kernel function: true at the masks [L] that the decoding rule commits.
+    """Kernel function: returns which masks the decoding rule commits, bool [L].
 
     `count` is the number of masks that the rule's schedule commits in this pass.
     """
@@ -94,7 +94,7 @@ def choose_masks(
         score = probability - second
     if (RULE == "entropy") or (RULE == "entropy-bounded"):
         score = -entropy
-    rank = ranks(masked, score, BLOCK_L)
+    rank = rank_masks(masked, score, BLOCK_L)
     chosen = rank < count
     if RULE == "threshold":
         chosen = (probability >= threshold) | (rank == 0)
@@ -121,7 +121,7 @@ def choose_masks(
 
 @triton.jit
 def mark_done(sequence: tl.tensor, over: tl.tensor, done: tl.tensor, live: tl.tensor) -> None:
-    """Kernel function: marks a sequence as done, and decrements the number of live sequences, if it is `over`."""
+    """Kernel function: if `over`, marks a sequence as done and decrements `live`, the number of decoding sequences."""
     if over:
         tl.store(done + sequence, 1)
         tl.atomic_add(live, -1)
@@ -215,12 +215,14 @@ def append_token(
     mark_done(sequence, over, done, live)
 
 
-def commit(
+def commit_tokens(
     state: DecodingState, statistics: TokenStatistics, policy: CommitPolicy, shift: bool, whole: bool = False
 ) -> None:
-    """Commits in each block the tokens that `policy` chooses from `statistics`; marks finished sequences as done.
+    """Commits in each block the tokens that `policy` chooses, given the output head's `statistics`.
 
-    The context of a sequence then counts as stored in the KV cache, unless each pass computes the `whole` sequence.
+    Sequences whose block is finished are marked as done. The state then records that the sequence's context is in the
+    KV cache, unless the network is bidirectional (`whole`) and has no cache. `shift` is that of the network's
+    configuration.
     """
     sequences, length = state.tokens.shape
     block = triton.next_power_of_2(length)
@@ -236,10 +238,10 @@ def commit(
     )  # fmt: skip
 
 
-def append(state: DecodingState, statistics: TokenStatistics) -> None:
-    """Appends each sequence's next token (autoregressive decoding), from `statistics` [B].
+def append_tokens(state: DecodingState, statistics: TokenStatistics) -> None:
+    """Appends the next token of `statistics` to each sequence, in autoregressive decoding.
 
-    A sequence is done when it ends or has L new tokens since the host last wrote the state.
+    A sequence is marked as done when it ends, or when the buffer for L new tokens is full and the host must read it.
     """
     sequences, length = state.tokens.shape
     append_token[(sequences,)](

@@ -14,12 +14,12 @@ import numpy.typing as npt
 import torch
 
 from evalharness.diffusion.cache import KVCache
-from evalharness.diffusion.denoising import BlockState, Denoising
-from evalharness.diffusion.kernels.commit import RULES, CommitPolicy, make_policy
+from evalharness.diffusion.denoising import BlockState, DenoisingSettings
+from evalharness.diffusion.kernels.commit import RULES, CommitPolicy, make_commit_policy
 from evalharness.diffusion.kernels.graphs import capture_steps, current_device, run_until_done, steps_per_graph
 from evalharness.diffusion.kernels.kernel_options import Precision
 from evalharness.diffusion.kernels.launch import ceil_div
-from evalharness.diffusion.kernels.layout import DecodingState, new_state
+from evalharness.diffusion.kernels.layout import DecodingState, new_decoding_state
 from evalharness.diffusion.kernels.step import KernelWeights, new_buffers, read_weights, step
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler, record_times
@@ -41,7 +41,7 @@ Tables = Mapping[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class DecodingSession:
-    """What batches of one size with the same decoding settings share: device state, KV cache and CUDA graphs."""
+    """Device state, KV cache and CUDA graphs, which are reused for batches of the same size and decoding settings."""
 
     state: DecodingState
     host: DecodingState
@@ -55,7 +55,7 @@ class DecodingSession:
     def run(self, finished_blocks: bool) -> None:
         """Copies the host's state to the device, decodes until all sequences are done, and copies the state back.
 
-        `finished_blocks`: whether the first pass also has to store the keys and values of finished blocks.
+        `finished_blocks` says whether the first pass must also store the keys and values of finished blocks.
         """
         self.tables["live"][0] = (self.tables["done"] == 0).sum()
         with current_device(self.state.live.device):
@@ -65,7 +65,7 @@ class DecodingSession:
 
 
 class Engine:
-    """A decoding engine for one network with the fused kernels; see `select.select_kernels` for what they support."""
+    """Decodes with the fused kernels for one network; `select.select_kernels` decides whether they support it."""
 
     def __init__(self, model: Transformer, precision: Precision | None = None) -> None:
         """Prepares the network's weights in the given `precision`; prefill still uses the weights of `model`."""
@@ -74,8 +74,8 @@ class Engine:
         self._key: tuple[Any, ...] = ()
         self._session: DecodingSession | None = None
 
-    def supports(self, sampler: Sampler, denoising: Denoising | None = None) -> bool:
-        """Returns whether the fused kernels can decode with these settings; without `denoising`, autoregressively.
+    def supports(self, sampler: Sampler, denoising: DenoisingSettings | None = None) -> bool:
+        """Returns whether the kernels can decode with these settings: by block diffusion, or without `denoising` by AR.
 
         The kernels sample from the whole vocabulary, without top_p, and commit each position only once. Their decoding
         rules see the network's own probabilities, before temperature.
@@ -88,10 +88,12 @@ class Engine:
                 return False
         return not sampled or sampler.top_p == 1
 
-    def cache(self, rows: Sequence[Row], sampler: Sampler, denoising: Denoising | None = None) -> KVCache:
-        """Returns the KV cache for these rows, the sequences of a batch.
+    def allocate_cache(
+        self, rows: Sequence[Row], sampler: Sampler, denoising: DenoisingSettings | None = None
+    ) -> KVCache:
+        """Returns a KV cache for these rows, the sequences of a batch; prefill must fill it.
 
-        The next call of `denoise` or `decode_tokens` has to be for the same rows.
+        The next call of `denoise` or `decode_autoregressively` must be for the same rows.
         """
         block = denoising.block if denoising else 0
         if self._whole:
@@ -100,7 +102,7 @@ class Engine:
         else:
             size = max(len(row.prompt) + row.watch.limit for row in rows) + 4 * (block + 1)
             capacity = ceil_div(size, CAPACITY_STEP) * CAPACITY_STEP
-        policy = make_policy(denoising) if denoising else None
+        policy = make_commit_policy(denoising) if denoising else None
         key = (len(rows), block, sampler, policy, capacity if self._whole else 0)
         if self._session is None or key != self._key or self._session.cache.capacity < capacity:
             self._session = None
@@ -108,12 +110,13 @@ class Engine:
                 self._session, self._key = self._open_session(len(rows), capacity, block, sampler, policy), key
         return self._session.cache
 
-    def denoise(self, blocks: Iterable[BlockState], denoising: Denoising, start: float) -> None:
-        """Decodes by block diffusion from these opened blocks on, until each row has ended.
+    def denoise(self, blocks: Iterable[BlockState], denoising: DenoisingSettings, start: float) -> None:
+        """Decodes the rows of the given blocks by block diffusion until each row has ended.
 
-        The rows' text is in the session's cache. `start` is the `time.perf_counter()` from which times are counted.
+        The blocks have been started and have only masks so far; the text before them is in the KV cache. Times are
+        counted from `start`, a `time.perf_counter()`.
         """
-        session, config, policy = self._current_session(), self.weights.config, make_policy(denoising)
+        session, config, policy = self._current_session(), self.weights.config, make_commit_policy(denoising)
         running, host = dict(enumerate(blocks)), session.tables
         _write_end_tokens(host, [block.row for block in running.values()])
         while running:
@@ -141,14 +144,16 @@ class Engine:
                 if block.row.ended:
                     del running[sequence]
                 else:
-                    block.open(denoising, config)
+                    block.start_next_block(denoising, config)
                 advanced.append(block.row)
             record_times(advanced, start)
 
-    def decode_tokens(self, rows: Sequence[Row], push: Callable[[Row, int], None], start: float) -> None:
-        """Decodes autoregressively until each row has ended; all but a row's last token are in the KV cache.
+    def decode_autoregressively(
+        self, rows: Sequence[Row], append_token: Callable[[Row, int], None], start: float
+    ) -> None:
+        """Decodes autoregressively until each row has ended; the KV cache has all tokens of a row except the last.
 
-        `push` appends a token to a row; `start` is the `time.perf_counter()` from which times are counted.
+        `append_token(row, token)` appends a token to a row. Times are counted from `start`, a `time.perf_counter()`.
         """
         session = self._current_session()
         host = session.tables
@@ -171,7 +176,7 @@ class Engine:
                 for token in tokens[sequence][: steps[sequence]]:
                     row.forward_passes += 1
                     if not row.ended:
-                        push(row, token)
+                        append_token(row, token)
             record_times(running.values(), start)
             running = {sequence: row for sequence, row in running.items() if not row.ended}
             first = False
@@ -183,7 +188,7 @@ class Engine:
     def _open_session(
         self, sequences: int, capacity: int, block: int, sampler: Sampler, policy: CommitPolicy | None
     ) -> DecodingSession:
-        """Allocates a session and captures its CUDA graphs; without a `policy`, for autoregressive decoding."""
+        """Allocates a session and captures its CUDA graphs: for denoising, or without a `policy` for AR decoding."""
         weights, config = self.weights, self.weights.config
         device = weights.embed.device
         # The layers of a bidirectional network share one layer's cache, see `step.forward`.
@@ -193,67 +198,70 @@ class Engine:
         steps = policy.steps if policy and policy.steps else 1
         context, tail = (capacity, capacity) if self._whole else (block + 1, 0)
         state, host = (
-            new_state(sequences, length, context, steps, END_TOKENS, target, tail)
+            new_decoding_state(sequences, length, context, steps, END_TOKENS, target, tail)
             for target in (device, torch.device("cpu"))
         )
         tables = {name: table.numpy() for name, table in vars(host).items()}
         steps_per_launch = steps_per_graph(KERNELS_PER_LAYER * config.layers)
 
-        def graph(size: int, policy: CommitPolicy | None, count: int) -> Callable[[], None]:
+        def capture_graph(size: int, policy: CommitPolicy | None, count: int) -> Callable[[], None]:
             buffers = new_buffers(weights, cache, size, length if policy else 1, sampler.banned)
             single_step = partial(step, weights, state, buffers, cache, policy, block, sampler.temperature)
             return capture_steps(single_step, count, state.live)
 
         if self._whole:
-            passes = graph(capacity, policy, steps_per_launch)
+            passes = capture_graph(capacity, policy, steps_per_launch)
             return DecodingSession(state, host, tables, cache, passes, passes)
-        later_passes = graph(block + config.shift if policy else 1, policy, steps_per_launch)
-        first_pass = graph(2 * block + config.shift, policy, 1) if policy else later_passes
+        later_passes = capture_graph(block + config.shift if policy else 1, policy, steps_per_launch)
+        first_pass = capture_graph(2 * block + config.shift, policy, 1) if policy else later_passes
         return DecodingSession(state, host, tables, cache, first_pass, later_passes)
 
 
 def _write_end_tokens(host: Tables, rows: Sequence[Row]) -> None:
-    """Writes the end tokens of the batch to the device state; the host checks those that end only some rows."""
+    """Writes the end tokens that all rows of the batch share to the host's copy of the device state.
+
+    The host checks the end tokens of single rows.
+    """
     common = sorted(frozenset.intersection(*(row.watch.end_tokens for row in rows)))[:END_TOKENS]
     host["end_tokens"][:] = -1
     host["end_tokens"][: len(common)] = common
 
 
 def _write_random_state(host: Tables, sequence: int, row: Row, index: int) -> None:
-    """Writes a row's seed and the index of its next random number to the device state.
+    """Writes a row's seed and the index of its next random number to the host's copy of the device state.
 
-    Neither depends on the rest of the batch.
+    So a row's random numbers do not depend on the other rows of the batch.
     """
     if row.generator is not None:
         host["seeds"][sequence], host["offsets"][sequence] = row.generator.initial_seed(), index
 
 
 def _write_block(host: Tables, sequence: int, block: BlockState, policy: CommitPolicy, mask_id: int | None) -> None:
-    """Writes an opened block, and the row's text that is not yet cached, to the device state.
+    """Writes a started block, and the row's uncached text, to the host's copy of the device state.
 
-    For a bidirectional network, `mask_id` is its mask token: nothing is cached, and the pass includes the tokens after
-    the block.
+    For a bidirectional network, `mask_id` is its mask token; the row's whole text and the tokens after the block are
+    written, because such a network has no KV cache.
     """
     row, size = block.row, len(block.tokens)
     cached = row.cached if mask_id is None else 0
     text = row.text[cached:]
 
-    def write(name: str, values: Sequence[int]) -> None:
+    def write_table(name: str, values: Sequence[int]) -> None:
         host[name][sequence, : len(values)] = values
 
     host["masked"][sequence] = 0
-    write("tokens", block.tokens)
-    write("masked", block.masked)
-    write("context", text)
+    write_table("tokens", block.tokens)
+    write_table("masked", block.masked)
+    write_table("context", text)
     host["counts"][sequence] = 1
-    write("counts", policy.counts(block.initial_masks))
+    write_table("counts", policy.commits_per_pass(block.initial_masks))
     host["length"][sequence], host["prompt_tokens"][sequence] = size, block.prompt_tokens
     host["limit"][sequence] = block.prompt_tokens + row.watch.limit - len(row.watch.tokens)
     host["context_length"][sequence], host["cached"][sequence] = len(text), cached
     if mask_id is not None:
         tail = [*[mask_id] * block.canvas_left, *row.suffix]
         assert len(text) + size + len(tail) <= host["tail"].shape[1]
-        write("tail", tail)
+        write_table("tail", tail)
         host["tail_length"][sequence] = len(tail)
     _write_random_state(host, sequence, row, row.forward_passes * host["tokens"].shape[1])
     host["done"][sequence] = host["step"][sequence] = 0

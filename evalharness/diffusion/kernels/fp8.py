@@ -38,8 +38,8 @@ class Matrix:
         return (self.values.float() * self.scale[:, None]).to(dtype)
 
 
-def quantize(matrix: Tensor) -> Matrix:
-    """Returns `matrix` [rows, in] as e4m3, each row scaled so that its largest value becomes the largest of e4m3.
+def quantize_to_fp8(matrix: Tensor) -> Matrix:
+    """Returns `matrix` [rows, in] as 8-bit floats (e4m3), each row scaled so that its largest value is that of e4m3.
 
     The error of an entry is at most 2^-4 of its magnitude, or 2^-10 of its row's scale if that is more.
     """
@@ -50,7 +50,7 @@ def quantize(matrix: Tensor) -> Matrix:
 
 @triton.jit
 def round_to_fp8(x: tl.tensor) -> tl.tensor:
-    """Kernel function: rounds to the nearest e4m3 number, ties to even; the result is still float32."""
+    """Kernel function: rounds float32 numbers to the nearest e4m3 number, ties to even; returns them as float32."""
     power = (x.to(tl.int32, bitcast=True) & 0x7F800000).to(tl.float32, bitcast=True)
     # Adding this number drops the bits below one step of e4m3, which is an eighth of the power of two.
     large = tl.maximum(power, 0.015625) * 1572864.0
@@ -84,7 +84,7 @@ def quantize_row(
 
 
 def quantize_rows(x: Tensor, out: Matrix, live: Tensor) -> None:
-    """Quantizes the rows of activations `x` [N, in] to e4m3, into `out`."""
+    """Quantizes activations `x` [N, in] row by row to 8-bit floats (e4m3); writes values and scales to `out`."""
     rows, inner = x.shape
     block = min(4096, triton.next_power_of_2(inner))
     quantize_row[(rows,)](
@@ -94,7 +94,7 @@ def quantize_rows(x: Tensor, out: Matrix, live: Tensor) -> None:
 
 
 def empty_fp8(rows: int, inner: int, device: torch.device | str) -> Matrix:
-    """Returns an uninitialized e4m3 matrix [rows, inner] with a scale per row."""
+    """Returns an uninitialized matrix of 8-bit floats (e4m3) [rows, inner] with one scale per row."""
     return Matrix(
         torch.empty(rows, inner, dtype=FP8, device=device), torch.empty(rows, dtype=torch.float32, device=device)
     )

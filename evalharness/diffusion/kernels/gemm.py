@@ -22,7 +22,7 @@ PROCESSORS = 132
 
 @dataclass(frozen=True)
 class TilingPlan:
-    """How a matrix product is divided into tiles among kernel programs, and their warps and pipeline stages."""
+    """How a matrix product is divided among kernel programs: tile sizes, warps and pipeline stages."""
 
     tile: int
     """Weight rows per program."""
@@ -37,10 +37,10 @@ class TilingPlan:
 
 
 @triton.jit
-def prefetch(weight: tl.tensor, lines: tl.tensor, start: tl.tensor, stop: tl.tensor, inner: tl.tensor) -> None:
+def prefetch_weights(weight: tl.tensor, lines: tl.tensor, start: tl.tensor, stop: tl.tensor, inner: tl.tensor) -> None:
     """Kernel function: prefetches the first 512 bytes from `start` of each weight row into the L2 cache.
 
-    Weights do not depend on the previous kernel, so this runs before waiting for it.
+    Weights do not depend on the previous kernel, so a kernel prefetches them before it waits for that kernel.
     """
     cache_line: tl.constexpr = 1024 // weight.dtype.element_ty.primitive_bitwidth
     k = tl.minimum(start + tl.arange(0, 4) * cache_line, stop - 1)
@@ -54,9 +54,8 @@ def prefetch(weight: tl.tensor, lines: tl.tensor, start: tl.tensor, stop: tl.ten
 def fp8_to_bfloat16(w: tl.tensor) -> tl.tensor:
     """Kernel function: converts e4m3 to bfloat16 exactly, two numbers at a time.
 
-    Integer arithmetic is faster here than the hardware's conversion: the bits of exponent and fraction move to their
-    new places, also for subnormal numbers, and a multiplication corrects the difference of the exponents' biases, 127 -
-    7.
+    Integer arithmetic is faster here than the hardware's conversion: shifts move the bits of exponent and fraction to
+    their positions in bfloat16, and a multiplication by 2^(127 - 7) corrects the exponent bias, also for subnormals.
     """
     return tl.inline_asm_elementwise(
         """{
@@ -73,13 +72,13 @@ def fp8_to_bfloat16(w: tl.tensor) -> tl.tensor:
 
 
 @triton.jit
-def accumulate(
+def accumulate_tile(
     x: tl.tensor, weight: tl.tensor, lines: tl.tensor, row: tl.tensor, start: tl.tensor, stop: tl.tensor,
     inner: tl.tensor, TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """Kernel function: the product [TILE, TOKENS] of weight rows `lines` and activation rows `row`.
+    """Kernel function: returns the product [TILE, TOKENS] of weight rows `lines` and activation rows `row`.
 
-    The inner dimension runs from start to stop.
+    It covers the part of the inner dimension from `start` to `stop`.
 
     8-bit weights are converted to x's precision in registers, unless x has 8 bits too. For two 8-bit operands the
     matrix unit accumulates with only about 14 bits, so each step's sum is added up in float32.
@@ -103,12 +102,12 @@ def accumulate(
 
 
 @triton.jit(do_not_specialize=["rows"])
-def multiply(
+def matmul_tile(
     live: tl.tensor, x: tl.tensor, row_scale: tl.tensor, weight: tl.tensor, scale: tl.tensor, partials: tl.tensor,
     rows: tl.tensor, width: tl.tensor, inner: tl.tensor, SCALED_ROWS: tl.constexpr, SCALED_WEIGHTS: tl.constexpr,
     TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: multiplies weights and activations.
+    """Kernel: multiplies activations by transposed weights, in parts of the inner dimension.
 
     One program computes one tile of weights times one tile of rows, over one part of the inner dimension.
     """
@@ -120,10 +119,10 @@ def multiply(
     # Indices past the end repeat the last line or row, so that loads need no mask; only valid ones are stored.
     valid_line, valid_row = tl.minimum(line, width - 1), tl.minimum(row, rows - 1)
     if PDL and start < stop:
-        prefetch(weight, valid_line, start, stop, inner)
+        prefetch_weights(weight, valid_line, start, stop, inner)
     if not begin_kernel(live, PDL):
         return
-    total = accumulate(x, weight, valid_line, valid_row, start, stop, inner, TILE, TOKENS, STEP, UPCAST)
+    total = accumulate_tile(x, weight, valid_line, valid_row, start, stop, inner, TILE, TOKENS, STEP, UPCAST)
     if SCALED_WEIGHTS:
         total *= tl.load(scale + line, mask=line < width, other=0.0)[:, None]
     if SCALED_ROWS:
@@ -133,11 +132,11 @@ def multiply(
 
 
 def plan_tiling(width: int, inner: int, rows: int, fp8: bool = False) -> TilingPlan:
-    """Returns the tiling to multiply weights [width, inner] with `rows` rows of activations.
+    """Returns the tiling to multiply weights [width, inner] by `rows` rows of activations.
 
-    All programs should run at the same time, two per multiprocessor, so that none is left for a second wave. With many
-    rows, fewer stages leave memory for two programs; with 8-bit weights, registers allow only one. The larger tile
-    reads x half as often and is used if the weights have enough rows.
+    All programs should run in one wave, two per multiprocessor. With many rows, fewer pipeline stages leave shared
+    memory for two programs; with 8-bit weights, registers allow only one. The larger tile reads the activations half as
+    often and is used if the weights have enough rows.
     """
     tile = 128 if ceil_div(width, 128) * 8 >= PROCESSORS else 64
     tokens, step = tokens_per_program(rows), inner_step_size(inner, fp8)
@@ -148,14 +147,14 @@ def plan_tiling(width: int, inner: int, rows: int, fp8: bool = False) -> TilingP
 
 
 def tokens_per_program(rows: int) -> int:
-    """Returns the activation rows per program of the matrix product: a width that the matrix unit supports."""
+    """Returns the activation rows per program of the matrix product, a size that the tensor cores support."""
     return int(min(128, max(16, triton.next_power_of_2(rows))))
 
 
 def inner_step_size(inner: int, fp8: bool) -> int:
     """Returns how many elements of the inner dimension the matrix product reads in one step of its loop.
 
-    They are 128 bytes of each weight row, or fewer if these do not divide the dimension.
+    It reads 128 bytes of each weight row, or fewer if the inner dimension is not a multiple of that.
     """
     step = math.gcd(inner, 128 if fp8 else 64)
     assert step >= 16, "the matrix unit takes 16 of the inner dimension at a time"
@@ -167,29 +166,29 @@ def values_and_scale(x: Tensor | Matrix) -> tuple[Tensor, Tensor | None]:
     return (x, None) if isinstance(x, Tensor) else (x.values, x.scale)
 
 
-def product(
-    x: Tensor | Matrix, weight: Matrix, partials: Tensor, live: Tensor, division: TilingPlan | None = None
+def split_matmul(
+    x: Tensor | Matrix, weight: Matrix, partials: Tensor, live: Tensor, tiling: TilingPlan | None = None
 ) -> None:
-    """Multiplies activations `x` [N, in] by transposed weights; writes the product in parts to `partials`.
+    """Multiplies activations `x` [N, in] by the transposed weights [out, in] as partial products, split along `in`.
 
-    `partials` [splits, N, out], float32, have to be added up: each is the product over a part of the inner dimension.
-    `plan_tiling` gives a useful number of parts, and the tiling unless `division` is given. `in` is a multiple of 16;
-    of 32 if x is quantized, and the weights must be quantized then too.
+    It writes them to `partials` [splits, N, out], float32; their sum over the splits is the product. `plan_tiling`
+    gives a suitable number of splits, and the tiling unless `tiling` is given. `in` must be a multiple of 16; if `x` is
+    quantized, a multiple of 32, and the weights must be quantized, too.
     """
     values, row_scale = values_and_scale(x)
     rows, inner = values.shape
     splits, _, width = partials.shape
-    division = division or plan_tiling(width, inner, rows, weight.scale is not None)
-    multiply[(ceil_div(rows, division.tokens), ceil_div(width, division.tile), splits)](
+    tiling = tiling or plan_tiling(width, inner, rows, weight.scale is not None)
+    matmul_tile[(ceil_div(rows, tiling.tokens), ceil_div(width, tiling.tile), splits)](
         live, values, row_scale, weight.values, weight.scale, partials, rows, width, inner,
-        SCALED_ROWS=row_scale is not None, SCALED_WEIGHTS=weight.scale is not None, TILE=division.tile,
-        TOKENS=division.tokens, STEP=division.step, UPCAST=INTERPRETED, num_warps=division.warps,
-        num_stages=division.stages, **launch_options(live),
+        SCALED_ROWS=row_scale is not None, SCALED_WEIGHTS=weight.scale is not None, TILE=tiling.tile,
+        TOKENS=tiling.tokens, STEP=tiling.step, UPCAST=INTERPRETED, num_warps=tiling.warps,
+        num_stages=tiling.stages, **launch_options(live),
     )  # fmt: skip
 
 
-def product_reference(x: Tensor | Matrix, weight: Matrix, splits: int) -> Tensor:
-    """Returns the result of the kernel `product` by PyTorch: [splits, N, out], float32."""
+def split_matmul_reference(x: Tensor | Matrix, weight: Matrix, splits: int) -> Tensor:
+    """Returns the result of `split_matmul`, computed by PyTorch: [splits, N, out], float32."""
     x = x if isinstance(x, Tensor) else x.dequantized(torch.float32)
     inner = x.shape[1]
     step = inner_step_size(inner, weight.scale is not None)

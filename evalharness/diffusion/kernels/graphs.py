@@ -13,22 +13,23 @@ AHEAD = 128
 
 
 def steps_per_graph(kernels: int) -> int:
-    """Returns the decoding steps per CUDA graph, for steps of that many kernels.
+    """Returns the number of decoding steps per CUDA graph, if a step consists of this many kernels.
 
-    As few as AHEAD allows, because the steps after a block's end still cost their launches.
+    It is the smallest number with at least AHEAD kernels: after a block is finished, the graph's remaining steps do no
+    work, but still take the time of their kernel launches.
     """
     return -(-AHEAD // kernels)
 
 
 def current_device(device: torch.device) -> AbstractContextManager[object]:
-    """A context that makes a CUDA device the current one, for kernel launches and graph capture."""
+    """Returns a context manager that makes a CUDA device the current one, for kernel launches and graph capture."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def capture_steps(step: Callable[[], None], count: int, live: Tensor) -> Callable[[], None]:
-    """Returns a function that runs `count` decoding steps, on a CUDA device as one graph.
+    """Returns a function that runs `count` decoding steps: on a CUDA device as one CUDA graph, else a single step.
 
-    `live` must be 0, so that the warm-up step does nothing.
+    `live`, the number of decoding sequences, must be 0, so that the warm-up step changes nothing.
     """
     if not live.is_cuda:
         return step
@@ -50,10 +51,10 @@ def capture_steps(step: Callable[[], None], count: int, live: Tensor) -> Callabl
 
 
 def run_until_done(advance: Callable[[], None], live: Tensor, first: Callable[[], None] | None = None) -> None:
-    """Calls `first`, if given, and then `advance` until no sequence is being decoded (`live` is 0).
+    """Calls `first`, if given, and then `advance` repeatedly until no sequence is decoding (`live` is 0).
 
-    The host starts the next call before it knows whether it is needed, so that the device always has work; in a call
-    that is not needed each kernel returns at once.
+    The host launches the next call before it knows whether the previous one finished all sequences, so that the device
+    never waits. In a call that was not needed, each kernel returns immediately.
     """
     if not live.is_cuda:
         if first:

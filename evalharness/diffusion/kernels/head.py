@@ -14,7 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 from evalharness.diffusion.kernels.fp8 import Matrix
-from evalharness.diffusion.kernels.gemm import accumulate, inner_step_size, prefetch
+from evalharness.diffusion.kernels.gemm import accumulate_tile, inner_step_size, prefetch_weights
 from evalharness.diffusion.kernels.launch import INTERPRETED, begin_kernel, ceil_div, launch_options
 
 SUMS = 5
@@ -24,11 +24,11 @@ sum for the entropy.
 
 
 @triton.jit
-def gumbel(seed: tl.tensor, offset: tl.tensor, token: tl.tensor) -> tl.tensor:
-    """Kernel function: standard Gumbel noise from 32 bits of Philox, minus the logarithm of an exponential number.
+def gumbel_noise(seed: tl.tensor, offset: tl.tensor, token: tl.tensor) -> tl.tensor:
+    """Kernel function: returns standard Gumbel noise, -log(E) with an exponential number E from 32 bits of Philox.
 
-    The largest noise, which alone lets an unlikely token win, comes from uniform numbers near 0, where float32 is
-    finest. Only values with a probability below 2^-32 are missing.
+    Large noise, without which an improbable token is never sampled, comes from uniform numbers near 0, where float32 is
+    most precise. Only noise with a probability below 2^-32 cannot occur.
     """
     bits = tl.randint(seed, (offset.to(tl.int64) << 32) + token).to(tl.uint32, bitcast=True)
     uniform = tl.minimum((bits.to(tl.float32) + 0.5) * 2.3283064365386963e-10, 0.99999994)
@@ -37,20 +37,20 @@ def gumbel(seed: tl.tensor, offset: tl.tensor, token: tl.tensor) -> tl.tensor:
 
 
 @triton.jit(do_not_specialize=["length", "most"])
-def vocabulary_tile(
+def predict_tile(
     live: tl.tensor, states: tl.tensor, rows: tl.tensor, positions: tl.tensor, count: tl.tensor, weight: tl.tensor,
     scales: tl.tensor, banned: tl.tensor, seeds: tl.tensor, offsets: tl.tensor, sums: tl.tensor, tokens: tl.tensor,
     vocabulary: tl.tensor, hidden: tl.tensor, length: tl.tensor, most: tl.tensor, temperature: tl.tensor,
     BANNED: tl.constexpr, SCALED_WEIGHTS: tl.constexpr, NOISE: tl.constexpr, BLOCK_V: tl.constexpr,
     BLOCK_N: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: token statistics of one tile of the vocabulary; one program per tile and `BLOCK_N` positions."""
+    """Kernel: computes the statistics of one tile of the vocabulary; one program per tile and `BLOCK_N` positions."""
     tile, tiles = tl.program_id(1), tl.num_programs(1)
     token = tile * BLOCK_V + tl.arange(0, BLOCK_V)
     in_vocabulary = token < vocabulary
     line = tl.minimum(token, vocabulary - 1)
     if PDL:
-        prefetch(weight, line, 0, hidden, hidden)
+        prefetch_weights(weight, line, 0, hidden, hidden)
     if not begin_kernel(live, PDL):
         return
     number = tl.load(count)
@@ -61,7 +61,7 @@ def vocabulary_tile(
     valid = column < number
     # Indices past the end repeat the last column.
     row = tl.load(rows + tl.minimum(column, number - 1)).to(tl.int64)
-    logits = accumulate(states, weight, line, row, 0, hidden, hidden, BLOCK_V, BLOCK_N, STEP, UPCAST)
+    logits = accumulate_tile(states, weight, line, row, 0, hidden, hidden, BLOCK_V, BLOCK_N, STEP, UPCAST)
     if SCALED_WEIGHTS:
         logits = logits * tl.load(scales + token, mask=in_vocabulary, other=0.0)[:, None]
     logits = logits.to(states.dtype.element_ty).to(tl.float32)
@@ -74,7 +74,7 @@ def vocabulary_tile(
         position = tl.load(positions + column, mask=valid, other=0)
         seed = tl.load(seeds + position // length)
         offset = tl.load(offsets + position // length) + position % length
-        scores = logits + temperature * gumbel(seed[None, :], offset[None, :], token[:, None])
+        scores = logits + temperature * gumbel_noise(seed[None, :], offset[None, :], token[:, None])
 
     score, chosen = tl.max(scores, axis=0, return_indices=True, return_indices_tie_break_left=True)
     is_chosen = tl.arange(0, BLOCK_V)[:, None] == chosen[None, :]
@@ -136,7 +136,7 @@ def merge_tiles(
 
 @dataclass(frozen=True)
 class TokenStatistics:
-    """The output head's statistics for each position of the blocks [B * L]: the chosen token, its probability ..."""
+    """The output head's results for each position of the blocks, [B * L] each: the chosen token and its statistics."""
 
     proposed: Tensor
     """The chosen token, int32; the other fields are float32."""
@@ -147,7 +147,7 @@ class TokenStatistics:
 
 @dataclass(frozen=True)
 class SamplingNoise:
-    """The random numbers to sample with: position p of sequence b uses number `offsets[b] + p` of seed `seeds[b]`."""
+    """The source of random numbers: position p of sequence b uses random number `offsets[b] + p` of seed `seeds[b]`."""
 
     temperature: float
     seeds: Tensor
@@ -157,19 +157,22 @@ class SamplingNoise:
 
 
 def tile_shape(most: int) -> tuple[int, int]:
-    """Returns vocabulary tokens and positions per tile of the output head, for at most `most` positions."""
+    """Returns the tile sizes of the output head, for up to `most` positions: vocabulary tokens, positions."""
     return 128, min(64, max(16, triton.next_power_of_2(most)))
 
 
-def warps_of_tile(block_n: int) -> int:
-    """Returns the warps per program of the output head; more positions need more registers."""
+def warps_per_tile(block_n: int) -> int:
+    """Returns the warps per program of the output head, for tiles of `block_n` positions.
+
+    Larger tiles need the registers of more warps.
+    """
     return 8 if block_n > 32 else 4
 
 
-def workspace(vocabulary: int, most: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """Returns the work space tensors of `predict` for at most `most` positions.
+def allocate_workspace(vocabulary: int, most: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
+    """Returns the two scratch buffers of `predict` for up to `most` positions.
 
-    Its tensors are float32 [SUMS, most, tiles] and int32 [most, tiles].
+    They are float32 [SUMS, most, tiles] and int32 [most, tiles].
     """
     tiles = ceil_div(vocabulary, tile_shape(most)[0])
     return (
@@ -183,12 +186,12 @@ def predict(
     work: tuple[Tensor, Tensor], statistics: TokenStatistics, length: int, live: Tensor,
     noise: SamplingNoise | None = None,
 ) -> None:  # fmt: skip
-    """Computes the output head's token statistics for the first `count` [1] of `positions`, into `statistics`.
+    """Chooses a token for each of the first `count` [1] entries of `positions`; writes the results to `statistics`.
 
-    `states` [N, hidden] are normalized, and hidden is a multiple of 16; each position is predicted from the state at
-    the same index of `rows`. `weight` is [vocabulary, hidden]; `rows` and `positions` are int32 [most]; `banned`,
-    int32, are tokens with probability zero; blocks have `length` positions. Without `noise` the likeliest token is
-    chosen, among equally likely ones the first.
+    `states` [N, hidden] are the normalized hidden states; hidden must be a multiple of 16. positions[i] is predicted
+    from the state rows[i]; both are int32 [most]. `weight` is the output head's matrix [vocabulary, hidden]; `banned`,
+    int32, are tokens with probability zero; `length` is the number of positions per block; `work` comes from
+    `allocate_workspace`. Without `noise` the most probable token is chosen, the first one of equally probable ones.
     """
     sums, tokens = work
     most = rows.shape[0]
@@ -197,13 +200,13 @@ def predict(
     tiles = ceil_div(vocabulary, block_v)
     unused = live
     shared_options = launch_options(live)
-    vocabulary_tile[(ceil_div(most, block_n), tiles)](
+    predict_tile[(ceil_div(most, block_n), tiles)](
         live, states, rows, positions, count, weight.values, unused if weight.scale is None else weight.scale, banned,
         unused if noise is None else noise.seeds, unused if noise is None else noise.offsets, sums, tokens, vocabulary,
         hidden, length, most, 1.0 if noise is None else noise.temperature,
         BANNED=banned.shape[0], SCALED_WEIGHTS=weight.scale is not None, NOISE=noise is not None, BLOCK_V=block_v,
         BLOCK_N=block_n, STEP=inner_step_size(hidden, weight.scale is not None), UPCAST=INTERPRETED,
-        num_warps=warps_of_tile(block_n), num_stages=4, **shared_options,
+        num_warps=warps_per_tile(block_n), num_stages=4, **shared_options,
     )  # fmt: skip
     merge_tiles[(most,)](
         live, positions, count, sums, tokens, statistics.proposed, statistics.probability, statistics.second,
@@ -213,9 +216,9 @@ def predict(
 
 
 def predict_reference(states: Tensor, weight: Matrix, banned: Tensor, noise: Tensor | None = None) -> TokenStatistics:
-    """Returns the result of the kernel `predict` for all `states` [N, hidden], from their logits.
+    """Returns the results of `predict` for all `states` [N, hidden], computed by PyTorch.
 
-    `noise` [N, vocabulary], if given, is added to the logits: Gumbel noise times the temperature.
+    `noise` [N, vocabulary] is Gumbel noise times the temperature; if given, it is added to the logits.
     """
     logits = (states @ weight.dequantized(states.dtype).T).float()
     logits[:, banned.long()] = -torch.inf
@@ -226,8 +229,8 @@ def predict_reference(states: Tensor, weight: Matrix, banned: Tensor, noise: Ten
     return TokenStatistics(proposed.int(), log_probabilities.gather(1, proposed[:, None])[:, 0].exp(), second, entropy)
 
 
-def gumbel_reference(seed: int, offset: int, vocabulary: int) -> Tensor:
-    """Returns the noise of the kernel function `gumbel` for each token of the vocabulary.
+def gumbel_noise_reference(seed: int, offset: int, vocabulary: int) -> Tensor:
+    """Returns the noise of the kernel function `gumbel_noise` for each token of the vocabulary, float32 [vocabulary].
 
     Source of the generator: Philox 4x32-10 (Salmon et al., SC 2011).
     """
@@ -243,9 +246,9 @@ def gumbel_reference(seed: int, offset: int, vocabulary: int) -> Tensor:
 
 
 def _multiply_words(factor: int, words: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the high and the low 32 bits of a product of 32-bit words.
+    """Returns the high and the low 32 bits of the 64-bit products of `factor` and `words`, unsigned 32-bit integers.
 
-    The words are split, because the full product needs 64 unsigned bits.
+    It splits `words` into halves of 16 bits, because the products would overflow signed 64-bit integers.
     """
     low, high = factor * (words & 0xFFFF), factor * (words >> 16)
     total = low + ((high & 0xFFFF) << 16)

@@ -19,17 +19,17 @@ class Precision:
     w8a8_rows: int = 128
 
     def quantizes_activations(self, rows: int) -> bool:
-        """Returns whether a forward pass with that many rows has 8-bit activations."""
+        """Returns whether a forward pass over this many rows (tokens) quantizes activations to 8 bits."""
         return self.weights == "fp8-w8a8" and rows >= self.w8a8_rows
 
 
 def fused_kernels_option(kernels: KernelsOption, weights: WeightFormat) -> str:
-    """Returns the option that requires the fused kernels, as text `option key=value`; empty if none does."""
+    """Returns which option requires the fused kernels, as text `option key=value`; empty if no option does."""
     if weights != "network":
         return f"option weights={weights}"
     return "option kernels=fused" if kernels == "fused" else ""
 
 
 def fallback_hint(weights: WeightFormat) -> str:
-    """Returns advice for error messages: which option lets the run continue without the fused kernels."""
+    """Returns advice for an error message: the option with which the run does not need the fused kernels."""
     return "use weights=network" if weights != "network" else "use kernels=auto or kernels=torch"

@@ -19,9 +19,10 @@ instead."""
 
 @triton.jit
 def begin_kernel(live: tl.tensor, PDL: tl.constexpr) -> tl.tensor:
-    """Kernel function: waits for the previous kernel (PDL) and returns whether any sequence is still decoded.
+    """Kernel function: waits for the previous kernel, and returns whether any sequence is still decoding.
 
-    `live` points to the number of sequences that are still decoding.
+    `live` points to the number of sequences that are still decoding. PDL (programmatic dependent launch) lets a kernel
+    start before the previous one has ended.
     """
     if PDL:
         gdc_wait()
@@ -30,11 +31,11 @@ def begin_kernel(live: tl.tensor, PDL: tl.constexpr) -> tl.tensor:
 
 
 def launch_options(live: Tensor) -> dict[str, Any]:
-    """Returns the launch options and constants that every kernel takes in addition to its own."""
+    """Returns the launch options and compile-time constants that are common to all kernels."""
     pdl = live.is_cuda
     return {"PDL": pdl, "launch_pdl": True} if pdl else {"PDL": False}
 
 
 def ceil_div(count: int, size: int) -> int:
-    """Returns count / size rounded up: the number of parts of `size` that cover `count`."""
+    """Returns `count` / `size`, rounded up."""
     return -(-count // size)

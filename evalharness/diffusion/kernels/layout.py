@@ -1,4 +1,4 @@
-"""Kernel that lays out a forward pass's input on the device: each sequence's tokens, and which rows the head reads."""
+"""Kernel that writes a forward pass's input on the device: each sequence's tokens, and the rows to predict from."""
 
 import math
 from dataclasses import dataclass
@@ -13,11 +13,12 @@ from evalharness.diffusion.kernels.launch import begin_kernel, launch_options
 
 @dataclass(frozen=True)
 class DecodingState:
-    """The decoding state of B sequences on the device: blocks of up to L tokens, or the next L tokens one by one.
+    """The decoding state of B sequences on the device.
 
-    Fields are int32 unless stated otherwise; the host writes them only between blocks. For each sequence a pass
-    computes the first `context_length` tokens of `context`, which start at position `cached`, then the block, then the
-    first `tail_length` tokens of `tail`, which only bidirectional networks have.
+    It holds one block of up to L tokens per sequence, or in autoregressive decoding the next L tokens. Fields are int32
+    unless stated otherwise; the host writes them only between blocks. The input of a forward pass is, for each
+    sequence, the first `context_length` tokens of `context`, which start at position `cached`; then the block; then,
+    only for bidirectional networks, the first `tail_length` tokens of `tail`.
     """
 
     flat: Tensor
@@ -62,10 +63,10 @@ class DecodingState:
     """[E]: tokens that end a sequence."""
 
 
-def new_state(
+def new_decoding_state(
     sequences: int, length: int, context: int, steps: int, end_tokens: int, device: torch.device | str, tail: int = 0
 ) -> DecodingState:
-    """Returns a device decoding state of these sizes, in which all sequences are done."""
+    """Returns a new decoding state of the given sizes on a device, in which all sequences are done."""
     one, block = (sequences,), (sequences, length)
     shapes = {
         "tokens": block, "masked": block, "length": one, "prompt_tokens": one,
@@ -87,8 +88,8 @@ def new_state(
 
 
 @dataclass(frozen=True)
-class Segments:
-    """The input of a forward pass on the device: T tokens per sequence, and which of them the output head reads.
+class StepInput:
+    """The input of a forward pass on the device: N = B * T tokens, and the rows that the output head predicts from.
 
     All tensors are int32.
     """
@@ -107,15 +108,15 @@ class Segments:
     """[1]: the number of valid entries in `rows`."""
 
 
-def new_segments(sequences: int, size: int, predicted: int, device: torch.device | str) -> Segments:
-    """Returns uninitialized input buffers of `size` tokens per sequence; the head reads at most `predicted` rows."""
+def new_step_input(sequences: int, size: int, predicted: int, device: torch.device | str) -> StepInput:
+    """Returns input buffers for `size` tokens per sequence, of which up to `predicted` are read by the output head."""
     tokens, positions, limits = torch.zeros(3, sequences * size, dtype=torch.int32, device=device)
     rows, block_positions = torch.zeros(2, sequences * predicted, dtype=torch.int32, device=device)
-    return Segments(tokens, positions, limits, rows, block_positions, torch.zeros(1, dtype=torch.int32, device=device))
+    return StepInput(tokens, positions, limits, rows, block_positions, torch.zeros(1, dtype=torch.int32, device=device))
 
 
 @triton.jit(do_not_specialize=["size", "sequences"])
-def lay_out_segment(
+def write_sequence_input(
     live: tl.tensor, done: tl.tensor, block_tokens: tl.tensor, masked: tl.tensor, length: tl.tensor, context: tl.tensor,
     context_length: tl.tensor, cached: tl.tensor, tail: tl.tensor, tail_length: tl.tensor, tokens: tl.tensor,
     positions: tl.tensor, limits: tl.tensor, rows: tl.tensor, block_positions: tl.tensor, count: tl.tensor,
@@ -123,7 +124,7 @@ def lay_out_segment(
     SHIFT: tl.constexpr, NEXT_TOKEN: tl.constexpr, WHOLE: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_L: tl.constexpr,
     BLOCK_ALL: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: lays out a sequence's input tokens and the rows that the head reads; one program per sequence."""
+    """Kernel: writes a sequence's input tokens and the rows that the output head reads; one program per sequence."""
     if not begin_kernel(live, PDL):
         return
     sequence = tl.program_id(0)
@@ -176,21 +177,22 @@ def lay_out_segment(
         tl.store(count, tl.sum(earlier_selected.to(tl.int32), axis=0) + tl.sum(counted, axis=0))
 
 
-def lay_out(
-    state: DecodingState, segments: Segments, *, block: int, shift: bool, next_token: bool, whole: bool = False
+def write_step_input(
+    state: DecodingState, step_input: StepInput, *, block: int, shift: bool, next_token: bool, whole: bool = False
 ) -> None:
-    """Writes the input of the next forward pass from the decoding `state`; positions of done sequences are -1.
+    """Writes the input of the next forward pass to `step_input`, from the decoding `state`.
 
-    `block` is the block length of block-causal attention; 0 for causal attention. `shift` is that of the network's
-    configuration. `next_token` predicts the token after the segment instead of masks in it. `whole` is bidirectional
-    attention, also to the tokens after the block.
+    Positions of sequences that are done are -1. `block` is the block length of block-causal attention, 0 for causal
+    attention. `shift` is that of the network's configuration. With `next_token`, the token after the input is
+    predicted, otherwise the masks in it. With `whole`, attention is bidirectional, and includes the tokens after the
+    block.
     """
     sequences, length = state.tokens.shape
-    size, block_all = segments.tokens.shape[0] // sequences, triton.next_power_of_2(sequences * length)
-    lay_out_segment[(sequences,)](
+    size, block_all = step_input.tokens.shape[0] // sequences, triton.next_power_of_2(sequences * length)
+    write_sequence_input[(sequences,)](
         state.live, state.done, state.tokens, state.masked, state.length, state.context,
-        state.context_length, state.cached, state.tail, state.tail_length, segments.tokens, segments.positions,
-        segments.limits, segments.rows, segments.block_positions, segments.count, size, sequences,
+        state.context_length, state.cached, state.tail, state.tail_length, step_input.tokens, step_input.positions,
+        step_input.limits, step_input.rows, step_input.block_positions, step_input.count, size, sequences,
         L=length, C=state.context.shape[1], A=state.tail.shape[1], BLOCK=block, SHIFT=int(shift), NEXT_TOKEN=next_token,
         WHOLE=whole, BLOCK_T=triton.next_power_of_2(size), BLOCK_L=triton.next_power_of_2(length),
         BLOCK_ALL=block_all, num_warps=max(4, min(16, block_all // 1024)), **launch_options(state.live),

@@ -1,6 +1,6 @@
 """Feed-forward kernel, first half: gate and up projection with SiLU in one kernel, so that neither is stored.
 
-The second half, down, is `gemm.product` and `norm.add_and_norm`.
+The second half, down, is `gemm.split_matmul` and `norm.add_and_norm`.
 """
 
 import torch
@@ -13,9 +13,9 @@ from evalharness.diffusion.kernels.fp8 import Matrix
 from evalharness.diffusion.kernels.gemm import (
     PROCESSORS,
     TilingPlan,
-    accumulate,
+    accumulate_tile,
     inner_step_size,
-    prefetch,
+    prefetch_weights,
     tokens_per_program,
     values_and_scale,
 )
@@ -28,9 +28,9 @@ def gate_up_tile(
     rows: tl.tensor, width: tl.tensor, inner: tl.tensor, SCALED_ROWS: tl.constexpr, SCALED_WEIGHTS: tl.constexpr,
     TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: gate and up projection with SiLU; one program per tile of weights and tile of activation rows.
+    """Kernel: computes gate and up projection with SiLU; one program per tile of weights and tile of activation rows.
 
-    A tile of weights is TILE / 2 lines of gate and the same lines of up.
+    A tile of weights has TILE / 2 rows of the gate matrix and the same rows of the up matrix.
     """
     HALF: tl.constexpr = TILE // 2
     first = tl.program_id(1) * HALF
@@ -38,11 +38,11 @@ def gate_up_tile(
     line = (number // HALF) * width + tl.minimum(first + number % HALF, width - 1)
     row = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
     if PDL:
-        prefetch(weight, line, 0, inner, inner)
+        prefetch_weights(weight, line, 0, inner, inner)
     if not begin_kernel(live, PDL):
         return
     valid_row = tl.minimum(row, rows - 1)
-    total = accumulate(x, weight, line, valid_row, 0, inner, inner, TILE, TOKENS, STEP, UPCAST)
+    total = accumulate_tile(x, weight, line, valid_row, 0, inner, inner, TILE, TOKENS, STEP, UPCAST)
     if SCALED_WEIGHTS:
         total *= tl.load(scale + line)[:, None]
     if SCALED_ROWS:
@@ -58,7 +58,7 @@ def gate_up_tile(
 
 
 def plan_gate_up_tiling(width: int, inner: int, rows: int, fp8: bool = False) -> TilingPlan:
-    """Returns how to divide the kernel `gate_up` into tiles, for `width` feed-forward values of `rows` rows.
+    """Returns the tiling of `gate_up`, for a feed-forward layer of size `width` and `rows` rows of activations.
 
     The inner dimension is not split, because the activation function is not linear.
     """
@@ -66,28 +66,28 @@ def plan_gate_up_tiling(width: int, inner: int, rows: int, fp8: bool = False) ->
     return TilingPlan(tile, tokens_per_program(rows), inner_step_size(inner, fp8), splits=1, warps=tile // 16, stages=3)
 
 
-def gate_up(x: Tensor | Matrix, weight: Matrix, out: Tensor, live: Tensor, division: TilingPlan | None = None) -> None:
-    """Computes SiLU(gate) * up of the feed-forward layer for `x` [N, in], into `out` [N, intermediate].
+def gate_up(x: Tensor | Matrix, weight: Matrix, out: Tensor, live: Tensor, tiling: TilingPlan | None = None) -> None:
+    """Writes SiLU(gate) * up of the feed-forward layer for activations `x` [N, in] to `out` [N, intermediate].
 
-    `weight` [2 * intermediate, in] has the lines of gate first. `in` is a multiple of 16; of 32 if x and the weights
-    are quantized. `plan_gate_up_tiling` gives the division among programs unless `division` is given.
+    `weight` [2 * intermediate, in] has the gate matrix first. `in` must be a multiple of 16; of 32 if `x` and the
+    weights are quantized. `plan_gate_up_tiling` gives the tiling unless `tiling` is given.
     """
     values, row_scale = values_and_scale(x)
     rows, inner = values.shape
     width = out.shape[1]
-    division = division or plan_gate_up_tiling(width, inner, rows, weight.scale is not None)
-    gate_up_tile[(ceil_div(rows, division.tokens), ceil_div(width, division.tile // 2))](
+    tiling = tiling or plan_gate_up_tiling(width, inner, rows, weight.scale is not None)
+    gate_up_tile[(ceil_div(rows, tiling.tokens), ceil_div(width, tiling.tile // 2))](
         live, values, row_scale, weight.values, weight.scale, out, rows, width, inner,
-        SCALED_ROWS=row_scale is not None, SCALED_WEIGHTS=weight.scale is not None, TILE=division.tile,
-        TOKENS=division.tokens, STEP=division.step, UPCAST=INTERPRETED, num_warps=division.warps,
-        num_stages=division.stages, **launch_options(live),
+        SCALED_ROWS=row_scale is not None, SCALED_WEIGHTS=weight.scale is not None, TILE=tiling.tile,
+        TOKENS=tiling.tokens, STEP=tiling.step, UPCAST=INTERPRETED, num_warps=tiling.warps,
+        num_stages=tiling.stages, **launch_options(live),
     )  # fmt: skip
 
 
 def gate_up_reference(x: Tensor | Matrix, weight: Matrix) -> Tensor:
-    """Returns the result of the kernel `gate_up` by PyTorch; 8-bit weights are rounded to x's precision.
+    """Returns the result of `gate_up`, computed by PyTorch. 8-bit weights are rounded to the dtype of `x`.
 
-    For quantized x, the result is what a float32 output would contain.
+    For quantized `x` the result is float32 and not rounded.
     """
     x = x if isinstance(x, Tensor) else x.dequantized(torch.float32)
     gate, up = F.linear(x, weight.dequantized(x.dtype)).chunk(2, dim=-1)

@@ -13,22 +13,22 @@ from evalharness.diffusion.kernels.launch import begin_kernel, launch_options
 
 
 @triton.jit
-def normalize(
+def rms_norm_row(
     values: tl.tensor, gain: tl.tensor, column: tl.tensor, valid: tl.tensor, hidden: tl.tensor, eps: tl.tensor,
     dtype: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """Kernel function: the RMSNorm of one row in float32, rounded once at the end like torch.nn.RMSNorm."""
+    """Kernel function: returns the RMSNorm of one row, computed in float32 and rounded once, like torch.nn.RMSNorm."""
     mean = tl.sum(values * values, axis=0) / hidden
     scaled = values * tl.rsqrt(mean + eps)
     return (scaled * tl.load(gain + column, mask=valid, other=0.0).to(tl.float32)).to(dtype)
 
 
 @triton.jit
-def embed_row(
+def embed_and_norm_row(
     live: tl.tensor, tokens: tl.tensor, table: tl.tensor, gain: tl.tensor, residual: tl.tensor, normed: tl.tensor,
     hidden: tl.tensor, eps: tl.tensor, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: a row's embedding and its normalized embedding; one program per row."""
+    """Kernel: writes the embedding of a row's token, and its RMSNorm; one program per row."""
     if not begin_kernel(live, PDL):
         return
     row = tl.program_id(0).to(tl.int64)
@@ -37,16 +37,16 @@ def embed_row(
     token = tl.load(tokens + row).to(tl.int64)
     values = tl.load(table + token * hidden + column, mask=valid, other=0.0)
     tl.store(residual + row * hidden + column, values, mask=valid)
-    result = normalize(values.to(tl.float32), gain, column, valid, hidden, eps, normed.dtype.element_ty)
+    result = rms_norm_row(values.to(tl.float32), gain, column, valid, hidden, eps, normed.dtype.element_ty)
     tl.store(normed + row * hidden + column, result, mask=valid)
 
 
 @triton.jit
-def add_row(
+def add_and_norm_row(
     live: tl.tensor, partials: tl.tensor, residual: tl.tensor, gain: tl.tensor, normed: tl.tensor, hidden: tl.tensor,
     eps: tl.tensor, SPLITS: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: adds a split product to the residual stream and normalizes the result; one program per row."""
+    """Kernel: adds a row's partial products to the residual stream, and writes its RMSNorm; one program per row."""
     if not begin_kernel(live, PDL):
         return
     row, rows = tl.program_id(0).to(tl.int64), tl.num_programs(0).to(tl.int64)
@@ -59,48 +59,48 @@ def add_row(
     before = tl.load(residual + row * hidden + column, mask=valid, other=0.0).to(tl.float32)
     after = (before + added.to(dtype).to(tl.float32)).to(dtype)
     tl.store(residual + row * hidden + column, after, mask=valid)
-    result = normalize(after.to(tl.float32), gain, column, valid, hidden, eps, normed.dtype.element_ty)
+    result = rms_norm_row(after.to(tl.float32), gain, column, valid, hidden, eps, normed.dtype.element_ty)
     tl.store(normed + row * hidden + column, result, mask=valid)
 
 
 def embed_and_norm(
     tokens: Tensor, table: Tensor, gain: Tensor, eps: float, residual: Tensor, normed: Tensor, live: Tensor
 ) -> None:
-    """Writes the embeddings of `tokens` [N] to `residual` [N, hidden], and normalized to `normed`.
+    """Writes the embeddings of `tokens` [N] to `residual` [N, hidden], and their RMSNorm to `normed`.
 
-    `table` is the embedding matrix, `gain` [hidden] the norm's weight.
+    `table` is the embedding matrix, `gain` [hidden] the weight of the norm.
     """
     rows, hidden = residual.shape
-    embed_row[(rows,)](
+    embed_and_norm_row[(rows,)](
         live, tokens, table, gain, residual, normed, hidden, eps,
-        BLOCK=triton.next_power_of_2(hidden), num_warps=warps_of_row(hidden), **launch_options(live),
+        BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(live),
     )  # fmt: skip
 
 
 def add_and_norm(partials: Tensor, residual: Tensor, gain: Tensor, eps: float, normed: Tensor, live: Tensor) -> None:
-    """Adds the sum of `partials` [splits, N, hidden] to `residual` [N, hidden], and writes it normalized to `normed`.
+    """Adds the sum of `partials` [splits, N, hidden] to `residual` [N, hidden]; writes its RMSNorm to `normed`.
 
-    The parts are added in their order, so that the result does not depend on the order in which programs finish.
+    Partial products are added in a fixed order, so that the rounding is the same in every run.
     """
     splits, rows, hidden = partials.shape
-    add_row[(rows,)](
+    add_and_norm_row[(rows,)](
         live, partials, residual, gain, normed, hidden, eps,
-        SPLITS=splits, BLOCK=triton.next_power_of_2(hidden), num_warps=warps_of_row(hidden), **launch_options(live),
+        SPLITS=splits, BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(live),
     )  # fmt: skip
 
 
-def warps_of_row(hidden: int) -> int:
-    """Returns the warps of the program that normalizes a row: each thread has 8 or 16 elements."""
+def warps_per_row(hidden: int) -> int:
+    """Returns the number of warps per row of `hidden` elements, so that each thread has 8 or 16 elements."""
     return int(max(1, min(16, triton.next_power_of_2(hidden) // 256)))
 
 
 def embed_and_norm_reference(tokens: Tensor, table: Tensor, gain: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Returns the results of the kernel `embed_and_norm` by PyTorch: residual and normed."""
+    """Returns the results of `embed_and_norm`, computed by PyTorch: residual and normed."""
     residual = F.embedding(tokens, table)
     return residual, F.rms_norm(residual, gain.shape, gain, eps)
 
 
 def add_and_norm_reference(partials: Tensor, residual: Tensor, gain: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Returns the results of the kernel `add_and_norm` by PyTorch: residual and normed."""
+    """Returns the results of `add_and_norm`, computed by PyTorch: residual and normed."""
     residual = residual + partials.sum(dim=0).to(residual.dtype)
     return residual, F.rms_norm(residual, gain.shape, gain, eps)

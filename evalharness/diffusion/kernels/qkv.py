@@ -1,6 +1,7 @@
 """Kernel after the QKV product: bias, per-head norm, RoPE, and storing keys and values in the cache.
 
-The product itself is `gemm.product`. Its parts are small compared with the weights; each program here reads one head.
+`gemm.split_matmul` computes the product itself. Its parts are small compared with the weights; each program of this
+kernel reads one head.
 """
 
 import torch
@@ -11,21 +12,21 @@ from torch import Tensor
 
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels.launch import begin_kernel, launch_options
-from evalharness.diffusion.network import rotate, rotations
+from evalharness.diffusion.network import apply_rope, rope_rotation
 
 Table = tuple[Tensor, Tensor]
 """Cosines and sines, [positions, rotated dimensions / 2] each."""
 
 
 @triton.jit
-def head_values(
+def load_head(
     partials: tl.tensor, bias: tl.tensor, gain: tl.tensor, row: tl.tensor, rows: tl.tensor, head: tl.tensor,
     width: tl.tensor, column: tl.tensor, eps: tl.tensor, D: tl.constexpr, SPLITS: tl.constexpr, BIAS: tl.constexpr,
     NORM: tl.constexpr, dtype: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """Kernel function: the `column`s of one attention head of one row, from the parts of the QKV product.
+    """Kernel function: returns the values of one attention head of one row, after bias and norm.
 
-    They are rounded as in the network's layers, after bias and norm.
+    It adds the partial QKV products, and rounds like the network's layers. `column` are the indices in the head.
     """
     index = head * D + column
     values = tl.zeros([D], tl.float32)
@@ -41,7 +42,7 @@ def head_values(
 
 
 @triton.jit(do_not_specialize=["rows", "size", "capacity"])
-def finish_head(
+def rope_and_cache_head(
     live: tl.tensor, partials: tl.tensor, bias: tl.tensor, q_gain: tl.tensor, k_gain: tl.tensor, cosines: tl.tensor,
     sines: tl.tensor, positions: tl.tensor, queries: tl.tensor, keys: tl.tensor, values: tl.tensor, rows: tl.tensor,
     size: tl.tensor, capacity: tl.tensor, eps: tl.tensor, HEADS: tl.constexpr, KV_HEADS: tl.constexpr, D: tl.constexpr,
@@ -58,15 +59,15 @@ def finish_head(
     column = tl.arange(0, D)
     slot = ((row // size) * KV_HEADS + (head - HEADS) % KV_HEADS) * capacity + position
     if head >= HEADS + KV_HEADS:
-        own = head_values(partials, bias, bias, row, rows, head, WIDTH, column, eps, D, SPLITS, BIAS, False, dtype)
+        own = load_head(partials, bias, bias, row, rows, head, WIDTH, column, eps, D, SPLITS, BIAS, False, dtype)
         tl.store(values + slot * D + column, own.to(dtype), mask=(column < D) & (position >= 0))
         return
     gain = q_gain
     if NORM and head >= HEADS:
         gain = k_gain
     pair = tl.where(column < HALF, column + HALF, tl.where(column < ROTATED, column - HALF, column))
-    own = head_values(partials, bias, gain, row, rows, head, WIDTH, column, eps, D, SPLITS, BIAS, NORM, dtype)
-    other = head_values(partials, bias, gain, row, rows, head, WIDTH, pair, eps, D, SPLITS, BIAS, NORM, dtype)
+    own = load_head(partials, bias, gain, row, rows, head, WIDTH, column, eps, D, SPLITS, BIAS, NORM, dtype)
+    other = load_head(partials, bias, gain, row, rows, head, WIDTH, pair, eps, D, SPLITS, BIAS, NORM, dtype)
     rotates = column < ROTATED
     angle = tl.maximum(position, 0) * HALF + column % HALF
     cosine = tl.load(cosines + angle, mask=rotates, other=1.0).to(tl.float32)
@@ -80,29 +81,29 @@ def finish_head(
         tl.store(keys + slot * D + column, result, mask=(column < D) & (position >= 0))
 
 
-def rotation_table(config: ModelConfig, length: int, dtype: torch.dtype, device: torch.device) -> Table:
-    """Returns RoPE's cosines and sines of positions below `length`, identical to the network's own."""
-    cosines, sines = rotations(config, torch.arange(length, device=device)[None], dtype)
-    half = config.rotated // 2
+def rope_table(config: ModelConfig, length: int, dtype: torch.dtype, device: torch.device) -> Table:
+    """Returns the cosines and sines of RoPE for positions below `length`, identical to those of the network."""
+    cosines, sines = rope_rotation(config, torch.arange(length, device=device)[None], dtype)
+    half = config.rotary_dims // 2
     return cosines[0, :, 0, half:].contiguous(), sines[0, :, 0, half:].contiguous()
 
 
-def finish_qkv(
+def rope_and_cache(
     partials: Tensor, bias: Tensor | None, q_gain: Tensor | None, k_gain: Tensor | None, eps: float, table: Table,
     positions: Tensor, queries: Tensor, keys: Tensor, values: Tensor, live: Tensor,
 ) -> None:  # fmt: skip
-    """Finishes queries, keys and values after the QKV product; writes keys and values to the cache.
+    """Applies bias, per-head norm and RoPE after the QKV product; writes keys and values to the KV cache.
 
-    Queries go to `queries` [N, heads * head_dim], keys and values to their `positions` [N] of the cache. `partials`
-    [splits, N, (heads + 2 * kv_heads) * head_dim] are the parts of the product, queries first. The cache is [B,
-    kv_heads, capacity, head_dim], contiguous; row n belongs to sequence n // (N / B). A row at position -1 is padding,
-    and nothing of it is written to the cache. Without gains there is no per-head norm.
+    `partials` [splits, N, (heads + 2 * kv_heads) * head_dim] are the partial products, queries first. Queries are
+    written to `queries` [N, heads * head_dim], keys and values to the slots `positions` [N] of the cache's tensors
+    `keys` and `values` [B, kv_heads, capacity, head_dim], contiguous. Row n belongs to sequence n // (N / B). A row at
+    position -1 is padding and is not written to the cache. Without gains there is no per-head norm.
     """
     splits, rows, width = partials.shape
     sequences, kv_heads, capacity, head_dim = keys.shape
     heads = width // head_dim - 2 * kv_heads
     cosines, sines = table
-    finish_head[(rows, heads + 2 * kv_heads)](
+    rope_and_cache_head[(rows, heads + 2 * kv_heads)](
         live, partials, bias, q_gain, k_gain, cosines, sines, positions, queries, keys, values,
         rows, rows // sequences, capacity, eps,
         HEADS=heads, KV_HEADS=kv_heads, D=head_dim, ROTATED=2 * cosines.shape[1], SPLITS=splits,
@@ -110,11 +111,11 @@ def finish_qkv(
     )  # fmt: skip
 
 
-def finish_qkv_reference(
+def rope_and_cache_reference(
     partials: Tensor, bias: Tensor | None, q_gain: Tensor | None, k_gain: Tensor | None, eps: float, table: Table,
     positions: Tensor, kv_heads: int, head_dim: int, dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """Returns the results of the kernel `finish_qkv` by PyTorch.
+    """Returns queries, keys and values of `rope_and_cache`, computed by PyTorch.
 
     Queries are [N, heads, head_dim], keys and values [N, kv_heads, head_dim].
     """
@@ -127,4 +128,4 @@ def finish_qkv_reference(
         queries, keys = (F.rms_norm(x, (head_dim,), g, eps) for x, g in ((queries, q_gain), (keys, k_gain)))
     cosines, sines = (part[positions.clamp(min=0)][:, None] for part in table)
     rotation = torch.cat((cosines, cosines), dim=-1), torch.cat((-sines, sines), dim=-1)
-    return rotate(queries, rotation), rotate(keys, rotation), values
+    return apply_rope(queries, rotation), apply_rope(keys, rotation), values

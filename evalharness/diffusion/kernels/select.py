@@ -18,7 +18,7 @@ from evalharness.errors import UserError
 
 @dataclass(frozen=True)
 class KernelSelection:
-    """The kernels that a run decodes with (fused or torch), and the reason, for the manifest."""
+    """The kernels with which a run decodes (fused or torch), and the reason for that, for the manifest."""
 
     name: Literal["fused", "torch"]
     reason: str
@@ -27,31 +27,33 @@ class KernelSelection:
 def select_kernels(kernels: KernelsOption, model: Transformer, weights: WeightFormat = "network") -> KernelSelection:
     """Returns the kernels (fused or torch) with which to decode `model`.
 
-    Raises UserError if the options require the fused kernels and they cannot run; the message says why. Does not import
-    Triton.
+    Raises UserError if the options require the fused kernels and they cannot run. Does not import Triton.
     """
-    required = fused_kernels_option(kernels, weights)
+    required_option = fused_kernels_option(kernels, weights)
     if kernels == "torch":
-        if required:
-            raise UserError(f"{required}: only the fused kernels read 8-bit weights; leave out kernels=torch")
+        if required_option:
+            raise UserError(
+                f"{required_option} needs the fused kernels, and option kernels=torch excludes them; leave one of "
+                "them out"
+            )
         return KernelSelection("torch", "option kernels=torch")
-    obstacle = find_obstacle(model)
-    if obstacle and required:
-        raise UserError(f"{required}: {obstacle}; {fallback_hint(weights)}")
-    if obstacle:
-        return KernelSelection("torch", obstacle)
-    if model.config.attention == "bidirectional" and not required:
+    problem = unsupported_reason(model)
+    if problem and required_option:
+        raise UserError(f"{required_option}: {problem}; {fallback_hint(weights)}")
+    if problem:
+        return KernelSelection("torch", problem)
+    if model.config.attention == "bidirectional" and not required_option:
         # Passes over hundreds of rows are limited by compute; the kernels save launches and memory traffic.
         return KernelSelection(
             "torch", "the network computes its whole canvas in every pass, which is limited by compute"
         )
-    reason = required or "a Hopper GPU and a network of a supported shape"
+    reason = required_option or "a Hopper GPU and a network of a supported shape"
     return KernelSelection(
         "fused", f"{reason}; prefill, drafts, sampling with top_p below 1 and the rule editing run on torch"
     )
 
 
-def find_obstacle(model: Transformer) -> str:
+def unsupported_reason(model: Transformer) -> str:
     """Returns why the fused kernels cannot run this network on its device; empty if they can."""
     weight, config = model.embed.weight, model.config
     if weight.device.type != "cuda":

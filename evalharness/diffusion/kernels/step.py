@@ -8,15 +8,15 @@ from torch import Tensor
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import attention, commit, gemm, head, mlp, norm, qkv
-from evalharness.diffusion.kernels.fp8 import Matrix, empty_fp8, quantize, quantize_rows
+from evalharness.diffusion.kernels.fp8 import Matrix, empty_fp8, quantize_rows, quantize_to_fp8
 from evalharness.diffusion.kernels.kernel_options import Precision
-from evalharness.diffusion.kernels.layout import DecodingState, Segments, lay_out, new_segments
+from evalharness.diffusion.kernels.layout import DecodingState, StepInput, new_step_input, write_step_input
 from evalharness.diffusion.network import Layer, Transformer
 
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """The weights of one Transformer layer for the kernels, by their names in `network.Layer`."""
+    """The weights of one Transformer layer in the form that the kernels read, with the names of `network.Layer`."""
 
     attention_norm: Tensor
     qkv: Matrix
@@ -31,7 +31,7 @@ class LayerWeights:
 
 @dataclass(frozen=True)
 class KernelWeights:
-    """The weights of a network as the kernels read them: those of `Transformer`, or 8-bit copies of its matrices."""
+    """The weights of a network in the form that the kernels read: those of `Transformer`, or 8-bit copies."""
 
     config: ModelConfig
     embed: Tensor
@@ -41,22 +41,22 @@ class KernelWeights:
     precision: Precision
 
     @property
-    def bytes(self) -> int:
-        """The number of weight bytes that one forward pass reads."""
+    def bytes_per_pass(self) -> int:
+        """The bytes of weights that one forward pass reads."""
         matrices = [self.head, *(m for layer in self.layers for m in (layer.qkv, layer.out, layer.gate_up, layer.down))]
         return sum(matrix.values.numel() * matrix.values.element_size() for matrix in matrices)
 
 
 def read_weights(model: Transformer, precision: Precision | None = None) -> KernelWeights:
-    """Returns the weights of a network for the kernels, quantized as `precision` says.
+    """Returns the weights of a network in the form that the kernels read, quantized as `precision` says.
 
-    The network must not be trained afterwards.
+    They may share memory with the network, which must not be trained afterwards.
     """
     precision = precision or Precision()
 
-    def matrix(linear: torch.nn.Linear) -> Matrix:
+    def to_matrix(linear: torch.nn.Linear) -> Matrix:
         weight = linear.weight.detach()
-        return Matrix(weight) if precision.weights == "network" else quantize(weight)
+        return Matrix(weight) if precision.weights == "network" else quantize_to_fp8(weight)
 
     config, layers = model.config, []
     for layer in model.layers:
@@ -65,29 +65,26 @@ def read_weights(model: Transformer, precision: Precision | None = None) -> Kern
         layers.append(
             LayerWeights(
                 attention_norm=layer.attention_norm.weight,
-                qkv=matrix(layer.qkv),
+                qkv=to_matrix(layer.qkv),
                 bias=layer.qkv.bias,
                 q_norm=q_norm,
                 k_norm=k_norm,
-                out=matrix(layer.out),
+                out=to_matrix(layer.out),
                 mlp_norm=layer.mlp_norm.weight,
-                gate_up=matrix(layer.gate_up),
-                down=matrix(layer.down),
+                gate_up=to_matrix(layer.gate_up),
+                down=to_matrix(layer.down),
             )
         )
     return KernelWeights(
-        config, model.embed.weight.detach(), tuple(layers), model.norm.weight, matrix(model.head), precision
+        config, model.embed.weight.detach(), tuple(layers), model.norm.weight, to_matrix(model.head), precision
     )
 
 
 @dataclass(frozen=True)
 class StepBuffers:
-    """The tensors between the kernels of a decoding step, for N rows (N / B tokens of each sequence).
+    """The buffers with which the kernels of a decoding step exchange data, for N rows: N / B tokens per sequence."""
 
-    P positions are predicted.
-    """
-
-    segments: Segments
+    step_input: StepInput
     residual: Tensor
     """[N, hidden]. This and `normed`, `queries`, `attended` and `gated` have the network's precision."""
     normed: Tensor
@@ -110,9 +107,10 @@ class StepBuffers:
 def new_buffers(
     weights: KernelWeights, cache: KVCache, size: int, predicted: int, banned: tuple[int, ...]
 ) -> StepBuffers:
-    """Allocates the tensors between the kernels, for the sequences of the cache.
+    """Allocates the buffers of a decoding step for the sequences of the cache.
 
-    Each has `size` input tokens and `predicted` positions; `banned` are tokens that are never generated.
+    Each sequence has `size` input tokens and up to `predicted` positions to predict; `banned` are tokens that are never
+    generated.
     """
     config, device, dtype = weights.config, weights.embed.device, weights.embed.dtype
     rows, wide = cache.rows * size, config.heads * config.head_dim
@@ -124,8 +122,8 @@ def new_buffers(
 
     def partial_products(weight: Matrix) -> Tensor:
         width, inner = weight.values.shape
-        division = gemm.plan_tiling(width, inner, rows, weight.scale is not None)
-        return empty(division.splits, rows, width, dtype=torch.float32)
+        tiling = gemm.plan_tiling(width, inner, rows, weight.scale is not None)
+        return empty(tiling.splits, rows, width, dtype=torch.float32)
 
     layer = weights.layers[0]
     quantized = None
@@ -137,7 +135,7 @@ def new_buffers(
         )
     floats = empty(3, cache.rows * predicted, dtype=torch.float32)
     return StepBuffers(
-        segments=new_segments(cache.rows, size, predicted, device),
+        step_input=new_step_input(cache.rows, size, predicted, device),
         residual=empty(rows, config.hidden),
         normed=empty(rows, config.hidden),
         queries=empty(rows, wide),
@@ -147,45 +145,45 @@ def new_buffers(
         quantized=quantized,
         partials=empty(splits, rows, config.heads, config.head_dim, dtype=torch.float32),
         log_sums=empty(splits, rows, config.heads, dtype=torch.float32),
-        table=qkv.rotation_table(config, cache.capacity, dtype, device),
+        table=qkv.rope_table(config, cache.capacity, dtype, device),
         statistics=head.TokenStatistics(empty(cache.rows * predicted, dtype=torch.int32), *floats),
-        work=head.workspace(config.vocab_size, cache.rows * predicted, device),
+        work=head.allocate_workspace(config.vocab_size, cache.rows * predicted, device),
         banned=torch.tensor(banned, dtype=torch.int32, device=device),
     )
 
 
 def forward(weights: KernelWeights, buffers: StepBuffers, cache: KVCache, live: Tensor) -> None:
-    """Runs the network's forward pass by kernels, over the input that `layout.lay_out` has written.
+    """Runs the network's forward pass with kernels, on the input that `layout.write_step_input` has written.
 
-    Writes the final normalized states to `buffers.normed`, and keys and values to the cache.
+    It writes the final normalized hidden states to `buffers.normed`, and keys and values to the cache.
     """
     config, b = weights.config, buffers
     eps = config.norm_eps
     gains = [*(layer.attention_norm for layer in weights.layers[1:]), weights.norm]
 
-    def convert(x: Tensor, index: int) -> Tensor | Matrix:
+    def quantize_if_needed(x: Tensor, index: int) -> Tensor | Matrix:
         if b.quantized is None:
             return x
         quantize_rows(x, b.quantized[index], live)
         return b.quantized[index]
 
     norm.embed_and_norm(
-        b.segments.tokens, weights.embed, weights.layers[0].attention_norm, eps, b.residual, b.normed, live
+        b.step_input.tokens, weights.embed, weights.layers[0].attention_norm, eps, b.residual, b.normed, live
     )
     for number, (layer, gain) in enumerate(zip(weights.layers, gains, strict=True)):
         # A bidirectional network computes every key anew, so its layers share one layer's cache.
         keys, values = cache.layer(0 if config.attention == "bidirectional" else number)
         heads, out, down = b.products
-        gemm.product(convert(b.normed, 0), layer.qkv, heads, live)
-        qkv.finish_qkv(
-            heads, layer.bias, layer.q_norm, layer.k_norm, eps, b.table, b.segments.positions, b.queries, keys, values,
-            live,
+        gemm.split_matmul(quantize_if_needed(b.normed, 0), layer.qkv, heads, live)
+        qkv.rope_and_cache(
+            heads, layer.bias, layer.q_norm, layer.k_norm, eps, b.table, b.step_input.positions, b.queries, keys,
+            values, live,
         )  # fmt: skip
-        attention.attend(b.queries, keys, values, b.segments.limits, b.partials, b.log_sums, b.attended, live)
-        gemm.product(convert(b.attended, 1), layer.out, out, live)
+        attention.attend(b.queries, keys, values, b.step_input.limits, b.partials, b.log_sums, b.attended, live)
+        gemm.split_matmul(quantize_if_needed(b.attended, 1), layer.out, out, live)
         norm.add_and_norm(out, b.residual, layer.mlp_norm, eps, b.normed, live)
-        mlp.gate_up(convert(b.normed, 0), layer.gate_up, b.gated, live)
-        gemm.product(convert(b.gated, 2), layer.down, down, live)
+        mlp.gate_up(quantize_if_needed(b.normed, 0), layer.gate_up, b.gated, live)
+        gemm.split_matmul(quantize_if_needed(b.gated, 2), layer.down, down, live)
         norm.add_and_norm(down, b.residual, gain, eps, b.normed, live)
 
 
@@ -193,24 +191,26 @@ def step(
     weights: KernelWeights, state: DecodingState, buffers: StepBuffers, cache: KVCache,
     policy: commit.CommitPolicy | None, block: int, temperature: float = 0.0,
 ) -> None:  # fmt: skip
-    """Runs one decoding step of all sequences: a forward pass, then commits masks or appends a token.
+    """Runs one decoding step of all sequences: a forward pass, and the commit of the tokens that it predicts.
 
-    Masks are committed as `policy` says; without a policy a token is appended to each sequence. The host reads nothing.
-    Without live sequences nothing happens. `block` is the block length of block-causal attention. At a `temperature`
-    above 0 tokens are sampled.
+    With a `policy` (block diffusion), masks are committed as it says; without one (autoregressive decoding), one token
+    is appended to each sequence. The results stay on the device. If no sequence is decoding, nothing is computed.
+    `block` is the block length of block-causal attention. At a `temperature` above 0 tokens are sampled.
     """
     config, live = weights.config, state.live
     shift = config.shift and policy is not None
     attention_block, whole = block if config.attention == "block_causal" else 0, config.attention == "bidirectional"
-    lay_out(state, buffers.segments, block=attention_block, shift=shift, next_token=policy is None, whole=whole)
+    write_step_input(
+        state, buffers.step_input, block=attention_block, shift=shift, next_token=policy is None, whole=whole
+    )
     forward(weights, buffers, cache, live)
-    segments, length = buffers.segments, buffers.statistics.proposed.shape[0] // cache.rows
+    step_input, length = buffers.step_input, buffers.statistics.proposed.shape[0] // cache.rows
     head.predict(
-        buffers.normed, weights.head, segments.rows, segments.block_positions, segments.count, buffers.banned,
+        buffers.normed, weights.head, step_input.rows, step_input.block_positions, step_input.count, buffers.banned,
         buffers.work, buffers.statistics, length, live,
         head.SamplingNoise(temperature, state.seeds, state.offsets) if temperature else None,
     )  # fmt: skip
     if policy is None:
-        commit.append(state, buffers.statistics)
+        commit.append_tokens(state, buffers.statistics)
     else:
-        commit.commit(state, buffers.statistics, policy, shift, whole)
+        commit.commit_tokens(state, buffers.statistics, policy, shift, whole)

@@ -9,10 +9,10 @@ from collections.abc import Hashable, Iterator, Sequence
 import torch
 
 from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import Segment, forward_segments
+from evalharness.diffusion.forward import RowInput, forward_rows
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import record_times
-from evalharness.diffusion.serving.cache import SharedCache
+from evalharness.diffusion.serving.cache import GrowingCache
 from evalharness.diffusion.serving.decoder import Decoder
 
 PREFILL_TOKENS = 256
@@ -22,10 +22,10 @@ PREFILL_TOKENS = 256
 
 
 class Batch:
-    """The rows (sequences) of one network that share forward passes, each with its own decoding settings.
+    """Continuous batching: rows (sequences), each with its own settings, share one network's forward passes.
 
-    A row's tokens do not depend on the other rows, up to the rounding of sums. A batch is for one thread; several
-    batches of a network may run in different threads at a time, except with `taps`.
+    A row's tokens do not depend on the other rows, apart from floating-point rounding. A batch must be used by one
+    thread. Batches of the same network may run in different threads concurrently, unless they have `taps`.
     """
 
     def __init__(self, model: Transformer, taps: Sequence[int] = (), prefill_tokens: int = PREFILL_TOKENS) -> None:
@@ -37,9 +37,9 @@ class Batch:
         self._running: list[Decoder] = []
         self._starts: dict[Decoder, float] = {}
         weight = model.embed.weight
-        self._cache: SharedCache | None = None
+        self._cache: GrowingCache | None = None
         if model.config.attention != "bidirectional":
-            self._cache = SharedCache(model.config, weight.dtype, weight.device)
+            self._cache = GrowingCache(model.config, weight.dtype, weight.device)
         self._taps = TapRecorder(model, taps) if taps else None
         if self._taps is not None:
             self._taps.__enter__()
@@ -54,21 +54,24 @@ class Batch:
         """The number of rows in the batch, including those whose prompt is still being prefilled."""
         return len(self._starts)
 
-    def join(self, decoder: Decoder, start: float | None = None) -> None:
-        """Adds a row (sequence) to the batch. Its times count from `start`, a `time.perf_counter()`; None is now."""
+    def add(self, decoder: Decoder, start: float | None = None) -> None:
+        """Adds a decoder's row (sequence) to the batch.
+
+        The row's times are counted from `start`, a `time.perf_counter()`; None is the time of the call.
+        """
         self._starts[decoder] = time.perf_counter() if start is None else start
         self._joining.append(decoder)
 
     @torch.inference_mode()
-    def leave(self, decoder: Decoder) -> None:
-        """Removes a row from the batch, ended or not. Does nothing if it is not in the batch."""
+    def remove(self, decoder: Decoder) -> None:
+        """Removes a decoder's row from the batch, even if it has not ended. Does nothing if it is not in the batch."""
         if self._starts.pop(decoder, None) is None:
             return
         if decoder in self._joining:
             self._joining.remove(decoder)
             if decoder is self._prefilling:
                 self._prefilling = None
-                self._drop_slot()
+                self._drop_last_cache_row()
             return
         last = len(self._running) - 1
         number = self._running.index(decoder)
@@ -79,17 +82,17 @@ class Batch:
                 self._cache.move_row(last, number)
             if self._prefilling is not None:
                 self._cache.move_row(last + 1, last)
-        self._drop_slot()
+        self._drop_last_cache_row()
 
-    def _drop_slot(self) -> None:
+    def _drop_last_cache_row(self) -> None:
         if self._cache is not None:
             self._cache.drop_last_row()
 
     @torch.inference_mode()
     def step(self) -> list[Decoder]:
-        """Prefills a part of the waiting prompts, if any, and runs one forward pass of the running rows.
+        """Prefills a part of the waiting prompts, if any, and runs one forward pass over the rows that are decoding.
 
-        Returns the decoders that ran; those that have ended are no longer in the batch.
+        Returns the decoders of these rows. Rows that have ended are removed from the batch.
         """
         for decoder in self._decoders_to_prefill():
             self._prefill(decoder)
@@ -98,11 +101,11 @@ class Batch:
             self._run_forward_pass(running)
         for decoder in running:
             if decoder.row.ended:
-                self.leave(decoder)
+                self.remove(decoder)
         return running
 
     def _decoders_to_prefill(self) -> Iterator[Decoder]:
-        """Yields the decoders whose prompts to prefill next, until about `prefill_tokens` tokens are prefilled."""
+        """Yields the decoders to prefill in this step, in order, until about `prefill_tokens` tokens are prefilled."""
         budget = self._prefill_tokens
         while self._joining and budget > 0:
             decoder = self._joining[0]
@@ -112,44 +115,44 @@ class Batch:
             budget -= max(1, decoder.row.cached - before)
 
     def _prefill(self, decoder: Decoder) -> None:
-        """Prefills a part of a row's prompt. A row whose prompt is complete takes part in the next forward pass."""
+        """Prefills a part of a row's prompt; a row whose whole prompt is prefilled joins the rows that are decoding."""
         if self._prefilling is None:
             self._prefilling = decoder
             if self._cache is not None:
                 self._cache.add_row()
-        segment = decoder.prefill_segment(self._prefill_tokens)
-        if segment is None:
+        row_input = decoder.next_prefill_input(self._prefill_tokens)
+        if row_input is None:
             decoder.row.prefill_s = time.perf_counter() - self._starts[decoder]
             self._running.append(self._joining.popleft())
             self._prefilling = None
             return
         number = len(self._running)
         assert self._cache is not None
-        self._cache.reserve(segment.start + len(segment.tokens))
-        forward_segments(self._model, [segment], self._cache.view(number, number + 1))
+        self._cache.reserve(row_input.start + len(row_input.tokens))
+        forward_rows(self._model, [row_input], self._cache.view(number, number + 1))
         if self._taps is not None:
-            decoder.observe(self._taps.states, segment.start)
+            decoder.observe_states(self._taps.states, row_input.start)
 
     def _run_forward_pass(self, running: list[Decoder]) -> None:
-        segments = [decoder.segment(self._model) for decoder in running]
-        hidden = self._compute_states(segments)
+        inputs = [decoder.next_input(self._model) for decoder in running]
+        hidden = self._compute_states(inputs)
         states = self._taps.states if self._taps is not None else None
         groups: dict[Hashable, list[int]] = {}
         for number, decoder in enumerate(running):
-            groups.setdefault(decoder.group, []).append(number)
+            groups.setdefault(decoder.batch_key, []).append(number)
         for numbers in groups.values():
             members = [running[number] for number in numbers]
             part = hidden if len(numbers) == len(running) else hidden[torch.tensor(numbers, device=hidden.device)]
             # Times are recorded after each group, because reading its tokens waits for the device.
-            for row in members[0].advance(self._model, part, [segments[number] for number in numbers], members):
+            for row in members[0].advance(self._model, part, [inputs[number] for number in numbers], members):
                 record_times([row], next(self._starts[member] for member in members if member.row is row))
         if states is not None:
-            for number, (decoder, segment) in enumerate(zip(running, segments, strict=True)):
-                decoder.observe(states[number : number + 1, : len(segment.tokens)], segment.start)
+            for number, (decoder, row_input) in enumerate(zip(running, inputs, strict=True)):
+                decoder.observe_states(states[number : number + 1, : len(row_input.tokens)], row_input.start)
 
-    def _compute_states(self, segments: Sequence[Segment]) -> torch.Tensor:
+    def _compute_states(self, inputs: Sequence[RowInput]) -> torch.Tensor:
         if self._cache is None:
-            return forward_segments(self._model, segments, None)
-        size = max(len(segment.tokens) for segment in segments)
-        self._cache.reserve(max(segment.start for segment in segments) + size)
-        return forward_segments(self._model, segments, self._cache.view(0, len(segments)))
+            return forward_rows(self._model, inputs, None)
+        size = max(len(row_input.tokens) for row_input in inputs)
+        self._cache.reserve(max(row_input.start for row_input in inputs) + size)
+        return forward_rows(self._model, inputs, self._cache.view(0, len(inputs)))

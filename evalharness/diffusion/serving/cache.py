@@ -11,10 +11,10 @@ CAPACITY_STEP = 256
 """The cache's capacity is a multiple of this."""
 
 
-class SharedCache(KVCache):
-    """A KV cache for the rows (sequences) of a changing batch, whose capacity grows with their text.
+class GrowingCache(KVCache):
+    """A KV cache for continuous batching: rows (sequences) are added and removed, and the capacity grows.
 
-    Row n of a forward pass uses row n of the storage. When a row leaves, the last row is moved to its place.
+    Row n of a forward pass uses row n of the cache. To remove a row, copy the last row over it and drop the last row.
     """
 
     def __init__(self, config: ModelConfig, dtype: torch.dtype, device: torch.device | str) -> None:
@@ -26,7 +26,7 @@ class SharedCache(KVCache):
         number = self.rows
         if number == self._key_storage.shape[1]:
             self._resize(2 * number or 1, self.capacity)
-        self._use_rows(number + 1)
+        self._set_row_count(number + 1)
         return number
 
     def move_row(self, source: int, target: int) -> None:
@@ -39,16 +39,19 @@ class SharedCache(KVCache):
         if self.rows == 1:
             self._key_storage = self._key_storage[:, :0, :, :0].clone()
             self._value_storage = self._value_storage[:, :0, :, :0].clone()
-        self._use_rows(self.rows - 1)
+        self._set_row_count(self.rows - 1)
 
     def reserve(self, positions: int) -> None:
-        """Makes room for at least this number of token positions per row."""
+        """Increases the capacity, if needed, to at least this number of token positions per row."""
         if positions > self.capacity:
             needed = max(positions, self.capacity * 5 // 4)
             self._resize(self._key_storage.shape[1], -(-needed // CAPACITY_STEP) * CAPACITY_STEP)
 
     def view(self, first: int, end: int) -> KVCache:
-        """Returns a KV cache of the rows [first, end) that shares their memory, until rows or capacity change."""
+        """Returns a KV cache of the rows [first, end) that shares their memory.
+
+        It must not be used after a change of the number of rows or of the capacity.
+        """
         view = copy.copy(self)
         view._keys, view._values = self._keys[:, first:end], self._values[:, first:end]
         return view
@@ -61,7 +64,7 @@ class SharedCache(KVCache):
             new = old.new_zeros(layers, rows, heads, capacity, size)
             new[:, :old_rows, :, :old_capacity] = old
             setattr(self, name, new)
-        self._use_rows(used)
+        self._set_row_count(used)
 
-    def _use_rows(self, rows: int) -> None:
+    def _set_row_count(self, rows: int) -> None:
         self._keys, self._values = self._key_storage[:, :rows], self._value_storage[:, :rows]

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from evalharness.diffusion.forward import Segment
+from evalharness.diffusion.forward import RowInput
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What one forward pass changed in a row (sequence). Positions count the row's output tokens from 0."""
+    """What one forward pass changed in a row (sequence), for display. Positions are those in the output, from 0."""
 
     forward_pass: int
     """The number of the forward pass among those of the row, from 1."""
@@ -36,7 +36,10 @@ class Frame:
 
 
 class Decoder(ABC):
-    """Decodes one row (sequence) of a changing batch. Rows with equal `settings` are advanced in one call."""
+    """Decodes one row (sequence) in continuous batching: prepares its inputs, and processes the network's outputs.
+
+    Rows with equal `batch_key` are processed in one call of `advance`.
+    """
 
     wide: bool = False
     """Whether a pass computes many tokens of the row, so that a shared batch saves little."""
@@ -48,35 +51,35 @@ class Decoder(ABC):
         """What the passes changed since the frames were last taken."""
 
     @property
-    def group(self) -> Hashable:
-        """What decides which rows `advance` may process in one call: those whose decoders have equal values."""
+    def batch_key(self) -> Hashable:
+        """A value that is equal for decoders whose rows `advance` can process in one call."""
         return (type(self), self.settings)
 
     @abstractmethod
-    def prefill_segment(self, size: int) -> Segment | None:
-        """Returns about `size` further prompt tokens to prefill; None if the whole prompt is prefilled."""
+    def next_prefill_input(self, size: int) -> RowInput | None:
+        """Returns the next part of the prompt to prefill, about `size` tokens; None if the prompt is prefilled."""
 
-    def observe(self, states: Tensor, start: int) -> None:  # noqa: B027 -- most decoders have no drafter
-        """Receives the target's hidden states [1, T, ...] of a forward pass over the row's tokens.
+    def observe_states(self, states: Tensor, start: int) -> None:  # noqa: B027 -- most decoders have no drafter
+        """Passes the target's recorded hidden states [1, T, taps * hidden] of a forward pass to the drafter, if any.
 
-        The first of these tokens is at position `start`.
+        They are those of the row's tokens from position `start`.
         """
 
     @abstractmethod
-    def segment(self, model: Transformer) -> Segment:
-        """Returns the row's input tokens for the next forward pass."""
+    def next_input(self, model: Transformer) -> RowInput:
+        """Returns the row's input to the next forward pass."""
 
     @abstractmethod
     def advance(
-        self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: "Sequence[Decoder]"
+        self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: "Sequence[Decoder]"
     ) -> list[Row]:
-        """Appends to all `members`, the rows with this decoder's `group`, what a forward pass predicted for them.
+        """Processes the predictions of a forward pass for all `members`, the decoders with this decoder's `batch_key`.
 
-        `segments` were their input and `hidden` [members, T, hidden] are their states. Returns the rows with new final
-        output.
+        `inputs` are their inputs to the pass, and `hidden` [members, T, hidden] their hidden states. Returns the rows
+        that have new final output tokens.
         """
 
 
 def output_position(row: Row, position: int) -> int:
-    """Returns which output token of the row (from 0) is at this position of its text, which includes the prompt."""
+    """Returns the index among the row's output tokens of the token at `position`, counted from the prompt's start."""
     return position - len(row.prompt)

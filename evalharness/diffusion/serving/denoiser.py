@@ -6,28 +6,28 @@ from torch import Tensor
 
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.decoding import advance_blocks
-from evalharness.diffusion.denoising import BlockState, Denoising, attention_limits
-from evalharness.diffusion.forward import Segment
+from evalharness.diffusion.denoising import BlockState, DenoisingSettings, attention_limits
+from evalharness.diffusion.forward import RowInput
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row
 from evalharness.diffusion.serving.decoder import Decoder, Frame, output_position
 
 
-class Denoiser(Decoder):
-    """Decodes one row of a changing batch by block diffusion."""
+class DenoisingDecoder(Decoder):
+    """Decodes one row by block diffusion, in continuous batching."""
 
     wide = True
 
-    def __init__(self, row: Row, denoising: Denoising, config: ModelConfig, traced: bool = False) -> None:
+    def __init__(self, row: Row, denoising: DenoisingSettings, config: ModelConfig, traced: bool = False) -> None:
         super().__init__(row, denoising, traced)
         self._denoising, self._config = denoising, config
         self.block: BlockState | None = None
-        row.text = row.prompt[: denoising.text_end(len(row.prompt))]
+        row.text = row.prompt[: denoising.prefilled_prompt_length(len(row.prompt))]
 
-    def prefill_segment(self, size: int) -> Segment | None:
-        """Returns the next prompt tokens to prefill; None if all are prefilled or the network is bidirectional.
+    def next_prefill_input(self, size: int) -> RowInput | None:
+        """Returns the next part of the prompt to prefill, about `size` tokens; None if there is none.
 
-        With block-causal attention they are whole blocks.
+        With block-causal attention it consists of whole blocks. Bidirectional networks have no prefill.
         """
         row, config, block = self.row, self._config, self._denoising.block
         if config.attention != "bidirectional" and row.cached < len(row.text):
@@ -35,37 +35,37 @@ class Denoiser(Decoder):
             start, end = row.cached, min(len(row.text), row.cached + whole)
             limits = attention_limits(config, block, start, end)
             row.cached = end
-            return Segment(start, row.text[start:end], limits)
+            return RowInput(start, row.text[start:end], limits)
         row.cached = max(0, len(row.text) - config.shift) if config.attention != "bidirectional" else 0
         self.block = BlockState(row, canvas_left=row.canvas)
-        self.block.open(self._denoising, config)
+        self.block.start_next_block(self._denoising, config)
         return None
 
-    def segment(self, model: Transformer) -> Segment:
-        """Returns the row's input to the next forward pass: text that is not yet cached, and the block."""
+    def next_input(self, model: Transformer) -> RowInput:
+        """Returns the row's input to the next forward pass: text that is not in the KV cache yet, and the block."""
         assert self.block is not None
-        return self.block.segment(self._config, self._denoising.block)
+        return self.block.next_input(self._config, self._denoising.block)
 
     def advance(
-        self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: Sequence[Decoder]
+        self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
     ) -> list[Row]:
-        """Commits tokens in the block of each row after a forward pass."""
+        """Commits tokens in the block of each row after a forward pass; see `Decoder.advance`."""
         blocks, traced = [], {}
         for member in members:
-            assert isinstance(member, Denoiser)
+            assert isinstance(member, DenoisingDecoder)
             assert member.block is not None
             blocks.append(member.block)
             if member.traced:
                 traced[id(member.block)] = member
 
-        def keep_frame(block: BlockState) -> None:
+        def record_frame(block: BlockState) -> None:
             if id(block) in traced:
-                traced[id(block)].frames.append(frame_of(block))
+                traced[id(block)].frames.append(frame_of_block(block))
 
-        return advance_blocks(model, hidden, blocks, segments, self._denoising, keep_frame if traced else None)
+        return advance_blocks(model, hidden, blocks, inputs, self._denoising, record_frame if traced else None)
 
 
-def frame_of(block: BlockState) -> Frame:
+def frame_of_block(block: BlockState) -> Frame:
     """Returns the tokens of a block that the latest forward pass committed or changed."""
     first = output_position(block.row, block.start)
     return Frame(

@@ -1,19 +1,22 @@
-"""Self-speculative decoding in continuous batching, with the results of `autoregression.speculate`."""
+"""Self-speculative decoding in continuous batching, with the results of `autoregression.decode_self_speculatively`."""
 
 from collections.abc import Hashable, Sequence
 
 from torch import Tensor
 
-from evalharness.diffusion.autoregression import draft_segment, push_token
-from evalharness.diffusion.forward import Segment, causal_segment
+from evalharness.diffusion.autoregression import append_final_token, drafting_input
+from evalharness.diffusion.forward import RowInput, causal_input
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.serving.decoder import Decoder, Frame
-from evalharness.diffusion.serving.tokens import CausalDecoder, next_tokens
+from evalharness.diffusion.serving.tokens import CausalDecoder, sample_next_tokens
 
 
-class SelfDrafter(CausalDecoder):
-    """Decodes a row by self-speculation: the network drafts `length` tokens, and verifies them in the next pass."""
+class SelfSpeculativeDecoder(CausalDecoder):
+    """Decodes one row by self-speculation, in continuous batching.
+
+    The network drafts `length` tokens in one forward pass, and verifies them in the next one.
+    """
 
     wide = True
 
@@ -24,41 +27,47 @@ class SelfDrafter(CausalDecoder):
         row.drafts = []
 
     @property
-    def group(self) -> Hashable:
-        """Whether the row drafts or verifies next, with its settings: rows with equal values are advanced together."""
+    def batch_key(self) -> Hashable:
+        """Settings of the row, and whether it drafts or verifies next; see `Decoder.batch_key`."""
         return (type(self), self.settings, bool(self._draft))
 
-    def segment(self, model: Transformer) -> Segment:
-        """Returns the row's next input: to draft, its last token and masks; to verify, the drafted tokens."""
+    def next_input(self, model: Transformer) -> RowInput:
+        """Returns the row's input to the next forward pass.
+
+        To draft, it is the row's last token and mask tokens; to verify, the drafted tokens.
+        """
         if self._draft:
-            return causal_segment(len(self.row.text), self._draft)
-        return draft_segment(self.row, self._length, model.config.mask_id)
+            return causal_input(len(self.row.text), self._draft)
+        return drafting_input(self.row, self._length, model.config.mask_id)
 
     def advance(
-        self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: Sequence[Decoder]
+        self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
     ) -> list[Row]:
-        """Stores the drafts that a forward pass predicted for the rows, or accepts the tokens that it verified."""
+        """Stores the tokens that a drafting pass predicted, or appends those that a verifying pass accepted.
+
+        See `Decoder.advance`.
+        """
         verifying, length = bool(self._draft), self._length
-        places = range(length) if verifying else (0, *range(2, length + 1))
-        sources = [(number, place) for number in range(len(members)) for place in places]
+        positions = range(length) if verifying else (0, *range(2, length + 1))
+        sources = [(number, position) for number in range(len(members)) for position in positions]
         uniforms = [
-            member.row.uniform(len(member.row.output) + verifying + number)
+            member.row.random_number(len(member.row.output) + verifying + number)
             for member in members
             for number in range(length)
             if self.sampler.temperature
         ]
         traced = any(member.traced for member in members)
-        tokens, confidences = next_tokens(model, hidden, sources, uniforms, self.sampler, traced)
+        tokens, confidences = sample_next_tokens(model, hidden, sources, uniforms, self.sampler, traced)
         for number, member in enumerate(members):
-            assert isinstance(member, SelfDrafter)
+            assert isinstance(member, SelfSpeculativeDecoder)
             part = slice(number * length, (number + 1) * length)
             if verifying:
                 member._accept_verified(tokens[part], confidences[part])
             else:
-                member._take_draft(tokens[part])
+                member._store_draft(tokens[part])
         return [member.row for member in members] if verifying else []
 
-    def _take_draft(self, tokens: list[int]) -> None:
+    def _store_draft(self, tokens: list[int]) -> None:
         row, self._draft = self.row, tokens
         row.forward_passes += 1
         if self.traced:
@@ -69,7 +78,7 @@ class SelfDrafter(CausalDecoder):
 
     def _accept_verified(self, following: list[int], confidences: list[float]) -> None:
         row, draft, position = self.row, self._draft, len(self.row.output)
-        accepted = next((place for place in range(1, len(draft)) if draft[place] != following[place - 1]), len(draft))
+        accepted = next((index for index in range(1, len(draft)) if draft[index] != following[index - 1]), len(draft))
         row.forward_passes += 1
         row.record_draft(position, draft, accepted, "self")
         tokens = (*draft[:accepted], following[accepted - 1])
@@ -77,7 +86,7 @@ class SelfDrafter(CausalDecoder):
         chances = (1.0, *confidences[:accepted])
         for token, chance in zip(tokens, chances, strict=True):
             if not row.ended:
-                push_token(row, token, chance)
+                append_final_token(row, token, chance)
         self._draft = []
         if self.traced:
             kept = len(row.output) - position

@@ -107,11 +107,11 @@ class AnswerFormat:
             "start": frame.start,
             "end": frame.end,
             "positions": list(frame.positions),
-            "tokens": [detokenizer.text([token]) for token in frame.tokens],
+            "tokens": [detokenizer.decode([token]) for token in frame.tokens],
             "confidences": [round(confidence, 4) for confidence in frame.confidences],
-            "drafted": [detokenizer.text([token]) for token in frame.drafted],
+            "drafted": [detokenizer.decode([token]) for token in frame.drafted],
             "accepted": frame.accepted,
-            "rejected": [detokenizer.text([token]) for token in frame.rejected],
+            "rejected": [detokenizer.decode([token]) for token in frame.rejected],
         }
 
     @property

@@ -49,9 +49,9 @@ class ChoiceText:
             if token is not None:
                 run.append(token)
                 continue
-            parts += [self._detokenizer.text(run), MASK] if run else [MASK]
+            parts += [self._detokenizer.decode(run), MASK] if run else [MASK]
             run = []
-        return "".join(parts) + (self._detokenizer.text(run) if run else "")
+        return "".join(parts) + (self._detokenizer.decode(run) if run else "")
 
     def finished_choice(self) -> Choice:
         """Returns the choice with its final text. The engine must have reported its outcome."""
@@ -72,6 +72,6 @@ class ChoiceText:
     def _scores(self, count: int) -> list[TokenScore]:
         assert self._detokenizer is not None
         return [
-            TokenScore(self._detokenizer.text([token]), confidence)
+            TokenScore(self._detokenizer.decode([token]), confidence)
             for token, confidence in zip(self._tokens[:count], self._confidences, strict=False)
         ]

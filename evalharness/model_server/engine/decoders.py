@@ -13,13 +13,13 @@ from evalharness.backends.network.loading import Network
 from evalharness.backends.network.rows import can_generate, encode, make_row, make_sampler
 from evalharness.backends.options import parse_options
 from evalharness.diffusion.drafting.network import Drafter
-from evalharness.diffusion.drafting.proposals import Drafting
+from evalharness.diffusion.drafting.proposals import DraftingSettings
 from evalharness.diffusion.rows import Row
 from evalharness.diffusion.serving.decoder import Decoder
-from evalharness.diffusion.serving.denoiser import Denoiser
-from evalharness.diffusion.serving.self_drafting import SelfDrafter
+from evalharness.diffusion.serving.denoiser import DenoisingDecoder
+from evalharness.diffusion.serving.self_drafting import SelfSpeculativeDecoder
 from evalharness.diffusion.serving.tokens import AutoregressiveDecoder
-from evalharness.diffusion.serving.verification import Verifier
+from evalharness.diffusion.serving.verification import SpeculativeDecoder
 from evalharness.errors import UserError
 from evalharness.model_server.engine.job import Job
 from evalharness.records import Problem, Request, Sampling
@@ -34,7 +34,7 @@ class DecoderFactory:
     def __init__(self, network: Network, drafter: Drafter | None, options: Mapping[str, Mapping[str, str]]) -> None:
         """`options`: the server's backend options by decoding method."""
         self.network, self.drafter, self._options = network, drafter, options
-        self._draftings: dict[tuple[object, ...], Drafting] = {}
+        self._draftings: dict[tuple[object, ...], DraftingSettings] = {}
         self._lock = threading.Lock()
 
     def make_decoder(self, job: Job) -> Decoder:
@@ -80,14 +80,14 @@ class DecoderFactory:
         sampler = make_sampler(network, sampling)
         row = self._make_row(request, sampling)
         if chosen.draft == "lookup":
-            return Verifier(row, self.lookup_drafting(), sampler, job.traced)
+            return SpeculativeDecoder(row, self.lookup_drafting(), sampler, job.traced)
         if chosen.draft:
             if not network.family.can_draft:
                 raise UserError(
                     f"parameter draft: model {network.name} is not trained for self-speculative decoding; send "
                     "draft=lookup"
                 )
-            return SelfDrafter(row, chosen.draft, sampler, job.traced)
+            return SelfSpeculativeDecoder(row, chosen.draft, sampler, job.traced)
         return AutoregressiveDecoder(row, sampler, job.traced)
 
     def _diffusion_decoder(self, request: Request, sampling: Sampling, options: Mapping[str, str], job: Job) -> Decoder:
@@ -103,10 +103,12 @@ class DecoderFactory:
             if chosen.rule == "typical":
                 threshold = 0.5 if chosen.threshold is None else chosen.threshold
             drafting = self._hybrid_drafting(self.drafter, threshold, chosen.lookup, chosen.block)
-            return Verifier(self._make_row(request, sampling), drafting, make_sampler(network, sampling), job.traced)
+            return SpeculativeDecoder(
+                self._make_row(request, sampling), drafting, make_sampler(network, sampling), job.traced
+            )
         denoising = make_denoising(network, chosen, sampling, fixed_length=False)
         row = _require_room(make_denoising_row(network, request, sampling, denoising), network)
-        return Denoiser(row, denoising, network.model.config, job.traced)
+        return DenoisingDecoder(row, denoising, network.model.config, job.traced)
 
     def _make_row(self, request: Request, sampling: Sampling) -> Row:
         ids = encode(self.network, request.problem.prompt)
@@ -119,14 +121,16 @@ class DecoderFactory:
         if self.drafter is not None:
             self._hybrid_drafting(self.drafter, 1.0, True, None)
 
-    def lookup_drafting(self) -> Drafting:
+    def lookup_drafting(self) -> DraftingSettings:
         """Returns the settings of speculative decoding by prompt lookup (n-gram matches), which are cached."""
         with self._lock:
             if () not in self._draftings:
                 self._draftings[()] = lookup_drafting(self.network)
             return self._draftings[()]
 
-    def _hybrid_drafting(self, drafter: Drafter, threshold: float, lookup: bool, longest: int | None) -> Drafting:
+    def _hybrid_drafting(
+        self, drafter: Drafter, threshold: float, lookup: bool, longest: int | None
+    ) -> DraftingSettings:
         key = (threshold, lookup, longest)
         with self._lock:
             if key not in self._draftings:

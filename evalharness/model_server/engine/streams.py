@@ -24,7 +24,7 @@ class TextStream:
     def add(self, tokens: Sequence[int]) -> str:
         """Adds tokens; returns the text that is now final and was not returned before, which may be empty."""
         self._pending += tokens
-        text = self._detokenizer.text(self._pending)
+        text = self._detokenizer.decode(self._pending)
         if text and not text.endswith(REPLACEMENT):
             self._text += text
             self._pending = []

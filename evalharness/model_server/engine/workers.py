@@ -173,9 +173,9 @@ class Worker:
         for entry in joining:
             entry.joined_s = time.perf_counter() - entry.arrived
             self._entries[entry.decoder] = entry
-            batch.join(entry.decoder, entry.arrived)
+            batch.add(entry.decoder, entry.arrived)
         for entry in left:
-            batch.leave(entry.decoder)
+            batch.remove(entry.decoder)
             self._entries.pop(entry.decoder, None)
         return not shared.closed
 

@@ -15,13 +15,13 @@ from pydantic import ValidationError
 from tokenizers import Tokenizer
 
 from evalharness.errors import UserError
-from evalharness.training.corpus.data_card import DataCard, PackageEntry, card_text
+from evalharness.training.corpus.data_card import DataCard, PackageEntry, data_card_markdown
 from evalharness.training.corpus.decontamination import Benchmarks, benchmark_files, read_benchmarks
-from evalharness.training.corpus.encoding import Corpus, encode, load_corpus, save_corpus
+from evalharness.training.corpus.encoding import Corpus, encode_corpus, load_corpus, save_corpus
 from evalharness.training.corpus.generated.stream import generated_functions
 from evalharness.training.corpus.library import documented_functions, permissive_packages
 from evalharness.training.corpus.tokenizer import train_tokenizer
-from evalharness.training.corpus.views import Document, infilling_document, reading_order, training_documents
+from evalharness.training.corpus.views import Document, infilling_document, text_in_file_order, training_documents
 from evalharness.training.recipe import CorpusSettings
 from evalharness.util.paths import bundled
 
@@ -31,9 +31,10 @@ TOKENIZER_LINE = "\ntokenizer "
 
 
 def build_corpus(data: CorpusSettings, folder: Path, tokenizer: Tokenizer | None = None) -> tuple[Corpus, Tokenizer]:
-    """Returns the training corpus and its tokenizer in `folder`; builds them unless it has ones with these settings.
+    """Returns the training corpus and its tokenizer.
 
-    The corpus is encoded with `tokenizer`; without one, a new tokenizer is trained on the corpus.
+    They are loaded from `folder` if it has them with the same settings, else built and stored there. The corpus is
+    encoded with `tokenizer`; without one, a new tokenizer is trained on the corpus.
     """
     settings = folder / "settings.json"
     if not (settings.exists() and _has_settings(settings.read_text(), data, tokenizer)):
@@ -44,9 +45,9 @@ def build_corpus(data: CorpusSettings, folder: Path, tokenizer: Tokenizer | None
 
 
 def _has_settings(text: str, data: CorpusSettings, tokenizer: Tokenizer | None) -> bool:
-    """Returns whether `text`, the content of a corpus's `settings.json`, states these settings.
+    """Returns whether `text`, the content of a corpus's `settings.json`, has the given settings and tokenizer.
 
-    A file with old names of settings counts as equal.
+    Former names of settings are accepted.
     """
     values, separator, digest = text.partition(TOKENIZER_LINE)
     try:
@@ -62,28 +63,31 @@ def _tokenizer_line(tokenizer: Tokenizer | None) -> str:
 
 
 def benchmark_folders() -> list[Path]:
-    """Returns the folders of the benchmark data for decontamination: $EVALHARNESS_DATA and the bundled samples.
+    """Returns the folders with benchmark data for decontamination: $EVALHARNESS_DATA and the bundled samples.
 
     Raises UserError if $EVALHARNESS_DATA has no benchmark data.
     """
     root = os.environ.get("EVALHARNESS_DATA")
     if not root or not any(benchmark_files(Path(root))):
         raise UserError(
-            "decontamination needs the benchmark data; set EVALHARNESS_DATA to a folder with it, or decontaminate: "
-            "false for a trial"
+            "decontamination needs the benchmark data; set the environment variable EVALHARNESS_DATA to its folder, "
+            "or, for a trial, set decontaminate: false in the recipe"
         )
     return [Path(root), bundled("tasks") / "samples"]
 
 
 def count_overlaps(benchmarks: Benchmarks, corpus: Corpus, tokenizer: Tokenizer) -> Counter[str]:
-    """Returns how many documents of a finished corpus overlap with the benchmarks, by reason; none should.
+    """Returns how many documents of a finished corpus overlap with the benchmarks, by kind of overlap.
 
-    Infilling documents are checked as a whole.
+    A decontaminated corpus has none. The middle of an infilling document is moved back between prefix and suffix before
+    the check.
     """
     overlaps = Counter[str]()
     for number in range(len(corpus)):
-        text = reading_order(tokenizer.decode(corpus.document(number)[:-1].tolist(), skip_special_tokens=False))
-        reason = benchmarks.overlap(text)
+        text = text_in_file_order(
+            tokenizer.decode(corpus.document_tokens(number)[:-1].tolist(), skip_special_tokens=False)
+        )
+        reason = benchmarks.find_overlap(text)
         if reason:
             overlaps[reason] += 1
     return overlaps
@@ -103,7 +107,7 @@ def _write_corpus(data: CorpusSettings, folder: Path, tokenizer: Tokenizer | Non
     # Encoding prompt and answer separately, and the end token, can add a few tokens.
     short = [d for d, length in zip(kept, lengths, strict=True) if length + 8 < data.longest]
     card.dropped["too long"] = len(kept) - len(short)
-    corpus = encode([(d.prompt, d.answer) for d in short], tokenizer, data.held_out)
+    corpus = encode_corpus([(d.prompt, d.answer) for d in short], tokenizer, data.held_out)
     save_corpus(corpus, folder / CORPUS_FILE)
     counts = Counter[str]()
     for document, size in zip(short, np.diff(corpus.starts).tolist(), strict=True):
@@ -115,13 +119,13 @@ def _write_corpus(data: CorpusSettings, folder: Path, tokenizer: Tokenizer | Non
             card.packages[package].tokens += size
     card.documents, card.tokens, card.counts = len(corpus), len(corpus.tokens), dict(sorted(counts.items()))
     (folder / "data_card.json").write_text(json.dumps(asdict(card), indent=2) + "\n")
-    (folder / "DATA_CARD.md").write_text(card_text(card))
+    (folder / "DATA_CARD.md").write_text(data_card_markdown(card))
 
 
 def _generated_documents(
     data: CorpusSettings, benchmarks: Benchmarks | None, card: DataCard
 ) -> Iterator[list[Document]]:
-    """Yields, for each generated function, its training documents."""
+    """Yields the training documents of each generated function, without those that overlap with a benchmark."""
     random = Random(data.seed + 1)
     for function, cases in itertools.islice(generated_functions(data.seed), data.functions):
         views = training_documents(function, cases, random, data.infilling)
@@ -129,7 +133,10 @@ def _generated_documents(
 
 
 def _library_documents(data: CorpusSettings, benchmarks: Benchmarks | None, card: DataCard) -> list[Document]:
-    """Returns documents of library functions from randomly chosen files of all packages, half of them for infilling."""
+    """Returns training documents of functions in randomly chosen files of installed packages.
+
+    Half of them are infilling documents.
+    """
     if not data.library:
         return []
     random = Random(data.seed + 2)
@@ -162,9 +169,11 @@ def _drop_overlapping(
 ) -> Iterator[Document]:
     """Yields the document unless it overlaps with a benchmark.
 
-    Each dropped document is counted in `card`, by `origin` and by what it shares with a benchmark.
+    A dropped document is counted in `card`, by `origin` and by kind of overlap.
     """
-    reason = None if benchmarks is None else benchmarks.overlap(reading_order(document.prompt + document.answer))
+    reason = (
+        None if benchmarks is None else benchmarks.find_overlap(text_in_file_order(document.prompt + document.answer))
+    )
     if reason:
         name = f"{origin}: {reason}"
         card.dropped[name] = card.dropped.get(name, 0) + 1

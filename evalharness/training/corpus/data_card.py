@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass
 class PackageEntry:
-    """A Python package whose source code is in the corpus, with license and number of tokens."""
+    """A Python package whose source code is in the corpus: its version, license and number of tokens in the corpus."""
 
     version: str
     license: str
@@ -30,7 +30,7 @@ class DataCard:
     packages: dict[str, PackageEntry] = field(default_factory=dict)
 
 
-def card_text(card: DataCard) -> str:
+def data_card_markdown(card: DataCard) -> str:
     """Returns the data card of a training corpus as Markdown."""
     settings, counts = card.settings, card.counts
     views = [name.removeprefix("tokens of view ") for name in counts if name.startswith("tokens of view ")]

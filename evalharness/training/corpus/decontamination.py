@@ -34,21 +34,21 @@ Hashes = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class Benchmarks:
-    """Parts of the benchmarks that no training document may contain.
+    """The parts of benchmark data (token runs, sentences, signatures) that no training document may contain.
 
-    `runs` are sorted hashes of all runs of 20 consecutive code tokens; `sentences` have at least eight words;
-    `signatures` are function names with parameter names.
+    `runs` are the sorted hashes of all runs of 20 consecutive code tokens; `sentences` are those of at least eight
+    words; `signatures` are function names with their parameter names.
     """
 
     runs: Hashes
     sentences: frozenset[str]
     signatures: frozenset[str]
 
-    def overlap(self, text: str) -> Reason | None:
-        """Returns which kind of part a text shares with a benchmark (token run, sentence, signature); None if none."""
-        if not self.signatures.isdisjoint(signatures(text)):
+    def find_overlap(self, text: str) -> Reason | None:
+        """Returns what a text shares with a benchmark: run (of tokens), sentence or signature; None if nothing."""
+        if not self.signatures.isdisjoint(function_signatures(text)):
             return "signature"
-        if not self.sentences.isdisjoint(sentences(text)):
+        if not self.sentences.isdisjoint(long_sentences(text)):
             return "sentence"
         hashes = token_run_hashes(text)
         if len(hashes) and len(self.runs):
@@ -59,7 +59,7 @@ class Benchmarks:
 
 
 def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
-    """Returns the parts of all benchmark data files (.json, .jsonl, .jsonl.gz) below these folders."""
+    """Returns the token runs, sentences and signatures of all benchmark data files below the given folders."""
     texts: set[str] = set()
     for folder in folders:
         for path in benchmark_files(folder):
@@ -69,22 +69,22 @@ def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
 
 
 def benchmark_files(folder: Path) -> Iterator[Path]:
-    """Yields the benchmark data files below a folder, sorted."""
+    """Yields the benchmark data files (.json, .jsonl, .jsonl.gz) below a folder, sorted by path."""
     return (path for path in sorted(folder.rglob("*")) if path.name.endswith((".json", ".jsonl", ".jsonl.gz")))
 
 
 def collect_benchmark_parts(texts: Iterable[str]) -> Benchmarks:
-    """Returns the token runs, sentences and signatures of these benchmark texts."""
+    """Returns the token runs, sentences and signatures of the given benchmark texts."""
     hashes, all_sentences, all_signatures = [np.empty(0, dtype=np.uint64)], set[str](), set[str]()
     for text in texts:
         hashes.append(token_run_hashes(text))
-        all_sentences.update(sentences(text))
-        all_signatures.update(signatures(text))
+        all_sentences.update(long_sentences(text))
+        all_signatures.update(function_signatures(text))
     return Benchmarks(np.unique(np.concatenate(hashes)), frozenset(all_sentences), frozenset(all_signatures))
 
 
 def _strings_in(value: Any) -> Iterator[str]:
-    """Yields all strings in a benchmark record, except long test inputs, which are not code."""
+    """Yields the strings in a benchmark record, except very short or long ones and those of test inputs."""
     if isinstance(value, str):
         if 8 <= len(value) <= 100_000:
             yield value
@@ -98,7 +98,7 @@ def _strings_in(value: Any) -> Iterator[str]:
 
 
 def token_run_hashes(text: str) -> Hashes:
-    """Returns a hash of each run of 20 consecutive code tokens in a text; whitespace is ignored."""
+    """Returns the hashes of all runs of 20 consecutive code tokens in a text; whitespace is ignored."""
     tokens = np.array([zlib.crc32(token.encode()) for token in TOKEN.findall(text)], dtype=np.uint64)
     if len(tokens) < RUN_LENGTH:
         return np.empty(0, dtype=np.uint64)
@@ -109,16 +109,16 @@ def token_run_hashes(text: str) -> Hashes:
     return hashes
 
 
-def sentences(text: str) -> Iterator[str]:
-    """Yields a text's sentences of at least eight words, in lower case with single spaces."""
+def long_sentences(text: str) -> Iterator[str]:
+    """Yields the sentences of a text that have at least eight words, in lower case with single spaces."""
     for part in SENTENCE_END.split(text):
         words = WORD.findall(part.lower())
         if len(words) >= MIN_WORDS:
             yield " ".join(words)
 
 
-def signatures(text: str) -> Iterator[str]:
-    """Yields the signatures of functions in a text: name and parameter names."""
+def function_signatures(text: str) -> Iterator[str]:
+    """Yields the signatures of the functions in a text, such as `f(a,b)`: name and parameter names."""
     for name, listed in SIGNATURE.findall(text):
         params = re.sub(r"\[[^\[\]]*(?:\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\][^\[\]]*)*\]", "", listed).split(",")
         yield f"{name}({','.join(re.split('[:=]', param)[0].strip() for param in params)})"

@@ -15,8 +15,7 @@ from evalharness.training.corpus.tokenizer import END
 class Corpus:
     """The encoded (tokenized) documents of a training corpus.
 
-    Document i is tokens[starts[i]:starts[i + 1]], of which the first prompt_lengths[i] tokens are the prompt. The last
-    `held_out` documents are for evaluation only.
+    Document i is tokens[starts[i]:starts[i + 1]], and its first prompt_lengths[i] tokens are the prompt.
     """
 
     tokens: npt.NDArray[np.uint16]
@@ -28,13 +27,13 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.prompt_lengths)
 
-    def document(self, number: int) -> npt.NDArray[np.uint16]:
+    def document_tokens(self, number: int) -> npt.NDArray[np.uint16]:
         """Returns the tokens of document `number`, including its end token."""
         return self.tokens[self.starts[number] : self.starts[number + 1]]
 
 
-def encode(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, held_out: int) -> Corpus:
-    """Returns (prompt, answer) pairs as a tokenized corpus, with an end token after each answer.
+def encode_corpus(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, held_out: int) -> Corpus:
+    """Returns the tokenized corpus of (prompt, answer) pairs, with an end token after each answer.
 
     The last `held_out` pairs are for evaluation. Prompt and answer are tokenized separately, as at inference, where
     only the prompt is given.

@@ -32,14 +32,14 @@ class Package:
 
 @dataclass(frozen=True)
 class Snippet:
-    """A function from a package: its code up to the end of the docstring (`head`), and the rest of its body."""
+    """The source code of a function: up to the end of its docstring (`head`), and the rest (`body`)."""
 
     head: str
     body: str
 
 
 def permissive_packages() -> list[Package]:
-    """Returns the standard library, and all installed packages with a permissive license and no benchmark data."""
+    """Returns the standard library and the installed packages with a permissive license, without benchmark packages."""
     root = Path(sysconfig.get_path("stdlib"))
     packages = [Package("python", sysconfig.get_python_version(), "PSF-2.0", _source_files(root.rglob("*.py"), root))]
     for distribution in distributions():
@@ -72,9 +72,9 @@ def _permissive_license_of(distribution: Distribution) -> str:
 
 
 def find_permissive_license(texts: Sequence[str]) -> str:
-    """Returns the first of these license texts that names a permissive license; empty if there is none.
+    """Returns the first of the license texts that names a permissive license; an empty text if there is none.
 
-    Returns an empty text also if any of them names a license that forbids the use of the package.
+    Returns an empty text, too, if any of them names a license that is not permissive, such as the GPL.
     """
     if any(NOT_PERMISSIVE.search(text.upper()) for text in texts):
         return ""
@@ -82,9 +82,9 @@ def find_permissive_license(texts: Sequence[str]) -> str:
 
 
 def documented_functions(path: Path, longest: int = 1600) -> Iterator[Snippet]:
-    """Yields the functions and methods in a file that have a docstring and 2 to 25 lines of code after it.
+    """Yields the functions and methods in a Python file that have a docstring and 2 to 25 lines of code after it.
 
-    Their text is at most `longest` characters long and not indented.
+    Functions of more than `longest` characters are left out. Methods are dedented.
     """
     try:
         source = path.read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ space or underscore, and signs.
 
 
 def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
-    """Returns a BPE tokenizer with `size` tokens, special tokens first, trained on these texts."""
+    """Returns a byte-level BPE tokenizer trained on `texts`, with `size` tokens; special tokens have the first ids."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -41,7 +41,7 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise UserError(
-            f"the tokenizer {path} does not exist; set start (or certainty.model) in the recipe to a folder that "
+            f"the tokenizer file {path} does not exist; set start (or certainty.model) in the recipe to a folder that "
             "`evalharness train` wrote"
         )
     return Tokenizer.from_file(str(path))

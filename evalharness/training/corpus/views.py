@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from evalharness.training.corpus.generated.function import Case, Function, indent
+from evalharness.training.corpus.generated.function import ExampleCall, Function, indent
 from evalharness.training.corpus.generated.vocabulary import VERBS
 
 PREFIX, SUFFIX, MIDDLE = "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"
@@ -30,10 +30,10 @@ class Document:
     family: str
 
 
-def reading_order(text: str) -> str:
-    """Returns a document's text as a reader would see it, without sentinel tokens.
+def text_in_file_order(text: str) -> str:
+    """Returns a document's text in the order of the source file, without FIM sentinel tokens.
 
-    In an infilling document the middle is moved between prefix and suffix.
+    The middle of an infilling document is moved back between prefix and suffix.
     """
     if text.startswith(PREFIX) and MIDDLE in text:
         before, _, middle = text.removeprefix(PREFIX).partition(MIDDLE)
@@ -43,11 +43,11 @@ def reading_order(text: str) -> str:
 
 
 def training_documents(
-    function: Function, cases: Sequence[Case], random: Random, infilling: float
+    function: Function, cases: Sequence[ExampleCall], random: Random, infilling: float
 ) -> Iterator[Document]:
     """Yields a training document of a function in a random format.
 
-    For the fraction `infilling` of all functions, also yields an infilling document.
+    With probability `infilling`, also yields an infilling document of the function.
     """
     roll = random.random()
     if roll < 0.68:
@@ -66,15 +66,15 @@ def training_documents(
         yield infilling_document(prompt, body, random, function.family)
 
 
-def completion_document(function: Function, cases: Sequence[Case], random: Random) -> tuple[str, str]:
-    """Returns a completion document: the prompt (imports, signature and docstring), and the body."""
+def completion_document(function: Function, cases: Sequence[ExampleCall], random: Random) -> tuple[str, str]:
+    """Returns (prompt, answer) of a completion document: imports, signature and docstring; then the function's body."""
     typed = random.random() < 0.7
     preamble = function.import_lines(typed)
     head = preamble + random.choice(("\n\n", "\n")) if preamble else random.choice(("", "", "\n"))
     return f"{head}{function.signature(typed)}\n{_docstring_code(function, cases, random)}", indent(function.body)
 
 
-def _docstring_code(function: Function, cases: Sequence[Case], random: Random) -> str:
+def _docstring_code(function: Function, cases: Sequence[ExampleCall], random: Random) -> str:
     quotes = random.choices(('"""', "'''"), (85, 15))[0]
     width = random.choice((70, 84, 100, 400))
     sentences = textwrap.wrap(function.text, width)
@@ -85,10 +85,10 @@ def _docstring_code(function: Function, cases: Sequence[Case], random: Random) -
     return "    " + opening + lines[0] + "\n" + indent("\n".join([*lines[1:], quotes]))
 
 
-def _example_lines(function: Function, cases: Sequence[Case], random: Random) -> list[str]:
-    """Returns docstring lines with a function's example calls, in one of several common formats."""
+def _example_lines(function: Function, cases: Sequence[ExampleCall], random: Random) -> list[str]:
+    """Returns docstring lines with some of a function's example calls, in one of several common formats."""
     count = random.choice((0, 1, 2, 2, 2, 3, 3, 4))
-    chosen = informative_first(cases, random)[:count]
+    chosen = sort_informative_first(cases, random)[:count]
     if not chosen:
         return []
     calls = [(call_code(function, case), repr(case.value)) for case in chosen]
@@ -101,10 +101,10 @@ def _example_lines(function: Function, cases: Sequence[Case], random: Random) ->
     return [*blank, heading, *(text + sign + value for text, value in calls)]
 
 
-def informative_first(cases: Sequence[Case], random: Random) -> list[Case]:
-    """Returns example calls in random order, but first those whose results are not empty and differ from each other."""
+def sort_informative_first(cases: Sequence[ExampleCall], random: Random) -> list[ExampleCall]:
+    """Returns example calls in random order, but those with non-empty, distinct results before the others."""
     mixed = random.sample(list(cases), len(cases))
-    first: dict[str, Case] = {}
+    first: dict[str, ExampleCall] = {}
     for case in mixed:
         if case.value not in (0, [], "", {}, None):
             first.setdefault(repr(case.value), case)
@@ -116,13 +116,13 @@ def informative_first(cases: Sequence[Case], random: Random) -> list[Case]:
     return ordered
 
 
-def call_code(function: Function, case: Case) -> str:
+def call_code(function: Function, case: ExampleCall) -> str:
     """Returns an example call as Python code."""
     return f"{function.name}({', '.join(map(repr, case.arguments))})"
 
 
-def assert_statements(function: Function, cases: Sequence[Case]) -> list[str]:
-    """Returns a function's example calls as assert statements."""
+def assert_statements(function: Function, cases: Sequence[ExampleCall]) -> list[str]:
+    """Returns assert statements that check a function's example calls."""
     return [f"assert {call_code(function, case)} == {case.value!r}" for case in cases]
 
 
@@ -134,29 +134,32 @@ def request_text(function: Function, random: Random) -> str:
     return function.text if first in ("Write", "This") else f"Write a function. {function.text}"
 
 
-def plain_code(function: Function) -> str:
+def code_without_annotations(function: Function) -> str:
     """Returns a function's code with its imports, without type annotations and docstring."""
     return function.import_lines(False) + function.signature(False) + "\n" + indent(function.body)
 
 
-def _assertion_document(function: Function, cases: Sequence[Case], random: Random) -> Document:
-    tests = "\n".join(assert_statements(function, informative_first(cases, random)[:3]))
+def _assertion_document(function: Function, cases: Sequence[ExampleCall], random: Random) -> Document:
+    tests = "\n".join(assert_statements(function, sort_informative_first(cases, random)[:3]))
     prompt = (
         f"You are an expert Python programmer, and here is your task: {request_text(function, random)} "
         f"Your code should pass these tests:\n\n{tests}\n[BEGIN]\n"
     )
-    return Document(prompt, plain_code(function) + "[DONE]", "assertions", function.family)
+    return Document(prompt, code_without_annotations(function) + "[DONE]", "assertions", function.family)
 
 
-def _docstring_first_document(function: Function, cases: Sequence[Case], random: Random) -> Document:
+def _docstring_first_document(function: Function, cases: Sequence[ExampleCall], random: Random) -> Document:
     shown = random.choice((1, 1, 1, 3))
-    tests = "\n".join(assert_statements(function, informative_first(cases, random)[:shown]))
+    tests = "\n".join(assert_statements(function, sort_informative_first(cases, random)[:shown]))
     return Document(
-        f'"""\n{request_text(function, random)}\n{tests}\n"""\n', plain_code(function), "instruction", function.family
+        f'"""\n{request_text(function, random)}\n{tests}\n"""\n',
+        code_without_annotations(function),
+        "instruction",
+        function.family,
     )
 
 
-def _chat_document(function: Function, cases: Sequence[Case], random: Random) -> Document:
+def _chat_document(function: Function, cases: Sequence[ExampleCall], random: Random) -> Document:
     prompt, body = completion_document(function, cases, random)
     asked = CHAT.format(instruction=random.choice(INSTRUCTIONS), prompt=prompt.rstrip("\n"))
     head = function.import_lines(False) + function.signature(False) + "\n"
@@ -164,7 +167,7 @@ def _chat_document(function: Function, cases: Sequence[Case], random: Random) ->
         asked = (
             request_text(function, random)
             + "\n\n"
-            + "\n".join(assert_statements(function, informative_first(cases, random)[:3]))
+            + "\n".join(assert_statements(function, sort_informative_first(cases, random)[:3]))
             + "\n"
         )
     return Document(f"{USER}\n{asked}{ASSISTANT}\n", f"```python\n{head}{body}```", "chat", function.family)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.training.drafting.features import TextFeatures
-from evalharness.training.drafting.objective import block_states
+from evalharness.training.drafting.objective import block_hidden_states
 from evalharness.training.drafting.shards import TrainingText
 
 Propose = Callable[[int], Sequence[int]]
@@ -21,9 +21,9 @@ Propose = Callable[[int], Sequence[int]]
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Acceptance counts of simulated speculative decoding: `passes` of the target, generated `tokens`.
+    """Counts of a simulated speculative decoding: forward `passes` of the target, and the `tokens` that they generated.
 
-    `by_position[i]` counts the forward passes that accepted the draft token at position i.
+    `by_position[i]` is the number of passes that accepted the draft token at position i.
     """
 
     passes: int
@@ -32,19 +32,19 @@ class Acceptance:
 
     @property
     def length(self) -> float:
-        """Acceptance length: tokens per forward pass of the target, bonus token included."""
+        """The acceptance length: tokens per forward pass of the target, bonus token included."""
         return self.tokens / max(1, self.passes)
 
     @property
-    def shares(self) -> list[float]:
-        """For each draft position, the share of forward passes that accepted its token."""
+    def acceptance_rates(self) -> list[float]:
+        """For each position of a draft, the fraction of forward passes that accepted its token."""
         return [count / max(1, self.passes) for count in self.by_position]
 
 
 def simulate_decoding(text: TrainingText, propose: Propose, block: int) -> Acceptance:
-    """Returns the acceptance counts of decoding a text that the target would generate greedily.
+    """Returns the acceptance counts of a simulated speculative decoding of a text that the target generated greedily.
 
-    `propose(position)` returns the draft after a position of the text, of at most `block` tokens.
+    `propose(position)` returns the draft for the tokens after a position of the text, at most `block` tokens.
     """
     tokens, position = text.tokens, len(text.prompt) - 1
     passes, counts = 0, [0] * block
@@ -62,31 +62,31 @@ def simulate_decoding(text: TrainingText, propose: Propose, block: int) -> Accep
 
 
 def sum_acceptance(parts: Iterable[Acceptance]) -> Acceptance:
-    """Returns the sum of several texts' acceptance counts."""
+    """Returns the sum of the acceptance counts of several texts."""
     kept = list(parts)
     counts = [sum(column) for column in zip(*(part.by_position for part in kept), strict=True)]
     return Acceptance(sum(part.passes for part in kept), sum(part.tokens for part in kept), tuple(counts))
 
 
 @torch.no_grad()
-def drafts_everywhere(drafter: Drafter, features: TextFeatures) -> Tensor:
-    """Returns the drafter's greedy drafts [answer tokens, block], one that begins after each position of an answer.
+def draft_at_all_positions(drafter: Drafter, features: TextFeatures) -> Tensor:
+    """Returns the drafter's greedy drafts [answer tokens, block]: row i drafts the answer from its token i on.
 
-    The positions run from the prompt's last token to the last token but one.
+    Each draft follows the true text, from the prompt's last token to the second-last token of the answer.
     """
     text = features.text
     device = features.states.device
     tokens = torch.tensor(text.tokens, device=device)
     anchors = torch.arange(len(text.prompt) - 1, len(tokens) - 1, device=device)
-    states = block_states(drafter, features.states, tokens, anchors)
-    previous, drafted = drafter.index(tokens[anchors]), []
+    states = block_hidden_states(drafter, features.states, tokens, anchors)
+    previous, drafted = drafter.draft_vocabulary_indices(tokens[anchors]), []
     for depth in range(drafter.config.block):
         previous = drafter.logits(states[:, depth], previous).argmax(dim=-1)
         drafted.append(drafter.vocabulary[previous])
     return torch.stack(drafted, dim=1)
 
 
-def drafter_acceptance(drafter: Drafter, features: TextFeatures) -> Acceptance:
-    """Returns the acceptance counts of a drafter on one text, whose target features are given."""
-    drafts, first = drafts_everywhere(drafter, features).tolist(), len(features.text.prompt) - 1
+def measure_text_acceptance(drafter: Drafter, features: TextFeatures) -> Acceptance:
+    """Returns the acceptance counts of a drafter on one text, given with the target's features."""
+    drafts, first = draft_at_all_positions(drafter, features).tolist(), len(features.text.prompt) - 1
     return simulate_decoding(features.text, lambda position: drafts[position - first], drafter.config.block)

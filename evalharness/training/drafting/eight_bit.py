@@ -18,7 +18,7 @@ _LINEARS = ("qkv", "out", "gate_up", "down")
 
 
 class EightBitLinear(nn.Module):
-    """A linear layer with 8-bit weights and dynamically quantized 8-bit activations."""
+    """A linear layer with int8 weights, whose input activations are quantized to 8 bits at each call."""
 
     def __init__(self, linear: nn.Linear, largest: Tensor) -> None:
         """`largest` [inputs]: the largest magnitude that each input channel had during calibration."""
@@ -47,8 +47,11 @@ class EightBitLinear(nn.Module):
         return product if self._bias is None else product + self._bias
 
 
-def quantize_products(model: Transformer, calibrate: Callable[[], None]) -> None:
-    """Replaces a network's linear layers by 8-bit ones. `calibrate` must run the network on typical texts."""
+def quantize_linear_layers(model: Transformer, calibrate: Callable[[], None]) -> None:
+    """Replaces the linear layers of a network by 8-bit ones.
+
+    `calibrate` must run the network on typical texts; the ranges of the activations are measured meanwhile.
+    """
     largest: dict[str, Tensor] = {}
     hooks = [linear.register_forward_hook(_magnitude_hook(name, largest)) for name, _, linear in _linear_layers(model)]
     calibrate()
@@ -66,9 +69,9 @@ def _linear_layers(model: Transformer) -> Iterator[tuple[str, nn.Module, nn.Line
 
 
 def _magnitude_hook(name: str, largest: dict[str, Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-    def observe(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
+    def record_magnitude(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
         # The first tokens of a text have activations a hundred times as large, which need no precision.
         seen = inputs[0].flatten(0, -2)[4:].abs().amax(0).float()
         largest[name] = torch.maximum(largest[name], seen) if name in largest else seen
 
-    return observe
+    return record_magnitude

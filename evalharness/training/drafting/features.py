@@ -11,7 +11,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import causal_segment, forward_segments
+from evalharness.diffusion.forward import causal_input, forward_rows
 from evalharness.diffusion.network import Transformer
 from evalharness.training.drafting.shards import TrainingText, read_shard, read_texts, shard_numbers, shard_path
 
@@ -24,10 +24,10 @@ _GROUP = 128
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """A training text with what a drafter learns from: the target's hidden states and most probable next tokens.
+    """A training text of a drafter, with the target's features: hidden states and most probable next tokens.
 
-    `states` [tokens, taps * hidden] are hidden states after some layers (taps). `ids` and `probabilities` [answer
-    tokens, TOP] are the most probable next tokens.
+    `states` [tokens, taps * hidden] are the target's hidden states after the recorded layers (taps). `ids` and
+    `probabilities` [answer tokens, TOP] are its TOP most probable tokens at each position of the answer.
     """
 
     text: TrainingText
@@ -38,7 +38,7 @@ class TextFeatures:
 
 @dataclass(frozen=True)
 class RecordedFeatures:
-    """The target's features of one text in compact types: `states` in bfloat16, `ids` in int32 (see TextFeatures)."""
+    """The target's features of one text, as in `TextFeatures`, in compact types: bfloat16, int32 and float16."""
 
     states: Tensor
     ids: Tensor
@@ -46,15 +46,15 @@ class RecordedFeatures:
 
 
 def features_path(folder: Path, number: int) -> Path:
-    """Returns the file that stores the target's features for shard `number` of the training texts."""
+    """Returns the path of the file with the target's features of shard `number` of the training texts."""
     return folder / f"features-{number:05d}.safetensors"
 
 
 def top_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns ids (int32) and probabilities (float16) [N, TOP] of the most probable tokens of logits [N, V].
+    """Returns ids (int32) and probabilities (float16) [N, TOP] of the most probable tokens, given logits [N, V].
 
-    Neighbouring tokens form groups, and only the TOP groups with the largest maxima are searched. They contain the TOP
-    largest logits, and searching them is faster than sorting all.
+    Groups of neighbouring token ids are formed, and only the TOP groups with the largest maxima are searched: they
+    contain the TOP largest logits, and this is faster than a search of all logits.
     """
     size = logits.shape[-1]
     padded = torch.nn.functional.pad(logits.float(), (0, -size % _GROUP), value=-torch.inf)
@@ -67,16 +67,16 @@ def top_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def observe_text(text: TrainingText, model: Transformer, recorder: TapRecorder) -> RecordedFeatures:
-    """Returns the target's features of a training text, from one forward pass over it."""
-    hidden = forward_segments(model, [causal_segment(0, text.tokens)], None)[0]
+def compute_features(text: TrainingText, model: Transformer, recorder: TapRecorder) -> RecordedFeatures:
+    """Returns the target's features of a training text, computed by one forward pass of the target `model`."""
+    hidden = forward_rows(model, [causal_input(0, text.tokens)], None)[0]
     return RecordedFeatures(
         recorder.states[0].to(torch.bfloat16), *top_tokens(model.logits(hidden[len(text.prompt) - 1 : -1]))
     )
 
 
 def write_features(folder: Path, number: int, observed: Sequence[RecordedFeatures], taps: Sequence[int]) -> None:
-    """Writes the features of a shard's training texts atomically."""
+    """Writes the features of all texts of shard `number` to its file, atomically."""
     tensors = {
         name: torch.cat([getattr(text, name) for text in observed]).cpu() for name in ("states", "ids", "probabilities")
     }
@@ -86,7 +86,7 @@ def write_features(folder: Path, number: int, observed: Sequence[RecordedFeature
 
 
 def has_features(folder: Path, number: int, taps: Sequence[int]) -> bool:
-    """Returns whether the target's features of shard `number` are stored, recorded at these layers (taps)."""
+    """Returns whether the target's features of shard `number` are stored, for the layers `taps`."""
     path = features_path(folder, number)
     if not path.exists():
         return False
@@ -99,7 +99,7 @@ def _taps_text(taps: Sequence[int]) -> str:
 
 
 class FeatureSource(Protocol):
-    """A source of training texts for a drafter, with the target's features."""
+    """Provides the training texts of a drafter, with the target's features."""
 
     def __len__(self) -> int: ...
 
@@ -113,9 +113,9 @@ class FeatureSource(Protocol):
 
 
 class LiveFeatures:
-    """The training texts of all shards; the target computes their features again at each use.
+    """Provides the training texts of all shards; the target computes their features at each use.
 
-    That is meant for a GPU; on a CPU it takes too long.
+    This is meant for a GPU; on a CPU it takes too long.
     """
 
     def __init__(self, answers: Path, model: Transformer, taps: Sequence[int]) -> None:
@@ -134,7 +134,7 @@ class LiveFeatures:
         """Returns the training texts with these numbers and their features, on the target's device."""
         texts = [self._texts[number] for number in numbers]
         with TapRecorder(self._model, self._taps) as recorder:
-            hidden = forward_segments(self._model, [causal_segment(0, text.tokens) for text in texts], None)
+            hidden = forward_rows(self._model, [causal_input(0, text.tokens) for text in texts], None)
             states = recorder.states
         found = []
         for row, text in enumerate(texts):
@@ -145,7 +145,7 @@ class LiveFeatures:
 
 
 class FeatureStore:
-    """The training texts whose target features are computed, read from disk one at a time."""
+    """Provides the training texts whose target features are stored on disk, from where each is read when needed."""
 
     def __init__(self, answers: Path, folder: Path) -> None:
         self._files: list[Any] = []

@@ -1,4 +1,4 @@
-"""What a drafter starts from: layers of its target, and which token follows which in the answers."""
+"""Initializes a drafter from layers of its target, and from the frequencies of token pairs in the answers."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ SMOOTHING = 2.0
 
 
 @torch.no_grad()
-def start_from_layers(drafter: Drafter, target: Transformer, numbers: Sequence[int]) -> None:
-    """Initializes each layer of the drafter with the layer of its target whose number is given.
+def initialize_from_layers(drafter: Drafter, target: Transformer, numbers: Sequence[int]) -> None:
+    """Initializes the drafter's layers with copies of its target's layers: layer i is a copy of layer numbers[i].
 
-    If the drafter's feed-forward part is smaller, it gets the neurons with the largest weights.
+    If the drafter's feed-forward layers are smaller, they get the neurons with the largest weights.
     """
     size = drafter.config.network.intermediate
     for layer, number in zip(drafter.layers, numbers, strict=True):
@@ -32,14 +32,14 @@ def start_from_layers(drafter: Drafter, target: Transformer, numbers: Sequence[i
 
 
 @torch.no_grad()
-def start_from_pairs(drafter: Drafter, store: FeatureSource) -> None:
-    """Initializes the Markov head, a low-rank matrix of logits for a token given the token before it.
+def initialize_markov_head(drafter: Drafter, store: FeatureSource) -> None:
+    """Initializes the drafter's Markov head, a low-rank matrix of logits of each token given the previous token.
 
-    It becomes the best approximation of the log frequencies of token pairs in the answers; pairs that begin with a
-    frequent token have more weight.
+    It becomes a low-rank approximation of the log frequencies of token pairs in the answers, in which pairs with a
+    frequent first token have more weight.
     """
     size = drafter.config.network.vocab_size
-    pairs, tokens = _count_pairs(drafter, store)
+    pairs, tokens = _count_token_pairs(drafter, store)
     ones = (tokens + 0.1) / (tokens.sum() + 0.1 * size)
     begun = pairs.sum(dim=1, keepdim=True)
     logs = ((pairs + SMOOTHING * ones) / (begun + SMOOTHING)).log_()
@@ -50,10 +50,10 @@ def start_from_pairs(drafter: Drafter, store: FeatureSource) -> None:
     drafter.following.weight.copy_(right * scale)
 
 
-def _count_pairs(drafter: Drafter, store: FeatureSource) -> tuple[Tensor, Tensor]:
-    """Counts pairs of successive tokens in the answers; returns counts [V + 1, V], and those of the second token [V].
+def _count_token_pairs(drafter: Drafter, store: FeatureSource) -> tuple[Tensor, Tensor]:
+    """Returns the counts of successive token pairs in the answers [V + 1, V], and of their second tokens [V].
 
-    V is the size of the draft vocabulary; row V is for all first tokens outside it.
+    V is the size of the draft vocabulary. Row V of the pairs counts all first tokens outside it.
     """
     size = drafter.config.network.vocab_size
     counts: Counter[tuple[int, int]] = Counter()
@@ -61,7 +61,7 @@ def _count_pairs(drafter: Drafter, store: FeatureSource) -> tuple[Tensor, Tensor
         text = store.text(number)
         counts.update(zip((text.prompt[-1], *text.answer), text.answer, strict=False))
     first, second = torch.tensor(list(counts), device=drafter.vocabulary.device).unbind(1)
-    before, after = drafter.index(first), drafter.index(second)
+    before, after = drafter.draft_vocabulary_indices(first), drafter.draft_vocabulary_indices(second)
     known = after < size
     pairs = torch.zeros(size + 1, size, device=first.device)
     amounts = torch.tensor(list(counts.values()), dtype=torch.float32, device=first.device)

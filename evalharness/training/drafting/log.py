@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 @dataclass
 class LogRow:
-    """One line of a drafter's training log: losses, and acceptance on held-out texts.
+    """One row of a drafter's training log: losses, and after an evaluation the acceptance on held-out texts.
 
-    Losses are means per weighted position.
+    Losses are weighted means over the positions of drafted blocks.
     """
 
     step: int
@@ -20,8 +20,8 @@ class LogRow:
     acceptance_length: float | None = None
     acceptance_by_position: list[float] = field(default_factory=list)
 
-    def line(self) -> str:
-        """Returns the log row as readable text."""
+    def to_text(self) -> str:
+        """Returns the row as a line of text for the terminal."""
         said = (
             f"step {self.step}  {self.spent_s:.0f} s  loss {self.loss:.3f}  cross-entropy {self.cross_entropy:.3f}  "
             f"distance {self.distance:.3f}  agreed {self.agreed:.3f}"

@@ -8,44 +8,44 @@ from torch import Tensor
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.drafting.network import Drafter, DrafterLayer
-from evalharness.diffusion.network import rotations
+from evalharness.diffusion.network import rope_rotation
 from evalharness.training.drafting.features import TextFeatures
 from evalharness.training.drafting.recipe import OptimizationSettings
 
 
 class _TextContext(KVCache):
-    """A KV cache that gives each layer a text's context in front of the drafted blocks."""
+    """A KV cache that, in each layer, puts keys and values of the text's context before those of the blocks."""
 
     def __init__(self, drafter: Drafter, context: Tensor) -> None:
         positions = torch.arange(context.shape[1], device=context.device)[None]
         self._drafter, self._context = drafter, context
-        self._rotation = rotations(drafter.config.network, positions, context.dtype)
+        self._rotation = rope_rotation(drafter.config.network, positions, context.dtype)
 
     def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns a layer's keys and values of text context and blocks, [1, kv_heads, context + blocks, head_dim]."""
+        """Returns the layer's keys and values of context and blocks, [1, kv_heads, context + blocks, head_dim] each."""
         module = self._drafter.layers[layer]
         assert isinstance(module, DrafterLayer)
-        before_keys, before_values = module.project(self._context, self._rotation)
+        before_keys, before_values = module.project_context(self._context, self._rotation)
         return torch.cat((before_keys, keys), dim=2), torch.cat((before_values, values), dim=2)
 
 
-def block_states(drafter: Drafter, states: Tensor, tokens: Tensor, anchors: Tensor) -> Tensor:
+def block_hidden_states(drafter: Drafter, states: Tensor, tokens: Tensor, anchors: Tensor) -> Tensor:
     """Returns the drafter's final hidden states [M, block, hidden] for M drafted blocks of a text.
 
-    `anchors` [M] are the positions in the text, of token ids `tokens` [T], where drafting starts: each is the last
-    known token, followed by a drafted block. A block attends to itself and to the context before its anchor, which
-    comes from the target's `states` [T, taps * hidden].
+    `tokens` [T] are the text's token ids. `anchors` [M] are the positions of the last known tokens, with which the
+    blocks begin. A block attends to itself and to the context before its anchor, which is computed from the target's
+    hidden states, `states` [T, taps * hidden].
     """
     network, block, count = drafter.config.network, drafter.config.block, len(anchors)
-    context = drafter.context(states)[None]
+    context = drafter.context_features(states)[None]
     before = torch.cat((torch.zeros_like(context[0, :1]), context[0]))[anchors]
-    x = drafter.inputs(tokens[anchors], before).view(1, count * block, -1)
+    x = drafter.embed_blocks(tokens[anchors], before).view(1, count * block, -1)
     positions = (anchors[:, None] + torch.arange(block, device=anchors.device)).view(1, -1)
     owner = torch.arange(count, device=anchors.device).repeat_interleave(block)
     sees_context = torch.arange(len(tokens), device=anchors.device) < anchors[owner][:, None]
     sees = torch.cat((sees_context, owner[:, None] == owner), dim=1)
     bias = torch.zeros(sees.shape, dtype=x.dtype, device=x.device).masked_fill(~sees, -torch.inf)[None, None]
-    rotation = rotations(network, positions, x.dtype)
+    rotation = rope_rotation(network, positions, x.dtype)
     cache = _TextContext(drafter, context)
     for layer in drafter.layers:
         x = layer(x, rotation, bias, cache)
@@ -54,7 +54,7 @@ def block_states(drafter: Drafter, states: Tensor, tokens: Tensor, anchors: Tens
 
 @dataclass(frozen=True)
 class DraftLoss:
-    """A drafter's loss on one text, summed over the positions of all drafted blocks; divide `total` by `weight`."""
+    """A drafter's loss on one text: weighted sums over the positions of all drafted blocks. `weight` is the divisor."""
 
     total: Tensor
     weight: float
@@ -65,10 +65,10 @@ class DraftLoss:
 
 
 def draft_loss(drafter: Drafter, features: TextFeatures, anchors: Tensor, settings: OptimizationSettings) -> DraftLoss:
-    """Returns a drafter's loss on M drafted blocks of a text.
+    """Returns a drafter's loss on M drafted blocks of one text.
 
-    `anchors` [M] are the positions in the text after which a block is drafted. Positions after the end of the text do
-    not count.
+    `anchors` [M] are the positions in the text after which a block is drafted. Positions of a block after the end of
+    the text have no loss.
     """
     text, block = features.text, drafter.config.block
     device = anchors.device
@@ -76,16 +76,19 @@ def draft_loss(drafter: Drafter, features: TextFeatures, anchors: Tensor, settin
     targets = anchors[:, None] + torch.arange(1, block + 1, device=device)
     inside = targets < len(tokens)
     targets = targets.clamp(max=len(tokens) - 1)
-    states = block_states(drafter, features.states, tokens, anchors)[inside]
+    states = block_hidden_states(drafter, features.states, tokens, anchors)[inside]
     targets, depth = targets[inside], torch.arange(block, device=device).expand(len(anchors), -1)[inside]
-    previous, wanted = drafter.index(tokens[targets - 1]), drafter.index(tokens[targets])
+    previous, wanted = (
+        drafter.draft_vocabulary_indices(tokens[targets - 1]),
+        drafter.draft_vocabulary_indices(tokens[targets]),
+    )
     logs = drafter.logits(states, previous).float().log_softmax(dim=-1)
     size = logs.shape[-1]
     weights = torch.exp(-depth / settings.decay)
     known = wanted < size
     cross_entropy = -logs.gather(1, wanted.clamp(max=size - 1)[:, None])[:, 0] * known
     rows = targets - len(text.prompt)
-    ids = drafter.index(features.ids[rows])
+    ids = drafter.draft_vocabulary_indices(features.ids[rows])
     drafted = logs.exp().gather(1, ids.clamp(max=size - 1)) * (ids < size)
     # What both distributions have in common; of tokens beyond the most probable ones the target's share is near zero.
     distance = 2 * (1 - torch.minimum(drafted, features.probabilities[rows]).sum(dim=1))

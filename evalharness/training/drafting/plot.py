@@ -6,8 +6,8 @@ from pathlib import Path
 from evalharness.training.drafting.log import LogRow
 
 
-def plot_run(log: Sequence[LogRow], path: Path) -> None:
-    """Plots a training log: loss and held-out acceptance length by step, and the last acceptance by position."""
+def plot_training_log(log: Sequence[LogRow], path: Path) -> None:
+    """Plots a drafter's training log: losses and held-out acceptance length by step, latest acceptance by position."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 3.6), layout="constrained")

@@ -13,7 +13,7 @@ from evalharness.generation.encoding import encode_text
 from evalharness.generation.infilling import Infilling
 from evalharness.training.corpus import views
 from evalharness.training.corpus.decontamination import Benchmarks
-from evalharness.training.corpus.generated.function import Case, Function
+from evalharness.training.corpus.generated.function import ExampleCall, Function
 from evalharness.training.corpus.generated.stream import generated_functions
 from evalharness.training.corpus.library import Snippet, documented_functions, permissive_packages
 from evalharness.util.paths import bundled
@@ -30,8 +30,8 @@ LIBRARY = 0.5
 
 
 @dataclass(frozen=True)
-class DraftPrompt:
-    """A training prompt for a drafter: a chat turn, a text to continue, or a prefix and suffix to infill."""
+class TrainingPrompt:
+    """A prompt that the target answers to train its drafter: a chat message, a text to continue, or one to infill."""
 
     kind: Kind
     text: str
@@ -39,9 +39,9 @@ class DraftPrompt:
     stops: tuple[str, ...] = ()
 
     def encode(self, tokenizer: Any, infilling: Infilling | None) -> list[int]:
-        """Returns the prompt's token ids, as the backends send such a prompt to the target.
+        """Returns the prompt's token ids, built as by the backends.
 
-        `infilling` is needed for kind infill.
+        `infilling`, the target's FIM format, is needed for prompts of kind infill.
         """
         if self.kind == "infill":
             assert infilling is not None
@@ -55,7 +55,7 @@ class DraftPrompt:
 
 @dataclass(frozen=True)
 class PromptRecipes:
-    """Prompt templates and stop sequences from the task cards of the benchmarks."""
+    """Prompt templates and stop sequences of benchmarks, taken from their task cards."""
 
     chat: str
     request: str
@@ -73,12 +73,12 @@ def read_prompt_recipes() -> PromptRecipes:
     )
 
 
-def draft_prompts(
+def generate_prompts(
     seed: int, benchmarks: Benchmarks | None, dropped: Counter[str], kinds: Sequence[Kind] = KINDS
-) -> Iterator[DraftPrompt]:
-    """Yields training prompts of these kinds endlessly, reproducibly for a seed and the installed packages.
+) -> Iterator[TrainingPrompt]:
+    """Yields training prompts of the given kinds, endlessly; the same ones for the same seed and installed packages.
 
-    Prompts that share anything with a benchmark are left out and counted in `dropped`, by what they share.
+    Prompts that overlap with a benchmark are left out, and counted in `dropped` by kind of overlap.
     """
     random, recipes = Random(seed), read_prompt_recipes()
     generated, library = generated_functions(seed + 1), itertools.cycle(library_snippets(seed + 2))
@@ -89,7 +89,7 @@ def draft_prompts(
         else:
             function, cases = next(generated)
             prompt = _prompt_from_function(function, cases, kind, recipes, random)
-        reason = benchmarks.overlap(prompt.text + prompt.suffix) if benchmarks else None
+        reason = benchmarks.find_overlap(prompt.text + prompt.suffix) if benchmarks else None
         if reason:
             dropped[f"prompt: {reason}"] += 1
         else:
@@ -97,10 +97,7 @@ def draft_prompts(
 
 
 def library_snippets(seed: int) -> list[Snippet]:
-    """Returns documented functions from the standard library and installed packages, in random order.
-
-    Methods are left out.
-    """
+    """Returns documented functions (no methods) of the standard library and installed packages, in random order."""
     random = Random(seed)
     files = [path for package in permissive_packages() for path in package.files]
     random.shuffle(files)
@@ -119,17 +116,17 @@ MOST_FILES = 6000
 
 
 def _prompt_from_function(
-    function: Function, cases: tuple[Case, ...], kind: Kind, recipes: PromptRecipes, random: Random
-) -> DraftPrompt:
+    function: Function, cases: tuple[ExampleCall, ...], kind: Kind, recipes: PromptRecipes, random: Random
+) -> TrainingPrompt:
     head, body = views.completion_document(function, cases, random)
     if kind == "request":
-        tests = "\n".join(views.assert_statements(function, views.informative_first(cases, random)[:3]))
+        tests = "\n".join(views.assert_statements(function, views.sort_informative_first(cases, random)[:3]))
         request = recipes.request.replace("{text}", views.request_text(function, random)).replace("{tests}", tests)
-        return DraftPrompt("request", request)
+        return TrainingPrompt("request", request)
     return _prompt_with_code(head, body, kind, recipes, random)
 
 
-def _prompt_from_library(snippet: Snippet, kind: Kind, recipes: PromptRecipes, random: Random) -> DraftPrompt:
+def _prompt_from_library(snippet: Snippet, kind: Kind, recipes: PromptRecipes, random: Random) -> TrainingPrompt:
     if kind == "request":
         sentences = _snippet_docstring(snippet).split("\n\n")[0]
         name = snippet.head.partition("def ")[2].partition("(")[0]
@@ -140,23 +137,23 @@ def _prompt_from_library(snippet: Snippet, kind: Kind, recipes: PromptRecipes, r
                 f"{sentences}\n\nAnswer with the Python code alone, in one fenced code block.",
             )
         )
-        return DraftPrompt("request", asked)
+        return TrainingPrompt("request", asked)
     return _prompt_with_code(snippet.head, snippet.body, kind, recipes, random)
 
 
-def _prompt_with_code(head: str, body: str, kind: Kind, recipes: PromptRecipes, random: Random) -> DraftPrompt:
-    """Returns a prompt of this kind for a function, given its code up to the docstring (`head`) and the rest (`body`).
+def _prompt_with_code(head: str, body: str, kind: Kind, recipes: PromptRecipes, random: Random) -> TrainingPrompt:
+    """Returns a prompt of the given kind for a function: `head` is its code up to the docstring, `body` the rest.
 
-    For kind `infill`, a part of the body is left out and becomes the middle.
+    For kind `infill`, a random part of the body is the middle that the model has to fill in.
     """
     if kind == "chat":
-        return DraftPrompt("chat", recipes.chat.replace("{prompt}", head))
+        return TrainingPrompt("chat", recipes.chat.replace("{prompt}", head))
     if kind == "completion":
-        return DraftPrompt("completion", head, stops=recipes.completion_stops)
+        return TrainingPrompt("completion", head, stops=recipes.completion_stops)
     document = views.infilling_document(head, body, random, "")
     before = document.prompt.removeprefix(views.PREFIX).removesuffix(views.MIDDLE)
     prefix, _, suffix = before.partition(views.SUFFIX)
-    return DraftPrompt("infill", prefix, suffix)
+    return TrainingPrompt("infill", prefix, suffix)
 
 
 def _snippet_docstring(snippet: Snippet) -> str:

@@ -13,7 +13,7 @@ from evalharness.util.yaml_text import parse_yaml
 
 
 class AnswerSettings(StrictSection):
-    """Recipe section `answers`: the training texts, prompts with the target's own answers."""
+    """Recipe section `answers`: how the training texts are generated, which are prompts with the target's answers."""
 
     tokens: int = Field(default=2_000_000, gt=0)
     """Answer tokens after which generation ends."""
@@ -37,7 +37,7 @@ class AnswerSettings(StrictSection):
 
 
 class FeatureSettings(StrictSection):
-    """Recipe section `features`: which hidden states of the target the drafter sees, and whether they are stored."""
+    """Recipe section `features`: which hidden states of the target the drafter gets, and whether they are stored."""
 
     taps: tuple[int, ...] = (6, 14, 21)
     """Layers (from 0) whose output the drafter sees."""
@@ -100,7 +100,7 @@ class OptimizationSettings(StrictSection):
 
 
 class DrafterRecipe(StrictSection):
-    """A drafter's training recipe with all stages: answers, features, training."""
+    """The recipe of a drafter's training run, with a section for each stage: answers, features, training."""
 
     kind: Literal["drafter"]
     target: str
@@ -129,7 +129,10 @@ def is_drafter_recipe(path: Path) -> bool:
 
 
 def read_drafter_recipe(path: Path, **changes: Any) -> DrafterRecipe:
-    """Returns the drafter recipe in a YAML file. `changes` may override `steps`. Raises UserError if it is invalid."""
+    """Returns the drafter recipe in a YAML file.
+
+    `steps` in `changes` overrides the recipe's optimization.steps. Raises UserError for an invalid recipe.
+    """
     try:
         values = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
@@ -142,5 +145,7 @@ def read_drafter_recipe(path: Path, **changes: Any) -> DrafterRecipe:
         return DrafterRecipe.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path}: {place + ': ' if place else ''}{first['msg']}") from None
+        key = ".".join(str(part) for part in first["loc"])
+        raise UserError(
+            f"the recipe {path} is invalid: {key + ': ' if key else ''}{first['msg']}; correct it"
+        ) from None

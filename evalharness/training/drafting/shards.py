@@ -15,9 +15,9 @@ NAME = re.compile(r"answers-(\d{5})\.npz")
 
 @dataclass(frozen=True)
 class TrainingText:
-    """A training text: a prompt and its answer as token ids.
+    """A training text: the token ids of a prompt and of the target's answer.
 
-    The answer ends with an end token unless it was cut off.
+    The answer ends with an end token, unless it was cut off at the maximum length.
     """
 
     kind: Kind
@@ -31,14 +31,14 @@ class TrainingText:
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """Returns the file of shard `number`."""
+    """Returns the path of shard file `number` of the training texts."""
     return folder / f"answers-{number:05d}.npz"
 
 
 def write_shard(folder: Path, number: int, texts: Sequence[TrainingText]) -> None:
-    """Writes training texts to a shard file atomically.
+    """Writes training texts to shard file `number`, atomically.
 
-    Low and high bits of the ids are separate arrays, because the compression finds more repetitions in each.
+    The low and the high bits of token ids are stored in separate arrays, which compress better.
     """
     ids = np.array([token for text in texts for token in text.tokens], dtype=np.uint32)
     buffer = io.BytesIO()

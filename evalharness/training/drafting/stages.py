@@ -16,24 +16,24 @@ import torch
 from evalharness.diffusion.checkpoints.gguf import open_gguf
 from evalharness.diffusion.checkpoints.loading import Checkpoint, is_gguf, open_checkpoint
 from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import causal_segment, forward_segments
+from evalharness.diffusion.forward import causal_input, forward_rows
 from evalharness.errors import UserError
 from evalharness.generation.infilling import find_infilling
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.training.corpus.build import benchmark_folders
 from evalharness.training.corpus.decontamination import read_benchmarks
 from evalharness.training.drafting.answers import AnswerJob, generate_answers
-from evalharness.training.drafting.eight_bit import quantize_products
+from evalharness.training.drafting.eight_bit import quantize_linear_layers
 from evalharness.training.drafting.features import (
     FeatureSource,
     FeatureStore,
     LiveFeatures,
     RecordedFeatures,
+    compute_features,
     has_features,
-    observe_text,
     write_features,
 )
-from evalharness.training.drafting.prompts import KINDS, DraftPrompt, draft_prompts
+from evalharness.training.drafting.prompts import KINDS, TrainingPrompt, generate_prompts
 from evalharness.training.drafting.recipe import DrafterRecipe
 from evalharness.training.drafting.shards import (
     TrainingText,
@@ -51,9 +51,9 @@ CALIBRATION = 16
 
 
 def open_target(recipe: DrafterRecipe) -> Checkpoint:
-    """Returns the frozen target model on the recipe's device. Raises UserError if it is not available.
+    """Returns the target model on the recipe's device, in float32 on a CPU and in bfloat16 on a GPU.
 
-    It is in float32 on a CPU and in bfloat16 on a GPU.
+    Raises UserError if it is not available.
     """
     name, device = recipe.target_path, torch.device(recipe.device)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
@@ -66,15 +66,16 @@ def check_taps(recipe: DrafterRecipe, target: Checkpoint) -> None:
     if max(recipe.features.taps) > last:
         raise UserError(
             f"the recipe's features.taps contains layer {max(recipe.features.taps)}, and the target has layers 0 to "
-            f"{last}; correct it"
+            f"{last}; name only such layers"
         )
 
 
 def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
-    """Generates the target's answers into shards in `folder`; returns their number of tokens.
+    """Generates the target's answers and writes them to shard files; returns the number of answer tokens.
 
-    With the recipe's `features.with_answers`, the target's features are recorded during generation. A stopped stage
-    resumes after the prompts that had begun, so at most `slots` prompts remain without an answer.
+    `folder` is that of the training run. With the recipe's `features.with_answers`, the target's features are recorded
+    during generation and stored, too. A stopped stage resumes after the prompts that had been started, of which at most
+    `slots` remain without an answer. `say` prints a line of progress.
     """
     run, folder = folder, folder / ANSWERS
     for needed in (folder, run / FEATURES):
@@ -90,13 +91,13 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
     target = open_target(recipe)
     check_taps(recipe, target)
     infilling = find_infilling(target.tokenizer, "auto")
-    decoder = Detokenizer(target.tokenizer)
+    detokenizer = Detokenizer(target.tokenizer)
     progress = _read_progress(folder)
     dropped = Counter(progress["dropped"])
     seen = {text.prompt for text in texts}
     started = int(progress["prompts"])
     kinds = [kind for kind in KINDS if kind != "infill" or infilling]
-    prompts = draft_prompts(asked.seed, benchmarks, dropped, kinds)
+    prompts = generate_prompts(asked.seed, benchmarks, dropped, kinds)
     first = list(itertools.islice(prompts, CALIBRATION))
     if asked.eight_bit:
         _quantize_target(target, [prompt.encode(target.tokenizer, infilling) for prompt in first])
@@ -113,7 +114,7 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
                 continue
             seen.add(ids)
             ends = target.end_ids | (infilling.end_tokens if infilling and prompt.kind == "infill" else frozenset())
-            yield AnswerJob(prompt, list(ids), StopChecker(decoder, ends, prompt.stops, asked.longest_answer))
+            yield AnswerJob(prompt, list(ids), StopChecker(detokenizer, ends, prompt.stops, asked.longest_answer))
 
     number = next(reversed(shard_numbers(folder)), -1) + 1
     waiting: list[TrainingText] = []
@@ -122,13 +123,17 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
     capacity = asked.longest_prompt + asked.longest_answer
     for job in generate_answers(target.model, jobs(), asked.slots, capacity, stop, taps, asked.together):
         tokens += len(job.answer)
-        reason = benchmarks.overlap(_searchable_text(job.source, decoder.text(job.answer))) if benchmarks else None
+        reason = (
+            benchmarks.find_overlap(_searchable_text(job.source, detokenizer.decode(job.answer)))
+            if benchmarks
+            else None
+        )
         if reason:
             dropped[f"answer: {reason}"] += 1
             continue
-        waiting.append(job.text())
+        waiting.append(job.to_training_text())
         if taps:
-            observed.append(job.observed())
+            observed.append(job.recorded_features())
         if len(waiting) == asked.shard:
             if taps:
                 # Before the answers: features without answers are written again, answers without features read again.
@@ -146,7 +151,10 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
 
 
 def feature_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> None:
-    """Computes the target's features for every shard of answers in `folder` that has none yet."""
+    """Computes and stores the target's features for each shard of answers that has none yet.
+
+    `folder` is that of the training run; `say` prints a line of progress.
+    """
     answers, features = folder / ANSWERS, folder / FEATURES
     features.mkdir(parents=True, exist_ok=True)
     taps = recipe.features.taps
@@ -164,14 +172,17 @@ def feature_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool],
         start = time.perf_counter()
         texts = read_shard(shard_path(answers, number))
         with TapRecorder(target.model, taps) as recorder:
-            observed = [observe_text(text, target.model, recorder) for text in texts]
+            observed = [compute_features(text, target.model, recorder) for text in texts]
         write_features(features, number, observed, taps)
         rate = sum(len(text.tokens) for text in texts) / (time.perf_counter() - start)
         say(f"features: shard {number}, {rate:.1f} tokens/s")
 
 
 def training_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> Path:
-    """Trains the drafter on the stored features; returns the folder of its weights."""
+    """Trains the drafter on the answers and their features; returns the checkpoint folder of the drafter.
+
+    `folder` is that of the training run; `say` prints a line of progress.
+    """
     torch.set_num_threads(recipe.threads)
     target = open_target(recipe)
     store: FeatureSource = (
@@ -189,11 +200,12 @@ def training_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool]
 
 
 def train_drafter(recipe: DrafterRecipe, folder: Path, say: Callable[[str], None]) -> Path:
-    """Runs all stages of a drafter's training, resuming stopped ones; returns the folder of its weights.
+    """Runs all stages of a drafter's training, and resumes stopped ones; returns the checkpoint folder of the drafter.
 
-    SIGTERM and SIGINT end the training after the current batch, file or step.
+    `folder` is that of the training run; `say` prints a line of progress. SIGTERM and SIGINT stop the training after
+    the current batch, file or step.
     """
-    with _stop_signal() as stop:
+    with _catch_stop_signals() as stop:
         answer_stage(recipe, folder, stop, say)
         if not stop() and recipe.features.stored:
             feature_stage(recipe, folder, stop, say)
@@ -203,8 +215,8 @@ def train_drafter(recipe: DrafterRecipe, folder: Path, say: Callable[[str], None
 
 
 @contextlib.contextmanager
-def _stop_signal() -> Iterator[Callable[[], bool]]:
-    """A context that catches SIGTERM and SIGINT; yields a function that returns whether such a signal has arrived."""
+def _catch_stop_signals() -> Iterator[Callable[[], bool]]:
+    """A context manager that catches SIGTERM and SIGINT; yields a function that returns whether one has arrived."""
     stopped = threading.Event()
     before = {}
     if threading.current_thread() is threading.main_thread():
@@ -217,10 +229,11 @@ def _stop_signal() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _searchable_text(prompt: DraftPrompt, answer: str) -> str:
-    """Returns a text to search for overlaps with benchmarks: prompt and answer in the order of the file.
+def _searchable_text(prompt: TrainingPrompt, answer: str) -> str:
+    """Returns the text in which to search for overlaps with benchmarks.
 
-    For chat prompts it is the answer alone. An infilled middle is put between prefix and suffix.
+    For prompts of kind chat and request it is the answer alone, otherwise prompt and answer in the order of the source
+    file: an infilled middle is between prefix and suffix.
     """
     if prompt.kind in ("chat", "request"):
         return answer
@@ -231,13 +244,13 @@ def _quantize_target(target: Checkpoint, texts: Sequence[Sequence[int]]) -> None
     @torch.inference_mode()
     def calibrate() -> None:
         for ids in texts:
-            target.model.logits(forward_segments(target.model, [causal_segment(0, ids[:512])], None))
+            target.model.logits(forward_rows(target.model, [causal_input(0, ids[:512])], None))
 
-    quantize_products(target.model, calibrate)
+    quantize_linear_layers(target.model, calibrate)
 
 
 class AnswerProgress(TypedDict):
-    """The content of `progress.json`: the progress of generating answers."""
+    """The content of `progress.json`: how many prompts of the answer stage have been processed."""
 
     prompts: int
     """Prompts that were begun or dropped."""

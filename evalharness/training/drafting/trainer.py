@@ -17,12 +17,12 @@ from evalharness.diffusion.drafting.config import DrafterConfig
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
-from evalharness.training.drafting.acceptance import drafter_acceptance, sum_acceptance
+from evalharness.training.drafting.acceptance import measure_text_acceptance, sum_acceptance
 from evalharness.training.drafting.features import FeatureSource
-from evalharness.training.drafting.initialization import start_from_layers, start_from_pairs
+from evalharness.training.drafting.initialization import initialize_from_layers, initialize_markov_head
 from evalharness.training.drafting.log import LogRow
 from evalharness.training.drafting.objective import draft_loss
-from evalharness.training.drafting.plot import plot_run
+from evalharness.training.drafting.plot import plot_training_log
 from evalharness.training.drafting.recipe import DrafterRecipe, OptimizationSettings
 from evalharness.training.optimizers import WeightAverage
 
@@ -30,10 +30,10 @@ CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.jsonl", "model"
 
 
 def draft_vocabulary(store: FeatureSource, size: int, total_size: int, ends: frozenset[int]) -> list[int]:
-    """Returns the token ids that the drafter can draft, `size` of them, in ascending order.
+    """Returns the token ids of the draft vocabulary, `size` of them, in ascending order.
 
-    They are the end tokens, then the most frequent tokens of the texts, then the lowest ids: byte-pair encoding numbers
-    tokens by frequency, so low ids are the best guess for tokens that do not occur in the texts.
+    They are the end tokens, the most frequent tokens of the training texts, and if these are fewer than `size`, the
+    lowest other ids: byte-pair encoding numbers tokens by frequency. `total_size` is the target's vocabulary size.
     """
     counts = Counter(token for number in range(len(store)) for token in store.text(number).tokens)
     ordered = dict.fromkeys([*sorted(ends), *(token for token, _ in counts.most_common()), *range(total_size)])
@@ -41,7 +41,7 @@ def draft_vocabulary(store: FeatureSource, size: int, total_size: int, ends: fro
 
 
 def new_drafter(recipe: DrafterRecipe, target: Transformer, ends: frozenset[int], store: FeatureSource) -> Drafter:
-    """Returns a drafter for this target before its first step, with the draft vocabulary of the stored texts."""
+    """Returns a new, initialized drafter for the target; its draft vocabulary comes from the training texts."""
     shape, config = recipe.drafter, target.config
     ids = draft_vocabulary(store, shape.vocabulary, config.vocab_size, ends)
     network = ModelConfig(
@@ -62,18 +62,18 @@ def new_drafter(recipe: DrafterRecipe, target: Transformer, ends: frozenset[int]
     )
     drafter.vocabulary.copy_(torch.tensor(ids, dtype=torch.int32))
     drafter = drafter.to(target.embed.weight.device)
-    drafter.attach(target)
+    drafter.attach_target(target)
     if shape.start:
-        start_from_layers(drafter, target, shape.start)
+        initialize_from_layers(drafter, target, shape.start)
     if shape.pairs:
-        start_from_pairs(drafter, store)
+        initialize_markov_head(drafter, store)
     return drafter
 
 
 class DrafterTrainer:
-    """A drafter's training run: drafter, optimizers, weight average and log.
+    """A drafter's training run: the drafter, its optimizers, the moving average of its weights, and the log.
 
-    Everything random is determined by the recipe's seed and the step.
+    All random choices depend only on the recipe's seed and the number of the step.
     """
 
     def __init__(
@@ -83,7 +83,8 @@ class DrafterTrainer:
         held = min(recipe.answers.held_out, len(store) // 4)
         if len(store) <= held:
             raise UserError(
-                "there are no texts to train on; raise answers.tokens in the recipe, or lower answers.held_out"
+                "there are no texts to train on besides the held-out ones; raise answers.tokens in the recipe, or "
+                "lower answers.held_out"
             )
         self.held_out, self.texts = range(held), range(held, len(store))
         self.optimizers = make_optimizers(drafter, recipe.optimization)
@@ -93,7 +94,10 @@ class DrafterTrainer:
         self.log: list[LogRow] = []
 
     def run(self, stop: Callable[[], bool], say: Callable[[str], None]) -> None:
-        """Trains to the recipe's last step or until `stop()`; writes a checkpoint and weights in both cases."""
+        """Trains up to the recipe's last step or until `stop()` is true; then writes a checkpoint and the weights.
+
+        `say` prints a row of the log.
+        """
         settings = self.recipe.optimization
         last_save = clock = time.monotonic()
         while self.step < settings.steps and not stop():
@@ -102,36 +106,36 @@ class DrafterTrainer:
             self.spent_s, clock = self.spent_s + now - clock, now
             row.spent_s = round(self.spent_s, 1)
             if self.step % settings.evaluate_every == 0 or self.step == settings.steps:
-                row.acceptance_length, row.acceptance_by_position = self.measure()
+                row.acceptance_length, row.acceptance_by_position = self.measure_acceptance()
             if self.step % settings.log_every == 0 or row.acceptance_length is not None:
                 self.log.append(row)
-                say(row.line())
+                say(row.to_text())
             if now - last_save > settings.checkpoint_s:
                 self.save()
                 last_save = now
         self.save()
 
-    def measure(self) -> tuple[float, list[float]]:
-        """Returns the acceptance length on the held-out texts, and the share of accepted tokens at each draft position.
+    def measure_acceptance(self) -> tuple[float, list[float]]:
+        """Returns the acceptance length on the held-out texts, and the acceptance rate at each position of a draft.
 
-        It is that of the drafter with averaged weights.
+        The drafter is evaluated with the moving average of its weights.
         """
         parameters = list(self.drafter.parameters())
         self.average.swap_with(parameters)
         try:
             found = sum_acceptance(
-                drafter_acceptance(self.drafter, features)
+                measure_text_acceptance(self.drafter, features)
                 for number in self.held_out
                 for features in self.store.fetch([number])
             )
         finally:
             self.average.swap_with(parameters)
-        return round(found.length, 4), [round(share, 4) for share in found.shares]
+        return round(found.length, 4), [round(share, 4) for share in found.acceptance_rates]
 
     def _training_step(self) -> LogRow:
-        """Runs one optimizer step on the step's texts; returns the log row without the elapsed time."""
+        """Runs one optimizer step; returns its log row, without the elapsed time."""
         settings = self.recipe.optimization
-        factor = _rate_factor(self.step / settings.steps, settings.warm_up)
+        factor = _learning_rate_factor(self.step / settings.steps, settings.warm_up)
         losses = []
         choices = list(self._draw_texts())
         texts = self.store.fetch([number for number, _ in choices])
@@ -163,10 +167,10 @@ class DrafterTrainer:
         )
 
     def _draw_texts(self) -> Iterator[tuple[int, Random]]:
-        """Yields (number of the text, random generator for it) for each text of the current step.
+        """Yields the number of each text of the current step, and a random generator for choosing its anchors.
 
-        The generator chooses the text's anchors: the positions after which a block is drafted. Texts are in random
-        order, without repetition in an epoch.
+        Anchors are the positions after which a block is drafted. Texts are in random order, without repetition in an
+        epoch.
         """
         settings = self.recipe.optimization
         for number in range(self.step * settings.texts, (self.step + 1) * settings.texts):
@@ -175,7 +179,7 @@ class DrafterTrainer:
             yield order[place], Random(f"{settings.seed} {epoch} {place} anchors")
 
     def save(self) -> None:
-        """Writes checkpoint, log and plot, and the averaged weights in the format that the backends load."""
+        """Writes checkpoint, log and plot, and the averaged weights as a drafter checkpoint that the backends load."""
         self.out.mkdir(parents=True, exist_ok=True)
         values = {
             "recipe": self.recipe.model_dump_json(),
@@ -195,12 +199,12 @@ class DrafterTrainer:
         save_drafter(self.drafter, self.out / MODEL, quantized=True)
         self.average.swap_with(parameters)
         if self.log:
-            plot_run(self.log, self.out / "training.png")
+            plot_training_log(self.log, self.out / "training.png")
 
     def resume(self) -> bool:
-        """Resumes from the checkpoint in the run's folder; returns whether there is one.
+        """Loads the checkpoint in the run's folder, to resume the run; returns whether there is one.
 
-        Raises UserError if it belongs to another recipe.
+        Raises UserError if it belongs to a run with another recipe.
         """
         path = self.out / CHECKPOINT
         if not path.exists():
@@ -212,7 +216,7 @@ class DrafterTrainer:
             raise UserError(f"{path} is the checkpoint of a run with another recipe; give another folder with --out")
         # The vocabulary comes with the state: more answers than before must not change it.
         self.drafter.load_state_dict(values["drafter"])
-        self.drafter.attach(self.target)
+        self.drafter.attach_target(self.target)
         for optimizer, state in zip(self.optimizers, values["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         self.average.values, self.average.count = values["average"]
@@ -222,7 +226,7 @@ class DrafterTrainer:
 
 
 def make_optimizers(drafter: Drafter, settings: OptimizationSettings) -> list[torch.optim.Optimizer]:
-    """Returns AdamW for all parameters, or Muon for the layers' matrices and AdamW for the others."""
+    """Returns the optimizers: AdamW for all parameters, or Muon for the matrices and AdamW for the others."""
     rate, others = settings.rate, dict(drafter.named_parameters())
     optimizers: list[torch.optim.Optimizer] = []
     if settings.optimizer == "muon":
@@ -233,10 +237,10 @@ def make_optimizers(drafter: Drafter, settings: OptimizationSettings) -> list[to
     return [*optimizers, adam]
 
 
-def _rate_factor(progress: float, warm_up: float) -> float:
-    """Returns the factor of the learning rate at a progress from 0 to 1.
+def _learning_rate_factor(progress: float, warm_up: float) -> float:
+    """Returns the factor by which to multiply the learning rate, at a `progress` of the run from 0 to 1.
 
-    It rises linearly during the fraction `warm_up`, then falls along half a cosine to a tenth.
+    It rises linearly during the fraction `warm_up` of the run, and then falls along half a cosine to 0.1.
     """
     if progress < warm_up:
         return max(progress / warm_up, 0.02)

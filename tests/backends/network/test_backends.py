@@ -136,7 +136,7 @@ def test_middle_score_includes_the_end_token(folder: Path) -> None:
     for output in ([40, 41, 42], [50]):
         row = Row([30, 31], StopChecker(loaded.detokenizer, frozenset(), (), 9))
         for token in output:
-            row.push(token, 0, 0)
+            row.append_token(token, 0, 0)
         rows.append(row)
     for row, score in zip(rows, middle_scores(loaded, rows), strict=True):
         tokens = [*row.prompt, *row.output, 0]

@@ -21,5 +21,5 @@ def test_counts_are_by_source_and_position() -> None:
 
 def test_rejected_tokens_stand_where_the_target_put_its_own() -> None:
     detokenizer = Detokenizer(tiny_tokenizer())
-    texts = (detokenizer.text([8]), detokenizer.text([9]))
+    texts = (detokenizer.decode([8]), detokenizer.decode([9]))
     assert rejected_drafts(DRAFTS, detokenizer) == (RejectedDraft(0, 1, texts),)

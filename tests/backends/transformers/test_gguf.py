@@ -44,6 +44,6 @@ def test_manifest_records_the_file(tmp_path: Path) -> None:
 def test_broken_file_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF")
-    with pytest.raises(UserError, match=r"model\.gguf is not a complete GGUF file") as caught:
+    with pytest.raises(UserError, match=r"model\.gguf is not a valid GGUF file") as caught:
         answers(path)
     assert "\n" not in str(caught.value)

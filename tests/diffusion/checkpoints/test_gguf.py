@@ -93,7 +93,7 @@ def test_truncated_file_is_one_line(tmp_path: Path, size: int) -> None:
     path = write_gguf(tmp_path / "model.gguf", tmp_path, build(tmp_path, "qwen2"))
     assert path.stat().st_size > 30_000
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(UserError, match=r"model.gguf is not a complete GGUF file") as caught:
+    with pytest.raises(UserError, match=r"model.gguf is not a valid GGUF file") as caught:
         open_gguf(path, torch.float32)
     assert "\n" not in str(caught.value)
 
@@ -103,14 +103,14 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         open_gguf(path, torch.float32)
     path.write_bytes(b"PK" + bytes(100))
-    with pytest.raises(UserError, match="does not begin with 'GGUF'"):
+    with pytest.raises(UserError, match="does not begin with the bytes 'GGUF'"):
         open_gguf(path, torch.float32)
 
 
 def test_unknown_architecture_and_tokenizer_are_refused(tmp_path: Path) -> None:
     model = build(tmp_path, "qwen2")
     write_gguf(tmp_path / "split.gguf", tmp_path, model, split="tekken")
-    with pytest.raises(UserError, match="tokenizer of kind 'gpt2', 'tekken'"):
+    with pytest.raises(UserError, match="tokenizer of type 'gpt2' with pre-tokenizer 'tekken'"):
         open_gguf(tmp_path / "split.gguf", torch.float32)
     model.config.model_type = "gemma2"
     write_gguf(tmp_path / "gemma.gguf", tmp_path, model)

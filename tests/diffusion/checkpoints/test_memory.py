@@ -11,8 +11,8 @@ import torch
 from helpers.gguf_files import Kind, logits, write_gguf
 from helpers.open_checkpoints import build
 
-from evalharness.diffusion.checkpoints.file_rows import FileEmbedding
 from evalharness.diffusion.checkpoints.gguf import open_gguf
+from evalharness.diffusion.checkpoints.lazy_gguf import LazyGgufEmbedding
 from evalharness.diffusion.drafting.checkpoint import save_drafter, target_fingerprint
 from evalharness.diffusion.drafting.packing import pack_target
 from evalharness.training.drafting.features import LiveFeatures
@@ -28,7 +28,7 @@ def test_packed_network_reads_its_embedding_from_the_file(tmp_path: Path, kind: 
     plain, packed = (open_gguf(path, torch.float32).model for _ in range(2))
     assert plain.config.tied
     pack_target(packed)
-    assert isinstance(packed.embed, FileEmbedding)
+    assert isinstance(packed.embed, LazyGgufEmbedding)
     assert packed.embed.weight.numel() == 0
     assert packed.embed.weight.dtype == torch.float32
     ids = torch.tensor([[3, 200, 3], [0, 17, 249]])

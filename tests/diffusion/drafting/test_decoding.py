@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
-from evalharness.diffusion.autoregression import autoregress
-from evalharness.diffusion.drafting.costs import AcceptanceTracker, CostCurve, cost_curve, measure_costs
+from evalharness.diffusion.autoregression import decode_autoregressively
+from evalharness.diffusion.drafting.costs import AcceptanceTracker, CostCurve, load_or_measure_costs, measure_costs
 from evalharness.diffusion.drafting.decoding import draft_and_verify
 from evalharness.diffusion.drafting.lookup import NgramLookup
 from evalharness.diffusion.drafting.packing import pack_linears
-from evalharness.diffusion.drafting.proposals import Drafting
+from evalharness.diffusion.drafting.proposals import DraftingSettings
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.generation.stopping import Detokenizer
@@ -32,12 +32,12 @@ def made_rows(count: int, limit: int, seed: int | None, stops: tuple[str, ...] =
     ]
 
 
-def ways(target: Transformer, block: int, costs: CostCurve | None = None) -> dict[str, Drafting]:
+def ways(target: Transformer, block: int, costs: CostCurve | None = None) -> dict[str, DraftingSettings]:
     drafter = tiny_drafter(target, block=block)
     return {
-        "lookup": Drafting(lookup=True, costs=costs),
-        "drafter": Drafting(drafter, costs=costs),
-        "hybrid": Drafting(drafter, lookup=True, costs=costs),
+        "lookup": DraftingSettings(lookup=True, costs=costs),
+        "drafter": DraftingSettings(drafter, costs=costs),
+        "hybrid": DraftingSettings(drafter, lookup=True, costs=costs),
     }
 
 
@@ -56,7 +56,7 @@ def test_text_is_that_of_plain_decoding(
 ) -> None:
     target, sampler = tiny_model(seed), Sampler(temperature, top_p, banned=(MASK,))
     plain, drafted = (made_rows(count, 12, seed if temperature else None) for _ in range(2))
-    autoregress(target, plain, sampler)
+    decode_autoregressively(target, plain, sampler)
     draft_and_verify(target, drafted, sampler, ways(target, block, costs)[way])
     assert [row.text for row in drafted] == [row.text for row in plain]
     assert [row.output for row in drafted] == [row.output for row in plain]
@@ -76,10 +76,10 @@ def test_text_is_that_of_plain_decoding(
 def test_stop_sequences_end_rows_at_the_same_token(way: str) -> None:
     target, sampler = tiny_model(5), Sampler(banned=(MASK,))
     free = made_rows(4, 20, None)
-    autoregress(target, free, sampler)
-    stop = Detokenizer(tiny_tokenizer()).text(free[2].output[4:6])
+    decode_autoregressively(target, free, sampler)
+    stop = Detokenizer(tiny_tokenizer()).decode(free[2].output[4:6])
     plain, drafted = (made_rows(4, 20, None, (stop,)) for _ in range(2))
-    autoregress(target, plain, sampler)
+    decode_autoregressively(target, plain, sampler)
     draft_and_verify(target, drafted, sampler, ways(target, 4)[way])
     assert [row.watch.result() for row in drafted] == [row.watch.result() for row in plain]
     assert len(plain[2].output) < len(free[2].output)
@@ -89,14 +89,14 @@ def test_lookup_saves_passes_on_text_that_repeats() -> None:
     target = tiny_model(2)
     # A network that repeats itself: greedy texts of tiny networks run into cycles.
     rows = made_rows(3, 60, None)
-    draft_and_verify(target, rows, Sampler(banned=(MASK, END)), Drafting(lookup=True))
+    draft_and_verify(target, rows, Sampler(banned=(MASK, END)), DraftingSettings(lookup=True))
     assert all(row.forward_passes < 0.6 * len(row.output) for row in rows)
 
 
 def test_perfect_drafts_are_all_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     target, sampler = tiny_model(4), Sampler(banned=(MASK, END))
     plain = made_rows(1, 24, None)
-    autoregress(target, plain, sampler)
+    decode_autoregressively(target, plain, sampler)
     text = plain[0].text
 
     def propose(self: NgramLookup, count: int) -> tuple[list[int], int]:
@@ -104,7 +104,7 @@ def test_perfect_drafts_are_all_accepted(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(NgramLookup, "propose", propose)
     rows = made_rows(1, 24, None)
-    draft_and_verify(target, rows, sampler, Drafting(lookup=True))
+    draft_and_verify(target, rows, sampler, DraftingSettings(lookup=True))
     assert rows[0].text == text
     assert [draft.accepted for draft in rows[0].drafts or ()] == [7, 7, 7]
 
@@ -115,7 +115,7 @@ def test_threshold_below_one_accepts_more_and_one_is_exact() -> None:
     for threshold in (1.0, 0.5, 0.01, 1e-9):
         rows = made_rows(4, 40, None)
         drafter = tiny_drafter(target)
-        draft_and_verify(target, rows, sampler, Drafting(drafter, threshold=threshold))
+        draft_and_verify(target, rows, sampler, DraftingSettings(drafter, threshold=threshold))
         passes[threshold] = sum(row.forward_passes for row in rows)
     assert passes[1.0] >= passes[0.5] >= passes[0.01] >= passes[1e-9]
     assert passes[1e-9] < passes[1.0]
@@ -124,10 +124,10 @@ def test_threshold_below_one_accepts_more_and_one_is_exact() -> None:
 def test_sampled_distribution_is_that_of_plain_sampling() -> None:
     target, sampler = tiny_model(8), Sampler(temperature=1.0, banned=(MASK,))
 
-    def counts(way: Drafting | None, first: int) -> Counter[tuple[int, ...]]:
+    def counts(way: DraftingSettings | None, first: int) -> Counter[tuple[int, ...]]:
         rows = [new_row([5, 9, 30], limit=3, seed=first + number) for number in range(1500)]
         if way is None:
-            autoregress(target, rows, sampler)
+            decode_autoregressively(target, rows, sampler)
         else:
             draft_and_verify(target, rows, sampler, way)
         return Counter(tuple(row.output[:2]) for row in rows)
@@ -150,7 +150,7 @@ def test_lookup_finds_the_latest_and_longest_match() -> None:
 
 
 def best(curve: CostCurve, probabilities: Sequence[float]) -> int:
-    return curve.best_length(probabilities)[0]
+    return curve.best_draft_length(probabilities)[0]
 
 
 def test_draft_length_follows_costs_and_probabilities() -> None:
@@ -159,15 +159,15 @@ def test_draft_length_follows_costs_and_probabilities() -> None:
     assert best(steep, [0.9, 0.8, 0.7]) == 0
     assert best(flat, [0.9, 0.001, 0.001]) == 1
     assert best(flat, []) == 0
-    assert flat.verify_s(1) == 1.0
-    assert flat.verify_s(32) == pytest.approx(2.2)
+    assert flat.verification_seconds(1) == 1.0
+    assert flat.verification_seconds(32) == pytest.approx(2.2)
 
 
 def test_drafting_is_parked_where_it_loses_and_tried_again() -> None:
     target, sampler = tiny_model(7), Sampler(banned=(MASK, END))
     expensive = CostCurve((1, 64), (1.0, 10.0), 5.0)
     rows = made_rows(1, 60, None)
-    draft_and_verify(target, rows, sampler, Drafting(tiny_drafter(target), costs=expensive))
+    draft_and_verify(target, rows, sampler, DraftingSettings(tiny_drafter(target), costs=expensive))
     drafted = [draft for draft in rows[0].drafts or () if draft.source == "drafter"]
     assert len(drafted) <= 4
 
@@ -182,8 +182,8 @@ def test_tracker_counts_only_positions_that_were_reached() -> None:
 def test_costs_are_measured_once(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     target = tiny_model(1, max_length=512)
-    first = cost_curve(target, tiny_drafter(target))
-    assert cost_curve(target, tiny_drafter(target)) == first
+    first = load_or_measure_costs(target, tiny_drafter(target))
+    assert load_or_measure_costs(target, tiny_drafter(target)) == first
     assert all(second > 0 for second in first.seconds)
     assert list(first.seconds) == sorted(first.seconds)
     assert first.draft_s > 0

@@ -12,12 +12,12 @@ import pytest
 import torch
 from helpers.tiny_network import MASK, new_row, tiny_model
 
-from evalharness.diffusion.autoregression import autoregress
+from evalharness.diffusion.autoregression import decode_autoregressively
 from evalharness.diffusion.drafting.checkpoint import load_drafter
 from evalharness.diffusion.drafting.decoding import draft_and_verify
-from evalharness.diffusion.drafting.proposals import Drafting
+from evalharness.diffusion.drafting.proposals import DraftingSettings
 from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import causal_segment, forward_segments
+from evalharness.diffusion.forward import causal_input, forward_rows
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Sampler
 from evalharness.errors import UserError
@@ -36,13 +36,13 @@ def test_logits_and_acceptance_are_those_of_speculators() -> None:
     drafter = load_drafter(FOLDER, target)
     assert drafter.vocabulary.tolist() == expected["vocabulary"]
     with TapRecorder(target, drafter.config.taps) as recorder:
-        forward_segments(target, [causal_segment(0, expected["tokens"])], None)
+        forward_rows(target, [causal_input(0, expected["tokens"])], None)
         states = recorder.states
     anchor = expected["anchor"]
     cache = drafter.new_cache(1, 64)
-    drafter.extend(states[:, :anchor], [0], cache)
+    drafter.extend_context(states[:, :anchor], [0], cache)
     block = drafter(torch.tensor([expected["tokens"][anchor]]), [anchor], cache)
-    previous = drafter.index(torch.tensor([expected["previous"]]))
+    previous = drafter.draft_vocabulary_indices(torch.tensor([expected["previous"]]))
     assert drafter.logits(block, previous)[0].tolist() == [pytest.approx(row, abs=2e-4) for row in expected["logits"]]
     assert drafter.acceptance_logits(block, previous)[0].tolist() == pytest.approx(expected["acceptance"], abs=2e-4)
 
@@ -50,8 +50,8 @@ def test_logits_and_acceptance_are_those_of_speculators() -> None:
 def test_decoding_with_it_is_lossless() -> None:
     target, sampler = tiny_model(3), Sampler(banned=(MASK,))
     plain, drafted = new_row([5, 9, 30], 40), new_row([5, 9, 30], 40)
-    autoregress(target, [plain], sampler)
-    draft_and_verify(target, [drafted], sampler, Drafting(load_drafter(FOLDER, target)))
+    decode_autoregressively(target, [plain], sampler)
+    draft_and_verify(target, [drafted], sampler, DraftingSettings(load_drafter(FOLDER, target)))
     assert drafted.text == plain.text
 
 

@@ -13,12 +13,12 @@ from helpers.kernel_gate import binaries, faults
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.kernels import attention, commit, head
 from evalharness.diffusion.kernels.fp8 import FP8, Matrix
-from evalharness.diffusion.kernels.layout import new_state
+from evalharness.diffusion.kernels.layout import new_decoding_state
 from evalharness.diffusion.kernels.shapes import MODELS
 from evalharness.diffusion.kernels.step import new_buffers, read_weights, step
 from evalharness.diffusion.network import Transformer
 
-MATRIX = {"multiply", "gate_up_tile", "attend_split", "vocabulary_tile"}
+MATRIX = {"matmul_tile", "gate_up_tile", "attend_split", "predict_tile"}
 
 
 def empty(*shape: int, dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
@@ -58,7 +58,7 @@ def test_head(hidden, wanted, drawn, fp8):
     noise = head.SamplingNoise(0.7, empty(8, dtype=torch.int64), numbers(8)) if drawn else None
     found = head.TokenStatistics(numbers(wanted), figures(wanted), figures(wanted), figures(wanted))
     states, rows = empty(256, hidden), numbers(wanted)
-    space = head.workspace(152064, wanted, "meta")
+    space = head.allocate_workspace(152064, wanted, "meta")
     assert not found_faults(
         lambda: head.predict(states, weight, rows, rows, numbers(1), numbers(1), space, found, 32, numbers(1), noise)
     )
@@ -69,10 +69,10 @@ def test_head(hidden, wanted, drawn, fp8):
     [*((rule, 32) for rule in commit.RULES), ("entropy-bounded", 128), ("entropy", 512), ("dynamic", 1024)],
 )
 def test_rules(rule, block):
-    state, figures = new_state(4, block, 33, 32, 4, "meta"), empty(4 * block, dtype=torch.float32)
+    state, figures = new_decoding_state(4, block, 33, 32, 4, "meta"), empty(4 * block, dtype=torch.float32)
     found = head.TokenStatistics(empty(4 * block, dtype=torch.int32), figures, figures, figures)
     policy = commit.CommitPolicy(rule, 0.9, 32, 32, sub_block=8, seeded=True)
-    assert not found_faults(lambda: commit.commit(state, found, policy, True, whole=block > 128))
+    assert not found_faults(lambda: commit.commit_tokens(state, found, policy, True, whole=block > 128))
 
 
 @pytest.mark.parametrize(("rule", "temperature"), [("threshold", 0.0), (None, 0.7)])
@@ -82,7 +82,7 @@ def test_whole_steps(rule, temperature):
     with torch.device("meta"):
         weights = read_weights(Transformer(config).to(torch.bfloat16))
     cache = KVCache(config, 4, 1024, torch.bfloat16, "meta")
-    state = new_state(4, 32, 33, 32, 4, "meta")
+    state = new_decoding_state(4, 32, 33, 32, 4, "meta")
     policy = commit.CommitPolicy(rule, 0.9, 32, 32, sub_block=8, seeded=True) if rule else None
     buffers = new_buffers(weights, cache, 32 if rule else 1, 32 if rule else 1, (config.mask_id,))
     assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32, temperature))
@@ -93,7 +93,7 @@ def test_a_step_of_a_bidirectional_network():
     with torch.device("meta"):
         weights = read_weights(Transformer(config).to(torch.bfloat16))
     cache = KVCache(config, 8, 1280, torch.bfloat16, "meta")
-    state = new_state(8, 32, 1280, 32, 4, "meta", tail=1280)
+    state = new_decoding_state(8, 32, 1280, 32, 4, "meta", tail=1280)
     buffers = new_buffers(weights, cache, 1280, 32, (config.mask_id,))
     policy = commit.CommitPolicy("confidence", steps=32)
     assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32))

@@ -48,7 +48,9 @@ def test_products_use_the_matrix_unit(name, rows, fp8):
     found = []
     for width, inner in shapes:
         partials = empty(gemm.plan_tiling(width, inner, rows, fp8).splits, rows, width, dtype=torch.float32)
-        found += binaries(partial(gemm.product, empty(rows, inner), make_weight(width, inner, fp8), partials, LIVE))
+        found += binaries(
+            partial(gemm.split_matmul, empty(rows, inner), make_weight(width, inner, fp8), partials, LIVE)
+        )
     weight = make_weight(2 * config.intermediate, config.hidden, fp8)
     out = empty(rows, config.intermediate)
     found += binaries(lambda: mlp.gate_up(empty(rows, config.hidden), weight, out, LIVE))
@@ -70,7 +72,7 @@ def test_products_of_eight_bit_operands_use_the_eight_bit_matrix_unit(name, rows
     for width, inner in [(queries + 2 * config.kv_heads * config.head_dim, hidden), (hidden, config.intermediate)]:
         x, weight = empty_fp8(rows, inner, "meta"), make_weight(width, inner, fp8=True)
         partials = empty(gemm.plan_tiling(width, inner, rows, fp8=True).splits, rows, width, dtype=torch.float32)
-        found += binaries(partial(gemm.product, x, weight, partials, LIVE))
+        found += binaries(partial(gemm.split_matmul, x, weight, partials, LIVE))
     x, weight = empty_fp8(rows, hidden, "meta"), make_weight(2 * config.intermediate, hidden, fp8=True)
     out = empty(rows, config.intermediate)
     found += binaries(partial(mlp.gate_up, x, weight, out, LIVE))
@@ -91,7 +93,7 @@ def test_products_of_eight_bit_operands_use_the_eight_bit_matrix_unit(name, rows
 @pytest.mark.parametrize("name", MODELS)
 def test_norms_and_rotation_do_not_spill_registers(name):
     config = MODELS[name]
-    hidden, head_dim, half = config.hidden, config.head_dim, config.rotated // 2
+    hidden, head_dim, half = config.hidden, config.head_dim, config.rotary_dims // 2
     queries, keys = config.heads * head_dim, empty(1, config.kv_heads, 2048, head_dim)
     width = queries + 2 * config.kv_heads * head_dim
     row, gain = empty(32, hidden), empty(hidden)
@@ -104,7 +106,7 @@ def test_norms_and_rotation_do_not_spill_registers(name):
         norm.embed_and_norm(positions, empty(config.vocab_size, hidden), gain, 1e-6, row, row, LIVE)
         norm.add_and_norm(empty(splits, 32, hidden, dtype=torch.float32), row, gain, 1e-6, row, LIVE)
         partials = empty(splits, 32, width, dtype=torch.float32)
-        qkv.finish_qkv(partials, bias, *gains, 1e-6, table, positions, empty(32, queries), keys, keys, LIVE)
+        qkv.rope_and_cache(partials, bias, *gains, 1e-6, table, positions, empty(32, queries), keys, keys, LIVE)
 
     for binary in binaries(layer):
         assert not faults(binary, matrix=False)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.kernels.select import KernelSelection, find_obstacle, select_kernels
+from evalharness.diffusion.kernels.select import KernelSelection, select_kernels, unsupported_reason
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
 
@@ -23,7 +23,7 @@ def network(dtype: torch.dtype = torch.bfloat16, **changes: object) -> Transform
 
 
 class OnDevice:
-    """The parts of a network on a GPU that `find_obstacle` reads."""
+    """The parts of a network on a GPU that `unsupported_reason` reads."""
 
     def __init__(self, model: Transformer) -> None:
         self.config = model.config
@@ -39,8 +39,8 @@ class Weight:
 
 def test_on_a_cpu_auto_selects_torch_and_fused_is_refused() -> None:
     model = network()
-    assert select_kernels("auto", model) == KernelSelection("torch", find_obstacle(model))
-    assert "device cpu" in find_obstacle(model)
+    assert select_kernels("auto", model) == KernelSelection("torch", unsupported_reason(model))
+    assert "device cpu" in unsupported_reason(model)
     with pytest.raises(UserError, match=r"kernels=fused: the fused kernels need a Hopper GPU.*use kernels=auto"):
         select_kernels("fused", model)
 
@@ -59,7 +59,7 @@ def test_unsupported_networks_are_named(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    found = find_obstacle(OnDevice(network(dtype, **changes)))  # type: ignore[arg-type]
+    found = unsupported_reason(OnDevice(network(dtype, **changes)))  # type: ignore[arg-type]
     assert reason in found
     assert bool(found) == bool(reason)
 

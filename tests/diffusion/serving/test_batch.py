@@ -11,27 +11,27 @@ from helpers.tiny_network import END, MASK, new_row, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.diffusion.autoregression import autoregress, speculate
+from evalharness.diffusion.autoregression import decode_autoregressively, decode_self_speculatively
 from evalharness.diffusion.decoding import denoise
-from evalharness.diffusion.denoising import Denoising
+from evalharness.diffusion.denoising import DenoisingSettings
 from evalharness.diffusion.drafting.decoding import draft_and_verify
-from evalharness.diffusion.drafting.proposals import Drafting
+from evalharness.diffusion.drafting.proposals import DraftingSettings
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.rules import find_rule
 from evalharness.diffusion.serving.batch import Batch
 from evalharness.diffusion.serving.decoder import Decoder, Frame
-from evalharness.diffusion.serving.denoiser import Denoiser
-from evalharness.diffusion.serving.self_drafting import SelfDrafter
+from evalharness.diffusion.serving.denoiser import DenoisingDecoder
+from evalharness.diffusion.serving.self_drafting import SelfSpeculativeDecoder
 from evalharness.diffusion.serving.tokens import AutoregressiveDecoder
-from evalharness.diffusion.serving.verification import Verifier
+from evalharness.diffusion.serving.verification import SpeculativeDecoder
 
 SAMPLERS = [Sampler(banned=(MASK,)), Sampler(0.8, 0.9, (MASK,)), Sampler(1.3, 1.0, (MASK,))]
 Ways = list[tuple[Callable[[Row], object], Callable[[Row], Decoder]]]
 
 
-def denoising(rule: str, block: int, sampler: Sampler, **more: bool) -> Denoising:
-    return Denoising(find_rule(rule, threshold=0.3, steps=3, block=block), block, sampler, **more)
+def denoising(rule: str, block: int, sampler: Sampler, **more: bool) -> DenoisingSettings:
+    return DenoisingSettings(find_rule(rule, threshold=0.3, steps=3, block=block), block, sampler, **more)
 
 
 def diffusion_ways(model: Transformer, sampler: Sampler, **more: bool) -> Ways:
@@ -42,21 +42,36 @@ def diffusion_ways(model: Transformer, sampler: Sampler, **more: bool) -> Ways:
         ways.append(
             (
                 lambda row, how=how: denoise(model, [row], how),  # type: ignore[misc]
-                lambda row, how=how: Denoiser(row, how, model.config, traced=bool(row.generator)),  # type: ignore[misc]
+                lambda row, how=how: DenoisingDecoder(row, how, model.config, traced=bool(row.generator)),  # type: ignore[misc]
             )
         )
     return ways
 
 
 def causal_ways(model: Transformer, sampler: Sampler) -> Ways:
-    lookup = Drafting(lookup=True, longest=3)
-    hybrid = Drafting(tiny_drafter(model), lookup=True, longest=4)
+    lookup = DraftingSettings(lookup=True, longest=3)
+    hybrid = DraftingSettings(tiny_drafter(model), lookup=True, longest=4)
     return [
-        (lambda row: autoregress(model, [row], sampler), lambda row: AutoregressiveDecoder(row, sampler, True)),
-        (lambda row: speculate(model, [row], 5, sampler), lambda row: SelfDrafter(row, 5, sampler)),
-        (lambda row: speculate(model, [row], 1, sampler), lambda row: SelfDrafter(row, 1, sampler, True)),
-        (lambda row: draft_and_verify(model, [row], sampler, lookup), lambda row: Verifier(row, lookup, sampler)),
-        (lambda row: draft_and_verify(model, [row], sampler, hybrid), lambda row: Verifier(row, hybrid, sampler, True)),
+        (
+            lambda row: decode_autoregressively(model, [row], sampler),
+            lambda row: AutoregressiveDecoder(row, sampler, True),
+        ),
+        (
+            lambda row: decode_self_speculatively(model, [row], 5, sampler),
+            lambda row: SelfSpeculativeDecoder(row, 5, sampler),
+        ),
+        (
+            lambda row: decode_self_speculatively(model, [row], 1, sampler),
+            lambda row: SelfSpeculativeDecoder(row, 1, sampler, True),
+        ),
+        (
+            lambda row: draft_and_verify(model, [row], sampler, lookup),
+            lambda row: SpeculativeDecoder(row, lookup, sampler),
+        ),
+        (
+            lambda row: draft_and_verify(model, [row], sampler, hybrid),
+            lambda row: SpeculativeDecoder(row, hybrid, sampler, True),
+        ),
         *diffusion_ways(model, sampler),
     ]
 
@@ -88,9 +103,9 @@ def run_together(model: Transformer, ways: Callable[[Sampler], Ways], seed: int,
     for step in range(400):
         for run in runs:
             if run.joins_at == step:
-                batch.join(run.decoder)
+                batch.add(run.decoder)
             if id(run) in leavers and run.joins_at + 3 == step:
-                batch.leave(run.decoder)
+                batch.remove(run.decoder)
         for decoder in batch.step():
             run = next(run for run in runs if run.decoder is decoder)
             run.frames += decoder.frames
@@ -138,23 +153,25 @@ def test_other_attention_too(attention: str, seed: int) -> None:
 
     def ways(sampler: Sampler) -> Ways:
         how = denoising("threshold", 8, sampler, aligned=attention == "block_causal")
-        return [(lambda row: denoise(model, [row], how), lambda row: Denoiser(row, how, model.config, True))]
+        return [(lambda row: denoise(model, [row], how), lambda row: DenoisingDecoder(row, how, model.config, True))]
 
     assert_equal(run_together(model, ways, seed))
 
 
 def test_rows_with_equal_settings_share_their_group() -> None:
     model = tiny_model()
-    first, second = (Denoiser(new_row([5], 8), denoising("threshold", 8, SAMPLERS[0]), model.config) for _ in range(2))
-    other = Denoiser(new_row([5], 8), denoising("threshold", 4, SAMPLERS[0]), model.config)
-    assert first.group == second.group != other.group
+    first, second = (
+        DenoisingDecoder(new_row([5], 8), denoising("threshold", 8, SAMPLERS[0]), model.config) for _ in range(2)
+    )
+    other = DenoisingDecoder(new_row([5], 8), denoising("threshold", 4, SAMPLERS[0]), model.config)
+    assert first.batch_key == second.batch_key != other.batch_key
 
 
 def test_rejected_drafts_are_in_the_frames() -> None:
     model = tiny_model(1)
-    decoder = SelfDrafter(new_row([5, 9, 30], 20), 6, SAMPLERS[0], traced=True)
+    decoder = SelfSpeculativeDecoder(new_row([5, 9, 30], 20), 6, SAMPLERS[0], traced=True)
     batch = Batch(model)
-    batch.join(decoder)
+    batch.add(decoder)
     while batch.size:
         batch.step()
     frames = decoder.frames
@@ -168,7 +185,7 @@ def test_an_empty_batch_keeps_no_memory() -> None:
     model = tiny_model()
     batch = Batch(model)
     for _ in range(3):
-        batch.join(AutoregressiveDecoder(new_row([7] * 200, 10), SAMPLERS[0]))
+        batch.add(AutoregressiveDecoder(new_row([7] * 200, 10), SAMPLERS[0]))
     while batch.size:
         batch.step()
     assert batch._cache is not None
@@ -182,9 +199,9 @@ def test_long_prompts_do_not_stop_running_rows() -> None:
         Batch(model, prefill_tokens=16),
         AutoregressiveDecoder(new_row([5, 6], 30), Sampler(banned=(MASK, END))),
     )
-    batch.join(short)
+    batch.add(short)
     batch.step()
-    batch.join(AutoregressiveDecoder(new_row([7] * 160, 5), SAMPLERS[0]))
+    batch.add(AutoregressiveDecoder(new_row([7] * 160, 5), SAMPLERS[0]))
     before = len(short.row.output)
     for _ in range(8):
         batch.step()

@@ -39,8 +39,8 @@ def test_pieces_join_to_the_text_before_the_stop(tmp_path_factory: Any) -> None:
             pieces.append(stream.add(tokens[at : at + size]))
             at += size
             assert whole.startswith("".join(pieces))
-        pieces.append(stream.finish(cut_at_stop(detokenizer.text(tokens[:at]), stops)))
-        assert "".join(pieces) == cut_at_stop(detokenizer.text(tokens[:at]), stops)
+        pieces.append(stream.finish(cut_at_stop(detokenizer.decode(tokens[:at]), stops)))
+        assert "".join(pieces) == cut_at_stop(detokenizer.decode(tokens[:at]), stops)
 
     check()
 

@@ -15,7 +15,7 @@ from helpers.tiny_network import END, MASK, new_row, tiny_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.diffusion.autoregression import autoregress
+from evalharness.diffusion.autoregression import decode_autoregressively
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.serving.batch import Batch
@@ -77,7 +77,7 @@ def test_every_row_ends_as_it_does_alone_in_one_of_the_threads() -> None:
         until(lambda: workers.running == 0, 5)
     for one in entries:
         alone = new_row(one.decoder.row.prompt, one.decoder.row.watch.limit)
-        autoregress(model, [alone], SAMPLER)
+        decode_autoregressively(model, [alone], SAMPLER)
         assert one.decoder.row.output == alone.output
         tokens = [token for of, update in reports.updates if of is one for token in update.tokens]
         assert tokens == alone.output

@@ -30,31 +30,31 @@ def benchmarks() -> Benchmarks:
 def test_a_copied_solution_is_found_in_any_layout(benchmarks: Benchmarks) -> None:
     code = "x = sorted(marks)\nordered  =  sorted( marks )\nwidest = least\n"
     code += "for left, right in zip(ordered, ordered[1:]): pass"
-    assert benchmarks.overlap(code) == "run"
+    assert benchmarks.find_overlap(code) == "run"
 
 
 def test_a_copied_sentence_is_found_when_wrapped_and_in_capitals(benchmarks: Benchmarks) -> None:
     text = (
         "THE MARKS of a ruler are given\n    in any order, and some of them may be\n    missing altogether. Add them."
     )
-    assert benchmarks.overlap(text) == "sentence"
+    assert benchmarks.find_overlap(text) == "sentence"
 
 
 def test_a_copied_signature_is_found_without_its_types(benchmarks: Benchmarks) -> None:
-    assert benchmarks.overlap("def widest_interval(marks, least):\n    return 0\n") == "signature"
+    assert benchmarks.find_overlap("def widest_interval(marks, least):\n    return 0\n") == "signature"
 
 
 def test_smaller_overlaps_are_allowed(benchmarks: Benchmarks) -> None:
-    assert benchmarks.overlap("def widest_interval(values):\n    return max(values)\n") is None
-    assert benchmarks.overlap('"""Return the widest interval."""') is None
-    assert benchmarks.overlap("ordered = sorted(marks)\nwidest = least\n") is None
-    assert benchmarks.overlap("") is None
+    assert benchmarks.find_overlap("def widest_interval(values):\n    return max(values)\n") is None
+    assert benchmarks.find_overlap('"""Return the widest interval."""') is None
+    assert benchmarks.find_overlap("ordered = sorted(marks)\nwidest = least\n") is None
+    assert benchmarks.find_overlap("") is None
 
 
 def test_nested_values_of_benchmark_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.jsonl").write_text('{"deep": [{"code": "def one_two(first_name, other):\\n    pass"}]}\n')
-    assert read_benchmarks([tmp_path]).overlap("def one_two(first_name: str, other=3): ...") == "signature"
+    assert read_benchmarks([tmp_path]).find_overlap("def one_two(first_name: str, other=3): ...") == "signature"
 
 
 @pytest.mark.data
@@ -65,4 +65,4 @@ def test_benchmark_problems_overlap_with_themselves() -> None:
     folder = Path(os.environ["EVALHARNESS_DATA"]) / "humaneval"
     benchmarks = read_benchmarks([folder])
     records = read_records(folder / "HumanEval.jsonl.gz")
-    assert all(benchmarks.overlap(record["prompt"] + record["canonical_solution"]) for record in records)
+    assert all(benchmarks.find_overlap(record["prompt"] + record["canonical_solution"]) for record in records)

@@ -4,7 +4,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.training.corpus.generated.function import Case
+from evalharness.training.corpus.generated.function import ExampleCall
 from evalharness.training.corpus.generated.stream import generated_functions
 from evalharness.training.corpus.views import (
     MIDDLE,
@@ -12,8 +12,8 @@ from evalharness.training.corpus.views import (
     SUFFIX,
     completion_document,
     infilling_document,
-    informative_first,
-    reading_order,
+    sort_informative_first,
+    text_in_file_order,
     training_documents,
 )
 
@@ -26,7 +26,7 @@ def test_the_middle_of_an_infilling_document_restores_the_text(seed: int) -> Non
     suffix = rest.removesuffix(MIDDLE)
     assert prefix + document.answer + suffix == before + body
     assert document.answer
-    assert reading_order(document.prompt + document.answer) == before + body
+    assert text_in_file_order(document.prompt + document.answer) == before + body
 
 
 def test_nearly_half_of_the_documents_are_for_infilling() -> None:
@@ -51,5 +51,5 @@ def test_prompts_look_like_functions_to_complete() -> None:
 
 
 def test_examples_with_distinct_values_come_first() -> None:
-    cases = [Case(([],), []), Case(([1],), [1]), Case(([1],), [1]), Case(([2],), [2])]
-    assert {repr(case.value) for case in informative_first(cases, Random(1))[:1]} <= {"[1]", "[2]"}
+    cases = [ExampleCall(([],), []), ExampleCall(([1],), [1]), ExampleCall(([1],), [1]), ExampleCall(([2],), [2])]
+    assert {repr(case.value) for case in sort_informative_first(cases, Random(1))[:1]} <= {"[1]", "[2]"}

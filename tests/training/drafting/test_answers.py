@@ -9,18 +9,18 @@ import torch
 from helpers.gguf_files import write_gguf
 from helpers.open_checkpoints import build
 
-from evalharness.diffusion.autoregression import autoregress
+from evalharness.diffusion.autoregression import decode_autoregressively
 from evalharness.diffusion.checkpoints.gguf import open_gguf
 from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import causal_segment, forward_segments
+from evalharness.diffusion.forward import causal_input, forward_rows
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.training.corpus.decontamination import collect_benchmark_parts
 from evalharness.training.drafting import prompts as prompts_module
 from evalharness.training.drafting.answers import AnswerJob, generate_answers
-from evalharness.training.drafting.eight_bit import quantize_products
-from evalharness.training.drafting.features import observe_text
-from evalharness.training.drafting.prompts import KINDS, DraftPrompt, draft_prompts
+from evalharness.training.drafting.eight_bit import quantize_linear_layers
+from evalharness.training.drafting.features import compute_features
+from evalharness.training.drafting.prompts import KINDS, TrainingPrompt, generate_prompts
 from evalharness.training.drafting.shards import (
     TrainingText,
     read_shard,
@@ -52,7 +52,7 @@ def test_shards_return_their_texts(tmp_path: Path) -> None:
 
 
 def test_prompts_have_all_kinds_and_repeat_for_a_seed() -> None:
-    first, again = ([prompt for _, prompt in zip(range(60), draft_prompts(1, None, Counter()))] for _ in range(2))  # noqa: B905
+    first, again = ([prompt for _, prompt in zip(range(60), generate_prompts(1, None, Counter()))] for _ in range(2))  # noqa: B905
     assert first == again
     assert {prompt.kind for prompt in first} == set(KINDS)
     assert all("{" + "prompt}" not in prompt.text for prompt in first)
@@ -60,11 +60,11 @@ def test_prompts_have_all_kinds_and_repeat_for_a_seed() -> None:
 
 
 def test_prompts_that_share_a_function_with_a_benchmark_are_left_out() -> None:
-    prompts = [prompt for _, prompt in zip(range(30), draft_prompts(1, None, Counter()))]  # noqa: B905
+    prompts = [prompt for _, prompt in zip(range(30), generate_prompts(1, None, Counter()))]  # noqa: B905
     code = next(prompt for prompt in prompts if prompt.kind == "completion")
     dropped: Counter[str] = Counter()
     benchmarks = collect_benchmark_parts([code.text])
-    kept = [prompt for _, prompt in zip(range(30), draft_prompts(1, benchmarks, dropped))]  # noqa: B905
+    kept = [prompt for _, prompt in zip(range(30), generate_prompts(1, benchmarks, dropped))]  # noqa: B905
     assert code not in kept
     assert sum(dropped.values()) >= 1
 
@@ -83,8 +83,8 @@ def test_answers_in_slots_are_those_of_plain_decoding(tmp_path: Path, together: 
     ends = frozenset(range(0, 400, 4))
     rows = [Row(prompt, StopChecker(decoder, ends, (), limit)) for prompt, limit in zip(prompts, limits, strict=True)]
     for row in rows:
-        autoregress(target.model, [row], Sampler())
-    source = DraftPrompt("completion", "")
+        decode_autoregressively(target.model, [row], Sampler())
+    source = TrainingPrompt("completion", "")
     jobs = [
         AnswerJob(source, prompt, StopChecker(decoder, ends, (), limit))
         for prompt, limit in zip(prompts, limits, strict=True)
@@ -93,7 +93,7 @@ def test_answers_in_slots_are_those_of_plain_decoding(tmp_path: Path, together: 
     assert len(done) == len(jobs)
     with TapRecorder(target.model, (0, 1)) as recorder:
         for job in done:
-            again, observed = observe_text(job.text(), target.model, recorder), job.observed()
+            again, observed = compute_features(job.to_training_text(), target.model, recorder), job.recorded_features()
             torch.testing.assert_close(observed.states[:-1], again.states[:-1], rtol=0.02, atol=0.02)
             assert observed.ids[:, 0].tolist() == job.answer
             torch.testing.assert_close(observed.probabilities, again.probabilities, rtol=0.02, atol=1e-3)
@@ -106,8 +106,8 @@ def test_eight_bit_products_are_close(tmp_path: Path) -> None:
     tokens = torch.randint(0, 250, (60,), generator=torch.Generator().manual_seed(1)).tolist()
 
     def logits() -> torch.Tensor:
-        return model.logits(forward_segments(model, [causal_segment(0, tokens)], None))[0]
+        return model.logits(forward_rows(model, [causal_input(0, tokens)], None))[0]
 
     exact = logits()
-    quantize_products(model, logits)
+    quantize_linear_layers(model, logits)
     assert 0 < float((logits() - exact).norm() / exact.norm()) < 0.15

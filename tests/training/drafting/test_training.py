@@ -9,16 +9,16 @@ import pytest
 import torch
 from helpers.tiny_network import new_row, tiny_model
 
-from evalharness.diffusion.autoregression import autoregress
+from evalharness.diffusion.autoregression import decode_autoregressively
 from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import causal_segment, forward_segments
+from evalharness.diffusion.forward import causal_input, forward_rows
 from evalharness.diffusion.rows import Sampler
 from evalharness.training.drafting.acceptance import simulate_decoding
 from evalharness.training.drafting.features import (
     TOP,
     FeatureStore,
     LiveFeatures,
-    observe_text,
+    compute_features,
     top_tokens,
     write_features,
 )
@@ -49,13 +49,13 @@ def store(tmp_path: Path) -> FeatureStore:
     """Eight texts that the tiny target wrote."""
     target = tiny_model(3)
     rows = [new_row([4 + number, 9, 30 - number], limit=40, seed=number) for number in range(8)]
-    autoregress(target, rows, Sampler(temperature=1.0))
+    decode_autoregressively(target, rows, Sampler(temperature=1.0))
     texts = [TrainingText("completion", tuple(row.prompt), tuple(row.text[len(row.prompt) :])) for row in rows]
     write_shard(tmp_path, 0, texts[:5])
     write_shard(tmp_path, 1, texts[5:])
     for number, part in enumerate((texts[:5], texts[5:])):
         with TapRecorder(target, TAPS) as recorder:
-            write_features(tmp_path, number, [observe_text(text, target, recorder) for text in part], TAPS)
+            write_features(tmp_path, number, [compute_features(text, target, recorder) for text in part], TAPS)
     return FeatureStore(tmp_path, tmp_path)
 
 
@@ -70,7 +70,7 @@ def test_store_returns_each_texts_features(store: FeatureStore) -> None:
     for number in range(8):
         features = store[number]
         assert features.states.shape == (len(features.text.tokens), 64)
-        hidden = forward_segments(target, [causal_segment(0, features.text.tokens)], None)[0]
+        hidden = forward_rows(target, [causal_input(0, features.text.tokens)], None)[0]
         first = len(features.text.prompt) - 1
         expected = target.logits(hidden[first:-1]).softmax(-1).gather(1, features.ids)
         torch.testing.assert_close(features.probabilities, expected, rtol=1e-3, atol=1e-4)
@@ -88,9 +88,9 @@ def test_top_tokens_are_those_of_a_whole_sort(size: int) -> None:
 def test_drafter_learns_texts_that_it_can_memorize(store: FeatureStore, tmp_path: Path) -> None:
     run = trainer(store, 240, tmp_path / "run")
     run.held_out = run.texts
-    before, _ = run.measure()
+    before, _ = run.measure_acceptance()
     run.run(lambda: False, lambda _: None)
-    after, shares = run.measure()
+    after, shares = run.measure_acceptance()
     assert before < 1.3
     assert after >= 2
     assert shares == sorted(shares, reverse=True)
@@ -139,8 +139,10 @@ def test_markov_head_starts_from_pairs_of_tokens(store: FeatureStore) -> None:
     pairs = Counter(pair for answer in answers for pair in itertools.pairwise(answer))
     first = Counter(token for answer in answers for token in answer[:-1]).most_common(1)[0][0]
     follow = {after: count for (before, after), count in pairs.items() if before == first}
-    bias = drafter.following(drafter.previous(drafter.index(torch.tensor(first)))).softmax(-1).detach()
-    index = {token: int(drafter.index(torch.tensor(token))) for token in follow}
+    bias = (
+        drafter.following(drafter.previous(drafter.draft_vocabulary_indices(torch.tensor(first)))).softmax(-1).detach()
+    )
+    index = {token: int(drafter.draft_vocabulary_indices(torch.tensor(token))) for token in follow}
     seen = sum(float(bias[number]) for number in index.values() if number < 32)
     assert seen > 0.8
     best = max(follow, key=lambda token: follow[token])

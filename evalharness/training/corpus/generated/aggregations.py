@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Aggregation(NamedTuple):
-    """An aggregation of a sequence in a generated function, such as sum or count: its wording and its code.
+    """An aggregation of a sequence in a generated function, such as a sum or a count: its wording and its code.
 
     `phrases` describe it; {np} stands for a noun phrase of the elements. `code` has the variants as an expression:
     {gen} is the inside of a generator expression, {seq} a sequence and {m} an element. `start`, `update` and `end` are

@@ -10,7 +10,7 @@ ALLOWED = {"re", "math", "collections", "typing", "itertools", "functools"}
 
 
 @dataclass(frozen=True)
-class Param:
+class Parameter:
     """A parameter of a generated function: name, type annotation, and a sampler of argument values."""
 
     name: str
@@ -22,13 +22,13 @@ class Param:
 class Function:
     """A generated Python function with its description.
 
-    `text` describes it in sentences, `body` is not indented, and both use the parameters' names. `imports` are the
-    lines that the body needs, in addition to those for typing.
+    `text` describes the function in sentences. `body` is its code without indentation. `imports` are the import lines
+    that the body needs, without those for type annotations.
     """
 
     family: str
     name: str
-    params: tuple[Param, ...]
+    params: tuple[Parameter, ...]
     returns: str
     text: str
     body: str
@@ -56,7 +56,7 @@ class Function:
 
 
 @dataclass(frozen=True)
-class Case:
+class ExampleCall:
     """An example call of a generated function: its arguments and the returned value."""
 
     arguments: tuple[Any, ...]
@@ -64,36 +64,36 @@ class Case:
 
 
 def indent(text: str, by: int = 4) -> str:
-    """Returns the text with every non-empty line indented by `by` spaces, and a line break at the end."""
+    """Returns the text with each non-empty line indented by `by` spaces, and with a line break at its end."""
     return "".join((" " * by + line if line else "") + "\n" for line in text.strip("\n").split("\n"))
 
 
-def run_cases(function: Function, random: Random) -> tuple[Case, ...]:
-    """Calls a generated function with random arguments; returns the calls as examples.
+def make_example_calls(function: Function, random: Random) -> tuple[ExampleCall, ...]:
+    """Returns example calls of a generated function, made by calling it with random arguments.
 
-    Returns no examples if the function is unsuitable: if it raises an exception, changes its arguments, disagrees with
-    its alternative body, or returns large values or always the same value.
+    Returns no calls if the function is unsuitable for training: if it raises an exception, changes its arguments,
+    differs from its alternative body, or returns large values or always the same value.
     """
     source = function.import_lines() + function.signature() + "\n" + indent(function.body)
     try:
-        call = _execute_source(source, function.name)
+        call = _load_function(source, function.name)
         alternative = None
         if function.alternative:
-            alternative = _execute_source(
+            alternative = _load_function(
                 function.import_lines() + function.signature() + "\n" + indent(function.alternative), function.name
             )
-        cases: dict[str, Case] = {}
+        cases: dict[str, ExampleCall] = {}
         for _ in range(function.trials * 2):
             arguments = tuple(param.sample(random) for param in function.params)
             key = repr(arguments)
             if key in cases or len(key) > 110:
                 continue
             value = call(*arguments)
-            if repr(arguments) != key or len(repr(value)) > 90 or _too_large(value):
+            if repr(arguments) != key or len(repr(value)) > 90 or _is_too_large(value):
                 return ()
             if alternative is not None and alternative(*arguments) != value:
                 return ()
-            cases[key] = Case(arguments, value)
+            cases[key] = ExampleCall(arguments, value)
             if len(cases) == function.trials:
                 break
     except (ArithmeticError, ValueError, LookupError, TypeError, StopIteration, RecursionError):
@@ -102,20 +102,20 @@ def run_cases(function: Function, random: Random) -> tuple[Case, ...]:
     return tuple(cases.values()) if len(cases) >= 3 and len(values) >= 2 else ()
 
 
-def _execute_source(source: str, name: str) -> Callable[..., Any]:
+def _load_function(source: str, name: str) -> Callable[..., Any]:
     namespace: dict[str, Any] = {}
     exec(compile(source, "<generated>", "exec"), namespace)
     function: Callable[..., Any] = namespace[name]
     return function
 
 
-def _too_large(value: Any) -> bool:
+def _is_too_large(value: Any) -> bool:
     if isinstance(value, float):
         return value != value or abs(value) > 1e9 or len(repr(value)) > 10
     if isinstance(value, int):
         return abs(value) > 10**9
     if isinstance(value, list | tuple | set):
-        return any(_too_large(item) for item in value)
+        return any(_is_too_large(item) for item in value)
     if isinstance(value, dict):
-        return any(_too_large(item) for item in value.values())
+        return any(_is_too_large(item) for item in value.values())
     return False

@@ -12,7 +12,7 @@ from evalharness.training.corpus.generated.vocabulary import integer_sampler, ra
 
 
 class ExtraValue(NamedTuple):
-    """A constant of a generated function, such as a threshold: parameter names for it, its type, and a sampler."""
+    """A value that a generated function needs, such as a threshold: possible parameter names, type and sampler."""
 
     names: tuple[str, ...]
     type: str
@@ -39,7 +39,7 @@ EXTRA_VALUES: Mapping[str, ExtraValue] = {
 
 
 class Condition(NamedTuple):
-    """A filter condition in a generated function: its wording (a relative clause, an adjective) and its code."""
+    """A filter condition in a generated function: its wording (relative clauses, an adjective) and its code."""
 
     takes: str
     clauses: tuple[str, ...]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from evalharness.training.corpus.generated.aggregations import AGGREGATIONS, ELEMENT_TYPES, Aggregation
-from evalharness.training.corpus.generated.function import Function, Param
+from evalharness.training.corpus.generated.function import Function, Parameter
 from evalharness.training.corpus.generated.operations import CONDITIONS, TRANSFORMATIONS, Condition, Transformation
 from evalharness.training.corpus.generated.placeholders import (
     draw_extra_values,
@@ -73,9 +73,9 @@ class CodeParts:
 
 
 def make_function(random: Random) -> Function:
-    """Returns a function that combines a random source, condition, transformation and aggregation.
+    """Returns a generated function that combines a random source, condition, transformation and aggregation.
 
-    Raises LookupError if the drawn parts do not fit together.
+    Raises LookupError if the random parts do not fit together.
     """
     source = random.choice(SOURCES)
     condition = (
@@ -86,7 +86,7 @@ def make_function(random: Random) -> Function:
     transformation: Transformation | None = None
     if source.element in ("item", "entry", "pair") or random.random() < 0.5:
         transformation = random.choice([t for t in TRANSFORMATIONS if _accepts_type(t.takes, source.element)])
-    kind = _element_kind(source, transformation)
+    kind = _element_type(source, transformation)
     aggregation = random.choice([a for a in AGGREGATIONS if _is_meaningful(a, kind, condition, transformation)])
     if aggregation.states_condition:
         transformation = None
@@ -94,12 +94,12 @@ def make_function(random: Random) -> Function:
 
 
 def _accepts_type(takes: str, element: str) -> bool:
-    """Returns whether an operation that takes elements of type `takes` accepts elements of type `element`."""
+    """Returns whether an operation on elements of type `takes` accepts elements of type `element`."""
     return takes == element or (takes == "num" and element in ("int", "float"))
 
 
-def _element_kind(source: Source, transformation: Transformation | None) -> str:
-    """Returns the type of the elements that a generated function aggregates: the source's, or the transformation's."""
+def _element_type(source: Source, transformation: Transformation | None) -> str:
+    """Returns the type of the elements that a generated function aggregates, after the transformation, if any."""
     if transformation is None or transformation.gives == "same":
         return source.element
     return transformation.gives
@@ -108,7 +108,7 @@ def _element_kind(source: Source, transformation: Transformation | None) -> str:
 def _is_meaningful(
     aggregation: Aggregation, kind: str, condition: Condition | None, transformation: Transformation | None
 ) -> bool:
-    """Returns whether an aggregation makes sense for elements of type `kind`, given the other parts of the function."""
+    """Returns whether an aggregation makes sense for elements of type `kind`, given condition and transformation."""
     if aggregation.states_condition:
         return condition is not None
     if kind not in aggregation.takes or (aggregation.needs_condition and condition is None):
@@ -137,7 +137,7 @@ def _assemble_function(
     expression = random.choice(aggregation.code) if aggregation.code else ""
     templates = (clause, test, element_phrase, element, phrase, expression)
     values, extra_params = draw_extra_values(random, templates, taken)
-    params = [Param(name, type_, sample) for name, (type_, sample) in zip(names, source.params, strict=True)]
+    params = [Parameter(name, type_, sample) for name, (type_, sample) in zip(names, source.params, strict=True)]
     values |= {"x": x, "y": y, "p": names[0], "q": names[-1], "pattern": pattern}
     wanted, noun = _describe_result(random, source, condition, clause, element_phrase, aggregation, phrase, values)
     tests = [fill_placeholders(template, values) for template in (source.test, test) if template]
@@ -176,7 +176,7 @@ def _describe_result(
     random: Random, source: Source, condition: Condition | None, clause: str, element_phrase: str,
     aggregation: Aggregation, phrase: str, values: dict[str, str],
 ) -> tuple[str, str]:  # fmt: skip
-    """Returns the generated description of the function's result, and the noun for the aggregated elements."""
+    """Returns the description of a generated function's result, and the noun for the elements that it aggregates."""
     noun = random.choice(source.nouns)
     context = fill_placeholders(random.choice(source.contexts), values)
     adjective = condition.adjective if condition and condition.adjective and random.random() < 0.6 else ""
@@ -185,7 +185,9 @@ def _describe_result(
     if "all" in aggregation.takes or "any" in aggregation.takes:
         statement = predicate_of_clause(fill_placeholders(clause, values))
         if statement is None:
-            raise LookupError("the condition cannot be stated as a predicate")
+            raise LookupError(
+                "the filter condition has no wording as a predicate, such as 'are even'; draw other parts"
+            )
         wanted = random.choice(ALL if "all" in aggregation.takes else SOME)
         singular = "is" + statement.removeprefix("are") if statement.startswith("are") else statement
         return fill_placeholders(wanted, {"n": noun, "c": context, "s": statement, "s1": singular}), noun
@@ -197,7 +199,7 @@ def _describe_result(
 def _equivalent_bodies(
     random: Random, parts: CodeParts, aggregation: Aggregation, code: str, values: dict[str, str], taken: set[str]
 ) -> list[str]:
-    """Returns equivalent bodies of a generated function in different styles: an expression, a loop, several steps."""
+    """Returns bodies of a generated function in different styles (one expression, a loop) with equal results."""
     accumulator = random.choice([name for name in aggregation.accumulators if name not in taken] or ["outcome"])
     filled = {
         **values, "m": parts.element, "acc": accumulator, "gen": parts.generator, "test": parts.test,
@@ -242,7 +244,7 @@ def _equivalent_bodies(
             last = fill_placeholders(random.choice(aggregation.direct), {**filled, "seq": changed})
             bodies += [f"{changed} = [{parts.generator}]\nreturn {last}".replace(f"list({changed})", changed)]
     if not bodies:
-        raise LookupError("the aggregation has no code for these elements")
+        raise LookupError("the aggregation has no code for these elements; draw other parts")
     return bodies
 
 
@@ -278,7 +280,7 @@ def _function_name(
 
 
 def _return_type(source: Source, transformation: Transformation | None, aggregation: Aggregation) -> str:
-    kind = _element_kind(source, transformation)
+    kind = _element_type(source, transformation)
     base = ELEMENT_TYPES.get(kind, "int")
     if aggregation.gives == "same":
         return base

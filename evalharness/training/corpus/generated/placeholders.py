@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from random import Random
 
-from evalharness.training.corpus.generated.function import Param
+from evalharness.training.corpus.generated.function import Parameter
 from evalharness.training.corpus.generated.operations import EXTRA_VALUES
 
 NAME = re.compile(r"\{(\w+)\}")
@@ -13,19 +13,21 @@ OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", 
 
 
 def fill_placeholders(template: str, values: Mapping[str, str]) -> str:
-    """Returns the template with placeholders (names in braces) replaced; doubled braces become single ones."""
+    """Returns the template with each placeholder (a name in braces) replaced by its value; `{{` becomes `{`."""
     filled = NAME.sub(lambda match: values.get(match[1], match[0]), template)
     return filled.replace("{{", "{").replace("}}", "}")
 
 
-def draw_extra_values(random: Random, templates: Iterable[str], taken: set[str]) -> tuple[dict[str, str], list[Param]]:
-    """Draws a literal or a parameter name for each constant in the templates, such as a threshold.
+def draw_extra_values(
+    random: Random, templates: Iterable[str], taken: set[str]
+) -> tuple[dict[str, str], list[Parameter]]:
+    """Draws, for each placeholder of `EXTRA_VALUES` in the templates, either a literal or a new parameter.
 
-    Returns the texts by placeholder, and the parameters that were added to the function. `taken` are the parameter
-    names in use; those of the added ones are inserted.
+    Returns the code by placeholder (the literal, or the parameter's name), and the new parameters. Their names are
+    added to `taken`, the names in use.
     """
     values: dict[str, str] = {}
-    params: list[Param] = []
+    params: list[Parameter] = []
     for name in dict.fromkeys(name for template in templates for name in NAME.findall(template)):
         if name not in EXTRA_VALUES:
             continue
@@ -34,7 +36,7 @@ def draw_extra_values(random: Random, templates: Iterable[str], taken: set[str])
         if random.random() < 0.5 and free and len(params) < 2:
             chosen = random.choice(free[:3])
             taken.add(chosen)
-            params.append(Param(chosen, extra.type, extra.sample))
+            params.append(Parameter(chosen, extra.type, extra.sample))
             values[name] = chosen
         else:
             value = extra.sample(random)
@@ -43,7 +45,7 @@ def draw_extra_values(random: Random, templates: Iterable[str], taken: set[str])
 
 
 def negate_condition(condition: str) -> str:
-    """Returns the negation of a condition's code, written as a person would."""
+    """Returns the code of a condition's negation, as a person would write it: `x % 2 == 0` -> `x % 2 != 0`."""
     if condition.startswith("any(") and condition.endswith(")"):
         return f"not {condition}"
     if condition.startswith("not ") and " and " not in condition and " or " not in condition:
@@ -57,9 +59,9 @@ def negate_condition(condition: str) -> str:
 
 
 def predicate_of_clause(clause: str) -> str | None:
-    """Returns the predicate of a relative clause with a plural subject: `that are even` -> `are even`.
+    """Returns the predicate in a relative clause about a plural noun: `that are even` -> `are even`.
 
-    None if the clause has no such form.
+    Returns None if the clause has no such form.
     """
     if clause.startswith(("that ", "which ")):
         return clause.split(" ", 1)[1]

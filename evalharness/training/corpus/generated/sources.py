@@ -10,7 +10,7 @@ from evalharness.training.corpus.generated import vocabulary as vocab
 
 @dataclass(frozen=True)
 class Source:
-    """The sequence over which a generated function iterates: its parameters, its wording and its loops.
+    """A kind of sequence over which generated functions iterate: its parameters, its wording and its loops.
 
     In `loops`, {pattern} is the loop variable, {p} the first parameter and {q} the last one.
     """

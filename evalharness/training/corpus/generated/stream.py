@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 
 from evalharness.training.corpus.generated import pipeline
-from evalharness.training.corpus.generated.function import Case, Function, run_cases
+from evalharness.training.corpus.generated.function import ExampleCall, Function, make_example_calls
 from evalharness.training.corpus.generated.problem_families import (
     dicts,
     lists,
@@ -21,7 +21,7 @@ PIPELINES = 0.45
 
 
 def weighted_templates() -> list[tuple[str, Template]]:
-    """Returns the function templates with the names of their families, each repeated according to its weight."""
+    """Returns (family name, template) pairs of all function templates, each repeated as often as its weight says."""
     modules = (dicts, lists, numbers, scalars, strings, structures, windows)
     return [
         (module.__name__.rpartition(".")[2], template)
@@ -31,8 +31,8 @@ def weighted_templates() -> list[tuple[str, Template]]:
     ]
 
 
-def generated_functions(seed: int) -> Iterator[tuple[Function, tuple[Case, ...]]]:
-    """Yields distinct generated functions with example calls endlessly, reproducibly for a seed."""
+def generated_functions(seed: int) -> Iterator[tuple[Function, tuple[ExampleCall, ...]]]:
+    """Yields distinct generated functions with example calls, endlessly; the same ones for the same seed."""
     random = Random(seed)
     templates = weighted_templates()
     seen: set[int] = set()
@@ -42,13 +42,13 @@ def generated_functions(seed: int) -> Iterator[tuple[Function, tuple[Case, ...]]
                 function = pipeline.make_function(random)
             else:
                 family, template = random.choice(templates)
-                function = template.make(random, family)
+                function = template.make_function(random, family)
         except LookupError:  # parts that do not fit together
             continue
         key = hash((function.signature(), function.text, function.body))
         if key in seen:
             continue
-        cases = run_cases(function, random)
+        cases = make_example_calls(function, random)
         if cases:
             seen.add(key)
             yield function, cases

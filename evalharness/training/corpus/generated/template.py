@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from evalharness.training.corpus.generated.function import Function, Param
+from evalharness.training.corpus.generated.function import Function, Parameter
 from evalharness.training.corpus.generated.placeholders import draw_extra_values
 from evalharness.training.corpus.generated.vocabulary import request_sentence
 
@@ -19,10 +19,11 @@ Option = str | int | Mapping[str, str]
 class Template:
     """A template from which many similar functions are generated, by filling placeholders in braces.
 
-    `params` are (placeholder, possible names, type, sampler of values). `slots` gives the options of each other
-    placeholder; the chosen option is used in text and code alike, and an option that is a mapping fills {slot.key}.
-    `wanted` are noun phrases for the result, each combined with one of `given` to a sentence; `texts` are whole
-    descriptions. Names of `operations.EXTRA_VALUES` in braces become literals or parameters.
+    `params` are (placeholder, possible names, type, sampler of values). `slots` has the options of each other
+    placeholder; the chosen option is used in description and code. An option that is a mapping fills the placeholders
+    {slot.key}. A description is one of `texts`, or a sentence from one of `wanted` (noun phrases for the result) and
+    one of `given` (what the function receives). Placeholders of `operations.EXTRA_VALUES` become literals or
+    parameters.
     """
 
     names: tuple[str, ...]
@@ -37,10 +38,10 @@ class Template:
     imports: tuple[str, ...] = ()
     weight: int = 1
 
-    def make(self, random: Random, family: str) -> Function:
-        """Returns a random function from this template, with the family's name."""
+    def make_function(self, random: Random, family: str) -> Function:
+        """Returns a random function made from this template; `family` is the name of the template's family."""
         values: dict[str, str] = {}
-        params: list[Param] = []
+        params: list[Parameter] = []
         # Parameters must not have names that the bodies use literally.
         taken = {name for body in self.bodies for name in NAME.findall(SLOT.sub("", body))}
         taken |= {name for options in self.slots.values() for option in options if isinstance(option, Mapping)
@@ -49,7 +50,7 @@ class Template:
             name = random.choice([option for option in names if option not in taken] or list(names))
             taken.add(name)
             values[slot] = name
-            params.append(Param(name, kind, sample))
+            params.append(Parameter(name, kind, sample))
         for slot, options in self.slots.items():
             option = random.choice([o for o in options if str(o) not in taken] or list(options))
             if isinstance(option, Mapping):
@@ -59,7 +60,7 @@ class Template:
                 taken.add(str(option))
         body, alternative = random.choice(self.bodies), random.choice(self.bodies)
         bodies = [fill_slots(body, values), fill_slots(alternative, values)]
-        text = fill_slots(self._text(random), values)
+        text = fill_slots(self._make_description(random), values)
         # Slot options may contain extra values, so these are filled afterwards.
         more, further = draw_extra_values(random, (text, *bodies), taken)
         text, body, alternative = (fill_slots(part, more) for part in (text, *bodies))
@@ -71,7 +72,7 @@ class Template:
             imports, alternative if alternative != body else "",
         )  # fmt: skip
 
-    def _text(self, random: Random) -> str:
+    def _make_description(self, random: Random) -> str:
         whole = random.choice((*self.texts, *self.wanted))
         if whole in self.wanted:
             given = random.choice(self.given)
@@ -82,9 +83,9 @@ class Template:
 
 
 def fill_slots(template: str, values: Mapping[str, str]) -> str:
-    """Returns a template with its placeholders in braces replaced by `values`, also those inside the values.
+    """Returns a template with its placeholders in braces replaced by `values`, which may contain placeholders, too.
 
-    Placeholders without a value stay.
+    Placeholders without a value are left as they are.
     """
     for _ in range(3):
         template = SLOT.sub(lambda match: values.get(match[1], match[0]), template)

@@ -169,7 +169,7 @@ def list_sampler(sample: Callable[[Random], Any], low: int = 0, high: int = 7) -
 
 
 def random_small_integer(random: Random) -> int:
-    """Returns a random integer of a size that is common in example calls."""
+    """Returns a random integer, mostly small, as is common in example calls."""
     return random.choice(
         (random.randint(0, 9), random.randint(-9, 20), random.randint(1, 50), random.randint(-30, 100))
     )
@@ -214,12 +214,12 @@ def random_text(random: Random) -> str:
 
 
 def random_letter(random: Random) -> str:
-    """Returns a random common letter."""
+    """Returns a random letter that is common in words."""
     return random.choice("aeiourstlnabcxyz")
 
 
 def random_fragment(random: Random) -> str:
-    """Returns a random prefix, suffix or substring that is frequent in words."""
+    """Returns a random short string that is a frequent prefix, suffix or substring of words."""
     return random.choice(["a", "b", "c", "r", "s", "t", "e", "th", "ca", "an", "er", "ap", "in", "ma", "b", "re", "st"])
 
 
@@ -229,7 +229,10 @@ def with_article(noun: str) -> str:
 
 
 def request_sentence(random: Random, given: str, wanted: str) -> str:
-    """Returns a task description that asks for `wanted`, a noun phrase; it may introduce what is `given`."""
+    """Returns a random sentence that asks for a function which returns `wanted`; it may also name its input, `given`.
+
+    Both are noun phrases.
+    """
     roll = random.random()
     if roll < 0.5:
         return f"{random.choice(VERBS)} {wanted}."

@@ -5,12 +5,12 @@ import torch
 from helpers.tiny_network import MASK, new_row, tiny_model
 
 from evalharness.diffusion.decoding import denoise
-from evalharness.diffusion.denoising import Denoising
+from evalharness.diffusion.denoising import DenoisingSettings
 from evalharness.diffusion.kernels import engine
-from evalharness.diffusion.kernels.commit import commit, make_policy
+from evalharness.diffusion.kernels.commit import commit_tokens, make_commit_policy
 from evalharness.diffusion.kernels.engine import Engine
 from evalharness.diffusion.kernels.head import TokenStatistics
-from evalharness.diffusion.kernels.layout import new_state
+from evalharness.diffusion.kernels.layout import new_decoding_state
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import Blocks, find_rule
 
@@ -33,7 +33,7 @@ def rows():
 def test_tokens_passes_and_confidences_equal_those_of_pytorch(shift, rule, monkeypatch):
     monkeypatch.setattr(engine, "CANVAS_STEP", 16)
     model = network(shift)
-    how = Denoising(find_rule(rule, threshold=0.9, steps=3, block=4), 4, GREEDY)
+    how = DenoisingSettings(find_rule(rule, threshold=0.9, steps=3, block=4), 4, GREEDY)
     # With two layers, a short row is enough.
     mine, theirs = (rows()[1 - shift :] for _ in range(2))
     denoise(model, mine, how, Engine(model))
@@ -51,11 +51,11 @@ def test_blocks_as_long_as_a_canvas_commit_what_the_rule_chooses(name):
     masked = torch.rand(1, length) < 0.8
     # Few distinct values, so that ties are frequent.
     probability, second, entropy = (torch.randint(0, 30, (1, length)) / 30 for _ in range(3))
-    how = Denoising(find_rule(name, threshold=0.9, steps=3, block=length, bound=2.0), length, GREEDY)
-    state = new_state(1, length, 4, 3, 1, "cpu")
+    how = DenoisingSettings(find_rule(name, threshold=0.9, steps=3, block=length, bound=2.0), length, GREEDY)
+    state = new_decoding_state(1, length, 4, 3, 1, "cpu")
     state.masked.copy_(masked)
     masks = int(masked.sum())
-    state.counts.copy_(torch.tensor([[*make_policy(how).counts(masks), 1, 1, 1][:3]]))
+    state.counts.copy_(torch.tensor([[*make_commit_policy(how).commits_per_pass(masks), 1, 1, 1][:3]]))
     state.length.fill_(length)
     state.limit.fill_(999)
     state.done.zero_()
@@ -69,6 +69,6 @@ def test_blocks_as_long_as_a_canvas_commit_what_the_rule_chooses(name):
     )  # fmt: skip
     expected = how.rule.choose(blocks)
     figures = (values.flatten() for values in (probability, second, entropy))
-    commit(state, TokenStatistics(top.flatten(), *figures), make_policy(how), shift=False, whole=True)
+    commit_tokens(state, TokenStatistics(top.flatten(), *figures), make_commit_policy(how), shift=False, whole=True)
     assert (masked & (state.masked == 0)).tolist() == expected.tolist()
     assert (state.context_length.item(), state.cached.item()) == (3, 2)

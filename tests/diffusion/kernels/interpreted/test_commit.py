@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalharness.diffusion.decoding import choose_positions
-from evalharness.diffusion.denoising import Denoising
-from evalharness.diffusion.kernels.commit import RULES, append, commit, make_policy
+from evalharness.diffusion.denoising import DenoisingSettings
+from evalharness.diffusion.kernels.commit import RULES, append_tokens, commit_tokens, make_commit_policy
 from evalharness.diffusion.kernels.head import TokenStatistics
-from evalharness.diffusion.kernels.layout import DecodingState, new_state
+from evalharness.diffusion.kernels.layout import DecodingState, new_decoding_state
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import Blocks, find_rule
 
@@ -22,8 +22,8 @@ def fill(state: DecodingState, **values) -> DecodingState:
     return state
 
 
-def scheduled(how: Denoising, masks: list[int], steps: int) -> list[list[int]]:
-    rows = [make_policy(how).counts(count)[:steps] for count in masks]
+def scheduled(how: DenoisingSettings, masks: list[int], steps: int) -> list[list[int]]:
+    rows = [make_commit_policy(how).commits_per_pass(count)[:steps] for count in masks]
     return [[*row, *[1] * (steps - len(row))] for row in rows]
 
 
@@ -42,14 +42,14 @@ def test_committed_positions_equal_the_rules_choice(name, data):
     steps, step = data.draw(st.integers(1, 6)), data.draw(st.integers(0, 7))
     level = data.draw(st.sampled_from([0.3, 0.9, 1.0, 1.3]))
     rule = find_rule(name, threshold=level, steps=steps, block=length, bound=level)
-    how = Denoising(
+    how = DenoisingSettings(
         rule, length, Sampler(), sub_block=data.draw(st.sampled_from([0, 3])), seeded=data.draw(st.booleans())
     )
     masks = [data.draw(st.integers(1, length)) for _ in range(sequences)]
     counts = scheduled(how, masks, 6)
 
     state = fill(
-        new_state(sequences, length, 4, 6, 1, "cpu"), tokens=50, masked=masked, length=length, counts=counts,
+        new_decoding_state(sequences, length, 4, 6, 1, "cpu"), tokens=50, masked=masked, length=length, counts=counts,
         limit=99, done=0, live=sequences, step=step, end_tokens=END,
     )  # fmt: skip
     blocks = Blocks(
@@ -58,7 +58,7 @@ def test_committed_positions_equal_the_rules_choice(name, data):
     )  # fmt: skip
     expected = choose_positions(blocks, how)
     stale = [torch.where(masked, values, torch.nan).flatten() for values in (probability, second, entropy)]
-    commit(state, TokenStatistics(top.flatten(), *stale), make_policy(how), shift=False)
+    commit_tokens(state, TokenStatistics(top.flatten(), *stale), make_commit_policy(how), shift=False)
 
     assert (masked & (state.masked == 0)).tolist() == expected.tolist()
     assert state.tokens.tolist() == torch.where(expected, top, 50).tolist()
@@ -74,14 +74,19 @@ def committed(tokens, masked, top, **values) -> DecodingState:
     """The state after a pass that is confident of every mask except the last one."""
     length = len(tokens)
     state = fill(
-        new_state(1, length, 4, 1, 2, "cpu"), tokens=[tokens], masked=[masked], length=length, counts=1,
+        new_decoding_state(1, length, 4, 1, 2, "cpu"), tokens=[tokens], masked=[masked], length=length, counts=1,
         end_tokens=[END, 8],
         **{"limit": 99, "done": 0, "live": 1} | values,
     )  # fmt: skip
     sure = torch.full((length,), 0.95)
     sure[-1] = 0.1
-    how = Denoising(find_rule("threshold", threshold=0.9, steps=1, block=length), length, Sampler())
-    commit(state, TokenStatistics(torch.tensor(top, dtype=torch.int32), sure, sure, sure), make_policy(how), shift=True)
+    how = DenoisingSettings(find_rule("threshold", threshold=0.9, steps=1, block=length), length, Sampler())
+    commit_tokens(
+        state,
+        TokenStatistics(torch.tensor(top, dtype=torch.int32), sure, sure, sure),
+        make_commit_policy(how),
+        shift=True,
+    )
     return state
 
 
@@ -120,11 +125,11 @@ def test_a_finished_sequence_is_not_changed():
 
 def test_tokens_are_appended_until_an_end_or_the_limit():
     state = fill(
-        new_state(3, 5, 1, 1, 1, "cpu"), context=[[1], [2], [3]], context_length=1, cached=[7, 8, 9], done=0, live=3,
-        limit=[99, 99, 2], end_tokens=END,
+        new_decoding_state(3, 5, 1, 1, 1, "cpu"), context=[[1], [2], [3]], context_length=1, cached=[7, 8, 9], done=0,
+        live=3, limit=[99, 99, 2], end_tokens=END,
     )  # fmt: skip
     for tops in ([4, END, 5], [6, 0, 7], [2, 0, 0]):
-        append(state, TokenStatistics(torch.tensor(tops, dtype=torch.int32), *torch.full((3, 3), 0.5)))
+        append_tokens(state, TokenStatistics(torch.tensor(tops, dtype=torch.int32), *torch.full((3, 3), 0.5)))
     assert [row[:count] for row, count in zip(state.tokens.tolist(), state.step.tolist(), strict=True)] == [
         [4, 6, 2], [END], [5, 7],
     ]  # fmt: skip

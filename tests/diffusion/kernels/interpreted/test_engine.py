@@ -8,16 +8,16 @@ import pytest
 import torch
 from helpers.tiny_network import END, MASK, new_row, tiny_model
 
-from evalharness.diffusion.autoregression import autoregress
+from evalharness.diffusion.autoregression import decode_autoregressively
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.decoding import denoise
-from evalharness.diffusion.denoising import Denoising
-from evalharness.diffusion.forward import Segment, forward_segments
+from evalharness.diffusion.denoising import DenoisingSettings
+from evalharness.diffusion.forward import RowInput, forward_rows
 from evalharness.diffusion.kernels.commit import RULES
 from evalharness.diffusion.kernels.engine import Engine
-from evalharness.diffusion.kernels.fp8 import quantize
+from evalharness.diffusion.kernels.fp8 import quantize_to_fp8
 from evalharness.diffusion.kernels.kernel_options import Precision
-from evalharness.diffusion.kernels.layout import lay_out, new_state
+from evalharness.diffusion.kernels.layout import new_decoding_state, write_step_input
 from evalharness.diffusion.kernels.step import forward, new_buffers, read_weights
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import find_rule
@@ -47,12 +47,12 @@ def test_final_states_equal_those_of_the_network(attention, shift):
     )
     cache, other = (KVCache(network.config, 2, 64, torch.float32, "cpu") for _ in range(2))
     texts, block = [[5, 6, 7, 8, 9], [10, 11]], [4, MASK, MASK]
-    state = new_state(2, 3, 6, 1, 1, "cpu")
+    state = new_decoding_state(2, 3, 6, 1, 1, "cpu")
     pieces = []
     for number, text in enumerate(texts):
         end = len(text)
         limits = range(end) if attention == "causal" else [min(end, place // 4 * 4 + 4) - 1 for place in range(end)]
-        pieces.append(Segment(0, [*text, *block], [*limits, *[end + 2] * 3]))
+        pieces.append(RowInput(0, [*text, *block], [*limits, *[end + 2] * 3]))
         state.context[number, :end] = torch.tensor(text)
         state.context_length[number] = end
     state.tokens.copy_(torch.tensor([block] * 2))
@@ -70,9 +70,11 @@ def test_final_states_equal_those_of_the_network(attention, shift):
         *buffers.products,
     ):
         buffer.fill_(math.nan)
-    lay_out(state, buffers.segments, block=4 if attention == "block_causal" else 0, shift=shift, next_token=False)
+    write_step_input(
+        state, buffers.step_input, block=4 if attention == "block_causal" else 0, shift=shift, next_token=False
+    )
     forward(weights, buffers, cache, state.live)
-    expected = forward_segments(network, pieces, other)
+    expected = forward_rows(network, pieces, other)
     for number, piece in enumerate(pieces):
         size = len(piece.tokens)
         found = buffers.normed.view(2, 9, -1)[number, :size]
@@ -86,11 +88,11 @@ def rounded_network(network):
     found = copy.deepcopy(network)
     for module in found.modules():
         if isinstance(module, torch.nn.Linear):
-            module.weight = torch.nn.Parameter(quantize(module.weight.detach()).dequantized(torch.float32))
+            module.weight = torch.nn.Parameter(quantize_to_fp8(module.weight.detach()).dequantized(torch.float32))
     for layer in found.layers:
         for linear in (layer.qkv, layer.out, layer.gate_up, layer.down):
             linear.register_forward_pre_hook(
-                lambda _, x: (quantize(x[0].flatten(0, -2)).dequantized(torch.float32).view_as(x[0]),)
+                lambda _, x: (quantize_to_fp8(x[0].flatten(0, -2)).dequantized(torch.float32).view_as(x[0]),)
             )
     return found
 
@@ -100,16 +102,16 @@ def test_activations_are_quantized_from_the_configured_number_of_rows(rows, narr
     network = model(7, layers=2, hidden=64, intermediate=64, head_dim=32)
     weights = read_weights(network, Precision("fp8-w8a8", w8a8_rows=rows))
     cache, other = (KVCache(network.config, 2, 16, torch.float32, "cpu") for _ in range(2))
-    state = new_state(2, 3, 1, 1, 1, "cpu")
+    state = new_decoding_state(2, 3, 1, 1, 1, "cpu")
     state.tokens.copy_(torch.tensor([[5, MASK, 9], [7, 8, MASK]]))
     state.length.fill_(3)
     state.done.zero_()
     state.live.fill_(2)
     buffers = new_buffers(weights, cache, 3, 3, (MASK,))
-    lay_out(state, buffers.segments, block=0, shift=False, next_token=False)
+    write_step_input(state, buffers.step_input, block=0, shift=False, next_token=False)
     forward(weights, buffers, cache, state.live)
-    segments = [Segment(0, tokens, [2] * 3) for tokens in state.tokens.tolist()]
-    expected = forward_segments(rounded_network(network), segments, other)
+    inputs = [RowInput(0, tokens, [2] * 3) for tokens in state.tokens.tolist()]
+    expected = forward_rows(rounded_network(network), inputs, other)
     error = (buffers.normed.view(2, 3, -1) - expected).norm() / expected.norm()
     assert (error < 1e-3) == narrow, "as if activations were rounded otherwise"
 
@@ -121,7 +123,7 @@ def test_activations_are_quantized_from_the_configured_number_of_rows(rows, narr
 def test_denoising_equals_that_of_pytorch(attention, shift, rule):
     network = model(3, attention=attention, shift=shift)
     chosen = find_rule(rule, threshold=0.5, steps=3, block=4)
-    how = Denoising(chosen, 4, GREEDY, aligned=attention == "block_causal", seeded=shift)
+    how = DenoisingSettings(chosen, 4, GREEDY, aligned=attention == "block_causal", seeded=shift)
     mine, theirs = ([new_row(prompt, 6 + number) for number, prompt in enumerate(PROMPTS)] for _ in range(2))
     denoise(network, mine, how, Engine(network))
     denoise(network, theirs, how)
@@ -132,7 +134,7 @@ def test_denoising_equals_that_of_pytorch(attention, shift, rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_decodes_a_row_as_in_pytorch(rule):
     network = model(5)
-    how = Denoising(find_rule(rule, threshold=0.6, steps=3, block=5), 5, GREEDY, sub_block=3)
+    how = DenoisingSettings(find_rule(rule, threshold=0.6, steps=3, block=5), 5, GREEDY, sub_block=3)
     mine, theirs = new_row([5, 9, 30], 7), new_row([5, 9, 30], 7)
     denoise(network, [mine], how, Engine(network))
     denoise(network, [theirs], how)
@@ -143,21 +145,21 @@ def test_every_rule_decodes_a_row_as_in_pytorch(rule):
 def test_a_session_is_reused_for_the_next_batch_and_replaced_for_other_settings():
     network = model(1)
     engine = Engine(network)
-    how = Denoising(find_rule("threshold", threshold=0.5, steps=4, block=4), 4, GREEDY)
+    how = DenoisingSettings(find_rule("threshold", threshold=0.5, steps=4, block=4), 4, GREEDY)
     for prompts in (PROMPTS, PROMPTS[::-1]):
         mine, theirs = ([new_row(prompt, 5) for prompt in prompts] for _ in range(2))
         denoise(network, mine, how, engine)
         denoise(network, theirs, how)
         same(mine, theirs)
     mine, theirs = new_row(PROMPTS[0], 3), new_row(PROMPTS[0], 3)
-    autoregress(network, [mine], GREEDY, engine)
-    autoregress(network, [theirs], GREEDY)
+    decode_autoregressively(network, [mine], GREEDY, engine)
+    decode_autoregressively(network, [theirs], GREEDY)
     same([mine], [theirs])
 
 
 def test_a_stop_sequence_checked_by_the_host_ends_the_row():
     network = model(2)
-    how = Denoising(find_rule("threshold", threshold=2.0, steps=4, block=4), 4, GREEDY)
+    how = DenoisingSettings(find_rule("threshold", threshold=2.0, steps=4, block=4), 4, GREEDY)
     whole = new_row([5, 9], 4)
     denoise(network, [whole], how)
     stop = whole.watch.result()[0][1]
@@ -171,8 +173,8 @@ def test_a_stop_sequence_checked_by_the_host_ends_the_row():
 def test_autoregressive_decoding_equals_that_of_pytorch():
     network = model(4)
     mine, theirs = ([new_row(prompt, 2 + 16 * number) for number, prompt in enumerate(PROMPTS)] for _ in range(2))
-    autoregress(network, mine, GREEDY, Engine(network))
-    autoregress(network, theirs, GREEDY)
+    decode_autoregressively(network, mine, GREEDY, Engine(network))
+    decode_autoregressively(network, theirs, GREEDY)
     assert [(row.output, row.steps) for row in mine] == [(row.output, row.steps) for row in theirs]
     assert [row.forward_passes for row in mine] == [row.forward_passes for row in theirs]
     assert all(END not in row.output for row in mine)
@@ -186,7 +188,7 @@ def test_unsupported_settings_are_decoded_by_pytorch():
     assert engine.supports(drawn)
     assert not engine.supports(nucleus)
     rules = (find_rule(name, threshold=0.5, steps=4, block=4) for name in ("margin", "editing", "threshold"))
-    margin, editing, sure = (Denoising(rule, 4, drawn) for rule in rules)
+    margin, editing, sure = (DenoisingSettings(rule, 4, drawn) for rule in rules)
     assert not engine.supports(GREEDY, editing)
     assert engine.supports(drawn, sure)
     assert engine.supports(GREEDY, replace(sure, tempered=True))
@@ -194,6 +196,6 @@ def test_unsupported_settings_are_decoded_by_pytorch():
     assert engine.supports(GREEDY, margin)
     assert not engine.supports(drawn, margin)
     mine, theirs = new_row([5, 9], 4, seed=1), new_row([5, 9], 4, seed=1)
-    autoregress(network, [mine], nucleus, engine)
-    autoregress(network, [theirs], nucleus)
+    decode_autoregressively(network, [mine], nucleus, engine)
+    decode_autoregressively(network, [theirs], nucleus)
     assert mine.output == theirs.output

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.diffusion.kernels.fp8 import Matrix, quantize
-from evalharness.diffusion.kernels.gemm import plan_tiling, product, product_reference
+from evalharness.diffusion.kernels.fp8 import Matrix, quantize_to_fp8
+from evalharness.diffusion.kernels.gemm import plan_tiling, split_matmul, split_matmul_reference
 
 LIVE = torch.ones(1, dtype=torch.int32)
 
@@ -16,7 +16,7 @@ LIVE = torch.ones(1, dtype=torch.int32)
 def run(x: torch.Tensor | Matrix, weight: Matrix, splits: int) -> torch.Tensor:
     rows = (x.values if isinstance(x, Matrix) else x).shape[0]
     partials = torch.full((splits, rows, weight.values.shape[0]), math.nan)
-    product(x, weight, partials, LIVE)
+    split_matmul(x, weight, partials, LIVE)
     return partials
 
 
@@ -33,7 +33,7 @@ def inputs(rows: int, width: int, inner: int, dtype: torch.dtype = torch.float32
 def test_parts_agree_with_pytorch(rows, width, inner, splits):
     x, matrix = inputs(rows, width, inner)
     weight = Matrix(matrix)
-    torch.testing.assert_close(run(x, weight, splits), product_reference(x, weight, splits), rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(run(x, weight, splits), split_matmul_reference(x, weight, splits), rtol=1e-5, atol=1e-4)
 
 
 def test_half_precision_is_summed_in_float32():
@@ -45,14 +45,14 @@ def test_half_precision_is_summed_in_float32():
 @pytest.mark.parametrize(("rows", "width", "inner", "splits"), [(32, 64, 256, 2), (3, 66, 128, 1)])
 def test_eight_bit_weights(rows, width, inner, splits):
     x, matrix = inputs(rows, width, inner)
-    weight = quantize(matrix)
-    torch.testing.assert_close(run(x, weight, splits), product_reference(x, weight, splits), rtol=1e-5, atol=1e-4)
+    weight = quantize_to_fp8(matrix)
+    torch.testing.assert_close(run(x, weight, splits), split_matmul_reference(x, weight, splits), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize(("rows", "width", "inner", "splits"), [(130, 70, 256, 2), (3, 64, 96, 1)])
 def test_eight_bit_rows_and_weights(rows, width, inner, splits):
-    x, weight = (quantize(part) for part in inputs(rows, width, inner))
-    torch.testing.assert_close(run(x, weight, splits), product_reference(x, weight, splits), rtol=1e-5, atol=1e-4)
+    x, weight = (quantize_to_fp8(part) for part in inputs(rows, width, inner))
+    torch.testing.assert_close(run(x, weight, splits), split_matmul_reference(x, weight, splits), rtol=1e-5, atol=1e-4)
 
 
 def test_widening_to_bfloat16_is_exact():
@@ -77,7 +77,7 @@ def test_the_number_of_splits_does_not_change_the_sum(seed, splits):
 def test_nothing_is_written_after_all_sequences_are_done():
     x, matrix = inputs(2, 64, 64)
     partials = torch.full((1, 2, 64), 7.0)
-    product(x, Matrix(matrix), partials, torch.zeros(1, dtype=torch.int32))
+    split_matmul(x, Matrix(matrix), partials, torch.zeros(1, dtype=torch.int32))
     assert (partials == 7).all()
 
 

@@ -50,13 +50,13 @@ def idle_writes(partials, live):
 
 @pytest.mark.parametrize("spoil", [off_by_a_little, one_row_missing, another_time_otherwise, idle_writes])
 def test_wrong_products_are_detected(spoil, monkeypatch):
-    product = kernel_checks.gemm.product
+    product = kernel_checks.gemm.split_matmul
 
     def wrong(x, weight, partials, live):
         product(x, weight, partials, live)
         spoil(partials, live)
 
-    monkeypatch.setattr(kernel_checks.gemm, "product", wrong)
+    monkeypatch.setattr(kernel_checks.gemm, "split_matmul", wrong)
     checks = kernel_checks.check_products(SETTING, small_config(), 3, "network")
     assert [check.passed for check in checks] == [False, False, False, True]
 

@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare, gumbel_r, kstest
 
-from evalharness.diffusion.kernels.fp8 import Matrix, quantize
+from evalharness.diffusion.kernels.fp8 import Matrix, quantize_to_fp8
 from evalharness.diffusion.kernels.head import (
     SamplingNoise,
     TokenStatistics,
-    gumbel_reference,
+    allocate_workspace,
+    gumbel_noise_reference,
     predict,
     predict_reference,
     tile_shape,
-    workspace,
 )
 from evalharness.diffusion.rows import Sampler
 
@@ -33,7 +33,7 @@ def find(states, weight, banned=NONE, rows=None, places=None, total=None, **more
     # More space than rows, as when some positions are final; entries after the count are invalid.
     most = len(rows) + 3
     pad = torch.full((3,), 10**6, dtype=torch.int32)
-    space = workspace(weight.values.shape[0], most, "cpu")
+    space = allocate_workspace(weight.values.shape[0], most, "cpu")
     space[0].fill_(math.nan)
     count = torch.tensor([len(rows)], dtype=torch.int32)
     rows, places = torch.cat((rows, pad)), torch.cat((places, pad))
@@ -95,7 +95,7 @@ def test_only_selected_rows_are_read_and_only_their_positions_written():
 
 def test_eight_bit_weights_with_one_scale_per_token():
     torch.manual_seed(0)
-    states, weight = torch.randn(3, 32), quantize(torch.randn(150, 32))
+    states, weight = torch.randn(3, 32), quantize_to_fp8(torch.randn(150, 32))
     check(find(states, weight), predict_reference(states, weight, NONE))
 
 
@@ -105,7 +105,7 @@ def test_samples_are_the_likeliest_tokens_with_seeded_noise(seed, draw):
     torch.manual_seed(1)
     states, weight = torch.randn(2, 16), torch.randn(200, 16) / 4
     noise = SamplingNoise(0.7, torch.tensor([seed]), torch.tensor([draw], dtype=torch.int32))
-    offsets = 0.7 * torch.stack([gumbel_reference(seed, draw + place, 200) for place in range(2)])
+    offsets = 0.7 * torch.stack([gumbel_noise_reference(seed, draw + place, 200) for place in range(2)])
     check(find(states, weight, noise=noise), predict_reference(states, Matrix(weight), NONE, offsets))
 
 
@@ -142,14 +142,14 @@ def draw(states, weight, banned, rows, places, noise, length):
     total = len(noise.seeds) * length
     found = TokenStatistics(torch.full((total,), -1, dtype=torch.int32), *torch.zeros(3, total))
     count = torch.tensor([len(places)], dtype=torch.int32)
-    space = workspace(len(weight), len(places), "cpu")
+    space = allocate_workspace(len(weight), len(places), "cpu")
     tokens = torch.tensor(banned, dtype=torch.int32)
     predict(states, Matrix(weight), rows, places, count, tokens, space, found, length, LIVE, noise)
     return found.proposed
 
 
 def test_noise_has_the_gumbel_distribution_including_its_tail():
-    noise = torch.cat([gumbel_reference(12345, number, 4096) for number in range(64)]).double()
+    noise = torch.cat([gumbel_noise_reference(12345, number, 4096) for number in range(64)]).double()
     assert kstest(noise.numpy(), gumbel_r.cdf).pvalue > 1e-3
     # Noise above 10 occurs once in 22,027 samples on average.
     assert abs(int((noise > 10).sum()) - len(noise) * -math.expm1(-math.exp(-10))) < 4 * math.sqrt(12)

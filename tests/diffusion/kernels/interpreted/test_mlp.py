@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from evalharness.diffusion.kernels.fp8 import Matrix, quantize
+from evalharness.diffusion.kernels.fp8 import Matrix, quantize_to_fp8
 from evalharness.diffusion.kernels.mlp import gate_up, gate_up_reference
 
 LIVE = torch.ones(1, dtype=torch.int32)
@@ -41,12 +41,12 @@ def test_half_precision_is_rounded_where_the_network_rounds():
 
 def test_eight_bit_weights():
     x, matrix = inputs(8, 40, 128)
-    weight = quantize(matrix)
+    weight = quantize_to_fp8(matrix)
     torch.testing.assert_close(run(x, weight), gate_up_reference(x, weight), rtol=1e-4, atol=1e-5)
 
 
 def test_eight_bit_rows_and_weights():
-    x, weight = (quantize(part) for part in inputs(20, 40, 128))
+    x, weight = (quantize_to_fp8(part) for part in inputs(20, 40, 128))
     out = torch.full((20, 40), math.nan)
     gate_up(x, weight, out, LIVE)
     torch.testing.assert_close(out, gate_up_reference(x, weight), rtol=1e-4, atol=1e-5)

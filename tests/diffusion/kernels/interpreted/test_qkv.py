@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.kernels.qkv import finish_qkv, finish_qkv_reference, rotation_table
+from evalharness.diffusion.kernels.qkv import rope_and_cache, rope_and_cache_reference, rope_table
 
 LIVE = torch.ones(1, dtype=torch.int32)
 CPU = torch.device("cpu")
@@ -25,11 +25,11 @@ def run(config: ModelConfig, positions: torch.Tensor, sequences: int, splits: in
     partials = torch.randn(splits, rows, width, generator=generator)
     bias = torch.randn(width, generator=generator).to(dtype) if config.qkv_bias else None
     gains = [torch.randn(head_dim, generator=generator).to(dtype) if config.qk_norm else None for _ in range(2)]
-    table = rotation_table(config, 64, dtype, CPU)
+    table = rope_table(config, 64, dtype, CPU)
     queries = torch.full((rows, config.heads * head_dim), math.nan, dtype=dtype)
     keys, values = torch.full((2, sequences, kv_heads, 64, head_dim), 7.0, dtype=dtype)
-    finish_qkv(partials, bias, *gains, 1e-6, table, positions, queries, keys, values, LIVE)
-    expected = finish_qkv_reference(
+    rope_and_cache(partials, bias, *gains, 1e-6, table, positions, queries, keys, values, LIVE)
+    expected = rope_and_cache_reference(
         partials, bias, *gains, 1e-6, table, positions, kv_heads=kv_heads, head_dim=head_dim, dtype=dtype
     )
     return queries.view(rows, config.heads, head_dim), keys, values, expected
@@ -62,10 +62,10 @@ def test_other_slots_stay_unchanged_and_padding_writes_nothing():
 
 
 def test_the_rotation_table_equals_the_networks_rotations():
-    from evalharness.diffusion.network import rotations
+    from evalharness.diffusion.network import rope_rotation
 
     config = make_config(rotary=0.5)
-    cosines, sines = rotation_table(config, 40, torch.bfloat16, CPU)
-    cos, sin = rotations(config, torch.tensor([[39]]), torch.bfloat16)
+    cosines, sines = rope_table(config, 40, torch.bfloat16, CPU)
+    cos, sin = rope_rotation(config, torch.tensor([[39]]), torch.bfloat16)
     assert torch.equal(torch.cat((cosines[39], cosines[39])), cos[0, 0, 0])
     assert torch.equal(torch.cat((-sines[39], sines[39])), sin[0, 0, 0])

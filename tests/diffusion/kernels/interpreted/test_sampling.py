@@ -6,9 +6,9 @@ import pytest
 from helpers.tiny_network import END, MASK, new_row, tiny_model
 from scipy.stats import chi2_contingency
 
-from evalharness.diffusion.autoregression import autoregress
+from evalharness.diffusion.autoregression import decode_autoregressively
 from evalharness.diffusion.decoding import denoise
-from evalharness.diffusion.denoising import Denoising
+from evalharness.diffusion.denoising import DenoisingSettings
 from evalharness.diffusion.kernels.engine import Engine
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import find_rule
@@ -20,7 +20,7 @@ SHAPE = {"layers": 1, "heads": 2, "kv_heads": 1}
 @pytest.mark.parametrize("rule", ["threshold", None])
 def test_a_rows_samples_depend_only_on_its_seed(rule):
     network = tiny_model(6, **SHAPE)
-    how = Denoising(find_rule("threshold", threshold=0.3, steps=4, block=4), 4, DRAWN)
+    how = DenoisingSettings(find_rule("threshold", threshold=0.3, steps=4, block=4), 4, DRAWN)
     engine = Engine(network)
 
     def decoded(*seeds):
@@ -28,21 +28,21 @@ def test_a_rows_samples_depend_only_on_its_seed(rule):
         if rule:
             denoise(network, rows, how, engine)
         else:
-            autoregress(network, rows, DRAWN, engine)
+            decode_autoregressively(network, rows, DRAWN, engine)
         return [(row.output, row.steps, row.forward_passes) for row in rows]
 
     first, second = decoded(1, 2)
     assert decoded(2, 1) == [second, first]
     assert decoded(2) == [second]
     other = new_row([5, 9, 5], 5, seed=77)
-    denoise(network, [other], how, engine) if rule else autoregress(network, [other], DRAWN, engine)
+    denoise(network, [other], how, engine) if rule else decode_autoregressively(network, [other], DRAWN, engine)
     assert other.output != first[0]
     assert MASK not in first[0] + second[0]
 
 
 def test_decoded_samples_have_the_same_distribution_as_those_of_pytorch():
     network = tiny_model(8, **SHAPE)
-    how = Denoising(find_rule("static", threshold=1, steps=1, block=2), 2, DRAWN)
+    how = DenoisingSettings(find_rule("static", threshold=1, steps=1, block=2), 2, DRAWN)
     mine, theirs = ([new_row([5, 9], 2, seed=number) for number in range(first, first + 100)] for first in (0, 1000))
     for rows, engine in ((mine, Engine(network)), (theirs, None)):
         denoise(network, rows, how, engine)

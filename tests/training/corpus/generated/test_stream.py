@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from evalharness.training.corpus.generated import pipeline
-from evalharness.training.corpus.generated.function import Case, Function, Param, indent, run_cases
+from evalharness.training.corpus.generated.function import ExampleCall, Function, Parameter, indent, make_example_calls
 from evalharness.training.corpus.generated.placeholders import fill_placeholders, negate_condition
 from evalharness.training.corpus.generated.stream import generated_functions, weighted_templates
 from evalharness.training.corpus.views import assert_statements, call_code, completion_document, training_documents
@@ -50,7 +50,7 @@ def test_alternative_bodies_agree() -> None:
                 except (ArithmeticError, LookupError, ValueError):
                     continue
                 assert second(*arguments) == wanted, (function.body, function.alternative, arguments)  # type: ignore[operator]
-        kept += bool(run_cases(function, random))
+        kept += bool(make_example_calls(function, random))
     assert kept > 300
 
 
@@ -58,7 +58,7 @@ def test_alternative_bodies_agree() -> None:
 def test_every_template_makes_functions(number: int) -> None:
     random = Random(number)
     family, template = weighted_templates()[number]
-    kept = [run_cases(template.make(random, family), random) for _ in range(30)]
+    kept = [make_example_calls(template.make_function(random, family), random) for _ in range(30)]
     assert sum(map(bool, kept)) >= 8
 
 
@@ -70,28 +70,30 @@ def test_functions_are_distinct_and_determined_by_the_seed() -> None:
 
 
 def test_wrong_and_constant_functions_are_rejected() -> None:
-    number = Param("n", "int", lambda random: random.randint(0, 99))
-    assert not run_cases(Function("t", "f", (number,), "int", "", "return 3"), Random(0))
-    assert not run_cases(Function("t", "f", (number,), "int", "", "return 1 // 0"), Random(0))
-    assert not run_cases(
+    number = Parameter("n", "int", lambda random: random.randint(0, 99))
+    assert not make_example_calls(Function("t", "f", (number,), "int", "", "return 3"), Random(0))
+    assert not make_example_calls(Function("t", "f", (number,), "int", "", "return 1 // 0"), Random(0))
+    assert not make_example_calls(
         Function("t", "f", (number,), "int", "", "return n + 1", alternative="return n + 2"), Random(0)
     )
-    assert run_cases(Function("t", "f", (number,), "int", "", "return n + 1", alternative="return 1 + n"), Random(0))
+    assert make_example_calls(
+        Function("t", "f", (number,), "int", "", "return n + 1", alternative="return 1 + n"), Random(0)
+    )
 
 
 def test_functions_that_change_their_arguments_are_rejected() -> None:
-    items = Param("xs", "List[int]", lambda random: [random.randint(0, 9), random.randint(0, 9)])
-    assert not run_cases(Function("t", "f", (items,), "int", "", "xs.append(1)\nreturn sum(xs)"), Random(0))
+    items = Parameter("xs", "List[int]", lambda random: [random.randint(0, 9), random.randint(0, 9)])
+    assert not make_example_calls(Function("t", "f", (items,), "int", "", "xs.append(1)\nreturn sum(xs)"), Random(0))
 
 
 def test_signatures_and_imports() -> None:
-    items = Param("xs", "List[int]", lambda random: [])
+    items = Parameter("xs", "List[int]", lambda random: [])
     function = Function("t", "f", (items,), "Dict[str, int]", "", "return {}", ("import math",))
     assert function.signature() == "def f(xs: List[int]) -> Dict[str, int]:"
     assert function.signature(typed=False) == "def f(xs):"
     assert function.import_lines() == "from typing import Dict, List\nimport math\n"
     assert function.import_lines(typed=False) == "import math\n"
-    assert call_code(function, Case(([1], "a"), 0)) == "f([1], 'a')"
+    assert call_code(function, ExampleCall(([1], "a"), 0)) == "f([1], 'a')"
 
 
 def test_negated_conditions_are_idiomatic() -> None:

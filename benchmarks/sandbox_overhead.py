@@ -22,7 +22,7 @@ from evalharness.adapters import open_task
 from evalharness.data.sources import resolve_source
 from evalharness.records import Completion, ExecProgram, Problem, Program
 from evalharness.sandbox.factory import open_sandbox
-from evalharness.sandbox.jobs import whole_source
+from evalharness.sandbox.jobs import source_with_checks
 
 Timed = Callable[[Problem, Program], float]
 
@@ -30,7 +30,7 @@ Timed = Callable[[Problem, Program], float]
 def bare(problem: Problem, program: Program) -> float:
     """Seconds of the program in this process, without a sandbox."""
     assert isinstance(program, ExecProgram)
-    text = whole_source(program)
+    text = source_with_checks(program)
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
         exec(text, {})

@@ -10,8 +10,8 @@ class UserError(Exception):
 
 
 class InfrastructureError(Exception):
-    """Raised where the harness or its machine fails, such as a lost container; a retry may succeed. Exit code 1."""
+    """Raised if the harness or its machine fails, such as for a lost container; a retry may succeed. Exit code 1."""
 
 
 class NoBundledSample(UserError):
-    """Raised for `--data sample` with a task of which the package contains no small sample of the data."""
+    """Raised for `--data sample` if the package contains no sample data of the task."""

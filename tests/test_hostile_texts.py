@@ -40,7 +40,7 @@ from evalharness.records import (
 )
 from evalharness.report.page.chunks import to_json
 from evalharness.report.page.rows import _sample_row
-from evalharness.sandbox.jobs import job_of, secret_of
+from evalharness.sandbox.jobs import build_job, build_secret
 from evalharness.sandbox.languages import languages
 from evalharness.util import text as texts
 from evalharness.util.limits.calls import LimitExceeded
@@ -106,12 +106,12 @@ def events_read(text: str) -> object:
 
 def jobs_of(make: Callable[[str], Program]) -> Callable[[str], object]:
     """What the sandbox reads of a program before it runs: whether it is harmless, its canaries."""
-    return lambda text: (job_of(make(text)), secret_of(make(text), b""))
+    return lambda text: (build_job(make(text)), build_secret(make(text), b""))
 
 
 def commands(text: str) -> object:
     return [
-        job_of(CommandProgram(image, text, LIMITS, Checks(language.hello.tests)))
+        build_job(CommandProgram(image, text, LIMITS, Checks(language.hello.tests)))
         for image, language in languages().items()
     ]
 

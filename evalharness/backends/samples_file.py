@@ -11,7 +11,7 @@ from evalharness.backends.samples_formats import open_samples
 from evalharness.errors import UserError
 from evalharness.records import Completion, Key, Problem
 from evalharness.util.jsonl import parse_line
-from evalharness.util.limits.files import lines_of
+from evalharness.util.limits.files import read_bounded_lines
 from evalharness.util.sample_key_set import SampleKeySet
 
 Form = Literal["program", "solution", "completion", "answer"]
@@ -75,7 +75,7 @@ def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
     counts: dict[str, int] = {}
     offset = 0
     file.seek(0)
-    for number, line in enumerate(lines_of(path, file), start=1):
+    for number, line in enumerate(read_bounded_lines(path, file), start=1):
         if line.strip():
             value = parse_line(path, number, line.strip())
             sample = parse_sample(f"{path}, line {number}", number, value, counts)

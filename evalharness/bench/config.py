@@ -17,7 +17,7 @@ NO_GENERATION = ("reference", "replay")
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """The configuration of `evalharness bench`: a backend, the prompts of `task` or coding prompts, and the levels."""
+    """The configuration of `evalharness bench`: a backend, its prompts, and the concurrency levels to measure."""
 
     backend: str
     model: str | None = None
@@ -42,19 +42,19 @@ class BenchConfig:
     options: Mapping[str, str] = field(default_factory=dict)
     """Options of backend and task."""
 
-    def warmup_of(self, concurrency: int) -> int:
-        """Returns the number of warm-up requests before measuring at that concurrency."""
+    def warmup_requests(self, concurrency: int) -> int:
+        """Returns the number of unmeasured requests that are sent first at this concurrency."""
         return concurrency if self.warmup is None else self.warmup
 
     def folder_name(self) -> str:
-        """Returns the default name of the output folder, which depends on the whole configuration."""
+        """Returns the default name of the output folder, which contains a digest of the configuration."""
         digest = hashlib.sha256(json.dumps(asdict(self), default=str).encode()).hexdigest()[:8]
         model = [self.model.strip("/").replace("/", "--")] if self.model else []
         return "_".join(["bench", self.task or "code", self.backend, *model, digest])
 
 
 def check_numbers(config: BenchConfig) -> None:
-    """Raises UserError for options of `bench` that are out of range or contradict each other."""
+    """Raises UserError if options of `evalharness bench` are out of range or contradict each other."""
     refuse_random_tokens(config.task)
     levels = config.concurrency
     if not levels or min(levels) < 1 or len(set(levels)) < len(levels):
@@ -64,7 +64,7 @@ def check_numbers(config: BenchConfig) -> None:
     check_at_least(1, {"--input-tokens": config.input_tokens, "--output-tokens": config.output_tokens})
     check_at_least(0, {"--warmup": config.warmup, "--temperature": config.temperature})
     if config.task and config.input_tokens:
-        raise UserError("--input-tokens has no effect on a task's prompts; leave --input-tokens or --task out")
+        raise UserError("--input-tokens has no effect on a task's prompts; remove --input-tokens or --task")
     if config.prices:
         check_at_least(0, dict(zip(("--price-in", "--price-out"), config.prices, strict=True)))
     if config.backend in NO_GENERATION:

@@ -40,9 +40,10 @@ def measure_level(
     conditions: Mapping[str, Any],
     prices: tuple[float, float] | None,
 ) -> LevelResult:
-    """Returns the speed and other figures at one concurrency from its completions, without `warmup` requests.
+    """Calculates speed and other figures of one concurrency from its completions (`rows`), without `warmup` requests.
 
-    `conditions` (hardware and so on) are stored with the figures. Raises UserError if no request was timed.
+    `conditions`, such as the hardware, are stored with the figures. `prices`: of a million prompt tokens and of a
+    million output tokens. Raises UserError if no request has timings.
     """
     measured = [row for row in rows if row.key not in warmup]
     failures = [reason for row in measured if (reason := row.error or row.refusal)]

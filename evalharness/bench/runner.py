@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from evalharness.backends import find_backend, option_names
 from evalharness.bench.config import CODE_TOKENS, BenchConfig, check_numbers
 from evalharness.bench.levels import LevelResult, measure_level
-from evalharness.bench.workload import code_problems, prompts_fingerprint, select_requests
+from evalharness.bench.workload import coding_problems, prompts_fingerprint, select_requests
 from evalharness.data.run_files import MANIFEST
 from evalharness.data.run_types import Environment
 from evalharness.errors import UserError
@@ -51,7 +51,7 @@ class BenchFile(TypedDict):
 
 @dataclass(frozen=True)
 class PreparedBench:
-    """A validated `bench`: everything is checked that needs neither the model nor the endpoint."""
+    """A validated configuration of `evalharness bench` with its prompts, before the backend is loaded."""
 
     config: BenchConfig
     folder: Path
@@ -65,13 +65,13 @@ class PreparedBench:
 def bench(config: BenchConfig, folder: Path, log: Callable[[str], None] = lambda text: None) -> list[LevelResult]:
     """Measures a backend's speed at each concurrency, and writes `bench.json` and the completions into `folder`.
 
-    Raises UserError before any work for invalid options, and if no request at a concurrency was measured.
+    Raises UserError for invalid options, before any request, and if no request at a concurrency was measured.
     """
     return run_levels(validate(config, folder), log)
 
 
 def validate(config: BenchConfig, folder: Path) -> PreparedBench:
-    """Checks the options of `bench` and prepares its prompts. Raises UserError if the user must change something."""
+    """Validates the options of `evalharness bench` and prepares its prompts. Raises UserError for invalid options."""
     check_numbers(config)
     for concurrency in config.concurrency:
         check_backend(backend_config(config, concurrency))
@@ -83,12 +83,12 @@ def validate(config: BenchConfig, folder: Path) -> PreparedBench:
 
 
 def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[LevelResult]:
-    """Measures a backend's speed at one concurrency after the other, each with its own prompts."""
+    """Measures a backend's speed at one concurrency after another, each with its own prompts; writes `bench.json`."""
     config, folder = prepared.config, prepared.folder
     levels: list[LevelResult] = []
     begin = 0
     for concurrency in config.concurrency:
-        warmup = config.warmup_of(concurrency)
+        warmup = config.warmup_requests(concurrency)
         with closing(make_backend(backend_config(config, concurrency))) as backend:
             check_prompt(backend, prepared.problems[0].prompt)
             if not levels:
@@ -119,13 +119,13 @@ def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[Leve
 
 
 def check_bench_folder(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Raises UserError if the output folder of `bench` is not writable, or contains a run or another bench.
+    """Raises UserError if the output folder is not writable, or contains a run or a bench with other settings.
 
-    The result of a bench with the same settings is replaced.
+    A bench with the same settings may be there; its result will be replaced.
     """
     check_writable(folder)
     if (folder / MANIFEST).exists():
-        raise UserError(f"{folder} contains a run; choose another folder with --out for the bench")
+        raise UserError(f"{folder} contains a run of `evalharness run`; choose another folder with --out")
     path = folder / BENCH_FILE
     try:
         existing = json.loads(path.read_bytes())["config"]
@@ -145,23 +145,23 @@ def check_bench_folder(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def problems_and_sampling(config: BenchConfig, tokenizer: CommonTokenizer | None) -> tuple[Sequence[Problem], Sampling]:
-    """Returns the problems whose prompts `bench` sends, and the sampling: those of a task, else coding prompts.
+    """Returns the problems whose prompts `bench` sends (of the task, else coding prompts), and the sampling parameters.
 
     Raises UserError for an invalid task or too many prompts.
     """
     if config.task is not None:
         prepared = prepare_task(backend_config(config, 1))
         return list(prepared.problems.values()), prepared.sampling
-    count = sum(config.requests + config.warmup_of(concurrency) for concurrency in config.concurrency)
-    problems = code_problems(count, config.input_tokens or CODE_TOKENS, tokenizer.count if tokenizer else None)
+    count = sum(config.requests + config.warmup_requests(concurrency) for concurrency in config.concurrency)
+    problems = coding_problems(count, config.input_tokens or CODE_TOKENS, tokenizer.count if tokenizer else None)
     limit = config.output_tokens or CODE_TOKENS
     return problems, Sampling(config.temperature, max_new_tokens=limit, seed=config.seed)
 
 
 def backend_config(config: BenchConfig, concurrency: int) -> RunConfig:
-    """Returns a run configuration for the backend of `bench` that processes `concurrency` requests at a time.
+    """Returns a run configuration with which the backend processes `concurrency` requests at a time.
 
-    It sets the backend's option `concurrency` if there is one, else the batch size.
+    Sets the backend's option `concurrency` if it has one, otherwise the batch size.
     """
     has_option = "concurrency" in option_names(find_backend(config.backend))
     return RunConfig(

@@ -13,7 +13,7 @@ ABSENT = "-"
 
 
 def level_table(levels: Sequence[LevelResult]) -> Table:
-    """Returns the result table of `bench`, one row per concurrency, without columns in which nothing was measured."""
+    """Returns the result table of `bench`, with one row per concurrency, and without columns that have no value."""
     columns: dict[str, list[str]] = {
         "concurrency": [str(level.concurrency) for level in levels],
         "requests": [str(level.speed["requests"]) for level in levels],
@@ -44,7 +44,7 @@ def level_table(levels: Sequence[LevelResult]) -> Table:
 
 
 def level_remarks(levels: Sequence[LevelResult]) -> list[str]:
-    """Returns remarks below the table of `bench`: per concurrency token counts and failures; then the hardware."""
+    """Returns the lines below `bench`'s table: token counts and failures of each concurrency, then the hardware."""
     lines = []
     for level in levels:
         warmup = counted(level.speed["warmup_requests"], "warm-up request")

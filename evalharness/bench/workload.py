@@ -21,16 +21,16 @@ INSTRUCTION = (
 
 
 def refuse_random_tokens(task: str | None) -> None:
-    """Raises UserError where --task of `bench` asks for random tokens as prompts."""
+    """Raises UserError if `bench --task` names a workload of random tokens, as other benchmarks have."""
     if task in RANDOM_WORKLOADS:
         raise UserError(
             f"--task {task}: the steps of a diffusion model and the acceptance of speculative decoding depend on the "
-            "text, so random tokens measure nothing useful; leave --task out for coding prompts, or name a task"
+            "text, so random tokens measure nothing useful; remove --task to use coding prompts, or name a task"
         )
 
 
-def code_problems(count: int, tokens: int, count_tokens: Callable[[str], int] | None = None) -> list[Problem]:
-    """Returns `count` coding prompts of about `tokens` tokens, each a different part of this package's source code.
+def coding_problems(count: int, tokens: int, count_tokens: Callable[[str], int] | None = None) -> list[Problem]:
+    """Returns `count` coding prompts of about `tokens` tokens, each from a different part of this package's source.
 
     `count_tokens` measures the length; without it, `CHARACTERS_PER_TOKEN` estimates it. No two prompts have the same
     first line after the instruction, so that a server's prefix cache cannot reuse one for another. Raises UserError if
@@ -51,7 +51,7 @@ def code_problems(count: int, tokens: int, count_tokens: Callable[[str], int] | 
 
 
 def _source_lines() -> list[str]:
-    """Returns the lines of this package's modules, sorted by path, without modules that are tables of data."""
+    """Returns the source lines of this package's modules, sorted by path, without modules with very long lines."""
     root = Path(evalharness.__file__).parent
     source: list[str] = []
     for path in sorted(root.rglob("*.py")):
@@ -62,16 +62,16 @@ def _source_lines() -> list[str]:
 
 
 def _unique_starts(lines: Sequence[str]) -> list[int]:
-    """Returns the line numbers, from 0, of top-level statements whose first line occurs only once in the code."""
+    """Returns the indices in `lines` of top-level statements whose first line occurs only once in the code."""
     occurrences = Counter(lines)
     top_level = (number for number, line in enumerate(lines) if line and not line[0].isspace())
     return [number for number in top_level if lines[number][0] not in ")]}\"'" and occurrences[lines[number]] == 1]
 
 
 def _code_prompt(lines: Sequence[str], start: int, tokens: int, count_tokens: Callable[[str], int] | None) -> str:
-    """Returns a coding prompt: the instruction and whole lines from `start` on, with at least `tokens` tokens.
+    """Returns a coding prompt of at least `tokens` tokens: the instruction, then whole lines from index `start` on.
 
-    After the last line, it continues with the first.
+    After the last line it continues with the first.
     """
     size = count_tokens or (lambda text: round(len(text) / CHARACTERS_PER_TOKEN))
     text, position = INSTRUCTION, start
@@ -85,16 +85,16 @@ def _code_prompt(lines: Sequence[str], start: int, tokens: int, count_tokens: Ca
 
 
 def select_requests(problems: Sequence[Problem], begin: int, count: int) -> list[Request]:
-    """Returns `count` requests of a bench, beginning with number `begin`: one per problem.
+    """Returns requests number `begin` to `begin + count - 1` of a bench.
 
-    When all problems are used, second samples of them follow, from the first problem on.
+    They go through the problems in order; after the last problem, they request a further sample of each.
     """
     total = len(problems)
     return [Request(problems[number % total], number // total) for number in range(begin, begin + count)]
 
 
 def prompts_fingerprint(problems: Sequence[Problem]) -> str:
-    """Returns a hash of all prompts of a bench, which shows whether two benches sent the same ones."""
+    """Returns a hash of all prompts of a bench. Two benches with equal hashes sent the same prompts."""
     digest = hashlib.sha256()
     for problem in problems:
         digest.update(

@@ -36,10 +36,10 @@ def print_line(text: str) -> None:
 def build(names: Names = None, everything: All = False, sandbox: opt.SandboxOption = "docker") -> None:
     """Builds the sandbox's images; unchanged images are kept."""
     from evalharness.sandbox.engines import images
-    from evalharness.sandbox.factory import find_engine
+    from evalharness.sandbox.factory import engine_class
 
     selected = select_images(names, everything)
-    engine = find_engine(sandbox)(log=print_line)
+    engine = engine_class(sandbox)(log=print_line)
     failed = []
     for name in selected:
         try:
@@ -100,8 +100,8 @@ def check(
 
     def print_check_result(finding: conformance.EngineCheck) -> None:
         nonlocal all_good
-        all_good = all_good and finding.good
-        mark = "[green]yes[/]" if finding.good else "[red]NO [/]"
+        all_good = all_good and finding.passed
+        mark = "[green]yes[/]" if finding.passed else "[red]NO [/]"
         console.print(f"{mark}  {escape(visible(finding.text))}", end="")
         console.print(f"\n     {visible(finding.reason)}" if finding.reason else "", markup=False)
 
@@ -133,11 +133,11 @@ def clean(
 ) -> None:
     """Removes containers and control groups of killed runs."""
     from evalharness.sandbox.engines import bubblewrap, cgroups, images, rootfs
-    from evalharness.sandbox.engines.docker import connect_to_engine, remove_orphans
+    from evalharness.sandbox.engines.docker import connect_to_engine, remove_orphaned_containers
 
     client = connect_to_engine()
-    print_line(f"{counted(remove_orphans(client), 'container')} removed")
-    print_line(f"{counted(cgroups.remove_orphans(bubblewrap.live_pids()), 'control group')} removed")
+    print_line(f"{counted(remove_orphaned_containers(client), 'container')} removed")
+    print_line(f"{counted(cgroups.remove_orphaned_groups(bubblewrap.live_pids()), 'control group')} removed")
     if old_images:
         print_line(f"{counted(images.remove_old_images(client), 'image')} of earlier versions removed")
-        print_line(f"{counted(rootfs.remove_old_folders(), 'root file system')} of earlier versions removed")
+        print_line(f"{counted(rootfs.remove_old_root_file_systems(), 'root file system')} of earlier versions removed")

@@ -21,10 +21,10 @@ CONNECT_S = 10.0
 
 
 def open_cluster(config: RunConfig, stored: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
-    """Opens a run's executor on a Ray cluster: sandboxes on every node with a container engine, and backend replicas.
+    """Opens a run's executor on a Ray cluster: a sandbox on every node with a container engine, and backend replicas.
 
-    `stored` is a backend whose completions exist already; it is used on the driver. Raises UserError if Ray is not
-    installed, no cluster answers, or no node can do the work.
+    `stored` is a backend that returns stored completions; it is used in this process, without replicas. Raises
+    UserError if Ray is not installed, no cluster answers, or the backend does not start.
     """
     connect_to_ray(config.ray_address)
     sandboxes = ClusterSandboxes(config, log, sandbox_needed)
@@ -41,7 +41,7 @@ def open_cluster(config: RunConfig, stored: Backend | None, log: Log, sandbox_ne
 
 
 def connect_to_ray(address: str | None) -> None:
-    """Connects this process to the Ray cluster at an address, or starts one on this machine if it is None.
+    """Connects this process to the Ray cluster at `address`; if None, starts a cluster on this machine.
 
     Raises UserError if Ray is not installed or no cluster answers.
     """

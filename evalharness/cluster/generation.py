@@ -25,7 +25,7 @@ BUFFERED_COMPLETIONS = 256
 NO_REPLICA_S = 300
 """Seconds that a run waits while no replica of the backend is alive, before it fails."""
 LOSSES_IN_A_ROW = 5
-"""How often a replica may be lost without an answer in between, before the run fails."""
+"""Most losses of a replica without a completion in between; after one more, the run fails."""
 
 
 class ClusterBackend:
@@ -38,7 +38,7 @@ class ClusterBackend:
         gpus = int(ray.cluster_resources().get("GPU", 0))
         self.replicas = config.replicas or gpus or 1
         if gpus and self.replicas > gpus:
-            raise UserError(f"--replicas {self.replicas} exceeds the cluster's {gpus} GPUs; ask for fewer")
+            raise UserError(f"--replicas {self.replicas} exceeds the cluster's {gpus} GPUs; give a smaller number")
         remote_class: Any = ray.remote(GenerationWorker)
         options = {"num_cpus": 0, "num_gpus": 1 if gpus else 0, "max_restarts": -1, "scheduling_strategy": "SPREAD"}
         self._actors = [remote_class.options(**options).remote(config) for _ in range(self.replicas)]
@@ -46,7 +46,7 @@ class ClusterBackend:
         self.chunk_size = BATCHES_PER_CHUNK * max(config.batch_size, int(self._description.get("concurrency") or 1))
 
     def _result_of_call(self, reference: Any) -> Any:
-        """Returns the result of a remote call of a backend replica. Raises the UserError that the replica raised."""
+        """Waits for a remote call of a backend replica; returns its result. Raises a UserError that it raised."""
         import ray
 
         try:
@@ -57,7 +57,7 @@ class ClusterBackend:
             cause = getattr(error, "cause", None)
             raise UserError(
                 f"backend {self.name} does not start on a node of the cluster: {cause or error}; "
-                "correct --model or the node"
+                "correct --model, or what the node lacks"
             ) from None
 
     def check_prompt(self, prompt: Prompt) -> None:
@@ -65,11 +65,11 @@ class ClusterBackend:
         self._result_of_call(self._actors[0].check_prompt.remote(prompt))
 
     def why_chat_is_expected(self) -> str:
-        """Returns why the backend's model expects chat messages; "" if it does not, as far as is known."""
+        """Returns the reason why the backend's model expects chat messages; "" if it does not or this is unknown."""
         return str(self._result_of_call(self._actors[0].why_chat_is_expected.remote()))
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the backend's description for the manifest; the number of replicas is not in it."""
+        """Returns the backend's description for the manifest, without the number of replicas."""
         return dict(self._description)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
@@ -117,7 +117,7 @@ class _RequestQueue:
         self.stop = threading.Event()
 
     def results(self) -> Iterator[Completion]:
-        """Yields one completion per request. Raises a replica's exception, or InfrastructureError if none is alive."""
+        """Yields one completion per request. Raises a replica's exception, or InfrastructureError if all are lost."""
         idle_s = 0
         while self._unanswered:
             try:
@@ -185,15 +185,15 @@ class _RequestQueue:
                 self._serving -= 1
 
     def _wait_until_ready(self, actor: Any) -> bool:
-        """Waits until Ray has started a backend replica, perhaps on another node; returns False if `stop` is set.
+        """Waits until Ray has started, or restarted, a backend replica; returns False if `stop` is set before.
 
-        A replica that Ray cannot place takes no requests, so that the others answer them.
+        A replica that Ray cannot place on a node receives no requests; the other replicas answer them.
         """
         import ray
 
         while not self.stop.is_set():
             try:
-                reference = actor.ready.remote()
+                reference = actor.wait_until_loaded.remote()
                 while not self.stop.is_set():
                     if ray.wait([reference], timeout=0.5)[0]:
                         ray.get(reference)

@@ -93,7 +93,7 @@ class ClusterGrader:
         self._stop.set()
 
     def join(self) -> None:
-        """Waits for the grading threads to end, but not for the thread that starts new nodes."""
+        """Waits until the grading threads have ended, and at most 1 s for the thread that starts new nodes."""
         for thread in self._threads:
             thread.join()
         self._watcher.join(1.0)
@@ -105,7 +105,7 @@ class ClusterGrader:
             thread.start()
 
     def _run_guarded(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Runs a thread's function; an exception in it stops the grader."""
+        """Runs a thread's function. If it raises, stores the exception and stops the grader."""
         try:
             function(*arguments)
         except BaseException as error:
@@ -113,16 +113,18 @@ class ClusterGrader:
             self._stop.set()
 
     def _watch_nodes(self) -> None:
-        """Adds new nodes of the cluster. Raises InfrastructureError if there has been no node for `NO_NODE_S`."""
+        """Adds new nodes until the grader stops. Raises InfrastructureError after `NO_NODE_S` without a node."""
         last_seen = time.monotonic()
         while not self._stop.wait(REFRESH_S):
-            for node in self.sandboxes.refresh():
+            for node in self.sandboxes.refresh_nodes():
                 self.log(f"node {node.label} joins the grading")
                 self._start_threads(node)
             if self.sandboxes.nodes:
                 last_seen = time.monotonic()
             elif time.monotonic() - last_seen > NO_NODE_S:
-                raise InfrastructureError(f"the Ray cluster has had no node that can grade for {NO_NODE_S:g} s")
+                raise InfrastructureError(
+                    f"the Ray cluster has had no node that can grade for {NO_NODE_S:g} s; see the log for the reasons"
+                )
 
     def _serve_node(self, node: Node) -> None:
         """Sends chunks of completions to a node, one at a time, until the node is lost or the grader stops."""
@@ -145,7 +147,7 @@ class ClusterGrader:
                 self._handle_verdicts(chunk, verdicts)
 
     def _wait_for_verdicts(self, reference: Any) -> list[Verdict] | None:
-        """Returns the verdicts of a remote call to a node; None if the grader stops before."""
+        """Waits for the verdicts of a remote call to a node; returns them, or None if the grader stops before."""
         import ray
 
         while not self._stop.is_set():
@@ -157,7 +159,7 @@ class ClusterGrader:
         return None
 
     def _take_chunk(self, node: Node) -> list[Completion]:
-        """Returns the next completions for a node: about `CHUNK_S` of work, and at most its share of the queue."""
+        """Takes the next completions for a node from the queue: about `CHUNK_S` of work, and at most its share."""
         waiting = self._queue.qsize() + len(self._retries)
         share = -(-waiting // max(1, CHUNKS_PER_NODE * len(self.sandboxes.nodes)))
         per_worker = max(1, min(SAMPLES_PER_WORKER, int(CHUNK_S / self._sample_s)))
@@ -174,7 +176,7 @@ class ClusterGrader:
         self._sample_s += 0.2 * (max(seconds, 1e-4) - self._sample_s)
 
     def _handle_verdicts(self, chunk: list[Completion], verdicts: list[Verdict]) -> None:
-        """Passes a chunk's verdicts on; samples on which the node's infrastructure failed are graded again."""
+        """Reports a chunk's verdicts; queues samples again whose grading failed because of the node."""
         for completion, verdict in zip(chunk, verdicts, strict=True):
             if self._stop.is_set():
                 return
@@ -182,10 +184,10 @@ class ClusterGrader:
             if failed and self._may_retry(completion):
                 self._retries.append(completion)
             else:
-                self._pass_on(verdict)
+                self._report_verdict(verdict)
 
     def _handle_loss(self, node: Node, chunk: list[Completion], reason: str) -> None:
-        """Queues the completions of a lost node again."""
+        """Queues the completions of a lost node again, and removes the node."""
         with self._lock:
             logged = node in self._lost_nodes
             self._lost_nodes.append(node)
@@ -196,10 +198,10 @@ class ClusterGrader:
                 self._retries.append(completion)
                 continue
             detail = f"each of the {RETRIES + 1} nodes that graded this sample was lost ({reason})"
-            self._pass_on(Verdict(*completion.key, passed=False, status="infrastructure", detail=detail))
+            self._report_verdict(Verdict(*completion.key, passed=False, status="infrastructure", detail=detail))
         self.sandboxes.remove_node(node)  # last, since it waits for a node that is being started
 
-    def _pass_on(self, verdict: Verdict) -> None:
+    def _report_verdict(self, verdict: Verdict) -> None:
         self.on_verdict(verdict)
         with self._lock:
             self._pending -= 1

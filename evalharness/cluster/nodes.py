@@ -26,7 +26,7 @@ STARTS = 3
 
 @dataclass(frozen=True)
 class Node:
-    """A node of a Ray cluster that grades samples."""
+    """A node of a Ray cluster whose sandbox pool grades samples."""
 
     id: str
     address: str
@@ -37,17 +37,17 @@ class Node:
 
     @property
     def label(self) -> str:
-        """The node's address and short id, for messages."""
+        """The node's address and shortened id, for messages."""
         return node_label(self.id, self.address)
 
 
 def node_label(node_id: str, address: str) -> str:
-    """Returns the address and short id of a node, for messages."""
+    """Returns a node's address and shortened id, for messages."""
     return f"{address} ({node_id[:8]})"
 
 
 class ClusterSandboxes:
-    """The sandbox pools of all nodes of a Ray cluster. `refresh` adds nodes that join later."""
+    """The sandbox pools of all nodes of a Ray cluster. `refresh_nodes` adds nodes that join later."""
 
     def __init__(self, config: RunConfig, log: Log, needed: bool):
         self.config, self.log, self.needed = config, log, needed
@@ -66,23 +66,23 @@ class ClusterSandboxes:
         return sum(node.workers for node in self.nodes.values())
 
     def prepare(self, names: list[str]) -> None:
-        """Starts a sandbox pool on every node and prepares the images.
+        """Starts a sandbox pool on every node and prepares the images `names`.
 
-        A node that cannot grade is left out, and the log says why. Raises UserError if no node can.
+        Excludes nodes that cannot grade, and logs the reason. Raises UserError if no node can.
         """
         self._images = names
         reasons: list[str] = []
-        self.refresh(reasons)
+        self.refresh_nodes(reasons)
         if not self.nodes:
             raise UserError(
-                f"no node of the cluster can grade: {'; '.join(reasons) or 'all have 0 CPUs'}; correct a node"
+                f"no node of the cluster can grade: {'; '.join(reasons) or 'all have 0 CPUs'}; correct one of them"
             )
 
-    def refresh(self, reasons: list[str] | None = None) -> list[Node]:
+    def refresh_nodes(self, reasons: list[str] | None = None) -> list[Node]:
         """Adds nodes that have joined the Ray cluster and removes those that have left; returns the new ones.
 
-        A node whose processes were lost is started up to `STARTS` times; a node that the user must fix, once.
-        `reasons`, if given, receives a line about each node that cannot grade.
+        Starts a node up to `STARTS` times if its processes are lost, and only once if the user must correct it. Appends
+        to `reasons` one line about each node that cannot grade.
         """
         import ray
 
@@ -124,7 +124,7 @@ class ClusterSandboxes:
             workers = ray.get(actor.start.remote(__version__), timeout=START_S)
             self._copy_images(actor)
             description = ray.get(actor.prepare.remote(self._images))
-            self._check_same(description)
+            self._check_same_sandbox(description)
             node = Node(node_id, address, actor, workers)
             self.nodes[node_id] = node
             return node
@@ -139,7 +139,9 @@ class ClusterSandboxes:
                 raise error.cause from None
             raise
         except ray.exceptions.RayError as error:
-            raise InfrastructureError(f"the node's processes were lost: {type(error).__name__}") from None
+            raise InfrastructureError(
+                f"the node's processes were lost ({type(error).__name__}); see Ray's logs on that node"
+            ) from None
 
     def _copy_images(self, actor: Any) -> None:
         """Copies sandbox images from the first node to a node that lacks them or has others of the same name."""
@@ -150,11 +152,11 @@ class ClusterSandboxes:
             if image_id and ray.get(actor.image_id.remote(name)) != image_id:
                 if name not in self._image_files:
                     first = next(iter(self.nodes.values()))
-                    self._image_files[name] = first.actor.pack.remote(name)
-                ray.get(actor.unpack.remote(self._image_files[name]))
+                    self._image_files[name] = first.actor.pack_image.remote(name)
+                ray.get(actor.unpack_image.remote(self._image_files[name]))
 
-    def _check_same(self, description: Mapping[str, Any]) -> None:
-        """Raises UserError if a node's sandbox differs from the first node's in a way that can change a verdict."""
+    def _check_same_sandbox(self, description: Mapping[str, Any]) -> None:
+        """Raises UserError if a node's sandbox, by its description, could give other verdicts than the first node's."""
         if not self._description:
             self._description = description
             return
@@ -165,18 +167,18 @@ class ClusterSandboxes:
         for name, of_first, of_other in differences(first, other):
             raise UserError(
                 f"the node's sandbox differs from the first node's: {name} is {of_other} instead of {of_first}; "
-                "make them equal"
+                "install the same on both"
             )
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns, for the manifest, the sandbox's description, equal on all nodes, and the size of the cluster."""
+        """Returns for the manifest the sandbox's description, the same on all nodes, and the cluster's size."""
         import ray
 
         cluster = {"ray": ray.__version__, "nodes": len(self.nodes), "workers": self.workers}
         return {**self._description, "cluster": cluster}
 
     def remove_node(self, node: Node) -> None:
-        """Removes a node that does not answer from the cluster's sandboxes."""
+        """Removes a node that does not answer, and ends its process."""
         import ray
 
         with self._lock:

@@ -19,9 +19,9 @@ from evalharness.util.version import __version__
 
 
 class CachedObject:
-    """A cache for the last object read from Ray's object store, since a task may have hundreds of megabytes.
+    """Caches the last object read from Ray's object store, because a task may have hundreds of megabytes.
 
-    References are passed in a list, because Ray would read a reference that is itself an argument for every call.
+    A Ray reference is passed inside a list, because Ray reads the object of a direct argument in every call.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class CachedObject:
         self._value: Any = None
 
     def get(self, reference: list[Any]) -> Any:
-        """Returns the object of the Ray reference, which is in a list of one item."""
+        """Returns the object of a Ray reference, given as a list with the reference as its only item."""
         import ray
 
         with self._lock:
@@ -40,7 +40,7 @@ class CachedObject:
 
 
 class GradingWorker:
-    """The sandbox pool of a Ray node, which grades chunks. The container engine is not used before `start`."""
+    """Grades chunks of completions in the sandbox pool of a Ray node. Call `start` first."""
 
     def __init__(self, config: RunConfig, cpus: int, needed: bool):
         self.config, self.cpus, self.needed = config, cpus, needed
@@ -55,7 +55,8 @@ class GradingWorker:
         """
         if version != __version__:
             raise UserError(
-                f"the node has evalharness {__version__}, the driver {version}; install the same on every node"
+                f"the node has evalharness {__version__}, but the driver has {version}; install the same version "
+                "on every node"
             )
         options = self.config.sandbox_options()
         workers = self.config.workers or self.cpus
@@ -67,16 +68,16 @@ class GradingWorker:
         """Returns the id of a sandbox image; None if this node does not have it."""
         return image_transfer.image_id(self.pool.engine, image)
 
-    def pack(self, image: str) -> bytes:
-        """Returns a sandbox image as bytes that `unpack` of another node reads."""
+    def pack_image(self, image: str) -> bytes:
+        """Returns a sandbox image as bytes, for `unpack_image` on another node."""
         return image_transfer.pack_image(self.pool.engine, image)
 
-    def unpack(self, data: bytes) -> None:
-        """Loads a sandbox image from the bytes that `pack` of another node returned."""
+    def unpack_image(self, data: bytes) -> None:
+        """Loads a sandbox image from the bytes that `pack_image` on another node returned."""
         image_transfer.unpack_image(self.pool.engine, data)
 
     def prepare(self, images: list[str]) -> Mapping[str, Any]:
-        """Prepares the sandbox images, builds missing ones, and returns the sandbox pool's description."""
+        """Builds the sandbox images that are missing, starts containers, and returns the sandbox pool's description."""
         self.pool.prepare(images)
         return self.pool.describe()
 
@@ -96,21 +97,21 @@ class GradingWorker:
 
 
 class GenerationWorker:
-    """A replica of a backend on a Ray node, which generates completions."""
+    """Generates completions with a replica of a backend on a Ray node."""
 
     def __init__(self, config: RunConfig):
         self.backend = make_backend(config)
         self._cache = CachedObject()
 
-    def ready(self) -> None:
-        """Returns as soon as the backend of this replica is loaded."""
+    def wait_until_loaded(self) -> None:
+        """Does nothing: a remote call of it returns when Ray has loaded this replica's backend."""
 
     def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for a kind of prompt that the backend does not support."""
         check_prompt(self.backend, prompt)
 
     def why_chat_is_expected(self) -> str:
-        """Returns why the backend's model expects chat messages; "" if it does not, as far as is known."""
+        """Returns the reason why the backend's model expects chat messages; "" if it does not or this is unknown."""
         return self.backend.why_chat_is_expected() if isinstance(self.backend, KnowsChat) else ""
 
     def describe(self) -> Mapping[str, Any]:

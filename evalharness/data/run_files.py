@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from evalharness.data.run_types import Manifest, Summary
 from evalharness.errors import UserError
 from evalharness.records import Completion, DraftCounts, RejectedDraft, Trace, Verdict
-from evalharness.records.row_checks import check_row, repeated_row
+from evalharness.records.row_checks import check_row, repeated_row_error
 from evalharness.util.jsonl import complete_lines
 from evalharness.util.sample_key_set import SampleKeySet
 
@@ -86,7 +86,7 @@ def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
             name = kind.__name__.lower()
             raise UserError(f"{path}, line {number} is not a valid {name}: {error}; remove the line") from None
         if not keys.add(row.key):
-            raise repeated_row(f"{path}, line {number}", row)
+            raise repeated_row_error(f"{path}, line {number}", row)
         yield row
 
 

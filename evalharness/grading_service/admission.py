@@ -14,7 +14,7 @@ SMOOTHING = 0.05
 
 
 class AdmissionControl:
-    """Limits the pending samples (waiting or running) of the grading service. Not thread-safe: for one event loop."""
+    """Limits the number of pending samples (waiting or running) in the grading service. Not thread-safe."""
 
     def __init__(self, limit: int, limit_per_client: int, workers: int):
         self.limit, self.limit_per_client, self.workers = limit, limit_per_client, workers
@@ -25,7 +25,7 @@ class AdmissionControl:
 
     @contextmanager
     def admit(self, client: str, samples: int) -> Iterator[None]:
-        """Counts a client's samples as pending during the block. Raises RequestRefused if a limit is exceeded."""
+        """Counts a client's samples as pending during a `with` block. Raises RequestRefused if a limit is exceeded."""
         largest = min(self.limit, self.limit_per_client)
         if samples > largest:
             raise RequestRefused(
@@ -63,5 +63,5 @@ class AdmissionControl:
 
     @property
     def retry_s(self) -> int:
-        """Value of the header Retry-After: seconds until about half of the pending samples should be graded."""
+        """Seconds until about half of the pending samples should be graded, for the HTTP header Retry-After."""
         return max(1, min(LONGEST_RETRY_S, math.ceil(self.pending * self.mean_s / self.workers / 2)))

@@ -32,14 +32,16 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def served_task(name: str, config: ServiceConfig) -> str:
-    """Returns the task that a client's request names; a card file is served only if the service was started with it.
+def resolve_task_name(name: str, config: ServiceConfig) -> str:
+    """Returns the name, or the path of the card file, of the task that a client's request names.
 
-    Raises UserError for any other file: clients must not make the service read files.
+    Raises UserError for a card file that the service was not started with, because clients must not make it read files.
     """
     cards = {task_name(task): task for task in config.tasks if card_path(task)}
     if card_path(name) and name not in cards.values():
-        raise UserError(f"unknown task {name!r}: only card files that the service was started with (--task) are served")
+        raise UserError(
+            f"unknown task {name!r}; a card file is served only if the service was started with --task and this file"
+        )
     return cards.get(name, name)
 
 
@@ -56,7 +58,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
         """Grades the samples of a request; responds when all have a verdict, and stops if the client disconnects."""
         submission = await run_in_threadpool(parse_submission, await request.body())
         with admission.admit(request.client.host if request.client else "", len(submission.samples)):
-            loaded = await run_in_threadpool(pool.load, served_task(submission.task, config), submission.options)
+            loaded = await run_in_threadpool(pool.load, resolve_task_name(submission.task, config), submission.options)
             completions = await run_in_threadpool(pool.parse, loaded, submission.samples)
             grading = asyncio.ensure_future(grade_all(submission.task, loaded, completions))
             disconnected = asyncio.ensure_future(request.receive())
@@ -97,7 +99,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
 
 
 def parse_submission(body: bytes) -> Submission:
-    """Returns the validated body of POST /v1/verdicts. Raises RequestRefused with the first error of an invalid one."""
+    """Parses and validates the body of POST /v1/verdicts. Raises RequestRefused that states the first error."""
     try:
         return Submission.model_validate_json(body)
     except ValidationError as error:

@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 class SandboxClient:
     """A client of a grading service (`evalharness serve-sandbox`). Safe to use from several threads.
 
-    `retry_s` is how many seconds a submission is retried while the service is full, restarting or unreachable. The
-    first failure to connect is logged as a warning. `response_s` is the timeout of one response.
+    `retry_s`: for how many seconds a submission is sent again while the service is full, restarting or unreachable;
+    the first failure to connect is logged as a warning. `response_s`: timeout of one response in seconds.
     """
 
     def __init__(self, url: str, token: str = "", retry_s: float = 600.0, response_s: float = 3600.0):
@@ -33,11 +33,11 @@ class SandboxClient:
     def judge(
         self, task: str, samples: Sequence[Mapping[str, Any]], options: Mapping[str, str] | None = None
     ) -> list[VerdictRow]:
-        """Has the service grade samples of a task, and returns one verdict per sample, in their order.
+        """Sends samples of a task to the service, which grades them; returns one verdict per sample, in their order.
 
         A sample has the fields of a line in a samples file: `task_id`, optional `sample_id`, and `solution` or
-        `completion`. Raises UserError for a submission that the service refuses for good, and InfrastructureError if
-        the service does not answer in time.
+        `completion`. Raises UserError if the service refuses the samples, and InfrastructureError if it does not
+        grade them within `retry_s`.
         """
         verdicts: list[VerdictRow] = []
         for first in range(0, len(samples), SAMPLES_PER_REQUEST):
@@ -74,7 +74,8 @@ class SandboxClient:
             return cast(dict[str, Any], self._http.get("/health").raise_for_status().json())
         except httpx.HTTPError as error:
             raise InfrastructureError(
-                f"cannot reach the grading service at {self._http.base_url} ({error}); start it, or correct the address"
+                f"cannot reach the grading service at {self._http.base_url} ({error}); start it with "
+                "`evalharness serve-sandbox`, or correct the address"
             ) from None
 
     def close(self) -> None:

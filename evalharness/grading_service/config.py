@@ -51,6 +51,6 @@ class ServiceConfig:
 
     @property
     def limits(self) -> RequestLimits:
-        """The limits and the token that each HTTP request is checked against."""
+        """The size and time limits, the token and the host names against which each HTTP request is checked."""
         hosts = allowed_hosts(self.host, self.allowed_hosts)
         return RequestLimits(self.token, self.body_bytes, self.bodies_bytes, self.read_s, hosts=hosts)

@@ -16,7 +16,7 @@ from evalharness.records import Completion, Problem, Task, Verdict
 from evalharness.sandbox.pool import ContainerPool
 
 LOADED_TASKS = 16
-"""Most tasks kept loaded, since each holds its data in memory. The least recently used one is dropped."""
+"""Most tasks that stay loaded, because each has its data in memory. The least recently used one is unloaded."""
 
 TaskKey = tuple[str, tuple[tuple[str, str], ...]]
 """Name and sorted options of a loaded task."""
@@ -40,9 +40,9 @@ class GradingPool:
         self._lock, self._loading = threading.Lock(), threading.Lock()
 
     def load(self, name: str, options: Mapping[str, str]) -> LoadedTask:
-        """Returns a task with its data, loaded on first use.
+        """Returns the task `name` with its data. Loads it on first use, and prepares its sandbox image.
 
-        Raises UserError for an unknown task or option, and where data or image are not available.
+        Raises UserError for an unknown task or option, and if its data or image are not available.
         """
         key = (name, tuple(sorted(options.items())))
         if loaded := self._find_loaded(key):
@@ -66,7 +66,7 @@ class GradingPool:
             return self._loaded.get(key)
 
     def parse(self, loaded: LoadedTask, rows: Sequence[Any]) -> list[Completion]:
-        """Returns the samples of a request as completions. Raises UserError that names the first invalid sample."""
+        """Converts the samples of a request to completions. Raises UserError that names the first invalid sample."""
         counts: dict[str, int] = {}
         completions = []
         for number, row in enumerate(rows):
@@ -82,11 +82,11 @@ class GradingPool:
         return completions
 
     def submit(self, loaded: LoadedTask, completion: Completion) -> "Future[Verdict]":
-        """Queues a completion for grading. A future that is cancelled while it waits is not graded."""
+        """Queues a completion for grading; returns its future verdict, which can be cancelled while it is queued."""
         problem = loaded.problems[completion.task_id]
         return self._threads.submit(judge, loaded.task, problem, completion, self.sandbox)
 
     def close(self) -> None:
-        """Ends every container; samples that are still being graded get no verdict. Safe to call twice."""
+        """Ends all containers; samples that are still being graded get no verdict. Safe to call twice."""
         self.sandbox.close()
         self._threads.shutdown(cancel_futures=True)

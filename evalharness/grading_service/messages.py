@@ -19,7 +19,7 @@ class Submission(BaseModel):
 
 
 class VerdictsResponse(BaseModel):
-    """Response to POST /v1/verdicts: one verdict per sample, in the order of the samples."""
+    """The response to POST /v1/verdicts: one verdict per sample, in the order of the samples."""
 
     verdicts: list[Verdict]
 

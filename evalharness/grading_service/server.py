@@ -15,7 +15,7 @@ from evalharness.util.text import counted
 def serve(config: ServiceConfig, log: Callable[[str], None]) -> bool:
     """Runs the grading service until SIGTERM or SIGINT; returns whether all accepted samples were graded.
 
-    Raises UserError before it listens if the user must change something.
+    Raises UserError for invalid settings, before the service accepts requests.
     """
     config.check()
     sandbox = open_sandbox(config.sandbox, config.workers, config.options, log)

@@ -22,7 +22,7 @@ from evalharness.model_server.playground.problems import Problems
 from evalharness.model_server.playground.routes import add_playground
 from evalharness.model_server.responding import Responder, current_time
 from evalharness.util.http.error_responses import add_error_responses
-from evalharness.util.http.refusals import RequestRefused, refusal
+from evalharness.util.http.refusals import RequestRefused, refusal_response
 from evalharness.util.http.request_checks import RequestChecks
 from evalharness.util.version import __version__
 
@@ -105,7 +105,7 @@ def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAP
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
         reason = f"{request.method} {request.url.path} is not an endpoint; docs/serving.md lists the endpoints"
-        return refusal(RequestRefused(error.status_code, reason), body=error_body)
+        return refusal_response(RequestRefused(error.status_code, reason), body=error_body)
 
     return app
 

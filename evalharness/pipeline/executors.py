@@ -117,6 +117,6 @@ def expected_seconds(task: Task, sandbox: ContainerPool) -> Callable[[Problem], 
         if problem.reference is None:
             return 0.0
         program = task.program(problem, Completion(problem.task_id, 0, problem.reference, form="solution"))
-        return sandbox.expected_s(program) if program else 0.0
+        return sandbox.estimated_run_s(program) if program else 0.0
 
     return seconds

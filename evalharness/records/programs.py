@@ -18,7 +18,7 @@ class ProcessRules:
     """Settings of a Python program's process that reproduce the official grader: restrictions, stack, memory."""
 
     guard: str = ""
-    """The official grader whose restrictions apply (sandbox/agent/sample/guard.py); empty for none."""
+    """The official grader whose restrictions apply (sandbox/agent/sample/guards.py); empty for none."""
     stack_depth: int | None = None
     """The stack frames that the official grader has below the program; None leaves Python's recursion limit alone."""
     address_space_mb: int | None = None
@@ -50,7 +50,7 @@ class CallRules:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """A reference solution and its inputs; it runs once in the sandbox, and the expected outputs are cached.
+    """A reference solution and its inputs. It runs once in the sandbox, and the expected outputs are cached.
 
     Compared by identity: a task makes one reference per problem and shares it between the problem's programs.
     """
@@ -87,7 +87,7 @@ class Cases:
 
 @dataclass(frozen=True)
 class ExecProgram:
-    """A Python program and its test code in one namespace; it passes if both end without an exception."""
+    """A Python program and its test code in one namespace. It passes if neither raises an exception."""
 
     image: str
     source: str
@@ -113,7 +113,7 @@ class CallsProgram:
 
 @dataclass(frozen=True)
 class CasesProgram:
-    """A Python program that is run on test cases one by one (stdin or a call), as by LiveCodeBench's grader."""
+    """A Python program that is run on each test case, by stdin or a function call, as LiveCodeBench's grader does."""
 
     image: str
     source: str

@@ -15,11 +15,11 @@ class Task(Protocol):
     name: str
 
     def problems(self) -> Sequence[Problem]:
-        """Returns the task's problems in the official order. Raises UserError where the data are malformed."""
+        """Returns the task's problems in the official order. Raises UserError if the data are malformed."""
         ...
 
     def program(self, problem: Problem, completion: Completion) -> Program | None:
-        """Returns the program to run in the sandbox for a completion; None where its text alone decides."""
+        """Returns the program to run in the sandbox for a completion; None if its text alone decides."""
         ...
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
@@ -51,15 +51,15 @@ class Backend(Protocol):
 
 @runtime_checkable
 class SupportsPromptCheck(Protocol):
-    """A backend that checks prompts before the run. A backend without this method takes all but infilling prompts."""
+    """A backend that checks prompts before the run. One without this method supports all but infilling prompts."""
 
     def check_prompt(self, prompt: Prompt) -> None:
-        """Raises UserError for a kind of prompt that the backend cannot take. Called once per task, before any work."""
+        """Raises UserError for an unsupported kind of prompt. Called once per task, before any work."""
         ...
 
 
 def prompt_check(backend: Backend) -> Callable[[Prompt], None] | None:
-    """Returns the backend's method `check_prompt`, or `accept`, its name before version 0.3; None without either."""
+    """Returns the backend's method `check_prompt` (`accept` before version 0.3), or None if it has neither."""
     return getattr(backend, "check_prompt", None) or getattr(backend, "accept", None)
 
 
@@ -74,10 +74,10 @@ class KnowsChat(Protocol):
 
 @runtime_checkable
 class AdjustsOptions(Protocol):
-    """A backend that changes an option's value by itself where the endpoint refuses that value."""
+    """A backend that changes an option's value by itself if the endpoint refuses that value."""
 
     def adjustments(self) -> Mapping[str, str]:
-        """Returns the options that the backend changed, with the values that it sends instead."""
+        """Returns the options that the backend has changed, with the values that it sends instead."""
         ...
 
 

@@ -14,7 +14,7 @@ Row = Completion | Verdict
 
 
 def check_row(row: Row) -> None:
-    """Raises ValueError where a field of a stored completion or verdict is invalid, such as "the field x is 5"."""
+    """Raises ValueError if a field of a stored completion or verdict is invalid; the message names the field."""
     kind: Any = type(row)
     for name, allowed in _checked_fields(kind).items():
         value = getattr(row, name)
@@ -42,7 +42,7 @@ def _check_verdict(verdict: Verdict) -> None:
 
 @cache
 def _checked_fields(kind: type[Any]) -> Mapping[str, tuple[Any, ...]]:
-    """Returns, by name, the allowed types and values of a dataclass's fields, without fields that are dataclasses."""
+    """Returns the allowed types and values of each field of a dataclass, by name; skips fields with dataclasses."""
     hints = get_type_hints(kind)
     allowed = {field.name: _allowed_types(hints[field.name]) for field in fields(kind)}
     return {
@@ -53,7 +53,7 @@ def _checked_fields(kind: type[Any]) -> Mapping[str, tuple[Any, ...]]:
 
 
 def _allowed_types(hint: Any) -> tuple[Any, ...]:
-    """Returns the alternatives of a type hint: the types of a union, and the values of a Literal."""
+    """Returns the types that a type hint allows, and the values if it is a Literal."""
     if get_origin(hint) in (Union, types.UnionType):
         return tuple(part for alternative in get_args(hint) for part in _allowed_types(alternative))
     return get_args(hint) if get_origin(hint) is Literal else (hint,)
@@ -73,6 +73,6 @@ def _shortened_text(value: Any) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def repeated_row(where: str, row: Row) -> UserError:
-    """Returns the error for a sample that is in a file twice; `where` names file and line."""
+def repeated_row_error(where: str, row: Row) -> UserError:
+    """Returns the error for a second line of the same sample in a file; `where` names file and line."""
     return UserError(f"{where}: sample {row.sample_id} of {row.task_id} has a second line; remove one of the two lines")

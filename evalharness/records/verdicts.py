@@ -36,7 +36,7 @@ class Outcome:
 class Execution:
     """The result of running a program in the sandbox: one outcome per part, by name, in the order of running.
 
-    Parts after a failed one did not run and are absent.
+    Parts after a failed one have not run and are absent.
     """
 
     parts: Mapping[str, Outcome] = field(default_factory=dict)

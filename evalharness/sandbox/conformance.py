@@ -70,20 +70,20 @@ TRIALS = {
     ),
     "an early exit with success does not pass": ("import os\nos._exit(0)", ("tampered",)),
 }
-"""By property: a program that tests it, and the statuses with which it may end. It must leave nothing behind."""
+"""By property: a program that tests it, and the statuses with which it may end. It must leave no processes or files."""
 
 
 @dataclass(frozen=True)
 class EngineCheck:
-    """The result of one check of a sandbox engine: whether it is good, what was checked, and why it is not good."""
+    """The result of one check of a sandbox engine: whether it passed, what was checked, and why it did not pass."""
 
-    good: bool
+    passed: bool
     text: str
     reason: str = ""
 
 
 def check_guarantees(engine: Engine, image: str) -> Iterator[EngineCheck]:
-    """Yields, for each guarantee, whether a fresh container of this image has it, as its agent tests it."""
+    """Yields, for each guarantee of the sandbox, whether the agent finds it in a new container of this image."""
     container = engine.start(image, 4096, 1.0, SAMPLE_SEED)
     container.close()
     for name, text in GUARANTEES.items():
@@ -91,12 +91,14 @@ def check_guarantees(engine: Engine, image: str) -> Iterator[EngineCheck]:
 
 
 def check_hostile_programs(pool: ContainerPool, image: str) -> Iterator[EngineCheck]:
-    """Yields, for each hostile program of the list, whether it ended as expected and left nothing behind."""
+    """Runs the hostile programs in `TRIALS`; yields whether each ended as expected and left no processes or files."""
     for text, (source, allowed) in TRIALS.items():
         outcome = _status_and_detail(pool.run(_python_program(image, source)))
         after = _status_and_detail(pool.run(_python_program(image, LOOKS_FRESH)))
-        good = outcome[0] in allowed and after[0] == "passed"
-        yield EngineCheck(good, text, "" if good else f"{outcome[0]} {outcome[1]}; afterwards {after[0]} {after[1]}")
+        passed = outcome[0] in allowed and after[0] == "passed"
+        yield EngineCheck(
+            passed, text, "" if passed else f"{outcome[0]} {outcome[1]}; afterwards {after[0]} {after[1]}"
+        )
 
 
 def _python_program(image: str, source: str) -> ExecProgram:
@@ -104,7 +106,7 @@ def _python_program(image: str, source: str) -> ExecProgram:
 
 
 def check_language(pool: ContainerPool, image: str) -> EngineCheck:
-    """Checks that the right solution of a language's hello problem passes and that the wrong one fails."""
+    """Checks that the right solution of a language's example problem passes and that the wrong one fails."""
     language = languages()[image]
     hello, text = language.hello, f"{language.language}: right passes, wrong fails"
     try:

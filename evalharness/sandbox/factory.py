@@ -44,26 +44,26 @@ CHANGES_NUMBERS = frozenset({"max_text_mb", "bound"})
 """The sandbox options that can change a verdict."""
 
 
-def find_engine(name: str) -> Any:
-    """Returns the class of a sandbox engine. Raises UserError for an unknown name."""
+def engine_class(name: str) -> Any:
+    """Returns the class of the sandbox engine `name`, such as DockerEngine. Raises UserError for an unknown name."""
     return load_plugin(GROUP, "sandbox", name)
 
 
 class NoEngine:
-    """The sandbox engine of runs without programs, so that no container engine has to be installed."""
+    """The sandbox engine for runs that run no programs; it needs no container engine."""
 
     name = "none"
 
     def prepare(self, image: str) -> dict[str, str]:
         """Always raises InfrastructureError: this engine has no images."""
         raise InfrastructureError(
-            f"no sandbox engine was opened, because no program was expected; image {image} cannot run"
+            f"image {image} cannot run: the run was prepared without a sandbox, because its task runs no programs"
         )
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
         """Always raises InfrastructureError: this engine starts no containers."""
         raise InfrastructureError(
-            f"no sandbox engine was opened, because no program was expected; image {image} cannot run"
+            f"image {image} cannot run: the run was prepared without a sandbox, because its task runs no programs"
         )
 
     def describe(self) -> dict[str, str]:
@@ -73,7 +73,7 @@ class NoEngine:
 
 @dataclass(frozen=True)
 class SandboxOptions:
-    """The validated `--option`s of a sandbox."""
+    """The validated `--option` values of a sandbox."""
 
     runtime: str | None = None
     """Another container runtime of the engine docker, such as runsc."""
@@ -90,11 +90,11 @@ class SandboxOptions:
 
 
 def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptions:
-    """Returns the validated options of the sandbox engine `name`; `DESCRIBED_OPTIONS` has their meanings.
+    """Validates the `options` of the sandbox engine `name`, which `DESCRIBED_OPTIONS` describes; returns their values.
 
-    Raises UserError for an unknown engine or guarantee, and for an impossible value.
+    Raises UserError for an unknown engine or guarantee, and for an invalid value.
     """
-    find_engine(name)
+    engine_class(name)
     runtime = options.get("runtime")
     if runtime and name != "docker":
         raise UserError(f"--option runtime= works only with --sandbox docker, not {name}; remove it")
@@ -117,7 +117,7 @@ def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptio
 
 
 def _positive_number(options: Mapping[str, str], name: str) -> float | None:
-    """Returns an option's number; None if it is not given. Raises UserError unless it is a number above 0."""
+    """Returns the number that option `name` has; None if it is not set. Raises UserError if it is not above 0."""
     if name not in options:
         return None
     try:
@@ -134,12 +134,12 @@ def open_sandbox(
 ) -> ContainerPool:
     """Returns a container pool on the sandbox engine `name`. `log` receives the messages of image builds.
 
-    With `needed` false, as for tasks that run no programs, the options are checked but no engine is connected to.
-    Raises UserError as `parse_sandbox_options`, and where the engine is not available.
+    If not `needed`, because the task runs no programs, only validates the options and connects to no engine. Raises
+    UserError for invalid options, and if the engine is not available.
     """
     parsed = parse_sandbox_options(name, options)
     settings = {"runtime": parsed.runtime} if parsed.runtime else {}
-    engine = find_engine(name)(log=log, **settings) if needed else NoEngine()
+    engine = engine_class(name)(log=log, **settings) if needed else NoEngine()
     return ContainerPool(
         engine,
         workers,

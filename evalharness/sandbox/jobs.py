@@ -34,9 +34,9 @@ from evalharness.sandbox.agent.shared.messages import (
     UnitTestSecret,
 )
 from evalharness.sandbox.languages import Language, command_rules, languages
-from evalharness.sandbox.tampering.canaries import canaries, with_token
+from evalharness.sandbox.tampering.canaries import make_canaries, with_token_statement
 from evalharness.sandbox.tampering.harmless import is_harmless, source_without_checks
-from evalharness.sandbox.tampering.suite_canary import false_suites, with_own_builtins
+from evalharness.sandbox.tampering.suite_canary import make_false_suites, with_protected_builtins
 
 DRAW = random.SystemRandom()
 RUNS = 5
@@ -46,12 +46,12 @@ must fail. A program that passes each run with probability p passes the check wi
 
 
 def _false_run_count(harmless: bool) -> int:
-    """Returns how many runs with false tests a program with a `unittest` suite gets."""
+    """Returns how many runs with false tests (canaries) a program with a `unittest` suite gets."""
     return 1 if harmless else RUNS
 
 
-def job_of(program: Program) -> Job:
-    """Returns the agent's job for a program. Raises UserError if the program's image cannot run it."""
+def build_job(program: Program) -> Job:
+    """Returns the job message for running a program. Raises UserError if its image lacks a needed language.yaml."""
     source, time_s, memory_mb = program.source, program.limits.time_s, program.limits.memory_mb
     harmless = is_harmless(program)
     match program:
@@ -99,16 +99,16 @@ def job_of(program: Program) -> Job:
             return _command_job(program, harmless)
 
 
-def secret_of(program: Program, expected: bytes) -> Secret:
-    """Returns the secret of a program's job: its tests or expected outputs.
+def build_secret(program: Program, expected: bytes) -> Secret:
+    """Returns the secret message of a program's job: what the sample must not see, such as tests.
 
-    `expected` are the outputs of its reference solution, if it has one.
+    `expected` is the encoded outputs of the program's reference solution; empty if it has none.
     """
     match program:
         case ExecProgram():
             checks = program.checks or Checks("")
             return ExecSecret(
-                program=whole_source(program),
+                program=source_with_checks(program),
                 checks=checks.text,
                 trusted=checks.trusted,
                 entry_point=checks.entry_point,
@@ -118,16 +118,16 @@ def secret_of(program: Program, expected: bytes) -> Secret:
         case CasesProgram():
             return CasesSecret(public=program.cases.public, private=program.cases.private)
         case UnitTestProgram():
-            tests = with_own_builtins(program.source, program.checks.text)
-            suites = false_suites(tests, _false_run_count(is_harmless(program)))
+            tests = with_protected_builtins(program.source, program.checks.text)
+            suites = make_false_suites(tests, _false_run_count(is_harmless(program)))
             false = [(f"{program.source}\n{suite.tests}", suite.failing) for suite in suites]
-            return UnitTestSecret(program=whole_source(program), canaries=false)
+            return UnitTestSecret(program=source_with_checks(program), canaries=false)
         case CommandProgram():
             return NoSecret()
 
 
-def reference_job(reference: Reference, memory_mb: int) -> ReferenceJob:
-    """Returns the agent's job that runs a reference solution to produce the expected outputs."""
+def build_reference_job(reference: Reference, memory_mb: int) -> ReferenceJob:
+    """Returns the job message that makes the agent run a reference solution to record the expected outputs."""
     return ReferenceJob(
         kind="reference",
         source=reference.source,
@@ -138,12 +138,12 @@ def reference_job(reference: Reference, memory_mb: int) -> ReferenceJob:
     )
 
 
-def whole_source(program: ExecProgram | UnitTestProgram) -> str:
+def source_with_checks(program: ExecProgram | UnitTestProgram) -> str:
     """Returns the program's source followed by its checks, if it has any."""
     if program.checks is None:
         return program.source
     text = program.checks.text
-    checks = with_own_builtins(program.source, text) if isinstance(program, UnitTestProgram) else text
+    checks = with_protected_builtins(program.source, text) if isinstance(program, UnitTestProgram) else text
     return f"{program.source}\n{checks}"
 
 
@@ -173,7 +173,7 @@ def _command_job(program: CommandProgram, harmless: bool) -> CommandJob:
     if program.checks:
         token = secrets.token_hex(16)
         false_tests = _false_tests(program.checks.text, language, token, harmless)
-        tests = [with_token(program.checks.text, language.tests, token), *false_tests]
+        tests = [with_token_statement(program.checks.text, language.tests, token), *false_tests]
     programs = [_utf8_bytes(f"{program.source}\n{text}") for text in tests]
     return CommandJob(
         kind="command",
@@ -187,21 +187,21 @@ def _command_job(program: CommandProgram, harmless: bool) -> CommandJob:
 
 
 def _false_tests(tests: str, language: Language, token: str, harmless: bool) -> list[str]:
-    """Returns the tests with one made false in each copy (canaries).
+    """Returns canaries: copies of the tests, each with one test made false.
 
-    One copy for a harmless program, at least `RUNS` for any other. Each test is made false once, except where compiling
-    makes that expensive.
+    A harmless program gets one. Any other gets at least `RUNS`: one for each test, or exactly `RUNS` if the language's
+    programs are compiled, which is expensive.
     """
-    made = list(canaries(tests, language.tests, token))
+    made = list(make_canaries(tests, language.tests, token))
     if harmless or not made:
         return DRAW.sample(made, min(1, len(made)))
     while len(made) < RUNS:
-        made += canaries(tests, language.tests, token)
+        made += make_canaries(tests, language.tests, token)
     return DRAW.sample(made, RUNS) if len(language.steps) > 1 else made
 
 
 def _utf8_bytes(text: str) -> bytes:
-    """Returns a program as UTF-8 bytes. Lone surrogates become question marks."""
+    """Returns a program's text as UTF-8 bytes. Surrogates that encode no byte become question marks."""
     try:
         return text.encode(errors="surrogateescape")
     except UnicodeEncodeError:

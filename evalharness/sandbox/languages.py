@@ -12,23 +12,23 @@ from evalharness.util.paths import bundled
 from evalharness.util.yaml_text import parse_yaml
 
 
-class _Strict(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Shortcut(_Strict):
-    """A command that is faster than the step's own and has the same result, for programs that `begins` matches."""
+class Shortcut(_StrictModel):
+    """A faster command with the same result as the step's command, for programs that match the regex `begins`."""
 
     begins: str
     command: list[str]
 
 
-class Step(_Strict):
-    """A command (compile, run ...) that must succeed within `time_s` seconds, counted as on an idle machine.
+class Step(_StrictModel):
+    """A command (compile, run ...) that must succeed within `time_s` seconds; waiting for a free core does not count.
 
-    `warm`: the image has a compile server that gives the same result without the start of the compiler (the Dockerfile
-    writes its command line to /opt/evalharness/warm/command). If the server cannot compile a program, or the `shortcut`
-    does not succeed, the command itself runs and decides.
+    `warm`: the image has a compile server, which saves the start of the compiler (the Dockerfile writes its command
+    line to /opt/evalharness/warm/command). If the server cannot compile a program, or the `shortcut` fails, the command
+    itself runs and decides the result.
     """
 
     name: str
@@ -38,16 +38,16 @@ class Step(_Strict):
     shortcut: Shortcut | None = None
 
 
-class FailsOn(_Strict):
-    """Output that makes a program fail although it exits with 0, as in MultiPL-E's graders."""
+class FailsOn(_StrictModel):
+    """Output by which a program fails even if it exits with 0, as in MultiPL-E's graders."""
 
     stderr_contains: list[str] = []
     output_contains: list[str] = []
     stderr_not_empty: bool = False
 
 
-class FormOfTests(_Strict):
-    """The form of a language's tests in MultiPL-E: patterns that find a test, and a test that fails."""
+class TestPatterns(_StrictModel):
+    """How to find and change the tests of a language's MultiPL-E programs: regular expressions and statements."""
 
     line: str
     """A regular expression for one test; its group `expected` is the text of the expected value."""
@@ -66,10 +66,10 @@ class FormOfTests(_Strict):
         return pattern
 
 
-class HarmlessWords(_Strict):
-    """Word lists by which programs of a language are recognized as harmless (able only to compute).
+class HarmlessWords(_StrictModel):
+    """Word lists by which tampering/plain_text.py recognizes a language's harmless programs, which can only compute.
 
-    Each text is a list of words; tampering/plain_text.py applies them.
+    Each field is a text of words, separated by spaces.
     """
 
     library: str
@@ -86,7 +86,7 @@ class HarmlessWords(_Strict):
     """Texts that its string literals do not contain."""
 
 
-class HelloProblem(_Strict):
+class HelloProblem(_StrictModel):
     """A small problem in MultiPL-E's format with a right and a wrong solution, for `evalharness sandbox check`."""
 
     prompt: str
@@ -95,10 +95,10 @@ class HelloProblem(_Strict):
     tests: str
 
 
-class Language(_Strict):
-    """One `language.yaml`: a programming language of the sandbox. `code` is MultiPL-E's name for it.
+class Language(_StrictModel):
+    """The content of a `language.yaml`: a programming language that a sandbox image runs.
 
-    Without `harmless`, no program of the language counts as harmless.
+    `code` is MultiPL-E's name for it. Without `harmless`, no program of the language counts as harmless.
     """
 
     language: str
@@ -112,16 +112,19 @@ class Language(_Strict):
     """
     steps: list[Step]
     fails_on: FailsOn = FailsOn()
-    tests: FormOfTests
+    tests: TestPatterns
     harmless: HarmlessWords | None = None
     suspicious: list[str] = []
-    """Not used; kept because language files of version 0.2 have it."""
+    """Not used; accepted because language files of version 0.2 have it."""
     hello: HelloProblem
 
 
 @functools.cache
 def languages() -> dict[str, Language]:
-    """Returns all languages of the sandbox by image name. Raises UserError for an invalid language.yaml."""
+    """Returns the programming language of each sandbox image that has one, by image name.
+
+    Raises UserError for an invalid language.yaml.
+    """
     by_image = {}
     for path in sorted(bundled("sandboxes").glob("*/language.yaml")):
         try:
@@ -134,7 +137,7 @@ def languages() -> dict[str, Language]:
 
 
 def command_rules(language: Language) -> CommandRules:
-    """Returns the fields of a command job that depend only on the language."""
+    """Returns the part of a command job's message that depends only on the language."""
     fails_on = language.fails_on
     return CommandRules(
         file=language.file,

@@ -19,13 +19,13 @@ NEAR = 0.8
 def needs_quiet_rerun(execution: Execution) -> bool:
     """Returns whether any part timed out for a reason that may be the machine's load; such samples get a quiet rerun.
 
-    Time limits do not count waiting for a core. But a busy machine also runs slower, programs wait for a disk that
-    others use, and a program that waits for its own processes waits while those wait for a core.
+    Time limits do not count time spent waiting for a core. But a busy machine also runs more slowly, programs wait for
+    a disk that others use, and a program waits longer for its child processes while these wait for a core.
     """
-    return any(part.status == "timeout" and _may_be_disturbed(part) for part in execution.parts.values())
+    return any(part.status == "timeout" and _may_be_due_to_load(part) for part in execution.parts.values())
 
 
-def _may_be_disturbed(part: Outcome) -> bool:
+def _may_be_due_to_load(part: Outcome) -> bool:
     if part.cpu_s > OWN_SHARE * max(part.wall_s - part.waited_s, 1.0):
         return False
     if part.waited_s > IDLE_SHARE * part.wall_s:
@@ -33,8 +33,8 @@ def _may_be_disturbed(part: Outcome) -> bool:
     return IDLE_SHARE * part.wall_s < part.cpu_s < BUSY_SHARE * part.wall_s
 
 
-def near_limit(program: Program, execution: Execution) -> Execution:
-    """Returns the execution, marked as borderline if a part passed but needed nearly all of its time limit."""
+def mark_borderline(program: Program, execution: Execution) -> Execution:
+    """Returns the execution; sets its `borderline` if a part passed but needed nearly all of its time limit."""
     for name, part, limit in _limited_parts(program, execution):
         used = max(part.wall_s - part.waited_s, part.cpu_s)
         if part.status == "passed" and used > NEAR * limit:

@@ -23,22 +23,22 @@ from evalharness.sandbox.agent.shared.messages import (
 from evalharness.sandbox.agent.shared.wire import pack_message
 from evalharness.sandbox.engines.container import Container, Engine
 from evalharness.sandbox.engines.guarantees import missing_guarantees
-from evalharness.sandbox.jobs import job_of, reference_job, secret_of
-from evalharness.sandbox.load_sensitivity import near_limit, needs_quiet_rerun
+from evalharness.sandbox.jobs import build_job, build_reference_job, build_secret
+from evalharness.sandbox.load_sensitivity import mark_borderline, needs_quiet_rerun
 from evalharness.sandbox.references import ReferenceCache
 from evalharness.sandbox.shared_lock import SharedLock
 from evalharness.sandbox.tampering.harmless import is_harmless
 from evalharness.sandbox.time_bound import FACTOR, TimeBound, TotalTimeExceeded, time_limit_of
 from evalharness.sandbox.warm_containers import ContainerKind, WarmContainers
 from evalharness.sandbox.worker_slots import WorkerSlots
-from evalharness.util.limits.texts import MAX_TEXT_BYTES, is_too_large, larger_than
+from evalharness.util.limits.texts import MAX_TEXT_BYTES, is_too_large, too_large_text
 
 TRIES = 3
-"""How often a job is sent in total if its container is lost."""
+"""Most containers to which a job is sent, if each one is lost."""
 REFERENCE_S = 1800.0
 """Seconds after which the container of a trusted reference solution is considered lost."""
 RERUNS = 4
-"""Most samples that wait for a quiet rerun while others run; further ones take the place of others."""
+"""Most samples that wait for a quiet rerun in addition to the samples that run; more of them delay new samples."""
 PATIENCE_S = 60.0
 """Seconds after which a sample that waits for a quiet rerun is preferred to new samples."""
 SAMPLE_SEED, REFERENCE_SEED = 0, 1
@@ -61,8 +61,8 @@ def machine_memory_mb() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
 
-def harmless_job(sleep_s: float) -> CommandJob:
-    """Returns the job of a program that only sleeps, to test whether containers survive without the sample."""
+def sleep_job(sleep_s: float) -> CommandJob:
+    """Returns the job of a program that only sleeps, to test whether a container stays alive without the sample."""
     step = StepMessage(
         name="run", command=["sleep", str(sleep_s)], time_s=2 * LONGEST_SLEEP_S, warm=False, shortcut=None
     )
@@ -82,7 +82,7 @@ def harmless_job(sleep_s: float) -> CommandJob:
 
 
 class ContainerLost(InfrastructureError):
-    """A container ended unexpectedly, `seconds` after it received a job."""
+    """Raised when a container has ended unexpectedly, `seconds` after it received a job."""
 
     def __init__(self, reason: str, seconds: float):
         super().__init__(reason)
@@ -90,11 +90,11 @@ class ContainerLost(InfrastructureError):
 
 
 class ContainerPool:
-    """Runs programs in sandbox containers. `run` may be called from `threads` threads at once; more calls wait.
+    """Runs programs in sandbox containers. Up to `threads` threads may call `run` at the same time; more calls wait.
 
-    At most `workers` containers compute, fewer if their memory limits together would exceed `budget_mb`. If the budget
-    allows, as many containers again may be idle, or run programs that only sleep, so that containers of several images
-    stay warm.
+    At most `workers` containers compute at a time, fewer if their memory limits together would exceed `budget_mb`. If
+    the budget permits, the same number of further containers may be idle or run programs that only sleep, so that
+    containers of several images stay warm.
     """
 
     def __init__(
@@ -115,8 +115,8 @@ class ContainerPool:
         self.workers = min(workers, budget // memory_mb)
         if self.workers < 1:
             raise UserError(
-                f"a memory budget of {budget} MB (option memory_gb) is less than the {memory_mb} MB that one sample "
-                "needs; raise it"
+                f"a memory budget of {budget} MB is less than the {memory_mb} MB that one sample needs; "
+                "raise it by --option memory_gb="
             )
         self.references = ReferenceCache()
         self._slots = WorkerSlots(self.workers, spare=min(self.workers, budget // memory_mb - self.workers))
@@ -127,28 +127,29 @@ class ContainerPool:
         self._keys: WeakKeyDictionary[Reference, str] = WeakKeyDictionary()
 
     def prepare(self, names: list[str]) -> None:
-        """Builds the sandbox images and starts a container of each.
+        """Builds the sandbox images `names` and starts a container of each.
 
-        Raises UserError if the engine lacks a guarantee.
+        Raises UserError if the engine does not provide a guarantee.
         """
         for name in names:
             identity = self.engine.prepare(name)
             kind = ContainerKind(name, SAMPLE_SEED)
-            containers = self._start_together(kind, 1 if self._images else min(2, self.workers))
+            containers = self._start_containers(kind, 1 if self._images else min(2, self.workers))
             hello = containers[0].hello
             missing = missing_guarantees(hello) - self.allow
             if missing:
                 raise UserError(
-                    f"the sandbox engine {self.engine.name} does not guarantee here: {', '.join(sorted(missing))}; "
-                    f"see `evalharness sandbox check`, or accept it with --option allow={','.join(sorted(missing))}"
+                    f"the sandbox engine {self.engine.name} does not provide {', '.join(sorted(missing))} on this "
+                    "machine; see `evalharness sandbox check`, or run without, by "
+                    f"--option allow={','.join(sorted(missing))}"
                 )
             self.own_containers = self.own_containers or not hello["isolates"]
             self._images[name] = {**identity, "clock": hello["clock"], **hello["versions"]}
             for container in containers:
                 self._containers.give_back(kind, container)
 
-    def _start_together(self, kind: ContainerKind, count: int) -> list[Container]:
-        """Returns `count` containers, started at the same time, because each start keeps only one core busy."""
+    def _start_containers(self, kind: ContainerKind, count: int) -> list[Container]:
+        """Returns `count` containers, which it starts in parallel, because a start uses only one core."""
         with ThreadPoolExecutor(count) as starters:
             return list(starters.map(self._containers.borrow, [kind] * count))
 
@@ -165,70 +166,72 @@ class ContainerPool:
             "images": dict(self._images),
         }
 
-    def expected_s(self, program: Program) -> float:
-        """Returns the seconds that a program may take, so that the longest run first; infinite if unknown."""
+    def estimated_run_s(self, program: Program) -> float:
+        """Estimates a program's run time in seconds, for running the longest programs first; infinite if unknown."""
         if not isinstance(program, CallsProgram):
             return program.limits.time_s
-        known = self.references.seconds(self._reference_key(program.image, program.reference))
+        known = self.references.cpu_seconds(self._reference_key(program.image, program.reference))
         return float("inf") if known is None else known
 
     def run(self, program: Program) -> Execution:
-        """Runs a program, again in another container if the machine fails. Never raises for what a program does.
+        """Runs a program; runs it again in another container if its container is lost. No program can make it raise.
 
         A program that may have timed out because of the machine's load gets a quiet rerun: it runs once more, alone.
         """
         if is_too_large(program.source, self.max_text_bytes):
-            return Execution({"program": Outcome("too_large", f"the program {larger_than(self.max_text_bytes)}")})
+            return Execution({"program": Outcome("too_large", f"the program {too_large_text(self.max_text_bytes)}")})
         bound = TimeBound(time_limit_of(program), self.bound)
         try:
-            job = job_of(program)
+            job = build_job(program)
             with self._run_lock.shared():
                 execution = self._run_job(program, job, bound)
             if not needs_quiet_rerun(execution):
-                return near_limit(program, execution)
+                return mark_borderline(program, execution)
             with self._run_lock.exclusive(PATIENCE_S):
                 rerun = self._run_job(program, job, bound)
         except TotalTimeExceeded:
             return Execution({"program": bound.timeout_outcome()})
         except ContainerLost as error:
-            if self._harmless_job_runs(program.image, error.seconds):
+            if self._container_survives_sleep(program.image, error.seconds):
                 return Execution({"program": ENDS_ITS_CONTAINER})
             return Execution(infrastructure=str(error))
         except InfrastructureError as error:
             return Execution(infrastructure=str(error))
         changed = _statuses_of_parts(execution.parts.values()) != _statuses_of_parts(rerun.parts.values())
         borderline = "timed out while others ran, not when it ran alone" if changed else ""
-        return Execution(rerun.parts, borderline=borderline or near_limit(program, rerun).borderline)
+        return Execution(rerun.parts, borderline=borderline or mark_borderline(program, rerun).borderline)
 
-    def _harmless_job_runs(self, image: str, seconds: float) -> bool:
-        """Returns whether a container stays alive while a program only sleeps in it, for longer than `seconds`.
+    def _container_survives_sleep(self, image: str, seconds: float) -> bool:
+        """Returns whether a container stays alive while a program sleeps in it for longer than `seconds`.
 
-        If it does, then a program whose containers all ended has ended them itself, and gets a verdict for that.
+        If so, a program whose containers all ended within `seconds` has ended them itself, which is its verdict.
         """
         sleep_s = min(SLEEP_FACTOR * seconds + SLEEP_EXTRA_S, LONGEST_SLEEP_S)
         try:
             bound = TimeBound(2 * LONGEST_SLEEP_S)
             reply, _ = self._send_with_retries(
-                ContainerKind(image, SAMPLE_SEED), harmless_job(sleep_s), NoSecret(), bound, tries=1
+                ContainerKind(image, SAMPLE_SEED), sleep_job(sleep_s), NoSecret(), bound, tries=1
             )
         except InfrastructureError:
             return False
         return all(part["status"] == "passed" for part in reply["parts"].values())
 
     def _run_job(self, program: Program, job: Job, bound: TimeBound) -> Execution:
-        secret = secret_of(program, self._expected_outputs(program))
+        secret = build_secret(program, self._expected_outputs(program))
         kind = ContainerKind(program.image, SAMPLE_SEED)
         reply, _ = self._send_with_retries(kind, job, secret, bound, isolated=not is_harmless(program))
-        return Execution(parts={name: outcome_of(result) for name, result in reply["parts"].items()})
+        return Execution(parts={name: outcome_of_part(result) for name, result in reply["parts"].items()})
 
     def _expected_outputs(self, program: Program) -> bytes:
         if not isinstance(program, CallsProgram):
             return b""
         image, reference = program.image, program.reference
-        return self.references.get(self._reference_key(image, reference), lambda: self._run_reference(image, reference))
+        return self.references.get_or_compute(
+            self._reference_key(image, reference), lambda: self._run_reference(image, reference)
+        )
 
     def _run_reference(self, image: str, reference: Reference) -> tuple[float, bytes]:
-        job = reference_job(reference, self.memory_mb)
+        job = build_reference_job(reference, self.memory_mb)
         bound = TimeBound(REFERENCE_S, factor=1.0)
         reply, data = self._send_with_retries(ContainerKind(image, REFERENCE_SEED), job, NoSecret(), bound)
         for name, part in reply["parts"].items():
@@ -241,7 +244,7 @@ class ContainerPool:
     def _reference_key(self, image: str, reference: Reference) -> str:
         if reference not in self._keys:
             interpreter = f"{self._images[image]['image']} {REFERENCE_SEED}"
-            self._keys[reference] = self.references.key(interpreter, reference)
+            self._keys[reference] = self.references.cache_key(interpreter, reference)
         return self._keys[reference]
 
     def _send_with_retries(
@@ -253,9 +256,10 @@ class ContainerPool:
         tries: int = TRIES,
         isolated: bool = False,
     ) -> tuple[Reply, bytes]:
-        """Sends a job to a container of this kind, and to another one if that is lost; returns the reply and its bytes.
+        """Sends a job to a container; if it is lost, to another one. Returns the reply and the bytes that follow it.
 
-        A job with `isolated` gets its own namespaces. Raises InfrastructureError after `tries` lost containers.
+        `isolated`: whether each process of the sample gets its own namespaces. Raises InfrastructureError after `tries`
+        lost containers.
         """
         messages = pack_message(JobTerms(isolated=isolated)) + pack_message(job) + pack_message(secret)
         own = isolated and self.own_containers
@@ -281,11 +285,11 @@ class ContainerPool:
         raise AssertionError("unreachable")
 
     def _send_job(self, container: Container, messages: bytes, bound: TimeBound) -> tuple[Reply, bytes]:
-        """Sends a job to a borrowed container; returns the reply and its bytes. Ends the container on any error."""
+        """Sends a job to a container; returns the reply and the bytes that follow it. Ends it on an error."""
         started = time.monotonic()
         bound.start()
         try:
-            return container.request(messages, bound)
+            return container.run_job(messages, bound)
         except TotalTimeExceeded:
             self._containers.discard(container)
             raise
@@ -304,8 +308,8 @@ class ContainerPool:
         self._containers.close()
 
 
-def outcome_of(result: PartResult) -> Outcome:
-    """Returns the outcome of a program's part as the agent reports it."""
+def outcome_of_part(result: PartResult) -> Outcome:
+    """Returns the outcome of one part of a program, converted from the agent's message."""
     return Outcome(**result)  # type: ignore[arg-type]  # the agent's statuses are those of records
 
 

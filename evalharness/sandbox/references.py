@@ -26,16 +26,16 @@ def cache_folder() -> Path:
 
 
 class ReferenceCache:
-    """The cache of expected outputs: one file per reference solution, named by a digest of what decides its content.
+    """The cache of expected outputs: one file per reference solution, named by its `cache_key`.
 
-    The agent's bytes are stored undecoded.
+    A file contains the outputs in the agent's encoding.
     """
 
     def __init__(self, folder: Path | None = None):
         self.folder = (folder or cache_folder()) / "references"
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def key(self, interpreter: str, reference: Reference) -> str:
+    def cache_key(self, interpreter: str, reference: Reference) -> str:
         """Returns the cache key of a reference's outputs: a digest of interpreter, source, entry point and inputs."""
         parts = (
             interpreter,
@@ -46,18 +46,19 @@ class ReferenceCache:
         )
         return hashlib.sha256(dumps(parts)).hexdigest()
 
-    def seconds(self, key: str) -> float | None:
-        """Returns the CPU seconds that a reference solution needed; None if its outputs are not cached."""
+    def cpu_seconds(self, key: str) -> float | None:
+        """Returns the CPU seconds that the reference solution with this key needed; None if it is not cached."""
         try:
             with self._path_of(key).open("rb") as file:
                 return float(HEADER.unpack(file.read(HEADER.size))[0])
         except (OSError, struct.error):
             return None
 
-    def get(self, key: str, compute: Callable[[], tuple[float, bytes]]) -> bytes:
-        """Returns the expected outputs in the agent's encoding; computes and caches them first if they are not cached.
+    def get_or_compute(self, key: str, compute: Callable[[], tuple[float, bytes]]) -> bytes:
+        """Returns the expected outputs in the agent's encoding. If they are not cached, computes and caches them first.
 
-        `compute` returns CPU seconds and bytes; one thread calls it. Raises UserError if the cache cannot be written.
+        `compute()` returns CPU seconds and outputs; for each key only one thread at a time calls it. Raises UserError
+        if the cache cannot be written.
         """
         with self._locks[key]:
             data = self._read(key)

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 
 class SharedLock:
-    """A readers-writer lock whose exclusive waiters delay other threads only after a while.
+    """A readers-writer lock that prefers readers for a limited time.
 
-    A thread that waits to hold it exclusively delays no other until its `patience_s` has passed.
+    While a thread waits to hold the lock exclusively, others may still acquire it shared, until the thread has waited
+    `patience_s` seconds.
     """
 
     def __init__(self) -> None:
@@ -18,7 +19,7 @@ class SharedLock:
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """A context that holds the lock together with other threads."""
+        """A context manager that holds the lock shared: other threads may hold it shared, too."""
         with self._changed:
             self._changed.wait_for(lambda: not self._exclusive and not self._impatient)
             self._shared += 1
@@ -31,7 +32,7 @@ class SharedLock:
 
     @contextmanager
     def exclusive(self, patience_s: float) -> Iterator[None]:
-        """A context that holds the lock alone. After `patience_s` seconds of waiting it precedes other threads."""
+        """A context manager that holds the lock exclusively. After `patience_s` seconds of waiting it has priority."""
         with self._changed:
             if not self._changed.wait_for(self._is_free, patience_s):
                 self._impatient += 1

@@ -19,13 +19,13 @@ FACTOR = 10.0
 
 
 class TotalTimeExceeded(InfrastructureError):
-    """A sample has used up its total time: it gets a verdict, and no other container tries it again."""
+    """Raised when a sample has used up its total time, which is a timeout: it is not run in another container."""
 
 
 class TimeBound:
-    """The time budget of a sample: `factor` times its time limit of `limit_s` seconds, for all of its runs together.
+    """The time budget for all runs of a sample together: `factor` times the time limit of one run, `limit_s` seconds.
 
-    The sandbox ends the container of a sample whose budget is used up, so nothing that the sample does can extend it.
+    When it is used up, the sandbox ends the sample's container, so nothing that the sample does can extend it.
     """
 
     def __init__(self, limit_s: float, factor: float = FACTOR):
@@ -37,15 +37,15 @@ class TimeBound:
         self._started = time.monotonic()
 
     def stop(self) -> None:
-        """Stops counting time, while the sample waits to be run."""
+        """Stops counting time until `start` is called again: waiting for a container does not count."""
         self._used, self._started = self.used_s(), 0.0
 
     def used_s(self) -> float:
-        """Returns the seconds of the budget that are used up."""
+        """Returns the used seconds of the budget."""
         return self._used + (time.monotonic() - self._started if self._started else 0.0)
 
     def left_s(self) -> float:
-        """Returns the seconds left in the budget. Raises TotalTimeExceeded if there are none."""
+        """Returns the remaining seconds of the budget. Raises TotalTimeExceeded if none remain."""
         left = self.factor * self.limit_s - self.used_s()
         if left <= 0:
             raise TotalTimeExceeded(
@@ -54,7 +54,7 @@ class TimeBound:
         return left
 
     def timeout_outcome(self) -> Outcome:
-        """Returns the outcome `timeout` of a sample that has used up its time budget."""
+        """Returns the outcome `timeout` for a sample that has used up its time budget."""
         detail = f"its total time was used up: {self.factor:g} times its limit of {self.limit_s:g} s"
         return Outcome("timeout", detail, wall_s=self.used_s())
 

@@ -13,18 +13,18 @@ JOBS_PER_CONTAINER = 1000
 
 @dataclass(frozen=True)
 class ContainerKind:
-    """The image of a container, and the PYTHONHASHSEED that its Python processes have."""
+    """What distinguishes containers: the image, and the value of PYTHONHASHSEED for its Python processes."""
 
     image: str
     hash_seed: int
 
 
 class WarmContainers:
-    """The warm containers of a sandbox, idle or busy.
+    """The warm (started) containers of a sandbox, idle or busy.
 
-    If there are more than `most`, idle containers are ended before another one starts. In addition, up to `spares`
-    containers that have run nothing wait for samples that need a new one. Each container has `memory_mb` MB of memory
-    for its sample and `cpus` cores. Thread-safe.
+    If there are `most` or more, an idle container is ended before another one starts. In addition, up to `spares`
+    unused containers wait for samples that need a new one. Each container has `memory_mb` MB of memory for its sample
+    and `cpus` cores. Thread-safe.
     """
 
     def __init__(self, engine: Engine, memory_mb: int, cpus: float, most: int, spares: int):
@@ -37,9 +37,9 @@ class WarmContainers:
         self._closed = False
 
     def borrow(self, kind: ContainerKind) -> Container:
-        """Returns an idle container of this kind, or a new one, for which an idle one of another kind may be ended.
+        """Returns an idle container of this kind, or else a new one; an idle container of another kind may be ended.
 
-        Raises InfrastructureError if it does not start or the sandbox is closed.
+        Raises InfrastructureError if a new one does not start or the sandbox is closed.
         """
         with self._lock:
             if self._closed:
@@ -64,9 +64,9 @@ class WarmContainers:
         return container
 
     def borrow_unused(self, kind: ContainerKind) -> Container:
-        """Returns a container of this kind that has run nothing; the caller has to discard it after use.
+        """Returns a container of this kind that has run no job; the caller must discard it after use.
 
-        Meanwhile another one is started for the next call. Raises InfrastructureError if none starts.
+        Starts another one in the background for the next call. Raises InfrastructureError if none starts.
         """
         with self._lock:
             spare = next((spare for spare in self._spares if spare[0] == kind), None)
@@ -76,7 +76,7 @@ class WarmContainers:
         return spare[1] if spare else self._start_container(kind)
 
     def _start_spare(self, kind: ContainerKind) -> None:
-        """Starts a container of this kind that `borrow_unused` returns later."""
+        """Starts a container of this kind, which a later call of `borrow_unused` returns."""
         with contextlib.suppress(InfrastructureError):  # the next sample starts one itself, and reports why it fails
             container = self._start_container(kind)
             with self._lock:

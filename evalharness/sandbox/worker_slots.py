@@ -24,7 +24,7 @@ class WorkerSlot:
     """
 
     limit_s: float = math.inf
-    """CPU seconds after which the program delays no other."""
+    """CPU seconds after which the program shares its slot and has a lower priority."""
     cpu_meter: Callable[[], float | None] | None = None
     lower_priority: Callable[[], None] | None = None
     """Lowers the CPU priority of the slot's container."""
@@ -53,8 +53,8 @@ class WorkerSlot:
 class WorkerSlots:
     """`count` worker slots, of which at most `spare` are shared by two programs at a time.
 
-    A program that wakes up while its slot is shared runs beside the other one. No verdict depends on that, because time
-    limits do not count waiting for a core.
+    If a sleeping program continues while its slot is shared, both programs run. No verdict depends on that, because
+    time limits do not count time spent waiting for a core.
     """
 
     def __init__(self, count: int, spare: int):
@@ -68,7 +68,7 @@ class WorkerSlots:
 
     @contextmanager
     def occupied(self) -> Iterator[WorkerSlot]:
-        """A context that waits for a free worker slot and occupies it."""
+        """A context manager that waits for a free worker slot and occupies it."""
         self._free.acquire()
         slot = WorkerSlot()
         with self._lock:

@@ -6,5 +6,5 @@ _STARTED_AT = time.time() - time.monotonic()
 
 
 def now() -> float:
-    """Returns seconds since the epoch: the time at which the process started plus the monotonic time since then."""
+    """Returns seconds since the epoch by a clock that never jumps, even if the system's clock is set."""
     return _STARTED_AT + time.monotonic()

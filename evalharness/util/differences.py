@@ -9,7 +9,7 @@ SHOWN = 60
 
 
 class Difference(NamedTuple):
-    """A key at which two JSON values differ, with both values as shortened JSON texts."""
+    """A difference between two JSON values: the path of keys, and both values there as shortened JSON texts."""
 
     place: str
     """The path of keys, joined by dots, such as `task.version`."""
@@ -18,7 +18,7 @@ class Difference(NamedTuple):
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[Difference]:
-    """Yields each key path at which two JSON values differ, in the order of the keys of `old`, then of `new`."""
+    """Yields each difference between two JSON values; `place` is the path of keys to them, for recursion."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             yield from differences(old.get(key), new.get(key), f"{place}.{key}" if place else str(key))

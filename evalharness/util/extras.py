@@ -8,7 +8,7 @@ from evalharness.errors import UserError
 
 @dataclass(frozen=True)
 class Extra:
-    """A group of optional packages, installed with `pip install 'evalharness[NAME]'`."""
+    """An extra of this package: optional dependencies, installed by `pip install 'evalharness[NAME]'`."""
 
     name: str
     purpose: str
@@ -32,7 +32,7 @@ def missing_modules(extra: Extra) -> list[str]:
 
 
 def is_installed(module: str) -> bool:
-    """Returns whether a top-level module is installed. Does not import it."""
+    """Returns whether a top-level Python module is installed, without importing it."""
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):
@@ -40,12 +40,12 @@ def is_installed(module: str) -> bool:
 
 
 def install_command(extra: Extra) -> str:
-    """Returns the command that installs the extra."""
+    """Returns the pip command that installs the extra."""
     return f"pip install 'evalharness[{extra.name}]'"
 
 
 def require_extra(name: str, user: str) -> None:
-    """Raises UserError if an extra of the package is not installed; `user` is the command that needs it."""
+    """Raises UserError if the extra `name` is not installed; `user` is the command that needs it, for the message."""
     extra = EXTRAS[name]
     if missing := missing_modules(extra):
         raise UserError(f"{user} needs {', '.join(missing)}; install with: {install_command(extra)}")

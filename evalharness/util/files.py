@@ -12,11 +12,11 @@ from evalharness.errors import UserError
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Opens a file for binary writing that takes its name only when the block ends without an exception.
+    """A context manager that writes a binary file and gives it its name only if the block raises no exception.
 
-    The content is on the disk (fsync) before it takes the name; after an exception nothing of it is left, and an
-    earlier file of that name is untouched. The temporary file lies in the same folder, which must exist.
-    Raises OSError where the disk does not accept the content.
+    The content is on the disk (fsync) before the file gets its name. After an exception the temporary file is removed,
+    and an existing file of that name is unchanged. The temporary file is in the same folder, which must exist. Raises
+    OSError if the content cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -32,20 +32,20 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all; see `atomic_write`."""
+    """Writes a file completely or not at all (see `atomic_write`)."""
     with atomic_write(path) as file:
         file.write(content)
 
 
-def reason_of(error: OSError) -> str:
-    """Returns an OSError's reason without number and path; of a `shutil.Error` about several files, the last one's."""
+def os_error_reason(error: OSError) -> str:
+    """Returns the reason in an OSError, without error number and path; for a `shutil.Error`, that of its last file."""
     if error.strerror or not error.args or not isinstance(error.args[0], list):
         return error.strerror or str(error)
     return re.sub(r"^\[Errno \d+\] |: '.*", "", str(error.args[0][-1][-1]))
 
 
 def check_writable(folder: Path) -> None:
-    """Raises UserError if an output folder, which need not exist, cannot be written or created."""
+    """Raises UserError if an output folder is not writable or, if it does not exist, cannot be created."""
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not existing.is_dir():
         raise UserError(f"cannot write to {folder}: {existing} is not a folder; choose another folder with --out")

@@ -10,9 +10,9 @@ from evalharness.errors import UserError
 
 
 def complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yields (line number from 1, line) for each complete line of a file; nothing where the file does not exist.
+    """Yields (line number from 1, line) for each complete line of a file; nothing if the file does not exist.
 
-    A last line without its line break is skipped: a process is writing it, or was killed while it wrote.
+    Skips a last line without line break, which a process is still writing or was killed while writing.
     """
     if path.exists():
         with path.open("rb") as file:
@@ -24,7 +24,7 @@ def complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def numbered_values(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
     """Yields (line number from 1, JSON value) for each line that is not blank. `path` is for messages only.
 
-    Raises UserError, naming the line, where a line is not JSON or the file cannot be read.
+    Raises UserError that names the line if it is not JSON, or if the file cannot be read.
     """
     try:
         for number, line in enumerate(lines, start=1):
@@ -35,7 +35,7 @@ def numbered_values(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, A
 
 
 def parse_line(path: Path, number: int, line: bytes) -> Any:
-    """Returns the JSON value of one line. Raises UserError, naming file and line, where it is not JSON."""
+    """Returns the JSON value of one line. Raises UserError that names file and line if it is not JSON."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:

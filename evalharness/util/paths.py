@@ -9,11 +9,11 @@ BUNDLED_NETWORK = _PACKAGE / "diffusion" / "bundled"
 
 
 def bundled(name: str) -> Path:
-    """Returns a data folder of the package ("tasks", "sandboxes" or "results/published"), installed or in a checkout.
+    """Returns the path of a data folder of this package: "tasks", "sandboxes" or "results/published".
 
-    Raises FileNotFoundError where neither has it, which is a broken installation.
+    Raises FileNotFoundError if neither the installed package nor its source checkout has it.
     """
     for root in (_PACKAGE / "_bundled", _PACKAGE.parent):
         if (root / name).is_dir():
             return root / name
-    raise FileNotFoundError(f"evalharness is installed without its folder {name!r}; install it again")
+    raise FileNotFoundError(f"the installation of evalharness lacks its folder {name!r}; install evalharness again")

@@ -18,7 +18,7 @@ logger = logging.getLogger(OWN_PACKAGE)
 
 
 def plugin_points(group: str) -> list[EntryPoint]:
-    """Returns a group's entry points (plug-ins), sorted, one for each name; this package's own take precedence."""
+    """Returns the plug-ins of an entry-point group, sorted by name. This package's plug-ins take precedence."""
     points = sorted(entry_points(group=group), key=lambda point: (not _is_own(point), point.name))
     by_name: dict[str, EntryPoint] = {}
     for point in points:
@@ -28,14 +28,14 @@ def plugin_points(group: str) -> list[EntryPoint]:
 
 
 def plugin_names(group: str) -> list[str]:
-    """Returns the names of the plug-ins in an entry-point group, sorted. Nothing is loaded."""
+    """Returns the sorted names of the plug-ins in an entry-point group, without loading them."""
     return [point.name for point in plugin_points(group)]
 
 
 def load_plugin(group: str, kind: str, name: str) -> Any:
-    """Returns the object of the plug-in `name` in an entry-point group. `kind`, such as "backend", is for messages.
+    """Loads the plug-in `name` of an entry-point group; returns its object. `kind`, such as "backend", is for messages.
 
-    Raises UserError for an unknown name, with similar ones, and for a plug-in that cannot be loaded.
+    Raises UserError for an unknown name, and for a plug-in that cannot be loaded.
     """
     points = {point.name: point for point in plugin_points(group)}
     if name not in points:
@@ -52,7 +52,7 @@ def load_plugin(group: str, kind: str, name: str) -> Any:
 
 
 def load_plugins(group: str) -> Iterator[tuple[str, Any]]:
-    """Yields (name, object) of each plug-in of an entry-point group; reports those that cannot be loaded."""
+    """Loads the plug-ins of an entry-point group; yields (name, object) of each. Logs those that cannot be loaded."""
     for point in plugin_points(group):
         try:
             loaded = point.load()
@@ -65,12 +65,12 @@ def load_plugins(group: str) -> Iterator[tuple[str, Any]]:
 
 
 def package_of_plugin(point: EntryPoint) -> str:
-    """Returns which package registered an entry point, for messages: "package NAME", else "entry point NAME"."""
+    """Returns "package NAME" for the package that registered an entry point; "entry point NAME" if it is unknown."""
     return f"package {point.dist.name}" if point.dist else f"entry point {point.name}"
 
 
 def error_line(error: BaseException) -> str:
-    """Returns an exception as one line: type and message, or the message alone of a UserError or ValueError."""
+    """Returns an exception as one line: its type and message; for a UserError or ValueError only the message."""
     text = error_text(error)
     is_readable = isinstance(error, UserError | ValueError) or text == type(error).__name__
     return text if is_readable else f"{type(error).__name__}: {text}"
@@ -78,7 +78,7 @@ def error_line(error: BaseException) -> str:
 
 @cache
 def report_disabled(what: str, reason: str) -> None:
-    """Reports once that a plug-in is not used, and why."""
+    """Logs, once for each plug-in and reason, that a plug-in is not used."""
     logger.warning("note: plug-in disabled: %s: %s; fix or uninstall it", what, reason)
 
 

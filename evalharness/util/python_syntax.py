@@ -9,7 +9,7 @@ TRIES = 3
 
 
 def parse(source: str) -> ast.Module:
-    """Returns the syntax tree of Python source, as `ast.parse` does, but without warnings and thread-safe.
+    """Returns the syntax tree of Python source, like `ast.parse`, but without warnings, and thread-safe.
 
     CPython 3.11 counts the depth of syntax trees in one variable for all threads, and raises SystemError when two
     threads parse at once, or after one has failed (python/cpython issue 106905).
@@ -22,10 +22,3 @@ def parse(source: str) -> ast.Module:
             except SystemError:
                 continue
         return ast.parse(source)
-
-
-def expression(text: str) -> ast.expr:
-    """Returns the syntax tree of a Python expression. Raises what `parse` raises."""
-    statement = parse(text).body[0]
-    assert isinstance(statement, ast.Expr)
-    return statement.value

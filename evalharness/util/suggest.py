@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 def unknown_name(kind: str, name: str, known: Sequence[str]) -> str:
-    """Returns the error message for an unknown name: with similar names if there are any, else with all known ones."""
+    """Returns the error message for an unknown name, with similar names if there are any, else with all known ones."""
     if not known:
         return f"unknown {kind} {name!r}; there are none, so leave it out"
     near = get_close_matches(name, known, n=3, cutoff=0.5)

@@ -9,12 +9,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Returns a text on one line: each run of white space, line breaks included, becomes one space."""
+    """Returns the text on one line, with each sequence of white space replaced by one space."""
     return " ".join(text.split())
 
 
 def error_text(error: BaseException, limit: int = 300) -> str:
-    """Returns an exception's message, or its type where it has none, on one line of at most `limit` characters."""
+    """Returns an exception's message, or its type if it has none, on one line of at most `limit` characters."""
     return shortened(str(error).strip().rstrip(".") or type(error).__name__, limit)
 
 

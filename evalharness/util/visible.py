@@ -23,30 +23,32 @@ def visible(text: str) -> str:
 
 @contextlib.contextmanager
 def full_device_as_user_error(stream: TextIO) -> Iterator[None]:
-    """Raises UserError where the block cannot write to a stream, such as for a full disk; not for a closed pipe."""
+    """A context manager that raises UserError if its block cannot write to `stream`, except for a closed pipe."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # for what Python writes at its end
-        raise UserError(f"cannot write to stdout or stderr: {error.strerror}; redirect it to another file") from None
+        raise UserError(
+            f"cannot write to stdout or stderr: {error.strerror}; redirect the output to another file"
+        ) from None
 
 
 class VisibleStream:
-    """A text stream that writes control and invisible characters as escapes; see `visible`."""
+    """A text stream that writes control and invisible characters as escapes (see `visible`)."""
 
     def __init__(self, stream: TextIO):
         self.raw = stream
 
     def write(self, text: str) -> int:
-        """Writes a text and returns the number of its characters. Raises UserError where the device is full."""
+        """Writes a text; returns its number of characters. Raises UserError if writing fails (full disk)."""
         with full_device_as_user_error(self.raw):
             self.raw.write(visible(text))
         return len(text)
 
     def flush(self) -> None:
-        """Flushes the wrapped stream. Raises UserError where the device is full."""
+        """Flushes the wrapped stream. Raises UserError if writing fails, such as for a full disk."""
         with full_device_as_user_error(self.raw):
             self.raw.flush()
 
@@ -61,7 +63,7 @@ def raw_stream(stream: TextIO) -> TextIO:
 
 @contextlib.contextmanager
 def visible_streams() -> Iterator[None]:
-    """Makes stdout and stderr write control and invisible characters as escapes such as `\\x1b`, during the block."""
+    """A context manager that makes stdout and stderr write control and invisible characters as escapes like `\\x1b`."""
     stdout, stderr = VisibleStream(raw_stream(sys.stdout)), VisibleStream(raw_stream(sys.stderr))
     with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
         yield

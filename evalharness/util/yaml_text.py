@@ -8,5 +8,5 @@ LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 def parse_yaml(text: str) -> Any:
-    """Returns the value of a YAML document. Raises yaml.YAMLError, or RecursionError for one that is too deep."""
+    """Returns the value of a YAML document. Raises yaml.YAMLError, or RecursionError if it is nested too deeply."""
     return yaml.load(text, Loader=LOADER)

@@ -8,7 +8,7 @@ from helpers.task_data import OpenTask
 from evalharness.adapters.bigcodebench import FACET, unsolvable_problems
 from evalharness.errors import UserError
 from evalharness.records import Completion, Execution, Message, Outcome, Problem, Prompt, Task
-from evalharness.sandbox.jobs import whole_source
+from evalharness.sandbox.jobs import source_with_checks
 
 CODE = "import os\ndef task_func(x):\n"
 COMPLETE = 'import os\n\ndef task_func(x):\n    """\n    Says {x}.\n    """\n'
@@ -88,7 +88,7 @@ def test_tests_follow_the_solution(open_with: OpenTask) -> None:
     task, problem = problem_of(open_with, calibrated="no")
     program = task.program(problem, Completion(problem.task_id, 0, "class TestCases: pass", form="solution"))
     assert program
-    assert whole_source(program) == f"class TestCases: pass\n{TEST}"
+    assert source_with_checks(program) == f"class TestCases: pass\n{TEST}"
     assert program.limits.time_s == 241
 
 

@@ -8,7 +8,7 @@ from helpers.task_data import OpenTask
 from evalharness.data.cards import expand_task_names
 from evalharness.errors import UserError
 from evalharness.records import Completion, Problem, Prompt, Task
-from evalharness.sandbox.jobs import whole_source
+from evalharness.sandbox.jobs import source_with_checks
 
 RECORD: dict[str, Any] = {
     "task_id": "SingleLineInfilling/HumanEval/0/L0",
@@ -31,7 +31,7 @@ def source(open_with: OpenTask, recipe: str, text: str, form: str = "answer") ->
     task, problem = open_recipe(open_with, recipe)
     program = task.program(problem, Completion(problem.task_id, 0, text, form=form))  # type: ignore[arg-type]
     assert program is not None
-    return whole_source(program)
+    return source_with_checks(program)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from helpers.task_data import OpenTask
 
 from evalharness.records import Completion, Execution, Message, Outcome, Problem, Prompt, Task
-from evalharness.sandbox.jobs import whole_source
+from evalharness.sandbox.jobs import source_with_checks
 
 PROMPT = '\nimport math\n\n\ndef area(r: float) -> float:\n    """ Area of {r}.\n    >>> area(0)\n    0.0\n    """\n'
 RECORD: dict[str, Any] = {
@@ -28,7 +28,7 @@ def open_recipe(open_with: OpenTask, recipe: str) -> tuple[Task, Problem]:
 def source(open_with: OpenTask, recipe: str, text: str, form: str = "answer") -> str:
     task, problem = open_recipe(open_with, recipe)
     completion = Completion("HumanEval/0", 0, text, form=form)  # type: ignore[arg-type]
-    return whole_source(task.program(problem, completion))
+    return source_with_checks(task.program(problem, completion))
 
 
 def test_completion(open_with: OpenTask) -> None:

@@ -11,7 +11,7 @@ from evalharness.adapters import open_task
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.run import run
 from evalharness.records import Completion, ExecProgram, Problem, Prompt, Task
-from evalharness.sandbox.jobs import whole_source
+from evalharness.sandbox.jobs import source_with_checks
 
 
 def record(number: int, text: str, code: str, *tests: str, setup: str = "") -> dict[str, Any]:
@@ -85,14 +85,14 @@ def test_program(recipe: str, text: str, form: str, start: str, open_with: OpenT
     task, problem = problem_of(open_with, recipe=recipe)
     completion = Completion("11", 0, text, form=form)  # type: ignore[arg-type]
     program = task.program(problem, completion)
-    assert whole_source(program) == start + TESTS
+    assert source_with_checks(program) == start + TESTS
     assert (type(program), program.limits.time_s) == (ExecProgram, 3.0)
 
 
 def test_set_up_code_precedes_the_assertions(open_with: OpenTask) -> None:
     task, problem = problem_of(open_with, 12)
     program = task.program(problem, Completion("12", 0, "def f(r): return r", form="solution"))
-    assert whole_source(program) == "def f(r): return r\nroot = 1\nassert f(root)\nassert 1\nassert 2"
+    assert source_with_checks(program) == "def f(r): return r\nroot = 1\nassert f(root)\nassert 1\nassert 2"
 
 
 def test_the_sanitized_version_has_other_field_names(open_with: OpenTask) -> None:
@@ -112,7 +112,7 @@ def test_the_sanitized_version_has_other_field_names(open_with: OpenTask) -> Non
         problems["11"].prompt.text
     )
     program = task.program(problems["11"], Completion("11", 0, "def f(): return math.pi", form="solution"))
-    assert whole_source(program) == "def f(): return math.pi\nimport math\nassert f() == math.pi"
+    assert source_with_checks(program) == "def f(): return math.pi\nimport math\nassert f() == math.pi"
 
 
 @pytest.mark.data

@@ -70,7 +70,7 @@ def test_failed_requests_are_counted_and_excluded(endpoint: Endpoint, tmp_path: 
         ({"concurrency": (0,)}, "at least 1"),
         ({"concurrency": (2, 2)}, "different numbers"),
         ({"requests": 0}, "--requests"),
-        ({"task": "humaneval", "input_tokens": 5}, "leave --input-tokens or --task out"),
+        ({"task": "humaneval", "input_tokens": 5}, "remove --input-tokens or --task"),
         ({"backend": "reference"}, "generates nothing"),
         ({"options": {"concurrency": "3"}}, "--concurrency"),
         ({"backend": "opnai"}, "did you mean openai"),

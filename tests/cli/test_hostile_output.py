@@ -55,7 +55,9 @@ def test_output_to_a_full_device_is_one_line(arguments: tuple[str, ...], runs: P
         done = subprocess.run([program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, cwd=runs)
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
-    assert line == "error: cannot write to stdout or stderr: No space left on device; redirect it to another file"
+    assert (
+        line == "error: cannot write to stdout or stderr: No space left on device; redirect the output to another file"
+    )
 
 
 def test_a_report_on_a_full_disk_is_one_line_and_leaves_nothing(

@@ -45,7 +45,7 @@ class Lacking(DockerEngine):
 
 def test_an_engine_that_lacks_a_guarantee_is_refused(engine: None) -> None:
     sandbox = ContainerPool(Lacking(), 1)
-    with pytest.raises(UserError, match=r"does not guarantee here: network-off; .*allow=network-off"):
+    with pytest.raises(UserError, match=r"does not provide network-off on this machine; .*allow=network-off"):
         sandbox.prepare(["python"])
     sandbox.close()
     allowed = ContainerPool(Lacking(), 1, allow=frozenset({"network-off"}))
@@ -70,7 +70,7 @@ def test_the_agent_detects_missing_guarantees(engine: None) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"runtime": "nothing"}, "runtime=nothing: the container engine has no such runtime; it has .*runc"),
+        ({"runtime": "nothing"}, "runtime=nothing: the container engine has no such runtime; choose one of .*runc"),
         ({"memory_gb": "much"}, "memory_gb=much is not a number"),
         ({"memory_gb": "1"}, "less than the 4096 MB that one sample needs"),
         ({"allow": "everything"}, "unknown guarantee 'everything'"),

@@ -3,7 +3,7 @@
 import pytest
 
 from evalharness.records import CommandProgram, ExecProgram, Execution, Limits, Outcome
-from evalharness.sandbox.load_sensitivity import near_limit, needs_quiet_rerun
+from evalharness.sandbox.load_sensitivity import mark_borderline, needs_quiet_rerun
 
 
 @pytest.mark.parametrize(
@@ -36,10 +36,10 @@ def test_timeout_that_may_be_due_to_the_load_needs_a_quiet_rerun(
 )
 def test_pass_near_the_limit_is_borderline(outcome: Outcome, flagged: bool) -> None:
     program = ExecProgram("python", "", Limits(time_s=3.0))
-    assert bool(near_limit(program, Execution({"checks": outcome})).borderline) == flagged
+    assert bool(mark_borderline(program, Execution({"checks": outcome})).borderline) == flagged
 
 
 def test_each_step_has_its_own_limit() -> None:
     program = CommandProgram("cpp", "", Limits(time_s=0))
     execution = Execution({"compile": Outcome("passed", wall_s=14.0), "run": Outcome("passed", wall_s=0.1)})
-    assert near_limit(program, execution).borderline == "compile needed 14.0 of 15 s"
+    assert mark_borderline(program, execution).borderline == "compile needed 14.0 of 15 s"

@@ -111,9 +111,9 @@ def test_a_slow_reference_gives_its_programs_more_time(sandbox: ContainerPool) -
 @pytest.mark.docker
 def test_how_long_a_program_should_take_is_known_from_its_reference(sandbox: ContainerPool) -> None:
     program = new_program()
-    assert sandbox.expected_s(program) == float("inf")
+    assert sandbox.estimated_run_s(program) == float("inf")
     sandbox.run(program)
-    assert 0 <= sandbox.expected_s(program) < 1
+    assert 0 <= sandbox.estimated_run_s(program) < 1
 
 
 def test_key_names_all_that_decides_the_outputs(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_silent_container_is_given_up_at_the_bound() -> None:
     bound.start()
     began = time.monotonic()
     with pytest.raises(TotalTimeExceeded):
-        container.request(b"", bound)
+        container.run_job(b"", bound)
     assert 0.15 < time.monotonic() - began < 1
 
 
@@ -76,7 +76,7 @@ def test_the_agent_may_announce_the_limit() -> None:
     bound.start()
     began = time.monotonic()
     with pytest.raises(TotalTimeExceeded):
-        container.request(b"", bound)
+        container.run_job(b"", bound)
     assert 0.25 < time.monotonic() - began < 1
 
 

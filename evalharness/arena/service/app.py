@@ -12,7 +12,7 @@ from evalharness.report.page.document import html_document
 from evalharness.report.page.static_files import STATIC as REPORT_STATIC
 from evalharness.util.http.error_responses import add_error_responses
 from evalharness.util.http.pages import add_page
-from evalharness.util.http.refusals import RequestRefused, refusal
+from evalharness.util.http.refusals import RequestRefused, refusal_response
 from evalharness.util.http.request_checks import RequestChecks, RequestLimits
 from evalharness.util.version import __version__
 
@@ -50,6 +50,6 @@ def make_app(session: Session, limits: RequestLimits) -> FastAPI:
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        return refusal(RequestRefused(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"))
+        return refusal_response(RequestRefused(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"))
 
     return app

@@ -58,7 +58,7 @@ def _check_container_engine() -> Iterator[Finding]:
         yield Finding(False, str(error))
         return
     yield Finding(True, f"container engine {client.version().get('Version', '')}")
-    states = dict(images.built_images(client))
+    states = dict(images.sandbox_image_ids(client))
     for name, image in states.items():
         if image:
             yield Finding(True, f"sandbox image {name}")

@@ -113,5 +113,5 @@ def image_states() -> Mapping[str, str]:
         return {}
     return {
         name: "built" if image else "needs a registry" if images.needs_registry(name) else "built on first use"
-        for name, image in images.built_images(client)
+        for name, image in images.sandbox_image_ids(client)
     }

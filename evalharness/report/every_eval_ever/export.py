@@ -24,7 +24,7 @@ from evalharness.report.every_eval_ever.schema import (
 from evalharness.report.naming import RunName, name_runs
 from evalharness.report.problems import problems_of
 from evalharness.report.task_variant import task_of
-from evalharness.util.files import atomic_write, reason_of, write_atomically
+from evalharness.util.files import atomic_write, os_error_reason, write_atomically
 from evalharness.util.version import __version__
 
 Log = Callable[[str], None]
@@ -57,7 +57,7 @@ def write_records(runs: Sequence[Run], out: Path, evaluator: Evaluator, log: Log
     try:
         written = [_write_run_record(run, name, out, evaluator, log) for run, name in models]
     except OSError as error:
-        raise UserError(f"cannot write to {out}: {reason_of(error)}; choose another folder with --out") from None
+        raise UserError(f"cannot write to {out}: {os_error_reason(error)}; choose another folder with --out") from None
     if any(path.parts[-3] == UNKNOWN for path in written):
         log("the developer of some models is unknown; give --developer, which names their folder in the datastore")
     return written

@@ -21,7 +21,7 @@ from evalharness.report.page.rows import write_run_data
 from evalharness.report.page.static_files import STATIC
 from evalharness.report.problems import problems_of
 from evalharness.report.published import PublishedPoint
-from evalharness.util.files import reason_of
+from evalharness.util.files import os_error_reason
 
 STYLES = ("theme.css", "page.css", "tables.css", "embedded.css", "browser.css", "trace.css", "lanes.css")
 SCRIPTS = (
@@ -56,7 +56,7 @@ def write_page(
         shutil.rmtree(out, ignore_errors=True)
         os.replace(unfinished, out)
     except OSError as error:
-        raise UserError(f"cannot write to {out}: {reason_of(error)}; choose another folder with --out") from None
+        raise UserError(f"cannot write to {out}: {os_error_reason(error)}; choose another folder with --out") from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return out / "index.html"

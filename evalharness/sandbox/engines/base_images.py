@@ -18,12 +18,12 @@ Log = Callable[[str], None]
 
 
 def is_debian(official: str) -> bool:
-    """Returns whether a base image is Debian's, so that the locally made `LOCAL_BASE` can replace it."""
+    """Returns whether the base image `official` is Debian's; the locally built `LOCAL_BASE` can then replace it."""
     return official.startswith("debian:")
 
 
-def find_base(client: docker.DockerClient, official: str, log: Log) -> str:
-    """Returns the name of the base image to build a sandbox image on.
+def find_base_image(client: docker.DockerClient, official: str, log: Log) -> str:
+    """Returns the name of the base image for building a sandbox image; pulls or builds it if needed.
 
     It is the first available of: `official` in the engine; for Debian, `LOCAL_BASE` in the engine; `official` from a
     registry; for Debian, a new `LOCAL_BASE`. Raises UserError if none is available.
@@ -49,12 +49,15 @@ def find_base(client: docker.DockerClient, official: str, log: Log) -> str:
 
 
 def make_debian_base(client: docker.DockerClient, log: Log) -> str:
-    """Makes a minimal Debian base image with mmdebstrap in about 20 s, and returns its name.
+    """Builds a minimal Debian base image with mmdebstrap in about 20 s; returns its name, `LOCAL_BASE`.
 
     Raises UserError if that fails.
     """
     if not shutil.which("mmdebstrap"):
-        raise UserError("no image registry answers and mmdebstrap is missing; install it: apt-get install mmdebstrap")
+        raise UserError(
+            "no image registry answers, and mmdebstrap, which builds a base image, is not installed; check the "
+            "network, or run: apt-get install mmdebstrap"
+        )
     command = ["mmdebstrap", "--variant=apt", "--include=ca-certificates", SUITE, "-"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -42,8 +42,8 @@ class BubblewrapEngine:
                 "--sandbox bubblewrap needs the command bwrap, which is not installed; on Debian: apt-get install "
                 "bubblewrap"
             )
-        self._prefix: list[str] = [] if os.geteuid() == 0 else user_namespace()
-        cgroups.remove_orphans(live_pids())
+        self._prefix: list[str] = [] if os.geteuid() == 0 else user_namespace_command()
+        cgroups.remove_orphaned_groups(live_pids())
 
     def prepare(self, image: str) -> dict[str, str]:
         """Exports a sandbox image's root file system unless it exists; returns its description for the manifest.
@@ -54,7 +54,7 @@ class BubblewrapEngine:
         return {"image": images.image_tag(image), "id": rootfs.read_image_settings(self._folders[image])["id"]}
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
-        """Starts a container and waits for the hello message of its agent. Raises InfrastructureError."""
+        """Starts a container and waits for its agent's first message. Raises InfrastructureError if that fails."""
         name = f"{cgroups.PREFIX}-{os.getpid()}-{next(self._number)}"
         memory = memory_mb + MEMORY_FOR_AGENT_MB
         group = cgroups.ControlGroup(name, memory, PIDS, cpus)
@@ -74,16 +74,16 @@ class BubblewrapEngine:
         return {"engine": version, "runtime": "default"}
 
 
-def user_namespace() -> list[str]:
-    """Returns the command to put before `bwrap`, which gives an ordinary user a range of user ids.
+def user_namespace_command() -> list[str]:
+    """Returns the command (`unshare` ...) that must precede `bwrap` to give an ordinary user a range of user ids.
 
     Raises UserError if the machine does not allow that.
     """
     prefix = ["unshare", "--user", "--map-root-user", "--map-auto", "--"]
     if subprocess.run([*prefix, "true"], capture_output=True).returncode:
         raise UserError(
-            "bubblewrap needs root, or subordinate ids for this user: lines in /etc/subuid and /etc/subgid, "
-            "newuidmap (apt-get install uidmap), and user namespaces allowed by the kernel"
+            "bubblewrap cannot create a user namespace with a range of user ids; run as root, or add this user to "
+            "/etc/subuid and /etc/subgid, install newuidmap (apt-get install uidmap) and allow user namespaces"
         )
     return prefix
 
@@ -91,9 +91,9 @@ def user_namespace() -> list[str]:
 def confining_arguments(
     folder: Path, environment: dict[str, str], nodes: dict[str, Path], usage: Path | None
 ) -> list[str]:
-    """Returns the `bwrap` arguments that confine a container; the counterpart of `docker.hardening`.
+    """Returns the `bwrap` command line that confines a container as `docker.hardening_settings` does.
 
-    `nodes`: the device nodes by name; `usage`: the control group's file with the CPU time.
+    `folder`: the root file system; `nodes`: the device nodes by name; `usage`: the control group's CPU-time file.
     """
     words = ["bwrap", "--die-with-parent", "--new-session", "--as-pid-1", *NAMESPACES, "--cap-drop", "ALL"]
     for capability in CAPABILITIES:
@@ -147,7 +147,7 @@ class BubblewrapChannel:
         self._in, self._out, self._err = self._process.stdin, self._process.stdout, self._process.stderr
 
     def send(self, data: bytes, wait_s: float) -> None:
-        """Sends all bytes to the agent's stdin."""
+        """Sends all bytes to the agent's stdin. Raises InfrastructureError if the agent ends or does not read."""
         view = memoryview(data)
         try:
             while view:
@@ -160,7 +160,10 @@ class BubblewrapChannel:
             ) from None
 
     def receive(self, wait_s: float) -> bytes:
-        """Returns the agent's next bytes on stdout. Keeps the end of stderr for error messages."""
+        """Returns the agent's next bytes on stdout; stores the end of stderr for error messages.
+
+        Raises InfrastructureError if the agent ends, or sends nothing for `wait_s` seconds.
+        """
         try:
             while True:
                 ready = select.select([self._out, self._err], [], [], wait_s)[0]
@@ -185,7 +188,7 @@ class BubblewrapChannel:
         return self.group.cpu_s()
 
     def lower_priority(self) -> None:
-        """Gives the container's control group a quarter of the default CPU weight."""
+        """Lowers the CPU weight of the container's control group to a quarter of the default."""
         self.group.lower_priority()
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ PERIOD_US = 100_000
 
 
 class ControlGroup:
-    """A control group with limits for one container. `missing` lists the limits that this machine does not support."""
+    """A control group with limits for one container. `missing` has the names of limits that could not be set."""
 
     def __init__(self, name: str, memory_mb: int, pids: int, cpus: float):
         self.folders: list[Path] = []
@@ -22,7 +22,7 @@ class ControlGroup:
         memory, quota = str(memory_mb << 20), str(int(cpus * PERIOD_US))
         if (ROOT / "cgroup.controllers").exists():
             self._make_group(
-                _own_folder() / name,
+                _own_group_folder() / name,
                 {"memory": {"memory.max": memory, "memory.swap.max": "0"}, "pids": {"pids.max": str(pids)}}
                 | {"cpu": {"cpu.max": f"{quota} {PERIOD_US}"}},
             )
@@ -62,7 +62,7 @@ class ControlGroup:
         return None
 
     def lower_priority(self) -> None:
-        """Gives the control group a quarter of the default CPU weight, under v1 or v2."""
+        """Lowers the control group's CPU weight to a quarter of the default."""
         for folder in self.folders:
             for name, share in (("cpu.shares", "256"), ("cpu.weight", "25")):
                 if (folder / name).exists():
@@ -74,10 +74,10 @@ class ControlGroup:
             _remove_group(folder)
 
 
-def remove_orphans(alive: frozenset[int]) -> int:
-    """Removes control groups whose harness process is not in `alive` (pids); returns their number."""
+def remove_orphaned_groups(alive: frozenset[int]) -> int:
+    """Removes control groups of ended harness processes, whose pids are not in `alive`; returns their number."""
     removed = 0
-    for folder in {*ROOT.glob(f"{PREFIX}-*"), *ROOT.glob(f"*/{PREFIX}-*"), *_own_folder().glob(f"{PREFIX}-*")}:
+    for folder in {*ROOT.glob(f"{PREFIX}-*"), *ROOT.glob(f"*/{PREFIX}-*"), *_own_group_folder().glob(f"{PREFIX}-*")}:
         pid = folder.name.split("-")[1]
         if not pid.isdigit() or int(pid) not in alive:
             _remove_group(folder)
@@ -85,8 +85,8 @@ def remove_orphans(alive: frozenset[int]) -> int:
     return removed
 
 
-def _own_folder() -> Path:
-    """Returns the v2 control group of this process, below which it may have the right to create others."""
+def _own_group_folder() -> Path:
+    """Returns the folder of this process's v2 control group, in which it may be allowed to create others."""
     with contextlib.suppress(OSError, IndexError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             if line.startswith("0::"):

@@ -14,7 +14,7 @@ START_S = 60.0
 
 
 class Channel(Protocol):
-    """The byte stream to and from a container's agent. `send` and `receive` raise InfrastructureError after its end."""
+    """The byte stream to and from a container's agent. `send` and `receive` raise InfrastructureError at its end."""
 
     def send(self, data: bytes, wait_s: float) -> None:
         """Sends all bytes to the agent, waiting for at most `wait_s` seconds at a time."""
@@ -38,7 +38,7 @@ class Channel(Protocol):
 
 
 class Container:
-    """A running sandbox container. It ends with this process, because its stdin then closes."""
+    """A running sandbox container. It ends when this process ends, because its stdin is then closed."""
 
     def __init__(self, channel: Channel, name: str):
         self.channel, self.id, self.jobs = channel, name, 0
@@ -50,11 +50,11 @@ class Container:
             channel.close()
             raise
 
-    def request(self, messages: bytes, bound: TimeBound) -> tuple[Reply, bytes]:
-        """Sends a job's messages to the container's agent; returns the agent's reply and its bytes.
+    def run_job(self, messages: bytes, bound: TimeBound) -> tuple[Reply, bytes]:
+        """Sends a job's messages to the container's agent; returns the agent's reply and the bytes that follow it.
 
-        The agent may announce a longer time limit first. Raises InfrastructureError if no reply comes, and
-        TotalTimeExceeded if none comes within `bound`.
+        The agent may send another time limit first, which then applies. Raises InfrastructureError if the container
+        ends without a reply, and TotalTimeExceeded if no reply arrives within `bound`.
         """
         self.jobs += 1
         try:
@@ -69,7 +69,7 @@ class Container:
         return cast(Reply, message), blob
 
     def _read_message(self, left_s: Callable[[], float]) -> tuple[dict[str, object], bytes]:
-        """Returns the agent's next JSON message and its bytes; `left_s` returns the seconds to wait for more."""
+        """Returns the agent's next JSON message and the bytes after it; `left_s()` returns the seconds left to wait."""
         text_size, blob_size = HEADER.unpack(self._receive_bytes(HEADER.size, left_s))
         text = self._receive_bytes(text_size, left_s)
         return json.loads(text), self._receive_bytes(blob_size, left_s)
@@ -105,6 +105,6 @@ class Engine(Protocol):
 
 
 def last_stderr_line(text: bytes) -> str:
-    """Returns the last line that a container wrote to stderr, as a clause of an error message."""
+    """Returns the last line of a container's stderr output `text`, as a clause of an error message."""
     lines = text.decode(errors="replace").strip().splitlines()
     return f"its last line on stderr: {lines[-1][-300:]}" if lines else "it wrote nothing to stderr"

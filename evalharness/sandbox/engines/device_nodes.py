@@ -13,10 +13,10 @@ NUMBERS = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "ur
 
 
 class DeviceNodes:
-    """Device nodes in a folder that exists as long as this object; the machine's own if none can be made."""
+    """New device nodes in a folder that exists as long as this object; the machine's nodes if none can be created."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="evalharness-dev-", dir=_folder_in_memory()))
+        self._folder = Path(tempfile.mkdtemp(prefix="evalharness-dev-", dir=_memory_folder()))
         self._finalizer = weakref.finalize(self, shutil.rmtree, str(self._folder), ignore_errors=True)
         self._folder.chmod(0o755)
         self._own = all(self._make_node(name) for name in NUMBERS)
@@ -32,9 +32,9 @@ class DeviceNodes:
         return False
 
     def host_paths(self) -> dict[str, Path]:
-        """Returns the host path of each device node by name."""
+        """Returns the path on the host of each device node, by name."""
         return {name: (self._folder if self._own else Path("/dev")) / name for name in NUMBERS}
 
 
-def _folder_in_memory() -> str | None:
+def _memory_folder() -> str | None:
     return "/dev" if os.access("/dev", os.W_OK) else None

@@ -28,14 +28,14 @@ LABEL, OWNER = "evalharness", "evalharness.owner"
 
 
 def connect_to_engine() -> docker.DockerClient:
-    """Returns a client of the Docker API. Raises UserError, which says how to install an engine, if none answers."""
+    """Returns a client of the Docker API. Raises UserError if no container engine answers."""
     try:
         client = docker.from_env(timeout=120)
         client.ping()
     except (DockerException, RequestException) as error:
         host = os.environ.get("DOCKER_HOST", "the local Docker socket")
         raise UserError(
-            f"no container engine answers at {host} ({_short_reason(error)}); install and start one: "
+            f"no container engine answers at {host} ({_short_reason(error)}); install and start Docker: "
             "apt-get install docker.io && (systemctl start docker || dockerd &), or set DOCKER_HOST"
         ) from None
     return client
@@ -48,8 +48,8 @@ def _short_reason(error: Exception) -> str:
     )
 
 
-def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
-    """Returns the Docker API settings that confine a container; docs/sandbox.md describes what they guarantee."""
+def hardening_settings(memory_mb: int, cpus: float) -> dict[str, Any]:
+    """Returns the Docker API settings that confine a container (see docs/sandbox.md)."""
     memory = f"{memory_mb + MEMORY_FOR_AGENT_MB}m"
     tmpfs = f"rw,exec,nosuid,nodev,size={FILES_MB}m,nr_inodes={INODES},mode=1777"
     return {
@@ -74,14 +74,14 @@ def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
 
 
 def owner_label(pid: int) -> str:
-    """Returns a label value that identifies a process of this machine as the owner of containers."""
+    """Returns the label value by which containers name the harness process with this pid as their owner."""
     return f"{socket.gethostname()} {pid} {_start_time(pid)}"
 
 
 def _start_time(pid: int) -> str:
     """Returns when a process started, in clock ticks since boot; empty if there is no such process.
 
-    It distinguishes a process from an older one with the same pid.
+    Two processes that had the same pid at different times differ in it.
     """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
@@ -89,8 +89,8 @@ def _start_time(pid: int) -> str:
         return ""
 
 
-def remove_orphans(client: docker.DockerClient) -> int:
-    """Removes containers whose harness process on this machine has ended; returns their number."""
+def remove_orphaned_containers(client: docker.DockerClient) -> int:
+    """Removes sandbox containers whose harness process on this machine has ended; returns their number."""
     removed = 0
     with contextlib.suppress(DockerException, RequestException):
         for container in client.containers.list(all=True, filters={"label": f"{LABEL}=sandbox"}, ignore_removed=True):
@@ -104,8 +104,8 @@ def remove_orphans(client: docker.DockerClient) -> int:
 
 
 @contextlib.contextmanager
-def engine_errors() -> Iterator[None]:
-    """A context that turns errors of the Docker API into InfrastructureError."""
+def translate_engine_errors() -> Iterator[None]:
+    """A context manager that raises InfrastructureError in place of errors of the Docker API."""
     try:
         yield
     except (DockerException, RequestException) as error:
@@ -119,23 +119,23 @@ class DockerEngine:
 
     def __init__(self, runtime: str | None = None, log: Log = lambda text: None):
         self.client, self.runtime, self.log = connect_to_engine(), runtime, log
-        with engine_errors():
+        with translate_engine_errors():
             runtimes = self.client.info().get("Runtimes", {})
         if runtime and runtimes and runtime not in runtimes:
             raise UserError(
-                f"option runtime={runtime}: the container engine has no such runtime; it has "
+                f"--option runtime={runtime}: the container engine has no such runtime; choose one of "
                 f"{', '.join(sorted(runtimes))}"
             )
-        remove_orphans(self.client)
+        remove_orphaned_containers(self.client)
 
     def prepare(self, image: str) -> dict[str, str]:
         """Builds the sandbox image unless it exists; returns its tag and id for the manifest. Raises UserError."""
-        with engine_errors():
+        with translate_engine_errors():
             return {"image": images.image_tag(image), "id": images.build_image(self.client, image, self.log)}
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
-        """Starts a container and waits for the hello message of its agent. Raises InfrastructureError."""
-        settings = hardening(memory_mb, cpus) | ({"runtime": self.runtime} if self.runtime else {})
+        """Starts a container and waits for its agent's first message. Raises InfrastructureError if that fails."""
+        settings = hardening_settings(memory_mb, cpus) | ({"runtime": self.runtime} if self.runtime else {})
         try:
             created = self.client.api.create_container(
                 images.image_tag(image),
@@ -152,14 +152,14 @@ class DockerEngine:
     def _host_config(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Returns the hardening settings in the form of the Docker API.
 
-        The engine covers nothing of /proc, as only then the kernel lets the agent mount one for each sample, which
-        shows less than the engine's. The agent itself is an ordinary user to the machine.
+        Turns off Docker's masks of files in /proc, because the kernel lets the agent mount a new /proc for each sample,
+        which shows less, only if nothing is masked. On the host, the agent is an ordinary user.
         """
         config = self.client.api.create_host_config(**settings)
         return {**config, "MaskedPaths": [], "ReadonlyPaths": []}
 
     def describe(self) -> dict[str, str]:
         """Returns the Docker engine's version and runtime, for the manifest."""
-        with engine_errors():
+        with translate_engine_errors():
             version = self.client.version()
         return {"engine": f"docker {version.get('Version', '')}", "runtime": self.runtime or "default"}

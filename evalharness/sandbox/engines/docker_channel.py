@@ -35,7 +35,7 @@ class DockerChannel:
             raise
 
     def send(self, data: bytes, wait_s: float) -> None:
-        """Sends all bytes to the agent's stdin."""
+        """Sends all bytes to the agent's stdin. Raises InfrastructureError if the container ends."""
         try:
             self._socket.settimeout(wait_s)
             self._socket.sendall(data)
@@ -45,7 +45,10 @@ class DockerChannel:
             ) from None
 
     def receive(self, wait_s: float) -> bytes:
-        """Returns the agent's next bytes on stdout. Keeps the end of stderr for error messages."""
+        """Returns the agent's next bytes on stdout; stores the end of stderr for error messages.
+
+        Raises InfrastructureError if the container ends, or the agent sends nothing for `wait_s` seconds.
+        """
         self._socket.settimeout(wait_s)
         while True:
             kind, length = STREAM.unpack(self._receive(STREAM.size))
@@ -78,7 +81,7 @@ class DockerChannel:
         return used_ns / 1e9 if used_ns else None
 
     def lower_priority(self) -> None:
-        """Gives the container a quarter of the default CPU weight."""
+        """Lowers the container's CPU weight to a quarter of the default."""
         with contextlib.suppress(DockerException, RequestException):
             self.client.api.update_container(self.id, cpu_shares=256)
 

@@ -7,14 +7,14 @@ from docker.errors import ImageNotFound
 
 from evalharness.errors import UserError
 from evalharness.sandbox.engines import images
-from evalharness.sandbox.engines.docker import DockerEngine, engine_errors
+from evalharness.sandbox.engines.docker import DockerEngine, translate_engine_errors
 
 
 def image_id(engine: Any, name: str) -> str | None:
-    """Returns a sandbox image's id; None if it is not built, or for an engine whose images have no ids."""
+    """Returns a sandbox image's id; None if the image is not built or the engine has no image ids."""
     if not isinstance(engine, DockerEngine):
         return None
-    with engine_errors():
+    with translate_engine_errors():
         try:
             return str(engine.client.images.get(images.image_tag(name)).id)
         except ImageNotFound:
@@ -29,11 +29,11 @@ def pack_image(engine: Any, name: str) -> bytes:
             "with `evalharness sandbox build`"
         )
     tag = images.image_tag(name)
-    with engine_errors():
+    with translate_engine_errors():
         return b"".join(engine.client.images.get(tag).save(named=tag))
 
 
 def unpack_image(engine: Any, data: bytes) -> None:
-    """Loads a sandbox image from an archive that `pack_image` returned."""
-    with engine_errors():
+    """Loads into the engine a sandbox image from an archive that `pack_image` returned."""
+    with translate_engine_errors():
         engine.client.images.load(io.BytesIO(data))

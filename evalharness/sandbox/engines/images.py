@@ -13,7 +13,7 @@ import docker
 from docker.errors import APIError, ImageNotFound
 
 from evalharness.errors import UserError
-from evalharness.sandbox.engines.base_images import Log, find_base, is_debian
+from evalharness.sandbox.engines.base_images import Log, find_base_image, is_debian
 from evalharness.util.paths import bundled
 from evalharness.util.suggest import unknown_name
 
@@ -37,7 +37,7 @@ LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 
 
 def image_names() -> list[str]:
-    """Returns the names of all sandbox images, which are those of their folders."""
+    """Returns the names of all sandbox images: the folders of `sandboxes/` that have a Dockerfile."""
     return sorted(path.parent.name for path in bundled("sandboxes").glob(f"*/{DOCKERFILE}"))
 
 
@@ -49,7 +49,7 @@ def image_folder(name: str) -> Path:
 
 
 def build_context(name: str) -> dict[str, bytes]:
-    """Returns the files of a sandbox image's Docker build context by path; the agent's are below `agent`."""
+    """Returns the files of a sandbox image's Docker build context by path; the agent's files are in `agent/`."""
     agent = {f"agent/{path.relative_to(AGENT)}": path.read_bytes() for path in sorted(AGENT.rglob("*.py"))}
     return _folder_files(name) | agent
 
@@ -61,14 +61,14 @@ def _folder_files(name: str) -> dict[str, bytes]:
 
 
 def image_tag(name: str) -> str:
-    """Returns a sandbox image's tag: a digest of its build context, the agent included."""
+    """Returns a sandbox image's tag, which contains a digest of its build context, including the agent."""
     return f"evalharness/{name}:{_digest_of_files(build_context(name))}"
 
 
-def folder_tag(name: str) -> str:
-    """Returns a digest of what is installed in a sandbox image.
+def installed_content_tag(name: str) -> str:
+    """Returns the name and a digest of the installed programs of a sandbox image.
 
-    The agent and language.yaml, which do not change the installed programs, are left out.
+    The digest excludes the agent and language.yaml, which do not change the installed programs.
     """
     files = _folder_files(name)
     return (
@@ -86,14 +86,14 @@ def _digest_of_files(files: dict[str, bytes]) -> str:
 def build_image(client: docker.DockerClient, name: str, log: Log, base: str | None = None) -> str:
     """Builds a sandbox image unless it exists; returns its id. `base` replaces the Dockerfile's base image.
 
-    Raises UserError with the end of the build's output if that fails.
+    Raises UserError with the end of the build's output if the build fails.
     """
     tag = image_tag(name)
     try:
         return str(client.images.get(tag).id)
     except ImageNotFound:
         pass
-    base = base or find_base(client, _official_base(name), log)
+    base = base or find_base_image(client, _official_base(name), log)
     started = time.monotonic()
     log(f"building {tag} on {base}")
     try:
@@ -110,7 +110,9 @@ def build_image(client: docker.DockerClient, name: str, log: Log, base: str | No
         ):
             _log_build_event(name, event, log)
     except APIError as error:
-        raise UserError(f"building sandbox image {name!r} failed: {str(error)[-600:]}") from None
+        raise UserError(
+            f"building sandbox image {name!r} failed ({str(error)[-600:]}); correct its Dockerfile or the network"
+        ) from None
     image = client.images.get(tag)
     log(f"built {tag}: {image.attrs['Size'] / 1e6:.0f} MB in {time.monotonic() - started:.0f} s")
     return str(image.id)
@@ -130,14 +132,17 @@ def _tar_archive(files: dict[str, bytes]) -> io.BytesIO:
 def _log_build_event(name: str, event: dict[str, Any], log: Log) -> None:
     """Logs a step of an image build. Raises UserError if the step failed."""
     if "error" in event:
-        raise UserError(f"building sandbox image {name!r} failed: {' '.join(str(event['error']).split())[-600:]}")
+        raise UserError(
+            f"building sandbox image {name!r} failed ({' '.join(str(event['error']).split())[-600:]}); correct its "
+            "Dockerfile or the network"
+        )
     line = str(event.get("stream", "")).strip()
     if line.startswith("Step "):
         log(f"  {line[:100]}")
 
 
 def _certificate_argument(name: str) -> dict[str, str]:
-    """Returns the build argument with this machine's CA certificates; empty if the Dockerfile has no such one."""
+    """Returns the build argument CA_CERTIFICATES with this machine's certificates; {} if the Dockerfile has none."""
     if "ARG CA_CERTIFICATES" not in (image_folder(name) / DOCKERFILE).read_text():
         return {}
     local = sorted(LOCAL_CERTIFICATES.glob("*.crt"))
@@ -145,13 +150,13 @@ def _certificate_argument(name: str) -> dict[str, str]:
 
 
 def needs_registry(name: str) -> bool:
-    """Returns whether a sandbox image can only be built with a registry, because its base is not Debian's."""
+    """Returns whether building a sandbox image needs an image registry, because its base image is not Debian's."""
     return not is_debian(_official_base(name))
 
 
 def is_built(name: str) -> bool:
     """Returns whether a sandbox image is built in the local engine."""
-    return next((image is not None for known, image in built_images(docker.from_env()) if known == name), False)
+    return next((image is not None for known, image in sandbox_image_ids(docker.from_env()) if known == name), False)
 
 
 def remove_old_images(client: docker.DockerClient) -> int:
@@ -172,7 +177,7 @@ def _official_base(name: str) -> str:
     return base.group(1)
 
 
-def built_images(client: docker.DockerClient) -> Iterator[tuple[str, str | None]]:
+def sandbox_image_ids(client: docker.DockerClient) -> Iterator[tuple[str, str | None]]:
     """Yields the name of each sandbox image with its id in the container engine; the id is None if it is not built."""
     for name in image_names():
         try:

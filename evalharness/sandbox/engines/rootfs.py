@@ -24,7 +24,7 @@ SETTINGS = "evalharness.json"
 
 
 class ImageSettings(TypedDict):
-    """The content of the file `SETTINGS`: what Docker knows of an image besides its files."""
+    """The content of the file `SETTINGS`: the settings of a Docker image that are not files."""
 
     id: str
     environment: list[str]
@@ -32,10 +32,10 @@ class ImageSettings(TypedDict):
 
 
 def rootfs_folder(image: str) -> Path:
-    """Returns the folder of a sandbox image's root file system, in `$EVALHARNESS_ROOTFS` or else in the cache."""
+    """Returns the folder for a sandbox image's root file system, in `$EVALHARNESS_ROOTFS` or else in the cache."""
     chosen = os.environ.get("EVALHARNESS_ROOTFS")
     parent = Path(chosen) if chosen else cache_folder() / "rootfs"
-    return parent / images.folder_tag(image)
+    return parent / images.installed_content_tag(image)
 
 
 def read_image_settings(folder: Path) -> ImageSettings:
@@ -44,9 +44,9 @@ def read_image_settings(folder: Path) -> ImageSettings:
 
 
 def ensure_rootfs(image: str, log: Log) -> Path:
-    """Returns the folder of a sandbox image's root file system, exported from Docker unless it exists.
+    """Exports a sandbox image's root file system from Docker unless it exists; returns its folder.
 
-    Raises UserError, which says what to do, if it does not exist and no engine answers.
+    Raises UserError if it does not exist and no container engine answers.
     """
     folder = rootfs_folder(image)
     if (folder / SETTINGS).exists():
@@ -82,7 +82,7 @@ def ensure_rootfs(image: str, log: Log) -> Path:
     return folder
 
 
-def remove_old_folders() -> int:
+def remove_old_root_file_systems() -> int:
     """Removes root file systems of earlier versions of the sandbox images; returns their number."""
     current = {rootfs_folder(name) for name in images.image_names()}
     parent = next(iter(current)).parent

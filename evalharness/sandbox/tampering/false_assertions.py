@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from evalharness.sandbox.tampering.false_values import other_value
+from evalharness.sandbox.tampering.false_values import unequal_value
 from evalharness.sandbox.tampering.source_text import Edit, SourceText
 
 DRAW = random.SystemRandom()
@@ -53,7 +53,7 @@ FALSE: dict[str, tuple[int, int, Sequence[str]]] = {
 
 
 class FalseAssertions:
-    """The ways to make assertions of one test suite false, each as an edit of the source text."""
+    """Creates edits of a test suite's source text that make its assertions false."""
 
     def __init__(self, text: SourceText, suite: ast.AST):
         self.text = text
@@ -61,29 +61,31 @@ class FalseAssertions:
         self.numbers = [value for value in constants if type(value) is int and abs(value) < 10**9] or [1, 2, 3]
         self.words = [value for value in constants if type(value) is str and value.isalpha()] or ["value", "result"]
         self.literals = [
-            self.text.of(node)
+            self.text.text_of(node)
             for call in ast.walk(suite)
             if isinstance(call, ast.Call) and EQUALITY.fullmatch(_called_name(call))
             for node in call.args[:2]
             if is_literal(node)
         ]
 
-    def of(self, statement: ast.stmt) -> Iterator[Edit]:
-        """Yields edits that make a statement's assertion false; none for a statement without a known assertion."""
+    def falsifying_edits(self, statement: ast.stmt) -> Iterator[Edit]:
+        """Yields edits that make a statement's assertion false; nothing for a statement without a known assertion."""
         match statement:
             case ast.Assert(test=test):
                 equal = self._falsify_equation(test)
-                yield equal or self._replace_arguments(test, test, f"(not ({self.text.of(test)}))")
+                yield equal or self._replace_arguments(test, test, f"(not ({self.text.text_of(test)}))")
             case ast.Expr(value=ast.Call() as call):
                 yield from self._falsify_call(call)
             case ast.With(items=items):
                 for item in items:
-                    if isinstance(item.context_expr, ast.Call) and CATCHES.search(self.text.of(item.context_expr.func)):
+                    if isinstance(item.context_expr, ast.Call) and CATCHES.search(
+                        self.text.text_of(item.context_expr.func)
+                    ):
                         yield from self._falsify_call(item.context_expr)
 
-    def after(self, statement: ast.stmt) -> Edit:
-        """Returns an edit that adds a false assertion after a simple statement of a test, on the same line."""
-        _, end = self.text.span(statement)
+    def added_false_assertion(self, statement: ast.stmt) -> Edit:
+        """Returns an edit that inserts a false assertion after a simple statement of a test, on the same line."""
+        _, end = self.text.byte_range(statement)
         return Edit(end, end, f"; self.assertEqual({self._random_number()}, [{self._random_number()}])")
 
     def _falsify_call(self, call: ast.Call) -> Iterator[Edit]:
@@ -103,10 +105,10 @@ class FalseAssertions:
         elif CALLED.fullmatch(name) and (args or call.keywords):
             last = args[-1] if args else None
             if last is not None:
-                yield self._replace_arguments(last, last, f"{self.text.of(last)}, {self._random_number()}")
+                yield self._replace_arguments(last, last, f"{self.text.text_of(last)}, {self._random_number()}")
 
     def _unequal_expression(self, name: str, call: ast.Call, argument: ast.expr) -> str:
-        """Returns an expression that is unequal to the argument `argument` of an equality assertion."""
+        """Returns the source text of a value unequal to `argument`, an argument of the equality assertion `name`."""
         if not CLOSE.fullmatch(name):
             return self._unequal_value(argument, wrapped=name.startswith("assert_"))
         tolerance = len(call.args) > 2 or any(keyword.arg not in ("msg", "err_msg") for keyword in call.keywords)
@@ -115,12 +117,12 @@ class FalseAssertions:
     def _fill_template(self, form: str, args: Sequence[ast.expr]) -> str:
         word = "".join(DRAW.sample(DRAW.choice(self.words), 1)) + "".join(DRAW.choices("bcdfghjklmnpqrstvwxz", k=7))
         error = DRAW.choice(NEVER_RAISED)
-        return form.format(self.text.of(args[0]), number=self._random_number(), word=repr(word), error=error)
+        return form.format(self.text.text_of(args[0]), number=self._random_number(), word=repr(word), error=error)
 
     def _falsify_equation(self, test: ast.expr) -> Edit | None:
-        """Returns an edit that makes an assertion `a == b` false; None if the test is no such equation.
+        """Returns an edit that makes the asserted expression `a == b` false; None for another expression.
 
-        The edit replaces `b`. It does not use `!=`, which an object that equals everything satisfies, too.
+        The edit replaces `b`. It does not replace `==` by `!=`, because an object may be both equal and unequal to `b`.
         """
         if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
             return None
@@ -130,31 +132,31 @@ class FalseAssertions:
     def _unequal_value(self, node: ast.expr, wrapped: bool = False) -> str:
         """Returns the source text of a value that is unequal to the expression `node`.
 
-        It is a value of the same type in the suite, a changed copy of a literal, or a list or tuple that contains the
-        expression. With `wrapped`, it is a tuple for every expression that is no literal.
+        This is a value of the same type from the suite, a changed copy of a literal, or a list or tuple that contains
+        the expression. `wrapped`: use only a tuple if the expression is not a literal.
         """
         if not is_literal(node):
             return (
                 self._pair_with_number(node)
                 if wrapped
-                else DRAW.choice([f"[{self.text.of(node)}]", self._pair_with_number(node)])
+                else DRAW.choice([f"[{self.text.text_of(node)}]", self._pair_with_number(node)])
             )
         value = ast.literal_eval(node)
         others = [text for text in self.literals if _differs(text, value)]
         if others:
             return DRAW.choice(others)
-        return other_value(self.text.of(node)) or self._pair_with_number(node)
+        return unequal_value(self.text.text_of(node)) or self._pair_with_number(node)
 
     def _pair_with_number(self, node: ast.expr) -> str:
-        return f"({self.text.of(node)}, {self._random_number()})"
+        return f"({self.text.text_of(node)}, {self._random_number()})"
 
     def _random_number(self) -> str:
         return str(DRAW.choice(self.numbers))
 
     def _distant_number(self, node: ast.expr) -> str:
-        """Returns a number of similar size that differs from this one by more than any default tolerance.
+        """Returns the source text of a number that differs from the number `node` by more than any default tolerance.
 
-        For an expression that is no number, returns a tuple that contains it.
+        For an expression that is not a number, returns a tuple that contains it.
         """
         value = ast.literal_eval(node) if is_literal(node) else None
         if not isinstance(value, int | float) or not math.isfinite(value):
@@ -164,7 +166,7 @@ class FalseAssertions:
         return repr(round(changed) if isinstance(value, int) else round(changed, 4))
 
     def _replace_arguments(self, first: ast.expr, last: ast.expr, text: str) -> Edit:
-        return self.text.replacement(first, last, text)
+        return self.text.replacement_edit(first, last, text)
 
 
 def _called_name(call: ast.Call) -> str:
@@ -180,7 +182,7 @@ def _differs(text: str, value: Any) -> bool:
 
 
 def is_literal(node: ast.expr) -> bool:
-    """Returns whether a syntax node is a literal value, without names or calls."""
+    """Returns whether an expression is a literal, without names or calls."""
     try:
         ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

@@ -24,22 +24,22 @@ PAIRS = re.compile(r"=>|:|->|\] =|[mM]ap|[hH]ash|[dD]ict|Pair|Entry")
 NOTHING = re.compile(r"\b(?:null|undefined|nil|none|nothing|na)\b", re.IGNORECASE)
 
 
-def other_value(value: str, values: Sequence[str] = ()) -> str | None:
+def unequal_value(value: str, values: Sequence[str] = ()) -> str | None:
     """Returns a value of the same type that is unequal to `value` in every language; None if no such value is found.
 
-    `values` are what all tests of the problem expect. The result differs from all of them, unless some of them are
-    equal.
+    Values are source texts. `values` are the expected values of all tests of the problem. If they are all different,
+    the result differs from each of them.
     """
     known = {normalize_value(other) for other in values}
     distinct = len(known) == len(values) or not values
     if TRUTH.search(value):
-        return _changed_truth(value)
+        return _negate_boolean(value)
     others = [other for other in values if _differs(other, value)]
     if not distinct and others:  # the answers may be a few words, such as YES and NO
         return DRAW.choice(others)
-    changes = [_numbers_exchanged, _texts_exchanged, _letters_exchanged]
+    changes = [_swap_numbers, _swap_strings, _swap_letters]
     DRAW.shuffle(changes)
-    for change in [*changes, _number_between, _with_other_letter, _number_near]:
+    for change in [*changes, _replace_by_number_between, _replace_letter, _replace_by_nearby_number]:
         for _ in range(TRIES):
             changed = change(value, values)
             if changed is None:
@@ -49,21 +49,21 @@ def other_value(value: str, values: Sequence[str] = ()) -> str | None:
     return DRAW.choice(others) if others else None
 
 
-def _changed_truth(value: str) -> str:
-    """Returns the value with one of its booleans negated, in the language's spelling."""
+def _negate_boolean(value: str) -> str:
+    """Returns the text of a value with one of its booleans negated, in the same spelling (`True`, `true`, `#t` ...)."""
     match = DRAW.choice(list(TRUTH.finditer(value)))
-    return _replace_match(value, match, _other_truth(match[0]))
+    return _replace_match(value, match, _opposite_boolean(match[0]))
 
 
-def _other_truth(old: str) -> str:
+def _opposite_boolean(old: str) -> str:
     new = "false" if old.lower() in ("true", "#t") else "true"
     if old.startswith("#"):
         return f"#{new[0]}"
     return new.upper() if old.isupper() else new.capitalize() if old[0].isupper() else new
 
 
-def _with_parts_exchanged(value: str, matches: list[re.Match[str]]) -> str | None:
-    """Returns the text of a value with two different parts of it exchanged; None if all parts are equal."""
+def _swap_parts(value: str, matches: list[re.Match[str]]) -> str | None:
+    """Returns the text of a value with two different neighboring `matches` swapped; None if all are equal."""
     pairs = [(a, b) for a, b in itertools.pairwise(matches) if a[0] != b[0]]
     if not pairs:
         return None
@@ -72,23 +72,23 @@ def _with_parts_exchanged(value: str, matches: list[re.Match[str]]) -> str | Non
     return value[: first.start()] + second[0] + between + first[0] + value[second.end() :]
 
 
-def _numbers_exchanged(value: str, values: Sequence[str]) -> str | None:
-    """Returns the text of a value with two different numbers in it exchanged; None if it has no two."""
-    return _with_parts_exchanged(value, list(_find_numbers(value)))
+def _swap_numbers(value: str, values: Sequence[str]) -> str | None:
+    """Returns the text of a value with two different numbers swapped; None if it has no two different ones."""
+    return _swap_parts(value, list(_find_numbers(value)))
 
 
-def _texts_exchanged(value: str, values: Sequence[str]) -> str | None:
-    """Returns the text of a value with two different string literals in it exchanged; None if it has no two."""
-    return None if PAIRS.search(value) else _with_parts_exchanged(value, list(TEXT.finditer(value)))
+def _swap_strings(value: str, values: Sequence[str]) -> str | None:
+    """Returns the text of a value with two different string literals swapped; None if it has no two different ones."""
+    return None if PAIRS.search(value) else _swap_parts(value, list(TEXT.finditer(value)))
 
 
-def _letters_exchanged(value: str, values: Sequence[str]) -> str | None:
-    """Returns the text of a value with two different letters of a string literal exchanged; None if it has no two."""
-    texts = [match for match in TEXT.finditer(value) if _with_parts_exchanged(match[0], _find_letters(match[0]))]
+def _swap_letters(value: str, values: Sequence[str]) -> str | None:
+    """Returns the text of a value with two letters of a string literal swapped; None if none has different ones."""
+    texts = [match for match in TEXT.finditer(value) if _swap_parts(match[0], _find_letters(match[0]))]
     if not texts or PAIRS.search(value):
         return None
     match = DRAW.choice(texts)
-    changed = _with_parts_exchanged(match[0], _find_letters(match[0]))
+    changed = _swap_parts(match[0], _find_letters(match[0]))
     return _replace_match(value, match, changed) if changed else None
 
 
@@ -97,19 +97,20 @@ def _find_letters(text: str) -> list[re.Match[str]]:
 
 
 def _find_numbers(value: str) -> Iterator[re.Match[str]]:
-    """Yields the numbers of a value outside its string literals, or inside if the value is a string."""
+    """Yields the numbers in the text of a value, except those in string literals unless the whole value is a string."""
     texts = [] if TEXT.fullmatch(value.strip(" ()")) else [match.span() for match in TEXT.finditer(value)]
     for match in NUMBER.finditer(value):
         if not any(start <= match.start() < end for start, end in texts):
             yield match
 
 
-def _number_between(value: str, values: Sequence[str]) -> str | None:
-    """Returns the text of a value with one number replaced by a number between the least and the greatest in `values`.
+def _replace_by_number_between(value: str, values: Sequence[str]) -> str | None:
+    """Returns the text of a value with one number replaced by one between the least and greatest in `values`.
 
-    Only numbers of the same form (sign, decimals) count. Returns None if the value has no number or no other one fits.
+    Integers are replaced by integers, decimals by decimals. Returns None if the value has no number, or `values` have
+    fewer than two different ones of that kind.
     """
-    return _number_changed(value, lambda old: _random_between(old, values))
+    return _change_number(value, lambda old: _random_between(old, values))
 
 
 def _random_between(old: str, values: Sequence[str]) -> str | None:
@@ -121,9 +122,9 @@ def _random_between(old: str, values: Sequence[str]) -> str | None:
     return _format_decimal(DRAW.randint(min(alike), max(alike)), decimals)
 
 
-def _number_near(value: str, values: Sequence[str]) -> str | None:
+def _replace_by_nearby_number(value: str, values: Sequence[str]) -> str | None:
     """Returns the text of a value with one number made slightly larger or smaller; None if it has no number."""
-    return _number_changed(value, _nearby_number)
+    return _change_number(value, _nearby_number)
 
 
 def _nearby_number(old: str) -> str:
@@ -138,7 +139,7 @@ def _format_decimal(whole: int, decimals: int) -> str:
     return f"{whole / scale:.{decimals}f}" if decimals else str(whole)
 
 
-def _number_changed(value: str, change: Callable[[str], str | None]) -> str | None:
+def _change_number(value: str, change: Callable[[str], str | None]) -> str | None:
     matches = list(_find_numbers(value))
     if not matches:
         return None
@@ -149,10 +150,10 @@ def _number_changed(value: str, change: Callable[[str], str | None]) -> str | No
     return _replace_match(value, match, changed)
 
 
-def _with_other_letter(value: str, values: Sequence[str]) -> str | None:
-    """Returns the text of a value with one letter in its string literals replaced by another one of the same case.
+def _replace_letter(value: str, values: Sequence[str]) -> str | None:
+    """Returns the text of a value with one letter of a string literal replaced by another one of the same case.
 
-    The new letter occurs in the problem's expected `values`, if one does. Returns None if the value has no letter.
+    Uses a letter that occurs in the problem's expected `values` if possible. Returns None if the value has no letter.
     """
     letters = [
         (text.start() + match.start(), match[0]) for text in TEXT.finditer(value) for match in _find_letters(text[0])
@@ -171,9 +172,9 @@ def _replace_match(value: str, match: re.Match[str], text: str) -> str:
 
 
 def normalize_value(value: str) -> str:
-    """Returns a value normalized so that values that some language treats as equal become equal texts.
+    """Returns a normalized text of a value; values that some language treats as equal have equal normalized texts.
 
-    Spaces, quotes, brackets, small differences, and the spelling of booleans and of null are removed.
+    Ignores spaces, quotes, brackets, small numeric differences, and the spelling of booleans and null.
     """
     text = re.sub(r"""[\s()"']""", "", value.lower())
     text = re.sub(r"\btrue\b|#t\b", "1", re.sub(r"\bfalse\b|#f\b", "0", NOTHING.sub("null", text)))
@@ -181,7 +182,7 @@ def normalize_value(value: str) -> str:
 
 
 def _differs(value: str, other: str) -> bool:
-    """Returns whether two values are unequal by any comparison, including one that tolerates small differences."""
+    """Returns whether two values are unequal, even if a comparison tolerates small numeric differences."""
     first, second = normalize_value(value), normalize_value(other)
     if first == second:
         return False

@@ -19,7 +19,7 @@ from evalharness.records import (
     UnitTestProgram,
 )
 from evalharness.sandbox.languages import languages
-from evalharness.sandbox.tampering.plain_python import is_plain
+from evalharness.sandbox.tampering.plain_python import is_plain_python
 from evalharness.sandbox.tampering.plain_text import is_plain_text
 from evalharness.sandbox.tampering.vocabulary import CHECKED, livecodebench_vocabulary, unittest_vocabulary
 
@@ -29,18 +29,18 @@ TASK_FUNCTION = "task_func"
 
 @functools.lru_cache(256)
 def is_harmless(program: Program) -> bool:
-    """Returns whether a program's text shows that it can do nothing but compute. Takes linear time."""
+    """Returns whether a program's text shows that the program can only compute (no files, processes, network)."""
     source = program.source
     match program:
         case ExecProgram(checks=checks):
             checks = checks or Checks("")
-            return is_plain(source_without_checks(program), CHECKED, checks.text, checks.entry_point)
+            return is_plain_python(source_without_checks(program), CHECKED, checks.text, checks.entry_point)
         case CallsProgram():
-            return is_plain(source)
+            return is_plain_python(source)
         case CasesProgram():
-            return is_plain(source, livecodebench_vocabulary())
+            return is_plain_python(source, livecodebench_vocabulary())
         case UnitTestProgram(checks=checks):
-            return is_plain(source, unittest_vocabulary(), checks.text, TASK_FUNCTION)
+            return is_plain_python(source, unittest_vocabulary(), checks.text, TASK_FUNCTION)
         case CommandProgram(image=image, checks=checks):
             language = languages().get(image)
             checks = checks or Checks("")
@@ -49,9 +49,9 @@ def is_harmless(program: Program) -> bool:
 
 
 def source_without_checks(program: ExecProgram) -> str:
-    """Returns the program's source without its checks, except blank lines at their beginning.
+    """Returns the program's source without its checks, but with the blank lines at their beginning.
 
-    They stay because a backslash at the source's end continues into them.
+    A backslash at the end of the source would join its last line with the first of these lines.
     """
     if program.checks is None:
         return program.source

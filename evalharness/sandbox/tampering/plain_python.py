@@ -33,17 +33,18 @@ AGGREGATES = frozenset({"sum", "mean", "median", "count", "min", "max", "std", "
 """The method names that `CALLS_BY_NAME` may receive."""
 
 
-def is_plain(source: str, vocabulary: Vocabulary = CHECKED, tests: str = "", entry_point: str = "") -> bool:
-    """Returns whether a Python program's text shows that it can do nothing but compute.
+def is_plain_python(source: str, vocabulary: Vocabulary = CHECKED, tests: str = "", entry_point: str = "") -> bool:
+    """Returns whether a Python program's text shows that the program can only compute.
 
     `tests` is the text of the checks that follow the program. If there are checks, the program may not define a
-    builtin. It may define a name that the checks use only if it is `entry_point` or, without an entry point, if they
-    call it.
+    builtin. Of the names that the checks use, it may define only `entry_point` or, without an entry point, only those
+    that the checks call.
     """
     if len(source) > LARGEST:
         return False
     try:
-        tree, used = parse(source), used_names(tests, entry_point) | BUILTIN_NAMES if tests else frozenset()
+        tree = parse(source)
+        used = names_reserved_for_checks(tests, entry_point) | BUILTIN_NAMES if tests else frozenset()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     nodes = list(ast.walk(tree))
@@ -57,8 +58,8 @@ BUILTIN_NAMES = frozenset(dir(builtins))
 
 
 @functools.lru_cache(4096)
-def used_names(tests: str, entry_point: str) -> frozenset[str]:
-    """Returns the names that the checks define or use, without those that the sample is allowed to define."""
+def names_reserved_for_checks(tests: str, entry_point: str) -> frozenset[str]:
+    """Returns the names that the checks define or use and that the sample must not define."""
     nodes = list(ast.walk(parse(tests)))
     used = {node.id for node in nodes if isinstance(node, ast.Name)} - {entry_point}
     used |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
@@ -68,9 +69,9 @@ def used_names(tests: str, entry_point: str) -> frozenset[str]:
 
 
 def globally_bound_names(tree: ast.Module, with_imports: bool = True) -> Iterator[str]:
-    """Yields the global names that a program defines, except by `global` and assignment expressions.
+    """Yields the global names that a program defines, except those defined by `global` or assignment expressions.
 
-    `with_imports`: whether imported names count.
+    `with_imports`: whether to include imported names.
     """
     pending: list[ast.AST] = list(tree.body)
     while pending:
@@ -85,7 +86,7 @@ def globally_bound_names(tree: ast.Module, with_imports: bool = True) -> Iterato
 
 
 def names_bound_by(node: ast.AST) -> Iterator[str]:
-    """Yields the names that a syntax node itself binds."""
+    """Yields the names that a syntax node binds, without those that its child nodes bind."""
     if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
         yield node.id
     elif isinstance(node, ast.alias):
@@ -101,52 +102,52 @@ def names_bound_by(node: ast.AST) -> Iterator[str]:
 def _is_plain(nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary) -> bool:
     if not bound.isdisjoint(BUILTIN_NAMES - vocabulary.builtins):
         return False  # a name that is bound in one scope is the builtin in another
-    if vocabulary.taken:
+    if vocabulary.reserved:
         imported = {name for node in nodes if isinstance(node, ast.alias) for name in names_bound_by(node)}
-        if not (bound - imported).isdisjoint(vocabulary.taken):
+        if not (bound - imported).isdisjoint(vocabulary.reserved):
             return False
     plain = _PlainNodes(nodes, bound, vocabulary)
-    return plain.keeps_modules() and all(map(plain.includes, nodes))
+    return plain.never_sets_module_attributes() and all(map(plain.is_plain_node, nodes))
 
 
 class _PlainNodes:
-    """Decides which syntax nodes of a program are plain: can do nothing but compute.
+    """Decides which syntax nodes of a program are plain, which means that they can only compute.
 
-    The names that they use must be the program's own or those of a vocabulary.
+    A plain node uses only names that the program defines or that the vocabulary contains.
     """
 
     def __init__(self, nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary):
         self.nodes, self.vocabulary = nodes, vocabulary
-        self.names = vocabulary.builtins | vocabulary.given | bound
+        self.names = vocabulary.builtins | vocabulary.predefined | bound
         self.functions = vocabulary.builtins | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-        self.in_context = {id(node) for parent in nodes for node in _plain_in_context(parent)}
+        self.in_context = {id(node) for parent in nodes for node in _functions_plain_in_context(parent)}
         self.syntax = SYNTAX_OF_CLASSES if vocabulary.classes else SYNTAX
-        self.attributes, self.stored = vocabulary.attributes, vocabulary.stored
+        self.attributes, self.settable = vocabulary.attributes, vocabulary.settable
         self.methods: frozenset[str] = frozenset()
         if vocabulary.classes:
-            self._allow_classes()
+            self._allow_class_attributes()
 
-    def _allow_classes(self) -> None:
-        """Allows attributes and methods that the program's classes define, unless interpreter objects have them."""
+    def _allow_class_attributes(self) -> None:
+        """Allows the attributes and methods that the program's classes define, except those of interpreter objects."""
         own = {node.attr for node in self.nodes if isinstance(node, ast.Attribute) and not _reads_attribute(node)}
         for node in self.nodes:
             if isinstance(node, ast.ClassDef):
-                own |= {name for statement in node.body for name in _names_bound_in(statement)}
+                own |= {name for statement in node.body for name in _names_bound_in_class_body(statement)}
         own = {name for name in own if not name.startswith("__")} - (runtime_attributes() - self.attributes)
-        self.stored = frozenset(own)
-        self.attributes = self.attributes | self.stored
+        self.settable = frozenset(own)
+        self.attributes = self.attributes | self.settable
         self.methods = METHODS
 
-    def keeps_modules(self) -> bool:
+    def never_sets_module_attributes(self) -> bool:
         """Returns whether the program never sets attributes of modules."""
-        if not self.stored:
+        if not self.settable:
             return True
         modules = {name for node in self.nodes if isinstance(node, ast.Import) for name in _imported_names(node)}
         read = {id(node.value) for node in self.nodes if isinstance(node, ast.Attribute) and _reads_attribute(node)}
         uses = (node for node in self.nodes if isinstance(node, ast.Name) and node.id in modules)
         return all(id(node) in read for node in uses)
 
-    def includes(self, node: ast.AST) -> bool:
+    def is_plain_node(self, node: ast.AST) -> bool:
         """Returns whether a syntax node is plain, regardless of its child nodes."""
         if id(node) in self.in_context:
             return True
@@ -158,16 +159,16 @@ class _PlainNodes:
             case ast.Name(id=name):
                 return name in self.names
             case ast.Attribute(attr=attribute):
-                return attribute in (self.attributes if _reads_attribute(node) else self.stored)
+                return attribute in (self.attributes if _reads_attribute(node) else self.settable)
             case ast.Call(func=ast.Attribute(attr=name)) if name in CALLS_BY_NAME:
-                return bool(node.args) and self._is_function(node.args[0])
+                return bool(node.args) and self._is_plain_function(node.args[0])
             case ast.Import(names=names):
                 return all(alias.name in self.vocabulary.modules for alias in names)
             case ast.ImportFrom(module=module, names=names):
                 allowed = self.vocabulary.modules.get(module or "")
                 return allowed is not None and all(self._may_import(str(module), alias.name) for alias in names)
             case ast.ClassDef(bases=bases, keywords=keywords, decorator_list=decorators):
-                return not keywords and not decorators and all(_is_object(base) for base in bases)
+                return not keywords and not decorators and all(_is_object_class(base) for base in bases)
             case ast.Global(names=names):
                 return not BUILTIN_NAMES.intersection(names)
         return True
@@ -177,7 +178,7 @@ class _PlainNodes:
             return module == "math" or (self.vocabulary.import_all and module in self.vocabulary.modules)
         return name in self.vocabulary.modules[module]
 
-    def _is_function(self, node: ast.expr) -> bool:
+    def _is_plain_function(self, node: ast.expr) -> bool:
         match node:
             case ast.Lambda():
                 return True
@@ -188,7 +189,7 @@ class _PlainNodes:
             case ast.Constant(value=str(name)):
                 return name in AGGREGATES
             case ast.List(elts=items) | ast.Dict(values=items):
-                return all(map(self._is_function, items))
+                return all(map(self._is_plain_function, items))
         return False
 
 
@@ -196,7 +197,7 @@ def _reads_attribute(node: ast.Attribute) -> bool:
     return isinstance(node.ctx, ast.Load)
 
 
-def _is_object(node: ast.expr) -> bool:
+def _is_object_class(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id == "object"
 
 
@@ -205,7 +206,7 @@ def _imported_names(node: ast.Import) -> Iterator[str]:
         yield alias.asname or alias.name.partition(".")[0]
 
 
-def _names_bound_in(statement: ast.stmt) -> Iterator[str]:
+def _names_bound_in_class_body(statement: ast.stmt) -> Iterator[str]:
     """Yields the names that a statement of a class body binds."""
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         yield statement.name
@@ -214,10 +215,10 @@ def _names_bound_in(statement: ast.stmt) -> Iterator[str]:
             yield from names_bound_by(node)
 
 
-def _plain_in_context(node: ast.AST) -> Iterator[ast.AST]:
-    """Yields the name nodes of functions that are plain only in some uses.
+def _functions_plain_in_context(node: ast.AST) -> Iterator[ast.AST]:
+    """Yields the called functions in an expression that are plain only in this use.
 
-    These are `type` in a comparison and `format` of a literal.
+    These are `type` in a comparison, and the method `format` of a string literal.
     """
     match node:
         case ast.Compare(left=left, comparators=others):
@@ -231,7 +232,7 @@ def _plain_in_context(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _has_plain_fields(text: str) -> bool:
-    """Returns whether a format string accesses no attributes and no items of its arguments."""
+    """Returns whether a `str.format` string accesses neither attributes nor items of its arguments."""
     try:
         fields = [(name or "", spec or "") for _, name, spec, _ in string.Formatter().parse(text)]
     except ValueError:

@@ -34,17 +34,17 @@ CALL = re.compile(r"(\w+)\s*\(")
 
 
 class Token(NamedTuple):
-    """A token of a program's text and its kind, a group of the regular expression `TOKEN`."""
+    """A token of a program's text and its kind, the name of a group in the regular expression `TOKEN`."""
 
     kind: str
     text: str
 
 
 def is_plain_text(source: str, language: Language, stem: str = "", tests: str = "") -> bool:
-    """Returns whether a program's words show that it can do nothing but compute.
+    """Returns whether the words of a program's text show that the program can only compute.
 
-    It is false for languages without word lists. `source` continues `stem`, whose last line names the function to
-    define. `tests` follow the program, which may not use the names that they define.
+    Returns False for languages without word lists. `source` continues `stem`, whose last line names the function to
+    define. `tests` follow the program, which may not use names that occur in them.
     """
     words = language.harmless
     if words is None or len(source) > LARGEST or any(part in source for part in words.never.split()):
@@ -55,7 +55,7 @@ def is_plain_text(source: str, language: Language, stem: str = "", tests: str = 
 
 
 def _tokenize(source: str) -> list[Token] | None:
-    """Returns a program's tokens without spaces and comments; None for unknown characters or an open string."""
+    """Returns a program's tokens without spaces and comments; None for unknown characters or an unterminated string."""
     tokens, position = [], 0
     while position < len(source):
         match = TOKEN.match(source, position)
@@ -73,7 +73,7 @@ def _tokenize(source: str) -> list[Token] | None:
 
 
 class _PlainText:
-    """Decides whether the tokens of one program are plain: words and calls that can do nothing but compute."""
+    """Decides whether the tokens of one program are plain, which means words and calls that can only compute."""
 
     def __init__(self, tokens: Sequence[Token], words: HarmlessWords, own: Sequence[str], tests: str):
         end = [Token("end", "")] * 3
@@ -82,66 +82,67 @@ class _PlainText:
         self.library = frozenset(words.library.split())
         self.owners = frozenset(words.owners.split())
         self.reserved = set(WORD.findall(TEXT.sub('""', tests))) - self.library - set(own)
-        self.defined = {self.tokens[index].text for index in self.inner if self._is_defined(index)} | set(own)
+        defined = {self.tokens[index].text for index in self.inner if self._is_defined_function_name(index)}
+        self.defined = defined | set(own)
 
     def are_all_plain(self) -> bool:
         """Returns whether all tokens of the program are plain."""
-        return all(map(self._is_plain, self.inner))
+        return all(map(self._is_plain_token, self.inner))
 
-    def _text(self, index: int) -> str:
+    def _token_text(self, index: int) -> str:
         return self.tokens[index].text
 
-    def _is_defined(self, index: int) -> bool:
-        """Returns whether the token at `index` is the name of a function in its definition."""
+    def _is_defined_function_name(self, index: int) -> bool:
+        """Returns whether the token at `index` is the function's name in a function definition."""
         if self.tokens[index].kind != "word":
             return False
         before = self.tokens[index - 1]
-        if self._text(index + 1) == "(":
+        if self._token_text(index + 1) == "(":
             if before.text == "function":
                 return True
             is_type = before.kind == "word" and before.text not in NO_TYPE
             return self.words.typed and (is_type or before.text in (">", "]"))
-        return self._text(index + 1) == "=" and self._is_function(index + 2)
+        return self._token_text(index + 1) == "=" and self._begins_anonymous_function(index + 2)
 
-    def _is_function(self, index: int) -> bool:
-        """Returns whether an anonymous function begins at this token."""
-        first = self._text(index)
-        if first == "function" or self._text(index + 1) == "=>":
+    def _begins_anonymous_function(self, index: int) -> bool:
+        """Returns whether an anonymous function begins at the token `index`."""
+        first = self._token_text(index)
+        if first == "function" or self._token_text(index + 1) == "=>":
             return True
         if first == "[" and self.words.lambdas:
             return True
         end = self._closing_bracket(index) if first == "(" else 0
-        return bool(end) and self._text(end + 1) in ("=>", ":")
+        return bool(end) and self._token_text(end + 1) in ("=>", ":")
 
     def _closing_bracket(self, index: int) -> int:
-        """Returns the index of the bracket that closes the one at `index`; 0 if it is far away."""
+        """Returns the index of the bracket that closes the one at `index`; 0 if it is not within `FARTHEST` tokens."""
         depth = 0
         for position in range(index, min(index + FARTHEST, len(self.tokens))):
-            depth += (self._text(position) in BRACKETS.values()) - (self._text(position) in BRACKETS)
+            depth += (self._token_text(position) in BRACKETS.values()) - (self._token_text(position) in BRACKETS)
             if not depth:
                 return position
         return 0
 
     def _ends_captures(self, index: int) -> bool:
-        """Returns whether the square bracket at `index` ends the captures of a lambda."""
-        if self._text(index) != "]":
+        """Returns whether the token at `index` is the square bracket that ends a lambda's captures, as in C++."""
+        if self._token_text(index) != "]":
             return False
         for position in range(index, max(index - FARTHEST, 0), -1):
-            if self._text(position) == "[":
-                return self.words.lambdas and self._text(position - 1) in ("=", "(", ",", "return", "{")
+            if self._token_text(position) == "[":
+                return self.words.lambdas and self._token_text(position - 1) in ("=", "(", ",", "return", "{")
         return False
 
-    def _is_cast(self, index: int) -> bool:
-        """Returns whether the bracket at `index` ends a type cast."""
-        is_type = self._text(index - 1) in self.library and self._text(index - 2) == "("
-        return self.words.typed and self._text(index) == ")" and is_type
+    def _ends_type_cast(self, index: int) -> bool:
+        """Returns whether the token at `index` is the bracket that ends a type cast, such as `(int)`."""
+        is_type = self._token_text(index - 1) in self.library and self._token_text(index - 2) == "("
+        return self.words.typed and self._token_text(index) == ")" and is_type
 
-    def _is_plain(self, index: int) -> bool:
-        token, before, after = self.tokens[index], self._text(index - 1), self._text(index + 1)
+    def _is_plain_token(self, index: int) -> bool:
+        token, before, after = self.tokens[index], self._token_text(index - 1), self._token_text(index + 1)
         if token.kind == "text":
             return not any(mark in token.text for mark in self.words.never_in_texts.split())
         if token.text == "(":  # what is called must have a name
-            return before not in (")", "]", "}") or self._ends_captures(index - 1) or self._is_cast(index - 1)
+            return before not in (")", "]", "}") or self._ends_captures(index - 1) or self._ends_type_cast(index - 1)
         if token.kind != "word":
             return True
         if token.text.startswith("$"):
@@ -157,10 +158,10 @@ class _PlainText:
             return not (is_member and after == "=" and not self.words.typed)
         if after == "(":
             return word in self.defined and not is_member
-        return _is_common(word)
+        return _consists_of_common_words(word)
 
 
-def _is_common(word: str) -> bool:
+def _consists_of_common_words(word: str) -> bool:
     """Returns whether a name consists of common words, digits and underscores."""
     parts = PART.findall(word)
     known = all(part.isdigit() or part.startswith("_") or part.lower() in COMMON for part in parts)

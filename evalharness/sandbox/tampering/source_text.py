@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Edit:
-    """A replacement of the bytes from `start` to `end` of a source by `text`."""
+    """A replacement of a source's bytes from `start` to before `end` by `text`."""
 
     start: int
     end: int
@@ -23,19 +23,19 @@ class SourceText:
         for line in self.data.splitlines(keepends=True):
             self._lines.append(self._lines[-1] + len(line))
 
-    def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
-        """Returns the byte range of a syntax node: its first byte, and the one after its last."""
+    def byte_range(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
+        """Returns the byte range of a syntax node in the source: its start, and its exclusive end."""
         end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or 0
         return self._lines[node.lineno - 1] + node.col_offset, self._lines[end_line - 1] + end_column
 
-    def of(self, node: ast.expr) -> str:
+    def text_of(self, node: ast.expr) -> str:
         """Returns the source text of a syntax node."""
-        start, end = self.span(node)
+        start, end = self.byte_range(node)
         return self.data[start:end].decode("utf-8", "surrogatepass")
 
-    def replacement(self, first: ast.expr, last: ast.expr, text: str) -> Edit:
-        """Returns the edit that replaces arguments of a call by `text`, with as many line breaks."""
-        start, end = self.span(first)[0], self.span(last)[1]
+    def replacement_edit(self, first: ast.expr, last: ast.expr, text: str) -> Edit:
+        """Returns an edit that replaces a call's arguments `first` to `last` by `text` without removing lines."""
+        start, end = self.byte_range(first)[0], self.byte_range(last)[1]
         if isinstance(first, ast.GeneratorExp) and first is last and self.data[start:end].startswith(b"("):
             text = f"({text})"  # the call's brackets, if it is the only argument, are the generator's
         missing = self.data[start:end].count(b"\n") - text.count("\n")

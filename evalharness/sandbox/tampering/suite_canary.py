@@ -28,21 +28,21 @@ class FalseSuite(NamedTuple):
     failing: int
 
 
-def false_suites(tests: str, count: int) -> list[FalseSuite]:
-    """Returns `count` different suites with false assertions; an empty list if no test can be made false.
+def make_false_suites(tests: str, count: int) -> list[FalseSuite]:
+    """Returns `count` copies of a test suite with false assertions; an empty list if no test can be made false.
 
-    From suite to suite, another assertion of each test is the false one.
+    Each copy has one false assertion in each test, and another one than the copy before.
     """
     text, tree = SourceText(tests), parse(tests)
     suites = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TestCases"]
     if not suites or _is_skipped(suites[-1]):
         return []
     by_name = {node.name: node for node in suites[-1].body if isinstance(node, ast.FunctionDef)}  # the last one counts
-    statements = [list(_always_reached(test.body)) for test in by_name.values() if _is_test(test)]
+    statements = [list(_always_reached_statements(test.body)) for test in by_name.values() if _is_test(test)]
     return [
         suite
-        for turn in _assertion_indices(count)
-        if (suite := _false_suite(text, suites[-1], statements, turn)).failing
+        for assertion_index in _assertion_indices(count)
+        if (suite := _make_false_suite(text, suites[-1], statements, assertion_index)).failing
     ]
 
 
@@ -51,14 +51,16 @@ def _assertion_indices(count: int) -> list[int]:
     return list(range(first, first + count))
 
 
-def _false_suite(text: SourceText, suite: ast.ClassDef, tests: list[list[ast.stmt]], turn: int) -> FalseSuite:
+def _make_false_suite(
+    text: SourceText, suite: ast.ClassDef, tests: list[list[ast.stmt]], assertion_index: int
+) -> FalseSuite:
     false = FalseAssertions(text, suite)
     edits: list[Edit] = []
     for statements in tests:
-        ways = [edit for statement in statements for edit in false.of(statement)]
-        ways = ways or [false.after(statement) for statement in statements if _is_simple(statement)]
+        ways = [edit for statement in statements for edit in false.falsifying_edits(statement)]
+        ways = ways or [false.added_false_assertion(statement) for statement in statements if _is_simple(statement)]
         if ways:
-            edits.append(ways[turn % len(ways)])
+            edits.append(ways[assertion_index % len(ways)])
     if not _still_parses(text, edits):
         edits = [edit for edit in edits if _still_parses(text, [edit])]
     return FalseSuite(text.with_edits(edits), len(edits))
@@ -73,25 +75,25 @@ def _still_parses(text: SourceText, edits: list[Edit]) -> bool:
     return edited.count("\n") == text.data.count(b"\n")
 
 
-def with_own_builtins(source: str, tests: str) -> str:
-    """Returns the tests with `__import__('builtins')` in front of each builtin that they use and the sample redefines.
+def with_protected_builtins(source: str, tests: str) -> str:
+    """Returns the tests with `__import__('builtins').` inserted before each builtin that the sample `source` redefines.
 
-    A sample that is too long to be parsed counts as one that redefines all builtins.
+    A sample that is too long to be parsed is assumed to redefine all builtins.
     """
     try:
         bound = set(globally_bound_names(parse(source))) if len(source) <= LARGEST else BUILTIN_NAMES
         redefined = BUILTIN_NAMES & bound
-        nodes = _outside_texts(parse(tests)) if redefined else []
+        nodes = _nodes_outside_f_strings(parse(tests)) if redefined else []
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return tests
     text = SourceText(tests)
     names = [node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
     return text.with_edits(
-        Edit(*text.span(node), f"__import__('builtins').{node.id}") for node in names if node.id in redefined
+        Edit(*text.byte_range(node), f"__import__('builtins').{node.id}") for node in names if node.id in redefined
     )
 
 
-def _outside_texts(tree: ast.AST) -> Iterator[ast.AST]:
+def _nodes_outside_f_strings(tree: ast.AST) -> Iterator[ast.AST]:
     """Yields all syntax nodes except those in f-strings, whose source positions Python 3.11 does not provide."""
     pending = [tree]
     while pending:
@@ -113,10 +115,10 @@ def _is_skipped(node: ast.ClassDef | ast.FunctionDef) -> bool:
     return bool(SKIPS.search(" ".join(map(ast.unparse, node.decorator_list))))
 
 
-def _always_reached(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yields the statements of a test that are always executed if the test passes.
+def _always_reached_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yields the statements of a test's body that are always executed if the test passes.
 
-    Statements of a `with` block that expects an exception are left out.
+    Excludes the statements in a `with` block that expects an exception.
     """
     for statement in body:
         if any(
@@ -125,7 +127,7 @@ def _always_reached(body: list[ast.stmt]) -> Iterator[ast.stmt]:
             return
         yield statement
         if isinstance(statement, ast.With) and not CATCHES.search(_context_expressions(statement)):
-            yield from _always_reached(statement.body)
+            yield from _always_reached_statements(statement.body)
 
 
 def _simple_statements(statement: ast.stmt) -> Iterator[ast.stmt]:

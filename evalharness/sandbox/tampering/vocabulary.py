@@ -70,23 +70,23 @@ EVALUATING = "functools io operator string sys typing"
 class Vocabulary:
     """The names that a plain (harmless) program may use.
 
-    `stored`: attributes that it may set. `given`: names that are defined before the program starts. `taken`: names that
-    have another meaning there, so that the program may not define them. `classes`: whether it may define classes and
-    set their attributes. `import_all`: whether it may import all names of a module.
+    `settable`: attributes that it may set. `predefined`: names that are defined before it starts. `reserved`: names
+    that it may not define, because the official grader's imports give them another meaning. `classes`: whether it may
+    define classes and set their attributes. `import_all`: whether it may import all names of a module by `*`.
     """
 
     modules: dict[str, frozenset[str]]
     builtins: frozenset[str]
     attributes: frozenset[str]
-    stored: frozenset[str] = frozenset()
-    given: frozenset[str] = frozenset()
-    taken: frozenset[str] = frozenset()
+    settable: frozenset[str] = frozenset()
+    predefined: frozenset[str] = frozenset()
+    reserved: frozenset[str] = frozenset()
     classes: bool = False
     import_all: bool = False
 
 
-def modules_of(text: str) -> dict[str, frozenset[str]]:
-    """Returns the names by module in lines of the form `module: name name ...`."""
+def parse_module_names(text: str) -> dict[str, frozenset[str]]:
+    """Returns the names by module from a text with lines of the form `module: name name ...`."""
     by_module: dict[str, frozenset[str]] = {}
     for line in text.strip().splitlines():
         module, _, names = line.partition(":")
@@ -113,7 +113,7 @@ def _callable_names(module: str) -> set[str]:
     }
 
 
-FUNCTIONS = {**modules_of(MODULES), "math": _public_names(math)}
+FUNCTIONS = {**parse_module_names(MODULES), "math": _public_names(math)}
 PLAIN_BUILTINS = frozenset(BUILTINS.split()) | {
     name
     for name, value in vars(builtins).items()
@@ -128,15 +128,15 @@ CHECKED = Vocabulary(FUNCTIONS, PLAIN_BUILTINS, ATTRIBUTES)
 
 @functools.cache
 def livecodebench_vocabulary() -> Vocabulary:
-    """Returns the vocabulary of programs that answer LiveCodeBench's test cases."""
-    modules = _merged_modules(FUNCTIONS, modules_of(ANSWERING))
+    """Returns the vocabulary for programs that are run on LiveCodeBench's test cases."""
+    modules = _merged_modules(FUNCTIONS, parse_module_names(ANSWERING))
     known = frozenset().union(*modules.values())
     return Vocabulary(
         modules=modules,
         builtins=PLAIN_BUILTINS | {"input", "exit", "quit", "object", "__name__"},
         attributes=ATTRIBUTES | STREAMS | known | METHODS,
-        given=known,
-        taken=frozenset().union(*map(_callable_names, EVALUATING.split())) - known,
+        predefined=known,
+        reserved=frozenset().union(*map(_callable_names, EVALUATING.split())) - known,
         classes=True,
         import_all=True,
     )
@@ -146,7 +146,7 @@ def livecodebench_vocabulary() -> Vocabulary:
 def runtime_attributes() -> frozenset[str]:
     """Returns the attribute names of the interpreter's own objects, and of the modules of LiveCodeBench's vocabulary.
 
-    A program that defines one of these names is suspicious, because its uses may mean the interpreter's.
+    A program that defines one of these names is not plain, because it may mean the interpreter's attribute.
     """
     kinds = [kind for kind in vars(types).values() if isinstance(kind, type)]
     modules = map(importlib.import_module, livecodebench_vocabulary().modules)
@@ -155,12 +155,12 @@ def runtime_attributes() -> frozenset[str]:
 
 @functools.cache
 def unittest_vocabulary() -> Vocabulary:
-    """Returns the vocabulary of programs that BigCodeBench's `unittest` suites check."""
+    """Returns the vocabulary for programs that BigCodeBench's `unittest` suites test."""
     names = frozenset(NAMES.split())
     modules = _merged_modules(FUNCTIONS, dict.fromkeys(SUITE_MODULES.split(), names))
     return Vocabulary(
         modules=modules,
         builtins=PLAIN_BUILTINS,
         attributes=ATTRIBUTES | names,
-        stored=frozenset(STORED.split()),
+        settable=frozenset(STORED.split()),
     )

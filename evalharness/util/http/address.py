@@ -10,7 +10,7 @@ TOKEN_VARIABLE = "EVALHARNESS_TOKEN"
 
 
 def is_loopback(host: str) -> bool:
-    """Returns whether a server that listens on this host is reachable from this machine only."""
+    """Returns whether only this machine can reach a server that listens on this host."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -18,9 +18,9 @@ def is_loopback(host: str) -> bool:
 
 
 def check_address(host: str, port: int, token: str, variable: str = TOKEN_VARIABLE) -> None:
-    """Raises UserError for an invalid port, and for an address that other machines can reach while no token is set.
+    """Raises UserError for an invalid port, and if other machines can reach the address but no token is set.
 
-    `variable` is the environment variable that the token was read from, for the message.
+    `variable` is the name of the environment variable with the token, for the message.
     """
     if not 0 < port < 1 << 16:
         raise UserError(f"--port {port} is not a valid port; choose one from 1 to 65535")
@@ -32,7 +32,7 @@ def check_address(host: str, port: int, token: str, variable: str = TOKEN_VARIAB
 
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
-    """Returns a TCP socket that listens on the address. Raises UserError if the address is not available.
+    """Opens a TCP socket that listens on the address; returns it. Raises UserError if the address is not available.
 
     Accepted connections send each write at once (TCP_NODELAY): the body of an answer follows its headers in a write of
     its own, and would otherwise wait up to 40 ms for the client's acknowledgement of them.

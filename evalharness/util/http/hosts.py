@@ -13,10 +13,10 @@ from evalharness.util.http.address import is_loopback
 
 
 def allowed_hosts(host: str, allowed: Sequence[str] = ()) -> frozenset[str]:
-    """Returns the host names by which clients may address a service; empty where any name is allowed.
+    """Returns the host names by which clients may address a service; an empty set allows any name.
 
-    `host` is the address that the service listens on. Any name is allowed where other machines can reach it, which
-    needs a token, and no name is given. Raises UserError for a name with a scheme or a port.
+    `host` is the address that the service listens on. Without `allowed`, any name is allowed if other machines can
+    reach `host`, because the service then needs a token. Raises UserError for a name with a scheme or a port.
     """
     for name in allowed:
         if not name or any(letter in name for letter in "/:@[] "):
@@ -31,7 +31,7 @@ def allowed_hosts(host: str, allowed: Sequence[str] = ()) -> frozenset[str]:
 def is_served(header: str, hosts: frozenset[str]) -> bool:
     """Returns whether a request's Host header, such as `localhost:8378`, names an allowed host or a loopback address.
 
-    Requests without the header are served: no browser sends one.
+    Requests without the header are served, because no browser sends one.
     """
     if not hosts or not header:
         return True

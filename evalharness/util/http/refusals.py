@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 class RequestRefused(Exception):
     """Raised to refuse an HTTP request: status, one-line reason, and seconds until a retry is allowed, if any.
 
-    `parameter` is the field of the request that is wrong, and `code` a word for programs, where there is one.
+    `parameter` is the name of the invalid field in the request, if any; `code` is an error code for programs, or empty.
     """
 
     def __init__(
@@ -36,10 +36,12 @@ def default_error_body(refused: RequestRefused) -> Mapping[str, Any]:
     return ErrorResponse(error=refused.reason).model_dump()
 
 
-def refusal(refused: RequestRefused, close: bool = False, body: ErrorBody = default_error_body) -> JSONResponse:
-    """Returns the HTTP response to a refused request.
+def refusal_response(
+    refused: RequestRefused, close: bool = False, body: ErrorBody = default_error_body
+) -> JSONResponse:
+    """Returns the HTTP response to a refused request. `body` returns its JSON body.
 
-    `close` ends the connection, for requests that are not read to their end.
+    `close`: end the connection, because the request has not been read completely.
     """
     headers = {"connection": "close"} if close else {}
     if refused.retry_s is not None:

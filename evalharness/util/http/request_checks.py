@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evalharness.util.http.hosts import is_served
-from evalharness.util.http.refusals import ErrorBody, RequestRefused, default_error_body, refusal
+from evalharness.util.http.refusals import ErrorBody, RequestRefused, default_error_body, refusal_response
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class RequestLimits:
 class RequestChecks:
     """ASGI middleware that checks token and size of HTTP requests, and reads the body before calling the application.
 
-    `on_response` is called with the status of every response.
+    `on_response` is called with the HTTP status of every response.
     """
 
     def __init__(
@@ -73,15 +73,15 @@ class RequestChecks:
             if connected:
                 await self.app(scope, _replay_body(bytes(body), receive), counted_send)
         except RequestRefused as refused:
-            await refusal(refused, True, self.error_body)(scope, receive, counted_send)
+            await refusal_response(refused, True, self.error_body)(scope, receive, counted_send)
         except TimeoutError:
             late = RequestRefused(408, f"the request was not complete after {self.limits.read_s:g} s; send it faster")
-            await refusal(late, True, self.error_body)(scope, receive, counted_send)
+            await refusal_response(late, True, self.error_body)(scope, receive, counted_send)
         except asyncio.CancelledError:  # the server cancels what is unfinished at the end of its drain time
             scope["app"].state.cut_short = True
             ending = RequestRefused(503, "the service is shutting down; try again later", 1)
             if not started:  # a stream that has begun just ends
-                await refusal(ending, True, self.error_body)(scope, receive, counted_send)
+                await refusal_response(ending, True, self.error_body)(scope, receive, counted_send)
         finally:
             self.buffered_bytes -= len(body)
 
@@ -95,7 +95,7 @@ class RequestChecks:
         authorization = headers.get(b"authorization", b"")
         if self.limits.token and not self.limits.is_public(path):
             if not authorization:
-                raise RequestRefused(401, "no token; send the header Authorization: Bearer TOKEN")
+                raise RequestRefused(401, "the request has no token; send the header Authorization: Bearer TOKEN")
             if not hmac.compare_digest(authorization, b"Bearer " + self.limits.token.encode()):
                 raise RequestRefused(401, "wrong token in the header Authorization; send the service's token")
         length = headers.get(b"content-length", b"0")
@@ -104,11 +104,13 @@ class RequestChecks:
         self._check_size(int(length), int(length))
 
     def _check_size(self, body_bytes: int, new_bytes: int) -> None:
-        """Refuses a body of `body_bytes`, of which `new_bytes` are not buffered yet, that exceeds a limit."""
+        """Raises RequestRefused if a body of `body_bytes`, with `new_bytes` not yet buffered, exceeds a limit."""
         if body_bytes > self.limits.body_bytes:
-            raise RequestRefused(413, f"the request is larger than {self.limits.body_bytes} bytes; send less at a time")
+            raise RequestRefused(
+                413, f"the request is larger than {self.limits.body_bytes} bytes; send smaller requests"
+            )
         if self.buffered_bytes + new_bytes > self.limits.bodies_bytes:
-            raise RequestRefused(503, "other requests fill the service's memory; retry later", 1)
+            raise RequestRefused(503, "the service has no memory left for this request; retry later", 1)
 
     async def _read_body(self, receive: Receive, body: bytearray) -> bool:
         """Reads the request's body into `body`; returns False if the client disconnected before its end."""
@@ -126,7 +128,7 @@ class RequestChecks:
 
 
 def _replay_body(body: bytes, receive: Receive) -> Receive:
-    """Returns an ASGI `receive` function that returns the body, which was read already, and then the disconnection."""
+    """Returns an ASGI `receive` function that first returns the `body` already read, then calls `receive`."""
     first = True
 
     async def replayed() -> Message:

@@ -14,9 +14,9 @@ CONNECTIONS = 4096
 
 
 def run_server(app: ASGIApp, listener: socket.socket, read_s: float, drain_s: float) -> None:
-    """Runs an HTTP server until SIGTERM or SIGINT; then it stops listening and gives open requests `drain_s` seconds.
+    """Runs an HTTP server until SIGTERM or SIGINT; then lets open requests finish within `drain_s` seconds.
 
-    A client has `read_s` seconds to send the headers of a request.
+    A client must send the headers of a request within `read_s` seconds.
     """
     server = uvicorn.Server(
         uvicorn.Config(
@@ -37,9 +37,9 @@ def run_server(app: ASGIApp, listener: socket.socket, read_s: float, drain_s: fl
 
 
 def _protocol_class(head_s: float) -> type[asyncio.Protocol]:
-    """Returns the HTTP/1.1 protocol class with a timeout of `head_s` seconds for the headers of a request.
+    """Returns an HTTP/1.1 protocol class that closes connections without complete headers after `head_s` seconds.
 
-    uvicorn has no such timeout, so that clients which send nothing would keep their connections for ever.
+    uvicorn has no such timeout, so clients that send nothing would keep their connections open forever.
     """
 
     class ProtocolWithHeadTimeout(H11Protocol):
@@ -72,7 +72,7 @@ def _protocol_class(head_s: float) -> type[asyncio.Protocol]:
 
 
 def _raise_file_limit(needed: int) -> None:
-    """Raises this process's limit of open files and connections to `needed`, or to the hard limit if that is lower."""
+    """Increases this process's limit of open files to `needed`, or to the hard limit if that is lower."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     target = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     if soft != resource.RLIM_INFINITY and soft < target:

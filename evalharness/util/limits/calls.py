@@ -42,7 +42,7 @@ Value = TypeVar("Value")
 
 
 class LimitExceeded(Exception):
-    """Raised where a function call in a child process needs more processor time or memory than its limits."""
+    """Raised if a function call in a child process exceeds its limit of processor time or memory."""
 
 
 class _ChildProcess(NamedTuple):
@@ -53,19 +53,19 @@ class _ChildProcess(NamedTuple):
 def bounded_call(
     function: Callable[..., Value], *arguments: Any, cpu_s: float = CPU_S, imports: tuple[str, ...] = ()
 ) -> Value:
-    """Returns `function(*arguments)`, computed in a child process with limits of time and memory; thread-safe.
+    """Calls `function(*arguments)` in a child process with limits of time and memory; returns its value. Thread-safe.
 
-    The function must be defined at the top level of a module. Its value consists of JSON's types: None, bool, numbers,
-    str, list and dict; a tuple arrives as a list. `imports` are modules that the function imports; importing them does
-    not count. Raises LimitExceeded where the call needs more than `cpu_s` seconds of processor time or `MEMORY_MB` of
-    memory, or ends its process; RuntimeError for any other exception of the function; InfrastructureError where no
-    child process can be started.
+    The function must be defined at the top level of a module. Its value must consist of JSON's types: None, bool,
+    numbers, str, list and dict; a tuple is returned as a list. `imports` are modules that the function imports; their
+    import time does not count. Raises LimitExceeded if the call needs more than `cpu_s` seconds of processor time or
+    `MEMORY_MB` of memory, or ends its process; RuntimeError for any other exception of the function;
+    InfrastructureError if no child process can be started.
     """
     return cast(Value, _pool.call(function, arguments, cpu_s, imports))
 
 
 class _ChildProcessPool:
-    """The child processes of this process that run bounded calls, at most one per core, and their fork server."""
+    """The child processes that run bounded calls, at most one per core, and the fork server that starts them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -107,10 +107,13 @@ class _ChildProcessPool:
                 return self._start_child()
             except (OSError, EOFError) as error:
                 self.close()
-                raise InfrastructureError(f"cannot start a child process that parses answers: {error!r}") from None
+                raise InfrastructureError(
+                    f"cannot start a child process for parsing samples: {error!r}; free memory, or raise the "
+                    "limit of processes"
+                ) from None
 
     def _start_child(self) -> _ChildProcess:
-        """Returns a new child process. Starts the fork server if there is none."""
+        """Starts a child process, and the fork server if it is not running; returns the child process."""
         if self._server is None or self._server.poll() is not None:
             self._control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with other:
@@ -151,7 +154,7 @@ class _ChildProcessPool:
         self._control = self._server = None
 
     def close_in_forked_process(self) -> None:
-        """Closes the connections to the child processes, in a forked process; the children belong to its parent."""
+        """Closes a forked process's copies of the connections to the child processes, which belong to its parent."""
         for worker in self._idle:
             worker.channel.close()
         if self._control:
@@ -159,18 +162,18 @@ class _ChildProcessPool:
 
 
 def _send_call(worker: _ChildProcess, call: FunctionCall) -> CallResult:
-    """Sends a call to a child process and returns its answer. Raises LimitExceeded where none comes."""
+    """Sends a call to a child process; returns its answer. Raises LimitExceeded if it sends none."""
     try:
         worker.channel.send_bytes(pickle.dumps(call))
         if not _has_answer(worker.channel):
-            raise LimitExceeded(f"needs more than {WALL_S:g} s")
+            raise LimitExceeded(f"needs more than {WALL_S:g} s of wall-clock time")
         return cast(CallResult, json.loads(worker.channel.recv_bytes(MAX_ANSWER_BYTES)))
     except (EOFError, OSError):
         raise LimitExceeded(_over_limits_message(call["cpu_s"])) from None
 
 
 def _has_answer(channel: Connection) -> bool:
-    """Returns whether a child process answers within `WALL_S`, and before the calling thread is stopped."""
+    """Waits for a child process; returns False after `WALL_S` seconds, or if the event in `STOPPED` is set before."""
     stopped, end = STOPPED.get(), time.monotonic() + WALL_S
     while not channel.poll(POLL_S):
         if time.monotonic() > end or (stopped and stopped.is_set()):

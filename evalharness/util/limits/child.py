@@ -21,7 +21,7 @@ FD_BYTES = 1 << 16
 
 
 class FunctionCall(TypedDict):
-    """A function call that a child process is asked to make; pickled, as the parent is trusted and the child is not."""
+    """A request to a child process to call a function, pickled: a child trusts its parent, but not vice versa."""
 
     imports: tuple[str, ...]
     """Modules to import first; the last one has the function."""
@@ -39,9 +39,10 @@ class CallResult(TypedDict, total=False):
 
 
 def main(control_fd: int) -> None:
-    """Runs the fork server: forks a child process for each socket that it receives, until the parent has ended.
+    """Runs the fork server: forks a child process for each socket that it receives, until the parent process ends.
 
-    A request is the worker's memory limit in MB, and the modules to import first, separated by spaces.
+    The text that arrives with a socket has the child's memory limit in MB and the modules to import first, separated
+    by spaces.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system reaps the workers
     control = socket.socket(fileno=control_fd)
@@ -61,7 +62,7 @@ def main(control_fd: int) -> None:
 
 
 def _answer_calls(channel: Connection, memory_mb: int) -> None:
-    """Answers calls on the channel, as a child process, until the parent has ended. Never returns."""
+    """Runs a child process: calls the functions that arrive on `channel` until the parent ends. Never returns."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + (memory_mb << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

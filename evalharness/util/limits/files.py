@@ -17,12 +17,14 @@ BLOCK = 1 << 20
 MAX_LINE_BYTES = 256 << 20
 
 
-def lines_of(path: Path, file: IO[bytes]) -> Iterator[bytes]:
-    """Yields the lines of a file. Raises UserError at a line of more than `MAX_LINE_BYTES`."""
+def read_bounded_lines(path: Path, file: IO[bytes]) -> Iterator[bytes]:
+    """Yields the lines of a file. Raises UserError if a line has more than `MAX_LINE_BYTES`."""
     for number in itertools.count(1):
         line = file.readline(MAX_LINE_BYTES)
         if len(line) == MAX_LINE_BYTES:
-            raise UserError(f"{path}, line {number}: longer than {MAX_LINE_BYTES >> 20} MB; remove or split the line")
+            raise UserError(
+                f"{path}, line {number}: the line is longer than {MAX_LINE_BYTES >> 20} MB; remove or split it"
+            )
         if not line:
             return
         yield line
@@ -31,24 +33,24 @@ def lines_of(path: Path, file: IO[bytes]) -> Iterator[bytes]:
 def open_uncompressed(path: Path) -> IO[bytes]:
     """Opens a file for reading; a gzip file, recognized by its content, is decompressed.
 
-    Raises OSError where it cannot be opened. Reading raises as for `decompressed`.
+    Raises OSError if it cannot be opened. Reading raises the same as for `decompressing_reader`.
     """
     file = path.open("rb")
     compressed = file.read(2) == GZIP_MARK
     file.seek(0)
-    return decompressed(path, file) if compressed else file
+    return decompressing_reader(path, file) if compressed else file
 
 
-def decompressed(path: Path, file: IO[bytes]) -> IO[bytes]:
-    """Returns the decompressed content of a gzip file as a readable file. `path` is for messages only.
+def decompressing_reader(path: Path, file: IO[bytes]) -> IO[bytes]:
+    """Returns a readable file with the decompressed content of a gzip file. `path` is for messages only.
 
-    Reading raises what `gzip` raises, and UserError where the content is far larger than the file.
+    Reading raises what `gzip` raises, and UserError if the content is far larger than the file.
     """
     return io.BufferedReader(_DecompressedFile(path, file), BLOCK)
 
 
 class _DecompressedFile(io.RawIOBase):
-    """The decompressed content of a gzip file; reading fails where it is far larger than the file."""
+    """The decompressed content of a gzip file. Reading fails if the content is far larger than the file."""
 
     def __init__(self, path: Path, file: IO[bytes]):
         self._path, self._file, self._read = path, gzip.GzipFile(fileobj=file), 0
@@ -66,8 +68,8 @@ class _DecompressedFile(io.RawIOBase):
         self._read += len(block)
         if self._read > self._limit:
             raise UserError(
-                f"{self._path} expands to more than {self._limit >> 20} MB, {MAX_RATIO} times its size or more; give "
-                "the file uncompressed if it is meant to be so large"
+                f"{self._path} expands to more than {self._limit >> 20} MB, {MAX_RATIO} times its size or more; if "
+                "that is intended, decompress the file before"
             )
         return len(block)
 

@@ -5,10 +5,10 @@ MAX_TEXT_BYTES = 1_000_000
 
 
 def is_too_large(text: str, limit: int = MAX_TEXT_BYTES) -> bool:
-    """Returns whether a text has more than `limit` bytes in UTF-8."""
+    """Returns whether a text has more than `limit` bytes, encoded in UTF-8."""
     return len(text) > limit or (4 * len(text) > limit and len(text.encode(errors="surrogatepass")) > limit)
 
 
-def larger_than(limit: int) -> str:
-    """Returns "is larger than N MB", the end of a message about a text over the size `limit` in bytes."""
+def too_large_text(limit: int) -> str:
+    """Returns "is larger than N MB", the end of a message about a text of more than `limit` bytes."""
     return f"is larger than {limit / 1e6:g} MB"

@@ -99,7 +99,7 @@ def test_a_harness_that_ends_leaves_nothing(engine: None, number: signal.Signals
     while any(Path(f"/proc/{pid}").exists() for pid in below):
         assert time.monotonic() < end
         time.sleep(0.05)
-    cgroups.remove_orphans(bubblewrap.live_pids())
+    cgroups.remove_orphaned_groups(bubblewrap.live_pids())
     assert not groups(holder.pid)
 
 

@@ -78,9 +78,9 @@ def test_an_unknown_name_is_an_error_with_the_nearest_one(ask: object) -> None:
 
 @pytest.mark.docker
 def test_an_image_of_another_agent_is_another_image(client: docker.DockerClient, folders: Path) -> None:
-    assert dict(images.built_images(client))[NAME]
+    assert dict(images.sandbox_image_ids(client))[NAME]
     (folders / "agent" / "judge" / "job.py").write_text("# another agent")
-    assert dict(images.built_images(client))[NAME] is None
+    assert dict(images.sandbox_image_ids(client))[NAME] is None
 
 
 @pytest.mark.docker
@@ -90,7 +90,7 @@ def test_building_an_unchanged_image_does_nothing(client: docker.DockerClient) -
     built = images.build_image(client, NAME, said.append)
     assert time.monotonic() - begun < 1
     assert said == []
-    assert built == dict(images.built_images(client))[NAME]
+    assert built == dict(images.sandbox_image_ids(client))[NAME]
 
 
 @pytest.mark.docker

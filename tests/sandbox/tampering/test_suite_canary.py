@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.sandbox.tampering.suite_canary import false_suites, with_own_builtins
+from evalharness.sandbox.tampering.suite_canary import make_false_suites, with_protected_builtins
 
 TESTS = '''import unittest
 import numpy as np
@@ -34,7 +34,7 @@ OF_A_RUN = ("__", "must_fail", "survived", "BufferError")
 
 
 def test_all_tests_and_lines_stay() -> None:
-    for suite in false_suites(TESTS, 5):
+    for suite in make_false_suites(TESTS, 5):
         assert suite.failing == 3
         lines, original = suite.tests.splitlines(), TESTS.splitlines()
         assert len(lines) == len(original)
@@ -45,21 +45,21 @@ def test_all_tests_and_lines_stay() -> None:
 
 
 def test_every_assertion_becomes_false_in_turn() -> None:
-    lines = [suite.tests.splitlines() for suite in false_suites(TESTS, 6)]
+    lines = [suite.tests.splitlines() for suite in make_false_suites(TESTS, 6)]
     changed = {index for text in lines for index, line in enumerate(text) if line != TESTS.splitlines()[index]}
     assert changed >= {9, 11, 13, 14}
 
 
 def test_a_false_value_is_another_of_the_suite() -> None:
-    texts = {suite.tests.splitlines()[9].strip() for suite in false_suites(TESTS, 40)} - {"4,"}
+    texts = {suite.tests.splitlines()[9].strip() for suite in make_false_suites(TESTS, 40)} - {"4,"}
     assert texts == {"9,"}
 
 
 def test_builtins_get_their_full_name_in_place() -> None:
     tests = 'class TestCases:\n    def test(self):\n        assert len( "ä" ) == len([0])  # len\n'
     expected = tests.replace("len(", "__import__('builtins').len(")
-    assert with_own_builtins("def len(x): return 0", tests) == expected
-    assert with_own_builtins("def size(x): return 0", tests) == tests
+    assert with_protected_builtins("def len(x): return 0", tests) == expected
+    assert with_protected_builtins("def size(x): return 0", tests) == tests
 
 
 @pytest.mark.data
@@ -67,7 +67,7 @@ def test_every_official_suite_can_be_made_false(datasets_dir: Path) -> None:
     with gzip.open(datasets_dir / "bigcodebench" / "BigCodeBench-v0.1.0_hf.jsonl.gz", "rt") as file:
         suites = [json.loads(line)["test"] for line in file]
     for tests in suites[::4]:
-        (suite,) = false_suites(tests, 1)
+        (suite,) = make_false_suites(tests, 1)
         assert suite.tests.count("\n") == tests.count("\n")
         assert suite.failing > 0
         ast.parse(suite.tests)

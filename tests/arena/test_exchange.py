@@ -95,11 +95,11 @@ def test_copilot_arenas_published_votes_have_a_position_term(datasets_dir: Path,
 @pytest.mark.parametrize(
     ("columns", "row", "message"),
     [
-        (("a", "b"), ("1", "2"), "no column first_model, second_model, choice; give a file of"),
+        (("a", "b"), ("1", "2"), "no column first_model, second_model, choice; give a CSV file"),
         (
             ("first_model", "second_model", "choice"),
             ("a", "b", "left"),
-            "row 1: the field choice is 'left', not one of first",
+            "row 1: the field choice is 'left', but must be one of first",
         ),
         (("first_model", "second_model", "choice"), ("a", "a", "tie"), "row 1: both answers are from model 'a'"),
         (
@@ -122,7 +122,7 @@ def test_copilot_arenas_published_votes_have_a_position_term(datasets_dir: Path,
             ("a", "b", "tie", "model:m"),
             "begins with model: if and only if it is a model",
         ),
-        (("first_model", "second_model", "choice", "voter_kind"), ("a", "b", "tie", "model"), "voter ('') contradict"),
+        (("first_model", "second_model", "choice", "voter_kind"), ("a", "b", "tie", "model"), "contradict each other"),
     ],
 )
 def test_another_file_is_refused(tmp_path: Path, columns: tuple[str, ...], row: tuple[str, ...], message: str) -> None:

@@ -58,7 +58,7 @@ def test_request_gets_its_sample_without_times(tmp_path: Path) -> None:
         Completion("b", 0, "cc", form="completion", characters=2, finish_reason="unknown"),
         Completion("a", 0, "s", form="solution", characters=1, finish_reason="unknown"),
     ]
-    with pytest.raises(UserError, match=r"a\.jsonl has no sample 1 of a"):
+    with pytest.raises(UserError, match=r"a\.jsonl has no sample with task_id a and sample_id 1"):
         generate(path, ("a", 1))
 
 

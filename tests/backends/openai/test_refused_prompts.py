@@ -127,5 +127,5 @@ def test_an_endpoint_with_the_chat_api_alone_is_named_with_the_recipe(endpoint: 
     endpoint.default = http_error(404, "Not Found")
     with pytest.raises(UserError, match="if the endpoint has only the chat API, use --option recipe=chat"):
         complete(endpoint)
-    with pytest.raises(UserError, match=r"base_url or api$"):
+    with pytest.raises(UserError, match=r"base_url or --option api$"):
         complete(endpoint, CHAT)

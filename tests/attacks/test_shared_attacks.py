@@ -21,6 +21,8 @@ QUICK = ("he_state", "form-php")
 HONEST = ("hang-java",)
 """Files of right solutions that held up the harness: they pass, and soon."""
 LONGEST_S = 300
+VERSIONS = {"livecodebench": "three", "bigcodebench": "v0.1.0_hf"}
+"""Versions of tasks that the data folder has."""
 
 
 def parameters() -> Iterator[Any]:
@@ -37,7 +39,7 @@ def test_no_sample_passes_that_does_not_solve_its_problem(
     card, entry = find_task(task)
     if path.stem not in QUICK and not images.is_built(entry.image or card.image):
         pytest.skip(f"the image {entry.image or card.image} is not built")
-    options = ("--option", "version=three") if task == "livecodebench" else ()
+    options = ("--option", f"version={VERSIONS[task]}") if task in VERSIONS else ()
     started = time.monotonic()
     done = cli("grade", "--task", task, "--data", datasets_dir, "--samples", path, *options, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr

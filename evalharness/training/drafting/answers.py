@@ -13,7 +13,7 @@ from evalharness.diffusion.drafting.taps import TapRecorder
 from evalharness.diffusion.forward import RowInput, causal_input, forward_rows
 from evalharness.diffusion.network import Transformer
 from evalharness.generation.stopping import StopChecker
-from evalharness.training.drafting.features import RecordedFeatures, top_tokens
+from evalharness.training.drafting.features import FeatureBuffer, top_tokens
 from evalharness.training.drafting.prompts import Kind, TrainingPrompt
 from evalharness.training.drafting.shards import TrainingText
 
@@ -26,12 +26,8 @@ class AnswerJob:
     prompt: list[int]
     stop: StopChecker
     answer: list[int] = field(default_factory=list)
-    states: list[Tensor] = field(default_factory=list)
-    """Hidden states of the tapped layers for the prompt [tokens, taps * hidden], then those of each token of the
-    answer.
-    """
-    tops: list[tuple[Tensor, Tensor]] = field(default_factory=list)
-    """For each token of the answer, ids and probabilities of the most probable ones."""
+    features: FeatureBuffer | None = None
+    """The target's features of the text so far; None if they are not recorded."""
 
     def append_token(self, token: int) -> bool:
         """Appends the answer's next token, which may be an end token; returns whether the answer has ended with it."""
@@ -42,24 +38,16 @@ class AnswerJob:
         """Returns the prompt and the finished answer as a training text."""
         return TrainingText(self.source.kind, tuple(self.prompt), tuple(self.answer))
 
-    def recorded_features(self) -> RecordedFeatures:
-        """Returns the target's features of the text, as recorded during generation.
-
-        The hidden states of the answer's last token are zero, because no forward pass has processed it.
-        """
-        states = [*self.states, torch.zeros_like(self.states[0][:1])]
-        ids, probabilities = zip(*self.tops, strict=True)
-        return RecordedFeatures(torch.cat(states), torch.stack(ids), torch.stack(probabilities))
-
 
 @dataclass(frozen=True)
-class _LatestJob:
-    """The latest started job with a kind of prompt, and the keys and values of its prompt.
+class _LatestPrompt:
+    """The latest prompt of a kind, with the target's hidden states (see FeatureBuffer), keys and values.
 
     A later job with the same kind of prompt reuses those of the common prefix of both prompts.
     """
 
-    job: AnswerJob
+    prompt: list[int]
+    states: Tensor
     cache: KVCache
 
 
@@ -78,7 +66,7 @@ class GenerationSlots:
         self._model, self._recorder = model, recorder
         self._cache = KVCache(model.config, count, capacity, weight.dtype, weight.device)
         self._jobs: list[AnswerJob | None] = [None] * count
-        self._latest: dict[Kind, _LatestJob] = {}
+        self._latest: dict[Kind, _LatestPrompt] = {}
 
     @property
     def free_slots(self) -> int:
@@ -104,16 +92,19 @@ class GenerationSlots:
         ends = torch.stack([hidden[row, len(row_input.tokens) - 1] for row, row_input in enumerate(inputs)])
         for row, (job, size) in enumerate(zip(jobs, shared, strict=True)):
             if self._recorder is not None:
-                known = [self._latest[job.source.kind].job.states[0][:size]] if size else []
-                new = self._recorder.states[row, : len(inputs[row].tokens)].to(torch.bfloat16)
-                job.states = [torch.cat([*known, new])]
+                states = self._recorder.states[row, : len(inputs[row].tokens)]
+                job.features = FeatureBuffer(len(job.prompt), job.stop.limit + 1, states.shape[-1])
+                if size:
+                    job.features.append_states(self._latest[job.source.kind].states[:size])
+                job.features.append_states(states)
             slot = self._jobs.index(None)
             self._copy_row(cache, row, self._cache, slot, len(job.prompt))
             self._jobs[slot] = job
         for job in {job.source.kind: job for job in jobs}.values():
             kept = KVCache(model.config, 1, len(job.prompt), weight.dtype, weight.device)
             self._copy_row(cache, jobs.index(job), kept, 0, len(job.prompt))
-            self._latest[job.source.kind] = _LatestJob(job, kept)
+            states = job.features.states[: len(job.prompt)] if job.features else torch.empty(0)
+            self._latest[job.source.kind] = _LatestPrompt(job.prompt, states.clone(), kept)
         self._append_tokens(ends, jobs)
 
     @torch.inference_mode()
@@ -124,22 +115,21 @@ class GenerationSlots:
             return ended
         hidden = forward_rows(self._model, [_next_input(job) for job in self._jobs], self._cache)
         if self._recorder is not None:
-            states = self._recorder.states.to(torch.bfloat16)
-            for job, state in zip(self._jobs, states, strict=True):
-                if job is not None:
-                    job.states.append(state)
+            for job, states in zip(self._jobs, self._recorder.states, strict=True):
+                if job is not None and job.features is not None:
+                    job.features.append_states(states)
         self._append_tokens(hidden[:, 0], self._jobs)
         return ended + self._release_ended()
 
     def _append_tokens(self, hidden: Tensor, jobs: Sequence[AnswerJob | None]) -> None:
         """Appends to each job the most probable next token, given final hidden states `hidden` [jobs, hidden]."""
         logits = self._model.logits(hidden)
-        tops = list(zip(*top_tokens(logits), strict=True)) if self._recorder is not None else []
+        ids, probabilities = top_tokens(logits) if self._recorder is not None else (None, None)
         for number, (job, token) in enumerate(zip(jobs, logits.max(dim=-1).indices.tolist(), strict=True)):
             if job is not None:
                 job.append_token(token)
-                if tops:
-                    job.tops.append(tops[number])
+                if job.features is not None and ids is not None and probabilities is not None:
+                    job.features.append_top(ids[number], probabilities[number])
 
     def _reusable_length(self, job: AnswerJob) -> int:
         """Returns how many tokens a job's prompt shares, from its start, with the latest prompt of the same kind.
@@ -147,7 +137,7 @@ class GenerationSlots:
         The prompt's last token does not count: it must be processed again to predict the answer's first token.
         """
         latest = self._latest.get(job.source.kind)
-        return min(_common_prefix_length(latest.job.prompt, job.prompt), len(job.prompt) - 1) if latest else 0
+        return min(_common_prefix_length(latest.prompt, job.prompt), len(job.prompt) - 1) if latest else 0
 
     def _copy_row(self, source: KVCache, source_row: int, target: KVCache, row: int, size: int) -> None:
         """Copies the first `size` positions of row `source_row` of KV cache `source` to row `row` of `target`."""

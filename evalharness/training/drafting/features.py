@@ -45,6 +45,43 @@ class RecordedFeatures:
     probabilities: Tensor
 
 
+class FeatureBuffer:
+    """The target's features of one text while it is generated, in tensors with room for the whole text.
+
+    A tensor per token would fragment the memory between the large temporary ones, to several times its size.
+    """
+
+    def __init__(self, prompt: int, limit: int, width: int) -> None:
+        """`prompt`: its tokens; `limit`: the most tokens of an answer; `width`: taps times hidden size."""
+        self._prompt = prompt
+        self.states = torch.zeros(prompt + limit, width, dtype=torch.bfloat16)
+        """The hidden states [tokens, width] of the tapped layers; 0 for tokens without a forward pass."""
+        self._ids = torch.zeros(limit, TOP, dtype=torch.int32)
+        self._probabilities = torch.zeros(limit, TOP, dtype=torch.float16)
+        self._tokens, self._tops = 0, 0
+
+    def append_states(self, states: Tensor) -> None:
+        """Appends the hidden states [T, width] of the next tokens."""
+        self.states[self._tokens : self._tokens + len(states)] = states
+        self._tokens += len(states)
+
+    def append_top(self, ids: Tensor, probabilities: Tensor) -> None:
+        """Appends the most probable tokens at the next position of the answer; see `top_tokens`."""
+        self._ids[self._tops, : len(ids)] = ids
+        self._probabilities[self._tops, : len(ids)] = probabilities
+        self._tops += 1
+
+    def recorded(self) -> RecordedFeatures:
+        """Returns the features of the text generated so far.
+
+        The hidden states of the answer's last token, which was in no forward pass, are 0.
+        """
+        states = self.states[: self._prompt + self._tops]
+        return RecordedFeatures(
+            states.clone(), self._ids[: self._tops].clone(), self._probabilities[: self._tops].clone()
+        )
+
+
 def features_path(folder: Path, number: int) -> Path:
     """Returns the path of the file with the target's features of shard `number` of the training texts."""
     return folder / f"features-{number:05d}.safetensors"

@@ -132,8 +132,8 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
             dropped[f"answer: {reason}"] += 1
             continue
         waiting.append(job.to_training_text())
-        if taps:
-            observed.append(job.recorded_features())
+        if job.features is not None:
+            observed.append(job.features.recorded())
         if len(waiting) == asked.shard:
             if taps:
                 # Before the answers: features without answers are written again, answers without features read again.

@@ -93,7 +93,9 @@ def test_answers_in_slots_are_those_of_plain_decoding(tmp_path: Path, together: 
     assert len(done) == len(jobs)
     with TapRecorder(target.model, (0, 1)) as recorder:
         for job in done:
-            again, observed = compute_features(job.to_training_text(), target.model, recorder), job.recorded_features()
+            assert job.features is not None
+            again = compute_features(job.to_training_text(), target.model, recorder)
+            observed = job.features.recorded()
             torch.testing.assert_close(observed.states[:-1], again.states[:-1], rtol=0.02, atol=0.02)
             assert observed.ids[:, 0].tolist() == job.answer
             torch.testing.assert_close(observed.probabilities, again.probabilities, rtol=0.02, atol=1e-3)

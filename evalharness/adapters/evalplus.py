@@ -11,7 +11,7 @@ from typing import Any, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
 from evalharness.adapters.extraction.programs import extract
-from evalharness.adapters.mbpp_plus_inputs import restore_inputs
+from evalharness.adapters.mbpp_plus_inputs import restore_input_types
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.records import CallRules, CallsProgram, Completion, Execution, Problem, Reference, Verdict
@@ -75,7 +75,7 @@ class EvalPlus:
             limits=self.context.limits,
             rules=self.context.process_rules,
             calls=CallRules(**self._call_rules, oracle=self._comparison_rule(problem), atol=problem.record["atol"]),
-            reference=self._reference(problem),
+            reference=self._reference_solution(problem),
             found_by=found.rule,
         )
 
@@ -83,7 +83,7 @@ class EvalPlus:
         """Returns the name of EvalPlus's special comparison rule for a problem; "" for plain equality."""
         return str(self._oracles.get(problem.entry_point, ""))
 
-    def _reference(self, problem: Problem) -> Reference:
+    def _reference_solution(self, problem: Problem) -> Reference:
         """Returns the problem's reference solution with its inputs.
 
         The same problem gives the same object, so that the sandbox computes the expected outputs only once.
@@ -103,7 +103,7 @@ class EvalPlus:
 
     def _encode_inputs(self, record: EvalPlusRecord, inputs: list[Any]) -> bytes:
         if self.context.entry.name == "mbpp-plus" and not self.context.is_sample:
-            inputs = restore_inputs(record["task_id"], inputs)
+            inputs = restore_input_types(record["task_id"], inputs)
         return dumps(inputs)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:

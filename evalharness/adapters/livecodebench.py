@@ -54,7 +54,7 @@ class LiveCodeBench:
         return [
             Problem(
                 task_id=record["task_id"],
-                prompt=self._prompt(record),
+                prompt=self._make_prompt(record),
                 record=record,
                 reference=record.get("reference_solution"),
                 entry_point=called_function(record),
@@ -63,7 +63,7 @@ class LiveCodeBench:
             for record in cast(Sequence[LiveCodeBenchRecord], self.context.records)
         ]
 
-    def _prompt(self, record: LiveCodeBenchRecord) -> Prompt:
+    def _make_prompt(self, record: LiveCodeBenchRecord) -> Prompt:
         """Returns a record's prompt, with the filled template `with_starter` or `without_starter` as its `{task}`."""
         starter = record["starter_code"]
         values = {"question": record["question_content"], "starter": starter}

@@ -46,7 +46,7 @@ class Mbpp:
 
     def problems(self) -> Sequence[Problem]:
         """Returns the problems of the task's split in the order of their numbers."""
-        examples = self._examples()
+        examples = self._few_shot_examples()
         return [
             Problem(
                 task_id=str(record["task_id"]),
@@ -58,7 +58,7 @@ class Mbpp:
             for record in cast(Sequence[MbppRecord], self.context.records)
         ]
 
-    def _examples(self) -> str:
+    def _few_shot_examples(self) -> str:
         """Returns the few-shot examples as one text; "" if the recipe has no template `shot`."""
         template = self.context.recipe.fields.get("shot")
         if template is None:

@@ -59,7 +59,7 @@ BY_POSITION: dict[tuple[Restore, ...], list[int]] = {
 """Problem numbers by the functions that restore the types of the first arguments; others stay unchanged."""
 
 
-def restore_inputs(task_id: str, inputs: list[list[Any]]) -> list[Any]:
+def restore_input_types(task_id: str, inputs: list[list[Any]]) -> list[Any]:
     """Returns a problem's argument lists with tuples, sets and complex numbers restored from their JSON form.
 
     `task_id` is, for example, "Mbpp/115".

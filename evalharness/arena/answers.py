@@ -26,7 +26,7 @@ class Answer:
     first_output_s: float | None
     output_tokens: int | None
 
-    def side(self, wait_s: float = 0.0) -> Side:
+    def to_side(self, wait_s: float = 0.0) -> Side:
         """Returns the answer as a `Side` of a pair to store. `wait_s`: seconds until a voter sees the whole answer."""
         judged = self.verdict if self.verdict and self.verdict.status != "infrastructure" else None
         return Side(

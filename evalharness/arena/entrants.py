@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from evalharness.arena.answers import Answer, ShownProblem
-from evalharness.arena.model_facts import ModelFacts, measure_run
+from evalharness.arena.model_facts import ModelFacts, run_facts
 from evalharness.arena.records import Side
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
@@ -60,7 +60,7 @@ def load_entrants(runs: Sequence[Run], data: str | None = None) -> Entrants:
         if run_problems.task is None:
             raise UserError(f"the problems of run {run.folder} cannot be loaded. {run_problems.missing}")
         title = task_title(run.summary)
-        entrants.facts.setdefault(name.label, {"family": name.family, "tasks": {}})["tasks"][title] = measure_run(run)
+        entrants.facts.setdefault(name.label, {"family": name.family, "tasks": {}})["tasks"][title] = run_facts(run)
         verdicts = {verdict.key: verdict for verdict in run.verdicts()}
         language, image = language_of(task_of(run.summary))[1], run.config.get("task", {}).get("image", "")
         for completion in run.completions():

@@ -157,14 +157,14 @@ def _csv_lines(votes: Sequence[Vote]) -> Iterator[str]:
     for vote in votes:
         row: dict[str, Any] = vote_row(vote)
         for side in ("first", "second"):
-            row |= {f"{side}_{name}": _csv_value(value) for name, value in row.pop(side).items()}
+            row |= {f"{side}_{name}": _format_csv_value(value) for name, value in row.pop(side).items()}
         writer.writerow(row)
         yield from lines
         lines.clear()
     yield from lines
 
 
-def _csv_value(value: Any) -> Any:
+def _format_csv_value(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 

@@ -57,7 +57,7 @@ def judge_pairs(
     """
     voter = f"{MODEL_VOTER}{name}"
     asked = list(unjudged_pairs(entrants, store, voter, limit, seed))
-    requests = [judge_request(entrants, pair, number) for number, pair in enumerate(asked)]
+    requests = [make_judge_request(entrants, pair, number) for number, pair in enumerate(asked)]
     for request in requests[:1]:
         check_prompt(backend, request.problem.prompt)
     result = JudgeResult()
@@ -105,7 +105,7 @@ def unjudged_pairs(
             yield from orders
 
 
-def judge_request(entrants: Entrants, pair: JudgedPair, number: int) -> Request:
+def make_judge_request(entrants: Entrants, pair: JudgedPair, number: int) -> Request:
     """Returns the chat request that asks the judge model to compare a pair; its `sample_id` is `number`."""
     shown = entrants.problems[pair.problem]
     in_place = pair.first.middle is not None and pair.second.middle is not None and bool(shown.problem.suffix)
@@ -140,7 +140,7 @@ def _recorded_pair(pair: JudgedPair, voter: str) -> Pair:
     task, task_id = pair.problem
     sides = "|".join(f"{answer.model}#{answer.sample_id}" for answer in (pair.first, pair.second))
     return Pair(
-        f"{voter}|{task}|{task_id}|{sides}", task, task_id, pair.first.side(), pair.second.side(), voter,
+        f"{voter}|{task}|{task_id}|{sides}", task, task_id, pair.first.to_side(), pair.second.to_side(), voter,
         voter_kind="model", drawn_at=utc_now(),
     )  # fmt: skip
 

@@ -34,7 +34,7 @@ class ModelFacts(TypedDict):
     tasks: dict[str, TaskFacts]
 
 
-def measure_run(run: Run) -> TaskFacts:
+def run_facts(run: Run) -> TaskFacts:
     """Returns pass@1, speed and hardware of the model of a run; values that were not measured are absent."""
     facts: TaskFacts = {"folder": str(run.folder.resolve()), "hardware": hardware_of(run)}
     if rate := rate_of(run):

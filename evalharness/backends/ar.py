@@ -71,10 +71,10 @@ class AutoregressiveBackend:
         from evalharness.backends.network.rows import (
             can_generate,
             catch_out_of_memory,
-            encode,
             make_completion,
             make_row,
             make_sampler,
+            tokenize_prompt,
         )
         from evalharness.diffusion.autoregression import decode_autoregressively, decode_self_speculatively
 
@@ -82,7 +82,7 @@ class AutoregressiveBackend:
         sampler, model = make_sampler(network, sampling), network.model
         engine = select_engine(network, options, sampler)
         for batch in batches(requests, self._config.batch_size):
-            prompts = [encode(network, request.problem.prompt) for request in batch]
+            prompts = [tokenize_prompt(network, request.problem.prompt) for request in batch]
             rows = [
                 make_row(network, request, sampling, ids, sampling.max_new_tokens)
                 for request, ids in zip(batch, prompts, strict=True)

@@ -34,7 +34,7 @@ def open_samples(path: Path) -> IO[bytes]:
     try:
         if path.is_dir():
             return _rows_to_temporary_file(_evalplus_rows(path))
-        return _convert_rows(path, _open_as_utf8(path))
+        return _convert_other_formats(path, _open_as_utf8(path))
     except FileNotFoundError:
         raise UserError(f"samples file {path} does not exist; give an existing file") from None
     except (OSError, EOFError, zlib.error, UnicodeError) as error:
@@ -63,7 +63,7 @@ def _open_as_utf8(path: Path) -> IO[bytes]:
     return file
 
 
-def _convert_rows(path: Path, file: IO[bytes]) -> IO[bytes]:
+def _convert_other_formats(path: Path, file: IO[bytes]) -> IO[bytes]:
     """Returns the file itself, or a converted copy if it has the format of lm-eval or bigcode-evaluation-harness."""
     first = next((line for line in file if line.strip()), b"").strip()
     file.seek(0)

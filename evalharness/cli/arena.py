@@ -135,13 +135,13 @@ def report(
     """
     from evalharness.arena.model_facts import add_live_speeds, read_facts
     from evalharness.arena.report.page import write_report
-    from evalharness.arena.report.tables import make_section, mean_rate
+    from evalharness.arena.report.tables import make_section, mean_pass_at_1
     from evalharness.arena.report.text import markdown_lines
     from evalharness.arena.statistics.summary import summarize_groups
 
     store = existing_store(votes)
     facts = add_live_speeds(read_facts(votes), store.votes())
-    rates = {model: rate for model, known in facts.items() if (rate := mean_rate(known)) is not None}
+    rates = {model: rate for model, known in facts.items() if (rate := mean_pass_at_1(known)) is not None}
     groups = summarize_groups(store.votes(), rates)
     if not groups:
         raise UserError(

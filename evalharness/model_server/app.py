@@ -13,12 +13,12 @@ from evalharness.model_server.api.chat import ChatBody
 from evalharness.model_server.api.edit import ApplyBody, EditBody
 from evalharness.model_server.api.errors import error_body
 from evalharness.model_server.api.parameters import parse_body
-from evalharness.model_server.api.request import AnswerRequest, Defaults, ServedModel, make_request
+from evalharness.model_server.api.request import AnswerRequest, RequestDefaults, ServedModel, make_request
 from evalharness.model_server.api.text import CompletionBody, FimBody
 from evalharness.model_server.config import ServerConfig
 from evalharness.model_server.engine.protocol import Engine
 from evalharness.model_server.metrics import ServerMetrics
-from evalharness.model_server.playground.problems import Problems
+from evalharness.model_server.playground.problems import PlaygroundProblems
 from evalharness.model_server.playground.routes import add_playground
 from evalharness.model_server.responding import Responder, current_time
 from evalharness.util.http.error_responses import add_error_responses
@@ -26,14 +26,14 @@ from evalharness.util.http.refusals import RequestRefused, refusal_response
 from evalharness.util.http.request_checks import RequestChecks
 from evalharness.util.version import __version__
 
-ParseBody = Callable[[bytes, Defaults], AnswerRequest]
+ParseBody = Callable[[bytes, RequestDefaults], AnswerRequest]
 """Function that parses a request body. Raises RequestRefused for an invalid one."""
 
 
-def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAPI:
+def make_app(config: ServerConfig, engine: Engine, problems: PlaygroundProblems) -> FastAPI:
     """Returns the model server's FastAPI application. The caller closes `engine` and `problems`."""
     app = FastAPI(title="evalharness", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    metrics = ServerMetrics(engine.load)
+    metrics = ServerMetrics(engine.current_load)
     responder = Responder(engine, metrics, config.request_s)
     app.state.cut_short = False
     if config.cors:
@@ -43,24 +43,24 @@ def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAP
     app.add_middleware(RequestChecks, limits=config.limits, error_body=error_body, on_response=metrics.count_response)
     served = ServedModel(engine.name, engine.decoding_methods)
 
-    def parse_chat(raw: bytes, defaults: Defaults) -> AnswerRequest:
+    def parse_chat(raw: bytes, defaults: RequestDefaults) -> AnswerRequest:
         body = parse_body(ChatBody, raw)
         return make_request("chat", [body.prompt()], body, engine, defaults)
 
-    def parse_completion(raw: bytes, defaults: Defaults) -> AnswerRequest:
+    def parse_completion(raw: bytes, defaults: RequestDefaults) -> AnswerRequest:
         body = parse_body(CompletionBody, raw)
         return make_request("text", body.prompts(engine), body, engine, defaults)
 
-    def parse_fim(raw: bytes, defaults: Defaults) -> AnswerRequest:
+    def parse_fim(raw: bytes, defaults: RequestDefaults) -> AnswerRequest:
         body = parse_body(FimBody, raw)
         return make_request("fim", body.prompts(engine), body, engine, defaults)
 
-    def parse_edit(raw: bytes, defaults: Defaults) -> AnswerRequest:
+    def parse_edit(raw: bytes, defaults: RequestDefaults) -> AnswerRequest:
         body = parse_body(EditBody, raw)
         prompt, wrapping = body.prompt_and_wrapping()
         return make_request("chat", [prompt], body, engine, defaults, wrapping)
 
-    def parse_apply(raw: bytes, defaults: Defaults) -> AnswerRequest:
+    def parse_apply(raw: bytes, defaults: RequestDefaults) -> AnswerRequest:
         body = parse_body(ApplyBody, raw)
         return make_request("chat", [body.prompt()], body, engine, defaults)
 
@@ -87,7 +87,7 @@ def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAP
     @app.get("/health")
     async def show_health() -> Response:
         """Returns version and load of the server; needs no API key."""
-        load = engine.load()
+        load = engine.current_load()
         return JSONResponse(
             {"status": "ok", "version": __version__, "running": load.running, "waiting": load.waiting,
              "concurrency": config.concurrency, "queue": config.queue}
@@ -116,7 +116,7 @@ def _make_endpoint(
     async def endpoint(http: Request) -> Response:
         arrived = current_time()
         seed = http.headers.get(SEED_HEADER, "")
-        defaults = Defaults(max_new_tokens, int(seed) if seed.isascii() and seed.isdigit() else None)
+        defaults = RequestDefaults(max_new_tokens, int(seed) if seed.isascii() and seed.isdigit() else None)
         return await responder.respond(http, parse(await http.body(), defaults), arrived)
 
     return endpoint

@@ -33,9 +33,13 @@ class ServerMetrics:
             "Requests whose client disconnected before the end of the answer",
             registry=registry,
         )
-        self._ttft = _histogram("ttft", "Seconds from a request's arrival to its first output token", SECONDS, registry)
-        self._tpot = _histogram("tpot", "Seconds per output token after the first one", SECONDS_PER_TOKEN, registry)
-        self._total = _histogram(
+        self._ttft = _make_histogram(
+            "ttft", "Seconds from a request's arrival to its first output token", SECONDS, registry
+        )
+        self._tpot = _make_histogram(
+            "tpot", "Seconds per output token after the first one", SECONDS_PER_TOKEN, registry
+        )
+        self._total = _make_histogram(
             "latency", "Seconds from a request's arrival to the end of the completion", SECONDS, registry
         )
         for name, text, value in (
@@ -86,5 +90,5 @@ class ServerMetrics:
             self._recent.popleft()
 
 
-def _histogram(name: str, text: str, buckets: tuple[float, ...], registry: CollectorRegistry) -> Histogram:
+def _make_histogram(name: str, text: str, buckets: tuple[float, ...], registry: CollectorRegistry) -> Histogram:
     return Histogram(f"evalharness_{name}_seconds", text, buckets=buckets, registry=registry)

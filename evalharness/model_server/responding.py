@@ -16,7 +16,7 @@ from evalharness.model_server.api.answer import AnswerFormat
 from evalharness.model_server.api.collecting import ChoiceText
 from evalharness.model_server.api.errors import error_body
 from evalharness.model_server.api.messages import combine_timings, sum_usage
-from evalharness.model_server.api.request import AnswerRequest, wrong_option_error
+from evalharness.model_server.api.request import AnswerRequest, rejected_option_error
 from evalharness.model_server.engine.job import Outcome
 from evalharness.model_server.engine.protocol import Engine, Generation
 from evalharness.model_server.metrics import ServerMetrics
@@ -39,7 +39,7 @@ class Responder:
         try:
             generation = await self._engine.start(request.jobs, arrived)
         except UserError as error:
-            raise wrong_option_error(error, request.jobs[0]) from None
+            raise rejected_option_error(error, request.jobs[0]) from None
         answer = RunningAnswer(request, generation, self._engine, self._metrics)
         if request.parameters.stream:
             return EventStream(answer, self._request_s)
@@ -100,7 +100,7 @@ class RunningAnswer:
         parameters = self.request.parameters
         async for index, update in self.generation:
             if update.error:
-                yield format_event(error_body(engine_error(update.error)))
+                yield format_server_sent_event(error_body(engine_error(update.error)))
                 return
             self.metrics.count_tokens(len(update.tokens))
             choice = self._choices[index]
@@ -108,12 +108,14 @@ class RunningAnswer:
             if parameters.denoising_frames and self._detokenizer:
                 for frame in update.frames:
                     data = self._format.denoising_frame(index, frame, 1000 * update.pass_s, self._detokenizer)
-                    yield format_event(data, "denoising_frame")
+                    yield format_server_sent_event(data, "denoising_frame")
             if parameters.diffusing or text or choice.outcome:
-                yield format_event(self._make_chunk(choice, text))
+                yield format_server_sent_event(self._make_chunk(choice, text))
         outcomes = self._finished_outcomes()
         if parameters.stream_options.include_usage:
-            yield format_event(self._format.usage_chunk(sum_usage(outcomes, parameters.n), combine_timings(outcomes)))
+            yield format_server_sent_event(
+                self._format.usage_chunk(sum_usage(outcomes, parameters.n), combine_timings(outcomes))
+            )
         yield b"data: [DONE]\n\n"
 
     def _make_chunk(self, choice: ChoiceText, text: str) -> dict[str, Any]:
@@ -144,18 +146,18 @@ class EventStream(StreamingResponse):
         """Sends the events to the client (ASGI)."""
         finished = False
 
-        async def watched_send(message: Any) -> None:
+        async def send_and_watch_end(message: Any) -> None:
             nonlocal finished
             finished = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
 
         try:
             async with asyncio.timeout(self._limit_s):
-                await super().__call__(scope, receive, watched_send)
+                await super().__call__(scope, receive, send_and_watch_end)
         except TimeoutError:
             with suppress(TimeoutError):  # a client that does not read any more
                 async with asyncio.timeout(1):
-                    last = format_event(error_body(timeout_error(self._limit_s)))
+                    last = format_server_sent_event(error_body(timeout_error(self._limit_s)))
                     await send({"type": "http.response.body", "body": last, "more_body": False})
         finally:
             self._answer.generation.cancel()
@@ -163,7 +165,7 @@ class EventStream(StreamingResponse):
                 self._answer.metrics.count_cancelled()
 
 
-def format_event(data: Mapping[str, Any], name: str = "") -> bytes:
+def format_server_sent_event(data: Mapping[str, Any], name: str = "") -> bytes:
     """Returns the bytes of a server-sent event with JSON data."""
     head = f"event: {name}\n" if name else ""
     return f"{head}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode(

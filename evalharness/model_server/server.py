@@ -6,7 +6,7 @@ from contextlib import closing
 from evalharness.model_server.app import make_app
 from evalharness.model_server.config import ServerConfig
 from evalharness.model_server.engine.factory import open_engine
-from evalharness.model_server.playground.problems import Problems
+from evalharness.model_server.playground.problems import PlaygroundProblems
 from evalharness.util.http.address import listen
 from evalharness.util.http.serving import CONNECTIONS, run_server
 
@@ -20,7 +20,7 @@ def serve(config: ServerConfig, log: Callable[[str], None]) -> bool:
     listener = listen(config.host, config.port, CONNECTIONS)
     with (
         closing(listener),
-        closing(Problems(config, log)) as problems,
+        closing(PlaygroundProblems(config, log)) as problems,
         closing(open_engine(config, log)) as engine,
     ):
         app = make_app(config, engine, problems)

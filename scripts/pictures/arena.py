@@ -13,7 +13,7 @@ from evalharness.arena.entrants import load_entrants
 from evalharness.arena.model_facts import write_facts
 from evalharness.arena.records import Choice, Pair
 from evalharness.arena.report.page import write_report
-from evalharness.arena.report.tables import make_section, mean_rate
+from evalharness.arena.report.tables import make_section, mean_pass_at_1
 from evalharness.arena.service.session import Session
 from evalharness.arena.statistics.summary import summarize_groups
 from evalharness.arena.store import VoteStore
@@ -64,7 +64,7 @@ def simulated_report(runs: list[Run], folder: Path) -> Path:
                 pair = store.find_pair(view.id)
                 assert pair
                 session.vote(view.id, voter, choose(pair, taste, rng), round(rng.lognormvariate(9, 0.5)))
-    rates = {model: rate for model, known in entrants.facts.items() if (rate := mean_rate(known)) is not None}
+    rates = {model: rate for model, known in entrants.facts.items() if (rate := mean_pass_at_1(known)) is not None}
     groups = summarize_groups(store.votes(), rates)
     return write_report(
         folder / "report", groups, [make_section(group, entrants.facts) for group in groups], entrants.facts

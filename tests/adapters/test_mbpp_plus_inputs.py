@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from evalplus.data.mbpp import mbpp_deserialize_inputs
 
-from evalharness.adapters.mbpp_plus_inputs import ALL_ARGUMENTS, BY_POSITION, restore_inputs
+from evalharness.adapters.mbpp_plus_inputs import ALL_ARGUMENTS, BY_POSITION, restore_input_types
 from evalharness.data.cards import find_task
 from evalharness.data.loading import load_records
 
@@ -46,7 +46,7 @@ def equal_with_types(left: Any, right: Any) -> bool:
 
 def assert_equals_official(task_id: str, inputs: list[Any]) -> None:
     """Asserts that argument lists equal the package's, which may be tuples instead of lists."""
-    ours = restore_inputs(task_id, json.loads(json.dumps(inputs)))
+    ours = restore_input_types(task_id, json.loads(json.dumps(inputs)))
     official = [list(args) for args in mbpp_deserialize_inputs(task_id, json.loads(json.dumps(inputs)))]
     assert equal_with_types([list(args) for args in ours], official), (task_id, ours, official)
 

@@ -15,7 +15,7 @@ from evalharness.backends.diffusion.backend import DiffusionBackend
 from evalharness.backends.diffusion.options import DiffusionOptions
 from evalharness.backends.diffusion.rows import make_denoising, make_denoising_row
 from evalharness.backends.network.loading import load_network
-from evalharness.backends.network.rows import encode
+from evalharness.backends.network.rows import tokenize_prompt
 from evalharness.diffusion.checkpoints.families import FAMILIES
 from evalharness.diffusion.checkpoints.loading import Checkpoint, open_checkpoint
 from evalharness.diffusion.decoding import denoise
@@ -231,7 +231,7 @@ def test_autoregressive_models_generate_the_text_of_transformers(kind: str, open
 def test_chat_prompts_use_the_checkpoints_template(opened: Opened) -> None:
     network = load_network(str(opened["sdar"][0]), DiffusionOptions())
     prompt = Prompt(messages=(Message("user", "double x"),), prefill="```")
-    assert network.tokenizer.decode(encode(network, prompt)) == "<user>double x<a>```"
+    assert network.tokenizer.decode(tokenize_prompt(network, prompt)) == "<user>double x<a>```"
 
 
 def test_unreadable_and_unsupported_checkpoints_are_refused(opened: Opened, tmp_path: Path) -> None:

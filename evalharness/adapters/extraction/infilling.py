@@ -36,11 +36,11 @@ def _text_between_prefix_and_suffix(problem: Problem, program: str) -> str | Non
     return program[start:end]
 
 
-def _keep_text(problem: Problem, text: str) -> str:
+def _use_whole_text(problem: Problem, text: str) -> str:
     return text
 
 
-def _first_line(problem: Problem, text: str) -> str:
+def _first_line_with_break(problem: Problem, text: str) -> str:
     """Returns a completion's first line with a line break at its end.
 
     The stop sequence "\\n" removed the line break, without which the suffix would continue the same line.
@@ -78,8 +78,8 @@ def _overlap_length(before: str, after: str) -> int:
 
 
 MIDDLE_EXTRACTIONS: Mapping[str, Callable[[Problem, str], str]] = {
-    "as_it_is": _keep_text,
-    "first_line": _first_line,
+    "as_it_is": _use_whole_text,
+    "first_line": _first_line_with_break,
     "first_filled_line": _first_nonempty_line,
     "without_overlap": _without_overlap,
 }

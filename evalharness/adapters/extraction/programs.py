@@ -76,11 +76,11 @@ def _join_prompt_and_completion(problem: Problem, text: str) -> ExtractedProgram
     return ExtractedProgram((problem.prompt.text or "") + text, "")
 
 
-def _keep_answer(problem: Problem, text: str) -> ExtractedProgram:
+def _use_whole_answer(problem: Problem, text: str) -> ExtractedProgram:
     return ExtractedProgram(text, "")
 
 
-def _strip_answer(problem: Problem, text: str) -> ExtractedProgram:
+def _use_stripped_answer(problem: Problem, text: str) -> ExtractedProgram:
     return ExtractedProgram(text.strip(), "")
 
 
@@ -143,8 +143,8 @@ def _make_sanitizer_result(program: str, rule: str) -> ExtractedProgram:
 EXTRACTIONS: Mapping[str, Callable[[Problem, str], ExtractedProgram]] = {
     "continue_stem": _join_prefix_and_completion,
     "continue_prompt": _join_prompt_and_completion,
-    "as_it_is": _keep_answer,
-    "stripped": _strip_answer,
+    "as_it_is": _use_whole_answer,
+    "stripped": _use_stripped_answer,
     "fenced": _extract_python_function,
     "fenced_function": _extract_multipl_e_function,
     "fenced_program": _extract_contest_program,

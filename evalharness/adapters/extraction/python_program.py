@@ -59,7 +59,7 @@ def function_program(answer: str, prefix: str, names: Sequence[str]) -> Extracte
     empty, any code is accepted.
     """
     text = clean_answer(without_reasoning(answer))
-    head = _before_definition(prefix, names)
+    head = _prefix_before_definition(prefix, names)
     seen: list[ParsedCode] = []
     readings: list[_SplitAnswer] = []
     for form, blocks in _split_into_blocks(text):
@@ -160,7 +160,7 @@ def _uses_any_name(code: ParsedCode, names: set[str] | frozenset[str]) -> bool:
     return bool((names_read_in(code.tree) | attributes | imported) & names)
 
 
-def _before_definition(prefix: str, names: Sequence[str]) -> str:
+def _prefix_before_definition(prefix: str, names: Sequence[str]) -> str:
     """Returns the part of `prefix` before the definition of function names[0]; "" if it does not define it."""
     match = names and re.search(rf"^(?:async\s+)?def\s+{re.escape(names[0])}\b", prefix, re.MULTILINE)
     return prefix[: match.start()] if match else ""

@@ -127,10 +127,10 @@ def is_stub(code: ParsedCode, names: Sequence[str]) -> bool:
         for statement in code.tree.body
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name in names
     ]
-    return bool(functions) and all(map(_is_placeholder, functions[-1].body))
+    return bool(functions) and all(map(_is_placeholder_statement, functions[-1].body))
 
 
-def _is_placeholder(statement: ast.stmt) -> bool:
+def _is_placeholder_statement(statement: ast.stmt) -> bool:
     match statement:
         case ast.Pass() | ast.Expr(value=ast.Constant()):
             return True
@@ -191,11 +191,11 @@ def _names_bound_in_node(node: ast.AST) -> Iterator[str]:
 
 
 def _statement_source(code: ParsedCode, statement: ast.stmt) -> str:
-    first, last = line_range(statement)
+    first, last = line_range_of_statement(statement)
     return "\n".join(code.lines[first - 1 : last])
 
 
-def line_range(statement: ast.stmt) -> tuple[int, int]:
+def line_range_of_statement(statement: ast.stmt) -> tuple[int, int]:
     """Returns the numbers, from 1, of a statement's first and last line. Decorators belong to the statement."""
     decorators = getattr(statement, "decorator_list", [])
     return min([statement.lineno, *(node.lineno for node in decorators)]), statement.end_lineno or statement.lineno
@@ -279,13 +279,13 @@ def without_statements(code: ParsedCode, removed: Iterable[ast.stmt]) -> str:
         line
         for part in code.tree.body
         if id(part) in gone
-        for line in range(line_range(part)[0], line_range(part)[1] + 1)
+        for line in range(line_range_of_statement(part)[0], line_range_of_statement(part)[1] + 1)
     }
     kept = {
         line
         for part in code.tree.body
         if id(part) not in gone
-        for line in range(line_range(part)[0], line_range(part)[1] + 1)
+        for line in range(line_range_of_statement(part)[0], line_range_of_statement(part)[1] + 1)
     }
     dropped -= kept
     return "\n".join(line for number, line in enumerate(code.lines, 1) if number not in dropped)

@@ -53,7 +53,7 @@ def make_section(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Secti
     )
 
 
-def mean_rate(facts: ModelFacts | None) -> float | None:
+def mean_pass_at_1(facts: ModelFacts | None) -> float | None:
     """Returns the mean pass@1 over a model's tasks, as a fraction; None if it has none."""
     rates = [task["pass_at_1"][0] for task in facts["tasks"].values() if "pass_at_1" in task] if facts else []
     return sum(rates) / len(rates) if rates else None
@@ -159,7 +159,7 @@ def _strength_table(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Ta
 
 
 def _strength_row(row: ModelStrength, facts: ModelFacts | None) -> tuple[str, ...]:
-    rate, speed = mean_rate(facts), mean_speed(facts)
+    rate, speed = mean_pass_at_1(facts), mean_speed(facts)
     return (
         row.model,
         f"{START + SCALE * row.strength[0]:.0f}",

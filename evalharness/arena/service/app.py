@@ -48,7 +48,7 @@ def make_app(session: Session, limits: RequestLimits) -> FastAPI:
     add_error_responses(app)
 
     @app.exception_handler(RequestValidationError)
-    async def on_invalid(_: Request, error: RequestValidationError) -> Response:
+    async def on_invalid_request(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         return refusal_response(RequestRefused(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"))
 

@@ -113,7 +113,7 @@ class Session:
         waits = [answer.total_s or 0.0 if arm == "recorded" else 0.0 for answer in (first, second)]
         task, task_id = candidate.problem
         pair = Pair(
-            secrets.token_urlsafe(12), task, task_id, first.side(waits[0]), second.side(waits[1]), voter, arm,
+            secrets.token_urlsafe(12), task, task_id, first.to_side(waits[0]), second.to_side(waits[1]), voter, arm,
             drawn_at=utc_now(),
         )  # fmt: skip
         self.store.add_pair(pair)

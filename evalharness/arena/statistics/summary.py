@@ -121,9 +121,9 @@ def summarize(votes: Sequence[Vote], rates: Mapping[str, float], judge: str = ""
         median_ms=float(np.median(times)) if times else None,
         models=strengths,
         pairs=tuple(_compare_models(ballots, estimates, first, second) for first, second in combinations(ranking, 2)),
-        position=_term_estimate(estimates, layout.models),
+        position=_estimate_parameter(estimates, layout.models),
         first_share=(int((ballots.outcome == Outcome.FIRST).sum()), decided),
-        latency=_term_estimate(estimates, layout.terms - 1) if layout.latency else None,
+        latency=_estimate_parameter(estimates, layout.terms - 1) if layout.latency else None,
         recorded_votes=sum(vote.pair.arm == "recorded" for vote in judged),
         verdicts=verdict_agreement(judged),
         voter_agreement=voter_agreement(judged),
@@ -182,7 +182,7 @@ def _further_votes_needed(difference: float, interval: Interval, error: float, v
     return max(1, math.ceil(votes * ((z * error / difference) ** 2 - 1)))
 
 
-def _term_estimate(estimates: Covariance, index: int) -> Estimate:
+def _estimate_parameter(estimates: Covariance, index: int) -> Estimate:
     """Returns the fitted parameter with this index (such as position), and its 95 % confidence interval."""
     contrast = np.zeros(estimates.fit.layout.size)
     contrast[index] = 1

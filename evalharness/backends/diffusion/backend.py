@@ -96,10 +96,10 @@ class DiffusionBackend:
         from evalharness.backends.network.rows import (
             can_generate,
             catch_out_of_memory,
-            encode,
             make_completion,
             make_row,
             make_sampler,
+            tokenize_prompt,
         )
         from evalharness.diffusion.drafting.decoding import draft_and_verify
 
@@ -108,7 +108,13 @@ class DiffusionBackend:
         drafting = hybrid_drafting(network, self._drafter, threshold, options.lookup, options.block)
         for batch in batches(requests, self._config.batch_size):
             rows = [
-                make_row(network, request, sampling, encode(network, request.problem.prompt), sampling.max_new_tokens)
+                make_row(
+                    network,
+                    request,
+                    sampling,
+                    tokenize_prompt(network, request.problem.prompt),
+                    sampling.max_new_tokens,
+                )
                 for request in batch
             ]
             active = [row for row in rows if can_generate(row)]

@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from evalharness.backends.diffusion.options import DiffusionOptions
 from evalharness.backends.network.loading import Network
-from evalharness.backends.network.rows import encode, make_row, make_sampler
+from evalharness.backends.network.rows import make_row, make_sampler, tokenize_prompt
 from evalharness.diffusion.denoising import DenoisingSettings
 from evalharness.diffusion.rows import Row
 from evalharness.diffusion.rules import find_rule
@@ -116,11 +116,11 @@ def make_denoising_row(
         length = prompt.oracle.length(lambda text: len(network.tokenizer(text, add_special_tokens=False)["input_ids"]))
     limit = sampling.max_new_tokens if length is None else min(length, sampling.max_new_tokens)
     if network.model.config.attention != "bidirectional":
-        row = make_row(network, request, sampling, encode(network, prompt), limit)
+        row = make_row(network, request, sampling, tokenize_prompt(network, prompt), limit)
         row.length = None if length is None else row.watch.limit
         return row
     if prompt.suffix is None:
-        row = make_row(network, request, sampling, encode(network, prompt), limit)
+        row = make_row(network, request, sampling, tokenize_prompt(network, prompt), limit)
         row.canvas = math.ceil(row.watch.limit / denoising.block) * denoising.block
         return row
     suffix = list(network.tokenizer(prompt.suffix, add_special_tokens=False)["input_ids"])

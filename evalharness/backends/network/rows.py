@@ -23,7 +23,7 @@ def make_sampler(network: Network, sampling: Sampling, banned: Sequence[int] = (
     return Sampler(sampling.temperature, sampling.top_p, (*masks, *banned))
 
 
-def encode(network: Network, prompt: Prompt) -> list[int]:
+def tokenize_prompt(network: Network, prompt: Prompt) -> list[int]:
     """Returns the token ids of a prompt; those of an infilling prompt include FIM sentinel tokens.
 
     Raises UserError if the prompt is a chat and the chat template is missing or rejects it.

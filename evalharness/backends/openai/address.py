@@ -69,7 +69,7 @@ def find_address(options: OpenAIOptions) -> Address:
 
     Raises UserError if they are invalid; its message contains no secret.
     """
-    url = _base_url(options.base_url)
+    url = _read_base_url(options.base_url)
     key = _read_key(options.api_key_env)
     login = (url.username, url.password) if url.userinfo else None
     secrets = Secrets((key, url.password, *url.params.values()))
@@ -83,7 +83,7 @@ def find_address(options: OpenAIOptions) -> Address:
     )
 
 
-def _base_url(option: str | None) -> httpx.URL:
+def _read_base_url(option: str | None) -> httpx.URL:
     try:
         url = httpx.URL((option or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).strip())
     except httpx.InvalidURL:

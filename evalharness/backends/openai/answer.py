@@ -47,7 +47,7 @@ class Answer:
         return bool(self.reasoning or self.reasoning_tokens)
 
 
-def find_stop(text: str, stops: Sequence[str], searched: int = 0) -> int | None:
+def find_stop_sequence(text: str, stops: Sequence[str], searched: int = 0) -> int | None:
     """Returns the index of the earliest stop sequence in `text`; None if there is none.
 
     The caller knows that the first `searched` characters contain no whole stop sequence.
@@ -100,7 +100,7 @@ class AnswerReader:
             searched, self._text = len(self._text), self._text + content
             tokens_so_far = _valid_token_count((chunk.usage or {}).get("completion_tokens"))
             self._arrivals.append((at_s, len(self._text), tokens_so_far))
-            stop = find_stop(self._text, self._stops, searched)
+            stop = find_stop_sequence(self._text, self._stops, searched)
             self._cut = min((position for position in (stop, self._cut) if position is not None), default=None)
         if chunk.reasoning and not (chunk.message and self._has_deltas and self._reasoning):
             self._reasoning.append(chunk.reasoning)

@@ -12,8 +12,8 @@ from evalharness.backends.openai.answer import Answer
 from evalharness.backends.openai.client import Client, EndpointRequest
 from evalharness.backends.openai.event_loop import LoopThread, as_completed
 from evalharness.backends.openai.failures import PromptRefused, RequestNotSent
-from evalharness.backends.openai.options import OpenAIOptions, check_extra
-from evalharness.backends.openai.request_body import SEED_HEADER, is_chat, make_fields, stop_sequences
+from evalharness.backends.openai.options import OpenAIOptions, check_extra_fields
+from evalharness.backends.openai.request_body import SEED_HEADER, is_chat, make_body_fields, stop_sequences
 from evalharness.backends.options import parse_options
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.generation.chat_template import why_chat_is_expected
@@ -49,7 +49,7 @@ class OpenAIBackend:
             raise UserError("backend openai needs a model; give --model NAME, the name by which the endpoint knows it")
         self._model = config.model
         self._options = parse_options(OpenAIOptions, self.name, config.options)
-        check_extra(self._options.extra)
+        check_extra_fields(self._options.extra)
         self._address = find_address(self._options)
         self._client = Client(self._address, self._options)
         self._tokenizer: Any = None
@@ -82,7 +82,7 @@ class OpenAIBackend:
 
         async def work(request: Request) -> Answer | InfrastructureError | PromptRefused:
             try:
-                return await self._client.ask(http, self._endpoint_request(request, sampling))
+                return await self._client.ask(http, self._make_endpoint_request(request, sampling))
             except (InfrastructureError, PromptRefused) as error:
                 return error
 
@@ -106,11 +106,11 @@ class OpenAIBackend:
     def close(self) -> None:
         """Does nothing: each call of `generate` closes its own connections and thread."""
 
-    def _endpoint_request(self, request: Request, sampling: Sampling) -> EndpointRequest:
+    def _make_endpoint_request(self, request: Request, sampling: Sampling) -> EndpointRequest:
         prompt, options = request.problem.prompt, self._options
         url = self._address.route("/chat/completions" if is_chat(prompt, options) else "/completions")
         stops = stop_sequences(prompt, options)
-        fields = make_fields(self._model, request, sampling, options)
+        fields = make_body_fields(self._model, request, sampling, options)
         headers = {SEED_HEADER: str(sample_seed(sampling.seed, request.key))}
         return EndpointRequest(url, fields, headers, stops, options.stream, stop_early=len(stops) > options.max_stops)
 

@@ -25,7 +25,7 @@ from evalharness.backends.openai.failures import (
     error_message,
     parse_retry_after,
 )
-from evalharness.backends.openai.http_status import TOKEN_FIELDS, RefusedStatus, other_token_field, status_error
+from evalharness.backends.openai.http_status import TOKEN_FIELDS, RefusedStatus, error_for_status, other_token_field
 from evalharness.backends.openai.options import OpenAIOptions
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.util.clock import now
@@ -119,7 +119,7 @@ class Client:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(AttemptError),
             stop=self._is_last_attempt,
-            wait=self._pause_s,
+            wait=self._retry_pause_s,
             before_sleep=self._log_retry,
             retry_error_callback=self._give_up,
             sleep=asyncio.sleep,
@@ -129,12 +129,14 @@ class Client:
 
     def _is_last_attempt(self, state: RetryCallState) -> bool:
         retries = state.attempt_number - 1
-        return retries >= self._options.max_retries or (self._never_reached(state) and retries >= _UNREACHED_RETRIES)
+        return retries >= self._options.max_retries or (
+            self._was_never_reached(state) and retries >= _UNREACHED_RETRIES
+        )
 
-    def _never_reached(self, state: RetryCallState) -> bool:
+    def _was_never_reached(self, state: RetryCallState) -> bool:
         return _latest_failure(state).unreached and not self._reached
 
-    def _pause_s(self, state: RetryCallState) -> float:
+    def _retry_pause_s(self, state: RetryCallState) -> float:
         """Returns the pause in seconds before a retry: Retry-After plus exponential back-off with full jitter.
 
         The back-off is added so that requests that failed at the same time are not retried at the same time.
@@ -150,7 +152,7 @@ class Client:
 
     def _give_up(self, state: RetryCallState) -> NoReturn:
         reason = self._masked_message(str(_latest_failure(state)))
-        if self._never_reached(state):
+        if self._was_never_reached(state):
             raise UserError(
                 f"cannot connect to {self._address.shown} ({reason}); start the server or correct --option base_url"
             )
@@ -182,15 +184,15 @@ class Client:
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise AttemptError(describe_error(error), unreached=True) from None
         except (TimeoutError, httpx.HTTPError, AttemptError) as error:
-            if not _has_whole_answer(reader, request):
+            if not _is_answer_complete(reader, request):
                 raise error if isinstance(error, AttemptError) else AttemptError(describe_error(error)) from None
         except PromptRefused as refused:
-            if _has_whole_answer(reader, request):
+            if _is_answer_complete(reader, request):
                 return reader.answer(started_at, streamed)
             raise PromptRefused(
                 f"{self._address.shown} refuses the prompt ({self._masked_message(str(refused))})"
             ) from None
-        if not _has_whole_answer(reader, request):
+        if not _is_answer_complete(reader, request):
             raise AttemptError("the endpoint closed the connection before the end of its answer")
         return reader.answer(started_at, streamed)
 
@@ -221,12 +223,12 @@ class Client:
         return True
 
     async def _raise_for_status(self, response: httpx.Response, token_field: str) -> NoReturn:
-        """Raises the exception for an HTTP status other than 200 (see `status_error`)."""
+        """Raises the exception for an HTTP status other than 200 (see `error_for_status`)."""
         message = self._masked_message(error_message(await response.aread())) or response.reason_phrase
         retry_after_s = parse_retry_after(response.headers.get("retry-after", ""))
         is_chat = response.request.url.path.endswith("/chat/completions")
         status = RefusedStatus(response.status_code, message, response.text, retry_after_s, token_field, is_chat)
-        raise status_error(status, self._address)
+        raise error_for_status(status, self._address)
 
     def _masked_message(self, text: str) -> str:
         """Returns an endpoint's message for display, with secrets masked and at most 300 characters.
@@ -247,7 +249,7 @@ def _latest_failure(state: RetryCallState) -> AttemptError:
     return failure
 
 
-def _has_whole_answer(reader: AnswerReader, request: EndpointRequest) -> bool:
+def _is_answer_complete(reader: AnswerReader, request: EndpointRequest) -> bool:
     return reader.complete or (request.stop_early and reader.cut_is_final)
 
 

@@ -77,20 +77,20 @@ def as_completed(
     pending: dict[Future[Result], Item] = {}
     completed: SimpleQueue[Future[Result]] = SimpleQueue()
 
-    def submit_more() -> None:
+    def submit_until_limit() -> None:
         for item in islice(source, limit - len(pending)):
             future = thread.submit(work(item))
             pending[future] = item
             future.add_done_callback(completed.put)
 
-    submit_more()
+    submit_until_limit()
     while pending:
         future = completed.get()
         item = pending.pop(future)
         if (failure := future.exception()) is not None:
             yield from _successful_results(completed, pending)
             raise failure
-        submit_more()
+        submit_until_limit()
         yield item, future.result()
 
 

@@ -123,12 +123,12 @@ def parse_chunk(data: bytes) -> Chunk:
         delta is not None,
         reasoning,
         refusal if isinstance(refusal, str) else "",
-        _finish_reason(finish_reason),
+        _normalize_finish_reason(finish_reason),
         usage if isinstance(usage, dict) else None,
     )
 
 
-def _finish_reason(value: Any) -> str | None:
+def _normalize_finish_reason(value: Any) -> str | None:
     """Returns a finish reason with every server's name of the token limit replaced by `length`."""
     if not value:
         return None
@@ -138,14 +138,14 @@ def _finish_reason(value: Any) -> str | None:
 def _text_of_content(content: Any, types: Collection[str | None] = _TEXT_PARTS) -> str:
     """Returns the text of a message's content, which some endpoints send as a list of typed parts."""
     if isinstance(content, list):
-        return "".join(_part_text(part) for part in content if part.get("type") in types)
+        return "".join(_text_of_part(part) for part in content if part.get("type") in types)
     return content if isinstance(content, str) else ""
 
 
-def _part_text(part: Mapping[str, Any]) -> str:
+def _text_of_part(part: Mapping[str, Any]) -> str:
     value = part.get("text") or part.get("thinking") or part.get("reasoning") or ""
     if isinstance(value, list):  # the thinking of a model of Mistral is a list of text parts
-        return "".join(map(_part_text, value))
+        return "".join(map(_text_of_part, value))
     return str(value.get("value", "") if isinstance(value, Mapping) else value)
 
 

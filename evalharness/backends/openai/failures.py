@@ -76,7 +76,7 @@ def error_message(data: bytes) -> str:
     try:
         message = _innermost_message(json.loads(text))
     except (ValueError, RecursionError):
-        message = _text_of_page(text) if _HTML.match(text) else text
+        message = _text_of_html_page(text) if _HTML.match(text) else text
     return " ".join((message if isinstance(message, str) else json.dumps(message)).split())
 
 
@@ -90,7 +90,7 @@ def _innermost_message(value: Any) -> Any:
     return value
 
 
-def _text_of_page(text: str) -> str:
+def _text_of_html_page(text: str) -> str:
     body = re.sub(r"(?s)<(style|script)\b.*?</\1>", " ", text[:_LONGEST_PAGE])
     return f"an HTML page: {_TAG.sub(' ', body).strip() or '(empty)'}"
 

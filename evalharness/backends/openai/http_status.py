@@ -43,7 +43,7 @@ class RefusedStatus:
     """Whether the request went to the chat API."""
 
 
-def status_error(status: RefusedStatus, address: Address) -> Exception:
+def error_for_status(status: RefusedStatus, address: Address) -> Exception:
     """Returns the exception for an endpoint's HTTP error status.
 
     AttemptError: another attempt may succeed. PromptRefused: the endpoint refuses this prompt. TokenFieldRefused: it

@@ -93,7 +93,7 @@ class OpenAIOptions(BackendOptions):
     hardware: str | None = Field(None, description="The hardware of the endpoint, for figures and tables")
 
 
-def check_extra(extra: Mapping[str, Any]) -> None:
+def check_extra_fields(extra: Mapping[str, Any]) -> None:
     """Raises UserError if option `extra` sets a request field that another option sets."""
     for name, value in extra.items():
         if name in _OWN_FIELDS:

@@ -31,7 +31,7 @@ def stop_sequences(prompt: Prompt, options: OpenAIOptions) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, (*prompt.stops, *ends))))
 
 
-def make_fields(model: str, request: Request, sampling: Sampling, options: OpenAIOptions) -> dict[str, Any]:
+def make_body_fields(model: str, request: Request, sampling: Sampling, options: OpenAIOptions) -> dict[str, Any]:
     """Returns the JSON fields of a request's body. Raises UserError for a prompt that the selected API cannot send."""
     prompt = request.problem.prompt
     if prompt.prefill and not options.prefill:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
-from evalharness.backends.transformers.causal_lm import CausalLM, encode
+from evalharness.backends.transformers.causal_lm import CausalLM, tokenize_prompt
 from evalharness.generation.completions import empty_completion
 from evalharness.generation.sampling import SeededSampler, sample_seed
 from evalharness.generation.stopping import BatchStopChecker, GeneratedRow, StopChecker
@@ -33,7 +33,7 @@ class Row:
 
 def encode_row(lm: CausalLM, request: Request, sampling: Sampling) -> Row:
     """Returns a request as a tokenized row whose `limit` is at most what fits into the context after the prompt."""
-    ids = encode(lm, request.problem.prompt)
+    ids = tokenize_prompt(lm, request.problem.prompt)
     if not ids:
         return Row(request, ids, error="the prompt has no tokens")
     room = sampling.max_new_tokens if lm.positions is None else lm.positions - len(ids)

@@ -136,7 +136,7 @@ def find_end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(i for i in (*model_ends, tokenizer.eos_token_id) if i is not None)
 
 
-def encode(lm: CausalLM, prompt: Prompt) -> list[int]:
+def tokenize_prompt(lm: CausalLM, prompt: Prompt) -> list[int]:
     """Returns the token ids of a prompt; those of an infilling prompt include FIM sentinel tokens.
 
     Raises UserError if the prompt is a chat and the chat template is missing or rejects it.

@@ -66,7 +66,7 @@ class AnswerFormat:
                 row["message"] = {"role": "assistant", "content": choice.text, "refusal": None}
             if self.form != "chat":
                 row["text"] = choice.text
-            row["logprobs"] = self._logprobs(choice.scores)
+            row["logprobs"] = self._format_logprobs(choice.scores)
             if choice.note:
                 row["note"] = choice.note
             rows.append(row)
@@ -83,14 +83,14 @@ class AnswerFormat:
             row["delta"] = {"role": "assistant", "content": text} if first else {"content": text}
         if self.form != "chat":
             row["text"] = text
-        row["logprobs"] = self._logprobs(end.scores) if end else None
+        row["logprobs"] = self._format_logprobs(end.scores) if end else None
         if end and end.note:
             row["note"] = end.note
-        return {**self._common_fields(self._chunk_kind), "choices": [row]}
+        return {**self._common_fields(self._chunk_object_type), "choices": [row]}
 
     def usage_chunk(self, usage: Usage, timings: Timings) -> dict[str, Any]:
         """Returns the last chunk of a stream, which has token counts and timings (`stream_options.include_usage`)."""
-        return {**self._common_fields(self._chunk_kind), "choices": [], "usage": usage, "timings": timings}
+        return {**self._common_fields(self._chunk_object_type), "choices": [], "usage": usage, "timings": timings}
 
     def denoising_frame(self, index: int, frame: Frame, ms: float, detokenizer: Detokenizer) -> DenoisingFrame:
         """Returns the JSON data of a `denoising_frame` event: what one forward pass changed in choice `index`.
@@ -119,13 +119,13 @@ class AnswerFormat:
         return ("chatcmpl-" if self.form == "chat" else "cmpl-") + self.id
 
     @property
-    def _chunk_kind(self) -> str:
+    def _chunk_object_type(self) -> str:
         return "chat.completion.chunk" if self.form == "chat" else "text_completion"
 
     def _common_fields(self, kind: str) -> dict[str, Any]:
         return {"id": self._id, "object": kind, "created": self.created, "model": self.model}
 
-    def _logprobs(self, scores: Sequence[TokenScore] | None) -> dict[str, Any] | None:
+    def _format_logprobs(self, scores: Sequence[TokenScore] | None) -> dict[str, Any] | None:
         if scores is None:
             return None
         if self.form == "chat":

@@ -80,10 +80,10 @@ def combine_timings(outcomes: list[Outcome]) -> Timings:
     prefills = [outcome.prefill_s for outcome in outcomes if outcome.prefill_s is not None]
     firsts = [outcome.first_s for outcome in outcomes if outcome.first_s is not None]
     return {
-        "queued_ms": _milliseconds(min(outcome.queued_s for outcome in outcomes)),
-        "prefill_ms": _milliseconds(min(prefills)) if prefills else None,
-        "ttft_ms": _milliseconds(min(firsts)) if firsts else None,
-        "total_ms": _milliseconds(max(outcome.total_s for outcome in outcomes)),
+        "queued_ms": _to_milliseconds(min(outcome.queued_s for outcome in outcomes)),
+        "prefill_ms": _to_milliseconds(min(prefills)) if prefills else None,
+        "ttft_ms": _to_milliseconds(min(firsts)) if firsts else None,
+        "total_ms": _to_milliseconds(max(outcome.total_s for outcome in outcomes)),
     }
 
 
@@ -101,5 +101,5 @@ def explain_empty_answer(outcome: Outcome, generated: int) -> str | None:
     return "the answer is empty: the first generated token was an end token; change the prompt"
 
 
-def _milliseconds(seconds: float) -> float:
+def _to_milliseconds(seconds: float) -> float:
     return round(1000 * seconds, 3)

@@ -92,7 +92,7 @@ def parse_body(schema: type[Body], raw: bytes) -> Body:
     Raises RequestRefused for invalid JSON and for the first invalid parameter, which the message names.
     """
     try:
-        values = json.loads(raw, parse_constant=_refuse_constant)
+        values = json.loads(raw, parse_constant=_refuse_json_constant)
         json.dumps(values, ensure_ascii=False).encode()  # fails for half of a surrogate pair, which is no text
     except (ValueError, RecursionError) as error:
         raise RequestRefused(400, f"the request body is not valid JSON ({str(error)[:200]}); send valid JSON") from None
@@ -131,5 +131,5 @@ def _refusal_of_first_error(error: ValidationError, schema: type[Parameters]) ->
     return RequestRefused(400, " ".join(message.split()), parameter=where)
 
 
-def _refuse_constant(name: str) -> Any:
+def _refuse_json_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number in JSON")

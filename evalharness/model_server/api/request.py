@@ -85,7 +85,7 @@ class AnswerRequest:
 
 
 @dataclass(frozen=True)
-class Defaults:
+class RequestDefaults:
     """Values for parameters that a request leaves out."""
 
     max_new_tokens: int
@@ -98,7 +98,7 @@ def make_request(
     prompts: Sequence[Prompt],
     parameters: Parameters,
     engine: Engine,
-    defaults: Defaults,
+    defaults: RequestDefaults,
     wrapping: Wrapping | None = None,
 ) -> AnswerRequest:
     """Returns a validated request with its generation jobs, `n` for each prompt.
@@ -143,7 +143,7 @@ def make_request(
     return AnswerRequest(form, parameters.model or engine.name, jobs, parameters, wrapping or Wrapping())
 
 
-def wrong_option_error(error: UserError, job: Job) -> RequestRefused:
+def rejected_option_error(error: UserError, job: Job) -> RequestRefused:
     """Returns the HTTP 400 error for a decoding option of `job` that the backend rejected with `error`."""
     # A message about an option begins with it; others that it mentions come later.
     named = sorted((str(error).find(name), name) for name in job.options if name in str(error))

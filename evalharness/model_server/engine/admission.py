@@ -52,7 +52,7 @@ class AdmissionQueue:
         if seconds is not None:
             self._mean_s += SMOOTHING * (seconds - self._mean_s)
 
-    def load(self, running: int) -> EngineLoad:
+    def current_load(self, running: int) -> EngineLoad:
         """Returns the engine's load, given the number of running completions; all other counted ones are waiting."""
         return EngineLoad(running, max(0, self.rows - running), self.retry_s)
 

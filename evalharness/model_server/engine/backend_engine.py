@@ -58,9 +58,9 @@ class BackendEngine:
         self._thread = threading.Thread(target=self._run_batches, name="engine", daemon=True)
         self._thread.start()
 
-    def load(self) -> EngineLoad:
+    def current_load(self) -> EngineLoad:
         """Returns the numbers of running and waiting completions."""
-        return self._queue.load(self._running)
+        return self._queue.current_load(self._running)
 
     async def start(self, jobs: Sequence[Job], arrived: float) -> QueuedGeneration:
         """Queues the jobs of a request and returns their generation; see `Engine.start`."""
@@ -69,7 +69,7 @@ class BackendEngine:
         self._queue.admit(len(jobs))
         generation = QueuedGeneration(
             len(jobs),
-            lambda: self._cancel_waiting(entries),
+            lambda: self._cancel_waiting_jobs(entries),
             lambda: self._queue.release(1, time.perf_counter() - arrived),
         )
         entries = [_QueuedJob(job, arrived, generation.make_receiver(number)) for number, job in enumerate(jobs)]
@@ -116,7 +116,7 @@ class BackendEngine:
                 400, f"model {self.name} cannot infill; leave out the parameter suffix", parameter="suffix"
             )
 
-    def _cancel_waiting(self, entries: Sequence[_QueuedJob]) -> None:
+    def _cancel_waiting_jobs(self, entries: Sequence[_QueuedJob]) -> None:
         with self._wake:
             for entry in entries:
                 if entry in self._waiting:

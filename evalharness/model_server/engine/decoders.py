@@ -10,7 +10,7 @@ from evalharness.backends.diffusion.options import DRAFTING_RULES, DiffusionOpti
 from evalharness.backends.diffusion.rows import make_denoising, make_denoising_row
 from evalharness.backends.network.drafting import hybrid_drafting, lookup_drafting
 from evalharness.backends.network.loading import Network
-from evalharness.backends.network.rows import can_generate, encode, make_row, make_sampler
+from evalharness.backends.network.rows import can_generate, make_row, make_sampler, tokenize_prompt
 from evalharness.backends.options import parse_options
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.drafting.proposals import DraftingSettings
@@ -111,7 +111,7 @@ class DecoderFactory:
         return DenoisingDecoder(row, denoising, network.model.config, job.traced)
 
     def _make_row(self, request: Request, sampling: Sampling) -> Row:
-        ids = encode(self.network, request.problem.prompt)
+        ids = tokenize_prompt(self.network, request.problem.prompt)
         return _require_room(make_row(self.network, request, sampling, ids, sampling.max_new_tokens), self.network)
 
     def measure_forward_passes(self) -> None:

@@ -29,9 +29,9 @@ class QueuedGeneration:
         return receive
 
     def __aiter__(self) -> AsyncIterator[tuple[int, Update]]:
-        return self._iterate()
+        return self._iterate_updates()
 
-    async def _iterate(self) -> AsyncIterator[tuple[int, Update]]:
+    async def _iterate_updates(self) -> AsyncIterator[tuple[int, Update]]:
         while self._open or not self._updates.empty():
             yield await self._updates.get()
 

@@ -42,9 +42,9 @@ class NetworkEngine:
             lambda: Batch(network.model, taps), workers, concurrency, self._deliver_in_event_loop
         )
 
-    def load(self) -> EngineLoad:
+    def current_load(self) -> EngineLoad:
         """Returns the numbers of running and waiting completions."""
-        return self._queue.load(self._workers.running)
+        return self._queue.current_load(self._workers.running)
 
     async def start(self, jobs: Sequence[Job], arrived: float) -> QueuedGeneration:
         """Queues the jobs of a request and returns their generation; see `Engine.start`."""

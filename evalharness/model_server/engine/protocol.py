@@ -54,7 +54,7 @@ class Engine(Protocol):
     def detokenizer(self) -> Detokenizer | None:
         """Converts token ids to text; None if the engine reports no tokens before a completion ends."""
 
-    def load(self) -> EngineLoad:
+    def current_load(self) -> EngineLoad:
         """Returns the numbers of running and waiting completions."""
         ...
 

@@ -33,7 +33,7 @@ class PlaygroundProblem(TypedDict):
     problems: int
 
 
-class Problems:
+class PlaygroundProblems:
     """The benchmark problems of the playground, loaded on demand, and verdicts on answers to them. Thread-safe."""
 
     def __init__(self, config: ServerConfig, log: Callable[[str], None]) -> None:

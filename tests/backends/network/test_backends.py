@@ -14,7 +14,7 @@ from evalharness.backends.diffusion.length_search import candidate_lengths, midd
 from evalharness.backends.diffusion.options import DiffusionOptions
 from evalharness.backends.network import loading
 from evalharness.backends.network.loading import load_network
-from evalharness.backends.network.rows import encode
+from evalharness.backends.network.rows import tokenize_prompt
 from evalharness.diffusion.rows import Row
 from evalharness.errors import UserError
 from evalharness.generation.stopping import StopChecker
@@ -157,7 +157,7 @@ def test_candidate_lengths_of_a_search() -> None:
 def test_chat_messages_are_encoded_as_in_training(folder: Path) -> None:
     loaded = load_network(str(folder), DiffusionOptions())
     prompt = Prompt(messages=(Message("user", "double x"),), prefill="```")
-    tokens = encode(loaded, prompt)
+    tokens = tokenize_prompt(loaded, prompt)
     assert loaded.tokenizer.decode(tokens) == "<|user|>\ndouble x\n<|assistant|>\n```"
 
 

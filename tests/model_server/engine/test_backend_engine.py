@@ -12,7 +12,7 @@ from evalharness.errors import UserError
 from evalharness.model_server.app import make_app
 from evalharness.model_server.config import ServerConfig
 from evalharness.model_server.engine.factory import open_engine
-from evalharness.model_server.playground.problems import Problems
+from evalharness.model_server.playground.problems import PlaygroundProblems
 from evalharness.records import Sampling
 
 
@@ -20,7 +20,7 @@ from evalharness.records import Sampling
 def client(model: Path) -> Iterator[TestClient]:
     config = ServerConfig(backend="transformers", model=str(model), concurrency=4)
     engine = open_engine(config, print)
-    with TestClient(make_app(config, engine, Problems(config, print)), base_url="http://127.0.0.1") as client:
+    with TestClient(make_app(config, engine, PlaygroundProblems(config, print)), base_url="http://127.0.0.1") as client:
         yield client
     engine.close()
 

@@ -11,7 +11,11 @@ from evalharness.adapters.extraction.languages.items import CodeItem, ParsedBloc
 from evalharness.adapters.extraction.languages.nodes import leaf_nodes, text_of
 from evalharness.adapters.extraction.languages.selection import defines_function
 from evalharness.adapters.extraction.languages.syntax import OTHER_TAGS, LanguageSyntax
-from evalharness.adapters.extraction.languages.target import TestedFunction, before_definition, definition_pattern
+from evalharness.adapters.extraction.languages.target import (
+    TestedFunction,
+    definition_pattern,
+    prompt_before_definition,
+)
 from evalharness.adapters.extraction.python_program import function_program as python_function_program
 from evalharness.adapters.extraction.reasoning import without_reasoning
 
@@ -27,7 +31,7 @@ def function_program(answer: str, target: TestedFunction) -> ExtractedProgram:
     if target.language == "py":
         return python_function_program(answer, target.prompt, [target.name])
     text = clean_answer(without_reasoning(answer))
-    head = before_definition(target)
+    head = prompt_before_definition(target)
     fenced = code_blocks(text)
     for form, blocks in (
         ("fenced block", fenced),

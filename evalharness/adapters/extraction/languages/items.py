@@ -53,7 +53,7 @@ def parse_source(grammar: str, source: bytes) -> Node:
 def split_into_items(text: str, syntax: LanguageSyntax, name: str) -> ParsedBlock:
     """Returns code split into top-level items. A class that contains function `name` is replaced by its members."""
     if syntax.grammar == "php":
-        text = _with_opening_tag(text)
+        text = _with_php_opening_tag(text)
     source = text.encode()
     items: list[CodeItem] = []
     class_name = ""
@@ -68,7 +68,7 @@ def split_into_items(text: str, syntax: LanguageSyntax, name: str) -> ParsedBloc
     return ParsedBlock(tuple(items), class_name)
 
 
-def _with_opening_tag(text: str) -> str:
+def _with_php_opening_tag(text: str) -> str:
     """Returns PHP code with an opening tag in the form that the grammar expects."""
     match = OPENING_TAG.search(text)
     if match is None:

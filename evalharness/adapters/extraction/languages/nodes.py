@@ -80,11 +80,11 @@ def declared_names(node: Node) -> frozenset[str]:
     if node.type == "impl_item":
         return frozenset()
     if node.type in WRAPPERS:
-        return _names_in_children(node)
-    return _names_in_fields(node) or _names_in_children(node)
+        return _names_declared_by_children(node)
+    return _names_declared_by_fields(node) or _names_declared_by_children(node)
 
 
-def _names_in_fields(node: Node) -> frozenset[str]:
+def _names_declared_by_fields(node: Node) -> frozenset[str]:
     for field in NAME_FIELDS:
         children = node.children_by_field_name(field)
         if children:
@@ -92,10 +92,10 @@ def _names_in_fields(node: Node) -> frozenset[str]:
     return frozenset()
 
 
-def _names_in_children(node: Node) -> frozenset[str]:
+def _names_declared_by_children(node: Node) -> frozenset[str]:
     names: set[str] = set()
     if node.type in WRAPPERS:
-        names |= _names_in_fields(node)
+        names |= _names_declared_by_fields(node)
         for child in node.named_children:
             if child.type in WRAPPERS or DECLARING.match(child.type) or "definition" in child.type:
                 names |= declared_names(child)

@@ -50,7 +50,7 @@ def needed_items(
         for item in items
         if defines_function(item, target)
         or target.name in item.names
-        or not (_is_left_out(item, target, needed, callers) or (item.names & taken and not item.names - taken))
+        or not (_is_omitted(item, target, needed, callers) or (item.names & taken and not item.names - taken))
     ]
     return [*helpers, *chosen]
 
@@ -63,7 +63,7 @@ def _is_needed_from_other_block(
     return target.name not in item.tokens and (is_import or bool(item.names & missing))
 
 
-def _is_left_out(item: CodeItem, target: TestedFunction, needed: frozenset[str], callers: frozenset[str]) -> bool:
+def _is_omitted(item: CodeItem, target: TestedFunction, needed: frozenset[str], callers: frozenset[str]) -> bool:
     """Returns whether a code item only prints, tests or exports the function, or is a package clause."""
     code = _skip_leading_comments(item)
     if item.type in target.syntax.dropped or TESTING.match(item.text.lstrip()):

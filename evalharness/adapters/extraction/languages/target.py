@@ -41,7 +41,7 @@ def called_function(tests: str, prompt: str) -> str:
     return next(filter(None, match.groups())) if match else ""
 
 
-def before_definition(target: TestedFunction) -> str:
+def prompt_before_definition(target: TestedFunction) -> str:
     """Returns the prompt's text before the last definition of the tested function.
 
     If the prompt has no definition, returns the text before the last line that contains the name; the C# data of

@@ -77,7 +77,7 @@
         for (const one of [race, ...runs]) one.disabled = on;
       },
       problem: () => problem,
-      /** Returns the path and the body of the request for a way of decoding. */
+      /** Returns the path and the body of the request for a decoding method. */
       request(way) {
         const body = settings.value(way);
         if (problem?.stops.length) body.stop = problem.stops;

@@ -36,7 +36,7 @@
     const save = h("button", { type: "button", id: "save", hidden: true, onclick: saveFile, "aria-keyshortcuts": "s" }, "Save as a file");
     const share = h("button", { type: "button", id: "share", hidden: true, onclick: shareRace, "aria-keyshortcuts": "l" }, "Copy link");
     const hint = h("p.hint", {}, server.ways.length > 1
-      ? "Race runs both ways of decoding, one at a time so that neither slows the other down, and plays them on one clock."
+      ? "Race runs both decoding methods, one at a time so that neither slows the other down, and plays them on one clock."
       : "Run the prompt and watch the answer appear.");
     stage.append(hint, player.element, h("div.row", {}, save, share, h("span.label", { id: "stage-note", role: "status" })));
     const form = app.form(server, { race: () => runAll(server.ways), run: (way) => runAll([way]), stop }, () => last && runAll(last));

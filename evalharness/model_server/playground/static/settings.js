@@ -46,7 +46,7 @@
 
     return {
       element: h("div.settings", {}, groups),
-      /** Returns the parameters of a request for a way of decoding. */
+      /** Returns the parameters of a request for a decoding method. */
       value(way) {
         const body = {
           max_tokens: Number(tokens.value), temperature: Number(temperature.value), seed: Number(seed.value),

@@ -36,7 +36,7 @@ class CardTask:
     """A task that a short task card defines, without its own Python code."""
 
     def __init__(self, context: TaskContext):
-        """Raises UserError if a template of the card uses no field of the records, or for an unknown sandbox image."""
+        """Raises UserError for a template without a field of the records, an unknown extraction rule or image."""
         self.context, self.name = context, context.name
         self._tests = str(context.rules.get(TESTS, "{tests}"))
         fields = context.version.fields

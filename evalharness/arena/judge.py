@@ -82,7 +82,7 @@ def judge_pairs(
 def unjudged_pairs(
     entrants: Entrants, store: VoteStore, voter: str, limit: int | None, seed: int
 ) -> Iterator[JudgedPair]:
-    """Yields the pairs of answers that this voter has not judged, in random order, each with both answers first."""
+    """Yields the pairs of answers that this voter has not judged, shuffled, each with its answers in both orders."""
     done = {(vote.pair.key, vote.pair.first.model) for vote in store.votes() if vote.pair.voter == voter}
     pairs = [
         (key, first, second)

@@ -63,7 +63,7 @@ class LiveModels:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ask_live_models(self, key: ProblemKey, models: tuple[str, str]) -> dict[str, Answer]:
-        """Returns the answers that the live ones among two models generate, concurrently, to a problem, by model.
+        """Asks those of two models that are live to answer a problem, concurrently; returns the answers by model.
 
         Raises RequestRefused if one of them fails to answer.
         """

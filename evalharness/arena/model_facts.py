@@ -47,7 +47,7 @@ def run_facts(run: Run) -> TaskFacts:
 
 
 def add_live_speeds(facts: Mapping[str, ModelFacts], votes: Iterable[Vote]) -> dict[str, ModelFacts]:
-    """Returns `facts` with the speeds of live models in tokens/s added.
+    """Returns `facts` with the speeds (tokens/s) of live models added.
 
     A live model's speed is the sum of output tokens over the sum of latencies of its answers in `votes`.
     """

@@ -46,7 +46,7 @@ class Session:
         self._drawing = threading.Lock()
 
     def next_pair(self, voter: str) -> PairResponse:
-        """Returns the pair that the voter still has to vote on, or else a new pair; None as `pair` if all were seen."""
+        """Returns the pair that the voter still has to vote on, or a new one; its `pair` is None if all were seen."""
         with self._drawing:
             view = self._pending_pair_view(voter)
             candidate = None if view else self.chooser.choose_pair(voter)

@@ -35,9 +35,10 @@ class Covariance:
     """One number per model: models with different numbers are not connected by votes."""
 
     def interval(self, contrast: Floats) -> Interval:
-        """Returns the 95 % confidence interval of contrast @ parameters, by Student's t with clusters - 1 degrees.
+        """Returns the 95 % confidence interval of contrast @ parameters.
 
-        It is infinite if the votes do not determine the value, or if nearly all votes belong to one cluster.
+        It uses Student's t with clusters - 1 degrees of freedom. It is infinite if the votes do not determine the
+        value, or if nearly all votes belong to one cluster.
         """
         if self.clusters < FEWEST_CLUSTERS or not self.is_determined(contrast):
             return UNBOUNDED

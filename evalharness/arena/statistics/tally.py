@@ -27,7 +27,7 @@ class Tally(NamedTuple):
 
 
 def tally_votes(votes: Iterable[Vote], models: Sequence[str] | None = None) -> Tally:
-    """Returns votes as arrays for the Bradley-Terry fit. `models`: only votes between two of these models.
+    """Returns votes as arrays for the Bradley-Terry fit. `models` limits them to votes between these models.
 
     Also decides which votes form a cluster of dependent votes: those of one voter; each vote alone if the effective
     number of voters is below five (see `effective_clusters`); for a judge model, the votes on one problem, since it

@@ -50,7 +50,7 @@ class Answer:
 def find_stop_sequence(text: str, stops: Sequence[str], searched: int = 0) -> int | None:
     """Returns the index of the earliest stop sequence in `text`; None if there is none.
 
-    The caller knows that the first `searched` characters contain no whole stop sequence.
+    The first `searched` characters are known to contain no whole stop sequence.
     """
     positions = (text.find(stop, max(0, searched - len(stop) + 1)) for stop in stops)
     return min((position for position in positions if position >= 0), default=None)

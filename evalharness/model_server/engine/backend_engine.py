@@ -80,7 +80,7 @@ class BackendEngine:
         return generation
 
     def close(self) -> None:
-        """Stops the engine's thread after the current batch and closes the backend."""
+        """Stops the engine's thread after the current batch and closes the backend. Safe to call twice."""
         with self._wake:
             self._closed = True
             self._wake.notify()

@@ -39,7 +39,7 @@ class TextStream:
         return rest
 
     def _final_length(self) -> int:
-        """Returns the length of the final text: up to the first stop sequence, or to an end that may begin one."""
+        """Returns the length of the final text: up to the first stop sequence, or to the possible beginning of one."""
         text, end = self._text, len(self._text)
         for stop in self._stops:
             found = text.find(stop, max(0, len(self.sent) - len(stop)))

@@ -72,7 +72,7 @@ def _parse_block(block: CodeBlock, target: TestedFunction, is_strict: bool) -> P
 
 
 def _parsable_paragraphs(text: str, target: TestedFunction) -> str:
-    """Returns the first run of paragraphs that parses and defines the tested function; the whole text if none does."""
+    """Returns the first (longest) run of paragraphs that parses and defines the function; all of the text if none."""
     breaks = [match.span() for match in re.finditer(r"\n[ \t]*\n", text)]
     first, last = text.find(target.name), text.rfind(target.name)
     most = max(1, min(MAX_PARAGRAPHS, math.isqrt(MAX_PARSED // (len(text) + 1))))

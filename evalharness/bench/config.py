@@ -53,7 +53,7 @@ class BenchConfig:
         return "_".join(["bench", self.task or "code", self.backend, *model, digest])
 
 
-def check_numbers(config: BenchConfig) -> None:
+def check_options(config: BenchConfig) -> None:
     """Raises UserError if options of `evalharness bench` are out of range or contradict each other."""
     refuse_random_tokens(config.task)
     levels = config.concurrency

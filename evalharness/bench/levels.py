@@ -32,7 +32,7 @@ class LevelResult:
     """In the currency of the prices; None without prices or token counts."""
 
 
-def measure_level(
+def summarize_level(
     rows: Sequence[Completion],
     warmup: AbstractSet[Key],
     concurrency: int,

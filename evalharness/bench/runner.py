@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from evalharness.backends import find_backend, option_names
-from evalharness.bench.config import CODE_TOKENS, BenchConfig, check_numbers
-from evalharness.bench.levels import LevelResult, measure_level
+from evalharness.bench.config import CODE_TOKENS, BenchConfig, check_options
+from evalharness.bench.levels import LevelResult, summarize_level
 from evalharness.bench.workload import coding_problems, prompts_fingerprint, select_requests
 from evalharness.data.run_files import MANIFEST
 from evalharness.data.run_types import Environment
@@ -72,7 +72,7 @@ def bench(config: BenchConfig, folder: Path, log: Callable[[str], None] = lambda
 
 def validate(config: BenchConfig, folder: Path) -> PreparedBench:
     """Validates the options of `evalharness bench` and prepares its prompts. Raises UserError for invalid options."""
-    check_numbers(config)
+    check_options(config)
     for concurrency in config.concurrency:
         check_backend(backend_config(config, concurrency))
     tokenizer = common_tokenizer(config.tokenizer)
@@ -103,7 +103,9 @@ def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[Leve
                 "concurrency": concurrency,
             }
         warmup_keys = {request.key for request in requests[:warmup]}
-        levels.append(measure_level(rows, warmup_keys, concurrency, prepared.tokenizer, measured_under, config.prices))
+        levels.append(
+            summarize_level(rows, warmup_keys, concurrency, prepared.tokenizer, measured_under, config.prices)
+        )
         (folder / f"completions-{concurrency}.jsonl").unlink(missing_ok=True)
         append_rows(folder / f"completions-{concurrency}.jsonl", rows)
         content: BenchFile = {

@@ -37,7 +37,7 @@ def coding_problems(count: int, tokens: int, count_tokens: Callable[[str], int] 
     there is not enough code.
     """
     lines = _source_lines()
-    starts = _unique_starts(lines)
+    starts = _unique_statement_starts(lines)
     if count > len(starts):
         raise UserError(
             f"--requests and --warmup, over all --concurrency levels, need {count} different coding prompts, and "
@@ -61,7 +61,7 @@ def _source_lines() -> list[str]:
     return source
 
 
-def _unique_starts(lines: Sequence[str]) -> list[int]:
+def _unique_statement_starts(lines: Sequence[str]) -> list[int]:
     """Returns the indices in `lines` of top-level statements whose first line occurs only once in the code."""
     occurrences = Counter(lines)
     top_level = (number for number, line in enumerate(lines) if line and not line[0].isspace())
@@ -71,7 +71,7 @@ def _unique_starts(lines: Sequence[str]) -> list[int]:
 def _code_prompt(lines: Sequence[str], start: int, tokens: int, count_tokens: Callable[[str], int] | None) -> str:
     """Returns a coding prompt of at least `tokens` tokens: the instruction, then whole lines from index `start` on.
 
-    After the last line it continues with the first.
+    After the last line, continues with the first line.
     """
     size = count_tokens or (lambda text: round(len(text) / CHARACTERS_PER_TOKEN))
     text, position = INSTRUCTION, start

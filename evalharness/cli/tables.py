@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evalharness.records.options import OptionDescription
-from evalharness.util.visible import full_device_as_user_error, raw_stream, visible
+from evalharness.util.visible import raw_stream, visible, write_error_as_user_error
 
 WIDTH_WITHOUT_TERMINAL = 200
 """Columns of a table that is written to a file or a pipe."""
@@ -60,7 +60,7 @@ def print_table(table: Table, whole_words: bool = False) -> None:
             column.width = width
         if sum(widths) + between > console.width:
             console = StdoutConsole(width=sum(widths) + between)
-    with full_device_as_user_error(console.file):  # type: ignore[arg-type]
+    with write_error_as_user_error(console.file):  # type: ignore[arg-type]
         console.print(table)
 
 

@@ -57,7 +57,7 @@ class ClusterBackend:
             cause = getattr(error, "cause", None)
             raise UserError(
                 f"backend {self.name} does not start on a node of the cluster: {cause or error}; "
-                "correct --model, or what the node lacks"
+                "correct --model, or install on the nodes what is missing"
             ) from None
 
     def check_prompt(self, prompt: Prompt) -> None:

@@ -64,7 +64,7 @@ class ClusterGrader:
         self._threads: list[threading.Thread] = []
         for node in list(sandboxes.nodes.values()):
             self._start_threads(node)
-        self._watcher = threading.Thread(target=self._run_guarded, args=(self._watch_nodes,), daemon=True)
+        self._watcher = threading.Thread(target=self._run_and_store_error, args=(self._watch_nodes,), daemon=True)
         self._watcher.start()
 
     def put(self, completion: Completion) -> None:
@@ -100,11 +100,11 @@ class ClusterGrader:
 
     def _start_threads(self, node: Node) -> None:
         for _ in range(CHUNKS_PER_NODE):
-            thread = threading.Thread(target=self._run_guarded, args=(self._serve_node, node), daemon=True)
+            thread = threading.Thread(target=self._run_and_store_error, args=(self._serve_node, node), daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def _run_guarded(self, function: Callable[..., None], *arguments: Any) -> None:
+    def _run_and_store_error(self, function: Callable[..., None], *arguments: Any) -> None:
         """Runs a thread's function. If it raises, stores the exception and stops the grader."""
         try:
             function(*arguments)
@@ -117,7 +117,7 @@ class ClusterGrader:
         last_seen = time.monotonic()
         while not self._stop.wait(REFRESH_S):
             for node in self.sandboxes.refresh_nodes():
-                self.log(f"node {node.label} joins the grading")
+                self.log(f"node {node.label} has joined the cluster and grades samples")
                 self._start_threads(node)
             if self.sandboxes.nodes:
                 last_seen = time.monotonic()
@@ -159,7 +159,7 @@ class ClusterGrader:
         return None
 
     def _take_chunk(self, node: Node) -> list[Completion]:
-        """Takes the next completions for a node from the queue: about `CHUNK_S` of work, and at most its share."""
+        """Takes the next completions for a node from the queue: about `CHUNK_S` seconds of work, at most its share."""
         waiting = self._queue.qsize() + len(self._retries)
         share = -(-waiting // max(1, CHUNKS_PER_NODE * len(self.sandboxes.nodes)))
         per_worker = max(1, min(SAMPLES_PER_WORKER, int(CHUNK_S / self._sample_s)))

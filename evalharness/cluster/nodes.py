@@ -75,7 +75,8 @@ class ClusterSandboxes:
         self.refresh_nodes(reasons)
         if not self.nodes:
             raise UserError(
-                f"no node of the cluster can grade: {'; '.join(reasons) or 'all have 0 CPUs'}; correct one of them"
+                f"no node of the cluster can grade: {'; '.join(reasons) or 'all have 0 CPUs'}; "
+                "correct at least one node"
             )
 
     def refresh_nodes(self, reasons: list[str] | None = None) -> list[Node]:
@@ -156,7 +157,7 @@ class ClusterSandboxes:
                 ray.get(actor.unpack_image.remote(self._image_files[name]))
 
     def _check_same_sandbox(self, description: Mapping[str, Any]) -> None:
-        """Raises UserError if a node's sandbox, by its description, could give other verdicts than the first node's."""
+        """Raises UserError if a node's sandbox differs from the first node's in what can change a verdict."""
         if not self._description:
             self._description = description
             return

@@ -20,22 +20,27 @@ GROUP = "evalharness.sandboxes"
 ISOLATIONS = ("namespaces", "containers")
 """What separates a sample that is not harmless from others; a container comes in addition to namespaces."""
 DESCRIBED_OPTIONS = (
-    OptionDescription("runtime", "text", "", "Engine docker: another runtime, such as runsc"),
+    OptionDescription("runtime", "text", "", "Engine docker only: another container runtime, such as runsc"),
     OptionDescription(
         "memory_gb", "number", "", "Memory of all containers together, in GiB; by default 90 % of the machine's"
     ),
-    OptionDescription("allow", ", ".join(GUARANTEES), "", "Guarantees that the engine may lack, separated by commas"),
+    OptionDescription(
+        "allow", ", ".join(GUARANTEES), "", "Guarantees that the engine need not provide, separated by commas"
+    ),
     OptionDescription(
         "max_text_mb", "number", f"{MAX_TEXT_BYTES / 1e6:g}", "Size limit of an answer and of a program, in MB"
     ),
     OptionDescription(
-        "bound", "number", f"{FACTOR:g}", "Total time of a sample, all runs included, as a multiple of its limit"
+        "bound",
+        "number",
+        f"{FACTOR:g}",
+        "Time limit of all runs of a sample together, as a multiple of the limit of one run",
     ),
     OptionDescription(
         "isolation",
         ", ".join(ISOLATIONS),
         ISOLATIONS[0],
-        "What a sample that is not harmless has to itself",
+        "What separates a sample that is not harmless from other samples",
     ),
 )
 OPTIONS = tuple(option.name for option in DESCRIBED_OPTIONS)
@@ -76,15 +81,15 @@ class SandboxOptions:
     """The validated `--option` values of a sandbox."""
 
     runtime: str | None = None
-    """Another container runtime of the engine docker, such as runsc."""
+    """The container runtime that the engine docker uses instead of its default, such as runsc."""
     memory_mb: int | None = None
     """Memory of all containers together; None for 90 % of the machine's."""
     allow: frozenset[str] = frozenset()
-    """Names of guarantees that the engine may lack."""
+    """Names of guarantees that the engine need not provide."""
     max_text_bytes: int = MAX_TEXT_BYTES
     """Size limit of an answer and of a program."""
     bound: float = FACTOR
-    """Total time of a sample, all runs included, as a multiple of its time limit."""
+    """Time limit of all runs of a sample together, as a multiple of the limit of one run."""
     own_containers: bool = False
     """Whether samples that are not harmless run in separate containers, not only in namespaces."""
 

@@ -96,7 +96,7 @@ def build_job(program: Program) -> Job:
                 memory_mb=memory_mb,
             )
         case CommandProgram():
-            return _command_job(program, harmless)
+            return _build_command_job(program, harmless)
 
 
 def build_secret(program: Program, expected: bytes) -> Secret:
@@ -162,7 +162,7 @@ def _call_settings(rules: CallRules) -> CallSettings:
     )
 
 
-def _command_job(program: CommandProgram, harmless: bool) -> CommandJob:
+def _build_command_job(program: CommandProgram, harmless: bool) -> CommandJob:
     language = languages().get(program.image)
     if language is None:
         raise UserError(
@@ -172,7 +172,7 @@ def _command_job(program: CommandProgram, harmless: bool) -> CommandJob:
     token, tests = "", [""]
     if program.checks:
         token = secrets.token_hex(16)
-        false_tests = _false_tests(program.checks.text, language, token, harmless)
+        false_tests = _make_false_tests(program.checks.text, language, token, harmless)
         tests = [with_token_statement(program.checks.text, language.tests, token), *false_tests]
     programs = [_utf8_bytes(f"{program.source}\n{text}") for text in tests]
     return CommandJob(
@@ -186,7 +186,7 @@ def _command_job(program: CommandProgram, harmless: bool) -> CommandJob:
     )
 
 
-def _false_tests(tests: str, language: Language, token: str, harmless: bool) -> list[str]:
+def _make_false_tests(tests: str, language: Language, token: str, harmless: bool) -> list[str]:
     """Returns canaries: copies of the tests, each with one test made false.
 
     A harmless program gets one. Any other gets at least `RUNS`: one for each test, or exactly `RUNS` if the language's

@@ -38,7 +38,7 @@ class Step(_StrictModel):
     shortcut: Shortcut | None = None
 
 
-class FailsOn(_StrictModel):
+class FailureOutput(_StrictModel):
     """Output by which a program fails even if it exits with 0, as in MultiPL-E's graders."""
 
     stderr_contains: list[str] = []
@@ -111,7 +111,7 @@ class Language(_StrictModel):
     once more has tampered. Without this, programs of the language can read their own source.
     """
     steps: list[Step]
-    fails_on: FailsOn = FailsOn()
+    fails_on: FailureOutput = FailureOutput()
     tests: TestPatterns
     harmless: HarmlessWords | None = None
     suspicious: list[str] = []

@@ -53,7 +53,9 @@ SLEEP_FACTOR, SLEEP_EXTRA_S, LONGEST_SLEEP_S = 2.0, 1.0, 60.0
 """Sleep of the harmless test program: a multiple of the time after which the sample's container ended, plus seconds, at
 most the last.
 """
-ENDS_ITS_CONTAINER = Outcome("error", "ends each container that it runs in, where a program that does nothing does not")
+ENDS_ITS_CONTAINER = Outcome(
+    "error", "ended every container that it ran in, although a program that only sleeps did not"
+)
 
 
 def machine_memory_mb() -> int:
@@ -140,7 +142,7 @@ class ContainerPool:
             if missing:
                 raise UserError(
                     f"the sandbox engine {self.engine.name} does not provide {', '.join(sorted(missing))} on this "
-                    "machine; see `evalharness sandbox check`, or run without, by "
+                    "machine; see `evalharness sandbox check`, or accept that with "
                     f"--option allow={','.join(sorted(missing))}"
                 )
             self.own_containers = self.own_containers or not hello["isolates"]
@@ -263,7 +265,7 @@ class ContainerPool:
         """
         messages = pack_message(JobTerms(isolated=isolated)) + pack_message(job) + pack_message(secret)
         own = isolated and self.own_containers
-        with self._slots.occupied() as slot:
+        with self._slots.occupy_slot() as slot:
             slot.limit_s = bound.limit_s
             for attempt in range(tries):
                 try:

@@ -37,7 +37,7 @@ class TimeBound:
         self._started = time.monotonic()
 
     def stop(self) -> None:
-        """Stops counting time until `start` is called again: waiting for a container does not count."""
+        """Pauses counting time until `start` is called again, so that waiting for a container does not count."""
         self._used, self._started = self.used_s(), 0.0
 
     def used_s(self) -> float:

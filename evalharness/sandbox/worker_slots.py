@@ -18,7 +18,7 @@ CHECKS = 2
 
 @dataclass(eq=False)
 class WorkerSlot:
-    """A worker slot that a running program occupies.
+    """A worker slot, which a program occupies while it runs.
 
     `cpu_meter` returns the CPU seconds that its container has used, or None if unknown.
     """
@@ -51,7 +51,7 @@ class WorkerSlot:
 
 
 class WorkerSlots:
-    """`count` worker slots, of which at most `spare` are shared by two programs at a time.
+    """Limits how many programs compute at a time to `count` slots, of which up to `spare` are shared by two programs.
 
     If a sleeping program continues while its slot is shared, both programs run. No verdict depends on that, because
     time limits do not count time spent waiting for a core.
@@ -67,7 +67,7 @@ class WorkerSlots:
         self._watcher: threading.Thread | None = None
 
     @contextmanager
-    def occupied(self) -> Iterator[WorkerSlot]:
+    def occupy_slot(self) -> Iterator[WorkerSlot]:
         """A context manager that waits for a free worker slot and occupies it."""
         self._free.acquire()
         slot = WorkerSlot()

@@ -19,11 +19,13 @@ logger = logging.getLogger(OWN_PACKAGE)
 
 def plugin_points(group: str) -> list[EntryPoint]:
     """Returns the plug-ins of an entry-point group, sorted by name. This package's plug-ins take precedence."""
-    points = sorted(entry_points(group=group), key=lambda point: (not _is_own(point), point.name))
+    points = sorted(entry_points(group=group), key=lambda point: (not _is_from_this_package(point), point.name))
     by_name: dict[str, EntryPoint] = {}
     for point in points:
         if by_name.setdefault(point.name, point) is not point and by_name[point.name].value != point.value:
-            report_disabled(package_of_plugin(point), f"the name {point.name!r} is taken in the group {group}")
+            report_disabled_plugin(
+                package_of_plugin(point), f"another plug-in in the group {group} has the name {point.name!r}"
+            )
     return sorted(by_name.values(), key=lambda point: point.name)
 
 
@@ -43,7 +45,7 @@ def load_plugin(group: str, kind: str, name: str) -> Any:
     try:
         return points[name].load()
     except PLUGIN_ERRORS as error:
-        if _is_own(points[name]):
+        if _is_from_this_package(points[name]):
             raise
         raise UserError(
             f"{kind} {name} ({package_of_plugin(points[name])}) cannot be loaded: {error_line(error)}; "
@@ -57,9 +59,9 @@ def load_plugins(group: str) -> Iterator[tuple[str, Any]]:
         try:
             loaded = point.load()
         except PLUGIN_ERRORS as error:
-            if _is_own(point):
+            if _is_from_this_package(point):
                 raise
-            report_disabled(package_of_plugin(point), error_line(error))
+            report_disabled_plugin(package_of_plugin(point), error_line(error))
         else:
             yield point.name, loaded
 
@@ -77,10 +79,10 @@ def error_line(error: BaseException) -> str:
 
 
 @cache
-def report_disabled(what: str, reason: str) -> None:
+def report_disabled_plugin(what: str, reason: str) -> None:
     """Logs, once for each plug-in and reason, that a plug-in is not used."""
     logger.warning("note: plug-in disabled: %s: %s; fix or uninstall it", what, reason)
 
 
-def _is_own(point: EntryPoint) -> bool:
+def _is_from_this_package(point: EntryPoint) -> bool:
     return point.dist is not None and point.dist.name == OWN_PACKAGE

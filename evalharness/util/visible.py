@@ -22,7 +22,7 @@ def visible(text: str) -> str:
 
 
 @contextlib.contextmanager
-def full_device_as_user_error(stream: TextIO) -> Iterator[None]:
+def write_error_as_user_error(stream: TextIO) -> Iterator[None]:
     """A context manager that raises UserError if its block cannot write to `stream`, except for a closed pipe."""
     try:
         yield
@@ -43,13 +43,13 @@ class VisibleStream:
 
     def write(self, text: str) -> int:
         """Writes a text; returns its number of characters. Raises UserError if writing fails (full disk)."""
-        with full_device_as_user_error(self.raw):
+        with write_error_as_user_error(self.raw):
             self.raw.write(visible(text))
         return len(text)
 
     def flush(self) -> None:
         """Flushes the wrapped stream. Raises UserError if writing fails, such as for a full disk."""
-        with full_device_as_user_error(self.raw):
+        with write_error_as_user_error(self.raw):
             self.raw.flush()
 
     def __getattr__(self, name: str) -> Any:

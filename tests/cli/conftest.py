@@ -18,10 +18,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     modules = set(sys.modules)
     monkeypatch.syspath_prepend(str(folder))
     cards.load_cards.cache_clear()
-    plugins.report_disabled.cache_clear()
+    plugins.report_disabled_plugin.cache_clear()
     yield folder
     for name in set(sys.modules) - modules:
         if str(folder) in str(getattr(sys.modules[name], "__file__", None)):
             del sys.modules[name]
     cards.load_cards.cache_clear()
-    plugins.report_disabled.cache_clear()
+    plugins.report_disabled_plugin.cache_clear()

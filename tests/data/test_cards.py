@@ -65,7 +65,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     monkeypatch.setattr(plugins, "entry_points", lambda group: [point] if group == "evalharness.cards" else [])
     PLUGIN_FOLDER.append(tmp_path)
     cards.load_cards.cache_clear()
-    plugins.report_disabled.cache_clear()
+    plugins.report_disabled_plugin.cache_clear()
 
     def install(card: object) -> None:
         (tmp_path / "adding.yaml").write_text(yaml.safe_dump(card))

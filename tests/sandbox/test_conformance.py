@@ -25,7 +25,7 @@ def test_check_prints_a_line_per_guarantee(engine: None, engine_name: str, cli: 
     lines = done.stdout.splitlines()
     for name, text in GUARANTEES.items():
         assert f"yes  {name}: {text}" in lines
-    assert "yes  a fork bomb ends" in lines
+    assert "yes  a fork bomb is stopped" in lines
     assert "yes  Python: right passes, wrong fails" in lines
     assert "NO" not in done.stdout
 

@@ -22,7 +22,7 @@ def test_a_slot_is_shared_while_its_cpu_time_stands_still() -> None:
     ended = threading.Event()
 
     def sleeper() -> None:
-        with slots.occupied() as slot:
+        with slots.occupy_slot() as slot:
             slot.cpu_meter = lambda: 5.0
             ended.wait(30)
 
@@ -30,14 +30,14 @@ def test_a_slot_is_shared_while_its_cpu_time_stands_still() -> None:
     thread.start()
     time.sleep(0.1)
     began = time.monotonic()
-    with slots.occupied():
+    with slots.occupy_slot():
         assert CHECKS * CHECK_S - 0.5 < time.monotonic() - began < 10 * CHECK_S
         ended.set()
         thread.join()
         third = threading.Event()
 
         def another() -> None:
-            with slots.occupied():
+            with slots.occupy_slot():
                 third.set()
 
         threading.Thread(target=another).start()
@@ -54,7 +54,7 @@ def test_a_slot_is_not_shared_while_it_computes_or_if_unknown(
     ended = threading.Event()
 
     def busy() -> None:
-        with slots.occupied() as slot:
+        with slots.occupy_slot() as slot:
             slot.cpu_meter = meter
             ended.wait(30)
 
@@ -63,7 +63,7 @@ def test_a_slot_is_not_shared_while_it_computes_or_if_unknown(
     time.sleep(0.1)
     threading.Timer(4 * CHECK_S, ended.set).start()
     began = time.monotonic()
-    with slots.occupied():
+    with slots.occupy_slot():
         assert time.monotonic() - began > 3.5 * CHECK_S
     thread.join()
     slots.close()
@@ -73,7 +73,7 @@ def test_a_slot_is_shared_when_its_program_has_used_more_than_its_limit() -> Non
     slots, lowered, ended = WorkerSlots(1, spare=1), threading.Event(), threading.Event()
 
     def busy() -> None:
-        with slots.occupied() as slot:
+        with slots.occupy_slot() as slot:
             slot.limit_s, slot.cpu_meter, slot.lower_priority = 2 * CHECK_S, time.monotonic, lowered.set
             ended.wait(30)
 
@@ -81,7 +81,7 @@ def test_a_slot_is_shared_when_its_program_has_used_more_than_its_limit() -> Non
     thread.start()
     time.sleep(0.1)
     began = time.monotonic()
-    with slots.occupied():
+    with slots.occupy_slot():
         assert 2 * CHECK_S < time.monotonic() - began < 10 * CHECK_S
         assert lowered.is_set()
     ended.set()

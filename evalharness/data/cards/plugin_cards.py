@@ -11,7 +11,7 @@ from typing import Any
 
 from evalharness.data.cards.files import card_files, check_unique_names, read_card
 from evalharness.data.cards.schema import Card
-from evalharness.util.plugins import PLUGIN_ERRORS, error_line, package_of_plugin, plugin_points, report_disabled
+from evalharness.util.plugins import PLUGIN_ERRORS, error_line, package_of_plugin, plugin_points, report_disabled_plugin
 
 GROUP = "evalharness.cards"
 """The entry-point group of task cards."""
@@ -30,18 +30,18 @@ def plugin_cards(own: tuple[Card, ...]) -> Iterator[Card]:
         try:
             paths = card_paths(point)
         except PLUGIN_ERRORS as error:
-            report_disabled(package_of_plugin(point), error_line(error))
+            report_disabled_plugin(package_of_plugin(point), error_line(error))
             continue
         for path in paths:
             try:
                 card = read_card(path)
             except ValueError as error:
-                report_disabled(package_of_plugin(point), error_line(error))
+                report_disabled_plugin(package_of_plugin(point), error_line(error))
                 continue
             try:
                 check_unique_names([*accepted, card])
             except ValueError as error:
-                report_disabled(package_of_plugin(point), f"{path}: {error}")
+                report_disabled_plugin(package_of_plugin(point), f"{path}: {error}")
                 continue
             accepted.append(card)
             yield card

@@ -44,7 +44,7 @@ def find_base_image(client: docker.DockerClient, official: str, log: Log) -> str
                 f"the base image {official} cannot be pulled: no registry answers; check the network, or run `docker "
                 f"pull {official}`"
             ) from None
-        log(f"no registry answers ({str(error)[:120]}); making the base from Debian's packages")
+        log(f"no registry answers ({str(error)[:120]}); building the base image from Debian's packages")
     return make_debian_base(client, log)
 
 
@@ -71,5 +71,5 @@ def make_debian_base(client: docker.DockerClient, log: Log) -> str:
         )
     repository, _, tag = LOCAL_BASE.partition(":")
     client.api.import_image_from_data(archive, repository=repository, tag=tag)
-    log(f"made {LOCAL_BASE} from Debian {SUITE} packages")
+    log(f"built {LOCAL_BASE} from Debian {SUITE} packages")
     return LOCAL_BASE

@@ -92,7 +92,10 @@ class Engine(Protocol):
     name: str
 
     def prepare(self, image: str) -> dict[str, str]:
-        """Builds the sandbox image unless it exists; returns what identifies it, for the manifest. Raises UserError."""
+        """Builds the sandbox image unless it exists; returns its tag and id for the manifest.
+
+        Raises UserError if that fails.
+        """
         ...
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:

@@ -49,7 +49,7 @@ def _short_reason(error: Exception) -> str:
 
 
 def hardening_settings(memory_mb: int, cpus: float) -> dict[str, Any]:
-    """Returns the Docker API settings that confine a container (see docs/sandbox.md)."""
+    """Returns the settings of the Docker API that confine a container; docs/sandbox.md lists what they guarantee."""
     memory = f"{memory_mb + MEMORY_FOR_AGENT_MB}m"
     tmpfs = f"rw,exec,nosuid,nodev,size={FILES_MB}m,nr_inodes={INODES},mode=1777"
     return {
@@ -81,7 +81,7 @@ def owner_label(pid: int) -> str:
 def _start_time(pid: int) -> str:
     """Returns when a process started, in clock ticks since boot; empty if there is no such process.
 
-    Two processes that had the same pid at different times differ in it.
+    Distinguishes processes that had the same pid at different times.
     """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
@@ -129,7 +129,10 @@ class DockerEngine:
         remove_orphaned_containers(self.client)
 
     def prepare(self, image: str) -> dict[str, str]:
-        """Builds the sandbox image unless it exists; returns its tag and id for the manifest. Raises UserError."""
+        """Builds the sandbox image unless it exists; returns its tag and id for the manifest.
+
+        Raises UserError if that fails.
+        """
         with translate_engine_errors():
             return {"image": images.image_tag(image), "id": images.build_image(self.client, image, self.log)}
 

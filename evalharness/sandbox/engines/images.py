@@ -93,7 +93,7 @@ def build_image(client: docker.DockerClient, name: str, log: Log, base: str | No
         return str(client.images.get(tag).id)
     except ImageNotFound:
         pass
-    base = base or find_base_image(client, _official_base(name), log)
+    base = base or find_base_image(client, _official_base_image(name), log)
     started = time.monotonic()
     log(f"building {tag} on {base}")
     try:
@@ -151,7 +151,7 @@ def _certificate_argument(name: str) -> dict[str, str]:
 
 def needs_registry(name: str) -> bool:
     """Returns whether building a sandbox image needs an image registry, because its base image is not Debian's."""
-    return not is_debian(_official_base(name))
+    return not is_debian(_official_base_image(name))
 
 
 def is_built(name: str) -> bool:
@@ -169,7 +169,7 @@ def remove_old_images(client: docker.DockerClient) -> int:
     return len(old)
 
 
-def _official_base(name: str) -> str:
+def _official_base_image(name: str) -> str:
     dockerfile = image_folder(name) / DOCKERFILE
     base = re.search(r"^ARG BASE=(\S+)", dockerfile.read_text(), re.MULTILINE)
     if not base:

@@ -56,11 +56,11 @@ def ensure_rootfs(image: str, log: Log) -> Path:
     except UserError:
         raise UserError(
             f"there is no root file system of image {image!r} at {folder}; on a machine with a container engine, run "
-            f"`evalharness sandbox build {image} --sandbox bubblewrap`, and copy the folder here "
-            "(EVALHARNESS_ROOTFS is the parent folder)"
+            f"`evalharness sandbox build {image} --sandbox bubblewrap`, and copy the new folder to this path (its "
+            "parent folder is EVALHARNESS_ROOTFS)"
         ) from None
     identity = images.build_image(client, image, log)
-    log(f"exporting {image} to {folder}")
+    log(f"exporting the root file system of image {image} to {folder}")
     config = client.images.get(identity).attrs["Config"]
     container = client.api.create_container(identity)
     folder.parent.mkdir(parents=True, exist_ok=True)

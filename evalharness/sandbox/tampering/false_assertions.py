@@ -142,7 +142,7 @@ class FalseAssertions:
                 else DRAW.choice([f"[{self.text.text_of(node)}]", self._pair_with_number(node)])
             )
         value = ast.literal_eval(node)
-        others = [text for text in self.literals if _differs(text, value)]
+        others = [text for text in self.literals if _is_unequal_literal(text, value)]
         if others:
             return DRAW.choice(others)
         return unequal_value(self.text.text_of(node)) or self._pair_with_number(node)
@@ -173,7 +173,7 @@ def _called_name(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
 
-def _differs(text: str, value: Any) -> bool:
+def _is_unequal_literal(text: str, value: Any) -> bool:
     try:
         other = ast.literal_eval(text.strip())
         return type(other) is type(value) and bool(other != value) and "\n" not in text

@@ -34,7 +34,7 @@ def unequal_value(value: str, values: Sequence[str] = ()) -> str | None:
     distinct = len(known) == len(values) or not values
     if TRUTH.search(value):
         return _negate_boolean(value)
-    others = [other for other in values if _differs(other, value)]
+    others = [other for other in values if _are_unequal_values(other, value)]
     if not distinct and others:  # the answers may be a few words, such as YES and NO
         return DRAW.choice(others)
     changes = [_swap_numbers, _swap_strings, _swap_letters]
@@ -44,7 +44,7 @@ def unequal_value(value: str, values: Sequence[str] = ()) -> str | None:
             changed = change(value, values)
             if changed is None:
                 break
-            if _differs(changed, value) and (not distinct or normalize_value(changed) not in known):
+            if _are_unequal_values(changed, value) and (not distinct or normalize_value(changed) not in known):
                 return changed
     return DRAW.choice(others) if others else None
 
@@ -110,10 +110,10 @@ def _replace_by_number_between(value: str, values: Sequence[str]) -> str | None:
     Integers are replaced by integers, decimals by decimals. Returns None if the value has no number, or `values` have
     fewer than two different ones of that kind.
     """
-    return _change_number(value, lambda old: _random_between(old, values))
+    return _change_number(value, lambda old: _random_number_between(old, values))
 
 
-def _random_between(old: str, values: Sequence[str]) -> str | None:
+def _random_number_between(old: str, values: Sequence[str]) -> str | None:
     decimals = len(old.partition(".")[2])
     numbers = [match[0] for other in values for match in _find_numbers(other)]
     alike = [round(float(number) * 10**decimals) for number in numbers if ("." in number) == ("." in old)]
@@ -181,7 +181,7 @@ def normalize_value(value: str) -> str:
     return re.sub(r"\d+(\.\d+)?", lambda match: f"{float(match[0]):.6g}", text)
 
 
-def _differs(value: str, other: str) -> bool:
+def _are_unequal_values(value: str, other: str) -> bool:
     """Returns whether two values are unequal, even if a comparison tolerates small numeric differences."""
     first, second = normalize_value(value), normalize_value(other)
     if first == second:

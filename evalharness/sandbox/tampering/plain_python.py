@@ -51,7 +51,7 @@ def is_plain_python(source: str, vocabulary: Vocabulary = CHECKED, tests: str = 
     everywhere = {name for node in nodes for name in names_bound_by(node)}
     if not used.isdisjoint(globally_bound_names(tree, with_imports=vocabulary is CHECKED)):
         return False
-    return _is_plain(nodes, everywhere, vocabulary)
+    return _are_plain_nodes(nodes, everywhere, vocabulary)
 
 
 BUILTIN_NAMES = frozenset(dir(builtins))
@@ -99,7 +99,7 @@ def names_bound_by(node: ast.AST) -> Iterator[str]:
         yield node.name
 
 
-def _is_plain(nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary) -> bool:
+def _are_plain_nodes(nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary) -> bool:
     if not bound.isdisjoint(BUILTIN_NAMES - vocabulary.builtins):
         return False  # a name that is bound in one scope is the builtin in another
     if vocabulary.reserved:

@@ -86,7 +86,7 @@ class _PlainText:
         self.defined = defined | set(own)
 
     def are_all_plain(self) -> bool:
-        """Returns whether all tokens of the program are plain."""
+        """Returns whether all tokens of the program are plain, so that the program can only compute."""
         return all(map(self._is_plain_token, self.inner))
 
     def _token_text(self, index: int) -> str:

@@ -31,7 +31,7 @@ class FalseSuite(NamedTuple):
 def make_false_suites(tests: str, count: int) -> list[FalseSuite]:
     """Returns `count` copies of a test suite with false assertions; an empty list if no test can be made false.
 
-    Each copy has one false assertion in each test, and another one than the copy before.
+    Each copy has one false assertion in each test, and in the next copy another assertion is false.
     """
     text, tree = SourceText(tests), parse(tests)
     suites = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TestCases"]

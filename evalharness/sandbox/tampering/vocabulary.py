@@ -94,7 +94,7 @@ def parse_module_names(text: str) -> dict[str, frozenset[str]]:
     return by_module
 
 
-def _merged_modules(*tables: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+def _merge_module_names(*tables: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
     names = {name for table in tables for name in table}
     return {name: frozenset().union(*(table.get(name, frozenset()) for table in tables)) for name in names}
 
@@ -129,7 +129,7 @@ CHECKED = Vocabulary(FUNCTIONS, PLAIN_BUILTINS, ATTRIBUTES)
 @functools.cache
 def livecodebench_vocabulary() -> Vocabulary:
     """Returns the vocabulary for programs that are run on LiveCodeBench's test cases."""
-    modules = _merged_modules(FUNCTIONS, parse_module_names(ANSWERING))
+    modules = _merge_module_names(FUNCTIONS, parse_module_names(ANSWERING))
     known = frozenset().union(*modules.values())
     return Vocabulary(
         modules=modules,
@@ -157,7 +157,7 @@ def runtime_attributes() -> frozenset[str]:
 def unittest_vocabulary() -> Vocabulary:
     """Returns the vocabulary for programs that BigCodeBench's `unittest` suites test."""
     names = frozenset(NAMES.split())
-    modules = _merged_modules(FUNCTIONS, dict.fromkeys(SUITE_MODULES.split(), names))
+    modules = _merge_module_names(FUNCTIONS, dict.fromkeys(SUITE_MODULES.split(), names))
     return Vocabulary(
         modules=modules,
         builtins=PLAIN_BUILTINS,

@@ -28,7 +28,7 @@ def allowed_hosts(host: str, allowed: Sequence[str] = ()) -> frozenset[str]:
     return frozenset(name.lower().rstrip(".") for name in (host, *allowed))
 
 
-def is_served(header: str, hosts: frozenset[str]) -> bool:
+def is_allowed_host(header: str, hosts: frozenset[str]) -> bool:
     """Returns whether a request's Host header, such as `localhost:8378`, names an allowed host or a loopback address.
 
     Requests without the header are served, because no browser sends one.

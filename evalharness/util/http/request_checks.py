@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from evalharness.util.http.hosts import is_served
+from evalharness.util.http.hosts import is_allowed_host
 from evalharness.util.http.refusals import ErrorBody, RequestRefused, default_error_body, refusal_response
 
 
@@ -86,7 +86,7 @@ class RequestChecks:
             self.buffered_bytes -= len(body)
 
     def _check_headers(self, path: str, headers: dict[bytes, bytes]) -> None:
-        if not is_served(headers.get(b"host", b"").decode("latin-1"), self.limits.hosts):
+        if not is_allowed_host(headers.get(b"host", b"").decode("latin-1"), self.limits.hosts):
             raise RequestRefused(
                 421,
                 "this host name is not served; use the address that the service printed, or start it with "

@@ -21,7 +21,7 @@ def run_server(app: ASGIApp, listener: socket.socket, read_s: float, drain_s: fl
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            http=_protocol_class(read_s),
+            http=_protocol_with_header_timeout(read_s),
             ws="none",
             proxy_headers=False,
             server_header=False,
@@ -31,12 +31,12 @@ def run_server(app: ASGIApp, listener: socket.socket, read_s: float, drain_s: fl
             timeout_graceful_shutdown=int(drain_s) or 1,
         )
     )
-    _raise_file_limit(2 * CONNECTIONS)
+    _increase_open_file_limit(2 * CONNECTIONS)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after its shutdown
         server.run(sockets=[listener])
 
 
-def _protocol_class(head_s: float) -> type[asyncio.Protocol]:
+def _protocol_with_header_timeout(head_s: float) -> type[asyncio.Protocol]:
     """Returns an HTTP/1.1 protocol class that closes connections without complete headers after `head_s` seconds.
 
     uvicorn has no such timeout, so clients that send nothing would keep their connections open forever.
@@ -71,7 +71,7 @@ def _protocol_class(head_s: float) -> type[asyncio.Protocol]:
     return ProtocolWithHeadTimeout
 
 
-def _raise_file_limit(needed: int) -> None:
+def _increase_open_file_limit(needed: int) -> None:
     """Increases this process's limit of open files to `needed`, or to the hard limit if that is lower."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     target = needed if hard == resource.RLIM_INFINITY else min(needed, hard)

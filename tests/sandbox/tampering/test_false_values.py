@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.sandbox.tampering.false_values import NUMBER, _differs, normalize_value, unequal_value
+from evalharness.sandbox.tampering.false_values import NUMBER, _are_unequal_values, normalize_value, unequal_value
 
 MANY = range(60)
 
@@ -45,7 +45,7 @@ def test_keys_of_a_table_are_not_exchanged() -> None:
 
 @pytest.mark.parametrize("other", ["undefined", "None", "NULL", "nil"])
 def test_nothing_is_equal_in_every_form(other: str) -> None:
-    assert not _differs("null", other)
+    assert not _are_unequal_values("null", other)
 
 
 VALUES = st.lists(
@@ -72,4 +72,4 @@ def test_distinct_values_stay_distinct(values: list[str]) -> None:
 def test_a_false_value_is_unequal_by_any_comparison(values: list[str]) -> None:
     for value in values:
         other = unequal_value(value, values)
-        assert other is None or _differs(other, value)
+        assert other is None or _are_unequal_values(other, value)

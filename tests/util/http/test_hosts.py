@@ -8,7 +8,7 @@ from evalharness.arena.service.config import ArenaConfig
 from evalharness.errors import UserError
 from evalharness.grading_service.config import ServiceConfig
 from evalharness.model_server.config import ServerConfig
-from evalharness.util.http.hosts import allowed_hosts, is_served
+from evalharness.util.http.hosts import allowed_hosts, is_allowed_host
 
 
 @pytest.mark.parametrize(
@@ -23,13 +23,13 @@ from evalharness.util.http.hosts import allowed_hosts, is_served
     ],
 )  # fmt: skip
 def test_only_names_of_this_machine_and_allowed_ones_are_served(header: str, served: bool) -> None:
-    assert is_served(header, allowed_hosts("127.0.0.1", ("models.example.org",))) == served
+    assert is_allowed_host(header, allowed_hosts("127.0.0.1", ("models.example.org",))) == served
 
 
 def test_any_name_is_served_where_other_machines_reach_the_service() -> None:
-    assert is_served("gpu-7.cluster:8378", allowed_hosts("0.0.0.0"))
-    assert not is_served("evil.example", allowed_hosts("0.0.0.0", ("gpu-7.cluster",)))
-    assert is_served("10.0.0.3", allowed_hosts("10.0.0.3", ("gpu-7.cluster",)))
+    assert is_allowed_host("gpu-7.cluster:8378", allowed_hosts("0.0.0.0"))
+    assert not is_allowed_host("evil.example", allowed_hosts("0.0.0.0", ("gpu-7.cluster",)))
+    assert is_allowed_host("10.0.0.3", allowed_hosts("10.0.0.3", ("gpu-7.cluster",)))
 
 
 @pytest.mark.parametrize("name", ["http://x", "x:80", "", "a b", "[::1]"])

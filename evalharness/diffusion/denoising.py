@@ -85,7 +85,7 @@ class BlockState:
     """Masks of the canvas after this block; only bidirectional networks attend to them."""
     initial_masks: int = 0
     step: int = 0
-    """DenoisingSettings steps done on the block."""
+    """Denoising steps done on the block."""
     edit_passes: int = 0
     """Forward passes after the last mask was committed; only rules that edit need them."""
     pushed: int = 0

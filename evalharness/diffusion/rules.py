@@ -36,7 +36,7 @@ class Blocks:
     initial_masks: Tensor
     """Masks that each block began with, int64 [B]."""
     step: Tensor
-    """DenoisingSettings steps that each block has had before this one, int64 [B]."""
+    """Denoising steps that each block has had before this one, int64 [B]."""
 
 
 @dataclass(frozen=True)

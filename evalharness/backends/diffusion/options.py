@@ -30,7 +30,7 @@ class DiffusionOptions(NetworkOptions):
         None, ge=0, le=1, description="Confidence above which a token is committed; by default the model's"
     )
     steps: int | None = Field(
-        None, ge=1, description="DenoisingSettings steps per block; by default as many as the block has tokens"
+        None, ge=1, description="Denoising steps per block; by default as many as the block has tokens"
     )
     bound: float | None = Field(
         None, gt=0, description="Factor of rule factor, or entropy bound of rule entropy-bounded"

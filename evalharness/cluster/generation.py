@@ -46,7 +46,7 @@ class ClusterBackend:
         self.chunk_size = BATCHES_PER_CHUNK * max(config.batch_size, int(self._description.get("concurrency") or 1))
 
     def _result_of_call(self, reference: Any) -> Any:
-        """Waits for a remote call of a backend replica; returns its result. Raises a UserError that it raised."""
+        """Waits for a remote call of a backend replica; returns its result. Raises the replica's UserError."""
         import ray
 
         try:

@@ -172,7 +172,7 @@ class ClusterSandboxes:
             )
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns for the manifest the sandbox's description, the same on all nodes, and the cluster's size."""
+        """Returns the sandbox's description, the same on all nodes, and the cluster's size, for the manifest."""
         import ray
 
         cluster = {"ray": ray.__version__, "nodes": len(self.nodes), "workers": self.workers}

@@ -58,8 +58,10 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
         """Grades the samples of a request; responds when all have a verdict, and stops if the client disconnects."""
         submission = await run_in_threadpool(parse_submission, await request.body())
         with admission.admit(request.client.host if request.client else "", len(submission.samples)):
-            loaded = await run_in_threadpool(pool.load, resolve_task_name(submission.task, config), submission.options)
-            completions = await run_in_threadpool(pool.parse, loaded, submission.samples)
+            loaded = await run_in_threadpool(
+                pool.load_task, resolve_task_name(submission.task, config), submission.options
+            )
+            completions = await run_in_threadpool(pool.parse_samples, loaded, submission.samples)
             grading = asyncio.ensure_future(grade_all(submission.task, loaded, completions))
             disconnected = asyncio.ensure_future(request.receive())
             try:

@@ -39,7 +39,7 @@ class GradingPool:
         self._loaded: OrderedDict[TaskKey, LoadedTask] = OrderedDict()
         self._lock, self._loading = threading.Lock(), threading.Lock()
 
-    def load(self, name: str, options: Mapping[str, str]) -> LoadedTask:
+    def load_task(self, name: str, options: Mapping[str, str]) -> LoadedTask:
         """Returns the task `name` with its data. Loads it on first use, and prepares its sandbox image.
 
         Raises UserError for an unknown task or option, and if its data or image are not available.
@@ -65,7 +65,7 @@ class GradingPool:
                 self._loaded.move_to_end(key)
             return self._loaded.get(key)
 
-    def parse(self, loaded: LoadedTask, rows: Sequence[Any]) -> list[Completion]:
+    def parse_samples(self, loaded: LoadedTask, rows: Sequence[Any]) -> list[Completion]:
         """Converts the samples of a request to completions. Raises UserError that names the first invalid sample."""
         counts: dict[str, int] = {}
         completions = []

@@ -21,7 +21,7 @@ def serve(config: ServiceConfig, log: Callable[[str], None]) -> bool:
     sandbox = open_sandbox(config.sandbox, config.workers, config.options, log)
     with closing(GradingPool(sandbox, config.data)) as pool:
         for task in config.tasks:
-            pool.load(task, {})
+            pool.load_task(task, {})
         app = make_app(config, pool)
         listener = listen(config.host, config.port, CONNECTIONS)
         log(f"listening on http://{config.host}:{config.port}, grading {counted(sandbox.workers, 'sample')} at a time")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from evalharness.records import Completion, Execution, Problem, Sandbox, Task, Verdict
 from evalharness.util.limits.calls import STOPPED, LimitExceeded
-from evalharness.util.limits.texts import is_too_large, too_large_text
+from evalharness.util.limits.texts import is_too_large, too_large_message
 
 MAX_WAITING = 4096
 """Most completions that wait for grading; generation pauses while there are as many."""
@@ -117,7 +117,7 @@ def judge(task: Task, problem: Problem, completion: Completion, sandbox: Sandbox
             completion.task_id, completion.sample_id, passed=False, status="infrastructure", detail=completion.error
         )
     if is_too_large(completion.text, sandbox.max_text_bytes):
-        return _too_large(completion, f"the answer {too_large_text(sandbox.max_text_bytes)}")
+        return _too_large(completion, f"the answer {too_large_message(sandbox.max_text_bytes)}")
     try:
         program = task.program(problem, completion)
     except LimitExceeded as error:

@@ -31,7 +31,7 @@ from evalharness.sandbox.tampering.harmless import is_harmless
 from evalharness.sandbox.time_bound import FACTOR, TimeBound, TotalTimeExceeded, time_limit_of
 from evalharness.sandbox.warm_containers import ContainerKind, WarmContainers
 from evalharness.sandbox.worker_slots import WorkerSlots
-from evalharness.util.limits.texts import MAX_TEXT_BYTES, is_too_large, too_large_text
+from evalharness.util.limits.texts import MAX_TEXT_BYTES, is_too_large, too_large_message
 
 TRIES = 3
 """Most containers to which a job is sent, if each one is lost."""
@@ -181,7 +181,7 @@ class ContainerPool:
         A program that may have timed out because of the machine's load gets a quiet rerun: it runs once more, alone.
         """
         if is_too_large(program.source, self.max_text_bytes):
-            return Execution({"program": Outcome("too_large", f"the program {too_large_text(self.max_text_bytes)}")})
+            return Execution({"program": Outcome("too_large", f"the program {too_large_message(self.max_text_bytes)}")})
         bound = TimeBound(time_limit_of(program), self.bound)
         try:
             job = build_job(program)
@@ -206,7 +206,7 @@ class ContainerPool:
     def _container_survives_sleep(self, image: str, seconds: float) -> bool:
         """Returns whether a container stays alive while a program sleeps in it for longer than `seconds`.
 
-        If so, a program whose containers all ended within `seconds` has ended them itself, which is its verdict.
+        If so, a program whose containers all ended within `seconds` has ended them itself and gets a verdict for that.
         """
         sleep_s = min(SLEEP_FACTOR * seconds + SLEEP_EXTRA_S, LONGEST_SLEEP_S)
         try:

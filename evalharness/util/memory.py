@@ -4,7 +4,7 @@ import ctypes
 
 
 def return_free_memory() -> None:
-    """Returns freed memory that glibc has retained to the system. Does nothing with another C library."""
+    """Gives freed memory back to the operating system, which glibc may retain. Does nothing with another C library."""
     try:
         trim = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):

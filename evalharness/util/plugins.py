@@ -17,7 +17,7 @@ logger = logging.getLogger(OWN_PACKAGE)
 """Receives one line for each disabled plug-in; Python prints it to stderr where no handler is configured."""
 
 
-def plugin_points(group: str) -> list[EntryPoint]:
+def plugin_entry_points(group: str) -> list[EntryPoint]:
     """Returns the plug-ins of an entry-point group, sorted by name. This package's plug-ins take precedence."""
     points = sorted(entry_points(group=group), key=lambda point: (not _is_from_this_package(point), point.name))
     by_name: dict[str, EntryPoint] = {}
@@ -31,7 +31,7 @@ def plugin_points(group: str) -> list[EntryPoint]:
 
 def plugin_names(group: str) -> list[str]:
     """Returns the sorted names of the plug-ins in an entry-point group, without loading them."""
-    return [point.name for point in plugin_points(group)]
+    return [point.name for point in plugin_entry_points(group)]
 
 
 def load_plugin(group: str, kind: str, name: str) -> Any:
@@ -39,7 +39,7 @@ def load_plugin(group: str, kind: str, name: str) -> Any:
 
     Raises UserError for an unknown name, and for a plug-in that cannot be loaded.
     """
-    points = {point.name: point for point in plugin_points(group)}
+    points = {point.name: point for point in plugin_entry_points(group)}
     if name not in points:
         raise UserError(unknown_name(kind, name, list(points)))
     try:
@@ -55,7 +55,7 @@ def load_plugin(group: str, kind: str, name: str) -> Any:
 
 def load_plugins(group: str) -> Iterator[tuple[str, Any]]:
     """Loads the plug-ins of an entry-point group; yields (name, object) of each. Logs those that cannot be loaded."""
-    for point in plugin_points(group):
+    for point in plugin_entry_points(group):
         try:
             loaded = point.load()
         except PLUGIN_ERRORS as error:

@@ -11,7 +11,13 @@ from typing import Any
 
 from evalharness.data.cards.files import card_files, check_unique_names, read_card
 from evalharness.data.cards.schema import Card
-from evalharness.util.plugins import PLUGIN_ERRORS, error_line, package_of_plugin, plugin_points, report_disabled_plugin
+from evalharness.util.plugins import (
+    PLUGIN_ERRORS,
+    error_line,
+    package_of_plugin,
+    plugin_entry_points,
+    report_disabled_plugin,
+)
 
 GROUP = "evalharness.cards"
 """The entry-point group of task cards."""
@@ -26,7 +32,7 @@ def plugin_cards(own: tuple[Card, ...]) -> Iterator[Card]:
     `own` are this package's cards, whose names no other card may have.
     """
     accepted = list(own)
-    for point in plugin_points(GROUP):
+    for point in plugin_entry_points(GROUP):
         try:
             paths = card_paths(point)
         except PLUGIN_ERRORS as error:

@@ -88,7 +88,7 @@ class PlaygroundProblems:
             raise UserError(f"{WAITING} answers are already waiting for the sandbox; try again later")
         self._pending += 1
         try:
-            loaded = await asyncio.to_thread(pool.load, task, {})
+            loaded = await asyncio.to_thread(pool.load_task, task, {})
             if task_id not in loaded.problems:
                 raise UserError(f"task {task} has no problem {task_id!r}; load the problem again")
             completion = Completion(task_id, 0, text, characters=len(text))
@@ -103,6 +103,6 @@ class PlaygroundProblems:
 
     def _problems(self, task: str) -> Mapping[str, Problem]:
         if self._pool is not None:
-            return self._pool.load(task, {}).problems
+            return self._pool.load_task(task, {}).problems
         opened, _ = open_task(task, resolve_source(self._source), {})
         return {problem.task_id: problem for problem in opened.problems()}

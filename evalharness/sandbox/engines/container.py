@@ -14,7 +14,7 @@ START_S = 60.0
 
 
 class Channel(Protocol):
-    """The byte stream to and from a container's agent. `send` and `receive` raise InfrastructureError at its end."""
+    """The byte stream to and from a container's agent. `send` and `receive` raise InfrastructureError if it ended."""
 
     def send(self, data: bytes, wait_s: float) -> None:
         """Sends all bytes to the agent, waiting for at most `wait_s` seconds at a time."""

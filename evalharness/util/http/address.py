@@ -34,8 +34,8 @@ def check_address(host: str, port: int, token: str, variable: str = TOKEN_VARIAB
 def listen(host: str, port: int, backlog: int) -> socket.socket:
     """Opens a TCP socket that listens on the address; returns it. Raises UserError if the address is not available.
 
-    Accepted connections send each write at once (TCP_NODELAY): the body of an answer follows its headers in a write of
-    its own, and would otherwise wait up to 40 ms for the client's acknowledgement of them.
+    Accepted connections send each write at once (TCP_NODELAY): the body of an answer is written after its headers, and
+    would otherwise be sent up to 40 ms later, when the client has acknowledged the headers.
     """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -9,6 +9,6 @@ def is_too_large(text: str, limit: int = MAX_TEXT_BYTES) -> bool:
     return len(text) > limit or (4 * len(text) > limit and len(text.encode(errors="surrogatepass")) > limit)
 
 
-def too_large_text(limit: int) -> str:
+def too_large_message(limit: int) -> str:
     """Returns "is larger than N MB", the end of a message about a text of more than `limit` bytes."""
     return f"is larger than {limit / 1e6:g} MB"

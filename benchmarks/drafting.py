@@ -23,7 +23,7 @@ from evalharness.metrics.paired_tests import paired_difference
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.progress import SilentProgress
 from evalharness.pipeline.run import open_executor, open_stores, run
-from evalharness.pipeline.store import Store
+from evalharness.pipeline.store import RunStore
 from evalharness.pipeline.validate import PreparedRun, validate_all
 from evalharness.records import Backend, Completion
 
@@ -55,7 +55,7 @@ class Method:
     name: str
     backend: Backend
     prepared: PreparedRun
-    store: Store
+    store: RunStore
 
 
 def config(task: str, method: str, args: argparse.Namespace) -> RunConfig:

@@ -24,7 +24,7 @@ from evalharness.cluster.executor import connect_to_ray
 from evalharness.cluster.grading import ClusterGrader
 from evalharness.cluster.nodes import ClusterSandboxes
 from evalharness.pipeline.config import RunConfig
-from evalharness.pipeline.store import Store
+from evalharness.pipeline.store import RunStore
 from evalharness.records import Completion, Problem
 
 
@@ -44,7 +44,7 @@ def measure(cluster: Cluster, count: int, folder: Path) -> None:
     config = RunConfig(TASK, "reference", workers=0, data="sample", executor="ray", ray_address=cluster.address)
     sandboxes = ClusterSandboxes(config, print, needed=True)
     sandboxes.prepare([context.image])
-    driver, store = psutil.Process(), Store(folder / "run", cast(Any, {}), cast(Any, {}))
+    driver, store = psutil.Process(), RunStore(folder / "run", cast(Any, {}), cast(Any, {}))
     grader = ClusterGrader(task, problems, sandboxes, store.add_verdict, print)
     early_mb = peak_mb = 0.0
     begin, cpu_before = time.monotonic(), time.process_time()

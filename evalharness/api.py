@@ -168,12 +168,12 @@ def frontier(
     `results/published`, separated by commas, or `all`.
     """
     from evalharness.report.frontier.picture import write_frontier_plot
-    from evalharness.report.frontier.points import panels
+    from evalharness.report.frontier.points import frontier_panels
     from evalharness.report.published import load_published
-    from evalharness.report.run_metrics import speed_kind
+    from evalharness.report.run_metrics import resolve_speed_kind
 
-    kind = speed_kind(speed, bool(published))
-    drawn = panels(_opened_runs(runs), load_published(published), metric, kind, _discard_note)
+    kind = resolve_speed_kind(speed, bool(published))
+    drawn = frontier_panels(_opened_runs(runs), load_published(published), metric, kind, _discard_note)
     if out is not None:
         write_frontier_plot(drawn, Path(out), metric, kind, bool(published))
     return drawn

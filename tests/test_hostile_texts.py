@@ -24,7 +24,7 @@ from evalharness.data.cards import Recipe
 from evalharness.data.run_files import read_completions, read_verdicts
 from evalharness.generation.stopping import cut_at_stop
 from evalharness.metrics.tokenizing import common_tokenizer
-from evalharness.pipeline.store import json_row
+from evalharness.pipeline.store import row_to_json
 from evalharness.records import (
     Checks,
     CommandProgram,
@@ -125,7 +125,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "size limit": is_too_large,
     "reasoning": without_reasoning,
     "samples file": lambda text: samples_file.parse_sample("", 1, json.loads(row(text)), {}),
-    "row of completions": lambda text: json.dumps(json_row(Completion("a", 0, text))),
+    "row of completions": lambda text: json.dumps(row_to_json(Completion("a", 0, text))),
     "stop sequences": lambda text: cut_at_stop(text, ["\ndef", "###"]),
     "common tokenizer": lambda text: TOKENIZER and TOKENIZER.count(text),
     "one line": texts.one_line,
@@ -221,9 +221,9 @@ def test_a_bounded_reader_ends_with_every_shape(name: str) -> None:
 
 def test_rows_of_all_shapes_are_read(tmp_path: Path) -> None:
     rows = [Completion("a", number, make(100_000)) for number, make in enumerate(SHAPES.values())]
-    (tmp_path / "completions.jsonl").write_text("".join(json.dumps(json_row(row)) + "\n" for row in rows))
+    (tmp_path / "completions.jsonl").write_text("".join(json.dumps(row_to_json(row)) + "\n" for row in rows))
     verdicts = [Verdict("a", row.sample_id, False, "failed", detail=row.text) for row in rows]
-    (tmp_path / "verdicts.jsonl").write_text("".join(json.dumps(json_row(row)) + "\n" for row in verdicts))
+    (tmp_path / "verdicts.jsonl").write_text("".join(json.dumps(row_to_json(row)) + "\n" for row in verdicts))
     assert list(read_completions(tmp_path)) == rows
     assert list(read_verdicts(tmp_path)) == verdicts
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from evalharness.adapters.context import TaskContext
 from evalharness.data.cards import Recipe, TaskEntry, find_task
-from evalharness.data.cards.own_prompt import with_own_prompt
+from evalharness.data.cards.own_prompt import with_user_templates
 from evalharness.data.cards.task_options import check_task_options, family_options
 from evalharness.data.cards.version_schema import Version
 from evalharness.data.loading import load_records
@@ -72,7 +72,7 @@ def open_context(name: str, sources: DataSources, options: Mapping[str, str]) ->
         given["extraction"] = "robust"
     recipe = choose_extraction(recipes[recipe_name], f"{name}, recipe {recipe_name}", options.get("extraction"))
     if "prompt" in options:
-        recipe = with_own_prompt(recipe, Path(options["prompt"]))
+        recipe = with_user_templates(recipe, Path(options["prompt"]))
         given["prompt"] = str(Path(options["prompt"]).expanduser().resolve())
     return TaskContext(
         card=card,

@@ -15,7 +15,7 @@ from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.grading import judge
-from evalharness.pipeline.store import disk_errors_as_user_errors, json_row, remove_incomplete_line
+from evalharness.pipeline.store import disk_errors_as_user_errors, remove_incomplete_line, row_to_json
 from evalharness.pipeline.validate import check_prompt, prepare_task
 from evalharness.records import Backend, Completion, Request, Sampling
 from evalharness.report.task_variant import language_of
@@ -79,7 +79,7 @@ class LiveModels:
         with self._lock:
             number = len(self.entrants.answers(key, model.label))  # another voter may have asked meanwhile
             completion = replace(completion, sample_id=number)
-            row = {"model": model.label, "task": key[0], **json_row(completion)}
+            row = {"model": model.label, "task": key[0], **row_to_json(completion)}
             with disk_errors_as_user_errors(self.path), self.path.open("ab") as file:
                 file.write(json.dumps(row).encode() + b"\n")
             answer = shown.make_answer(model.label, completion, verdict)

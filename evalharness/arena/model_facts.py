@@ -10,7 +10,7 @@ from evalharness.arena.records import Vote
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.pipeline.store import write_json
-from evalharness.report.run_metrics import UNKNOWN_HARDWARE, hardware_of, rate_of, speed_interval, speed_of
+from evalharness.report.run_metrics import UNKNOWN_HARDWARE, hardware_text, rate_of, speed_interval, speed_of
 from evalharness.report.run_settings import Family
 
 MODELS = "models.json"
@@ -36,7 +36,7 @@ class ModelFacts(TypedDict):
 
 def run_facts(run: Run) -> TaskFacts:
     """Returns pass@1, speed and hardware of the model of a run; values that were not measured are absent."""
-    facts: TaskFacts = {"folder": str(run.folder.resolve()), "hardware": hardware_of(run)}
+    facts: TaskFacts = {"folder": str(run.folder.resolve()), "hardware": hardware_text(run)}
     if rate := rate_of(run):
         facts["pass_at_1"] = rate.as_tuple()
     if speed := speed_of(run):

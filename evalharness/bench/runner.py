@@ -17,7 +17,7 @@ from evalharness.errors import UserError
 from evalharness.metrics.throughput import measurement_conditions
 from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
-from evalharness.pipeline.machine import environment_of_process, without_secrets
+from evalharness.pipeline.machine import process_environment, without_url_secrets
 from evalharness.pipeline.store import append_rows, write_json
 from evalharness.pipeline.unanswered import generate_unless_refused
 from evalharness.pipeline.validate import check_backend, check_prompt, prepare_task
@@ -77,7 +77,7 @@ def validate(config: BenchConfig, folder: Path) -> PreparedBench:
         check_backend(backend_config(config, concurrency))
     tokenizer = common_tokenizer(config.tokenizer)
     problems, sampling = problems_and_sampling(config, tokenizer)
-    settings = {**asdict(config), "options": {key: without_secrets(value) for key, value in config.options.items()}}
+    settings = {**asdict(config), "options": {key: without_url_secrets(value) for key, value in config.options.items()}}
     check_bench_folder(folder, settings)
     return PreparedBench(config, folder, problems, sampling, tokenizer, settings)
 
@@ -92,7 +92,7 @@ def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[Leve
         with closing(make_backend(backend_config(config, concurrency))) as backend:
             check_prompt(backend, prepared.problems[0].prompt)
             if not levels:
-                description, environment = dict(backend.describe()), environment_of_process()
+                description, environment = dict(backend.describe()), process_environment()
                 folder.mkdir(parents=True, exist_ok=True)
             log(f"concurrency {concurrency}: {counted(warmup, 'warm-up request')}, {config.requests} measured")
             requests = select_requests(prepared.problems, begin, warmup + config.requests)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evalharness.cli import options as opt
-from evalharness.cli.common import ExitCode, fail, log, show_help
+from evalharness.cli.common import ExitCode, exit_with_message, log, show_help
 from evalharness.cli.run import worker_count
 from evalharness.errors import UserError
 from evalharness.util.extras import require_extra
@@ -139,7 +139,7 @@ def report(
     from evalharness.arena.report.text import markdown_lines
     from evalharness.arena.statistics.summary import summarize_groups
 
-    store = existing_store(votes)
+    store = open_existing_votes(votes)
     facts = add_live_speeds(read_facts(votes), store.votes())
     rates = {model: rate for model, known in facts.items() if (rate := mean_pass_at_1(known)) is not None}
     groups = summarize_groups(store.votes(), rates)
@@ -194,7 +194,7 @@ def judge(
     unclear = f"; {counted(result.unclear, 'answer')} without a choice" if result.unclear else ""
     print(f"{counted(result.votes, 'vote')} of the model added to {votes}{unclear}")
     if result.failed:
-        fail(
+        exit_with_message(
             f"{counted(result.failed, 'request')} to the judge failed ({result.failure}); run the same command again",
             ExitCode.INFRASTRUCTURE,
         )
@@ -208,7 +208,7 @@ def export_votes(
     """Writes the votes to a CSV file."""
     from evalharness.arena import exchange
 
-    print(f"{counted(exchange.export_votes(existing_store(votes), out), 'vote')} written to {out}")
+    print(f"{counted(exchange.export_votes(open_existing_votes(votes), out), 'vote')} written to {out}")
 
 
 @app.command("import")
@@ -230,7 +230,7 @@ def import_votes(
     print("; ".join([f"{counted(imported.added, 'vote')} added to {votes}", *remarks]))
 
 
-def existing_store(folder: Path) -> "VoteStore":
+def open_existing_votes(folder: Path) -> "VoteStore":
     """Opens the arena's votes in a folder. Raises UserError if the folder has no votes."""
     from evalharness.arena.store import VOTES, VoteStore
 

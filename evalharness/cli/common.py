@@ -46,14 +46,14 @@ def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-class RemarkHandler(logging.Handler):
+class StderrLogHandler(logging.Handler):
     """A logging handler that prints the package's log messages to stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         log(record.getMessage())
 
 
-def fail(text: str, code: ExitCode) -> NoReturn:
+def exit_with_message(text: str, code: ExitCode) -> NoReturn:
     """Prints one line to stderr and ends the command with the exit code."""
     print(text, file=sys.stderr)
     raise typer.Exit(code)
@@ -65,7 +65,7 @@ def show_help(context: typer.Context) -> None:
         print(context.get_help())
 
 
-def require_verdicts(summaries: Sequence[Mapping[str, Any]]) -> None:
+def exit_if_verdicts_missing(summaries: Sequence[Mapping[str, Any]]) -> None:
     """Exits with code 1 and a message if samples have no verdict because the infrastructure failed."""
     missing = sum(summary["asked"] - summary["samples"] + _infrastructure_failures(summary) for summary in summaries)
     if missing:
@@ -73,7 +73,7 @@ def require_verdicts(summaries: Sequence[Mapping[str, Any]]) -> None:
         example = f" ({reason_text(reasons[0])})" if reasons else ""
         unanswered = any("without_completion" in summary for summary in summaries)
         remedy = ", or with --settle-failures to count prompts that fail again as not solved" if unanswered else ""
-        fail(
+        exit_with_message(
             f"{counted(missing, 'sample')} without a verdict: the infrastructure failed{example}; run the same command "
             f"again to retry them{remedy}",
             ExitCode.INFRASTRUCTURE,
@@ -91,8 +91,8 @@ def run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
 
 
 def _run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
-    if not any(isinstance(handler, RemarkHandler) for handler in logger.handlers):
-        logger.addHandler(RemarkHandler())
+    if not any(isinstance(handler, StderrLogHandler) for handler in logger.handlers):
+        logger.addHandler(StderrLogHandler())
     try:
         code = _run_command(app, arguments)
         sys.stdout.flush()
@@ -125,7 +125,7 @@ def _run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     try:
         # `command.main` would handle KeyboardInterrupt differently from one version of typer to the next.
-        with command.make_context("evalharness", _with_new_names(arguments)) as context:
+        with command.make_context("evalharness", _with_renamed_options(arguments)) as context:
             code = command.invoke(context)
     except typer.Exit as done:
         return done.exit_code
@@ -144,7 +144,7 @@ def _run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else ExitCode.OK
 
 
-def _with_new_names(arguments: Sequence[str]) -> list[str]:
+def _with_renamed_options(arguments: Sequence[str]) -> list[str]:
     """Returns the command-line arguments with renamed options under their new names; prints a note for each."""
     renamed = []
     for argument in arguments:

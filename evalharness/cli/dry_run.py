@@ -18,10 +18,10 @@ PROMPTS = 2
 def print_plans(configs: Sequence["RunConfig"], out: Path | None, alone: bool, prices: "Prices | None") -> None:
     """Prints the first prompts of each task, and how many requests and tokens the runs need and what they cost."""
     from evalharness import api
-    from evalharness.pipeline.dry_run import plan_all
+    from evalharness.pipeline.dry_run import plan_runs
 
     jobs = [(config, api.run_folder(config, out, alone=alone)) for config in configs]
-    plans = plan_all(jobs, PROMPTS)
+    plans = plan_runs(jobs, PROMPTS)
     for plan in plans:
         for request in plan.first_requests:
             print_prompt(request.problem.task_id, request.problem.prompt)

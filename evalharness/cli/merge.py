@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from evalharness.cli import options as opt
-from evalharness.cli.common import ExitCode, fail, require_verdicts
+from evalharness.cli.common import ExitCode, exit_if_verdicts_missing, exit_with_message
 from evalharness.cli.run import print_summaries
 
 
@@ -32,5 +32,5 @@ def merge(
     for run in merged:
         print(f"written to {run.folder}")
     if incomplete := [f"{run.folder}: {'; '.join(run.missing)}" for run in merged if run.missing]:
-        fail(" | ".join(incomplete), ExitCode.INFRASTRUCTURE)
-    require_verdicts([run.summary for run in merged])
+        exit_with_message(" | ".join(incomplete), ExitCode.INFRASTRUCTURE)
+    exit_if_verdicts_missing([run.summary for run in merged])

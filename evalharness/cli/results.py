@@ -92,13 +92,13 @@ def frontier(
     """
     from evalharness.report.frontier.captions import pareto_listing
     from evalharness.report.frontier.picture import write_frontier_plot
-    from evalharness.report.frontier.points import panels
+    from evalharness.report.frontier.points import frontier_panels
     from evalharness.report.published import load_published
-    from evalharness.report.run_metrics import speed_kind
+    from evalharness.report.run_metrics import resolve_speed_kind
     from evalharness.report.runs import load_runs
 
-    kind = speed_kind(speed, bool(published))
-    drawn = panels(load_runs(runs, log), load_published(published), metric, kind, log)
+    kind = resolve_speed_kind(speed, bool(published))
+    drawn = frontier_panels(load_runs(runs, log), load_published(published), metric, kind, log)
     omitted_labels = write_frontier_plot(drawn, out, metric, kind, bool(published))
     for panel in drawn:
         print("\n".join(pareto_listing(panel)))
@@ -148,8 +148,13 @@ def leaderboard(
     The highest rate of a column, and rates that are not significantly lower, are bold.
     """
     from evalharness.report.leaderboard.boards import leaderboard as boards
-    from evalharness.report.leaderboard.html import html
-    from evalharness.report.leaderboard.text import as_csv, as_json, latex, markdown
+    from evalharness.report.leaderboard.html import leaderboard_page
+    from evalharness.report.leaderboard.text import (
+        leaderboard_csv,
+        leaderboard_json,
+        leaderboard_latex,
+        leaderboard_markdown,
+    )
     from evalharness.report.published import load_published
     from evalharness.report.runs import load_runs
 
@@ -160,7 +165,13 @@ def leaderboard(
         return
     if organization or relationship or developer:
         raise UserError(f"--organization, --relationship and --developer need --format {EVERY_EVAL_EVER}; add it")
-    writers = {"md": markdown, "csv": as_csv, "json": as_json, "latex": latex, "html": html}
+    writers = {
+        "md": leaderboard_markdown,
+        "csv": leaderboard_csv,
+        "json": leaderboard_json,
+        "latex": leaderboard_latex,
+        "html": leaderboard_page,
+    }
     suffix = out.suffix[1:] if out else ""
     chosen = format or FORMAT_OF_SUFFIX.get(suffix, suffix) or "md"
     if chosen not in writers:
@@ -180,13 +191,13 @@ def leaderboard(
 
 def export_records(runs: list[Path], out: Path | None, organization: str, relationship: str, developer: str) -> None:
     """Writes runs and samples as records for the Every Eval Ever datastore, and prints where they are."""
-    from evalharness.report.every_eval_ever.export import Evaluator, write_records
-    from evalharness.report.every_eval_ever.schema import as_relationship
+    from evalharness.report.every_eval_ever.export import ExportMetadata, write_records
+    from evalharness.report.every_eval_ever.schema import parse_relationship
     from evalharness.report.runs import load_runs
 
     if out is None:
         raise UserError(f"--format {EVERY_EVAL_EVER} writes a folder; give it with --out DIR")
-    evaluator = Evaluator(organization, as_relationship(relationship), developer)
+    evaluator = ExportMetadata(organization, parse_relationship(relationship), developer)
     for path in write_records(load_runs(runs, log), out, evaluator, log):
         print(f"written to {path}")
 

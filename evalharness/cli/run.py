@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evalharness.cli import options as opt
-from evalharness.cli.common import ExitCode, fail, require_verdicts
+from evalharness.cli.common import ExitCode, exit_if_verdicts_missing, exit_with_message
 from evalharness.cli.dry_run import print_plans
 from evalharness.cli.tables import print_table
 from evalharness.errors import UserError
@@ -157,12 +157,12 @@ def run_tasks(names: str, shared: "RunConfig", out: Path | None) -> None:
     try:
         runs = api.run_all(configs, out=out, alone=alone)
     except KeyboardInterrupt:
-        fail(INTERRUPTED, ExitCode.INTERRUPTED)
+        exit_with_message(INTERRUPTED, ExitCode.INTERRUPTED)
     summaries = [run.summary for run in runs]
     print_summaries(summaries, mean=names if names in task_groups() and len(runs) == len(configs) else None)
     for run in runs:
         print(f"written to {run.folder}")
-    require_verdicts(summaries)
+    exit_if_verdicts_missing(summaries)
 
 
 def configs_per_task(names: str, shared: "RunConfig") -> tuple[list["RunConfig"], bool]:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from evalharness.cli import options as opt
-from evalharness.cli.common import ExitCode, fail, require_verdicts
+from evalharness.cli.common import ExitCode, exit_if_verdicts_missing, exit_with_message
 from evalharness.cli.run import INTERRUPTED, worker_count
 from evalharness.cli.tables import print_table
 from evalharness.data.run_types import Summary
@@ -62,11 +62,11 @@ def sweep(
     from evalharness.data.cards import expand_task_names
     from evalharness.pipeline.config import RunConfig
     from evalharness.pipeline.progress import ConsoleProgress
-    from evalharness.pipeline.sweep import split_options
+    from evalharness.pipeline.sweep import split_swept_options
     from evalharness.pipeline.sweep import sweep as run_sweep
     from evalharness.report.summary_table import summary_table, table_remarks
 
-    fixed, swept = split_options(opt.parse_key_values(option))
+    fixed, swept = split_swept_options(opt.parse_key_values(option))
     bases = [
         RunConfig(
             task=name,
@@ -98,14 +98,14 @@ def sweep(
     try:
         done = run_sweep(bases, swept, folder, ConsoleProgress(Console(file=raw_stream(sys.stderr), soft_wrap=True)))
     except KeyboardInterrupt:
-        fail(INTERRUPTED, ExitCode.INTERRUPTED)
-    print_table(summary_table([_with_combination(summary, path) for path, summary in done.items()]))
+        exit_with_message(INTERRUPTED, ExitCode.INTERRUPTED)
+    print_table(summary_table([_with_combination_name(summary, path) for path, summary in done.items()]))
     for remark in table_remarks([{**summary, "task": str(path.relative_to(folder))} for path, summary in done.items()]):
         print(remark)
     print(f"written to {folder}; draw the runs with: evalharness frontier {folder} --out frontier.png")
-    require_verdicts(list(done.values()))
+    exit_if_verdicts_missing(list(done.values()))
 
 
-def _with_combination(summary: Summary, run: Path) -> Summary:
+def _with_combination_name(summary: Summary, run: Path) -> Summary:
     """Returns a summary with the swept option values, the name of the parent folder, below the model's name."""
     return {**summary, "model": f"{summary['model'] or ''}\n{run.parent.name}".strip()}

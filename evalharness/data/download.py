@@ -46,7 +46,7 @@ def pull(tasks: Sequence[str], folder: Path, every_version: bool = False) -> Ite
                 continue  # The data come with the card.
             is_published = version.hub is not None or version.evalplus is not None
             if name == entry.default_version or (every_version and is_published):
-                for split in entry.splits if version.by_split else [None]:
+                for split in entry.splits if version.has_files_per_split else [None]:
                     yield _pull_version(card, entry, find_version(entry, name, split), folder)
 
 

@@ -12,10 +12,10 @@ from evalharness.data.cards.version_schema import Version
 from evalharness.data.evalplus_release import evalplus_records
 from evalharness.data.files import Record, read_records
 from evalharness.data.hub import hub_files, hub_records
-from evalharness.data.record_fields import check_records, named_records
+from evalharness.data.record_fields import check_records, with_adapter_names
 from evalharness.data.shipped import shipped_paths
 from evalharness.data.sources import DataSource, check_data_folder
-from evalharness.data.task_ids import natural_key
+from evalharness.data.task_ids import natural_sort_key
 from evalharness.data.versions import find_version, version_files
 from evalharness.errors import NoBundledSample, UserError
 
@@ -57,8 +57,8 @@ def load_records(
         version = _select_files(version, slice(release[0] - 1, release[1]))
     records, origin, checksums = _read_version(card, entry, version, source, split)
     records = [record for record in records if all(record.get(field) == value for field, value in entry.where.items())]
-    records = _with_ids(card, entry, named_records(records, version.fields))
-    records = sorted(records, key=lambda record: natural_key(record.get("task_id")))
+    records = _with_ids(card, entry, with_adapter_names(records, version.fields))
+    records = sorted(records, key=lambda record: natural_sort_key(record.get("task_id")))
     check_records(records, version.fields, f"{entry.name} ({origin})")
     digest = fingerprint(records, version.fields)
     official = _is_official(version, digest, checksums)
@@ -105,7 +105,7 @@ def _read_version(
     if isinstance(source, Path):
         check_data_folder(source)
         paths = version_files(entry, version, source)
-        _check_present(entry, version, paths, source)
+        _check_files_exist(entry, version, paths, source)
         return _read_files(paths), f"folder {source}", _file_checksums(paths, version)
     if source == "sample":
         return _read_sample(card, entry, version, split), "sample", ()
@@ -121,7 +121,7 @@ def _read_files(paths: Sequence[Path]) -> list[Record]:
     return [record for path in paths for record in read_records(path)]
 
 
-def _check_present(entry: TaskEntry, version: Version, paths: Sequence[Path], folder: Path) -> None:
+def _check_files_exist(entry: TaskEntry, version: Version, paths: Sequence[Path], folder: Path) -> None:
     """Raises UserError if a file of the version is missing but the folder has other versions, which it names.
 
     Another version is never used instead: its results would be those of another benchmark.
@@ -158,7 +158,7 @@ def _read_sample(card: Card, entry: TaskEntry, version: Version, split: str | No
         raise UserError(
             f"the bundled sample of {entry.name} has no version {version.name!r}; leave out --option version="
         )
-    if entry.versions[version.name].by_split and split not in (None, entry.default_split):
+    if entry.versions[version.name].has_files_per_split and split not in (None, entry.default_split):
         raise UserError(f"the bundled sample of {entry.name} has no split {split!r}; leave out --option split=")
     path = card.folder / "samples" / f"{entry.name}.jsonl"
     if not path.is_file():

@@ -7,7 +7,7 @@ from evalharness.data.files import Record
 from evalharness.errors import UserError
 
 
-def named_records(records: Iterable[Record], fields: Mapping[str, str]) -> list[Record]:
+def with_adapter_names(records: Iterable[Record], fields: Mapping[str, str]) -> list[Record]:
     """Returns the records with additional fields under the adapter's names: `name` is a copy of `fields[name]`.
 
     If a record lacks a field, the name is omitted. The field "a.b" is the field b of the object a.

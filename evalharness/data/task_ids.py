@@ -3,7 +3,7 @@
 import re
 
 
-def natural_key(task_id: object) -> list[tuple[str, int]]:
+def natural_sort_key(task_id: object) -> list[tuple[str, int]]:
     """Returns a sort key for a problem id that orders numbers by value: HumanEval/2 comes before HumanEval/10."""
     return [(text, int(digits or 0)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", str(task_id))]
 

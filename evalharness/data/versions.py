@@ -30,7 +30,7 @@ def task_source(entry: TaskEntry, source: DataSources) -> DataSource:
 def _has_files(entry: TaskEntry, folder: Path) -> bool:
     """Returns whether a data folder has a file of any version of the task."""
     for version in entry.versions.values():
-        for split in entry.splits if version.by_split else [None]:
+        for split in entry.splits if version.has_files_per_split else [None]:
             narrowed = version.for_split(entry.values, split)
             if any(path.exists() for path in version_files(entry, narrowed, folder)):
                 return True

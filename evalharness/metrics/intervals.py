@@ -75,7 +75,7 @@ def mean_of_rates_interval(rates: Sequence[Estimate]) -> Interval:
     return max(0.0, low), min(1.0, high)
 
 
-def log_ratio_error(amounts: Sequence[float], seconds: Sequence[float]) -> float | None:
+def log_ratio_standard_error(amounts: Sequence[float], seconds: Sequence[float]) -> float | None:
     """Returns the standard error of log(sum(amounts) / sum(seconds)) over independent work items, such as requests.
 
     By the delta method: sd(amount / mean(amount) - seconds / mean(seconds)) / sqrt(n). None for fewer than two items,

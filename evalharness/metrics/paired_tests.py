@@ -91,13 +91,13 @@ def sign_flip_p(differences: NDArray[np.float64]) -> float:
     if changed.size < 2:
         return 1.0  # The sign patterns of a single change are equally extreme; scipy needs at least two values.
 
-    def statistic(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    def absolute_mean(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
         return np.asarray(np.round(np.abs(np.mean(values, axis=axis)), 12))  # Unrounded, equal means may differ.
 
     return float(
         stats.permutation_test(
             (changed,),
-            statistic,
+            absolute_mean,
             permutation_type="samples",
             alternative="greater",
             n_resamples=PERMUTATIONS,

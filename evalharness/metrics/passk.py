@@ -60,7 +60,7 @@ def counts_by_problem(verdicts: Iterable[Verdict]) -> dict[str, ProblemCounts]:
     return dict(sorted(tallies.items()))  # The bootstrap's draws depend on the order of the problems.
 
 
-def rates(tallies: Mapping[str, ProblemCounts], ks: Sequence[int] = DEFAULT_KS) -> dict[str, Rate]:
+def pass_rates(tallies: Mapping[str, ProblemCounts], ks: Sequence[int] = DEFAULT_KS) -> dict[str, Rate]:
     """Returns `pass@k` (and `base_pass@k` of plus tasks) for each k for which every problem has at least k samples.
 
     Each value is the mean of `pass_at_k` over problems, a fraction; `ci95` is its interval by `mean_interval`. Problems
@@ -71,7 +71,7 @@ def rates(tallies: Mapping[str, ProblemCounts], ks: Sequence[int] = DEFAULT_KS) 
     return _rates_at_ks("pass", judged, ks) | _rates_at_ks("base_pass", base, ks)
 
 
-def rates_by_facet(
+def pass_rates_by_facet(
     tallies: Mapping[str, ProblemCounts], problems: Mapping[str, Problem], ks: Sequence[int] = DEFAULT_KS
 ) -> dict[str, dict[str, FacetValue]]:
     """Returns pass@k by problem category as {facet: {category: number of problems, and rates}}.
@@ -83,7 +83,9 @@ def rates_by_facet(
         for facet, kind in problems[task_id].facets.items():
             by_facet[facet][kind][task_id] = counts
     return {
-        facet: {kind: {"problems": len(of_kind), "metrics": rates(of_kind, ks)} for kind, of_kind in sorted(by.items())}
+        facet: {
+            kind: {"problems": len(of_kind), "metrics": pass_rates(of_kind, ks)} for kind, of_kind in sorted(by.items())
+        }
         for facet, by in by_facet.items()
     }
 

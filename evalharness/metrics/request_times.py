@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from evalharness.metrics.intervals import log_ratio_error
+from evalharness.metrics.intervals import log_ratio_standard_error
 from evalharness.records import Completion, Key
 
 PERCENTILES = (50, 90, 99)
@@ -18,7 +18,7 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
     return {f"p{rank}": float(np.percentile(values, rank)) for rank in PERCENTILES}
 
 
-def start_and_end(completion: Completion) -> tuple[float, float]:
+def request_span(completion: Completion) -> tuple[float, float]:
     """Returns when a timed request was sent, and when its last token arrived, in seconds since the epoch."""
     start = completion.started_at or 0.0
     return start, start + (completion.total_s or 0.0)
@@ -42,12 +42,12 @@ def warmup_keys(completions: Sequence[Completion]) -> frozenset[Key]:
     These requests include one-time costs, such as compiling, connecting and filling an idle server. Returns an empty
     set if they are more than a tenth of all requests.
     """
-    first_end = min(start_and_end(completion)[1] for completion in completions)
-    early = frozenset(completion.key for completion in completions if start_and_end(completion)[0] < first_end)
+    first_end = min(request_span(completion)[1] for completion in completions)
+    early = frozenset(completion.key for completion in completions if request_span(completion)[0] < first_end)
     return early if len(early) <= MAX_WARMUP_SHARE * len(completions) else frozenset()
 
 
-def is_empty(completion: Completion) -> bool:
+def has_no_output(completion: Completion) -> bool:
     """Returns whether a completion has no output, so that its time to first token is not defined."""
     return completion.first_output_s is None and not completion.characters
 
@@ -61,7 +61,7 @@ def times_per_output_token(completions: Iterable[Completion]) -> list[float] | N
     """
     times = []
     for completion in completions:
-        if is_empty(completion):
+        if has_no_output(completion):
             continue
         tokens, first_tokens = completion.output_tokens, completion.first_output_tokens
         if completion.first_output_s is None or first_tokens is None or tokens is None:
@@ -72,7 +72,7 @@ def times_per_output_token(completions: Iterable[Completion]) -> list[float] | N
 
 
 def log_tokens_per_s_error(completions: Iterable[Completion]) -> float | None:
-    """Returns the standard error of log(tokens/s) of a set of completions (see `log_ratio_error`).
+    """Returns the standard error of log(tokens/s) of a set of completions (see `log_ratio_standard_error`).
 
     Completions with the same start are one batch, which counts as one work item. Returns None if a figure is missing.
     """
@@ -83,7 +83,7 @@ def log_tokens_per_s_error(completions: Iterable[Completion]) -> float | None:
             return None
         tokens[completion.started_at] += completion.output_tokens
         seconds[completion.started_at] = max(seconds[completion.started_at], completion.total_s)
-    return log_ratio_error(list(tokens.values()), list(seconds.values()))
+    return log_ratio_standard_error(list(tokens.values()), list(seconds.values()))
 
 
 def cost_per_problem(completions: Sequence[Completion], price_in: float, price_out: float) -> float | None:
@@ -91,14 +91,14 @@ def cost_per_problem(completions: Sequence[Completion], price_in: float, price_o
 
     Returns None if a token count is missing.
     """
-    prompt = all_or_none([completion.prompt_tokens for completion in completions])
-    output = all_or_none([completion.output_tokens for completion in completions])
+    prompt = values_if_all_measured([completion.prompt_tokens for completion in completions])
+    output = values_if_all_measured([completion.output_tokens for completion in completions])
     if not prompt or not output:
         return None
     problems = {completion.task_id for completion in completions}
     return float(sum(prompt) * price_in + sum(output) * price_out) / 1e6 / len(problems)
 
 
-def all_or_none(values: Sequence[Any]) -> list[Any]:
+def values_if_all_measured(values: Sequence[Any]) -> list[Any]:
     """Returns the values as a list, or an empty list if any of them is None (not measured)."""
     return [] if any(value is None for value in values) else list(values)

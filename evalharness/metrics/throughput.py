@@ -15,13 +15,13 @@ from evalharness.data.run_types import Speed
 from evalharness.metrics.drafts import draft_acceptance
 from evalharness.metrics.intervals import log_normal_interval
 from evalharness.metrics.request_times import (
-    all_or_none,
     busy_seconds,
-    is_empty,
+    has_no_output,
     log_tokens_per_s_error,
     percentiles,
-    start_and_end,
+    request_span,
     times_per_output_token,
+    values_if_all_measured,
     warmup_keys,
 )
 from evalharness.metrics.steady_window import output_span, steady_window
@@ -73,21 +73,23 @@ def speed(
     measured = list(compress(timed, kept))
     if not measured:
         return {}
-    busy = busy_seconds([start_and_end(completion) for completion in measured])
+    busy = busy_seconds([request_span(completion) for completion in measured])
     figures: Speed = {
         "requests": len(measured), "warmup_requests": len(timed) - len(measured), "generation_s": busy,
         "latency_s": percentiles([completion.total_s or 0.0 for completion in measured]),
     }  # fmt: skip
-    if ttft := all_or_none([completion.first_output_s for completion in measured if not is_empty(completion)]):
+    if ttft := values_if_all_measured(
+        [completion.first_output_s for completion in measured if not has_no_output(completion)]
+    ):
         figures["first_output_s"] = percentiles(ttft)
     if tpot := times_per_output_token(measured):
         figures["time_per_output_token_s"] = percentiles(tpot)
     if busy > 0:
         figures["characters_per_s"] = sum(completion.characters for completion in measured) / busy
     figures |= _token_figures(measured, busy)
-    figures |= _common_figures(sum(compress(common, kept)), busy, tokenizer)
-    figures |= _network_figures(measured)
-    ends = [start_and_end(completion)[1] for completion in timed if completion.key in dropped]
+    figures |= _common_tokenizer_figures(sum(compress(common, kept)), busy, tokenizer)
+    figures |= _forward_pass_figures(measured)
+    ends = [request_span(completion)[1] for completion in timed if completion.key in dropped]
     figures |= _steady_figures(timed, after=max(ends, default=float("-inf")))
     if conditions:
         figures["conditions"] = dict(conditions)
@@ -96,7 +98,7 @@ def speed(
 
 def _token_figures(completions: Sequence[Completion], busy: float) -> Speed:
     figures: Speed = {}
-    if tokens := all_or_none([completion.output_tokens for completion in completions]):
+    if tokens := values_if_all_measured([completion.output_tokens for completion in completions]):
         figures["output_tokens"] = sum(tokens)
         per_request = [
             count / completion.total_s
@@ -110,39 +112,39 @@ def _token_figures(completions: Sequence[Completion], busy: float) -> Speed:
                 figures["output_tokens_per_s_ci95"] = list(log_normal_interval(sum(tokens) / busy, error))
             figures["output_tokens_per_s_per_request"] = float(np.median(per_request))
             figures["request_output_tokens_per_s"] = percentiles(per_request)
-    if prompt_tokens := all_or_none([completion.prompt_tokens for completion in completions]):
+    if prompt_tokens := values_if_all_measured([completion.prompt_tokens for completion in completions]):
         figures["prompt_tokens"] = sum(prompt_tokens)
     return figures
 
 
-def _common_figures(tokens: int, busy: float, tokenizer: CommonTokenizer | None) -> Speed:
+def _common_tokenizer_figures(tokens: int, busy: float, tokenizer: CommonTokenizer | None) -> Speed:
     if tokenizer is None or busy <= 0:
         return {}
     return {"common_tokens": tokens, "common_tokens_per_s": tokens / busy, "tokenizer": tokenizer.name}
 
 
-def _network_figures(completions: Sequence[Completion]) -> Speed:
+def _forward_pass_figures(completions: Sequence[Completion]) -> Speed:
     figures: Speed = {}
-    forwards = all_or_none([completion.forwards for completion in completions])
-    tokens = all_or_none([completion.output_tokens for completion in completions])
+    forwards = values_if_all_measured([completion.forwards for completion in completions])
+    tokens = values_if_all_measured([completion.output_tokens for completion in completions])
     if forwards:
         figures["forwards"] = sum(forwards)
         if tokens and sum(forwards):
             figures["tokens_per_forward"] = sum(tokens) / sum(forwards)
-    if drafts := all_or_none([completion.drafts for completion in completions]):
+    if drafts := values_if_all_measured([completion.drafts for completion in completions]):
         figures["drafts"] = draft_acceptance(counts for parts in drafts for counts in parts)
-    prefill = all_or_none([completion.prefill_s for completion in completions])
+    prefill = values_if_all_measured([completion.prefill_s for completion in completions])
     total = sum(completion.total_s or 0.0 for completion in completions)
     if prefill and total > 0:
         figures["prefill_share"] = sum(prefill) / total
-    if batches := all_or_none([completion.batch for completion in completions]):
+    if batches := values_if_all_measured([completion.batch for completion in completions]):
         figures["batch"] = max(batches)
     return figures
 
 
 def _steady_figures(completions: Sequence[Completion], after: float) -> Speed:
     """Returns the entry `steady`: tokens/s in the time window in which the most requests were in progress."""
-    window = steady_window([start_and_end(completion) for completion in completions], after)
+    window = steady_window([request_span(completion) for completion in completions], after)
     if window is None or any(completion.output_tokens is None for completion in completions):
         return {}
     spans = [

@@ -47,7 +47,7 @@ class RunPlan:
         return (self.prompt_tokens * prices[0] + self.output_tokens * prices[1]) / 1e6
 
 
-def plan_all(jobs: Sequence[Job], prompts: int) -> list[RunPlan]:
+def plan_runs(jobs: Sequence[Job], prompts: int) -> list[RunPlan]:
     """Returns a plan of each run: its number of requests and tokens, and its first `prompts` prompts.
 
     Raises UserError in the same cases as `run_all`.

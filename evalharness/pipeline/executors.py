@@ -104,19 +104,19 @@ def open_local(config: RunConfig, stored: Backend | None, log: Log, sandbox_need
             "--option memory_gb= changes it"
         )
 
-    def grader(task: Task, problems: Mapping[str, Problem], on_verdict: OnVerdict) -> Grader:
-        return Grader(task, problems, sandbox, expected_seconds(task, sandbox), on_verdict, sandbox.threads)
+    def make_grader(task: Task, problems: Mapping[str, Problem], on_verdict: OnVerdict) -> Grader:
+        return Grader(task, problems, sandbox, grading_time_estimator(task, sandbox), on_verdict, sandbox.threads)
 
-    return Executor(sandbox, backend, grader)
+    return Executor(sandbox, backend, make_grader)
 
 
-def expected_seconds(task: Task, sandbox: ContainerPool) -> Callable[[Problem], float]:
+def grading_time_estimator(task: Task, sandbox: ContainerPool) -> Callable[[Problem], float]:
     """Returns a function that estimates a problem's grading time in seconds from its official solution."""
 
-    def seconds(problem: Problem) -> float:
+    def estimate_seconds(problem: Problem) -> float:
         if problem.reference is None:
             return 0.0
         program = task.program(problem, Completion(problem.task_id, 0, problem.reference, form="solution"))
         return sandbox.estimated_run_s(program) if program else 0.0
 
-    return seconds
+    return estimate_seconds

@@ -117,14 +117,14 @@ def judge(task: Task, problem: Problem, completion: Completion, sandbox: Sandbox
             completion.task_id, completion.sample_id, passed=False, status="infrastructure", detail=completion.error
         )
     if is_too_large(completion.text, sandbox.max_text_bytes):
-        return _too_large(completion, f"the answer {too_large_message(sandbox.max_text_bytes)}")
+        return _too_large_verdict(completion, f"the answer {too_large_message(sandbox.max_text_bytes)}")
     try:
         program = task.program(problem, completion)
     except LimitExceeded as error:
-        return _too_large(completion, f"reading the answer {error}")
+        return _too_large_verdict(completion, f"reading the answer {error}")
     verdict = task.verdict(completion, sandbox.run(program) if program else Execution())
     return replace(verdict, extraction=program.found_by) if program and program.found_by else verdict
 
 
-def _too_large(completion: Completion, detail: str) -> Verdict:
+def _too_large_verdict(completion: Completion, detail: str) -> Verdict:
     return Verdict(*completion.key, passed=False, status="too_large", detail=detail)

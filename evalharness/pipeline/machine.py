@@ -15,26 +15,26 @@ PACKAGES = ("torch", "transformers", "datasets", "evalplus", "docker", "numpy")
 """Packages whose versions a manifest names."""
 
 
-def environment_of_process() -> Environment:
+def process_environment() -> Environment:
     """Returns the start time, command line, software versions and hardware of this process."""
     return {
         "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "command": [without_secrets(word) for word in sys.argv],
-        "git": git_version(),
+        "command": [without_url_secrets(word) for word in sys.argv],
+        "git": git_commit(),
         "python": platform.python_version(),
         "packages": {name: installed for name in PACKAGES if (installed := _package_version(name))},
-        "hardware": hardware(),
+        "hardware": machine_hardware(),
     }
 
 
-def without_secrets(word: str) -> str:
+def without_url_secrets(word: str) -> str:
     """Returns a command-line argument in which the login and the query of a URL are replaced by asterisks."""
     if "://" not in word:
         return word
     return re.sub(r"\?.*", "?***", re.sub(r"://[^/@\s]*@", "://***@", word))
 
 
-def hardware() -> Hardware:
+def machine_hardware() -> Hardware:
     """Returns this machine's processor, cores, clock and memory, and its GPUs if torch is imported already."""
     described: Hardware = {
         "system": f"{platform.system()} {platform.release()}",
@@ -51,7 +51,7 @@ def hardware() -> Hardware:
     return described
 
 
-def git_version() -> str | None:
+def git_commit() -> str | None:
     """Returns the commit of the git checkout that the package runs from; None if it does not run from one.
 
     "+changes" is appended if files differ from the commit.

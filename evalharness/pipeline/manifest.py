@@ -5,7 +5,7 @@ from dataclasses import asdict
 from evalharness.adapters import TaskContext
 from evalharness.data.run_types import Environment, RunConfiguration, SamplesAsked
 from evalharness.pipeline.executors import Sandboxes
-from evalharness.pipeline.machine import environment_of_process
+from evalharness.pipeline.machine import process_environment
 from evalharness.records import Backend, Sampling
 from evalharness.util.version import __version__
 
@@ -13,7 +13,7 @@ CHANGES_NO_VERDICT = ("engine", "runtime", "allowed_to_lack", "cluster")
 """Keys of a sandbox's description that change no verdict; a run may resume with other values."""
 
 
-def configuration(
+def manifest_configuration(
     context: TaskContext,
     backend: Backend,
     model: str | None,
@@ -36,14 +36,14 @@ def configuration(
     }
 
 
-def environment(workers: int, sandbox: Sandboxes, copies: int = 1) -> Environment:
+def manifest_environment(workers: int, sandbox: Sandboxes, copies: int = 1) -> Environment:
     """Returns the environment for the manifest: machine and software, which may differ when a run is resumed.
 
     `copies` is the number of copies of the backend.
     """
     described = sandbox.describe()
     around: Environment = {
-        **environment_of_process(),
+        **process_environment(),
         "sandbox": {key: value for key, value in described.items() if key in CHANGES_NO_VERDICT},
         "workers": workers,
     }

@@ -17,7 +17,7 @@ from evalharness.pipeline.resuming.same_run import without_transport_options
 from evalharness.pipeline.resuming.stretches import joined_stretches
 from evalharness.pipeline.shard import Shard, parse_shard
 from evalharness.pipeline.store import write_json
-from evalharness.pipeline.summary import count_figures
+from evalharness.pipeline.summary import compute_figures
 from evalharness.pipeline.validate import PreparedTask, prepare_task
 from evalharness.records import Key
 from evalharness.report.runs import run_folders
@@ -88,16 +88,16 @@ def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]
                 f"{first} and {folder} are not shards of one run: {place} differs in {MANIFEST} ({old}, {new}); leave "
                 "one of them out"
             )
-    counts = {shard.of for shard in map(_shard_of, manifests.values()) if shard}
+    counts = {shard.count for shard in map(_shard_of, manifests.values()) if shard}
     if len(counts) > 1:
         raise UserError(
             f"the runs were split into different numbers of shards ({', '.join(map(str, sorted(counts)))}); give runs "
             "whose --shard I/N has the same N"
         )
     for folder in folders:
-        _refuse_if_locked(folder)
+        _check_not_locked(folder)
     card = next(iter(manifests.values()))["environment"].get("card")
-    prepared = _prepare_again(config, data, ks, _common_tokenizer(folders), card)
+    prepared = _prepare_task_of_shards(config, data, ks, _common_tokenizer(folders), card)
     asked = config["backend"]["samples"] if "file" in config["samples"] else prepared.n * len(prepared.problems)
     return ShardedRun(config, manifests, prepared, asked)
 
@@ -117,7 +117,7 @@ def _common_tokenizer(folders: Sequence[Path]) -> str | None:
     return next((name for name in names if not name.startswith(BUNDLED_NAME)), None)
 
 
-def _prepare_again(
+def _prepare_task_of_shards(
     config: RunConfiguration, data: str | None, ks: tuple[int, ...], tokenizer: str | None, card: str | None
 ) -> PreparedTask:
     """Returns the task with the settings of the shards' run. Raises UserError if the task's data have changed.
@@ -155,7 +155,7 @@ def _prepare_again(
 def _write_merged_run(out: Path, run: ShardedRun) -> MergedRun:
     """Writes the joined run into a directory with a temporary name, and renames the directory when it is complete."""
     part = out.with_name(out.name + ".part")
-    header = _common_header(run)
+    header = _common_summary_fields(run)
     try:
         if part.exists():
             shutil.rmtree(part)
@@ -166,7 +166,7 @@ def _write_merged_run(out: Path, run: ShardedRun) -> MergedRun:
         environment = cast(Environment, {**environments[0], "merged": environments})
         stretches = _stretches_of_shards(run)
         write_json(part / MANIFEST, {"config": run.config, "environment": environment, "stretches": stretches})
-        summary = cast(Summary, {**header, **count_figures(run.prepared, part, run.asked)})
+        summary = cast(Summary, {**header, **compute_figures(run.prepared, part, run.asked)})
         write_json(part / SUMMARY, summary)
         if out.exists():
             out.rmdir()
@@ -182,7 +182,7 @@ def _stretches_of_shards(run: ShardedRun) -> list[Stretch]:
     return joined_stretches(list(run.manifests.values()), completions)
 
 
-def _common_header(run: ShardedRun) -> dict[str, Any]:
+def _common_summary_fields(run: ShardedRun) -> dict[str, Any]:
     """Returns the fields of the summary that are equal in all shards. Raises UserError if no shard is finished."""
     for summary in map(read_summary, run.manifests):
         if summary:
@@ -244,8 +244,8 @@ def _missing_verdict_reasons(run: ShardedRun, samples: int) -> Iterator[str]:
         return
     yield f"{samples} of {counted(run.asked, 'sample')} without a verdict"
     shards = [shard for manifest in run.manifests.values() if (shard := _shard_of(manifest))]
-    if shards and (absent := sorted(set(range(1, shards[0].of + 1)) - {shard.number for shard in shards})):
-        yield f"missing shards: {', '.join(f'{number}/{shards[0].of}' for number in absent)}"
+    if shards and (absent := sorted(set(range(1, shards[0].count + 1)) - {shard.number for shard in shards})):
+        yield f"missing shards: {', '.join(f'{number}/{shards[0].count}' for number in absent)}"
     for folder in run.manifests:
         if not (folder / SUMMARY).exists():
             yield f"{folder} is not finished"
@@ -263,7 +263,7 @@ def _without_shard(config: RunConfiguration) -> RunConfiguration:
     return cast(RunConfiguration, {**config, "samples": samples})
 
 
-def _refuse_if_locked(folder: Path) -> None:
+def _check_not_locked(folder: Path) -> None:
     """Raises UserError if a process is still writing to the run directory."""
     try:
         with (folder / ".lock").open("rb") as file:

@@ -10,10 +10,10 @@ from evalharness.data.cards import card_path
 from evalharness.data.run_types import Environment, RunConfiguration, Summary
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.executors import Executor, find_executor
-from evalharness.pipeline.manifest import configuration, environment
+from evalharness.pipeline.manifest import manifest_configuration, manifest_environment
 from evalharness.pipeline.progress import Progress, SilentProgress
 from evalharness.pipeline.resuming.same_run import holds_resumable_run
-from evalharness.pipeline.store import Store
+from evalharness.pipeline.store import RunStore
 from evalharness.pipeline.summary import summarize
 from evalharness.pipeline.unanswered import generate_unless_refused
 from evalharness.pipeline.validate import Job, PreparedRun, PreparedRuns, check_prompt, validate_all
@@ -42,7 +42,7 @@ def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summa
         executor = stack.enter_context(closing(open_executor(prepared, progress)))
         for run in prepared.runs:
             check_prompt(executor.backend, next(iter(run.prepared.problems.values())).prompt)
-        for warning in dict.fromkeys(base_recipe_warning(run, executor.backend) for run in prepared.runs):
+        for warning in dict.fromkeys(recipe_mismatch_warning(run, executor.backend) for run in prepared.runs):
             if warning:
                 progress.note(warning)
         executor.sandbox.prepare(prepared.images)
@@ -57,7 +57,7 @@ def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summa
         }
 
 
-def base_recipe_warning(run: PreparedRun, backend: Backend) -> str:
+def recipe_mismatch_warning(run: PreparedRun, backend: Backend) -> str:
     """Returns a warning if the recipe's prompts are text to continue, but the model expects chat messages; else "".
 
     Such a model may reply to the text instead of continuing it, which lowers its pass rate.
@@ -83,7 +83,7 @@ def open_executor(prepared: PreparedRuns, progress: Progress) -> Executor:
     return open_it(prepared.config, prepared.stored, progress.note, bool(prepared.images))
 
 
-def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) -> list[Store]:
+def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) -> list[RunStore]:
     """Opens the run directories for writing. Raises UserError, without creating any, if one contains another run."""
     configurations = [run_configuration(run, executor) for run in prepared.runs]
     overwrite = prepared.config.overwrite
@@ -91,14 +91,14 @@ def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) ->
         if not overwrite:
             holds_resumable_run(run.folder, config)
     workers = prepared.config.workers or executor.sandbox.workers
-    around = environment(workers, executor.sandbox, executor.copies)
+    environment = manifest_environment(workers, executor.sandbox, executor.copies)
     return [
         stack.enter_context(
             closing(
-                Store(
+                RunStore(
                     run.folder,
                     config,
-                    with_input_files(around, run.prepared.config),
+                    with_input_files(environment, run.prepared.config),
                     overwrite=overwrite,
                     ask_again=prepared.config.ask_again,
                 )
@@ -108,9 +108,9 @@ def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) ->
     ]
 
 
-def with_input_files(around: Environment, config: RunConfig) -> Environment:
+def with_input_files(environment: Environment, config: RunConfig) -> Environment:
     """Returns the environment for a manifest, extended by the paths of the user's task card and samples file."""
-    extended: Environment = {**around}
+    extended: Environment = {**environment}
     if card_path(config.task):
         extended["card"] = config.task
     if config.backend == ReplayBackend.name:
@@ -122,7 +122,7 @@ def with_input_files(around: Environment, config: RunConfig) -> Environment:
 def run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:
     """Returns the configuration for a run's manifest: everything that can change a result."""
     prepared = run.prepared
-    return configuration(
+    return manifest_configuration(
         prepared.context,
         executor.backend,
         prepared.config.model,
@@ -132,13 +132,13 @@ def run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:
     )
 
 
-def run_one(run: PreparedRun, executor: Executor, store: Store, progress: Progress) -> Summary:
+def run_one(run: PreparedRun, executor: Executor, store: RunStore, progress: Progress) -> Summary:
     """Executes one validated run, or resumes it; writes its summary and returns it."""
-    store.refuse_foreign_rows([request.key for request in run.requests])
+    store.check_rows_are_requested([request.key for request in run.requests])
     announce_size(run, store, progress)
     store.begin_stretch([request.key for request in run.requests])
     generate_and_grade(run, executor, store, progress)
-    if adjusted := adjustments_of(executor.backend):
+    if adjusted := adjusted_options(executor.backend):
         store.record_adjustments(adjusted)
         listed = ", ".join(f"{key}={value}" for key, value in adjusted.items())
         progress.note(f"the endpoint refused an option's value; sent and recorded in the manifest instead: {listed}")
@@ -149,12 +149,12 @@ def run_one(run: PreparedRun, executor: Executor, store: Store, progress: Progre
     return summary
 
 
-def adjustments_of(backend: Backend) -> Mapping[str, str]:
+def adjusted_options(backend: Backend) -> Mapping[str, str]:
     """Returns the options that the backend changed because the endpoint refused them, with the values now sent."""
     return backend.adjustments() if isinstance(backend, AdjustsOptions) else {}
 
 
-def announce_size(run: PreparedRun, store: Store, progress: Progress) -> None:
+def announce_size(run: PreparedRun, store: RunStore, progress: Progress) -> None:
     """Reports a run's number of problems and samples, and how many samples are already graded, as notes."""
     problems, samples = run.prepared.problems, len(run.requests)
     extent = f"{counted(len(problems), 'problem')}, {counted(samples, 'sample')}"
@@ -171,7 +171,7 @@ def announce_size(run: PreparedRun, store: Store, progress: Progress) -> None:
         progress.note(f"resuming: {len(store.judged)} of {samples} samples are graded already")
 
 
-def generate_and_grade(run: PreparedRun, executor: Executor, store: Store, progress: Progress) -> None:
+def generate_and_grade(run: PreparedRun, executor: Executor, store: RunStore, progress: Progress) -> None:
     """Generates the missing completions and, at the same time, grades those without a verdict."""
 
     def on_verdict(verdict: Verdict) -> None:
@@ -188,7 +188,7 @@ def generate_and_grade(run: PreparedRun, executor: Executor, store: Store, progr
     try:
         for completion in ungraded:
             grader.put(completion)
-        for completion in _generate_missing(run, executor, missing):
+        for completion in _generate_missing_completions(run, executor, missing):
             if not completion.error:
                 store.add_completion(completion)
             progress.generated(completion)
@@ -203,7 +203,9 @@ def generate_and_grade(run: PreparedRun, executor: Executor, store: Store, progr
         progress.stop()
 
 
-def _generate_missing(run: PreparedRun, executor: Executor, missing: Sequence[Request]) -> Iterator[Completion]:
+def _generate_missing_completions(
+    run: PreparedRun, executor: Executor, missing: Sequence[Request]
+) -> Iterator[Completion]:
     if missing:
         any_answered = len(missing) < len(run.requests)
         settle_failures = run.prepared.config.settle_failures

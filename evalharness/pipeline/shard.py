@@ -13,22 +13,22 @@ class Shard:
     """Part `number` (from 1) of `of` parts of a run: every `of`-th problem, with all of its samples."""
 
     number: int
-    of: int
+    count: int
 
     def __str__(self) -> str:
-        return f"{self.number}/{self.of}"
+        return f"{self.number}/{self.count}"
 
     def select_requests(self, requests: Sequence[Request]) -> list[Request]:
         """Returns the requests of a run that belong to this shard. Raises UserError for more shards than problems."""
         positions = {
             task_id: position for position, task_id in enumerate(dict.fromkeys(request.key[0] for request in requests))
         }
-        if self.of > len(positions):
+        if self.count > len(positions):
             count = len(positions)
             raise UserError(
                 f"--shard {self}: {count} problems can be divided into at most {count} shards; use a smaller N in I/N"
             )
-        return [request for request in requests if positions[request.key[0]] % self.of == self.number - 1]
+        return [request for request in requests if positions[request.key[0]] % self.count == self.number - 1]
 
 
 def parse_shard(text: str) -> Shard:

@@ -41,7 +41,7 @@ BLOCK = 1 << 16
 """Bytes read at a time from the end of a file."""
 
 
-class Store:
+class RunStore:
     """A run directory that this process has locked and writes to. Thread-safe."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Store:
             with atomic_write(self.folder / name) as file:
                 file.writelines(_json_line(row) for row in rows() if row.key not in unanswered)
 
-    def refuse_foreign_rows(self, requests: Collection[Key]) -> None:
+    def check_rows_are_requested(self, requests: Collection[Key]) -> None:
         """Raises UserError if the directory has a completion or verdict of a sample that is not in the run."""
         asked = SampleKeySet(requests)
         for name, keys in ((COMPLETIONS, self.completed), (VERDICTS, self.judged)):
@@ -160,15 +160,15 @@ class Store:
 
     def add_completion(self, completion: Completion) -> None:
         """Writes a completion, unless its sample already has one. Raises UserError if writing fails."""
-        if self._is_new(completion.key, self.completed):
+        if self._add_if_new(completion.key, self.completed):
             self._append_row(COMPLETIONS, completion)
 
     def add_verdict(self, verdict: Verdict) -> None:
         """Writes a verdict, unless its sample already has one. Raises UserError if writing fails."""
-        if self._is_new(verdict.key, self.judged):
+        if self._add_if_new(verdict.key, self.judged):
             self._append_row(VERDICTS, verdict)
 
-    def _is_new(self, key: Key, keys: SampleKeySet) -> bool:
+    def _add_if_new(self, key: Key, keys: SampleKeySet) -> bool:
         with self._lock:
             return keys.add(key)
 
@@ -239,7 +239,7 @@ def append_rows(path: Path, rows: Iterable[Completion]) -> None:
         file.writelines(_json_line(row) for row in rows)
 
 
-def json_row(row: Completion | Verdict) -> dict[str, Any]:
+def row_to_json(row: Completion | Verdict) -> dict[str, Any]:
     """Returns a completion or verdict as a JSON object, without the fields that are None."""
     values = ((field.name, getattr(row, field.name)) for field in fields(row))
     return {name: _json_value(value) for name, value in values if value is not None}
@@ -252,7 +252,7 @@ def _json_value(value: Any) -> Any:
 
 
 def _json_line(row: Completion | Verdict) -> bytes:
-    return json.dumps(json_row(row), ensure_ascii=True).encode() + b"\n"
+    return json.dumps(row_to_json(row), ensure_ascii=True).encode() + b"\n"
 
 
 def write_json(path: Path, value: Any) -> None:

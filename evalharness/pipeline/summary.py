@@ -10,7 +10,7 @@ from evalharness.backends.replay import ReplayBackend
 from evalharness.data.run_files import COMPLETIONS, read_completions, read_manifest, read_verdicts
 from evalharness.data.run_types import Answers, Figures, Summary
 from evalharness.metrics.answer_counts import count_answers
-from evalharness.metrics.passk import DEFAULT_KS, counts_by_problem, rates, rates_by_facet
+from evalharness.metrics.passk import DEFAULT_KS, counts_by_problem, pass_rates, pass_rates_by_facet
 from evalharness.metrics.reasons import group_reasons
 from evalharness.metrics.throughput import speed
 from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
@@ -24,7 +24,7 @@ from evalharness.util.sample_key_set import SampleKeySet
 def summarize(prepared: PreparedTask, backend: Backend, folder: Path, asked: int) -> Summary:
     """Returns the content of summary.json for a run directory; `asked` is the number of samples requested."""
     config, context = prepared.config, prepared.context
-    figures = count_figures(prepared, folder, asked)
+    figures = compute_figures(prepared, folder, asked)
     summary = {
         "task": prepared.task.name,
         "backend": backend.name,
@@ -54,7 +54,7 @@ def middle_policy(prepared: PreparedTask, backend: Backend) -> str | None:
     return (middle if known else "unknown") if middle else None
 
 
-def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
+def compute_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
     """Computes the part of a summary that follows from completions and verdicts: pass rates, speed, counts."""
     ks = prepared.config.ks or DEFAULT_KS
     manifest = read_manifest(folder)
@@ -67,16 +67,16 @@ def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
         "problems_of_task": prepared.problems_of_task,
         "samples": statuses.total(),
         "asked": asked,
-        "metrics": rates(tallies, ks),
+        "metrics": pass_rates(tallies, ks),
         "speed": speed(read_completions(folder), tokenizer, held),
         "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
     }
     extraction = sum((counts.extraction for counts in tallies.values()), Counter[str]())
     if extraction:
         figures["extraction"] = dict(extraction.most_common())
-    if answers := answers_of(prepared, folder, manifest["config"]["backend"]["name"], tokenizer):
+    if answers := count_run_answers(prepared, folder, manifest["config"]["backend"]["name"], tokenizer):
         figures["answers"] = answers
-    if facets := rates_by_facet(tallies, prepared.problems, ks):
+    if facets := pass_rates_by_facet(tallies, prepared.problems, ks):
         figures["facets"] = facets
     if statuses["infrastructure"]:
         failed = [(row.key, row.detail) for row in read_verdicts(folder) if row.status == "infrastructure"]
@@ -87,7 +87,9 @@ def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
     return figures
 
 
-def answers_of(prepared: PreparedTask, folder: Path, backend: str, tokenizer: CommonTokenizer | None) -> Answers | None:
+def count_run_answers(
+    prepared: PreparedTask, folder: Path, backend: str, tokenizer: CommonTokenizer | None
+) -> Answers | None:
     """Counts a run's answers that are truncated, empty, refused or reasoning only; None for the official solutions."""
     if backend == ReferenceBackend.name:
         return None

@@ -21,14 +21,14 @@ FIELDS: Mapping[str, Callable[[str], Any]] = {
 
 
 @dataclass(frozen=True)
-class Combination:
+class OptionCombination:
     """One combination of values of the swept options; `name` is also the name of its folder."""
 
     name: str
     values: Mapping[str, str]
 
 
-def split_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, list[str]]]:
+def split_swept_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, list[str]]]:
     """Returns two dictionaries: options with one value, and swept options with several comma-separated values.
 
     A JSON array, a JSON object and a quoted text count as one value. Raises UserError if an option has a value twice,
@@ -51,10 +51,10 @@ def split_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str,
     return fixed, swept
 
 
-def option_combinations(swept: Mapping[str, Sequence[str]]) -> list[Combination]:
+def option_combinations(swept: Mapping[str, Sequence[str]]) -> list[OptionCombination]:
     """Returns all combinations of option values; the last option varies fastest."""
     return [
-        Combination(
+        OptionCombination(
             "_".join(f"{key}={value.replace('/', '-')}" for key, value in zip(swept, values, strict=True)),
             dict(zip(swept, values, strict=True)),
         )

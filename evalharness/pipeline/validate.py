@@ -21,7 +21,7 @@ from evalharness.metrics.tokenizing import common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.executors import find_executor
 from evalharness.pipeline.problem_filter import select_problems
-from evalharness.pipeline.resuming.folders import check_deletable, check_folder_of_runs
+from evalharness.pipeline.resuming.folders import check_multi_task_folder, check_overwritable
 from evalharness.pipeline.resuming.same_run import holds_resumable_run
 from evalharness.pipeline.shard import parse_shard
 from evalharness.records import Backend, Problem, Prompt, Request, Sampling, Task, prompt_check
@@ -110,9 +110,9 @@ def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = Non
     common_tokenizer(config.tokenizer)
     stored = check_backend(config)
     try:
-        tasks = prepare_all(jobs, log, {} if opened is None else opened)
+        tasks = prepare_tasks(jobs, log, {} if opened is None else opened)
         if isinstance(stored, ReferenceBackend):
-            tasks = with_official_solutions(tasks, log)
+            tasks = tasks_with_official_solutions(tasks, log)
         runs = tuple(_prepare_run(task, folder, stored) for task, folder in tasks)
         check_parent_folder(runs)
         for run in runs:
@@ -151,7 +151,7 @@ def prepare_task(config: RunConfig, opened: OpenedTasks | None = None) -> Prepar
     return PreparedTask(config, task, context, problems, len(all_problems), n, sampling)
 
 
-def prepare_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks) -> list[tuple[PreparedTask, Path]]:
+def prepare_tasks(jobs: Sequence[Job], log: Log, opened: OpenedTasks) -> list[tuple[PreparedTask, Path]]:
     """Returns pairs (prepared task, run directory); with `--data sample`, tasks without a bundled sample are omitted.
 
     Raises UserError if a task cannot be prepared, or if no task has a bundled sample.
@@ -172,7 +172,9 @@ def prepare_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks) -> list[tupl
     return prepared
 
 
-def with_official_solutions(tasks: Sequence[tuple[PreparedTask, Path]], log: Log) -> list[tuple[PreparedTask, Path]]:
+def tasks_with_official_solutions(
+    tasks: Sequence[tuple[PreparedTask, Path]], log: Log
+) -> list[tuple[PreparedTask, Path]]:
     """Returns the tasks that have official solutions; `log` is called with the names of the others.
 
     Raises UserError if no task has official solutions.
@@ -243,14 +245,14 @@ def check_parent_folder(runs: Sequence[PreparedRun]) -> None:
     """Raises UserError if the output folder of several tasks is itself a run directory, or has unrelated files."""
     parents = {run.folder.parent for run in runs if run.folder.name == run.prepared.config.task}
     if len(runs) > 1 and len(parents) == 1:
-        check_folder_of_runs(parents.pop())
+        check_multi_task_folder(parents.pop())
 
 
 def check_run_folder(run: PreparedRun) -> None:
     """Raises UserError if a run directory cannot be written, or contains a run with other settings."""
     check_writable(run.folder)
     if run.prepared.config.overwrite:
-        check_deletable(run.folder, run.prepared.config.backend_options().get("samples"))
+        check_overwritable(run.folder, run.prepared.config.backend_options().get("samples"))
     else:
         holds_resumable_run(run.folder, known_configuration(run))
 

@@ -33,23 +33,23 @@ def answer_remarks(summary: Summary, least_rate: float = 0.0) -> list[str]:
     answers = summary.get("answers")
     if not answers:
         return []
-    return [_remark_on_kind(answers, kind) for kind in KINDS if answers["rates"].get(kind, 0.0) > least_rate]
+    return [_answer_remark(answers, kind) for kind in KINDS if answers["rates"].get(kind, 0.0) > least_rate]
 
 
-def short_remarks(summary: Summary) -> list[str]:
+def short_answer_remarks(summary: Summary) -> list[str]:
     """Returns short remarks about a run's answers, such as "3 empty" or "2 at token limit", for a table cell."""
     answers = summary.get("answers")
     counts = answers["counts"] if answers else {}
     return [f"{count} {SHORT[kind]}" for kind in KINDS if (count := counts.get(kind))]
 
 
-def token_limit(summary: Summary) -> str:
+def token_limit_text(summary: Summary) -> str:
     """Returns a run's token limit as text, such as "at most 768 new tokens"; "" where there was none."""
     answers = summary.get("answers")
     return f"at most {answers['token_limit']} new tokens" if answers and "token_limit" in answers else ""
 
 
-def problem_remarks(summary: Summary) -> list[str]:
+def failure_remarks(summary: Summary) -> list[str]:
     """Returns a remark for each reason why problems lack an answer or verdict.
 
     An example is "refused: HumanEval/3: HTTP 400".
@@ -76,7 +76,7 @@ def answer_warning(summary: Summary) -> str:
     return f"warning: {summary['task']}: {', '.join(remarks)}; {remedies}"
 
 
-def _remark_on_kind(answers: Answers, kind: AnswerKind) -> str:
+def _answer_remark(answers: Answers, kind: AnswerKind) -> str:
     count, total = answers["counts"][kind], answers["answers"]
     verb = "" if kind == "at_limit" else "was " if count == 1 else "were "
     limit = f" of {answers['token_limit']}" if kind == "at_limit" and "token_limit" in answers else ""

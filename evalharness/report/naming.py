@@ -59,28 +59,28 @@ class RunName:
         )  # SVG cannot hold control characters.
 
     @property
-    def short(self) -> str:
+    def short_label(self) -> str:
         """The run's label within a curve of the frontier plot: only the values of the swept options, such as "0.9"."""
         shown = [_shortened_value(value) for key, value in self.settings if _is_swept(key, value)]
         return ", ".join([*shown, self.folder] if self.ambiguous else shown)
 
     @property
-    def swept(self) -> tuple[float, ...]:
+    def swept_values(self) -> tuple[float, ...]:
         """The values of numeric settings that differ between runs; the points of a curve are sorted by them."""
         return tuple(value for key, value in self.settings if _is_swept(key, value))
 
     @property
-    def curve(self) -> Curve:
+    def curve_key(self) -> Curve:
         """The key of the run's curve in the frontier plot: the model, and all settings except swept numbers."""
         return (self.model, self.family, *(item for item in self.settings if not _is_swept(*item)))
 
 
 def name_runs(runs: Sequence[Run]) -> list[RunName]:
     """Returns a display name for each run, in order; the names of one model's runs state the settings that differ."""
-    models: list[ModelKey] = [(run.summary.get("backend"), named_model(run)) for run in runs]
+    models: list[ModelKey] = [(run.summary.get("backend"), model_or_file_name(run)) for run in runs]
     groups: dict[tuple[ModelKey, str], list[int]] = defaultdict(list)
     for index, run in enumerate(runs):
-        groups[models[index], _data_identity(run)].append(index)
+        groups[models[index], _data_key(run)].append(index)
     settings = [settings_of(run) for run in runs]
     differing: dict[ModelKey, set[str]] = defaultdict(set)
     for (model, _), indices in groups.items():
@@ -89,15 +89,15 @@ def name_runs(runs: Sequence[Run]) -> list[RunName]:
     model_names = _model_names(models)
     names = []
     for index, run in enumerate(runs):
-        group = groups[models[index], _data_identity(run)]
+        group = groups[models[index], _data_key(run)]
         folder = "" if len(group) == 1 else _folder_names([runs[other] for other in group])[group.index(index)]
-        ambiguous = sum(_look_equal(shown[other], shown[index]) for other in group) > 1
+        ambiguous = sum(_are_displayed_alike(shown[other], shown[index]) for other in group) > 1
         model_name = visible(one_line(model_names[models[index]]))
         names.append(RunName(model_name, family_of(run), shown[index], visible(one_line(folder)), ambiguous))
     return names
 
 
-def named_model(run: Run) -> str | None:
+def model_or_file_name(run: Run) -> str | None:
     """Returns the name of a run's model, or, for samples that were graded without one, the samples file's name.
 
     The folder's name is returned if the samples file is a run's completions.jsonl.
@@ -111,7 +111,7 @@ def named_model(run: Run) -> str | None:
     return path.parent.name if path.name == COMPLETIONS else path.name
 
 
-def _data_identity(run: Run) -> str:
+def _data_key(run: Run) -> str:
     """Returns a key that is equal for runs of one task on the same data, even if they select different problems."""
     summary = run.summary
     options = {key: value for key, value in summary.get("options", {}).items() if key != "recipe"}
@@ -131,7 +131,7 @@ def _shown_settings(differing: set[str], settings: Mapping[str, Any]) -> Setting
     return tuple(item for item in items if item[1] is not None) or items
 
 
-def _look_equal(first: Settings, second: Settings) -> bool:
+def _are_displayed_alike(first: Settings, second: Settings) -> bool:
     """Returns whether two runs' settings are displayed alike in their names, where long values are shortened."""
     return [(key, _shortened_value(value)) for key, value in first] == [
         (key, _shortened_value(value)) for key, value in second
@@ -141,7 +141,7 @@ def _look_equal(first: Settings, second: Settings) -> bool:
 def _folder_names(runs: Sequence[Run]) -> list[str]:
     """Returns, for each run, the shortest end of its folder's path that distinguishes it from the other runs."""
     folders = [run.folder.resolve() for run in runs]
-    names = [_significant_part(run) for run in runs]
+    names = [_distinctive_folder_name(run) for run in runs]
     for parts in range(2, max(len(folder.parts) for folder in folders) + 1):
         if len(set(names)) == len(runs):
             break
@@ -149,7 +149,7 @@ def _folder_names(runs: Sequence[Run]) -> list[str]:
     return names
 
 
-def _significant_part(run: Run) -> str:
+def _distinctive_folder_name(run: Run) -> str:
     """Returns the last component of a run's folder path that is not the name of its task or backend."""
     task, folder = task_of(run.summary), run.folder.resolve()
     redundant = {task, base_task(task), run.summary.get("backend")}

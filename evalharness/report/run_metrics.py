@@ -31,7 +31,7 @@ class RateEstimate:
         return self.value, self.low, self.high
 
 
-def speed_kind(chosen: str, beside_published: bool) -> str:
+def resolve_speed_kind(chosen: str, beside_published: bool) -> str:
     """Returns the kind of tokens/s that a report shows: `chosen` (the value of --speed), or the default.
 
     The default is "request" if published speeds, which are those of single requests, are shown too; otherwise it is
@@ -42,7 +42,7 @@ def speed_kind(chosen: str, beside_published: bool) -> str:
     return chosen or ("request" if beside_published else "aggregate")
 
 
-def batch_of(run: Run) -> str:
+def batch_text(run: Run) -> str:
     """Returns the batch size or concurrency of a run as text, such as "batch 8"; "" if neither is known."""
     speed = run.speed
     concurrency = steady.get("concurrency") if (steady := speed.get("steady")) else None
@@ -100,19 +100,19 @@ def speed_conditions(run: Run) -> str:
         f"batch {speed['batch']}" if "batch" in speed else "",
         f"{conditions['merged_runs']} merged runs, possibly in parallel" if "merged_runs" in conditions else "",
         f"concurrency {concurrency}" if concurrency else "",
-        mixed_conditions(speed),
+        mixed_conditions_text(speed),
     ]
     return ", ".join(filter(None, parts))
 
 
-def mixed_conditions(speed: Speed) -> str:
+def mixed_conditions_text(speed: Speed) -> str:
     """Returns a text about measurement conditions that changed when a run was resumed; "" if none changed."""
     mixed: dict[str, list[Any]] = speed.get("conditions", {}).get("mixed", {})
     changes = [f"{key.replace('_', ' ')} {', then '.join(map(str, values))}" for key, values in mixed.items()]
     return f"mixed conditions ({'; '.join(changes)})" if changes else ""
 
 
-def hardware_of(run: Run) -> str:
+def hardware_text(run: Run) -> str:
     """Returns a run's hardware as a short text for an axis; "hardware not stated" if it is not known.
 
     If the speed is that of several backend copies or merged runs, the text also says how many.
@@ -124,7 +124,7 @@ def hardware_of(run: Run) -> str:
     return str(hardware or UNKNOWN_HARDWARE) + copies + merged
 
 
-def why_incomplete(run: Run) -> str:
+def incomplete_reason(run: Run) -> str:
     """Returns why a run is incomplete, such as "only the first 20 of 164 problems"; "" if it is complete."""
     summary = run.summary
     limit = run.config.get("samples", {}).get("limit")

@@ -45,8 +45,8 @@ def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: 
 
 def _open_finished_run(folder: Path) -> Run:
     """Opens the finished run in a folder. Raises UserError where its manifest or summary cannot be read."""
-    manifest = cast(Manifest, _read_object(folder / MANIFEST))
-    return Run(folder, manifest, cast(Summary, _read_object(folder / SUMMARY)))
+    manifest = cast(Manifest, _read_json_object(folder / MANIFEST))
+    return Run(folder, manifest, cast(Summary, _read_json_object(folder / SUMMARY)))
 
 
 def run_folders(path: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:
@@ -59,7 +59,7 @@ def run_folders(path: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:
                 yield from run_folders(child, depth - 1)
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def _read_json_object(path: Path) -> dict[str, Any]:
     """Returns the JSON object in a run's file. Keys are not checked, since earlier versions wrote other keys."""
     try:
         content = json.loads(path.read_bytes())

@@ -6,8 +6,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from evalharness.data.run_types import Rate, Speed, Summary
-from evalharness.report.answer_remarks import answer_remarks, problem_remarks, short_remarks, token_limit
-from evalharness.report.run_metrics import mixed_conditions
+from evalharness.report.answer_remarks import answer_remarks, failure_remarks, short_answer_remarks, token_limit_text
+from evalharness.report.run_metrics import mixed_conditions_text
 from evalharness.report.task_variant import run_conditions
 from evalharness.util.text import counted
 
@@ -39,8 +39,8 @@ def table_remarks(summaries: Sequence[Summary]) -> list[str]:
 
 
 def _run_remarks(summary: Summary) -> list[str]:
-    mixed = mixed_conditions(summary["speed"])
-    return [*answer_remarks(summary), *problem_remarks(summary), *([f"speed of {mixed}"] if mixed else [])]
+    mixed = mixed_conditions_text(summary["speed"])
+    return [*answer_remarks(summary), *failure_remarks(summary), *([f"speed of {mixed}"] if mixed else [])]
 
 
 def facet_tables(summaries: Sequence[Summary]) -> Iterator[Table]:
@@ -60,11 +60,11 @@ def facet_tables(summaries: Sequence[Summary]) -> Iterator[Table]:
 def _table_row(summary: Summary, rate_names: Sequence[str], timed: bool) -> list[str]:
     speed = summary["speed"]
     return [
-        "\n".join(filter(None, [summary["task"], run_conditions(summary), token_limit(summary)])),
+        "\n".join(filter(None, [summary["task"], run_conditions(summary), token_limit_text(summary)])),
         summary["backend"] + (f"\n{summary['model']}" if summary["model"] else ""),
-        "\n".join([_size_text(summary), *_count_texts(summary)]),
+        "\n".join([_sample_count_text(summary), *_count_texts(summary)]),
         *(_rate_text(summary["metrics"].get(name)) for name in rate_names),
-        _number_text(speed.get("output_tokens_per_s")) + ("\n(mixed)" if mixed_conditions(speed) else ""),
+        _number_text(speed.get("output_tokens_per_s")) + ("\n(mixed)" if mixed_conditions_text(speed) else ""),
         *([_latency_text(speed)] if timed else []),
     ]
 
@@ -73,10 +73,10 @@ def _count_texts(summary: Summary) -> list[str]:
     """Returns counts of a run's samples for the table: by status, without code, truncated, empty or refused."""
     counts = [f"{count} {status}" for status, count in summary["statuses"].items()]
     without_code = summary.get("extraction", {}).get("nothing found", 0)
-    return [*counts, *([f"{without_code} without code"] if without_code else []), *short_remarks(summary)]
+    return [*counts, *([f"{without_code} without code"] if without_code else []), *short_answer_remarks(summary)]
 
 
-def _size_text(summary: Summary) -> str:
+def _sample_count_text(summary: Summary) -> str:
     """Returns a run's number of samples as text, with the number of problems if it differs or the run is partial."""
     problems, total = summary["problems"], summary.get("problems_of_task", summary["problems"])
     if problems < total:

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 
 from evalharness.data.runs import Run
 from evalharness.report.frontier.picture import write_frontier_plot
-from evalharness.report.frontier.points import panels
+from evalharness.report.frontier.points import frontier_panels
 from evalharness.report.page.page import write_page
 
 SHOW_HALF_DENOISED = """() => {
@@ -21,7 +21,7 @@ SHOW_HALF_DENOISED = """() => {
 
 def draw_report(browser: Browser, runs: list[Run]) -> None:
     """Takes the screenshots of the report of these runs."""
-    write_frontier_plot(panels(runs), IMAGES / "frontier.png")
+    write_frontier_plot(frontier_panels(runs), IMAGES / "frontier.png")
     with tempfile.TemporaryDirectory() as folder:
         index = write_page(runs, Path(folder) / "report").as_uri()
         with window(browser, 1280, 1480) as page:

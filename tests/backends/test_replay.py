@@ -11,7 +11,7 @@ from evalharness.backends import BackendConfig
 from evalharness.backends.replay import ReplayBackend
 from evalharness.backends.samples_file import Sample, read_samples
 from evalharness.errors import UserError
-from evalharness.pipeline.store import json_row
+from evalharness.pipeline.store import row_to_json
 from evalharness.records import Completion, Problem, Prompt, Request, Sampling
 
 
@@ -64,7 +64,7 @@ def test_request_gets_its_sample_without_times(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["answer", "completion", "solution", "program"])
 def test_rows_of_a_run_keep_their_form(form: Any, tmp_path: Path) -> None:
-    row = json_row(Completion("a", 1, "t", form, prompt_tokens=3, total_s=0.5, characters=1))
+    row = row_to_json(Completion("a", 1, "t", form, prompt_tokens=3, total_s=0.5, characters=1))
     problem = Problem("a", Prompt(text=""), {}, "", accepts_programs=True)
     replayed = backend(write_samples(tmp_path / "completions.jsonl", row)).generate([Request(problem, 1)], Sampling())
     assert list(replayed) == [Completion("a", 1, "t", form, characters=1)]

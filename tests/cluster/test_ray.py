@@ -12,7 +12,7 @@ from helpers.own_engine import own_engine, until
 from helpers.ray_runs import PROGRAM, ray_arguments, rows, verdict_count
 from ray_nodes import Cluster, ray_cluster
 
-from evalharness.report.run_metrics import hardware_of
+from evalharness.report.run_metrics import hardware_text
 from evalharness.report.runs import load_runs
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -162,7 +162,7 @@ def test_replicas_of_a_backend_generate_and_may_be_killed(
         for name in ("completions", "verdicts"):
             assert rows(out, name) == rows(tmp_path / "local", name) != []
         assert json.loads((out / "summary.json").read_text())["speed"]["conditions"]["copies"] == 2
-        assert hardware_of(load_runs([out])[0]).endswith("(2 copies)")
+        assert hardware_text(load_runs([out])[0]).endswith("(2 copies)")
 
 
 def test_an_address_without_a_cluster_is_reported(cli: Command) -> None:

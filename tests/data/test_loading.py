@@ -62,7 +62,7 @@ def test_every_version_has_its_fingerprint(datasets_dir: Path) -> None:
     for card in cards.load_cards():
         for entry in card.tasks.values():
             for name, version in entry.versions.items():
-                for split in entry.splits if version.by_split else [None]:
+                for split in entry.splits if version.has_files_per_split else [None]:
                     chosen = find_version(entry, name, split)
                     if not all((datasets_dir / file).exists() for file in chosen.file):
                         assert version.hub  # the folder need not have what the hub has
@@ -71,7 +71,9 @@ def test_every_version_has_its_fingerprint(datasets_dir: Path) -> None:
                     assert len(loaded.records) == chosen.problems, (entry.name, name)
                     assert loaded.official, (entry.name, name, split, loaded.fingerprint)
                     assert loaded.origin == f"folder {datasets_dir}"
-                    assert not version.by_split or select_split(entry, loaded.records, split) == loaded.records
+                    assert (
+                        not version.has_files_per_split or select_split(entry, loaded.records, split) == loaded.records
+                    )
 
 
 @pytest.mark.data

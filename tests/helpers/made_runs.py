@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from evalharness.metrics.answer_counts import count_answers
-from evalharness.metrics.passk import counts_by_problem, rates
+from evalharness.metrics.passk import counts_by_problem, pass_rates
 from evalharness.metrics.throughput import measurement_conditions, speed
 from evalharness.pipeline.store import write_json
 from evalharness.records import Completion, Verdict
@@ -70,7 +70,7 @@ def write_run(
         "task": task, "backend": backend, "model": model, "recipe": recipe, "version": "v1.0", "split": "",
         "options": {}, "note": "", "official_data": official, "problems": problems,
         "problems_of_task": whole or problems,
-        "samples": len(passed), "asked": asked or len(passed), "metrics": rates(counts_by_problem(verdicts)),
+        "samples": len(passed), "asked": asked or len(passed), "metrics": pass_rates(counts_by_problem(verdicts)),
         "speed": speed(rows, conditions=measurement_conditions(backend_description, CPU), warmup=()), "statuses": {},
         "answers": count_answers(rows, 512),
     }  # fmt: skip

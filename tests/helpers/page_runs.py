@@ -9,9 +9,9 @@ from typing import Any
 
 from evalharness.adapters import open_task
 from evalharness.data.sources import DataSource
-from evalharness.metrics.passk import counts_by_problem, rates, rates_by_facet
+from evalharness.metrics.passk import counts_by_problem, pass_rates, pass_rates_by_facet
 from evalharness.metrics.throughput import speed
-from evalharness.pipeline.store import Store
+from evalharness.pipeline.store import RunStore
 from evalharness.records import STATUSES, Completion, Problem, Status, Trace, Verdict
 
 Answer = Callable[[Problem, int], tuple[Completion, Verdict | None]]
@@ -38,7 +38,7 @@ def write_run(
         "sampling": {"temperature": 0.0, "seed": 0},
         "samples": {"n": n, "limit": None},
     }
-    with closing(Store(folder, config, {"hardware": {"processor": "a processor"}})) as store:
+    with closing(RunStore(folder, config, {"hardware": {"processor": "a processor"}})) as store:
         for problem in problems.values():
             for number in range(n):
                 completion, verdict = answer(problem, number)
@@ -61,8 +61,8 @@ def write_run(
             "problems_of_task": len(problems),
             "samples": len(verdicts),
             "asked": len(problems) * n,
-            "metrics": rates(counts_by_problem(verdicts)),
-            "facets": rates_by_facet(counts_by_problem(verdicts), problems),
+            "metrics": pass_rates(counts_by_problem(verdicts)),
+            "facets": pass_rates_by_facet(counts_by_problem(verdicts), problems),
             "speed": speed(store.completions()),
             "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
         }

@@ -15,7 +15,7 @@ import pytest
 from helpers.own_engine import until
 
 from evalharness.errors import UserError
-from evalharness.pipeline.store import Store, remove_incomplete_line
+from evalharness.pipeline.store import RunStore, remove_incomplete_line
 from evalharness.records import Verdict
 from evalharness.util import clock
 
@@ -41,7 +41,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def fill(store: Store) -> None:
+def fill(store: RunStore) -> None:
     for number in range(100):
         store.add_verdict(replace(BIG, sample_id=number))
 
@@ -83,19 +83,19 @@ def test_a_full_disk_ends_the_run_with_its_rows_and_room_lets_it_go_on(engine: N
 
 
 def test_rows_that_other_threads_add_after_a_failure_are_refused_too(small_disk: Path) -> None:
-    with closing(Store(small_disk / "run", {}, {})) as store:
+    with closing(RunStore(small_disk / "run", {}, {})) as store:
         with pytest.raises(UserError, match="No space left"):
             fill(store)
         with pytest.raises(UserError, match="No space left"):
             store.add_verdict(Verdict("small", 0, passed=True, status="passed"))
         whole = list(store.verdicts())
         assert (small_disk / "run" / "verdicts.jsonl").read_bytes().endswith(b"\n")
-    with closing(Store(small_disk / "run", {}, {})) as store:
+    with closing(RunStore(small_disk / "run", {}, {})) as store:
         assert list(store.verdicts()) == whole != []
 
 
 def test_a_full_disk_leaves_the_old_summary(small_disk: Path) -> None:
-    with closing(Store(small_disk / "run", {}, {})) as store:
+    with closing(RunStore(small_disk / "run", {}, {})) as store:
         store.write_summary({"task": "old"})
         with pytest.raises(UserError, match="free some space, then run the same command again"):
             store.write_summary({"task": "new" * 100_000})
@@ -104,17 +104,17 @@ def test_a_full_disk_leaves_the_old_summary(small_disk: Path) -> None:
 
 
 def test_read_only_output_is_refused_before_any_work(small_disk: Path) -> None:
-    with closing(Store(small_disk / "run", {}, {})):
+    with closing(RunStore(small_disk / "run", {}, {})):
         pass
     mount(small_disk, "remount,ro")
     for out in (small_disk / "run", small_disk / "new"):
         with pytest.raises(UserError, match=r"Read-only file system; choose another folder with --out"):
-            Store(out, {}, {})
+            RunStore(out, {}, {})
 
 
 def test_an_output_folder_that_vanishes_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evalharness.pipeline.store.SYNC_S", -1.0)
-    store = Store(tmp_path / "run", {}, {})
+    store = RunStore(tmp_path / "run", {}, {})
     store.add_verdict(BIG)
     shutil.rmtree(tmp_path / "run")
     with pytest.raises(UserError, match="No such file or directory; correct this"):
@@ -123,13 +123,13 @@ def test_an_output_folder_that_vanishes_is_noticed(tmp_path: Path, monkeypatch: 
 
 
 def test_an_output_folder_that_was_replaced_is_noticed(tmp_path: Path) -> None:
-    store = Store(tmp_path / "run", {}, {})
+    store = RunStore(tmp_path / "run", {}, {})
     store.add_verdict(BIG)
     (tmp_path / "run").rename(tmp_path / "moved")
     shutil.copytree(tmp_path / "moved", tmp_path / "run")
     with pytest.raises(UserError, match=r"\.jsonl was replaced by another file"):
         store.close()
-    with closing(Store(tmp_path / "moved", {}, {})) as again:  # it was let go all the same
+    with closing(RunStore(tmp_path / "moved", {}, {})) as again:  # it was let go all the same
         assert list(again.verdicts()) == [BIG]
 
 

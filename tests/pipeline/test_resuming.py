@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from evalharness.data.run_files import read_manifest
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
-from evalharness.pipeline.resuming.folders import check_deletable, check_folder_of_runs, check_no_foreign_files
+from evalharness.pipeline.resuming.folders import check_multi_task_folder, check_no_foreign_files, check_overwritable
 from evalharness.pipeline.resuming.same_run import TRANSPORT_OPTIONS, holds_resumable_run
 from evalharness.pipeline.resuming.stretches import joined_stretches, measured_conditions
-from evalharness.pipeline.store import Store
+from evalharness.pipeline.store import RunStore
 from evalharness.records import Completion, Verdict
 
 HARDWARE = {"processor": "a processor", "cores": 2}
@@ -30,11 +30,11 @@ def environment(**more: Any) -> Any:
     return {"hardware": HARDWARE, "workers": 2, **more}
 
 
-def opened(folder: Path, configuration: Any, **more: Any) -> "closing[Store]":
-    return closing(Store(folder, configuration, environment(), **more))
+def opened(folder: Path, configuration: Any, **more: Any) -> "closing[RunStore]":
+    return closing(RunStore(folder, configuration, environment(), **more))
 
 
-def rows(store: Store, count: int) -> None:
+def rows(store: RunStore, count: int) -> None:
     """Adds completions with verdicts until there are `count`."""
     for number in range(len(store.completed), count):
         store.add_completion(Completion("t", number, "x"))
@@ -165,9 +165,9 @@ def test_foreign_folders_are_refused(tmp_path: Path) -> None:
     foreign.mkdir()
     (foreign / ".lock").touch()
     check_no_foreign_files(foreign)
-    check_folder_of_runs(foreign)
+    check_multi_task_folder(foreign)
     (foreign / "thesis.tex").touch()
-    for check in (check_no_foreign_files, check_folder_of_runs, lambda path: check_deletable(path, None)):
+    for check in (check_no_foreign_files, check_multi_task_folder, lambda path: check_overwritable(path, None)):
         with pytest.raises(
             UserError, match=r"is not empty and is no run directory \(thesis\.tex\); choose a new folder with --out"
         ):
@@ -176,15 +176,15 @@ def test_foreign_folders_are_refused(tmp_path: Path) -> None:
         opened(runs / task, config()).__enter__().close()
     with pytest.raises(UserError, match=r"has runs of several tasks \(humaneval, mbpp\); give one of their folders"):
         check_no_foreign_files(runs)
-    check_folder_of_runs(runs)
+    check_multi_task_folder(runs)
     with pytest.raises(UserError, match="is the run directory of one task; choose another folder with --out for"):
-        check_folder_of_runs(runs / "mbpp")
+        check_multi_task_folder(runs / "mbpp")
 
 
 def test_overwrite_does_not_delete_the_samples_to_grade(folder: Path) -> None:
     with pytest.raises(UserError, match=r"would delete the samples file .*completions\.jsonl; write to another"):
-        check_deletable(folder, str(folder / "completions.jsonl"))
-    check_deletable(folder, str(folder.parent / "samples.jsonl"))
+        check_overwritable(folder, str(folder / "completions.jsonl"))
+    check_overwritable(folder, str(folder.parent / "samples.jsonl"))
 
 
 def test_the_default_folder_is_the_same_with_more_patience() -> None:

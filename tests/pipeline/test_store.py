@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalharness.errors import UserError
-from evalharness.pipeline.store import Store
+from evalharness.pipeline.store import RunStore
 from evalharness.records import Completion, DraftCounts, RejectedDraft, Trace, Verdict
 from evalharness.util.differences import differences
 
@@ -32,11 +32,11 @@ VERDICTS = [
 NAMES = ("completions.jsonl", "verdicts.jsonl")
 
 
-def opened(folder: Path, seed: int = 0) -> "closing[Store]":
-    return closing(Store(folder, {**CONFIG, "sampling": {"seed": seed}}, {"machine": "here"}))
+def opened(folder: Path, seed: int = 0) -> "closing[RunStore]":
+    return closing(RunStore(folder, {**CONFIG, "sampling": {"seed": seed}}, {"machine": "here"}))
 
 
-def fill(store: Store) -> None:
+def fill(store: RunStore) -> None:
     for completion in COMPLETIONS:
         store.add_completion(completion)
     for verdict in VERDICTS:
@@ -173,14 +173,14 @@ def test_another_configuration_is_refused_and_nothing_is_touched(folder: Path) -
 
 
 def test_a_run_of_another_version_is_refused_by_version(tmp_path: Path) -> None:
-    with closing(Store(tmp_path, {"task": "old wording", "evalharness": "0.1.0"}, {})) as store:
+    with closing(RunStore(tmp_path, {"task": "old wording", "evalharness": "0.1.0"}, {})) as store:
         fill(store)
     with pytest.raises(UserError, match=r"was written by evalharness 0\.1\.0, and this is 0\.2\.0; choose another"):
-        Store(tmp_path, {"task": "new wording", "evalharness": "0.2.0"}, {})
+        RunStore(tmp_path, {"task": "new wording", "evalharness": "0.2.0"}, {})
 
 
 def test_another_environment_is_not(folder: Path) -> None:
-    with closing(Store(folder, CONFIG, {"machine": "there"})) as store:
+    with closing(RunStore(folder, CONFIG, {"machine": "there"})) as store:
         assert store.resumed
 
 

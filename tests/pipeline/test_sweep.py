@@ -10,11 +10,11 @@ from evalharness.errors import UserError
 from evalharness.pipeline import validate
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.progress import SilentProgress
-from evalharness.pipeline.sweep import option_combinations, split_options, sweep, with_option_values
+from evalharness.pipeline.sweep import option_combinations, split_swept_options, sweep, with_option_values
 
 
 def test_options_with_several_values_are_swept() -> None:
-    fixed, swept = split_options({"threshold": "0.5,0.7, 0.9", "recipe": "chat", "extra": '{"a": 1, "b": 2}'})
+    fixed, swept = split_swept_options({"threshold": "0.5,0.7, 0.9", "recipe": "chat", "extra": '{"a": 1, "b": 2}'})
     assert fixed == {"recipe": "chat", "extra": '{"a": 1, "b": 2}'}
     assert swept == {"threshold": ["0.5", "0.7", "0.9"]}
 
@@ -39,9 +39,9 @@ def test_flags_of_run_are_swept_as_flags() -> None:
 
 def test_nothing_swept_and_values_twice() -> None:
     with pytest.raises(UserError, match="or use evalharness run"):
-        split_options({"threshold": "0.5"})
+        split_swept_options({"threshold": "0.5"})
     with pytest.raises(UserError, match="twice"):
-        split_options({"threshold": "0.5,0.5"})
+        split_swept_options({"threshold": "0.5,0.5"})
 
 
 @pytest.mark.docker

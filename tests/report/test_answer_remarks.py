@@ -15,7 +15,7 @@ from evalharness.records import Completion
 from evalharness.report.answer_remarks import answer_remarks, answer_warning
 from evalharness.report.compare.fairness import unfair_differences
 from evalharness.report.leaderboard.boards import leaderboard
-from evalharness.report.leaderboard.text import latex, markdown
+from evalharness.report.leaderboard.text import leaderboard_latex, leaderboard_markdown
 from evalharness.report.page.entries import RunEntry, run_overview
 from evalharness.report.problems import RunProblems
 from evalharness.report.summary_table import summary_table, table_remarks
@@ -75,8 +75,8 @@ def test_the_table_says_it(runs: list[Any]) -> None:
 
 def test_the_leaderboard_has_a_footnote(runs: list[Any]) -> None:
     boards = leaderboard(runs)
-    assert f"a: {CUT}" in markdown(boards)
-    assert "3 of 3 answers reached" in latex(boards)
+    assert f"a: {CUT}" in leaderboard_markdown(boards)
+    assert "3 of 3 answers reached" in leaderboard_latex(boards)
 
 
 def test_a_comparison_calls_it_unfair(runs: list[Any]) -> None:

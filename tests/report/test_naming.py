@@ -107,7 +107,7 @@ def test_repetitions_within_a_sweep_are_distinguished(tmp_path: Path) -> None:
     assert [name.label for name in names] == [
         "m (threshold=0.5, a/t0.5)", "m (threshold=0.9)", "m (threshold=0.5, b/t0.5)",
     ]  # fmt: skip
-    assert [name.short for name in names] == ["0.5, a/t0.5", "0.9", "0.5, b/t0.5"]
+    assert [name.short_label for name in names] == ["0.5, a/t0.5", "0.9", "0.5, b/t0.5"]
 
 
 def test_a_folder_named_after_task_or_backend_is_not_used(tmp_path: Path) -> None:

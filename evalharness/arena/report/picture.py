@@ -53,6 +53,6 @@ def _speed_interval(tasks: Sequence[TaskFacts]) -> Interval | None:
 
 def preference_figure(panel: Panel, layout: Layout | None = None) -> "Figure":
     """Returns the preference-speed plot as a matplotlib figure."""
-    from evalharness.report.frontier.picture import figure_of
+    from evalharness.report.frontier.picture import make_frontier_figure
 
-    return figure_of([panel], METRIC, layout=layout)[0]
+    return make_frontier_figure([panel], METRIC, layout=layout)[0]

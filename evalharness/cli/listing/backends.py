@@ -20,18 +20,18 @@ def backends(
 
     if name is not None:
         backend = find_backend(name)
-        print_paragraphs([f"{name}: {summary_of(backend)}"])
+        print_paragraphs([f"{name}: {backend_summary(backend)}"])
         schema = option_schema(backend)
         print_options(describe_options(schema) if schema else [], f"backend {name}")
         return
     table = make_table("backend", "description", "options")
     for known, backend in usable_backends().items():
-        table.add_row(known, summary_of(backend), ", ".join(sorted(option_names(backend))))
+        table.add_row(known, backend_summary(backend), ", ".join(sorted(option_names(backend))))
     print_table(table, whole_words=True)
     print("`evalharness backends NAME` describes the options of one.")
 
 
-def summary_of(backend: Callable[..., Any]) -> str:
+def backend_summary(backend: Callable[..., Any]) -> str:
     """Returns a one-line description of a backend: the first paragraph of its module's docstring."""
     text = getattr(sys.modules.get(backend.__module__), "__doc__", None) or inspect.getdoc(backend) or ""
     return " ".join(text.split("\n\n")[0].split())

@@ -49,7 +49,7 @@ def read_card(path: Path) -> Card:
     if not {"tasks", "name"} & set(content):
         raise ValueError(f"{path}: not a task card: add the key name (for one task) or the key tasks")
     if "tasks" not in content:
-        content = _validate_card(path, ShortCard, content, SHORT).expand()
+        content = _validate_card(path, ShortCard, content, SHORT).to_full_card()
     return _validate_card(path, Card, {**content, "folder": path.parent.resolve()}, FULL)
 
 

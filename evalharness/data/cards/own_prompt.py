@@ -13,7 +13,7 @@ from evalharness.util.yaml_text import parse_yaml
 CHAT_TEMPLATES = ("system", "user", "prefill")
 
 
-def with_own_prompt(recipe: Recipe, path: Path) -> Recipe:
+def with_user_templates(recipe: Recipe, path: Path) -> Recipe:
     """Returns the recipe with its prompt templates replaced by those in the user's file.
 
     The file is YAML that maps names to templates: system, user and prefill for a chat recipe, prompt for a completion

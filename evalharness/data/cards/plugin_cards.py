@@ -61,7 +61,7 @@ def card_paths(point: EntryPoint) -> list[Path]:
     these. Raises FileNotFoundError if there are no cards, or whatever importing the plug-in raises.
     """
     value: Any = point.load()
-    return _files_at(_path_of_plugin_object(value() if callable(value) else value))
+    return _card_files_at(_path_of_plugin_object(value() if callable(value) else value))
 
 
 def _path_of_plugin_object(value: Any) -> Path:
@@ -75,7 +75,7 @@ def _path_of_plugin_object(value: Any) -> Path:
     return Path(str(value))
 
 
-def _files_at(path: Path) -> list[Path]:
+def _card_files_at(path: Path) -> list[Path]:
     """Returns the card files at a path: the path itself if it is a file, else those in it or its subfolder `cards`."""
     if path.is_file():
         return [path]

@@ -31,7 +31,7 @@ def card_path(name: str) -> Path | None:
     return next((Path(path) for path in candidates if path.endswith(CARD_SUFFIXES)), None)
 
 
-def user_card(path: Path) -> Card:
+def load_user_card(path: Path) -> Card:
     """Returns the task card in a file of the user (--task FILE.yaml). Raises UserError if the card is invalid."""
     try:
         card = read_card(path)
@@ -51,7 +51,7 @@ def find_task(name: str) -> tuple[Card, TaskEntry]:
     """
     cards = load_cards()
     if path := card_path(name):
-        cards = (user_card(path),)
+        cards = (load_user_card(path),)
         name = name.removeprefix(str(path)).removeprefix(":") or next(iter(cards[0].tasks))
     for card in cards:
         if name in card.tasks:
@@ -100,7 +100,7 @@ def expand_task_names(names: str) -> list[str]:
 def _tasks_of_file(name: str, path: Path) -> list[str]:
     """Returns the names of the tasks in a card file, in the form ABSOLUTE/FILE.yaml:TASK."""
     absolute = path.expanduser().resolve()
-    card = user_card(absolute)
+    card = load_user_card(absolute)
     chosen = name.removeprefix(str(path)).removeprefix(":")
     if chosen and chosen not in card.tasks:
         raise UserError(unknown_name(f"task of {path}", chosen, list(card.tasks)))

@@ -10,7 +10,7 @@ from evalharness.data.cards.recipe_schema import Recipe
 from evalharness.data.cards.version_schema import StrictModel, Version
 
 
-def _add_names(value: Any) -> Any:
+def _add_key_as_name(value: Any) -> Any:
     """Returns a mapping of a task card in which each entry also has its key, as `name`; other values unchanged."""
     if not isinstance(value, dict):
         return value
@@ -34,7 +34,7 @@ class CardOption(StrictModel):
     help: str = Field("", description="What the option does")
 
 
-def _add_descriptions(value: Any) -> Any:
+def _list_to_mapping(value: Any) -> Any:
     """Returns a list of option names as a mapping of names to empty descriptions; other values unchanged."""
     return {name: {} for name in value} if isinstance(value, list | tuple) else value
 
@@ -60,7 +60,7 @@ class TaskEntry(StrictModel):
     where: Mapping[str, str] = Field(
         {}, description="Selects the records of the task in data of several tasks: those with these values"
     )
-    versions: Annotated[Mapping[str, Version], BeforeValidator(_add_names)] = Field(
+    versions: Annotated[Mapping[str, Version], BeforeValidator(_add_key_as_name)] = Field(
         min_length=1, description="Versions of the data by name; see below"
     )
     splits: Mapping[str, tuple[int, int] | str] = Field(
@@ -87,9 +87,9 @@ class TaskEntry(StrictModel):
 
     @model_validator(mode="after")
     def _check_names_exist(self) -> Self:
-        check_known("default_version", self.default_version, self.versions)
+        check_name_is_defined("default_version", self.default_version, self.versions)
         if self.default_split is not None or self.splits:
-            check_known("default_split", self.default_split, self.splits)
+            check_name_is_defined("default_split", self.default_split, self.splits)
         for version in self.versions.values():
             for by_split in (version.problems, version.fingerprint):
                 if isinstance(by_split, Mapping) and set(by_split) != set(self.splits):
@@ -98,7 +98,7 @@ class TaskEntry(StrictModel):
                         f"{', '.join(self.splits)}"
                     )
         if self.default_release is not None or self.releases:
-            check_known("default_release", self.default_release, self.releases)
+            check_name_is_defined("default_release", self.default_release, self.releases)
         return self
 
 
@@ -115,7 +115,7 @@ class Card(StrictModel):
     date_field: str | None = Field(
         None, description="The record field with the problem's date (ISO 8601), for the options start= and end="
     )
-    options: Annotated[Mapping[str, CardOption], BeforeValidator(_add_descriptions)] = Field(
+    options: Annotated[Mapping[str, CardOption], BeforeValidator(_list_to_mapping)] = Field(
         {}, description="Further task options by name, each with values, default and help; the adapter interprets them"
     )
     grading: Grading | None = Field(None, description="The official grader, if there is one")
@@ -124,7 +124,7 @@ class Card(StrictModel):
     rules: Mapping[str, Any] = Field(
         {}, description="Settings of the adapter; time_s (seconds) and memory_mb limit each program"
     )
-    tasks: Annotated[Mapping[str, TaskEntry], BeforeValidator(_add_names)] = Field(
+    tasks: Annotated[Mapping[str, TaskEntry], BeforeValidator(_add_key_as_name)] = Field(
         min_length=1, description="Tasks by name; see below"
     )
     groups: Mapping[str, tuple[str, ...]] = Field({}, description="Names that stand for several tasks")
@@ -152,12 +152,12 @@ class Card(StrictModel):
     def _check_names_exist(self) -> Self:
         for group, members in self.groups.items():
             for member in members:
-                check_known(f"groups.{group}", member, self.tasks)
+                check_name_is_defined(f"groups.{group}", member, self.tasks)
         for name, entry in self.tasks.items():
             for recipe in entry.recipes:
-                check_known(f"tasks.{name}.recipes", recipe, self.recipes)
+                check_name_is_defined(f"tasks.{name}.recipes", recipe, self.recipes)
             if self.recipes:
-                check_known(f"tasks.{name}.default_recipe", entry.default_recipe, self.recipes_of(entry))
+                check_name_is_defined(f"tasks.{name}.default_recipe", entry.default_recipe, self.recipes_of(entry))
         return self
 
     def recipes_of(self, entry: TaskEntry) -> Mapping[str, Recipe]:
@@ -171,7 +171,7 @@ def _first_recipe(card: Mapping[str, Any], entry: Mapping[str, Any]) -> Any:
     return next(iter(names)) if isinstance(names, Mapping | list) and names else None
 
 
-def check_known(field: str, name: str | None, names: Mapping[str, Any]) -> None:
+def check_name_is_defined(field: str, name: str | None, names: Mapping[str, Any]) -> None:
     """Raises ValueError if the value `name` of a card's field is not one of `names`, which the card defines."""
     if name not in names:
         raise ValueError(

@@ -51,7 +51,7 @@ class ShortRecipe(StrictModel):
         """The kind of the recipe, which is also its name."""
         return "chat" if self.user else "completion"
 
-    def expand(self, image: str) -> dict[str, Any]:
+    def to_full_recipe(self, image: str) -> dict[str, Any]:
         """Returns the equivalent recipe of a full task card; `image` is the sandbox image that runs the programs."""
         of_chat = "fenced" if image in PYTHON_IMAGES else "last_fences"
         templates = ("user", "system", "prefill") if self.kind == "chat" else (TEMPLATES[self.kind],)
@@ -84,7 +84,7 @@ class ShortCard(StrictModel):
     memory_mb: int = Field(4096, gt=0, description="Memory limit of a program")
     licence: str = Field("", description="The licence of the data")
 
-    def expand(self) -> Mapping[str, Any]:
+    def to_full_card(self) -> Mapping[str, Any]:
         """Returns the equivalent content of a full task card."""
         return {
             "adapter": ADAPTER,
@@ -93,7 +93,7 @@ class ShortCard(StrictModel):
             "image": self.image,
             "licence": self.licence,
             "id_field": "task_id" if "task_id" in self.fields else None,
-            "recipes": {self.recipe.kind: self.recipe.expand(self.image)},
+            "recipes": {self.recipe.kind: self.recipe.to_full_recipe(self.image)},
             "rules": {"time_s": self.time_s, "memory_mb": self.memory_mb, "tests": self.tests},
             "tasks": {self.name: {"versions": {VERSION: {"shipped": self.data, "fields": self.fields}}}},
         }

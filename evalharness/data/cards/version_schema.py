@@ -15,17 +15,17 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _as_list(value: Any) -> Any:
+def _string_to_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _as_mapping(value: Any) -> Any:
+def _list_to_mapping(value: Any) -> Any:
     return {name: name for name in value} if isinstance(value, list | tuple) else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_string_to_list)]
 """One string or a list of strings in YAML."""
-FieldMap = Annotated[Mapping[str, str], BeforeValidator(_as_mapping)]
+FieldMap = Annotated[Mapping[str, str], BeforeValidator(_list_to_mapping)]
 """In YAML a list of fields of the records, or a mapping of the adapter's names to the records' fields.
 
 `a.b` is the field b of the object a.
@@ -126,7 +126,7 @@ class Version(StrictModel):
     """The split that this version is narrowed to by `for_split`; no key of the card."""
 
     @property
-    def by_split(self) -> bool:
+    def has_files_per_split(self) -> bool:
         """Whether each split of this data version has its own files."""
         return isinstance(self.problems, Mapping)
 
@@ -143,7 +143,7 @@ class Version(StrictModel):
             update={
                 "file": tuple(fill_template(path, values) for path in self.file),
                 "hub": hub,
-                "split": (split or "") if self.by_split else "",
+                "split": (split or "") if self.has_files_per_split else "",
                 "problems": problems,
                 "fingerprint": fingerprint,
             }

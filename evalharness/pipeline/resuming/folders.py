@@ -30,7 +30,7 @@ def check_no_foreign_files(folder: Path) -> None:
         raise UserError(_foreign_files_message(folder, contents))
 
 
-def check_folder_of_runs(folder: Path) -> None:
+def check_multi_task_folder(folder: Path) -> None:
     """Raises UserError if a folder for the runs of several tasks is itself a run directory, or has unrelated files."""
     if (folder / MANIFEST).exists():
         raise UserError(
@@ -41,7 +41,7 @@ def check_folder_of_runs(folder: Path) -> None:
         raise UserError(_foreign_files_message(folder, contents))
 
 
-def check_deletable(folder: Path, samples: str | None) -> None:
+def check_overwritable(folder: Path, samples: str | None) -> None:
     """Raises UserError if --overwrite would delete the samples file to grade, or if the folder is no run directory."""
     if samples is not None and Path(samples).resolve().parent == folder.resolve():
         raise UserError(f"--overwrite would delete the samples file {samples}; write to another folder with --out")

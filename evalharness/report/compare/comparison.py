@@ -8,7 +8,7 @@ from typing import NoReturn
 import numpy as np
 
 from evalharness.data.runs import Run
-from evalharness.data.task_ids import natural_key
+from evalharness.data.task_ids import natural_sort_key
 from evalharness.errors import UserError
 from evalharness.metrics.paired_tests import Difference, paired_difference
 from evalharness.report.compare.fairness import unfair_differences
@@ -68,7 +68,7 @@ def compare_all(
     `note` is called with a text that names the tasks that only one list has. Raises UserError if the lists share no
     task, or if a list has several runs of one task.
     """
-    first_by_task, second_by_task = _by_task(first), _by_task(second)
+    first_by_task, second_by_task = _runs_by_task(first), _runs_by_task(second)
     shared = [task for task in first_by_task if task in second_by_task]
     if not shared:
         _raise_no_common_task(first_by_task, second_by_task)
@@ -85,7 +85,7 @@ def compare(first: Run, second: Run) -> Comparison:
     """
     if task_of(first.summary) != task_of(second.summary):
         _raise_no_common_task({task_of(first.summary): first}, {task_of(second.summary): second})
-    before, after = pass_shares(first), pass_shares(second)
+    before, after = problem_pass_rates(first), problem_pass_rates(second)
     shared = [task_id for task_id in before if task_id in after]
     if not shared:
         raise UserError(f"{first.folder} and {second.folder} have no graded problem in common; compare other runs")
@@ -109,12 +109,12 @@ def compare(first: Run, second: Run) -> Comparison:
         difference=paired_difference(first_values, second_values),
         ratios=tuple(speed_ratios(first, second)),
         changed=tuple(
-            sorted(changed, key=lambda problem: (problem.second - problem.first, natural_key(problem.task_id)))
+            sorted(changed, key=lambda problem: (problem.second - problem.first, natural_sort_key(problem.task_id)))
         ),
     )
 
 
-def pass_shares(run: Run) -> dict[str, float]:
+def problem_pass_rates(run: Run) -> dict[str, float]:
     """Returns each problem's pass rate (fraction of graded samples) in a run, by problem id in sorted order."""
     outcomes: dict[str, list[bool]] = defaultdict(list)
     for verdict in run.verdicts():
@@ -123,7 +123,7 @@ def pass_shares(run: Run) -> dict[str, float]:
     return {task_id: sum(passed) / len(passed) for task_id, passed in sorted(outcomes.items())}
 
 
-def _by_task(runs: Sequence[Run]) -> dict[str, Run]:
+def _runs_by_task(runs: Sequence[Run]) -> dict[str, Run]:
     """Returns the runs by the name of their task. Raises UserError if two runs are of one task."""
     by_task: dict[str, Run] = {}
     for run in runs:

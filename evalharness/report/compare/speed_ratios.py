@@ -33,7 +33,7 @@ def speed_ratios(first: Run, second: Run) -> Iterator[SpeedRatio]:
     """
     tokens = [run.speed.get("output_tokens_per_s") for run in (first, second)]
     if tokens[0] and tokens[1]:
-        errors = [_log_error(first), _log_error(second)]
+        errors = [_log_speed_standard_error(first), _log_speed_standard_error(second)]
         ci95 = None
         if errors[0] is not None and errors[1] is not None:
             ci95 = log_normal_interval(tokens[1] / tokens[0], hypot(errors[0], errors[1]))
@@ -46,7 +46,7 @@ def speed_ratios(first: Run, second: Run) -> Iterator[SpeedRatio]:
         yield SpeedRatio("characters/s", characters[0], characters[1], None)
 
 
-def _log_error(run: Run) -> float | None:
+def _log_speed_standard_error(run: Run) -> float | None:
     """Returns the standard error of log(tokens/s) of a run, computed without its warm-up requests."""
     timed = [row for row in run.completions() if row.total_s is not None and row.started_at is not None]
     warmup = warmup_keys(timed) if timed else frozenset()

@@ -51,7 +51,7 @@ def _comparison_lines(comparison: Comparison, adjusted_p: float | None, margin: 
         times = f"{ratio.value:.2f} times the {ratio.measure}{interval}"
         yield f"  speed       {times} ({ratio.first:.1f} -> {ratio.second:.1f})"
     if not comparison.ratios:
-        yield f"  speed       {_why_no_ratio(comparison)}"
+        yield f"  speed       {_missing_ratio_reason(comparison)}"
     yield f"  changed     {counted(len(comparison.worse), 'problem')} worse, {len(comparison.better)} better"
     for word, problems in (("worse", comparison.worse), ("better", comparison.better)):
         if problems:
@@ -63,7 +63,7 @@ def _p_value(p: float) -> str:
     return "< 0.0001" if p < 1e-4 else f"= {p:.2g}"
 
 
-def _why_no_ratio(comparison: Comparison) -> str:
+def _missing_ratio_reason(comparison: Comparison) -> str:
     """Returns why the speeds of two runs cannot be compared, such as "not measured in either run"."""
     unmeasured = [name for run, name in zip(comparison.runs, comparison.names, strict=True) if not run.speed]
     if len(unmeasured) == 2:

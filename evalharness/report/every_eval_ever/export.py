@@ -11,9 +11,9 @@ from pathlib import Path
 from evalharness.backends.reference import ReferenceBackend
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
-from evalharness.report.every_eval_ever.instances import instances_of
-from evalharness.report.every_eval_ever.model import UNKNOWN, identity_of, model_info, portable_name
-from evalharness.report.every_eval_ever.results import results_of, started_at
+from evalharness.report.every_eval_ever.instances import instance_records
+from evalharness.report.every_eval_ever.model import UNKNOWN, model_identity, model_info, portable_name
+from evalharness.report.every_eval_ever.results import metric_results, started_at
 from evalharness.report.every_eval_ever.schema import (
     SCHEMA_VERSION,
     EvaluationLog,
@@ -31,7 +31,7 @@ Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Evaluator:
+class ExportMetadata:
     """The facts in an export that no run directory contains: who ran the evaluations and who developed the models."""
 
     organization: str = ""
@@ -41,7 +41,7 @@ class Evaluator:
     """The developer of models whose names do not begin with one."""
 
 
-def write_records(runs: Sequence[Run], out: Path, evaluator: Evaluator, log: Log) -> list[Path]:
+def write_records(runs: Sequence[Run], out: Path, metadata: ExportMetadata, log: Log) -> list[Path]:
     """Writes Every Eval Ever records of runs into the folder `out`; returns the paths of the .json files.
 
     The files are data/TASK/DEVELOPER/MODEL/UUID.json and UUID_samples.jsonl, one pair per run; a run has the same UUID
@@ -55,7 +55,7 @@ def write_records(runs: Sequence[Run], out: Path, evaluator: Evaluator, log: Log
     if not models:
         raise UserError("no run is of a model: all used the backend reference; give runs of another --backend")
     try:
-        written = [_write_run_record(run, name, out, evaluator, log) for run, name in models]
+        written = [_write_run_record(run, name, out, metadata, log) for run, name in models]
     except OSError as error:
         raise UserError(f"cannot write to {out}: {os_error_reason(error)}; choose another folder with --out") from None
     if any(path.parts[-3] == UNKNOWN for path in written):
@@ -67,8 +67,8 @@ def _is_reference(run: Run) -> bool:
     return run.summary.get("backend") == ReferenceBackend.name
 
 
-def _write_run_record(run: Run, name: RunName, out: Path, evaluator: Evaluator, log: Log) -> Path:
-    identity = identity_of(run, evaluator.developer)
+def _write_run_record(run: Run, name: RunName, out: Path, metadata: ExportMetadata, log: Log) -> Path:
+    identity = model_identity(run, metadata.developer)
     task = task_of(run.summary)
     parent = Path("data") / portable_name(task) / identity.folder
     stem = _run_uuid(run)
@@ -82,12 +82,12 @@ def _write_run_record(run: Run, name: RunName, out: Path, evaluator: Evaluator, 
         "source_metadata": {
             "source_name": "evalharness",
             "source_type": "evaluation_run",
-            "source_organization_name": evaluator.organization or UNKNOWN,
-            "evaluator_relationship": evaluator.relationship,
+            "source_organization_name": metadata.organization or UNKNOWN,
+            "evaluator_relationship": metadata.relationship,
         },
         "eval_library": {"name": "evalharness", "version": str(run.config.get("evalharness", __version__))},
         "model_info": model_info(run, name, identity),
-        "evaluation_results": results_of(run),
+        "evaluation_results": metric_results(run),
     }
     if begun := started_at(run):
         record["evaluation_timestamp"] = begun
@@ -96,7 +96,7 @@ def _write_run_record(run: Run, name: RunName, out: Path, evaluator: Evaluator, 
     if problems.missing:
         log(f"{run.folder}: exported without samples. {problems.missing}")
         (out / samples).unlink(missing_ok=True)
-    elif details := _write_samples(out, samples, instances_of(run, problems, evaluation_id, identity.id)):
+    elif details := _write_samples(out, samples, instance_records(run, problems, evaluation_id, identity.id)):
         record["detailed_evaluation_results"] = details
     path = out / parent / f"{stem}.json"
     write_atomically(path, _to_json_bytes(record, indent=2))

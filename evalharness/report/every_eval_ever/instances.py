@@ -23,7 +23,7 @@ RESULTS = ("pass@1", "base_pass@1")
 """The rates of a run that are means over samples, which have a record for each sample."""
 
 
-def instances_of(run: Run, problems: RunProblems, evaluation_id: str, model_id: str) -> Iterator[InstanceRecord]:
+def instance_records(run: Run, problems: RunProblems, evaluation_id: str, model_id: str) -> Iterator[InstanceRecord]:
     """Yields Every Eval Ever records: one for each graded sample of a run and each metric averaged over samples."""
     results = [name for name in RESULTS if name in run.summary.get("metrics", {})]
     for sample in run.samples():

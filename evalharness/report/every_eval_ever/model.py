@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from evalharness.data.runs import Run
 from evalharness.report.every_eval_ever.schema import ModelInfo
-from evalharness.report.naming import RunName, named_model
+from evalharness.report.naming import RunName, model_or_file_name
 from evalharness.report.run_metrics import speed_conditions
 from evalharness.util.http.address import is_loopback
 from evalharness.util.version import __version__
@@ -44,12 +44,12 @@ class ModelIdentity:
         return Path(portable_name(self.developer)) / portable_name(self.name)
 
 
-def identity_of(run: Run, developer: str) -> ModelIdentity:
+def model_identity(run: Run, developer: str) -> ModelIdentity:
     """Returns the developer and the name of a run's model; `developer` is used if the model's name contains none.
 
     The name of a model that is a file or folder is the last part of its path.
     """
-    name = str(named_model(run) or run.summary.get("backend", UNKNOWN)).strip()
+    name = str(model_or_file_name(run) or run.summary.get("backend", UNKNOWN)).strip()
     if _HUB_ID.fullmatch(name) and not Path(name).exists():
         return ModelIdentity(*name.split("/"))
     return ModelIdentity(developer or UNKNOWN, name.rstrip("/").rpartition("/")[2] or UNKNOWN)

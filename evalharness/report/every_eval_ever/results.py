@@ -35,7 +35,7 @@ LATENCIES: Mapping[str, tuple[str, str]] = {
 """The names of the latencies in the summary, here, and in words."""
 
 
-def results_of(run: Run) -> list[Result]:
+def metric_results(run: Run) -> list[Result]:
     """Returns the scores of a run for its Every Eval Ever record: pass rates, tokens/s and latencies."""
     data, generation, timestamp = source_data(run), generation_config(run), started_at(run)
     results = []

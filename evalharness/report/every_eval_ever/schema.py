@@ -13,7 +13,7 @@ Relationship = Literal["first_party", "third_party", "collaborative", "other"]
 """Between the organization that ran the evaluation and the model."""
 
 
-def as_relationship(text: str) -> Relationship:
+def parse_relationship(text: str) -> Relationship:
     """Returns the checked value of the option --relationship; `other` for an empty text.
 
     Raises UserError for an unknown value.

@@ -15,7 +15,9 @@ def pareto_listing(panel: Panel) -> list[str]:
     return [f"Pareto frontier of {panel.title}, slowest first:", *rows]
 
 
-def caption(panels: Sequence[Panel], published: bool, metric: str = "pass@1", kind: str = "aggregate") -> list[str]:
+def caption_lines(
+    panels: Sequence[Panel], published: bool, metric: str = "pass@1", kind: str = "aggregate"
+) -> list[str]:
     """Returns the lines of the caption below the frontier plot: what bars, lines and markers mean, and sources.
 
     `published` is whether the user requested published results; if they cannot be drawn, the caption says why.
@@ -26,7 +28,7 @@ def caption(panels: Sequence[Panel], published: bool, metric: str = "pass@1", ki
         lines.append("*: an incomplete run, which does not cover its task.")
     drawn = {point.label: point for panel in panels for point in panel.points if point.published}
     if published:
-        lines += _missing_published(panels, bool(drawn), metric)
+        lines += _missing_published_reasons(panels, bool(drawn), metric)
     if drawn:
         origins = dict.fromkeys(point.origin.replace(" ()", "") for point in drawn.values())
         lines.append("Hollow markers: published results, not measured here; each set has its own conditions:")
@@ -38,7 +40,7 @@ def caption(panels: Sequence[Panel], published: bool, metric: str = "pass@1", ki
     return lines
 
 
-def _missing_published(panels: Sequence[Panel], drawn: bool, metric: str) -> list[str]:
+def _missing_published_reasons(panels: Sequence[Panel], drawn: bool, metric: str) -> list[str]:
     """Returns lines that say why published results that the user requested are not in the frontier plot."""
     if metric != "pass@1":
         return [f"Published results are of pass@1 and are not drawn beside {metric}."]

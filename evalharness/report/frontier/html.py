@@ -71,7 +71,7 @@ def write_html(figure: "Figure", narrow: "Figure", panels: Sequence[Panel], out:
     `narrow` is a version of `figure` that is shown in windows as narrow as a phone's.
     """
     rows = len({axes.get_position().y0 for axes in figure.axes})
-    notes = point_notes(panels, metric) | point_notes(panels, metric, NARROW.name)
+    notes = point_tooltips(panels, metric) | point_tooltips(panels, metric, NARROW.name)
     parts = {
         "HEIGHT": str(ROW_HEIGHT * rows),
         "SVG": inline_svg(figure),
@@ -101,19 +101,19 @@ def wide_and_narrow_svg(figure: "Figure", narrow: "Figure") -> str:
     )
 
 
-def point_notes(panels: Sequence[Panel], metric: str = "pass@1", layout: str = "point") -> dict[str, str]:
+def point_tooltips(panels: Sequence[Panel], metric: str = "pass@1", layout: str = "point") -> dict[str, str]:
     """Returns the tooltip of each point of the frontier plot, by the id of the point's SVG marker.
 
     `layout` is the name of the layout, with which the ids begin.
     """
     return {
-        point_id(panel_index, point_index, layout): point_note(panel, point, metric)
+        point_id(panel_index, point_index, layout): point_tooltip(panel, point, metric)
         for panel_index, panel in enumerate(panels)
         for point_index, point in enumerate(panel.points)
     }
 
 
-def point_note(panel: Panel, point: Point, metric: str) -> str:
+def point_tooltip(panel: Panel, point: Point, metric: str) -> str:
     """Returns the tooltip of a point of the frontier plot: name, task, rate, speed and conditions."""
     rate = f"{metric} {100 * point.rate:.1f} %" + _interval_text(point.rate_ci95, 100)
     speed = f"{point.speed:.1f} tokens/s" + _interval_text(point.speed_ci95, 1)

@@ -70,7 +70,7 @@ def place_labels(
             for box in _candidate_boxes(x, y, size, scale)
             if box.lies_within(area)
             and not any(box.overlaps(other) for other in occupied)
-            and _is_nearest(box, (x, y), others, scale)
+            and _is_nearest_to_own_point(box, (x, y), others, scale)
         ]
         box = min(possible, key=lambda candidate: sum(candidate.overlaps(line) for line in lines), default=None)
         boxes.append(box)
@@ -79,7 +79,9 @@ def place_labels(
     return boxes
 
 
-def _is_nearest(box: Box, own: tuple[float, float], others: Sequence[tuple[float, float]], scale: float) -> bool:
+def _is_nearest_to_own_point(
+    box: Box, own: tuple[float, float], others: Sequence[tuple[float, float]], scale: float
+) -> bool:
     """Returns whether a label's box is nearer to its own point than to all others.
 
     Points within one typographic point of `own` are ignored.

@@ -33,10 +33,10 @@ def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, limit: int, width:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import FontProperties
 
-    labelled = _by_importance(panel)[:limit]
-    curve_ends = _fastest_of_curves(panel)
+    labelled = _points_by_importance(panel)[:limit]
+    curve_ends = _fastest_points_by_curve(panel)
     texts = [
-        fill(point.label if curve_ends[point.curve] == point else point.short or point.label, width)
+        fill(point.label if curve_ends[point.curve] == point else point.short_label or point.label, width)
         for point in labelled
     ]
     renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
@@ -61,16 +61,16 @@ def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, limit: int, width:
     return len(panel.points) - sum(box is not None for box in boxes)
 
 
-def _by_importance(panel: Panel) -> list[Point]:
+def _points_by_importance(panel: Panel) -> list[Point]:
     fastest_first = panel.points[::-1]
-    curve_ends = _fastest_of_curves(panel)
+    curve_ends = _fastest_points_by_curve(panel)
     measured = [point for point in fastest_first if not point.published]
     published = [point for point in fastest_first if point.published]
     ends = [point for point in measured if curve_ends[point.curve] == point]
     return list(dict.fromkeys([*panel.pareto, *ends, *measured, *published]))
 
 
-def _fastest_of_curves(panel: Panel) -> dict[Any, Point]:
+def _fastest_points_by_curve(panel: Panel) -> dict[Any, Point]:
     return {point.curve: point for point in panel.points}  # Points are sorted by speed: the last of a curve remains.
 
 

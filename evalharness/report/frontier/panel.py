@@ -52,7 +52,7 @@ def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed: str, 
         axes.add_collection(LineCollection(bars, colors=style.color, linewidths=0.9, alpha=alpha), autolim=False)
     for number, point in enumerate(panel.points):
         _draw_point(axes, point, point_id(index, number, layout.name), crowded)
-    _set_limits(axes, panel)
+    _set_axis_limits(axes, panel)
     axes.set_xlabel(fill(f"{speed} (log scale), {panel_conditions(panel)}", layout.axis_width), fontsize=8.5)
     axes.set_ylabel(f"{metric} (%)", fontsize=8.5)
 
@@ -78,7 +78,7 @@ def _draw_point(axes: "Axes", point: Point, marker_id: str, crowded: bool) -> No
     marker.set_gid(marker_id)
 
 
-def _set_limits(axes: "Axes", panel: Panel) -> None:
+def _set_axis_limits(axes: "Axes", panel: Panel) -> None:
     """Sets the limits and ticks of a panel's axes, so that labels have room on all sides."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 

@@ -6,7 +6,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from evalharness.errors import UserError
-from evalharness.report.frontier.captions import caption
+from evalharness.report.frontier.captions import caption_lines
 from evalharness.report.frontier.labels import draw_labels
 from evalharness.report.frontier.layout import NARROW, Layout, wide_layout
 from evalharness.report.frontier.panel import PARETO_COLOR, draw_panel
@@ -38,13 +38,13 @@ def write_frontier_plot(
     """
     if out.suffix not in FORMATS:
         raise UserError(f"{out} has an unknown format; give --out a name that ends in {', '.join(FORMATS)}")
-    figure, unlabelled = figure_of(panels, metric, kind, published)
+    figure, unlabelled = make_frontier_figure(panels, metric, kind, published)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".html":
             from evalharness.report.frontier.html import write_html
 
-            narrow, _ = figure_of(panels, metric, kind, published, NARROW)
+            narrow, _ = make_frontier_figure(panels, metric, kind, published, NARROW)
             write_html(figure, narrow, panels, out, metric)
         else:
             figure.savefig(out, metadata={"CreationDate": None} if out.suffix == ".pdf" else None)
@@ -53,7 +53,7 @@ def write_frontier_plot(
     return unlabelled
 
 
-def figure_of(
+def make_frontier_figure(
     panels: Sequence[Panel],
     metric: str = "pass@1",
     kind: str = "aggregate",
@@ -75,11 +75,11 @@ def figure_of(
             "text.parse_math": False,
         }
     )
-    lines = caption(panels, published, metric, kind)
-    return make_figure(panels, lines, metric, SPEED_LABELS[kind], layout)
+    lines = caption_lines(panels, published, metric, kind)
+    return draw_figure(panels, lines, metric, SPEED_LABELS[kind], layout)
 
 
-def make_figure(
+def draw_figure(
     panels: Sequence[Panel], lines: Sequence[str], metric: str, speed: str, layout: Layout | None = None
 ) -> "tuple[Figure, int]":
     """Returns a figure with all panels, a legend and the caption `lines`, and the number of labels that did not fit."""

@@ -11,13 +11,13 @@ from evalharness.report.naming import Curve, RunName, name_runs
 from evalharness.report.published import PublishedPoint, published_speed_of
 from evalharness.report.run_metrics import (
     UNKNOWN_HARDWARE,
-    batch_of,
-    hardware_of,
+    batch_text,
+    hardware_text,
+    incomplete_reason,
     rate_of,
     speed_conditions,
     speed_interval,
     speed_of,
-    why_incomplete,
 )
 from evalharness.report.run_settings import Family
 from evalharness.report.task_variant import DataKind, data_kind, task_of, task_title
@@ -42,9 +42,9 @@ class Point:
     published: bool = False
     complete: bool = True
     """Whether the run covers its task. An incomplete run is marked and is not part of the Pareto frontier."""
-    short: str = ""
+    short_label: str = ""
     """The label of a point within a curve; the model is named at the curve's fastest point alone."""
-    swept: tuple[float, ...] = ()
+    swept_values: tuple[float, ...] = ()
     """The swept numbers. The line connects the points of a curve in their order."""
     batch: str = ""
     """Batch and concurrency of the speed, for the axis."""
@@ -63,7 +63,7 @@ class Panel:
     data_kind: DataKind = DataKind.FULL
 
 
-def panels(
+def frontier_panels(
     runs: Sequence[Run],
     published: Sequence[PublishedPoint] = (),
     metric: str = "pass@1",
@@ -110,21 +110,21 @@ def _measured_point(run: Run, name: RunName, metric: str, kind: str) -> Point | 
     rate, speed = rate_of(run, metric), speed_of(run, kind)
     if rate is None or speed is None:
         return None
-    missing = why_incomplete(run)
+    missing = incomplete_reason(run)
     return Point(
         label=name.label + ("*" if missing else ""),
         family=name.family,
-        curve=name.curve,
+        curve=name.curve_key,
         rate=rate.value,
         rate_ci95=(rate.low, rate.high),
         speed=speed,
         speed_ci95=speed_interval(run, kind),
-        hardware=hardware_of(run),
+        hardware=hardware_text(run),
         detail="\n".join(filter(None, [speed_conditions(run), missing, str(run.folder)])),
         complete=not missing,
-        short=name.short,
-        swept=name.swept,
-        batch=batch_of(run),
+        short_label=name.short_label,
+        swept_values=name.swept_values,
+        batch=batch_text(run),
     )
 
 

@@ -39,7 +39,7 @@ def curves(panel: Panel) -> list[list[Point]]:
     for point in panel.points:
         if not point.published:
             by_curve[point.curve].append(point)
-    return [sorted(points, key=lambda point: point.swept) for points in by_curve.values()]
+    return [sorted(points, key=lambda point: point.swept_values) for points in by_curve.values()]
 
 
 def interval_bars(point: Point) -> list[Segment]:

@@ -18,14 +18,14 @@ def wide_frame(board: LeaderboardTable, write_cell: Callable[[Cell, str], str]) 
     """
     headings = [f"{column.title} ({column.data})" if column.data else column.title for column in board.columns]
 
-    def texts(row: ModelRow) -> list[str]:
+    def row_texts(row: ModelRow) -> list[str]:
         cells = [row.cells.get(column) for column in board.columns]
         rates = [write_cell(cell, board.footnote_marks(cell)) if cell else ABSENT for cell in cells]
         speed = ABSENT if row.tokens_per_s is None else f"{row.tokens_per_s:.1f}"
         return [*rates, speed, row.speed_conditions or ABSENT]
 
     models = pd.Index([row.name for row in board.rows], name="model")
-    return pd.DataFrame(list(map(texts, board.rows)), models, [*headings, *SPEED_HEADINGS])
+    return pd.DataFrame(list(map(row_texts, board.rows)), models, [*headings, *SPEED_HEADINGS])
 
 
 def long_frame(boards: Sequence[LeaderboardTable], write_text: Callable[[str], str] = str) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from html import escape
 from evalharness.report.leaderboard.boards import LeaderboardTable, footnote_mark
 from evalharness.report.leaderboard.cells import Cell, ModelRow
 from evalharness.report.leaderboard.frames import ABSENT, SPEED_HEADINGS
-from evalharness.report.leaderboard.text import INCOMPLETE, LEGEND, percent
+from evalharness.report.leaderboard.text import INCOMPLETE, LEGEND, rate_and_interval_texts
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -63,7 +63,7 @@ for (const table of document.querySelectorAll("table")) {
 FAMILY_SIGNS = {"ar": "&#9679;", "diffusion": "&#9650;", "other": "&#9632;"}
 
 
-def html(boards: Sequence[LeaderboardTable]) -> str:
+def leaderboard_page(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard as a complete HTML page."""
     return PAGE.replace("BOARDS", "\n".join(map(board_html, boards)), 1).replace("LEGEND", escape(LEGEND), 1)
 
@@ -110,7 +110,7 @@ def _row_html(board: LeaderboardTable, row: ModelRow) -> str:
 def _cell_html(board: LeaderboardTable, cell: Cell | None) -> str:
     if cell is None:
         return f'<td data-key="">{ABSENT}</td>'
-    value, interval = percent(cell)
+    value, interval = rate_and_interval_texts(cell)
     shown = f"<b>{value}</b>" if cell.best else value
     marks = board.footnote_marks(cell)
     sup = f' <sup class="mark" title="{escape("; ".join(cell.notes))}">{marks}</sup>' if marks else ""

@@ -9,7 +9,7 @@ from evalharness.report.leaderboard.cells import Cell, ModelRow
 from evalharness.report.leaderboard.columns import Column, column_of
 from evalharness.report.naming import RunName
 from evalharness.report.published import PublishedPoint
-from evalharness.report.run_metrics import UNKNOWN_HARDWARE, RateEstimate, rate_of, speed_conditions, why_incomplete
+from evalharness.report.run_metrics import UNKNOWN_HARDWARE, RateEstimate, incomplete_reason, rate_of, speed_conditions
 from evalharness.report.run_settings import Family
 
 
@@ -23,7 +23,7 @@ def rows_of_runs(named: Sequence[tuple[Run, RunName]], metric: str) -> list[Mode
             repetition += 1
         runs_of_row[name.label, repetition][column] = run
         families[name.label, repetition] = name.family
-    recipes = _usual_recipes([run for run, _ in named])
+    recipes = _most_frequent_recipes([run for run, _ in named])
     return [
         ModelRow(
             label + (f" [{repetition + 1}]" if repetition else ""),
@@ -38,7 +38,7 @@ def rows_of_runs(named: Sequence[tuple[Run, RunName]], metric: str) -> list[Mode
 
 
 def _cell_of_run(run: Run, metric: str, usual_recipe: str) -> Cell:
-    rate, missing = rate_of(run, metric), why_incomplete(run)
+    rate, missing = rate_of(run, metric), incomplete_reason(run)
     assert rate is not None
     summary = run.summary
     recipe, middle = str(summary.get("recipe", "")), summary.get("middle", "free")
@@ -50,7 +50,7 @@ def _cell_of_run(run: Run, metric: str, usual_recipe: str) -> Cell:
     return Cell(rate, notes=tuple(notes), complete=not missing)
 
 
-def _usual_recipes(runs: Sequence[Run]) -> dict[Column, str]:
+def _most_frequent_recipes(runs: Sequence[Run]) -> dict[Column, str]:
     """Returns the most frequent recipe of each leaderboard column; cells of other recipes get a footnote."""
     counts: dict[Column, Counter[str]] = defaultdict(Counter)
     for run in runs:

@@ -16,7 +16,7 @@ LEGEND = (
 INCOMPLETE = "the run is incomplete and not ranked as best"
 
 
-def markdown(boards: Sequence[LeaderboardTable]) -> str:
+def leaderboard_markdown(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard's tables in Markdown, with their footnotes below them."""
     parts = []
     for board in boards:
@@ -32,19 +32,19 @@ def markdown(boards: Sequence[LeaderboardTable]) -> str:
     return "\n\n".join(parts) + f"\n\n{LEGEND}\n"
 
 
-def as_csv(boards: Sequence[LeaderboardTable]) -> str:
+def leaderboard_csv(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard as CSV: a line for each rate of each model, and one for its speed; not rounded."""
     return long_frame(boards, csv_text).to_csv(index=False, lineterminator="\n")
 
 
-def as_json(boards: Sequence[LeaderboardTable]) -> str:
+def leaderboard_json(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard as a JSON list with one object per model and task; values are not rounded."""
     records = long_frame(boards).to_dict(orient="records")
     rows = [{str(key): value for key, value in row.items() if value == value and value is not None} for row in records]
     return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
 
 
-def latex(boards: Sequence[LeaderboardTable]) -> str:
+def leaderboard_latex(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard's tables in LaTeX (package booktabs), with their footnotes below them."""
     parts = []
     for board in boards:
@@ -65,7 +65,7 @@ def latex(boards: Sequence[LeaderboardTable]) -> str:
     return "\n\n".join(parts) + f"\n% {LEGEND}\n"
 
 
-def percent(cell: Cell) -> tuple[str, str]:
+def rate_and_interval_texts(cell: Cell) -> tuple[str, str]:
     """Returns a cell's rate in percent and its confidence interval ("" if it has none) as texts.
 
     A star after the rate marks an incomplete run.
@@ -76,7 +76,7 @@ def percent(cell: Cell) -> tuple[str, str]:
 
 
 def _markdown_cell(cell: Cell, marks: str) -> str:
-    value, interval = percent(cell)
+    value, interval = rate_and_interval_texts(cell)
     value = value.replace("*", r"\*")
     parts = [f"**{value}**" if cell.best else value, interval, f"<sup>{marks}</sup>" if marks else ""]
     return " ".join(filter(None, parts))
@@ -90,7 +90,7 @@ def _markdown_notes(board: LeaderboardTable) -> str:
 
 
 def _latex_cell(cell: Cell, marks: str) -> str:
-    value, interval = percent(cell)
+    value, interval = rate_and_interval_texts(cell)
     shown = rf"\textbf{{{value}}}" if cell.best else value
     small = rf" {{\scriptsize {interval}}}" if interval else ""
     return shown + small + (rf"$^{{\mathrm{{{marks}}}}}$" if marks else "")

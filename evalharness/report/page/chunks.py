@@ -13,7 +13,7 @@ Location = tuple[int, int]
 """Where a value is stored: the number of its chunk (data file), and its index in the chunk."""
 
 
-def write_script(folder: Path, name: str, value: Any) -> None:
+def write_data_script(folder: Path, name: str, value: Any) -> None:
     """Writes a value as a JavaScript data file of the report page; `name` is such as "runs" or "a-run/rows"."""
     _write_data_file(folder, name, to_json(value))
 
@@ -58,7 +58,7 @@ class ChunkWriter:
 
 
 @contextmanager
-def chunk_writer(folder: Path, name: str) -> Iterator[ChunkWriter]:
+def open_chunk_writer(folder: Path, name: str) -> Iterator[ChunkWriter]:
     """Opens a `ChunkWriter` for a `with` block, and writes its last chunk at the end of the block."""
     writer = ChunkWriter(folder, name)
     yield writer

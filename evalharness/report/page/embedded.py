@@ -7,7 +7,7 @@ from html import escape
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.report.published import PublishedPoint
-from evalharness.report.run_metrics import speed_kind
+from evalharness.report.run_metrics import resolve_speed_kind
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,19 @@ class EmbeddedReport:
 
 def embedded_frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> EmbeddedReport:
     """Returns the plot of pass@1 against tokens/s for the report page, as a wide SVG and a narrow one for phones."""
-    from evalharness.report.frontier.html import point_notes, wide_and_narrow_svg
+    from evalharness.report.frontier.html import point_tooltips, wide_and_narrow_svg
     from evalharness.report.frontier.layout import NARROW
-    from evalharness.report.frontier.picture import figure_of
-    from evalharness.report.frontier.points import panels
+    from evalharness.report.frontier.picture import make_frontier_figure
+    from evalharness.report.frontier.points import frontier_panels
 
     try:
-        kind = speed_kind("", bool(published))
-        of_runs = panels(runs, published, kind=kind)
+        kind = resolve_speed_kind("", bool(published))
+        of_runs = frontier_panels(runs, published, kind=kind)
     except UserError as error:
         return EmbeddedReport(missing=str(error))
-    figure, _ = figure_of(of_runs, kind=kind, published=bool(published))
-    narrow, _ = figure_of(of_runs, kind=kind, published=bool(published), layout=NARROW)
-    notes = point_notes(of_runs) | point_notes(of_runs, layout=NARROW.name)
+    figure, _ = make_frontier_figure(of_runs, kind=kind, published=bool(published))
+    narrow, _ = make_frontier_figure(of_runs, kind=kind, published=bool(published), layout=NARROW)
+    notes = point_tooltips(of_runs) | point_tooltips(of_runs, layout=NARROW.name)
     return EmbeddedReport(f"<div>{wide_and_narrow_svg(figure, narrow)}</div>", notes=notes)
 
 

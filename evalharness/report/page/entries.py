@@ -8,11 +8,11 @@ from typing import Any, TypedDict
 
 from evalharness.data.run_types import Speed
 from evalharness.data.runs import Run
-from evalharness.report.answer_remarks import answer_remarks, token_limit
+from evalharness.report.answer_remarks import answer_remarks, token_limit_text
 from evalharness.report.leaderboard.boards import HEADINGS
 from evalharness.report.naming import RunName
 from evalharness.report.problems import RunProblems
-from evalharness.report.run_metrics import speed_conditions, why_incomplete
+from evalharness.report.run_metrics import incomplete_reason, speed_conditions
 from evalharness.report.task_variant import base_task, data_kind, language_of, run_conditions, task_of
 
 
@@ -88,9 +88,9 @@ def run_overview(entry: RunEntry) -> RunOverview:
         "samples": summary["samples"],
         "speed": entry.run.speed,
         "speed_conditions": speed_conditions(entry.run),
-        "shortfall": why_incomplete(entry.run),
+        "shortfall": incomplete_reason(entry.run),
         "answers": answer_remarks(summary),
-        "conditions": ", ".join(filter(None, [run_conditions(summary), token_limit(summary)])),
+        "conditions": ", ".join(filter(None, [run_conditions(summary), token_limit_text(summary)])),
         "language": language_of(task_of(summary))[1],
         "data_heading": HEADINGS[data_kind(summary)],
         "rates": [(name, rate["value"], rate["ci95"][0], rate["ci95"][1]) for name, rate in summary["metrics"].items()],
@@ -100,7 +100,7 @@ def run_overview(entry: RunEntry) -> RunOverview:
     }
 
 
-def manifest_lines(run: Run) -> list[tuple[str, str]]:
+def flattened_manifest(run: Run) -> list[tuple[str, str]]:
     """Returns a run's manifest as pairs (key path, value), such as ("config.sampling.temperature", "0.2")."""
     return list(_flatten("", run.manifest))
 

@@ -13,10 +13,10 @@ from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.report.naming import name_runs
 from evalharness.report.page.breakdowns import breakdowns
-from evalharness.report.page.chunks import write_script
+from evalharness.report.page.chunks import write_data_script
 from evalharness.report.page.document import FILE_POLICY, html_document
 from evalharness.report.page.embedded import embedded_frontier, embedded_leaderboard
-from evalharness.report.page.entries import RunEntry, manifest_lines, run_overview, slugs_of
+from evalharness.report.page.entries import RunEntry, flattened_manifest, run_overview, slugs_of
 from evalharness.report.page.rows import write_run_data
 from evalharness.report.page.static_files import STATIC
 from evalharness.report.problems import problems_of
@@ -82,7 +82,7 @@ def _write_report_files(
         if entry.problems.missing:
             note(f"the page of {run.folder} has no prompts. {entry.problems.missing}")
         write_run_data(run, folder / "data", slug, entry.problems)
-        write_script(folder / "data", f"{slug}/settings", manifest_lines(run))
+        write_data_script(folder / "data", f"{slug}/settings", flattened_manifest(run))
         entries.append(entry.without_problems())
     embedded = {"frontier": embedded_frontier(runs, published), "leaderboard": embedded_leaderboard(runs, published)}
     report = {
@@ -91,7 +91,7 @@ def _write_report_files(
         "missing": {name: part.missing for name, part in embedded.items()},
         "notes": list(embedded["frontier"].notes.items()),
     }
-    write_script(folder / "data", "runs", report)
+    write_data_script(folder / "data", "runs", report)
     markup = {name: part.markup for name, part in embedded.items()}
     body = Template((STATIC / "body.html").read_text()).substitute(markup)
     page = html_document("evalharness report", body, STYLES, SCRIPTS, FILE_POLICY)

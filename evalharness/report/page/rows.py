@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalharness.data.runs import Run
-from evalharness.data.task_ids import natural_key
+from evalharness.data.task_ids import natural_sort_key
 from evalharness.records import STATUSES, Completion, Problem, Task, Verdict
-from evalharness.report.page.chunks import ChunkWriter, Location, chunk_writer, write_script
+from evalharness.report.page.chunks import ChunkWriter, Location, open_chunk_writer, write_data_script
 from evalharness.report.problems import RunProblems
 from evalharness.report.program_parts import program_source, tests_of
 
@@ -54,11 +54,11 @@ def write_run_data(run: Run, folder: Path, slug: str, problems: RunProblems) -> 
     Completions are read one at a time, so that their texts and traces need not fit into memory. Raises UserError at a
     damaged line.
     """
-    with chunk_writer(folder, f"{slug}/sample") as samples:
+    with open_chunk_writer(folder, f"{slug}/sample") as samples:
         rows = list(_sample_rows(run, problems, samples))
     facets = list(dict.fromkeys(facet for problem in problems.by_id.values() for facet in problem.facets))
-    task_ids = _in_task_order({task_id for task_id, _ in rows}, problems)
-    with chunk_writer(folder, f"{slug}/prompt") as prompts:
+    task_ids = _sort_in_task_order({task_id for task_id, _ in rows}, problems)
+    with open_chunk_writer(folder, f"{slug}/prompt") as prompts:
         problem_rows = [_problem_row(task_id, problems, facets, prompts) for task_id in task_ids]
     indices = {task_id: index for index, task_id in enumerate(task_ids)}
     sample_rows = [row._replace(problem=indices[task_id]) for task_id, row in rows]
@@ -71,26 +71,26 @@ def write_run_data(run: Run, folder: Path, slug: str, problems: RunProblems) -> 
         "prompt_chunks": prompts.written,
         "traces": sum(row.has_trace for row in sample_rows),
     }
-    write_script(folder, f"{slug}/rows", value)
+    write_data_script(folder, f"{slug}/rows", value)
 
 
-def _in_task_order(task_ids: Iterable[str], problems: RunProblems) -> list[str]:
+def _sort_in_task_order(task_ids: Iterable[str], problems: RunProblems) -> list[str]:
     """Returns problem ids sorted in the task's order; ids that the task's data lack come last, sorted by name."""
     order = {task_id: index for index, task_id in enumerate(problems.by_id)}
-    return sorted(task_ids, key=lambda task_id: (order.get(task_id, len(order)), natural_key(task_id)))
+    return sorted(task_ids, key=lambda task_id: (order.get(task_id, len(order)), natural_sort_key(task_id)))
 
 
 def _sample_rows(run: Run, problems: RunProblems, samples: ChunkWriter) -> Iterator[tuple[str, SampleRow]]:
     """Yields (problem id, table row) for each sample of a run; the row's `problem` is a placeholder."""
     verdicts = {verdict.key: verdict for verdict in run.verdicts()}
     for completion in run.completions():
-        source = _program_if_extracted(completion, problems)
+        source = _extracted_program(completion, problems)
         yield completion.task_id, _sample_row(completion, verdicts.pop(completion.key, None), source, samples)
     for verdict in verdicts.values():
         yield verdict.task_id, _sample_row(Completion(*verdict.key, text="", finish_reason=""), verdict, "", samples)
 
 
-def _program_if_extracted(completion: Completion, problems: RunProblems) -> str:
+def _extracted_program(completion: Completion, problems: RunProblems) -> str:
     """Returns the program that was extracted from a completion; "" if it equals the completion's text."""
     problem = problems.by_id.get(completion.task_id)
     if problem is None or problems.task is None or completion.error:

@@ -14,8 +14,8 @@ from evalharness.report.leaderboard.boards import LeaderboardTable, footnote_mar
 from evalharness.report.leaderboard.cells import ModelRow
 from evalharness.report.leaderboard.columns import TITLES
 from evalharness.report.leaderboard.frames import long_frame, wide_frame
-from evalharness.report.leaderboard.html import html
-from evalharness.report.leaderboard.text import as_csv, latex, markdown
+from evalharness.report.leaderboard.html import leaderboard_page
+from evalharness.report.leaderboard.text import leaderboard_csv, leaderboard_latex, leaderboard_markdown
 from evalharness.report.published import load_published
 from evalharness.report.runs import load_runs
 
@@ -111,7 +111,7 @@ def test_an_incomplete_run_is_marked_and_never_best(folder: Path) -> None:
         "old": ("incomplete: only the first 20 problems",),
         "cut": ("incomplete: 4 of 164 samples without a verdict",),
     }
-    assert r"100.0\*" in markdown([board])
+    assert r"100.0\*" in leaderboard_markdown([board])
 
 
 def test_an_unusual_recipe_has_a_note(folder: Path) -> None:
@@ -128,7 +128,7 @@ def test_repetitions_of_a_run_have_their_own_rows(tmp_path: Path) -> None:
 
 
 def test_csv_has_every_figure(folder: Path) -> None:
-    rows = list(csv.DictReader(io.StringIO(as_csv(boards(folder)))))
+    rows = list(csv.DictReader(io.StringIO(leaderboard_csv(boards(folder)))))
     low = next(row for row in rows if row["model"] == "low" and row["task"] == "humaneval")
     assert (float(low["value"]), float(low["low"])) == pytest.approx((0.5, wilson_interval(82, 164)[0]))
     assert [row["best"] for row in rows if row["task"] == "mbpp"] == ["0", "0", "1"]
@@ -150,7 +150,11 @@ def test_columns_with_equal_titles_are_kept(tmp_path: Path, monkeypatch: pytest.
     for task, rate in (("a", 0.5), ("b", 0.75)):
         write_run(tmp_path / task, "m", outcomes(rate, 4), task=task)
         monkeypatch.setitem(TITLES, task, "Same")
-    for text in (markdown(boards(tmp_path)), latex(boards(tmp_path)), html(boards(tmp_path))):
+    for text in (
+        leaderboard_markdown(boards(tmp_path)),
+        leaderboard_latex(boards(tmp_path)),
+        leaderboard_page(boards(tmp_path)),
+    ):
         assert text.count("Same") == 2
         assert "50.0" in text
         assert "75.0" in text
@@ -158,9 +162,9 @@ def test_columns_with_equal_titles_are_kept(tmp_path: Path, monkeypatch: pytest.
 
 def test_markdown_and_latex(folder: Path) -> None:
     tables = boards(folder)
-    text = markdown(tables)
+    text = leaderboard_markdown(tables)
     assert re.search(r"\| top \| \*\*90\.2\*\* \[84\.\d, 9[34]\.\d\] \|", text)
-    table = latex(tables)
+    table = leaderboard_latex(tables)
     assert r"\textbf{90.2}" in table
     rows = [row for row in table.splitlines() if row.endswith(r"\\")]
     assert len({row.count("&") for row in rows}) == 1
@@ -171,13 +175,13 @@ def test_markdown_and_latex(folder: Path) -> None:
 def test_names_are_escaped_in_every_format(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "<script>alert(1)</script>|a_b", outcomes(0.5))
     tables = boards(tmp_path)
-    assert "<script>alert" not in html(tables)
-    assert r"script>\|a\_b" in latex(tables) or r"a\_b" in latex(tables)
-    assert r"script&#62;\|a_b" in markdown(tables)
+    assert "<script>alert" not in leaderboard_page(tables)
+    assert r"script>\|a\_b" in leaderboard_latex(tables) or r"a\_b" in leaderboard_latex(tables)
+    assert r"script&#62;\|a_b" in leaderboard_markdown(tables)
 
 
 def test_the_page_sorts_and_loads_nothing_else(folder: Path) -> None:
-    page = html(boards(folder, "mercury"))
+    page = leaderboard_page(boards(folder, "mercury"))
     assert page.count("<button") == page.count('<th scope="col"')
     assert "prefers-color-scheme:dark" in page
     assert not re.search(r"(src|href|url)\s*[=(]", page)

@@ -15,8 +15,8 @@ from markdown_it import MarkdownIt
 
 from evalharness.report.leaderboard.boards import leaderboard
 from evalharness.report.leaderboard.escaping import FORMULA, csv_text, latex_text, markdown_text
-from evalharness.report.leaderboard.html import html as as_html
-from evalharness.report.leaderboard.text import as_csv, latex, markdown
+from evalharness.report.leaderboard.html import leaderboard_page as as_html
+from evalharness.report.leaderboard.text import leaderboard_csv, leaderboard_latex, leaderboard_markdown
 from evalharness.report.runs import load_runs
 from evalharness.util.text import one_line
 from evalharness.util.visible import CONTROLS, visible
@@ -78,12 +78,12 @@ def test_each_format_of_the_leaderboard(name: str, tmp_path: Path) -> None:
     write_run(tmp_path / "a", f"m{name}".replace("/", "∕"), outcomes(0.5))
     shown = visible(one_line(f"m{name}".replace("/", "∕")))
     boards = leaderboard(load_runs([tmp_path]))
-    page = Shown(GFM.render(markdown(boards)))
+    page = Shown(GFM.render(leaderboard_markdown(boards)))
     assert {"img", "a", "code", "em", "del"}.isdisjoint(page.tags)
     assert shown in page.text
     assert shown in Shown(as_html(boards)).text
     assert shown in html.unescape(as_html(boards))
-    assert shown in next(csv.DictReader(io.StringIO(as_csv(boards))))["model"]
-    for text in (markdown(boards), as_csv(boards), latex(boards), as_html(boards)):
+    assert shown in next(csv.DictReader(io.StringIO(leaderboard_csv(boards))))["model"]
+    for text in (leaderboard_markdown(boards), leaderboard_csv(boards), leaderboard_latex(boards), as_html(boards)):
         assert not CONTROLS.search(text)
         text.encode()

@@ -7,9 +7,9 @@ import pytest
 from helpers.made_runs import outcomes, write_run
 
 from evalharness.report.frontier.picture import write_frontier_plot
-from evalharness.report.frontier.points import panels
+from evalharness.report.frontier.points import frontier_panels
 from evalharness.report.leaderboard.boards import leaderboard
-from evalharness.report.leaderboard.html import html
+from evalharness.report.leaderboard.html import leaderboard_page
 from evalharness.report.published import load_published
 from evalharness.report.runs import load_runs
 
@@ -21,8 +21,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_run(made / "runs" / model, model, outcomes(rate), seconds)
     write_run(made / "runs" / "mbpp", "c-mid", outcomes(0.7), task="mbpp")
     runs, published = load_runs([made / "runs"]), load_published("mercury")
-    (made / "leaderboard.html").write_text(html(leaderboard(runs, published)))
-    write_frontier_plot(panels(runs, published), made / "frontier.html", published=True)
+    (made / "leaderboard.html").write_text(leaderboard_page(leaderboard(runs, published)))
+    write_frontier_plot(frontier_panels(runs, published), made / "frontier.html", published=True)
     return made
 
 

@@ -22,7 +22,7 @@ from evalharness.metrics.drafts import draft_acceptance
 from evalharness.metrics.paired_tests import paired_difference
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.progress import SilentProgress
-from evalharness.pipeline.run import open_executor, open_stores, run
+from evalharness.pipeline.run import open_executor, open_run_stores, run
 from evalharness.pipeline.store import RunStore
 from evalharness.pipeline.validate import PreparedRun, validate_all
 from evalharness.records import Backend, Completion
@@ -99,8 +99,8 @@ def open_methods(task: str, args: argparse.Namespace, networks: Networks, stack:
         executor = stack.enter_context(closing(open_executor(prepared, SilentProgress())))
         executor.sandbox.prepare(prepared.images)  # the manifest names them
         networks.give_to(name, executor.backend)
-        (store,) = open_stores(prepared, executor, stack)
-        store.begin_stretch([request.key for request in prepared.runs[0].requests])
+        (store,) = open_run_stores(prepared, executor, stack)
+        store.record_resumption([request.key for request in prepared.runs[0].requests])
         opened.append(Method(name, executor.backend, prepared.runs[0], store))
     return sorted(opened, key=lambda method: list(METHODS).index(method.name))
 

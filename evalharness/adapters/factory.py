@@ -12,7 +12,7 @@ from evalharness.data.loading import load_records
 from evalharness.data.sources import DataSource, DataSources
 from evalharness.data.splits import select_split
 from evalharness.data.time_window import TimeWindow
-from evalharness.data.versions import find_version, task_source
+from evalharness.data.versions import choose_data_source, find_version
 from evalharness.errors import UserError
 from evalharness.records import Task
 from evalharness.util.plugins import load_plugin
@@ -52,7 +52,7 @@ def open_context(name: str, sources: DataSources, options: Mapping[str, str]) ->
     Raises UserError for an unknown task or option, and for data that cannot be loaded.
     """
     card, entry = find_task(name)
-    source = task_source(entry, sources)
+    source = choose_data_source(entry, sources)
     check_task_options(entry.name, card, options)
     recipe_name, recipes = options.get("recipe", entry.default_recipe), card.recipes_of(entry)
     if recipe_name not in recipes:

@@ -27,7 +27,7 @@ Names = Annotated[
 All = Annotated[bool, typer.Option("--all", help="Every image that has a folder in sandboxes/. [default: no]")]
 
 
-def print_line(text: str) -> None:
+def print_unbuffered(text: str) -> None:
     """Prints a line immediately (unbuffered), since building an image takes minutes."""
     print(text, flush=True)
 
@@ -39,15 +39,15 @@ def build(names: Names = None, everything: All = False, sandbox: opt.SandboxOpti
     from evalharness.sandbox.factory import engine_class
 
     selected = select_images(names, everything)
-    engine = engine_class(sandbox)(log=print_line)
+    engine = engine_class(sandbox)(log=print_unbuffered)
     failed = []
     for name in selected:
         try:
-            print_line(f"{name}: {engine.prepare(name)['id']}")
+            print_unbuffered(f"{name}: {engine.prepare(name)['id']}")
         except UserError as error:
             if not everything:
                 raise
-            print_line(f"{name}: {error}")
+            print_unbuffered(f"{name}: {error}")
             failed.append(name)
     if any(not images.needs_registry(name) for name in failed):
         raise typer.Exit(ExitCode.USER)
@@ -94,7 +94,7 @@ def check(
         raise UserError(
             f"--option {unknown[0]} is not an option of sandbox check; use one of {', '.join(CHECK_OPTIONS)}"
         )
-    pool = open_sandbox(sandbox, 1, {**options, "allow": ",".join(GUARANTEES)}, print_line)
+    pool = open_sandbox(sandbox, 1, {**options, "allow": ",".join(GUARANTEES)}, print_unbuffered)
     all_good = True
     console = Console(file=raw_stream(sys.stdout), soft_wrap=True, highlight=False)
 
@@ -136,8 +136,10 @@ def clean(
     from evalharness.sandbox.engines.docker import connect_to_engine, remove_orphaned_containers
 
     client = connect_to_engine()
-    print_line(f"{counted(remove_orphaned_containers(client), 'container')} removed")
-    print_line(f"{counted(cgroups.remove_orphaned_groups(bubblewrap.live_pids()), 'control group')} removed")
+    print_unbuffered(f"{counted(remove_orphaned_containers(client), 'container')} removed")
+    print_unbuffered(f"{counted(cgroups.remove_orphaned_groups(bubblewrap.live_pids()), 'control group')} removed")
     if old_images:
-        print_line(f"{counted(images.remove_old_images(client), 'image')} of earlier versions removed")
-        print_line(f"{counted(rootfs.remove_old_root_file_systems(), 'root file system')} of earlier versions removed")
+        print_unbuffered(f"{counted(images.remove_old_images(client), 'image')} of earlier versions removed")
+        print_unbuffered(
+            f"{counted(rootfs.remove_old_root_file_systems(), 'root file system')} of earlier versions removed"
+        )

@@ -44,7 +44,7 @@ def hub_records(source: HubSource) -> list[Record]:
 
 
 def hub_files(source: HubSource) -> list[Path]:
-    """Returns the local paths of a hub data set's files, which are downloaded if needed. Raises as `hub_records`.
+    """Returns the local paths of a hub data set's files, downloaded if needed. Raises UserError if that fails.
 
     This is for data sets with a loading script, which is not executed.
     """

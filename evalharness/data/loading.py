@@ -122,9 +122,9 @@ def _read_files(paths: Sequence[Path]) -> list[Record]:
 
 
 def _check_files_exist(entry: TaskEntry, version: Version, paths: Sequence[Path], folder: Path) -> None:
-    """Raises UserError if a file of the version is missing but the folder has other versions, which it names.
+    """Raises UserError if a file of the version is missing although the folder has other versions of the task.
 
-    Another version is never used instead: its results would be those of another benchmark.
+    The message names these versions. They are never used instead: their results would be those of another benchmark.
     """
     missing = next((path for path in paths if not path.exists()), None)
     if missing is None:

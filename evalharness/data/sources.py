@@ -11,7 +11,7 @@ DataSource = Path | Literal["hub", "sample"]
 
 
 DataSources = DataSource | tuple[Path, ...]
-"""A source, or several data folders, each of which may have the data of some tasks (`versions.task_source`)."""
+"""A source, or several data folders, each of which may have the data of some tasks (`versions.choose_data_source`)."""
 
 
 def resolve_source(option: str | None) -> DataSources:

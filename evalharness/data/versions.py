@@ -20,7 +20,7 @@ def find_version(entry: TaskEntry, name: str | None, split: str | None = None) -
     return version.for_split(entry.values, split or entry.default_split)
 
 
-def task_source(entry: TaskEntry, source: DataSources) -> DataSource:
+def choose_data_source(entry: TaskEntry, source: DataSources) -> DataSource:
     """Returns the data source of a task: of several data folders, the first that has its files, else the first one."""
     if not isinstance(source, tuple):
         return source

@@ -36,7 +36,7 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Differ
     before, after = np.asarray(first, float), np.asarray(second, float)
     if before.shape != after.shape or not before.size:
         raise ValueError(
-            f"a paired comparison needs the same problems on both sides, not {before.size} and {after.size}"
+            f"a paired comparison needs results of the same problems; got {before.size} and {after.size} problems"
         )
     differences = after - before
     binary = bool(np.isin(differences, (-1.0, 0.0, 1.0)).all())
@@ -52,9 +52,9 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Differ
 def difference_interval(differences: NDArray[np.float64]) -> Interval:
     """Returns the 95 % interval of the mean difference of two runs, from each problem's difference in [-1, 1].
 
-    A percentile bootstrap over problems has width 0 if no problem differs, and is too narrow if few do. So the result
-    also covers an interval made from Wilson's intervals of two shares, the problems that got better and those that got
-    worse, which are combined by Newcombe's method (see `independent_difference_interval`).
+    The result is the smallest interval that contains two: a percentile bootstrap over problems, and Newcombe's
+    combination (see `independent_difference_interval`) of Wilson's intervals of the shares of problems that got better
+    and that got worse. The bootstrap alone would have width 0 if no problem differs, and be too narrow if few do.
     """
     total = differences.size
     better, worse = float(differences[differences > 0].sum()), float(-differences[differences < 0].sum())
@@ -127,7 +127,7 @@ def is_noninferior(difference: Difference, margin: float) -> bool:
     This is a one-sided test at the 2.5 % level. Raises ValueError if the margin is not above 0.
     """
     if margin <= 0:
-        raise ValueError(f"a non-inferiority margin must be above 0, not {margin}")
+        raise ValueError(f"the margin of a non-inferiority test must be greater than 0, not {margin}")
     return difference.ci95[0] > -margin
 
 

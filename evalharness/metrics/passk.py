@@ -91,7 +91,10 @@ def pass_rates_by_facet(
 
 
 def _rates_at_ks(name: str, counts: Iterable[tuple[int, int]], ks: Sequence[int]) -> dict[str, Rate]:
-    """Returns NAME@k for each k that no problem has fewer samples than, from (samples, passed) of each problem."""
+    """Returns the rate NAME@k for each k up to the smallest number of samples that a problem has.
+
+    `counts` are the (samples, passed) of each problem; problems without samples are ignored.
+    """
     judged = [(samples, passed) for samples, passed in counts if samples]
     fewest = min((samples for samples, _ in judged), default=0)
     return {

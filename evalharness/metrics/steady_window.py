@@ -12,7 +12,7 @@ SAME_MOMENT_S = 1e-3
 
 
 @dataclass(frozen=True)
-class OutputSpan:
+class RequestTimeline:
     """The times of one request (start, first output, end; in seconds) and its amount of output."""
 
     start: float
@@ -46,16 +46,16 @@ class Window:
     """Requests in progress at both ends of the window, and rarely more between them."""
 
 
-def output_span(completion: Completion, amount: float, first_amount: float | None) -> OutputSpan:
+def request_timeline(completion: Completion, amount: float, first_amount: float | None) -> RequestTimeline:
     """Returns a timed completion's start, first output and end, with its amount of output.
 
     If the size of the first chunk is not known, all output is taken as evenly spread over the time after the prefill.
     """
     start, total = completion.started_at or 0.0, completion.total_s or 0.0
     if completion.first_output_s is None or first_amount is None:
-        return OutputSpan(start, start + min(completion.prefill_s or 0.0, total), start + total, amount)
+        return RequestTimeline(start, start + min(completion.prefill_s or 0.0, total), start + total, amount)
     first = start + min(completion.first_output_s, total)
-    return OutputSpan(start, first, start + total, amount, min(first_amount, amount))
+    return RequestTimeline(start, first, start + total, amount, min(first_amount, amount))
 
 
 def steady_window(spans: Sequence[tuple[float, float]], after: float = float("-inf")) -> Window | None:

@@ -24,7 +24,7 @@ from evalharness.metrics.request_times import (
     values_if_all_measured,
     warmup_keys,
 )
-from evalharness.metrics.steady_window import output_span, steady_window
+from evalharness.metrics.steady_window import request_timeline, steady_window
 from evalharness.metrics.tokenizing import CommonTokenizer
 from evalharness.records import Completion, Key
 
@@ -148,7 +148,7 @@ def _steady_figures(completions: Sequence[Completion], after: float) -> Speed:
     if window is None or any(completion.output_tokens is None for completion in completions):
         return {}
     spans = [
-        output_span(completion, completion.output_tokens or 0, completion.first_output_tokens)
+        request_timeline(completion, completion.output_tokens or 0, completion.first_output_tokens)
         for completion in completions
     ]
     tokens = sum(span.amount_within(window.start, window.end) for span in spans)

@@ -147,7 +147,7 @@ def _prepare_task_of_shards(
     )
     if prepared.context.data.fingerprint != task["data"]["fingerprint"]:
         raise UserError(
-            f"the data of {name} differ from those that the runs used; give the folder of the data used with --data"
+            f"the data of {name} differ from those that the runs used; give the data that they used with --data DIR"
         )
     return prepared
 

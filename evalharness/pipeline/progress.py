@@ -88,12 +88,12 @@ class ProgressCounts:
                 self._passed += verdict.passed
 
     @property
-    def passed(self) -> str:
+    def pass_rate_text(self) -> str:
         """The share of graded samples that passed, such as "51 % passed"; "" before the first verdict."""
         return f"{100 * self._passed / self._judged:.0f} % passed" if self._judged else ""
 
     @property
-    def tokens_per_s(self) -> str:
+    def tokens_per_s_text(self) -> str:
         """Generated tokens/s so far as text, including the batch that is being decoded; "" if not known."""
         tokens = max(self._completed_tokens, generated_tokens.count - self._meter_at_start)
         return f"{tokens / self._elapsed_seconds:,.0f} tokens/s" if tokens else ""
@@ -102,7 +102,7 @@ class ProgressCounts:
     def _elapsed_seconds(self) -> float:
         return max(time.monotonic() - self._started, 1e-6)
 
-    def line(self) -> str:
+    def progress_line(self) -> str:
         """Returns a line about the progress: counts of samples, pass rate, samples/s, tokens/s, time left."""
         done = self.graded - self._graded_before or self.generated - self._generated_before
         rate = done / self._elapsed_seconds
@@ -110,9 +110,9 @@ class ProgressCounts:
         parts = [
             f"{self.generated} of {self.total} generated",
             f"{self.graded} graded",
-            self.passed,
+            self.pass_rate_text,
             f"{rate:.2g} samples/s" if rate < 10 else f"{rate:.0f} samples/s",
-            self.tokens_per_s,
+            self.tokens_per_s_text,
             f"about {duration_text(left / rate)} left" if rate else "time left unknown",
         ]
         return ", ".join(filter(None, parts))
@@ -166,11 +166,11 @@ class ConsoleProgress:
 
     def _update_bars(self) -> None:
         if self._bars:
-            self._bars.update(self._generation, completed=self._counts.generated, text=self._counts.tokens_per_s)
-            self._bars.update(self._grading, completed=self._counts.graded, text=self._counts.passed)
+            self._bars.update(self._generation, completed=self._counts.generated, text=self._counts.tokens_per_s_text)
+            self._bars.update(self._grading, completed=self._counts.graded, text=self._counts.pass_rate_text)
 
     def _print_line(self) -> None:
-        self.note(self._counts.line())
+        self.note(self._counts.progress_line())
 
     def generated(self, completion: Completion) -> None:
         """Advances the progress of generation by one completion."""

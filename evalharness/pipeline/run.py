@@ -46,7 +46,7 @@ def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summa
             if warning:
                 progress.note(warning)
         executor.sandbox.prepare(prepared.images)
-        stores = open_stores(prepared, executor, stack)
+        stores = open_run_stores(prepared, executor, stack)
         if isinstance(executor.backend, ReferenceBackend):
             progress.note(
                 "backend reference: the official solutions, to check the harness itself; there is no model and no speed"
@@ -83,7 +83,7 @@ def open_executor(prepared: PreparedRuns, progress: Progress) -> Executor:
     return open_it(prepared.config, prepared.stored, progress.note, bool(prepared.images))
 
 
-def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) -> list[RunStore]:
+def open_run_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) -> list[RunStore]:
     """Opens the run directories for writing. Raises UserError, without creating any, if one contains another run."""
     configurations = [run_configuration(run, executor) for run in prepared.runs]
     overwrite = prepared.config.overwrite
@@ -136,7 +136,7 @@ def run_one(run: PreparedRun, executor: Executor, store: RunStore, progress: Pro
     """Executes one validated run, or resumes it; writes its summary and returns it."""
     store.check_rows_are_requested([request.key for request in run.requests])
     announce_size(run, store, progress)
-    store.begin_stretch([request.key for request in run.requests])
+    store.record_resumption([request.key for request in run.requests])
     generate_and_grade(run, executor, store, progress)
     if adjusted := adjusted_options(executor.backend):
         store.record_adjustments(adjusted)

@@ -121,7 +121,7 @@ class RunStore:
                         "run; remove the line"
                     )
 
-    def begin_stretch(self, requests: Collection[Key]) -> None:
+    def record_resumption(self, requests: Collection[Key]) -> None:
         """Records in the manifest that this process resumes the run, unless all requested samples are graded.
 
         Also deletes the summary, which is then out of date.

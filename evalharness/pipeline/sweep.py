@@ -46,7 +46,7 @@ def split_swept_options(options: Mapping[str, str]) -> tuple[dict[str, str], dic
             fixed[key] = value
     if not swept:
         raise UserError(
-            "no --option has several values; give one several, such as threshold=0.5,0.7,0.9, or use evalharness run"
+            "no --option has several values; write, for example, threshold=0.5,0.7,0.9, or use evalharness run"
         )
     return fixed, swept
 

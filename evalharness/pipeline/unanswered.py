@@ -113,12 +113,11 @@ class _HeldBackFailures:
         return settled
 
     def release_rest(self) -> list[Completion]:
-        """Returns the completions that are still held back at the end of the run.
+        """Returns the completions that are still held back at the end of the run, as empty answers or unchanged.
 
-        They become empty answers (not solved) if the backend has answered before, in this run or before it was resumed,
-        and is probably not down: all prompts were sent, or none was answered since the run was resumed (so the
-        remaining prompts may be those that always fail). Otherwise they keep their error, and the next run sends their
-        prompts again.
+        They become empty answers (not solved) if the backend has answered a prompt before and is probably not down: it
+        was sent all prompts, or it has answered none since the run was resumed (the remaining prompts may be those that
+        always fail). Unchanged completions have an error, so that the next run sends their prompts again.
         """
         answered = self._answered_before or self._answered_now
         settle = answered and not (self._stopped and self._answered_now)

@@ -44,7 +44,7 @@ def short_answer_remarks(summary: Summary) -> list[str]:
 
 
 def token_limit_text(summary: Summary) -> str:
-    """Returns a run's token limit as text, such as "at most 768 new tokens"; "" where there was none."""
+    """Returns a run's token limit as text, such as "at most 768 new tokens"; "" if there was none."""
     answers = summary.get("answers")
     return f"at most {answers['token_limit']} new tokens" if answers and "token_limit" in answers else ""
 

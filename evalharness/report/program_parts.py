@@ -13,7 +13,7 @@ def program_source(task: Task, problem: Problem, completion: Completion) -> str 
     return program.source if program else None
 
 
-def tests_of(task: Task, problem: Problem) -> str:
+def tests_as_text(task: Task, problem: Problem) -> str:
     """Returns the tests of a problem as text; "" for tasks that compare the answer's text instead of running it."""
     program = _sandbox_program(task, problem, Completion(problem.task_id, 0, "", form="solution"))
     if program is None:

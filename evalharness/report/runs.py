@@ -50,7 +50,7 @@ def _open_finished_run(folder: Path) -> Run:
 
 
 def run_folders(path: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:
-    """Yields the run directories at or below a folder, sorted; run directories inside a run directory are ignored."""
+    """Yields the run directories at or below a folder, sorted; the subfolders of a run directory are not searched."""
     if (path / MANIFEST).exists():
         yield path
     elif depth:
@@ -65,8 +65,9 @@ def _read_json_object(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not JSON"
-        todo = "repeat the run with another --out, or leave the folder out"
-        raise UserError(f"{path} cannot be read ({reason}); {todo}") from None
+        raise UserError(
+            f"{path} cannot be read ({reason}); repeat the run with another --out, or leave the folder out"
+        ) from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a file of a run (no JSON object); leave its folder out")
     return content

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from evalharness.data.runs import Run, Sample
 from evalharness.errors import UserError
 from evalharness.report.problems import RunProblems, problems_of
-from evalharness.report.program_parts import program_source, tests_of
+from evalharness.report.program_parts import program_source, tests_as_text
 from evalharness.report.prompt_text import prompt_parts
 
 
@@ -30,7 +30,7 @@ def sample_lines(run: Run, task_id: str, sample_id: int, data: str | None) -> It
         found = f", {sample.verdict.extraction}" if sample.verdict and sample.verdict.extraction else ""
         if source is not None:
             yield from _lines_with_heading(f"program{found}", source)
-        if tests := tests_of(problems.task, problem):
+        if tests := tests_as_text(problems.task, problem):
             yield from _lines_with_heading("tests", tests)
     yield from _verdict_lines(sample)
 

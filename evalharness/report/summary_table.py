@@ -62,14 +62,14 @@ def _table_row(summary: Summary, rate_names: Sequence[str], timed: bool) -> list
     return [
         "\n".join(filter(None, [summary["task"], run_conditions(summary), token_limit_text(summary)])),
         summary["backend"] + (f"\n{summary['model']}" if summary["model"] else ""),
-        "\n".join([_sample_count_text(summary), *_count_texts(summary)]),
+        "\n".join([_sample_count_text(summary), *_outcome_count_texts(summary)]),
         *(_rate_text(summary["metrics"].get(name)) for name in rate_names),
         _number_text(speed.get("output_tokens_per_s")) + ("\n(mixed)" if mixed_conditions_text(speed) else ""),
         *([_latency_text(speed)] if timed else []),
     ]
 
 
-def _count_texts(summary: Summary) -> list[str]:
+def _outcome_count_texts(summary: Summary) -> list[str]:
     """Returns counts of a run's samples for the table: by status, without code, truncated, empty or refused."""
     counts = [f"{count} {status}" for status, count in summary["statuses"].items()]
     without_code = summary.get("extraction", {}).get("nothing found", 0)

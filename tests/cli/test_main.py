@@ -105,7 +105,7 @@ def assert_refused(done: "subprocess.CompletedProcess[str]", folder: Path, *word
         ),
         (("run", *TASK, "--data", "..", "--out", "out"), ["HumanEval.jsonl.gz is missing", "--data"]),
         (("sandbox", "build", "pithon"), ["sandbox image 'pithon'", "did you mean python"]),
-        (("sandbox", "check", "--option", "memory=1"), ["--option memory", "known: runtime, memory_gb"]),
+        (("sandbox", "check", "--option", "memory=1"), ["--option memory", "use one of runtime, memory_gb"]),
         (("serve-sandbox", "--port", "99999"), ["--port 99999", "65535"]),
         (
             ("leaderboard", "..", "--out", "table.pdf"),

@@ -123,8 +123,11 @@ def test_an_entry_point_may_name_a_module_a_package_or_a_path(
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({"cards/sums.yaml": CARD, "cards/bad.yaml": "name: bad\n"}, ["bad.yaml: data: missing", "recipe: missing"]),
-        ({"cards/sums.yaml": CARD, "cards/bad.yaml": "a: ["}, ["bad.yaml: not YAML"]),
+        (
+            {"cards/sums.yaml": CARD, "cards/bad.yaml": "name: bad\n"},
+            ["bad.yaml: fix these keys: data: missing", "recipe: missing"],
+        ),
+        ({"cards/sums.yaml": CARD, "cards/bad.yaml": "a: ["}, ["bad.yaml: not valid YAML"]),
         ({"cards/sums.yaml": CARD, "cards/t.yaml": CARD.replace("sums", "mbpp")}, ["t.yaml", "'mbpp' is used more"]),
         ({"cards/sums.yaml": CARD, "cards/bad.yaml": b"\xff".decode("latin-1")}, ["bad.yaml"]),
     ],

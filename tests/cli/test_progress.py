@@ -65,17 +65,17 @@ def test_counts_tell_rows_rate_tokens_passes_and_time_left(monkeypatch: pytest.M
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     counts = ProgressCounts(100, 20, 10)
     now[0] = 110.0
-    assert counts.line() == "20 of 100 generated, 10 graded, 0 samples/s, time left unknown"
+    assert counts.progress_line() == "20 of 100 generated, 10 graded, 0 samples/s, time left unknown"
     for number in range(10):
         counts.add_completion(Completion("a", number, "", output_tokens=50))
-    assert counts.line() == "30 of 100 generated, 10 graded, 1 samples/s, 50 tokens/s, about 70 s left"
+    assert counts.progress_line() == "30 of 100 generated, 10 graded, 1 samples/s, 50 tokens/s, about 70 s left"
     for number, status in enumerate(("passed", "passed", "failed", "timeout", "infrastructure")):
         counts.add_verdict(Verdict("a", number, status == "passed", status))  # type: ignore[arg-type]
-    assert counts.line() == (
+    assert counts.progress_line() == (
         "30 of 100 generated, 15 graded, 50 % passed, 0.5 samples/s, 50 tokens/s, about 3 min left"
     )
     generated_tokens.add(2000)
-    assert counts.tokens_per_s == "200 tokens/s"
+    assert counts.tokens_per_s_text == "200 tokens/s"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.metrics.request_times import busy_seconds, cost_per_problem, percentiles
-from evalharness.metrics.steady_window import OutputSpan
+from evalharness.metrics.steady_window import RequestTimeline
 from evalharness.metrics.throughput import measurement_conditions, speed
 from evalharness.metrics.tokenizing import CommonTokenizer
 from evalharness.records import Completion
@@ -149,7 +149,7 @@ def test_rows_of_a_batch_end_together(size: int) -> None:
     )
 )  # fmt: skip
 def test_output_of_adjacent_windows_adds_up(rows: list[tuple[float, float, int, float, float]]) -> None:
-    spans = [OutputSpan(start, start + first * length, start + length, tokens, tokens * share)
+    spans = [RequestTimeline(start, start + first * length, start + length, tokens, tokens * share)
              for start, length, tokens, first, share in rows]  # fmt: skip
     cuts = [-1.0, 7.0, 7.5, 30.0, 100.0]
     for span in spans:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evalharness.data.run_files import read_manifest
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
-from evalharness.pipeline.resuming.folders import check_multi_task_folder, check_no_foreign_files, check_overwritable
+from evalharness.pipeline.resuming.folders import check_multi_task_folder, check_no_unrelated_files, check_overwritable
 from evalharness.pipeline.resuming.same_run import TRANSPORT_OPTIONS, holds_resumable_run
 from evalharness.pipeline.resuming.stretches import joined_stretches, measured_conditions
 from evalharness.pipeline.store import RunStore
@@ -82,11 +82,11 @@ def test_each_stretch_that_works_is_recorded(folder: Path) -> None:
     (folder / "summary.json").write_text("{}")
     before = (folder / "manifest.json").read_bytes()
     with opened(folder, config(concurrency=16)) as store:
-        store.begin_stretch([("t", 0), ("t", 1)])
+        store.record_resumption([("t", 0), ("t", 1)])
     assert (folder / "manifest.json").read_bytes() == before
     assert (folder / "summary.json").exists()
     with opened(folder, config(n=3, concurrency=16, base_url="http://b/v1")) as store:
-        store.begin_stretch([("t", number) for number in range(3)])
+        store.record_resumption([("t", number) for number in range(3)])
         assert not (folder / "summary.json").exists()
         rows(store, 3)
         store.record_adjustments({"max_tokens_field": "max_completion_tokens"})
@@ -105,7 +105,7 @@ def test_each_stretch_that_works_is_recorded(folder: Path) -> None:
 
 def test_conditions_are_mixed_only_where_completions_were_made(folder: Path) -> None:
     with opened(folder, config(n=3, concurrency=16)) as store:
-        store.begin_stretch([("t", 2)])
+        store.record_resumption([("t", 2)])
     conditions = measured_conditions(read_manifest(folder), 2)
     assert "mixed" not in conditions
     assert conditions["concurrency"] == 8
@@ -161,13 +161,13 @@ def test_overwrite_waits_for_no_process_and_deletes_nothing_of_it(folder: Path) 
 
 def test_foreign_folders_are_refused(tmp_path: Path) -> None:
     foreign, runs = tmp_path / "foreign", tmp_path / "runs"
-    check_no_foreign_files(foreign)
+    check_no_unrelated_files(foreign)
     foreign.mkdir()
     (foreign / ".lock").touch()
-    check_no_foreign_files(foreign)
+    check_no_unrelated_files(foreign)
     check_multi_task_folder(foreign)
     (foreign / "thesis.tex").touch()
-    for check in (check_no_foreign_files, check_multi_task_folder, lambda path: check_overwritable(path, None)):
+    for check in (check_no_unrelated_files, check_multi_task_folder, lambda path: check_overwritable(path, None)):
         with pytest.raises(
             UserError, match=r"is not empty and is no run directory \(thesis\.tex\); choose a new folder with --out"
         ):
@@ -175,7 +175,7 @@ def test_foreign_folders_are_refused(tmp_path: Path) -> None:
     for task in ("humaneval", "mbpp"):
         opened(runs / task, config()).__enter__().close()
     with pytest.raises(UserError, match=r"has runs of several tasks \(humaneval, mbpp\); give one of their folders"):
-        check_no_foreign_files(runs)
+        check_no_unrelated_files(runs)
     check_multi_task_folder(runs)
     with pytest.raises(UserError, match="is the run directory of one task; choose another folder with --out for"):
         check_multi_task_folder(runs / "mbpp")

@@ -17,7 +17,7 @@ CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """The result of one check of `evalharness doctor`."""
 
     ok: bool
@@ -31,36 +31,37 @@ class Finding:
         return "ok" if self.ok else "MISSING" if self.required else "note"
 
 
-def machine_findings() -> Iterator[Finding]:
+def machine_check_results() -> Iterator[CheckResult]:
     """Yields the results of the checks for GPUs that PyTorch can use, memory, and free disk space."""
     yield _check_gpus()
     yield _check_memory()
     yield from _check_disk_space()
 
 
-def _check_gpus() -> Finding:
+def _check_gpus() -> CheckResult:
     """Returns the GPUs that PyTorch can use; a note if there is none, or if PyTorch does not fit the driver."""
     if not is_installed("torch"):
-        return Finding(False, "GPU: unknown, since the package torch is not installed", required=False)
+        return CheckResult(False, "GPU: unknown, since the package torch is not installed", required=False)
     import torch
 
     if torch.cuda.is_available():
         devices = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
         names = ", ".join(f"{device.name} ({device.total_memory / GIB:.0f} GiB)" for device in devices)
-        return Finding(True, f"GPU {names}")
+        return CheckResult(True, f"GPU {names}")
     if torch.backends.mps.is_available():
-        return Finding(True, "Apple GPU (device mps)")
+        return CheckResult(True, "Apple GPU (device mps)")
     if shutil.which("nvidia-smi"):
         hint = "install a build of PyTorch for the driver's version of CUDA"
-        return Finding(False, f"GPU: torch {torch.__version__} cannot use the driver; {hint}", required=False)
-    return Finding(False, "no GPU: local models run on the CPU; endpoints and grading need none", required=False)
+        return CheckResult(False, f"GPU: torch {torch.__version__} cannot use the driver; {hint}", required=False)
+    return CheckResult(False, "no GPU: local models run on the CPU; endpoints and grading need none", required=False)
 
 
-def _check_memory() -> Finding:
+def _check_memory() -> CheckResult:
     total, available = memory_bytes()
     text = f"memory {total / GIB:.1f} GiB, {available / GIB:.1f} GiB available, {os.cpu_count()} CPU cores"
     enough = available >= LITTLE_MEMORY
-    return Finding(enough, text + ("" if enough else "; use fewer --workers, or end other programs"), required=False)
+    remedy = "" if enough else "; use fewer --workers, or end other programs"
+    return CheckResult(enough, text + remedy, required=False)
 
 
 def memory_bytes() -> tuple[int, int]:
@@ -75,7 +76,7 @@ def memory_bytes() -> tuple[int, int]:
     return total, min(total, available)
 
 
-def _check_disk_space() -> Iterator[Finding]:
+def _check_disk_space() -> Iterator[CheckResult]:
     """Yields the free disk space of each file system that holds results, downloads or caches."""
     uses = {
         "results": Path.cwd(),
@@ -91,4 +92,4 @@ def _check_disk_space() -> Iterator[Finding]:
         free = shutil.disk_usage(folder).free
         text = f"disk {free / GIB:.0f} GiB free for {', '.join(used_for)} ({folder})"
         enough = free >= LITTLE_DISK
-        yield Finding(enough, text + ("" if enough else "; free some space"), required=False)
+        yield CheckResult(enough, text + ("" if enough else "; free some space"), required=False)

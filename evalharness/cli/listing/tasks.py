@@ -9,7 +9,7 @@ import typer
 from evalharness.cli.tables import make_table, print_options, print_paragraphs, print_table
 from evalharness.data.cards import ALL_TASKS, Card, TaskEntry, expand_task_names, find_task, load_cards, task_groups
 from evalharness.data.sources import DataSource, resolve_source
-from evalharness.data.versions import find_version, task_source, version_files
+from evalharness.data.versions import choose_data_source, find_version, version_files
 from evalharness.errors import UserError
 from evalharness.util.text import counted
 
@@ -49,7 +49,7 @@ def task_rows() -> Iterator[TaskRow]:
                 entry.name,
                 str(problem_count(entry) or ""),
                 entry.default_recipe,
-                data_state(entry, task_source(entry, source)),
+                data_location(entry, choose_data_source(entry, source)),
                 f"{image}: {images.get(image, 'no container engine')}" if image else "none needed",
             )
 
@@ -91,7 +91,7 @@ def problem_count(entry: TaskEntry) -> int | None:
     return problems if isinstance(problems, int) else None
 
 
-def data_state(entry: TaskEntry, source: DataSource) -> str:
+def data_location(entry: TaskEntry, source: DataSource) -> str:
     """Returns where the data of a task's default version are: `here` (in `source`), `on the hub`, or `missing`."""
     version = find_version(entry, None)
     if version.shipped:

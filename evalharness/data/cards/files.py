@@ -27,7 +27,7 @@ VALUE_ERROR = "Value error, "
 
 
 def read_cards(folder: Path) -> list[Card]:
-    """Returns the task cards of a folder's YAML files, sorted by file name. Raises ValueError as `read_card` does."""
+    """Returns the task cards in a folder's YAML files, sorted by file name. Raises ValueError for an invalid card."""
     return [read_card(path) for path in card_files(folder)]
 
 
@@ -65,7 +65,7 @@ def _validate_card(
     except ValidationError as error:
         known = list(dict.fromkeys(name for part in parts for name in part.model_fields))
         problems = (_field_error(dict(item), known) for item in error.errors())
-        raise ValueError(f"{path}: {'; '.join(dict.fromkeys(problems))}") from error
+        raise ValueError(f"{path}: fix these keys: {'; '.join(dict.fromkeys(problems))}") from error
 
 
 def _field_error(error: Mapping[str, Any], known: Sequence[str]) -> str:
@@ -87,4 +87,4 @@ def check_unique_names(cards: Sequence[Card]) -> None:
         if tasks.count(name) > 1 or name in group_names:
             raise ValueError(f"the name {name!r} is used more than once for tasks or groups")
     if any(ALL_TASKS in card.groups for card in cards):
-        raise ValueError(f"the group name {ALL_TASKS!r} is reserved for the group of all tasks")
+        raise ValueError(f"the group name {ALL_TASKS!r} is reserved for the group of all tasks; rename the group")

@@ -33,7 +33,7 @@ def with_user_templates(recipe: Recipe, path: Path) -> Recipe:
         raise UserError(f"--option prompt={path} is not valid YAML: {one_line(str(error))}; fix the file") from None
     templates = {main: content} if isinstance(content, str) else content
     if not isinstance(templates, dict) or not templates:
-        raise UserError(f"--option prompt={path} has no templates by name; add one as a YAML key, such as {main}: |")
+        raise UserError(f"--option prompt={path} contains no template; write one under its name, such as {main}: TEXT")
     known = list(dict.fromkeys([*(CHAT_TEMPLATES if recipe.kind == "chat" else ()), *recipe.fields]))
     for name, template in templates.items():
         if name not in known:

@@ -60,7 +60,7 @@ def find_task(name: str) -> tuple[Card, TaskEntry]:
 
 
 def task_name(name: str) -> str:
-    """Returns a task's plain name, without the card file in a name such as FILE.yaml:TASK. Raises as `find_task`."""
+    """Returns a task's name without the card file, as in FILE.yaml:TASK. Raises UserError for an unknown task."""
     return find_task(name)[1].name if card_path(name) else name
 
 

@@ -50,7 +50,7 @@ class Deviation(StrictModel):
 
 
 class TaskEntry(StrictModel):
-    """One task of a task family in its card: data versions, splits and default recipe."""
+    """The entry of one task in the card of a task family: data versions, splits and default recipe."""
 
     name: str
     title: str = Field(description="The task's name in tables; by default its key")

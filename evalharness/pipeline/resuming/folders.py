@@ -10,14 +10,14 @@ ROW_FILES = (COMPLETIONS, VERDICTS)
 RUN_FILES = (MANIFEST, *ROW_FILES, SUMMARY)
 
 
-def has_rows(folder: Path) -> bool:
+def has_completions_or_verdicts(folder: Path) -> bool:
     """Returns whether a run directory contains a completion, or a verdict with a status other than "infrastructure"."""
     if next(complete_lines(folder / COMPLETIONS), None):
         return True
     return any(b'"status": "infrastructure"' not in line for _, line in complete_lines(folder / VERDICTS))
 
 
-def check_no_foreign_files(folder: Path) -> None:
+def check_no_unrelated_files(folder: Path) -> None:
     """Raises UserError if a folder that has no manifest contains runs, or files that are not hidden."""
     contents = _visible_files(folder)
     runs = [path for path in contents if (path / MANIFEST).exists()]
@@ -27,7 +27,7 @@ def check_no_foreign_files(folder: Path) -> None:
             f"{folder} has runs of several tasks ({names}); give one of their folders, such as --out {runs[0]}"
         )
     if contents:
-        raise UserError(_foreign_files_message(folder, contents))
+        raise UserError(_unrelated_files_message(folder, contents))
 
 
 def check_multi_task_folder(folder: Path) -> None:
@@ -38,7 +38,7 @@ def check_multi_task_folder(folder: Path) -> None:
         )
     contents = _visible_files(folder)
     if contents and not any((path / MANIFEST).exists() for path in contents):
-        raise UserError(_foreign_files_message(folder, contents))
+        raise UserError(_unrelated_files_message(folder, contents))
 
 
 def check_overwritable(folder: Path, samples: str | None) -> None:
@@ -46,7 +46,7 @@ def check_overwritable(folder: Path, samples: str | None) -> None:
     if samples is not None and Path(samples).resolve().parent == folder.resolve():
         raise UserError(f"--overwrite would delete the samples file {samples}; write to another folder with --out")
     if not any((folder / name).exists() for name in RUN_FILES):
-        check_no_foreign_files(folder)
+        check_no_unrelated_files(folder)
 
 
 def _visible_files(folder: Path) -> list[Path]:
@@ -56,7 +56,7 @@ def _visible_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() or not path.name.startswith("."))
 
 
-def _foreign_files_message(folder: Path, contents: list[Path]) -> str:
+def _unrelated_files_message(folder: Path, contents: list[Path]) -> str:
     names = contents[0].name + (", ..." if len(contents) > 1 else "")
     return f"{folder} is not empty and is no run directory ({names}); choose a new folder with --out"
 

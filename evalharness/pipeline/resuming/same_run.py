@@ -7,7 +7,7 @@ from typing import Any
 
 from evalharness.data.run_files import COMPLETIONS, MANIFEST
 from evalharness.errors import UserError
-from evalharness.pipeline.resuming.folders import check_no_foreign_files, has_rows
+from evalharness.pipeline.resuming.folders import check_no_unrelated_files, has_completions_or_verdicts
 from evalharness.util.differences import differences
 
 RETRY_OPTIONS = ("timeout_s", "idle_timeout_s", "max_retries", "retry_base_s", "max_tokens_field")
@@ -30,9 +30,9 @@ def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
                 f"{folder} holds completions, but no {MANIFEST} that says how they were generated; choose another "
                 "folder with --out"
             )
-        check_no_foreign_files(folder)
+        check_no_unrelated_files(folder)
         return False
-    if not has_rows(folder):
+    if not has_completions_or_verdicts(folder):
         return False
     try:
         saved = json.loads(path.read_bytes())["config"]

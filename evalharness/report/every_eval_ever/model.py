@@ -68,7 +68,7 @@ def model_info(run: Run, name: RunName, identity: ModelIdentity) -> ModelInfo:
     """Returns the description of a run's model, and of the software that ran the model, for Every Eval Ever records."""
     backend: dict[str, Any] = run.config.get("backend", {})
     details = {
-        "deployment_type": _deployment_of(backend),
+        "deployment_type": _deployment_type(backend),
         "model_availability": UNKNOWN,
         "generation": name.family,
         "variant": name.variant,
@@ -98,6 +98,6 @@ def _endpoint_host(backend: dict[str, Any]) -> str:
     return "" if is_loopback(host) else host
 
 
-def _deployment_of(backend: dict[str, Any]) -> Deployment:
+def _deployment_type(backend: dict[str, Any]) -> Deployment:
     on_this_machine = "base_url" in backend and not _endpoint_host(backend)
     return "self_deployed" if on_this_machine or backend.get("name") in OWN_BACKENDS else UNKNOWN

@@ -50,7 +50,7 @@ class Breakdown(TypedDict):
     rows: list[BreakdownRow]
 
 
-def breakdowns(entries: Sequence[RunEntry]) -> list[Breakdown]:
+def breakdown_tables(entries: Sequence[RunEntry]) -> list[Breakdown]:
     """Returns tables of pass@1 by problem category for each task, then by programming language for each task family."""
     return [*_by_facet(entries), *_by_language(entries)]
 

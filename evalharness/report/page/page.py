@@ -12,7 +12,7 @@ from string import Template
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.report.naming import name_runs
-from evalharness.report.page.breakdowns import breakdowns
+from evalharness.report.page.breakdowns import breakdown_tables
 from evalharness.report.page.chunks import write_data_script
 from evalharness.report.page.document import FILE_POLICY, html_document
 from evalharness.report.page.embedded import embedded_frontier, embedded_leaderboard
@@ -87,7 +87,7 @@ def _write_report_files(
     embedded = {"frontier": embedded_frontier(runs, published), "leaderboard": embedded_leaderboard(runs, published)}
     report = {
         "runs": [run_overview(entry) for entry in entries],
-        "breakdowns": breakdowns(entries),
+        "breakdowns": breakdown_tables(entries),
         "missing": {name: part.missing for name, part in embedded.items()},
         "notes": list(embedded["frontier"].notes.items()),
     }

@@ -10,7 +10,7 @@ from evalharness.data.task_ids import natural_sort_key
 from evalharness.records import STATUSES, Completion, Problem, Task, Verdict
 from evalharness.report.page.chunks import ChunkWriter, Location, open_chunk_writer, write_data_script
 from evalharness.report.problems import RunProblems
-from evalharness.report.program_parts import program_source, tests_of
+from evalharness.report.program_parts import program_source, tests_as_text
 
 UNGRADED = "ungraded"
 PAGE_STATUSES = (*STATUSES, UNGRADED)
@@ -134,5 +134,5 @@ def _prompt_object(problem: Problem, task: Task | None) -> Mapping[str, Any]:
     prompt = problem.prompt
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
     parts = {"text": prompt.text, "messages": messages, "prefill": prompt.prefill, "suffix": prompt.suffix}
-    parts["tests"] = tests_of(task, problem) if task else ""
+    parts["tests"] = tests_as_text(task, problem) if task else ""
     return {key: value for key, value in parts.items() if value not in (None, "", [])}

@@ -157,7 +157,7 @@ def many(count: int) -> list[Panel]:
     draw_ = random.Random(count)
     points = tuple(
         Point(f"model-{number} (threshold=0.{number % 10})", ("ar", "diffusion")[number % 2], (number // 5,),
-              draw_.uniform(0.2, 0.9), (0.1, 0.95), 10 ** draw_.uniform(0.5, 3), None, "H100", "", short="0.5")
+              draw_.uniform(0.2, 0.9), (0.1, 0.95), 10 ** draw_.uniform(0.5, 3), None, "H100", "", short_label="0.5")
         for number in range(count)
     )  # fmt: skip
     ordered = tuple(sorted(points, key=lambda point: point.speed))

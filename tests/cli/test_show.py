@@ -119,7 +119,7 @@ def test_own_system_message_and_prompt_template(cli: Command, tmp_path: Path) ->
     for content, message in [
         ("user: x", "unknown template 'user'; known: prompt"),
         ("prompt: 3", "the template prompt is not a text"),
-        ("[]", "has no templates by name; add one as a YAML key, such as prompt: |"),
+        ("[]", "contains no template; write one under its name, such as prompt: TEXT"),
         ("a: [", "is not valid YAML"),
     ]:
         (tmp_path / "p.yaml").write_text(content)

@@ -119,7 +119,7 @@ def test_noninferiority_needs_the_whole_interval() -> None:
     same = paired_difference([1.0, 0.0] * 250, [1.0, 0.0] * 250)
     assert is_noninferior(same, 0.02)
     assert not is_noninferior(paired_difference([1.0] * 30, [1.0] * 30), 0.02)
-    with pytest.raises(ValueError, match="above 0"):
+    with pytest.raises(ValueError, match="greater than 0"):
         is_noninferior(same, 0.0)
 
 

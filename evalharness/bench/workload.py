@@ -41,7 +41,7 @@ def coding_problems(count: int, tokens: int, count_tokens: Callable[[str], int] 
     if count > len(starts):
         raise UserError(
             f"--requests and --warmup, over all --concurrency levels, need {count} different coding prompts, and "
-            f"{len(starts)} exist; lower one of them, or give a --task"
+            f"{len(starts)} exist; lower one of them, or name a task with --task"
         )
     chosen = [starts[len(starts) * number // count] for number in range(count)]
     return [

@@ -36,15 +36,15 @@ class AdmissionControl:
         if self._pending_of[client] + samples > self.limit_per_client:
             raise RequestRefused(
                 429,
-                f"{counted(self._pending_of[client], 'sample')} of this client are pending and {samples} more exceed "
-                f"the limit of {self.limit_per_client}; retry later",
+                f"this client has {counted(self._pending_of[client], 'pending sample')} and submits {samples} more, "
+                f"above the limit of {self.limit_per_client} per client; retry later",
                 self.retry_s,
             )
         if self.pending + samples > self.limit:
             raise RequestRefused(
                 503,
-                f"{counted(self.pending, 'sample')} are pending and {samples} more exceed the limit of {self.limit}; "
-                "retry later",
+                f"the service has {counted(self.pending, 'pending sample')} and this submission has {samples} more, "
+                f"above the limit of {self.limit}; retry later",
                 self.retry_s,
             )
         self.pending += samples

@@ -21,9 +21,9 @@ def check_row(row: Row) -> None:
         if not _is_allowed(value, allowed):
             raise ValueError(f"the field {name} is {_shortened_text(value)}, a value that no run writes")
     if not row.task_id:
-        raise ValueError("the field task_id is empty")
+        raise ValueError("the field task_id is empty; it must name a problem")
     if row.sample_id < 0:
-        raise ValueError(f"the field sample_id is {row.sample_id}, below 0")
+        raise ValueError(f"the field sample_id is {row.sample_id}; it must not be negative")
     if isinstance(row, Verdict):
         _check_verdict(row)
 
@@ -37,7 +37,7 @@ def _check_verdict(verdict: Verdict) -> None:
         raise ValueError("the field passed is true, but base_passed is false; both must be true")
     for name in ("cpu_s", "wall_s", "peak_mb"):
         if getattr(verdict, name) < 0:
-            raise ValueError(f"the field {name} is {getattr(verdict, name)}, below 0")
+            raise ValueError(f"the field {name} is {getattr(verdict, name)}; it must not be negative")
 
 
 @cache

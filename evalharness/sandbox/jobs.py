@@ -45,7 +45,7 @@ must fail. A program that passes each run with probability p passes the check wi
 """
 
 
-def _false_run_count(harmless: bool) -> int:
+def _canary_run_count(harmless: bool) -> int:
     """Returns how many runs with false tests (canaries) a program with a `unittest` suite gets."""
     return 1 if harmless else RUNS
 
@@ -90,7 +90,7 @@ def build_job(program: Program) -> Job:
             return UnitTestJob(
                 kind="unittest",
                 right_runs=1 if harmless else RUNS,
-                false_runs=_false_run_count(harmless),
+                false_runs=_canary_run_count(harmless),
                 settings=_process_settings(program.rules),
                 time_s=time_s,
                 memory_mb=memory_mb,
@@ -119,7 +119,7 @@ def build_secret(program: Program, expected: bytes) -> Secret:
             return CasesSecret(public=program.cases.public, private=program.cases.private)
         case UnitTestProgram():
             tests = with_protected_builtins(program.source, program.checks.text)
-            suites = make_false_suites(tests, _false_run_count(is_harmless(program)))
+            suites = make_false_suites(tests, _canary_run_count(is_harmless(program)))
             false = [(f"{program.source}\n{suite.tests}", suite.failing) for suite in suites]
             return UnitTestSecret(program=source_with_checks(program), canaries=false)
         case CommandProgram():

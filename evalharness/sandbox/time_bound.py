@@ -44,7 +44,7 @@ class TimeBound:
         """Returns the used seconds of the budget."""
         return self._used + (time.monotonic() - self._started if self._started else 0.0)
 
-    def left_s(self) -> float:
+    def remaining_s(self) -> float:
         """Returns the remaining seconds of the budget. Raises TotalTimeExceeded if none remain."""
         left = self.factor * self.limit_s - self.used_s()
         if left <= 0:

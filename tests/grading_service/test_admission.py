@@ -22,7 +22,7 @@ def test_submissions_beyond_the_total_limit_are_refused_with_a_retry_time() -> N
 def test_submissions_beyond_a_clients_limit_are_refused_for_this_client_only() -> None:
     admission = AdmissionControl(10, 4, workers=2)
     with admission.admit("a", 3):
-        words = "3 samples of this client are pending and 2 more exceed the limit of 4"
+        words = "this client has 3 pending samples and submits 2 more, above the limit of 4 per client"
         with pytest.raises(RequestRefused, match=words) as refused, admission.admit("a", 2):
             pass
         assert refused.value.status == 429

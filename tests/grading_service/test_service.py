@@ -151,7 +151,10 @@ def test_submissions_beyond_the_limits_are_refused_and_the_others_graded(service
         refused = service.post(**sleeping(0, 6))
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
-        assert "25 samples of this client are pending and 6 more exceed the limit of 30" in refused.json()["error"]
+        assert (
+            "this client has 25 pending samples and submits 6 more, above the limit of 30 per client"
+            in refused.json()["error"]
+        )
         assert len(first.result().json()["verdicts"]) == 25
     assert pending(service) == 0
 

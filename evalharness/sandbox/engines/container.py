@@ -58,25 +58,25 @@ class Container:
         """
         self.jobs += 1
         try:
-            self.channel.send(messages, bound.left_s())
-            message, blob = self._read_message(bound.left_s)
+            self.channel.send(messages, bound.remaining_s())
+            message, blob = self._read_message(bound.remaining_s)
             while "limit_s" in message:
                 bound.limit_s = cast(TimeLimitMessage, message)["limit_s"]
-                message, blob = self._read_message(bound.left_s)
+                message, blob = self._read_message(bound.remaining_s)
         except InfrastructureError:
-            bound.left_s()
+            bound.remaining_s()
             raise
         return cast(Reply, message), blob
 
-    def _read_message(self, left_s: Callable[[], float]) -> tuple[dict[str, object], bytes]:
-        """Returns the agent's next JSON message and the bytes after it; `left_s()` returns the seconds left to wait."""
-        text_size, blob_size = HEADER.unpack(self._receive_bytes(HEADER.size, left_s))
-        text = self._receive_bytes(text_size, left_s)
-        return json.loads(text), self._receive_bytes(blob_size, left_s)
+    def _read_message(self, remaining_s: Callable[[], float]) -> tuple[dict[str, object], bytes]:
+        """Returns the agent's next JSON message and the bytes after it; `remaining_s()` returns how long to wait."""
+        text_size, blob_size = HEADER.unpack(self._receive_bytes(HEADER.size, remaining_s))
+        text = self._receive_bytes(text_size, remaining_s)
+        return json.loads(text), self._receive_bytes(blob_size, remaining_s)
 
-    def _receive_bytes(self, size: int, left_s: Callable[[], float]) -> bytes:
+    def _receive_bytes(self, size: int, remaining_s: Callable[[], float]) -> bytes:
         while len(self._pending) < size:
-            self._pending += self.channel.receive(left_s())
+            self._pending += self.channel.receive(remaining_s())
         taken = bytes(self._pending[:size])
         del self._pending[:size]
         return taken

@@ -109,7 +109,9 @@ def translate_engine_errors() -> Iterator[None]:
     try:
         yield
     except (DockerException, RequestException) as error:
-        raise InfrastructureError(f"the container engine (Docker API) has stopped answering: {error}") from None
+        raise InfrastructureError(
+            f"the container engine (Docker API) does not answer any more: {error}; check `docker info`"
+        ) from None
 
 
 class DockerEngine:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from evalharness.training.corpus.build import CORPUS_FILE, benchmark_folders, count_overlaps
+from evalharness.training.corpus.build import CORPUS_FILE, count_overlaps, find_benchmark_folders
 from evalharness.training.corpus.decontamination import read_benchmarks
 from evalharness.training.corpus.encoding import load_corpus
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    print(dict(count_overlaps(read_benchmarks(benchmark_folders()), load_corpus(folder / CORPUS_FILE), tokenizer)))
+    print(dict(count_overlaps(read_benchmarks(find_benchmark_folders()), load_corpus(folder / CORPUS_FILE), tokenizer)))

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 import yaml
 
-from evalharness.training.drafting.features import FeatureStore
+from evalharness.training.drafting.features import StoredFeatures
 from evalharness.training.drafting.recipe import DrafterRecipe
 from evalharness.training.drafting.stages import ANSWERS, FEATURES, open_target
-from evalharness.training.drafting.trainer import DrafterTrainer, new_drafter
+from evalharness.training.drafting.trainer import DrafterTrainer, make_drafter
 
 RECIPE = Path(__file__).parents[1] / "evalharness/training/recipes/drafter-qwen2.5-coder-0.5b.yaml"
 TRIAL = 3
@@ -44,12 +44,12 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)  # so that CPU time is the time of the products alone
     recipe = read_recipe(args.config, args.set)
-    target, store = open_target(recipe), FeatureStore(args.run / ANSWERS, args.run / FEATURES)
+    target, store = open_target(recipe), StoredFeatures(args.run / ANSWERS, args.run / FEATURES)
 
     def trainer(steps: int) -> DrafterTrainer:
         changed = recipe.optimization.model_copy(update={"steps": steps, "evaluate_every": 1 << 30})
         given = recipe.model_copy(update={"optimization": changed})
-        drafter = new_drafter(given, target.model, target.end_ids, store)
+        drafter = make_drafter(given, target.model, target.end_ids, store)
         made = DrafterTrainer(given, drafter, target.model, store, Path())
         made.save = lambda: None  # type: ignore[method-assign]
         return made

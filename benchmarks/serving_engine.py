@@ -17,7 +17,7 @@ from evalharness.backends.diffusion.options import DiffusionOptions
 from evalharness.backends.network.loading import load_network
 from evalharness.backends.options import parse_options
 from evalharness.bench.workload import coding_problems
-from evalharness.diffusion.serving.batch import Batch
+from evalharness.diffusion.serving.batch import ContinuousBatch
 from evalharness.model_server.engine.decoders import DecoderFactory
 from evalharness.model_server.engine.job import Job
 from evalharness.model_server.engine.workers import EngineJob, Updates, WorkerPool
@@ -46,7 +46,7 @@ class ClosedLoop:
         self._numbers = count()
         self.tokens = 0
         self._stopped = False
-        self.workers = WorkerPool(lambda: Batch(factory.network.model), threads, rows, self._report)
+        self.workers = WorkerPool(lambda: ContinuousBatch(factory.network.model), threads, rows, self._report)
         self.workers.add([self._entry() for _ in range(rows)])
 
     def stop(self) -> None:

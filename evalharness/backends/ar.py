@@ -16,9 +16,9 @@ from evalharness.backends.factory import BackendConfig
 from evalharness.backends.network.options import NetworkOptions
 from evalharness.backends.options import parse_options
 from evalharness.errors import UserError
-from evalharness.generation.batching import batches, check_batch_size
+from evalharness.generation.batching import check_batch_size, split_into_batches
 from evalharness.generation.chat_template import why_chat_is_expected
-from evalharness.generation.infilling import require_free_middle
+from evalharness.generation.infilling import require_free_middle_length
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.clock import now
 
@@ -53,7 +53,7 @@ class AutoregressiveBackend:
         """Raises UserError for an infilling prompt if the tokenizer lacks FIM sentinel tokens. Loads the network."""
         if prompt.suffix is None:
             return
-        require_free_middle(self.name, prompt)
+        require_free_middle_length(self.name, prompt)
         network = self._load_network()
         if network.infilling is None:
             raise UserError(
@@ -81,7 +81,7 @@ class AutoregressiveBackend:
         network, options = self._load_network(), self._options
         sampler, model = make_sampler(network, sampling), network.model
         engine = select_engine(network, options, sampler)
-        for batch in batches(requests, self._config.batch_size):
+        for batch in split_into_batches(requests, self._config.batch_size):
             prompts = [tokenize_prompt(network, request.problem.prompt) for request in batch]
             rows = [
                 make_row(network, request, sampling, ids, sampling.max_new_tokens)

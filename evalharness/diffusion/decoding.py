@@ -64,7 +64,7 @@ def advance_blocks(
     denoising: DenoisingSettings,
     on_commit: Callable[[BlockState], None] | None = None,
 ) -> list[Row]:
-    """Commits the tokens that the decoding rule chooses after a forward pass; starts the next block of finished ones.
+    """Commits the tokens that the decoding rule chooses after a forward pass; replaces finished blocks by the next.
 
     `inputs` are the inputs of the pass, one per row, and `hidden` [rows, T, hidden] its hidden states. `on_commit` is
     called with each block after its commit, before the row's next block is started. Returns the rows that have ended or

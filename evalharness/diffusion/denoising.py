@@ -37,7 +37,7 @@ class DenoisingSettings:
     """The end tokens that `hold_end` excludes."""
 
     def prefilled_prompt_length(self, prompt_tokens: int) -> int:
-        """Returns how many tokens of a prompt are prefilled, before the first block; the prompt has `prompt_tokens`."""
+        """Returns how many of a prompt's `prompt_tokens` tokens are prefilled; the first block begins after them."""
         return prompt_tokens - (prompt_tokens % self.block if self.aligned else 0)
 
 

@@ -55,7 +55,7 @@ class Transformer(nn.Module):
         self.head = nn.Linear(config.hidden, config.vocab_size, bias=False)
         if config.tied:
             self.head.weight = self.embed.weight
-        self.apply(_initialize)
+        self.apply(_initialize_weights)
         for layer in layers:
             # The residual stream then keeps the variance of a single layer's output (GPT-2 paper, section 2.3).
             for linear in (layer.out, layer.down):
@@ -152,7 +152,7 @@ def rope_rotation(config: ModelConfig, positions: Tensor, dtype: torch.dtype) ->
 
     Source: RoFormer (arXiv 2104.09864), with halves paired as in Llama.
     """
-    angles = positions[..., None, None] * _frequencies(config.rotary_dims, config.rope_theta, positions.device)
+    angles = positions[..., None, None] * _rope_frequencies(config.rotary_dims, config.rope_theta, positions.device)
     cos, sin = angles.cos(), angles.sin()
     return torch.cat((cos, cos), dim=-1).to(dtype), torch.cat((-sin, sin), dim=-1).to(dtype)
 
@@ -168,11 +168,11 @@ def apply_rope(x: Tensor, rotation: Rotation) -> Tensor:
 
 
 @functools.cache
-def _frequencies(dimensions: int, theta: float, device: torch.device) -> Tensor:
+def _rope_frequencies(dimensions: int, theta: float, device: torch.device) -> Tensor:
     return theta ** -(torch.arange(0, dimensions, 2, dtype=torch.float32, device=device) / dimensions)
 
 
-def _initialize(module: nn.Module) -> None:
+def _initialize_weights(module: nn.Module) -> None:
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)
     if isinstance(module, nn.Linear) and module.bias is not None:

@@ -87,7 +87,9 @@ def threshold_rule(blocks: Blocks, threshold: float) -> Tensor:
 
     Source: Fast-dLLM (arXiv 2505.22618) section 3.3.
     """
-    return blocks.masked & ((blocks.probability >= threshold) | _highest_scoring(blocks.masked, blocks.probability, 1))
+    return blocks.masked & (
+        (blocks.probability >= threshold) | _select_highest_scoring(blocks.masked, blocks.probability, 1)
+    )
 
 
 def factor_rule(blocks: Blocks, bound: float) -> Tensor:
@@ -100,12 +102,12 @@ def factor_rule(blocks: Blocks, bound: float) -> Tensor:
     ordered = _masked_scores(blocks.masked, blocks.probability).sort(dim=-1, descending=True).values
     ranks = torch.arange(2, ordered.shape[1] + 2, device=ordered.device)
     counts = ((1 - ordered) * ranks <= bound).sum(dim=-1).clamp_min(1)
-    return _highest_scoring(blocks.masked, blocks.probability, counts)
+    return _select_highest_scoring(blocks.masked, blocks.probability, counts)
 
 
 def confidence_rule(blocks: Blocks, steps: int, schedule: Schedule = even_schedule) -> Tensor:
     """Rule `confidence` (LLaDA's low-confidence remasking): commits the most probable masks, as many as scheduled."""
-    return _highest_scoring(blocks.masked, blocks.probability, _scheduled_counts(blocks, steps, schedule))
+    return _select_highest_scoring(blocks.masked, blocks.probability, _scheduled_counts(blocks, steps, schedule))
 
 
 def static_rule(blocks: Blocks, steps: int, length: int) -> Tensor:
@@ -113,7 +115,9 @@ def static_rule(blocks: Blocks, steps: int, length: int) -> Tensor:
 
     Source: SDAR's low_confidence_static.
     """
-    return _highest_scoring(blocks.masked, blocks.probability, _scheduled_counts(blocks, steps, even_schedule, length))
+    return _select_highest_scoring(
+        blocks.masked, blocks.probability, _scheduled_counts(blocks, steps, even_schedule, length)
+    )
 
 
 def margin_rule(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
@@ -121,12 +125,12 @@ def margin_rule(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule
 
     The margin is the probability of the most probable token minus that of the second.
     """
-    return _highest_scoring(blocks.masked, blocks.margin, _scheduled_counts(blocks, steps, schedule))
+    return _select_highest_scoring(blocks.masked, blocks.margin, _scheduled_counts(blocks, steps, schedule))
 
 
 def entropy_rule(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
     """Rule `entropy` (Dream): commits the masks with the lowest entropies, as many as scheduled."""
-    return _highest_scoring(blocks.masked, -blocks.entropy, _scheduled_counts(blocks, steps, schedule))
+    return _select_highest_scoring(blocks.masked, -blocks.entropy, _scheduled_counts(blocks, steps, schedule))
 
 
 def entropy_bounded_rule(blocks: Blocks, bound: float) -> Tensor:
@@ -136,7 +140,7 @@ def entropy_bounded_rule(blocks: Blocks, bound: float) -> Tensor:
     """
     score = _masked_scores(blocks.masked, -blocks.entropy)
     total = -score.sort(dim=-1, descending=True).values.cumsum(dim=-1)
-    return _highest_scoring(blocks.masked, score, (total <= bound).sum(dim=-1).clamp_min(1))
+    return _select_highest_scoring(blocks.masked, score, (total <= bound).sum(dim=-1).clamp_min(1))
 
 
 def dynamic_rule(blocks: Blocks, threshold: float, steps: int, length: int) -> Tensor:
@@ -147,7 +151,7 @@ def dynamic_rule(blocks: Blocks, threshold: float, steps: int, length: int) -> T
     counts = _scheduled_counts(blocks, steps, even_schedule, length)
     confident = blocks.masked & (blocks.probability > threshold)
     enough = confident.sum(dim=-1, keepdim=True) >= counts[:, None]
-    return torch.where(enough, confident, _highest_scoring(blocks.masked, blocks.probability, counts))
+    return torch.where(enough, confident, _select_highest_scoring(blocks.masked, blocks.probability, counts))
 
 
 def editing_rule(blocks: Blocks, threshold: float, edit_threshold: float) -> Tensor:
@@ -202,7 +206,7 @@ def _masked_scores(masked: Tensor, score: Tensor) -> Tensor:
     return score.masked_fill(~masked, -torch.inf)
 
 
-def _highest_scoring(masked: Tensor, score: Tensor, counts: Tensor | int) -> Tensor:
+def _select_highest_scoring(masked: Tensor, score: Tensor, counts: Tensor | int) -> Tensor:
     """Returns which masks of each block have the highest scores, bool [B, L]: `counts` [B] masks per block.
 
     Among equal scores, the first positions are chosen.

@@ -67,7 +67,7 @@ def find_infilling(tokenizer: Any, name: str) -> Infilling | None:
     return Infilling(format, tokenizer, end_tokens, tuple(text for text in format.end_texts if text not in vocabulary))
 
 
-def require_free_middle(backend: str, prompt: Prompt) -> None:
+def require_free_middle_length(backend: str, prompt: Prompt) -> None:
     """Raises UserError if the recipe fixes or searches the length of the middle of an infilling prompt.
 
     Left-to-right models cannot do that, because they decide the length by their EOS token.

@@ -74,7 +74,7 @@ def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: i
     )
 
 
-def plan_epoch(corpus: Corpus, epoch: int, seed: int, block: int, positions: int) -> list[Numbers]:
+def plan_epoch_batches(corpus: Corpus, epoch: int, seed: int, block: int, positions: int) -> list[Numbers]:
     """Returns the batches of a training epoch in order, each as the numbers of its documents in the corpus.
 
     A batch has at most `positions` tokens, or consists of one longer document. Padding counts, and so do the copies of
@@ -92,10 +92,10 @@ def plan_epoch(corpus: Corpus, epoch: int, seed: int, block: int, positions: int
     return [planned[index] for index in random.permutation(len(planned))]
 
 
-def plan_held_out(corpus: Corpus, count: int, block: int, positions: int) -> list[Numbers]:
+def plan_held_out_batches(corpus: Corpus, count: int, block: int, positions: int) -> list[Numbers]:
     """Returns batches of the first `count` held-out documents, each as the numbers of its documents in the corpus.
 
-    Batches have the sizes that `plan_epoch` describes.
+    Batches have the sizes that `plan_epoch_batches` describes.
     """
     lengths = np.diff(corpus.starts)
     blocks = (lengths - corpus.prompt_lengths + block - 1) // block
@@ -125,11 +125,11 @@ def _split_by_size(rows: Numbers, lengths: Numbers, copies: npt.NDArray[Any], po
 def endless_batches(corpus: Corpus, seed: int, block: int, positions: int, skip: int) -> Iterator[Numbers]:
     """Yields batches endlessly, epoch after epoch, each as its documents' numbers; skips the first `skip` batches.
 
-    Batches have the sizes that `plan_epoch` describes.
+    Batches have the sizes that `plan_epoch_batches` describes.
     """
     epoch = 0
     while True:
-        planned = plan_epoch(corpus, epoch, seed, block, positions)
+        planned = plan_epoch_batches(corpus, epoch, seed, block, positions)
         if skip >= len(planned):
             skip -= len(planned)
         else:

@@ -26,7 +26,7 @@ from evalharness.records import (
     Request,
     Sampling,
 )
-from evalharness.training.corpus.build import benchmark_folders
+from evalharness.training.corpus.build import find_benchmark_folders
 from evalharness.training.corpus.decontamination import Benchmarks, read_benchmarks
 from evalharness.training.corpus.encoding import Corpus, encode_corpus, load_corpus, save_corpus
 from evalharness.training.corpus.generated.stream import generated_functions
@@ -69,7 +69,7 @@ def generate_answers(model: Path, settings: CertaintySettings) -> PassingAnswers
     """
     from evalharness.sandbox.factory import open_sandbox
 
-    benchmarks = read_benchmarks(benchmark_folders()) if settings.decontaminate else None
+    benchmarks = read_benchmarks(find_benchmark_folders()) if settings.decontaminate else None
     generated = generate_problems(settings.functions, settings.seed)
     backend = find_backend(settings.backend)(
         BackendConfig(model=str(model), batch_size=settings.batch_size, options=settings.options)

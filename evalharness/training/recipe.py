@@ -164,12 +164,12 @@ class Recipe(StrictSection):
     certainty: CertaintySettings | None = None
 
     @model_validator(mode="after")
-    def _check(self) -> "Recipe":
+    def _check_combinations(self) -> "Recipe":
         if (self.steps is None) == (self.minutes is None):
-            raise ValueError("it must have either steps or minutes")
+            raise ValueError("a recipe needs either steps or minutes, and not both")
         if [self.shape, self.start, self.certainty].count(None) != 2:
             raise ValueError(
-                "it must have exactly one of shape (a new network), start (continue a network) and certainty"
+                "a recipe needs exactly one of shape (a new network), start (continue a network) and certainty"
             )
         if self.device == "cuda" and self.processes != 1:
             raise ValueError("device: cuda needs processes: 1")

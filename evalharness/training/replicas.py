@@ -52,7 +52,7 @@ class Replica:
                 layer.compile(dynamic=True)
             self.token_losses = torch.compile(token_losses, dynamic=True)
 
-    def losses(self, request: LossRequest) -> list[Losses]:
+    def compute_losses(self, request: LossRequest) -> list[Losses]:
         """Returns the losses of the requested batches; with `answer_tokens`, also accumulates their gradients."""
         losses_of_batches = []
         for seed, batch in request.batches:
@@ -104,7 +104,7 @@ class Replicas:
             # Runs before multiprocessing terminates the processes by SIGTERM, which they ignore.
             Finalize(self, _close_connections, (self._connections,), exitpriority=0)
 
-    def losses(
+    def compute_losses(
         self, batches: Sequence[tuple[int, TrainingBatch]], objective: Objective, answer_tokens: int | None
     ) -> list[Losses]:
         """Returns the losses of training batches, in order; each batch is given with the seed of its random masks.
@@ -118,7 +118,7 @@ class Replicas:
                 torch._foreach_copy_(list(network.parameters()), list(self.model.parameters()))
         requests = [LossRequest(batches[index::count], objective, answer_tokens) for index in range(count)]
         if self._here is not None:
-            return self._here.losses(requests[0])
+            return self._here.compute_losses(requests[0])
         found: list[Losses | None] = [None] * len(batches)
         try:
             for connection, request in zip(self._connections, requests, strict=True):
@@ -159,7 +159,7 @@ def _serve_requests(connection: Connection, network: Transformer, gradients: Seq
             request = pickle.loads(connection.recv_bytes())
         except (EOFError, OSError):
             return
-        answer = pickle.dumps(replica.losses(request))
+        answer = pickle.dumps(replica.compute_losses(request))
         with contextlib.suppress(OSError):  # the other end is closed: the next receive ends the loop
             connection.send_bytes(answer)
 

@@ -17,7 +17,7 @@ from evalharness.diffusion.checkpoints import folder as weights
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
-from evalharness.training.batches import TrainingBatch, endless_batches, make_batch, plan_held_out
+from evalharness.training.batches import TrainingBatch, endless_batches, make_batch, plan_held_out_batches
 from evalharness.training.corpus.encoding import Corpus
 from evalharness.training.corpus.tokenizer import END, MASK, PAD
 from evalharness.training.loss_plot import plot_losses
@@ -82,7 +82,7 @@ class Trainer:
     def progress(self) -> float:
         """Returns the completed fraction of the run, from 0 to 1.
 
-        After the user has requested the cool-down, it is the fraction of the run that this request shortens.
+        If the user has requested the cool-down, which shortens the run, it is the fraction of the shortened run.
         """
         if self.recipe.steps is not None:
             return self.state.step / self.recipe.steps
@@ -112,7 +112,7 @@ class Trainer:
                     self.save()
                     shutil.copyfile(self.out / CHECKPOINT, self.out / BEFORE_COOL_DOWN)
                     self.state.cooling_from, self.state.cooled = requested, True
-                row = self.step(rows)
+                row = self.train_step(rows)
                 now = time.monotonic()
                 self.state.spent_s += now - clock
                 clock = now
@@ -127,7 +127,7 @@ class Trainer:
                     last_save = now
         self.save()
 
-    def step(self, rows: Iterator[Any]) -> Row:
+    def train_step(self, rows: Iterator[Any]) -> Row:
         """Runs one optimizer step; returns its log row.
 
         `rows` yields the document numbers of one batch after the other; the step takes as many batches as are needed
@@ -144,7 +144,7 @@ class Trainer:
         objective = recipe.objective
         if self.progress() < objective.denoise_from:
             objective = objective.model_copy(update={"alpha": 0.0})
-        batch_losses = self.losses(batches, objective, state.step, answer_tokens)
+        batch_losses = self.compute_losses(batches, objective, state.step, answer_tokens)
         self.replicas.gather_gradients()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.optimizer.clip)
         for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
@@ -175,7 +175,7 @@ class Trainer:
         batch = make_batch(self.corpus, rows, self.config.block_size, self.config.end_id, self.config.pad_id)
         return batch.to(self.device)
 
-    def losses(
+    def compute_losses(
         self, batches: Sequence[TrainingBatch], objective: Objective, step: int, answer_tokens: int | None
     ) -> list[Losses]:
         """Returns the losses of training batches, computed by the replicas.
@@ -183,15 +183,17 @@ class Trainer:
         With `answer_tokens`, the replicas also compute gradients, divided by that number.
         """
         seeds = [hash((self.recipe.seed, step, number)) & 0x7FFFFFFF for number in range(len(batches))]
-        return self.replicas.losses(list(zip(seeds, batches, strict=True)), objective, answer_tokens)
+        return self.replicas.compute_losses(list(zip(seeds, batches, strict=True)), objective, answer_tokens)
 
     def evaluate(self) -> Row:
         """Returns the losses per token of the averaged weights on held-out documents; all calls use the same masks."""
         parameters = list(self.model.parameters())
         self.average.swap_with(parameters)
-        planned = plan_held_out(self.corpus, self.recipe.evaluated, self.config.block_size, self.recipe.micro_tokens)
+        planned = plan_held_out_batches(
+            self.corpus, self.recipe.evaluated, self.config.block_size, self.recipe.micro_tokens
+        )
         batches = [self.make_batch(rows) for rows in planned]
-        batch_losses = self.losses(batches, self.recipe.objective, -1, None)
+        batch_losses = self.compute_losses(batches, self.recipe.objective, -1, None)
         self.average.swap_with(parameters)
         answer_tokens, masked = (
             sum(batch.answer_tokens for batch in batches),

@@ -3,12 +3,12 @@
 import pytest
 
 from evalharness.errors import UserError
-from evalharness.generation.batching import batches, check_batch_size
+from evalharness.generation.batching import check_batch_size, split_into_batches
 
 
 def test_batches_are_taken_one_at_a_time() -> None:
     items = iter(range(5))
-    result = batches(items, 2)
+    result = split_into_batches(items, 2)
     assert next(result) == [0, 1]
     assert next(items) == 2
     assert list(result) == [[3, 4]]

@@ -5,7 +5,7 @@ import pytest
 import evalharness
 from evalharness.errors import UserError
 from evalharness.training.certainty import generate_answers, generate_problems, has_no_overlap, load_or_generate_corpus
-from evalharness.training.corpus.build import benchmark_folders, build_corpus
+from evalharness.training.corpus.build import build_corpus, find_benchmark_folders
 from evalharness.training.corpus.decontamination import collect_benchmark_parts
 from evalharness.training.recipe import CertaintySettings, Recipe, read_recipe
 from evalharness.training.trainer import Trainer
@@ -37,10 +37,10 @@ def test_a_folder_without_benchmark_data_is_refused(tmp_path: Path, monkeypatch:
     for root in (str(tmp_path), str(tmp_path / "nowhere"), ""):
         monkeypatch.setenv("EVALHARNESS_DATA", root)
         with pytest.raises(UserError, match="EVALHARNESS_DATA to its folder"):
-            benchmark_folders()
+            find_benchmark_folders()
     (tmp_path / "a.jsonl").write_text("{}\n")
     monkeypatch.setenv("EVALHARNESS_DATA", str(tmp_path))
-    assert benchmark_folders()[0] == tmp_path
+    assert find_benchmark_folders()[0] == tmp_path
 
 
 @pytest.mark.docker

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.network import Transformer
-from evalharness.training.batches import TrainingBatch, make_batch, plan_epoch
+from evalharness.training.batches import TrainingBatch, make_batch, plan_epoch_batches
 from evalharness.training.corpus.encoding import Corpus
 from evalharness.training.objectives import attention_mask, draw_masks, joint_loss
 from evalharness.training.recipe import Objective
@@ -108,7 +108,7 @@ def test_an_epoch_has_every_document_once_in_batches_of_limited_size(
     lengths: list[tuple[int, int]], positions: int
 ) -> None:
     made = corpus(lengths, held_out=len(lengths) // 4)
-    planned = plan_epoch(made, 0, 0, 4, positions)
+    planned = plan_epoch_batches(made, 0, 0, 4, positions)
     assert sorted(np.concatenate(planned).tolist() if planned else []) == list(range(len(lengths) - len(lengths) // 4))
     for rows in planned:
         batch = make_batch(made, rows.tolist(), 4, 0, 1)

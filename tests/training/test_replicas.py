@@ -6,7 +6,7 @@ import torch
 
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import InfrastructureError
-from evalharness.training.batches import TrainingBatch, make_batch, plan_held_out
+from evalharness.training.batches import TrainingBatch, make_batch, plan_held_out_batches
 from evalharness.training.corpus.build import build_corpus
 from evalharness.training.recipe import read_recipe
 from evalharness.training.replicas import Replicas
@@ -21,7 +21,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Transformer, Work]:
     corpus, tokenizer = build_corpus(TINY.data, tmp_path_factory.mktemp("corpus"))
     torch.manual_seed(0)
     model = Transformer(model_config(TINY, tokenizer))
-    planned = plan_held_out(corpus, 5, 8, 256)
+    planned = plan_held_out_batches(corpus, 5, 8, 256)
     config = model.config
     batches = [make_batch(corpus, rows, config.block_size, config.end_id, config.pad_id) for rows in planned]
     assert len(batches) > 3
@@ -34,7 +34,7 @@ def test_two_processes_compute_the_losses_and_gradients_of_one(made: tuple[Trans
     for count in (1, 2):
         replicas = Replicas(model, count, torch.float32, compile=False)
         for _ in range(2):  # gradients of a step are not added to those of the step before
-            losses = replicas.losses(work, TINY.objective, 100)
+            losses = replicas.compute_losses(work, TINY.objective, 100)
             replicas.gather_gradients()
         found.append((losses, [parameter.grad.clone() for parameter in model.parameters()]))  # type: ignore[union-attr]
     assert [one.total for one in found[0][0]] == [two.total for two in found[1][0]]
@@ -46,7 +46,7 @@ def test_two_processes_compute_the_losses_and_gradients_of_one(made: tuple[Trans
 def test_losses_without_gradients_leave_none(made: tuple[Transformer, Work]) -> None:
     model, work = made
     replicas = Replicas(model, 2, torch.float32, compile=False)
-    assert len(replicas.losses(work[:1], TINY.objective, None)) == 1
+    assert len(replicas.compute_losses(work[:1], TINY.objective, None)) == 1
     replicas.gather_gradients()
     assert all(not parameter.grad.any() for parameter in model.parameters())  # type: ignore[union-attr]
 
@@ -54,11 +54,11 @@ def test_losses_without_gradients_leave_none(made: tuple[Transformer, Work]) -> 
 def test_processes_use_the_current_weights(made: tuple[Transformer, Work]) -> None:
     model, work = made
     replicas = Replicas(model, 2, torch.float32, compile=False)
-    before = replicas.losses(work, TINY.objective, None)
+    before = replicas.compute_losses(work, TINY.objective, None)
     kept = model.embed.weight.detach().clone()
     with torch.no_grad():
         model.embed.weight.mul_(3)
-    after = replicas.losses(work, TINY.objective, None)
+    after = replicas.compute_losses(work, TINY.objective, None)
     with torch.no_grad():
         model.embed.weight.copy_(kept)
     assert all(one.total != two.total for one, two in zip(before, after, strict=True))
@@ -69,7 +69,7 @@ def test_a_dead_process_is_an_infrastructure_error(made: tuple[Transformer, Work
     replicas = Replicas(model, 2, torch.float32, compile=False)
     replicas.processes[1].kill()
     with pytest.raises(InfrastructureError, match="run the same command again to resume"):
-        replicas.losses(work, TINY.objective, None)
+        replicas.compute_losses(work, TINY.objective, None)
 
 
 def test_processes_end_with_their_owner(made: tuple[Transformer, Work]) -> None:

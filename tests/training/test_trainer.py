@@ -103,7 +103,7 @@ def _rows(trainer: Trainer):  # type: ignore[no-untyped-def]
 
 def test_two_replicas_compute_the_gradient_of_one(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
     one, two = (Trainer(with_changes(TINY, processes=count), *made, tmp_path) for count in (1, 2))
-    first, second = one.step(_rows(one)), two.step(_rows(two))
+    first, second = one.train_step(_rows(one)), two.train_step(_rows(two))
     assert first["loss"] == second["loss"]
     assert first["norm"] == pytest.approx(second["norm"], rel=1e-4)
 
@@ -221,7 +221,7 @@ def test_bundled_recipes_are_valid(name: str) -> None:
     ("text", "message"),
     [
         ("steps: 3\nminutes: 4\n", "either steps or minutes"),
-        ("steps: 3\n", "it must have exactly one of shape"),
+        ("steps: 3\n", "needs exactly one of shape"),
         ("steps: 0\n", "greater than 0"),
         ("steps: 3\nprocesses: 0\n", "greater than 0"),
         ("steps: 3\nobjective: {noise: [0.5, 0.2]}\n", "the lower one first"),

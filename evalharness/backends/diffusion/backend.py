@@ -22,9 +22,9 @@ from evalharness.backends.diffusion.options import DRAFTING_RULES, DiffusionOpti
 from evalharness.backends.factory import BackendConfig
 from evalharness.backends.options import parse_options
 from evalharness.errors import UserError
-from evalharness.generation.batching import batches, check_batch_size
+from evalharness.generation.batching import check_batch_size, split_into_batches
 from evalharness.generation.chat_template import why_chat_is_expected
-from evalharness.generation.infilling import require_free_middle
+from evalharness.generation.infilling import require_free_middle_length
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.clock import now
 
@@ -65,7 +65,7 @@ class DiffusionBackend:
                 )
             check_infilling(self._load_network(), prompt)
             if self._drafting:
-                require_free_middle(self.name, prompt)
+                require_free_middle_length(self.name, prompt)
 
     def why_chat_is_expected(self) -> str:
         """Returns why the model seems to expect chat messages; "" if nothing indicates it. Loads the network."""
@@ -85,7 +85,7 @@ class DiffusionBackend:
         if self._drafting:
             yield from self._generate_drafted(network, requests, sampling)
             return
-        for batch in batches(requests, self._config.batch_size):
+        for batch in split_into_batches(requests, self._config.batch_size):
             yield from self._generate_batch(network, batch, sampling)
 
     def _generate_drafted(
@@ -106,7 +106,7 @@ class DiffusionBackend:
         options, sampler = self._options, make_sampler(network, sampling)
         threshold = self._acceptance_threshold()
         drafting = hybrid_drafting(network, self._drafter, threshold, options.lookup, options.block)
-        for batch in batches(requests, self._config.batch_size):
+        for batch in split_into_batches(requests, self._config.batch_size):
             rows = [
                 make_row(
                     network,

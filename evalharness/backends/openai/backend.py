@@ -17,7 +17,7 @@ from evalharness.backends.openai.request_body import SEED_HEADER, is_chat, make_
 from evalharness.backends.options import parse_options
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.generation.chat_template import why_chat_is_expected
-from evalharness.generation.infilling import require_free_middle
+from evalharness.generation.infilling import require_free_middle_length
 from evalharness.generation.sampling import sample_seed
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.text import shortened
@@ -58,7 +58,7 @@ class OpenAIBackend:
         """Raises UserError for an infilling prompt with option api=chat, or whose `middle_length` is not "free"."""
         if prompt.suffix is None:
             return
-        require_free_middle(self.name, prompt)
+        require_free_middle_length(self.name, prompt)
         if self._options.api == "chat":
             raise UserError(
                 "the chat API cannot infill; leave out --option api=chat. If the endpoint's completions API has no "

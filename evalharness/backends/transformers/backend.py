@@ -21,7 +21,7 @@ from evalharness.backends.transformers.options import TransformersOptions
 from evalharness.errors import UserError
 from evalharness.generation.batching import check_batch_size
 from evalharness.generation.chat_template import why_chat_is_expected
-from evalharness.generation.infilling import find_infilling, require_free_middle
+from evalharness.generation.infilling import find_infilling, require_free_middle_length
 from evalharness.generation.infilling_formats import FORMAT_NAMES
 from evalharness.records import Completion, Prompt, Request, Sampling
 
@@ -55,7 +55,7 @@ class TransformersBackend:
         """
         if prompt.suffix is None:
             return
-        require_free_middle(self.name, prompt)
+        require_free_middle_length(self.name, prompt)
         if find_infilling(self._load_tokenizer(), self._options.fim) is None:
             raise UserError(
                 f"the tokenizer of model {self._model} lacks the sentinel tokens of every known FIM format "

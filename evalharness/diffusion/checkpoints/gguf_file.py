@@ -159,10 +159,10 @@ def gguf_origin(path: Path) -> GgufOrigin:
 
 def _parse_file(path: Path, content: mmap.mmap) -> GgufFile:
     if content[:4] != b"GGUF":
-        raise ValueError("it does not begin with the bytes 'GGUF'")
+        raise ValueError("the file does not begin with the bytes 'GGUF'")
     version, tensor_count, value_count = struct.unpack_from("<IQQ", content, 4)
     if version not in (2, 3):
-        raise ValueError(f"it has format version {version}, and only versions 2 and 3 are supported")
+        raise ValueError(f"the file has GGUF version {version}, and only versions 2 and 3 are supported")
     position = 24
     metadata: dict[str, Any] = {}
     for _ in range(value_count):
@@ -182,7 +182,7 @@ def _parse_file(path: Path, content: mmap.mmap) -> GgufFile:
     tensors = {name: TensorEntry(name, shape, kind, start + offset) for name, shape, kind, offset in entries}
     for entry in tensors.values():
         if entry.offset + entry.rows * entry.row_bytes > len(content):
-            raise ValueError(f"it ends before the end of tensor {entry.name}")
+            raise ValueError(f"the file ends before the end of tensor {entry.name}")
     return GgufFile(path, metadata, tensors)
 
 
@@ -193,7 +193,7 @@ def _read_number(content: mmap.mmap, position: int, form: str) -> tuple[Any, int
 def _read_string(content: mmap.mmap, position: int) -> tuple[str, int]:
     (size,) = struct.unpack_from("<Q", content, position)
     if position + 8 + size > len(content):
-        raise ValueError("it ends in the middle of a metadata string")
+        raise ValueError("the file ends in the middle of a metadata string")
     return content[position + 8 : position + 8 + size].decode("utf-8", errors="replace"), position + 8 + size
 
 
@@ -220,5 +220,5 @@ def _read_metadata_value(content: mmap.mmap, position: int, kind: int) -> tuple[
 
 def _struct_format(kind: int) -> str:
     if kind not in _VALUES:
-        raise ValueError(f"it has a metadata value of the unknown type {kind}")
+        raise ValueError(f"the file has a metadata value of the unknown type {kind}")
     return _VALUES[kind]

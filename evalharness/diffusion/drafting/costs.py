@@ -97,10 +97,10 @@ def measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
     cache = KVCache(model.config, 1, CONTEXT + WIDTHS[-1], weight.dtype, weight.device)
     forward_rows(model, [causal_input(0, [1] * CONTEXT)], cache)
 
-    def verify(width: int) -> Tensor:
+    def verify_tokens(width: int) -> Tensor:
         return model.logits(forward_rows(model, [causal_input(CONTEXT, [1] * width)], cache))
 
-    seconds = [_fastest_seconds(partial(verify, width)) for width in WIDTHS]
+    seconds = [_minimum_seconds(partial(verify_tokens, width)) for width in WIDTHS]
     # A pass is at most as slow as one over more tokens; where it was, another program had the processor.
     seconds = [min(seconds[number:]) for number in range(len(seconds))]
     draft_s = 0.0
@@ -108,11 +108,11 @@ def measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
         context = drafter.new_cache(1, CONTEXT + drafter.config.block)
         anchor = torch.ones(1, dtype=torch.long, device=weight.device)
 
-        def draft() -> None:
+        def draft_block() -> None:
             states = drafter(anchor, [CONTEXT], context)
             drafter.logits(states, drafter.draft_vocabulary_indices(anchor)[:, None].expand(states.shape[:2]))
 
-        draft_s = _fastest_seconds(draft)
+        draft_s = _minimum_seconds(draft_block)
     return CostCurve(WIDTHS, tuple(seconds), draft_s)
 
 
@@ -146,7 +146,7 @@ def load_or_measure_costs(model: Transformer, drafter: Drafter | None) -> CostCu
     return curve
 
 
-def _fastest_seconds(call: Callable[[], object]) -> float:
+def _minimum_seconds(call: Callable[[], object]) -> float:
     call()
     best = float("inf")
     for _ in range(REPEATS):

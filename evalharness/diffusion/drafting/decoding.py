@@ -67,7 +67,7 @@ def verify_drafts(
     threshold: float,
     with_confidence: bool = False,
 ) -> list[int]:
-    """Appends the accepted draft tokens and the target's next token to each row; returns each row's accepted tokens.
+    """Appends the accepted draft tokens and the target's next token to each row; returns how many were accepted.
 
     `hidden` are the target's hidden states of a forward pass over each row's last token and draft. `threshold` is that
     of `DraftingSettings`. `with_confidence` records the target's probability of each token that it chose.
@@ -109,7 +109,7 @@ def verify_drafts(
 def _accepted_by_threshold(logits: Tensor, drafts: Sequence[Draft], threshold: float) -> list[bool]:
     """Returns whether each drafted token has at least `threshold` times the probability of the most probable token.
 
-    The list has one entry per verified position. Its last entry for each draft has no drafted token and no meaning.
+    There is one more entry for each draft, for the position after its last token, which has no meaning.
     """
     tokens = [token for draft in drafts for token in (*draft.tokens, 0)]
     own = logits.gather(1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0]

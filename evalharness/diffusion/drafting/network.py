@@ -113,9 +113,9 @@ class Drafter(nn.Module):
         self.size = sum(parameter.numel() for parameter in self.parameters())
         """Number of parameters."""
         self._shared: _TargetParts | None = None
-        self._initialize()
+        self._initialize_weights()
 
-    def _initialize(self) -> None:
+    def _initialize_weights(self) -> None:
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)

@@ -75,7 +75,7 @@ class Engine:
         self._session: DecodingSession | None = None
 
     def supports(self, sampler: Sampler, denoising: DenoisingSettings | None = None) -> bool:
-        """Returns whether the kernels can decode with these settings: by block diffusion, or without `denoising` by AR.
+        """Returns whether the kernels can decode with these settings; without `denoising`, autoregressively.
 
         The kernels sample from the whole vocabulary, without top_p, and commit each position only once. Their decoding
         rules see the network's own probabilities, before temperature.
@@ -188,7 +188,7 @@ class Engine:
     def _open_session(
         self, sequences: int, capacity: int, block: int, sampler: Sampler, policy: CommitPolicy | None
     ) -> DecodingSession:
-        """Allocates a session and captures its CUDA graphs: for denoising, or without a `policy` for AR decoding."""
+        """Allocates a session and captures its CUDA graphs; without a `policy`, for autoregressive decoding."""
         weights, config = self.weights, self.weights.config
         device = weights.embed.device
         # The layers of a bidirectional network share one layer's cache, see `step.forward`.
@@ -204,23 +204,23 @@ class Engine:
         tables = {name: table.numpy() for name, table in vars(host).items()}
         steps_per_launch = steps_per_graph(KERNELS_PER_LAYER * config.layers)
 
-        def capture_graph(size: int, policy: CommitPolicy | None, count: int) -> Callable[[], None]:
+        def capture_passes(size: int, policy: CommitPolicy | None, count: int) -> Callable[[], None]:
             buffers = new_buffers(weights, cache, size, length if policy else 1, sampler.banned)
             single_step = partial(step, weights, state, buffers, cache, policy, block, sampler.temperature)
             return capture_steps(single_step, count, state.live)
 
         if self._whole:
-            passes = capture_graph(capacity, policy, steps_per_launch)
+            passes = capture_passes(capacity, policy, steps_per_launch)
             return DecodingSession(state, host, tables, cache, passes, passes)
-        later_passes = capture_graph(block + config.shift if policy else 1, policy, steps_per_launch)
-        first_pass = capture_graph(2 * block + config.shift, policy, 1) if policy else later_passes
+        later_passes = capture_passes(block + config.shift if policy else 1, policy, steps_per_launch)
+        first_pass = capture_passes(2 * block + config.shift, policy, 1) if policy else later_passes
         return DecodingSession(state, host, tables, cache, first_pass, later_passes)
 
 
 def _write_end_tokens(host: Tables, rows: Sequence[Row]) -> None:
     """Writes the end tokens that all rows of the batch share to the host's copy of the device state.
 
-    The host checks the end tokens of single rows.
+    The host itself checks for end tokens that only some rows have.
     """
     common = sorted(frozenset.intersection(*(row.watch.end_tokens for row in rows)))[:END_TOKENS]
     host["end_tokens"][:] = -1

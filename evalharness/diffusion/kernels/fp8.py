@@ -39,7 +39,7 @@ class Matrix:
 
 
 def quantize_to_fp8(matrix: Tensor) -> Matrix:
-    """Returns `matrix` [rows, in] as 8-bit floats (e4m3), each row scaled so that its largest value is that of e4m3.
+    """Returns `matrix` [rows, in] as 8-bit floats (e4m3), with each row scaled to the range of e4m3.
 
     The error of an entry is at most 2^-4 of its magnitude, or 2^-10 of its row's scale if that is more.
     """

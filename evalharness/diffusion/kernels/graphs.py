@@ -27,7 +27,7 @@ def current_device(device: torch.device) -> AbstractContextManager[object]:
 
 
 def capture_steps(step: Callable[[], None], count: int, live: Tensor) -> Callable[[], None]:
-    """Returns a function that runs `count` decoding steps: on a CUDA device as one CUDA graph, else a single step.
+    """Returns a function that runs `count` decoding steps as one CUDA graph, or on a CPU a single step.
 
     `live`, the number of decoding sequences, must be 0, so that the warm-up step changes nothing.
     """

@@ -117,13 +117,13 @@ def new_buffers(
     group = config.heads // config.kv_heads
     splits = attention.choose_splits(cache.capacity, cache.rows, config.kv_heads, size, group)
 
-    def empty(*shape: int, dtype: torch.dtype = dtype) -> Tensor:
+    def empty_tensor(*shape: int, dtype: torch.dtype = dtype) -> Tensor:
         return torch.empty(shape, dtype=dtype, device=device)
 
-    def partial_products(weight: Matrix) -> Tensor:
+    def empty_partial_products(weight: Matrix) -> Tensor:
         width, inner = weight.values.shape
         tiling = gemm.plan_tiling(width, inner, rows, weight.scale is not None)
-        return empty(tiling.splits, rows, width, dtype=torch.float32)
+        return empty_tensor(tiling.splits, rows, width, dtype=torch.float32)
 
     layer = weights.layers[0]
     quantized = None
@@ -133,20 +133,24 @@ def new_buffers(
             empty_fp8(rows, wide, device),
             empty_fp8(rows, config.intermediate, device),
         )
-    floats = empty(3, cache.rows * predicted, dtype=torch.float32)
+    floats = empty_tensor(3, cache.rows * predicted, dtype=torch.float32)
     return StepBuffers(
         step_input=new_step_input(cache.rows, size, predicted, device),
-        residual=empty(rows, config.hidden),
-        normed=empty(rows, config.hidden),
-        queries=empty(rows, wide),
-        attended=empty(rows, wide),
-        gated=empty(rows, config.intermediate),
-        products=(partial_products(layer.qkv), partial_products(layer.out), partial_products(layer.down)),
+        residual=empty_tensor(rows, config.hidden),
+        normed=empty_tensor(rows, config.hidden),
+        queries=empty_tensor(rows, wide),
+        attended=empty_tensor(rows, wide),
+        gated=empty_tensor(rows, config.intermediate),
+        products=(
+            empty_partial_products(layer.qkv),
+            empty_partial_products(layer.out),
+            empty_partial_products(layer.down),
+        ),
         quantized=quantized,
-        partials=empty(splits, rows, config.heads, config.head_dim, dtype=torch.float32),
-        log_sums=empty(splits, rows, config.heads, dtype=torch.float32),
+        partials=empty_tensor(splits, rows, config.heads, config.head_dim, dtype=torch.float32),
+        log_sums=empty_tensor(splits, rows, config.heads, dtype=torch.float32),
         table=qkv.rope_table(config, cache.capacity, dtype, device),
-        statistics=head.TokenStatistics(empty(cache.rows * predicted, dtype=torch.int32), *floats),
+        statistics=head.TokenStatistics(empty_tensor(cache.rows * predicted, dtype=torch.int32), *floats),
         work=head.allocate_workspace(config.vocab_size, cache.rows * predicted, device),
         banned=torch.tensor(banned, dtype=torch.int32, device=device),
     )

@@ -21,7 +21,7 @@ PREFILL_TOKENS = 256
 """
 
 
-class Batch:
+class ContinuousBatch:
     """Continuous batching: rows (sequences), each with its own settings, share one network's forward passes.
 
     A row's tokens do not depend on the other rows, apart from floating-point rounding. A batch must be used by one
@@ -144,7 +144,9 @@ class Batch:
             members = [running[number] for number in numbers]
             part = hidden if len(numbers) == len(running) else hidden[torch.tensor(numbers, device=hidden.device)]
             # Times are recorded after each group, because reading its tokens waits for the device.
-            for row in members[0].advance(self._model, part, [inputs[number] for number in numbers], members):
+            for row in members[0].process_predictions(
+                self._model, part, [inputs[number] for number in numbers], members
+            ):
                 record_times([row], next(self._starts[member] for member in members if member.row is row))
         if states is not None:
             for number, (decoder, row_input) in enumerate(zip(running, inputs, strict=True)):

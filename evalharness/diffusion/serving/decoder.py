@@ -12,7 +12,7 @@ from evalharness.diffusion.rows import Row
 
 
 @dataclass(frozen=True)
-class Frame:
+class DecodingFrame:
     """What one forward pass changed in a row (sequence), for display. Positions are those in the output, from 0."""
 
     forward_pass: int
@@ -38,7 +38,7 @@ class Frame:
 class Decoder(ABC):
     """Decodes one row (sequence) in continuous batching: prepares its inputs, and processes the network's outputs.
 
-    Rows with equal `batch_key` are processed in one call of `advance`.
+    Rows with equal `batch_key` are processed in one call of `process_predictions`.
     """
 
     wide: bool = False
@@ -47,12 +47,12 @@ class Decoder(ABC):
     def __init__(self, row: Row, settings: Hashable, traced: bool) -> None:
         """`traced`: whether the decoder keeps what each pass changed (`frames`) and computes confidences."""
         self.row, self.settings, self.traced = row, settings, traced
-        self.frames: list[Frame] = []
+        self.frames: list[DecodingFrame] = []
         """What the passes changed since the frames were last taken."""
 
     @property
     def batch_key(self) -> Hashable:
-        """A value that is equal for decoders whose rows `advance` can process in one call."""
+        """A value that is equal for decoders whose rows `process_predictions` can process in one call."""
         return (type(self), self.settings)
 
     @abstractmethod
@@ -70,7 +70,7 @@ class Decoder(ABC):
         """Returns the row's input to the next forward pass."""
 
     @abstractmethod
-    def advance(
+    def process_predictions(
         self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: "Sequence[Decoder]"
     ) -> list[Row]:
         """Processes the predictions of a forward pass for all `members`, the decoders with this decoder's `batch_key`.

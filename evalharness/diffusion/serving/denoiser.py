@@ -10,7 +10,7 @@ from evalharness.diffusion.denoising import BlockState, DenoisingSettings, atten
 from evalharness.diffusion.forward import RowInput
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row
-from evalharness.diffusion.serving.decoder import Decoder, Frame, output_position
+from evalharness.diffusion.serving.decoder import Decoder, DecodingFrame, output_position
 
 
 class DenoisingDecoder(Decoder):
@@ -46,10 +46,10 @@ class DenoisingDecoder(Decoder):
         assert self.block is not None
         return self.block.next_input(self._config, self._denoising.block)
 
-    def advance(
+    def process_predictions(
         self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
     ) -> list[Row]:
-        """Commits tokens in the block of each row after a forward pass; see `Decoder.advance`."""
+        """Commits tokens in the block of each row after a forward pass; see `Decoder.process_predictions`."""
         blocks, traced = [], {}
         for member in members:
             assert isinstance(member, DenoisingDecoder)
@@ -65,10 +65,10 @@ class DenoisingDecoder(Decoder):
         return advance_blocks(model, hidden, blocks, inputs, self._denoising, record_frame if traced else None)
 
 
-def frame_of_block(block: BlockState) -> Frame:
+def frame_of_block(block: BlockState) -> DecodingFrame:
     """Returns the tokens of a block that the latest forward pass committed or changed."""
     first = output_position(block.row, block.start)
-    return Frame(
+    return DecodingFrame(
         block.row.forward_passes,
         max(0, first),
         first + len(block.tokens),

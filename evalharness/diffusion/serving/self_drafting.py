@@ -8,7 +8,7 @@ from evalharness.diffusion.autoregression import append_final_token, drafting_in
 from evalharness.diffusion.forward import RowInput, causal_input
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
-from evalharness.diffusion.serving.decoder import Decoder, Frame
+from evalharness.diffusion.serving.decoder import Decoder, DecodingFrame
 from evalharness.diffusion.serving.tokens import CausalDecoder, sample_next_tokens
 
 
@@ -40,12 +40,12 @@ class SelfSpeculativeDecoder(CausalDecoder):
             return causal_input(len(self.row.text), self._draft)
         return drafting_input(self.row, self._length, model.config.mask_id)
 
-    def advance(
+    def process_predictions(
         self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
     ) -> list[Row]:
         """Stores the tokens that a drafting pass predicted, or appends those that a verifying pass accepted.
 
-        See `Decoder.advance`.
+        See `Decoder.process_predictions`.
         """
         verifying, length = bool(self._draft), self._length
         positions = range(length) if verifying else (0, *range(2, length + 1))
@@ -62,7 +62,7 @@ class SelfSpeculativeDecoder(CausalDecoder):
             assert isinstance(member, SelfSpeculativeDecoder)
             part = slice(number * length, (number + 1) * length)
             if verifying:
-                member._accept_verified(tokens[part], confidences[part])
+                member._append_verified(tokens[part], confidences[part])
             else:
                 member._store_draft(tokens[part])
         return [member.row for member in members] if verifying else []
@@ -73,10 +73,10 @@ class SelfSpeculativeDecoder(CausalDecoder):
         if self.traced:
             position = len(row.output)
             self.frames.append(
-                Frame(row.forward_passes, position, position + len(tokens), (), (), (), drafted=tuple(tokens))
+                DecodingFrame(row.forward_passes, position, position + len(tokens), (), (), (), drafted=tuple(tokens))
             )
 
-    def _accept_verified(self, following: list[int], confidences: list[float]) -> None:
+    def _append_verified(self, following: list[int], confidences: list[float]) -> None:
         row, draft, position = self.row, self._draft, len(self.row.output)
         accepted = next((index for index in range(1, len(draft)) if draft[index] != following[index - 1]), len(draft))
         row.forward_passes += 1
@@ -91,7 +91,7 @@ class SelfSpeculativeDecoder(CausalDecoder):
         if self.traced:
             kept = len(row.output) - position
             self.frames.append(
-                Frame(
+                DecodingFrame(
                     row.forward_passes, position, position + len(draft) + 1, tuple(range(position, position + kept)),
                     tokens[:kept], chances[:kept], (), min(accepted, kept), tuple(draft[accepted:]),
                 )

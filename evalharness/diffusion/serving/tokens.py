@@ -9,7 +9,7 @@ from evalharness.diffusion.decoding import token_statistics
 from evalharness.diffusion.forward import RowInput, causal_input, gather_states
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
-from evalharness.diffusion.serving.decoder import Decoder, Frame
+from evalharness.diffusion.serving.decoder import Decoder, DecodingFrame
 
 
 class CausalDecoder(Decoder):
@@ -18,7 +18,7 @@ class CausalDecoder(Decoder):
     sampler: Sampler
 
     def next_prefill_input(self, size: int) -> RowInput | None:
-        """Returns the next part of the prompt to prefill, at most `size` tokens; None if only its last is left."""
+        """Returns up to `size` further prompt tokens to prefill; None if only the prompt's last token is left."""
         row = self.row
         end = min(len(row.prompt) - 1, row.cached + size)
         if row.cached < end:
@@ -40,10 +40,10 @@ class AutoregressiveDecoder(CausalDecoder):
         """Returns the row's input to the next forward pass: its last token."""
         return causal_input(self.row.cached, self.row.text[self.row.cached :])
 
-    def advance(
+    def process_predictions(
         self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
     ) -> list[Row]:
-        """Appends one sampled token to each row; see `Decoder.advance`."""
+        """Appends one sampled token to each row; see `Decoder.process_predictions`."""
         rows = [member.row for member in members]
         tokens, confidences = sample_next_tokens(
             model, hidden, [(number, 0) for number in range(len(rows))], _random_numbers(rows, self.sampler),
@@ -56,7 +56,7 @@ class AutoregressiveDecoder(CausalDecoder):
             if member.traced:
                 kept = len(row.output) > position
                 member.frames.append(
-                    Frame(
+                    DecodingFrame(
                         row.forward_passes, position, position + 1, (position,) * kept, (token,) * kept,
                         (confidence,) * kept,
                     )

@@ -9,7 +9,7 @@ from evalharness.diffusion.drafting.proposals import Draft, DraftingSettings, Dr
 from evalharness.diffusion.forward import RowInput, causal_input
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
-from evalharness.diffusion.serving.decoder import Decoder, Frame
+from evalharness.diffusion.serving.decoder import Decoder, DecodingFrame
 from evalharness.diffusion.serving.tokens import CausalDecoder
 
 
@@ -36,10 +36,13 @@ class SpeculativeDecoder(CausalDecoder):
         self._draft = self._proposer.propose([self.row])[0]
         return causal_input(self.row.cached, [self.row.text[-1], *self._draft.tokens])
 
-    def advance(
+    def process_predictions(
         self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
     ) -> list[Row]:
-        """Appends the accepted draft tokens and the target's next token to each row; see `Decoder.advance`."""
+        """Appends the accepted draft tokens and the target's next token to each row.
+
+        See `Decoder.process_predictions`.
+        """
         verifiers = [member for member in members if isinstance(member, SpeculativeDecoder)]
         rows, drafts = [member.row for member in members], [verifier._draft for verifier in verifiers]
         traced = any(member.traced for member in members)
@@ -55,7 +58,7 @@ class SpeculativeDecoder(CausalDecoder):
             first = start + 1 - len(row.prompt)
             tokens = tuple(row.output[first:])
             self.frames.append(
-                Frame(
+                DecodingFrame(
                     row.forward_passes, first, first + 1 + len(draft.tokens), tuple(range(first, len(row.output))),
                     tokens, tuple(row.confidences[first:]), (), accepted, tuple(draft.tokens[accepted:]),
                 )

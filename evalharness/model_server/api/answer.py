@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from evalharness.diffusion.serving.decoder import Frame
+from evalharness.diffusion.serving.decoder import DecodingFrame
 from evalharness.generation.stopping import Detokenizer
 from evalharness.model_server.api.messages import DenoisingFrame, Timings, Usage
 
@@ -92,7 +92,7 @@ class AnswerFormat:
         """Returns the last chunk of a stream, which has token counts and timings (`stream_options.include_usage`)."""
         return {**self._common_fields(self._chunk_object_type), "choices": [], "usage": usage, "timings": timings}
 
-    def denoising_frame(self, index: int, frame: Frame, ms: float, detokenizer: Detokenizer) -> DenoisingFrame:
+    def denoising_frame(self, index: int, frame: DecodingFrame, ms: float, detokenizer: Detokenizer) -> DenoisingFrame:
         """Returns the JSON data of a `denoising_frame` event: what one forward pass changed in choice `index`.
 
         `ms`: milliseconds from the request's arrival to the end of the forward pass.

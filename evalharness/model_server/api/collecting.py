@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from evalharness.diffusion.serving.decoder import Frame
+from evalharness.diffusion.serving.decoder import DecodingFrame
 from evalharness.generation.stopping import Detokenizer
 from evalharness.model_server.api.answer import Choice, TokenScore
 from evalharness.model_server.api.messages import explain_empty_answer
@@ -64,7 +64,7 @@ class ChoiceText:
             explain_empty_answer(self.outcome, len(self._tokens)),
         )
 
-    def _update_canvas(self, frames: Iterable[Frame]) -> None:
+    def _update_canvas(self, frames: Iterable[DecodingFrame]) -> None:
         for frame in frames:
             self._canvas |= dict(zip(frame.positions, frame.tokens, strict=True))
             self._canvas_end = max(self._canvas_end, frame.end)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evalharness.diffusion.serving.decoder import Frame
+from evalharness.diffusion.serving.decoder import DecodingFrame
 from evalharness.records import Prompt
 
 
@@ -56,7 +56,7 @@ class Update:
     """New final output tokens."""
     confidences: tuple[float, ...] = ()
     """The network's probability of each of `tokens`."""
-    frames: tuple[Frame, ...] = ()
+    frames: tuple[DecodingFrame, ...] = ()
     pass_s: float = 0.0
     """When the forward pass ended, in seconds since the request arrived."""
     outcome: Outcome | None = None

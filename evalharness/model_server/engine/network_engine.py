@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from evalharness.diffusion.serving.batch import Batch
+from evalharness.diffusion.serving.batch import ContinuousBatch
 from evalharness.diffusion.serving.decoder import Decoder
 from evalharness.generation.stopping import Detokenizer
 from evalharness.model_server.engine.admission import AdmissionQueue
@@ -39,7 +39,7 @@ class NetworkEngine:
         self._encoders = ThreadPoolExecutor(2, "encoder")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._workers = WorkerPool(
-            lambda: Batch(network.model, taps), workers, concurrency, self._deliver_in_event_loop
+            lambda: ContinuousBatch(network.model, taps), workers, concurrency, self._deliver_in_event_loop
         )
 
     def current_load(self) -> EngineLoad:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
-from evalharness.diffusion.serving.batch import Batch
+from evalharness.diffusion.serving.batch import ContinuousBatch
 from evalharness.diffusion.serving.decoder import Decoder
 from evalharness.model_server.engine.job import Outcome, Update
 from evalharness.util.text import error_text
@@ -66,7 +66,7 @@ class WorkerPool:
     """The worker threads of an engine, each with its own batch, and the queue of waiting jobs. Thread-safe."""
 
     def __init__(
-        self, open_batch: Callable[[], Batch], count: int, concurrency: int, report: Callable[[Updates], None]
+        self, open_batch: Callable[[], ContinuousBatch], count: int, concurrency: int, report: Callable[[Updates], None]
     ) -> None:
         """At most `concurrency` completions run at a time. The threads call `report` after each forward pass."""
         self.wake = threading.Condition()
@@ -128,7 +128,11 @@ class Worker:
     """A thread that runs one batch of completions."""
 
     def __init__(
-        self, shared: WorkerPool, open_batch: Callable[[], Batch], report: Callable[[Updates], None], number: int
+        self,
+        shared: WorkerPool,
+        open_batch: Callable[[], ContinuousBatch],
+        report: Callable[[Updates], None],
+        number: int,
     ) -> None:
         self.rows = 0
         """Number of jobs in its batch; the other threads read it, so it is changed only with `wake` held."""
@@ -154,7 +158,7 @@ class Worker:
                 self._report(updates)
         batch.close()
 
-    def _update_batch_members(self, batch: Batch) -> bool:
+    def _update_batch_members(self, batch: ContinuousBatch) -> bool:
         """Adds waiting jobs to the batch and removes cancelled ones; blocks while there is nothing to do.
 
         Returns False if the pool was closed, else True.

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 from evalharness.errors import UserError
 from evalharness.training.corpus.data_card import DataCard, PackageEntry, data_card_markdown
-from evalharness.training.corpus.decontamination import Benchmarks, benchmark_files, read_benchmarks
+from evalharness.training.corpus.decontamination import Benchmarks, find_benchmark_files, read_benchmarks
 from evalharness.training.corpus.encoding import Corpus, encode_corpus, load_corpus, save_corpus
 from evalharness.training.corpus.generated.stream import generated_functions
 from evalharness.training.corpus.library import documented_functions, permissive_packages
@@ -40,7 +40,7 @@ def build_corpus(data: CorpusSettings, folder: Path, tokenizer: Tokenizer | None
     if not (settings.exists() and _has_settings(settings.read_text(), data, tokenizer)):
         folder.mkdir(parents=True, exist_ok=True)
         _write_corpus(data, folder, tokenizer)
-        settings.write_text(data.model_dump_json(indent=2) + _tokenizer_line(tokenizer))
+        settings.write_text(data.model_dump_json(indent=2) + _tokenizer_digest_line(tokenizer))
     return load_corpus(folder / CORPUS_FILE), Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
@@ -51,24 +51,26 @@ def _has_settings(text: str, data: CorpusSettings, tokenizer: Tokenizer | None) 
     """
     values, separator, digest = text.partition(TOKENIZER_LINE)
     try:
-        return CorpusSettings.model_validate_json(values) == data and separator + digest == _tokenizer_line(tokenizer)
+        return CorpusSettings.model_validate_json(values) == data and separator + digest == _tokenizer_digest_line(
+            tokenizer
+        )
     except ValidationError:
         return False
 
 
-def _tokenizer_line(tokenizer: Tokenizer | None) -> str:
+def _tokenizer_digest_line(tokenizer: Tokenizer | None) -> str:
     if tokenizer is None:
         return ""
     return f"{TOKENIZER_LINE}{hashlib.sha256(tokenizer.to_str().encode()).hexdigest()}\n"
 
 
-def benchmark_folders() -> list[Path]:
+def find_benchmark_folders() -> list[Path]:
     """Returns the folders with benchmark data for decontamination: $EVALHARNESS_DATA and the bundled samples.
 
     Raises UserError if $EVALHARNESS_DATA has no benchmark data.
     """
     root = os.environ.get("EVALHARNESS_DATA")
-    if not root or not any(benchmark_files(Path(root))):
+    if not root or not any(find_benchmark_files(Path(root))):
         raise UserError(
             "decontamination needs the benchmark data; set the environment variable EVALHARNESS_DATA to its folder, "
             "or, for a trial, set decontaminate: false in the recipe"
@@ -94,7 +96,7 @@ def count_overlaps(benchmarks: Benchmarks, corpus: Corpus, tokenizer: Tokenizer)
 
 
 def _write_corpus(data: CorpusSettings, folder: Path, tokenizer: Tokenizer | None) -> None:
-    benchmarks = read_benchmarks(benchmark_folders()) if data.decontaminate else None
+    benchmarks = read_benchmarks(find_benchmark_folders()) if data.decontaminate else None
     card = DataCard(data.model_dump())
     # The documents of one function stay together, so that held-out functions are not trained on in another view.
     groups = [*_generated_documents(data, benchmarks, card), *([d] for d in _library_documents(data, benchmarks, card))]

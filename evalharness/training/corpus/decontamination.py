@@ -62,13 +62,13 @@ def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
     """Returns the token runs, sentences and signatures of all benchmark data files below the given folders."""
     texts: set[str] = set()
     for folder in folders:
-        for path in benchmark_files(folder):
+        for path in find_benchmark_files(folder):
             for record in read_records(path):
                 texts.update(_strings_in(record))
     return collect_benchmark_parts(texts)
 
 
-def benchmark_files(folder: Path) -> Iterator[Path]:
+def find_benchmark_files(folder: Path) -> Iterator[Path]:
     """Yields the benchmark data files (.json, .jsonl, .jsonl.gz) below a folder, sorted by path."""
     return (path for path in sorted(folder.rglob("*")) if path.name.endswith((".json", ".jsonl", ".jsonl.gz")))
 

@@ -41,7 +41,9 @@ class Snippet:
 def permissive_packages() -> list[Package]:
     """Returns the standard library and the installed packages with a permissive license, without benchmark packages."""
     root = Path(sysconfig.get_path("stdlib"))
-    packages = [Package("python", sysconfig.get_python_version(), "PSF-2.0", _source_files(root.rglob("*.py"), root))]
+    packages = [
+        Package("python", sysconfig.get_python_version(), "PSF-2.0", _select_source_files(root.rglob("*.py"), root))
+    ]
     for distribution in distributions():
         name = distribution.metadata["Name"] or ""
         license = _permissive_license_of(distribution)
@@ -49,11 +51,11 @@ def permissive_packages() -> list[Package]:
             base = Path(str(distribution.locate_file("")))
             files = [base / str(file) for file in distribution.files or () if str(file).endswith(".py")]
             if files:
-                packages.append(Package(name, distribution.version, license, _source_files(iter(files), base)))
+                packages.append(Package(name, distribution.version, license, _select_source_files(iter(files), base)))
     return sorted({package.name: package for package in packages}.values(), key=lambda package: package.name.lower())
 
 
-def _source_files(paths: Iterator[Path], root: Path) -> tuple[Path, ...]:
+def _select_source_files(paths: Iterator[Path], root: Path) -> tuple[Path, ...]:
     return tuple(
         sorted(path for path in paths if not SKIPPED_FOLDERS & set(path.relative_to(root).parts) and path.is_file())
     )

@@ -118,7 +118,7 @@ def write_features(folder: Path, number: int, observed: Sequence[RecordedFeature
         name: torch.cat([getattr(text, name) for text in observed]).cpu() for name in ("states", "ids", "probabilities")
     }
     part = features_path(folder, number).with_suffix(".part")
-    part.write_bytes(to_bytes(tensors, metadata={"taps": _taps_text(taps)}))
+    part.write_bytes(to_bytes(tensors, metadata={"taps": _format_taps(taps)}))
     part.replace(features_path(folder, number))
 
 
@@ -128,10 +128,10 @@ def has_features(folder: Path, number: int, taps: Sequence[int]) -> bool:
     if not path.exists():
         return False
     with safe_open(path, "pt") as reader:
-        return bool((reader.metadata() or {}).get("taps") == _taps_text(taps))
+        return bool((reader.metadata() or {}).get("taps") == _format_taps(taps))
 
 
-def _taps_text(taps: Sequence[int]) -> str:
+def _format_taps(taps: Sequence[int]) -> str:
     return ",".join(str(tap) for tap in taps)
 
 
@@ -149,7 +149,7 @@ class FeatureSource(Protocol):
         ...
 
 
-class LiveFeatures:
+class ComputedFeatures:
     """Provides the training texts of all shards; the target computes their features at each use.
 
     This is meant for a GPU; on a CPU it takes too long.
@@ -181,7 +181,7 @@ class LiveFeatures:
         return found
 
 
-class FeatureStore:
+class StoredFeatures:
     """Provides the training texts whose target features are stored on disk, from where each is read when needed."""
 
     def __init__(self, answers: Path, folder: Path) -> None:

@@ -54,7 +54,7 @@ def block_hidden_states(drafter: Drafter, states: Tensor, tokens: Tensor, anchor
 
 @dataclass(frozen=True)
 class DraftLoss:
-    """A drafter's loss on one text: weighted sums over the positions of all drafted blocks. `weight` is the divisor."""
+    """A drafter's loss on one text: weighted sums over the positions of all drafted blocks, and the sum of weights."""
 
     total: Tensor
     weight: float
@@ -64,7 +64,9 @@ class DraftLoss:
     """Weighted number of positions where the drafter's most probable token is the text's."""
 
 
-def draft_loss(drafter: Drafter, features: TextFeatures, anchors: Tensor, settings: OptimizationSettings) -> DraftLoss:
+def compute_draft_loss(
+    drafter: Drafter, features: TextFeatures, anchors: Tensor, settings: OptimizationSettings
+) -> DraftLoss:
     """Returns a drafter's loss on M drafted blocks of one text.
 
     `anchors` [M] are the positions in the text after which a block is drafted. Positions of a block after the end of

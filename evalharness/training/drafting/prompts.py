@@ -39,7 +39,7 @@ class TrainingPrompt:
     stops: tuple[str, ...] = ()
 
     def encode(self, tokenizer: Any, infilling: Infilling | None) -> list[int]:
-        """Returns the prompt's token ids, built as by the backends.
+        """Returns the prompt's token ids, in the format that the backends use.
 
         `infilling`, the target's FIM format, is needed for prompts of kind infill.
         """
@@ -81,7 +81,7 @@ def generate_prompts(
     Prompts that overlap with a benchmark are left out, and counted in `dropped` by kind of overlap.
     """
     random, recipes = Random(seed), read_prompt_recipes()
-    generated, library = generated_functions(seed + 1), itertools.cycle(library_snippets(seed + 2))
+    generated, library = generated_functions(seed + 1), itertools.cycle(collect_library_functions(seed + 2))
     while True:
         kind = random.choices(kinds, [WEIGHTS[kind] for kind in kinds])[0]
         if random.random() < LIBRARY:
@@ -96,7 +96,7 @@ def generate_prompts(
             yield prompt
 
 
-def library_snippets(seed: int) -> list[Snippet]:
+def collect_library_functions(seed: int) -> list[Snippet]:
     """Returns documented functions (no methods) of the standard library and installed packages, in random order."""
     random = Random(seed)
     files = [path for package in permissive_packages() for path in package.files]

@@ -13,7 +13,7 @@ from evalharness.util.yaml_text import parse_yaml
 
 
 class AnswerSettings(StrictSection):
-    """Recipe section `answers`: how the training texts are generated, which are prompts with the target's answers."""
+    """Recipe section `answers`: how training texts (prompts with the target's answers) are generated."""
 
     tokens: int = Field(default=2_000_000, gt=0)
     """Answer tokens after which generation ends."""

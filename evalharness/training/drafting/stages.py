@@ -20,15 +20,15 @@ from evalharness.diffusion.forward import causal_input, forward_rows
 from evalharness.errors import UserError
 from evalharness.generation.infilling import find_infilling
 from evalharness.generation.stopping import Detokenizer, StopChecker
-from evalharness.training.corpus.build import benchmark_folders
+from evalharness.training.corpus.build import find_benchmark_folders
 from evalharness.training.corpus.decontamination import read_benchmarks
 from evalharness.training.drafting.answers import AnswerJob, generate_answers
 from evalharness.training.drafting.eight_bit import quantize_linear_layers
 from evalharness.training.drafting.features import (
+    ComputedFeatures,
     FeatureSource,
-    FeatureStore,
-    LiveFeatures,
     RecordedFeatures,
+    StoredFeatures,
     compute_features,
     has_features,
     write_features,
@@ -43,7 +43,7 @@ from evalharness.training.drafting.shards import (
     shard_path,
     write_shard,
 )
-from evalharness.training.drafting.trainer import MODEL, DrafterTrainer, new_drafter
+from evalharness.training.drafting.trainer import MODEL, DrafterTrainer, make_drafter
 
 ANSWERS, FEATURES, PROGRESS = "answers", "features", "progress.json"
 CALIBRATION = 16
@@ -70,7 +70,7 @@ def check_taps(recipe: DrafterRecipe, target: Checkpoint) -> None:
         )
 
 
-def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
+def run_answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
     """Generates the target's answers and writes them to shard files; returns the number of answer tokens.
 
     `folder` is that of the training run. With the recipe's `features.with_answers`, the target's features are recorded
@@ -87,7 +87,7 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
     if done >= asked.tokens:
         return done
     torch.set_num_threads(recipe.threads)
-    benchmarks = read_benchmarks(benchmark_folders()) if asked.decontaminate else None
+    benchmarks = read_benchmarks(find_benchmark_folders()) if asked.decontaminate else None
     target = open_target(recipe)
     check_taps(recipe, target)
     infilling = find_infilling(target.tokenizer, "auto")
@@ -102,7 +102,7 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
     if asked.eight_bit:
         _quantize_target(target, [prompt.encode(target.tokenizer, infilling) for prompt in first])
 
-    def jobs() -> Iterator[AnswerJob]:
+    def make_jobs() -> Iterator[AnswerJob]:
         nonlocal started
         for number, prompt in enumerate(itertools.chain(first, prompts)):
             if number < progress["prompts"]:
@@ -121,7 +121,7 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
     observed: list[RecordedFeatures] = []
     tokens, start = 0, time.perf_counter()
     capacity = asked.longest_prompt + asked.longest_answer
-    for job in generate_answers(target.model, jobs(), asked.slots, capacity, stop, taps, asked.together):
+    for job in generate_answers(target.model, make_jobs(), asked.slots, capacity, stop, taps, asked.together):
         tokens += len(job.answer)
         reason = (
             benchmarks.find_overlap(_searchable_text(job.source, detokenizer.decode(job.answer)))
@@ -150,7 +150,9 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
     return done
 
 
-def feature_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> None:
+def run_feature_stage(
+    recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]
+) -> None:
     """Computes and stores the target's features for each shard of answers that has none yet.
 
     `folder` is that of the training run; `say` prints a line of progress.
@@ -178,7 +180,9 @@ def feature_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool],
         say(f"features: shard {number}, {rate:.1f} tokens/s")
 
 
-def training_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> Path:
+def run_training_stage(
+    recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]
+) -> Path:
     """Trains the drafter on the answers and their features; returns the checkpoint folder of the drafter.
 
     `folder` is that of the training run; `say` prints a line of progress.
@@ -186,11 +190,11 @@ def training_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool]
     torch.set_num_threads(recipe.threads)
     target = open_target(recipe)
     store: FeatureSource = (
-        FeatureStore(folder / ANSWERS, folder / FEATURES)
+        StoredFeatures(folder / ANSWERS, folder / FEATURES)
         if recipe.features.stored
-        else LiveFeatures(folder / ANSWERS, target.model, recipe.features.taps)
+        else ComputedFeatures(folder / ANSWERS, target.model, recipe.features.taps)
     )
-    drafter = new_drafter(recipe, target.model, target.end_ids, store)
+    drafter = make_drafter(recipe, target.model, target.end_ids, store)
     trainer = DrafterTrainer(recipe, drafter, target.model, store, folder)
     if trainer.resume():
         say(f"resumed after step {trainer.step}")
@@ -206,11 +210,11 @@ def train_drafter(recipe: DrafterRecipe, folder: Path, say: Callable[[str], None
     the current batch, file or step.
     """
     with _catch_stop_signals() as stop:
-        answer_stage(recipe, folder, stop, say)
+        run_answer_stage(recipe, folder, stop, say)
         if not stop() and recipe.features.stored:
-            feature_stage(recipe, folder, stop, say)
+            run_feature_stage(recipe, folder, stop, say)
         if not stop():
-            training_stage(recipe, folder, stop, say)
+            run_training_stage(recipe, folder, stop, say)
     return folder / MODEL
 
 

@@ -21,7 +21,7 @@ from evalharness.training.drafting.acceptance import measure_text_acceptance, su
 from evalharness.training.drafting.features import FeatureSource
 from evalharness.training.drafting.initialization import initialize_from_layers, initialize_markov_head
 from evalharness.training.drafting.log import LogRow
-from evalharness.training.drafting.objective import draft_loss
+from evalharness.training.drafting.objective import compute_draft_loss
 from evalharness.training.drafting.plot import plot_training_log
 from evalharness.training.drafting.recipe import DrafterRecipe, OptimizationSettings
 from evalharness.training.optimizers import WeightAverage
@@ -29,7 +29,7 @@ from evalharness.training.optimizers import WeightAverage
 CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.jsonl", "model"
 
 
-def draft_vocabulary(store: FeatureSource, size: int, total_size: int, ends: frozenset[int]) -> list[int]:
+def choose_draft_vocabulary(store: FeatureSource, size: int, total_size: int, ends: frozenset[int]) -> list[int]:
     """Returns the token ids of the draft vocabulary, `size` of them, in ascending order.
 
     They are the end tokens, the most frequent tokens of the training texts, and if these are fewer than `size`, the
@@ -40,10 +40,10 @@ def draft_vocabulary(store: FeatureSource, size: int, total_size: int, ends: fro
     return sorted(list(ordered)[: size or total_size])
 
 
-def new_drafter(recipe: DrafterRecipe, target: Transformer, ends: frozenset[int], store: FeatureSource) -> Drafter:
+def make_drafter(recipe: DrafterRecipe, target: Transformer, ends: frozenset[int], store: FeatureSource) -> Drafter:
     """Returns a new, initialized drafter for the target; its draft vocabulary comes from the training texts."""
     shape, config = recipe.drafter, target.config
-    ids = draft_vocabulary(store, shape.vocabulary, config.vocab_size, ends)
+    ids = choose_draft_vocabulary(store, shape.vocabulary, config.vocab_size, ends)
     network = ModelConfig(
         vocab_size=len(ids), hidden=config.hidden, layers=shape.layers,
         heads=shape.heads or config.heads, kv_heads=shape.kv_heads or config.kv_heads, head_dim=config.head_dim,
@@ -144,7 +144,7 @@ class DrafterTrainer:
             places = range(first, last + 1)
             anchors = sorted(random.sample(places, min(settings.anchors, len(places))))
             with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.bfloat16):
-                loss = draft_loss(self.drafter, features, torch.tensor(anchors, device=self.device), settings)
+                loss = compute_draft_loss(self.drafter, features, torch.tensor(anchors, device=self.device), settings)
             torch.autograd.backward(loss.total / loss.weight / settings.texts)
             losses.append(loss)
         torch.nn.utils.clip_grad_norm_(self.drafter.parameters(), settings.clip)

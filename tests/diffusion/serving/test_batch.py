@@ -19,8 +19,8 @@ from evalharness.diffusion.drafting.proposals import DraftingSettings
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.rules import find_rule
-from evalharness.diffusion.serving.batch import Batch
-from evalharness.diffusion.serving.decoder import Decoder, Frame
+from evalharness.diffusion.serving.batch import ContinuousBatch
+from evalharness.diffusion.serving.decoder import Decoder, DecodingFrame
 from evalharness.diffusion.serving.denoiser import DenoisingDecoder
 from evalharness.diffusion.serving.self_drafting import SelfSpeculativeDecoder
 from evalharness.diffusion.serving.tokens import AutoregressiveDecoder
@@ -83,13 +83,13 @@ class Run:
     decoder: Decoder
     alone: Row
     joins_at: int
-    frames: list[Frame] = field(default_factory=list)
+    frames: list[DecodingFrame] = field(default_factory=list)
 
 
 def run_together(model: Transformer, ways: Callable[[Sampler], Ways], seed: int, rows: int = 9) -> list[Run]:
     """Rows with random prompts, limits and settings that join at random passes; some leave before their end."""
     rng = random.Random(seed)
-    batch = Batch(model, taps=(0, 1) if model.config.attention == "causal" else (), prefill_tokens=16)
+    batch = ContinuousBatch(model, taps=(0, 1) if model.config.attention == "causal" else (), prefill_tokens=16)
     runs = []
     for number in range(rows):
         prompt = [rng.randrange(3, 40) for _ in range(rng.choice([1, 2, 7, 16, 17, 40]))]
@@ -129,7 +129,7 @@ def assert_equal(runs: list[Run]) -> None:
             assert replay(run.frames, len(row.output)) == row.output
 
 
-def replay(frames: list[Frame], size: int) -> list[int]:
+def replay(frames: list[DecodingFrame], size: int) -> list[int]:
     """The first `size` output tokens that the frames describe."""
     tokens: dict[int, int] = {}
     for frame in frames:
@@ -170,7 +170,7 @@ def test_rows_with_equal_settings_share_their_group() -> None:
 def test_rejected_drafts_are_in_the_frames() -> None:
     model = tiny_model(1)
     decoder = SelfSpeculativeDecoder(new_row([5, 9, 30], 20), 6, SAMPLERS[0], traced=True)
-    batch = Batch(model)
+    batch = ContinuousBatch(model)
     batch.add(decoder)
     while batch.size:
         batch.step()
@@ -183,7 +183,7 @@ def test_rejected_drafts_are_in_the_frames() -> None:
 
 def test_an_empty_batch_keeps_no_memory() -> None:
     model = tiny_model()
-    batch = Batch(model)
+    batch = ContinuousBatch(model)
     for _ in range(3):
         batch.add(AutoregressiveDecoder(new_row([7] * 200, 10), SAMPLERS[0]))
     while batch.size:
@@ -196,7 +196,7 @@ def test_long_prompts_do_not_stop_running_rows() -> None:
     model = tiny_model()
     model.embed.weight[END] = -10
     batch, short = (
-        Batch(model, prefill_tokens=16),
+        ContinuousBatch(model, prefill_tokens=16),
         AutoregressiveDecoder(new_row([5, 6], 30), Sampler(banned=(MASK, END))),
     )
     batch.add(short)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from evalharness.diffusion.autoregression import decode_autoregressively
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Sampler
-from evalharness.diffusion.serving.batch import Batch
+from evalharness.diffusion.serving.batch import ContinuousBatch
 from evalharness.diffusion.serving.tokens import AutoregressiveDecoder
 from evalharness.model_server.engine.job import Update
 from evalharness.model_server.engine.workers import (
@@ -53,7 +53,7 @@ class Reports:
 @contextmanager
 def opened(model: Transformer, count: int, concurrency: int) -> Iterator[tuple[WorkerPool, Reports]]:
     reports = Reports()
-    workers = WorkerPool(lambda: Batch(model), count, concurrency, reports)
+    workers = WorkerPool(lambda: ContinuousBatch(model), count, concurrency, reports)
     yield workers, reports
     workers.close()
     workers.close()
@@ -152,7 +152,7 @@ class Once:
     decoder, worker, arrived, wide = None, None, 0.0, False
 Once.decoder = Once
 probe = Probe()
-probe.join = lambda decoder, start: None
+probe.add = lambda decoder, start: None
 workers = WorkerPool(lambda: probe, 1, 1, print)
 workers.add([Once()])
 done.wait(30)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.training.corpus.build import benchmark_folders, build_corpus, count_overlaps
+from evalharness.training.corpus.build import build_corpus, count_overlaps, find_benchmark_folders
 from evalharness.training.corpus.decontamination import read_benchmarks
 from evalharness.training.corpus.library import permissive_packages
 from evalharness.training.recipe import CorpusSettings
@@ -40,7 +40,7 @@ def test_only_permissive_packages_without_benchmark_data_are_used() -> None:
 @pytest.mark.data
 @pytest.mark.slow
 def test_a_decontaminated_corpus_has_no_overlap_with_the_benchmarks(tmp_path: Path) -> None:
-    benchmarks = read_benchmarks(benchmark_folders())
+    benchmarks = read_benchmarks(find_benchmark_folders())
     raw, tokenizer = build_corpus(CorpusSettings(functions=1500, library=300, decontaminate=False), tmp_path / "raw")
     assert count_overlaps(benchmarks, raw, tokenizer)
     clean, tokenizer = build_corpus(CorpusSettings(functions=1500, library=300), tmp_path / "clean")

@@ -15,10 +15,10 @@ from evalharness.diffusion.checkpoints.gguf import open_gguf
 from evalharness.diffusion.drafting.checkpoint import load_drafter, target_fingerprint
 from evalharness.errors import UserError
 from evalharness.training.drafting import prompts as prompts_module
-from evalharness.training.drafting.features import FeatureStore
+from evalharness.training.drafting.features import StoredFeatures
 from evalharness.training.drafting.recipe import DrafterRecipe, is_drafter_recipe, read_drafter_recipe
 from evalharness.training.drafting.shards import read_texts, shard_numbers
-from evalharness.training.drafting.stages import answer_stage, feature_stage
+from evalharness.training.drafting.stages import run_answer_stage, run_feature_stage
 
 
 @pytest.fixture
@@ -59,10 +59,10 @@ def test_one_command_runs_all_stages(recipe: DrafterRecipe, tmp_path: Path) -> N
 
 def test_answers_go_on_behind_the_prompts_that_were_begun(recipe: DrafterRecipe, tmp_path: Path) -> None:
     said: list[str] = []
-    answer_stage(recipe, tmp_path, lambda: bool(said), said.append)
+    run_answer_stage(recipe, tmp_path, lambda: bool(said), said.append)
     assert shard_numbers(tmp_path / "answers") == [0]
     first = list(read_texts(tmp_path / "answers"))
-    answer_stage(recipe, tmp_path, lambda: False, said.append)
+    run_answer_stage(recipe, tmp_path, lambda: False, said.append)
     texts = list(read_texts(tmp_path / "answers"))
     assert texts[:8] == first
     assert sum(len(text.answer) for text in texts) >= 200
@@ -73,29 +73,29 @@ def test_answers_go_on_behind_the_prompts_that_were_begun(recipe: DrafterRecipe,
 def test_features_are_made_of_missing_shards_alone(recipe: DrafterRecipe, tmp_path: Path) -> None:
     settings = recipe.features.model_copy(update={"with_answers": False})
     later = recipe.model_copy(update={"features": settings})
-    answer_stage(later, tmp_path, lambda: False, lambda _: None)
+    run_answer_stage(later, tmp_path, lambda: False, lambda _: None)
     said: list[str] = []
-    feature_stage(later, tmp_path, lambda: len(said) == 1, said.append)
+    run_feature_stage(later, tmp_path, lambda: len(said) == 1, said.append)
     assert len(said) == 1
-    feature_stage(later, tmp_path, lambda: False, said.append)
+    run_feature_stage(later, tmp_path, lambda: False, said.append)
     assert len(said) == len(shard_numbers(tmp_path / "answers"))
     other = recipe.model_copy(update={"features": settings.model_copy(update={"taps": (1,)})})
-    feature_stage(other, tmp_path, lambda: False, said.append)
+    run_feature_stage(other, tmp_path, lambda: False, said.append)
     assert len(said) == 2 * len(shard_numbers(tmp_path / "answers"))
 
 
 def test_features_kept_while_answering_are_those_of_a_second_pass(recipe: DrafterRecipe, tmp_path: Path) -> None:
     answers = recipe.answers.model_copy(update={"eight_bit": False})
     recipe = recipe.model_copy(update={"answers": answers})
-    answer_stage(recipe, tmp_path, lambda: False, lambda _: None)
-    kept = FeatureStore(tmp_path / "answers", tmp_path / "features")
+    run_answer_stage(recipe, tmp_path, lambda: False, lambda _: None)
+    kept = StoredFeatures(tmp_path / "answers", tmp_path / "features")
     rows = [kept[number] for number in range(len(kept))]
     said: list[str] = []
-    feature_stage(recipe, tmp_path, lambda: False, said.append)
+    run_feature_stage(recipe, tmp_path, lambda: False, said.append)
     assert said == []
     shutil.rmtree(tmp_path / "features")
-    feature_stage(recipe, tmp_path, lambda: False, said.append)
-    again = FeatureStore(tmp_path / "answers", tmp_path / "features")
+    run_feature_stage(recipe, tmp_path, lambda: False, said.append)
+    again = StoredFeatures(tmp_path / "answers", tmp_path / "features")
     assert len(rows) == len(again) > 8
     for number, before in enumerate(rows):
         after = again[number]

@@ -16,15 +16,15 @@ from evalharness.diffusion.rows import Sampler
 from evalharness.training.drafting.acceptance import simulate_decoding
 from evalharness.training.drafting.features import (
     TOP,
-    FeatureStore,
-    LiveFeatures,
+    ComputedFeatures,
+    StoredFeatures,
     compute_features,
     top_tokens,
     write_features,
 )
 from evalharness.training.drafting.recipe import DrafterRecipe
 from evalharness.training.drafting.shards import TrainingText, write_shard
-from evalharness.training.drafting.trainer import DrafterTrainer, draft_vocabulary, new_drafter
+from evalharness.training.drafting.trainer import DrafterTrainer, choose_draft_vocabulary, make_drafter
 
 TAPS = (0, 1)
 
@@ -45,7 +45,7 @@ def recipe(steps: int) -> DrafterRecipe:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FeatureStore:
+def store(tmp_path: Path) -> StoredFeatures:
     """Eight texts that the tiny target wrote."""
     target = tiny_model(3)
     rows = [new_row([4 + number, 9, 30 - number], limit=40, seed=number) for number in range(8)]
@@ -56,15 +56,15 @@ def store(tmp_path: Path) -> FeatureStore:
     for number, part in enumerate((texts[:5], texts[5:])):
         with TapRecorder(target, TAPS) as recorder:
             write_features(tmp_path, number, [compute_features(text, target, recorder) for text in part], TAPS)
-    return FeatureStore(tmp_path, tmp_path)
+    return StoredFeatures(tmp_path, tmp_path)
 
 
-def trainer(store: FeatureStore, steps: int, out: Path) -> DrafterTrainer:
+def trainer(store: StoredFeatures, steps: int, out: Path) -> DrafterTrainer:
     target, given = tiny_model(3), recipe(steps)
-    return DrafterTrainer(given, new_drafter(given, target, frozenset({1}), store), target, store, out)
+    return DrafterTrainer(given, make_drafter(given, target, frozenset({1}), store), target, store, out)
 
 
-def test_store_returns_each_texts_features(store: FeatureStore) -> None:
+def test_store_returns_each_texts_features(store: StoredFeatures) -> None:
     target = tiny_model(3)
     assert len(store) == 8
     for number in range(8):
@@ -85,7 +85,7 @@ def test_top_tokens_are_those_of_a_whole_sort(size: int) -> None:
     torch.testing.assert_close(probabilities.float(), expected.values, rtol=2e-3, atol=1e-6)
 
 
-def test_drafter_learns_texts_that_it_can_memorize(store: FeatureStore, tmp_path: Path) -> None:
+def test_drafter_learns_texts_that_it_can_memorize(store: StoredFeatures, tmp_path: Path) -> None:
     run = trainer(store, 240, tmp_path / "run")
     run.held_out = run.texts
     before, _ = run.measure_acceptance()
@@ -98,8 +98,8 @@ def test_drafter_learns_texts_that_it_can_memorize(store: FeatureStore, tmp_path
     assert (tmp_path / "run" / "training.png").exists()
 
 
-def test_features_read_again_are_those_of_the_store(store: FeatureStore, tmp_path: Path) -> None:
-    live = LiveFeatures(tmp_path, tiny_model(3), TAPS)
+def test_features_read_again_are_those_of_the_store(store: StoredFeatures, tmp_path: Path) -> None:
+    live = ComputedFeatures(tmp_path, tiny_model(3), TAPS)
     numbers = [6, 0, 3]
     assert len(live) == len(store)
     for stored, read in zip(store.fetch(numbers), live.fetch(numbers), strict=True):
@@ -109,32 +109,32 @@ def test_features_read_again_are_those_of_the_store(store: FeatureStore, tmp_pat
 
 
 @pytest.mark.parametrize("changes", [{"bfloat16": True}, {"optimizer": "muon"}])
-def test_recipes_for_a_gpu_learn_too(store: FeatureStore, tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_recipes_for_a_gpu_learn_too(store: StoredFeatures, tmp_path: Path, changes: dict[str, Any]) -> None:
     target, given = tiny_model(3), recipe(60)
     given = given.model_copy(update={"optimization": given.optimization.model_copy(update=changes)})
-    live = LiveFeatures(tmp_path, target, TAPS)
-    run = DrafterTrainer(given, new_drafter(given, target, frozenset({1}), live), target, live, tmp_path / "run")
+    live = ComputedFeatures(tmp_path, target, TAPS)
+    run = DrafterTrainer(given, make_drafter(given, target, frozenset({1}), live), target, live, tmp_path / "run")
     run.run(lambda: False, lambda _: None)
     assert run.log[-1].cross_entropy < 0.7 * run.log[0].cross_entropy
 
 
-def test_drafter_starts_from_layers_of_its_target(store: FeatureStore) -> None:
+def test_drafter_starts_from_layers_of_its_target(store: StoredFeatures) -> None:
     target, given = tiny_model(3), recipe(1)
     shape = given.drafter.model_copy(update={"start": (0, 1), "intermediate": 0})
-    drafter = new_drafter(given.model_copy(update={"drafter": shape}), target, frozenset({1}), store)
+    drafter = make_drafter(given.model_copy(update={"drafter": shape}), target, frozenset({1}), store)
     for own, layer in zip(drafter.layers, target.layers, strict=True):
         for name, value in layer.state_dict().items():
             assert torch.equal(own.state_dict()[name], value), name
     few = given.model_copy(update={"drafter": shape.model_copy(update={"intermediate": 8})})
-    down = new_drafter(few, target, frozenset({1}), store).layers[1].down.weight
+    down = make_drafter(few, target, frozenset({1}), store).layers[1].down.weight
     kept = [column for column in target.layers[1].down.weight.T if any(torch.equal(column, own) for own in down.T)]
     assert len(kept) == 8
 
 
-def test_markov_head_starts_from_pairs_of_tokens(store: FeatureStore) -> None:
+def test_markov_head_starts_from_pairs_of_tokens(store: StoredFeatures) -> None:
     given = recipe(1)
     shape = given.drafter.model_copy(update={"rank": 32})
-    drafter = new_drafter(given.model_copy(update={"drafter": shape}), tiny_model(3), frozenset({1}), store)
+    drafter = make_drafter(given.model_copy(update={"drafter": shape}), tiny_model(3), frozenset({1}), store)
     answers = [(store.text(n).prompt[-1:] + store.text(n).answer) for n in range(len(store))]
     pairs = Counter(pair for answer in answers for pair in itertools.pairwise(answer))
     first = Counter(token for answer in answers for token in answer[:-1]).most_common(1)[0][0]
@@ -149,7 +149,7 @@ def test_markov_head_starts_from_pairs_of_tokens(store: FeatureStore) -> None:
     assert float(bias[index[best]]) > 0.5 * follow[best] / sum(follow.values())
 
 
-def test_stopped_training_goes_on_as_if_it_had_not_been(store: FeatureStore, tmp_path: Path) -> None:
+def test_stopped_training_goes_on_as_if_it_had_not_been(store: StoredFeatures, tmp_path: Path) -> None:
     whole = trainer(store, 12, tmp_path / "whole")
     whole.run(lambda: False, lambda _: None)
     first = trainer(store, 12, tmp_path / "parts")
@@ -162,14 +162,14 @@ def test_stopped_training_goes_on_as_if_it_had_not_been(store: FeatureStore, tmp
         assert torch.equal(second.drafter.state_dict()[name], value), name
 
 
-def test_draft_vocabulary_has_ends_frequent_tokens_and_low_ids(store: FeatureStore) -> None:
-    ids = draft_vocabulary(store, 30, 40, frozenset({39}))
+def test_draft_vocabulary_has_ends_frequent_tokens_and_low_ids(store: StoredFeatures) -> None:
+    ids = choose_draft_vocabulary(store, 30, 40, frozenset({39}))
     used = Counter(token for number in range(8) for token in store.text(number).answer)
     common = [token for token, _ in used.most_common(20)]
     assert len(ids) == 30
     assert ids == sorted(ids)
     assert {39, *common} <= set(ids)
-    unused = draft_vocabulary(store, 0, 80, frozenset({39}))
+    unused = choose_draft_vocabulary(store, 0, 80, frozenset({39}))
     assert unused == list(range(80))
 
 

@@ -9,7 +9,7 @@ class Aggregation(NamedTuple):
 
     `phrases` describe it; {np} stands for a noun phrase of the elements. `code` has the variants as an expression:
     {gen} is the inside of a generator expression, {seq} a sequence and {m} an element. `start`, `update` and `end` are
-    the same as a loop; they are empty if a loop would be unusual. `direct` is the code for a sequence that is neither
+    the code as a loop; they are empty if a loop would be unusual. `direct` is the code for a sequence that is neither
     filtered nor transformed.
     """
 

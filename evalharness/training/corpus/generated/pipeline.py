@@ -60,7 +60,7 @@ class CodeParts:
     """The expression of the sequence if its elements are neither filtered nor transformed; else empty."""
 
     @property
-    def generator(self) -> str:
+    def generator_expression(self) -> str:
         return f"{self.element} {self.filtered_loops}"
 
     @property
@@ -202,7 +202,7 @@ def _equivalent_bodies(
     """Returns bodies of a generated function in different styles (one expression, a loop) with equal results."""
     accumulator = random.choice([name for name in aggregation.accumulators if name not in taken] or ["outcome"])
     filled = {
-        **values, "m": parts.element, "acc": accumulator, "gen": parts.generator, "test": parts.test,
+        **values, "m": parts.element, "acc": accumulator, "gen": parts.generator_expression, "test": parts.test,
         "over": parts.all_loops, "bare": parts.filtered_loops,
     }  # fmt: skip
     bodies: list[str] = []
@@ -222,7 +222,7 @@ def _equivalent_bodies(
         ] * 2
     elif code and aggregation.gives != "last":
         expression = fill_placeholders(code, filled)
-        if f"max(({parts.generator}), default" not in expression or random.random() < 0.3:
+        if f"max(({parts.generator_expression}), default" not in expression or random.random() < 0.3:
             bodies += [f"return {expression}"]
         if len(expression) > 30 and random.random() < 0.4:
             bodies += [f"{accumulator} = {expression}\nreturn {accumulator}"]
@@ -242,7 +242,9 @@ def _equivalent_bodies(
         else:
             changed = next(name for name in ("changed", "results", "mapped") if name not in taken)
             last = fill_placeholders(random.choice(aggregation.direct), {**filled, "seq": changed})
-            bodies += [f"{changed} = [{parts.generator}]\nreturn {last}".replace(f"list({changed})", changed)]
+            bodies += [
+                f"{changed} = [{parts.generator_expression}]\nreturn {last}".replace(f"list({changed})", changed)
+            ]
     if not bodies:
         raise LookupError("the aggregation has no code for these elements; draw other parts")
     return bodies

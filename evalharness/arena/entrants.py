@@ -10,7 +10,7 @@ from evalharness.arena.records import Side
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.report.naming import name_runs
-from evalharness.report.problems import problems_of
+from evalharness.report.problems import load_problems
 from evalharness.report.task_variant import language_of, task_of, task_title
 from evalharness.util.text import counted
 
@@ -56,7 +56,7 @@ def load_entrants(runs: Sequence[Run], data: str | None = None) -> Entrants:
     """
     entrants = Entrants()
     for run, name in zip(runs, name_runs(runs), strict=True):
-        run_problems = problems_of(run, data)
+        run_problems = load_problems(run, data)
         if run_problems.task is None:
             raise UserError(f"the problems of run {run.folder} cannot be loaded. {run_problems.missing}")
         title = task_title(run.summary)

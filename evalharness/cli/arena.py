@@ -75,8 +75,8 @@ def serve(
         bool,
         typer.Option(
             "--uniform",
-            help="Draw all pairs of models equally often. [default: more often those whose votes narrow the intervals "
-            "most]",
+            help="Draw all pairs of models equally often. [default: more often those pairs whose votes narrow the "
+            "confidence intervals most]",
         ),
     ] = False,
     recorded: Annotated[

@@ -130,8 +130,8 @@ def leaderboard(
         str,
         typer.Option(
             metavar="KIND",
-            help="For every-eval-ever: of the organization to the models: first_party, third_party, collaborative or "
-            "other. [default: other]",
+            help="For every-eval-ever: relationship of the organization to the models: first_party, third_party, "
+            "collaborative or other. [default: other]",
         ),
     ] = "",
     developer: Annotated[

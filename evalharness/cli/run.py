@@ -51,7 +51,7 @@ def run(
         bool,
         typer.Option(
             "--dry-run",
-            help="Print the first prompts and the number of requests and tokens, and run nothing. [default: no]",
+            help="Print the first prompts and the number of requests and tokens; run nothing. [default: no]",
         ),
     ] = False,
     price_in: opt.PriceInOption = None,

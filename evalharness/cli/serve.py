@@ -29,15 +29,20 @@ def serve(
         str, typer.Option(metavar="NAME", help="Environment variable with the key that clients must send.")
     ] = "EVALHARNESS_API_KEY",
     max_concurrency: Annotated[
-        int, typer.Option(metavar="N", help="Completions that are generated at a time, in one batch.")
+        int,
+        typer.Option(
+            metavar="N", help="Maximum number of completions that are generated at the same time, in one batch."
+        ),
     ] = 8,
     queue: Annotated[
-        int, typer.Option(metavar="N", help="Most completions that wait; requests beyond it get status 429.")
+        int, typer.Option(metavar="N", help="Maximum number of waiting completions; further requests get status 429.")
     ] = 64,
-    max_new_tokens: Annotated[int, typer.Option(metavar="N", help="Token limit of requests that state none.")] = 768,
-    request_timeout: Annotated[float, typer.Option(metavar="S", help="Most seconds for one request.")] = 600.0,
+    max_new_tokens: Annotated[int, typer.Option(metavar="N", help="Token limit for requests that state none.")] = 768,
+    request_timeout: Annotated[
+        float, typer.Option(metavar="S", help="Maximum duration of a request, in seconds.")
+    ] = 600.0,
     read_timeout: Annotated[
-        float, typer.Option(metavar="S", help="Seconds that a client may take to send its request.")
+        float, typer.Option(metavar="S", help="Maximum number of seconds that a client may take to send a request.")
     ] = 30.0,
     max_body_mb: Annotated[int, typer.Option(metavar="N", help="Size limit of a request, in MiB.")] = 8,
     drain: Annotated[

@@ -27,18 +27,20 @@ def serve_sandbox(
     workers: opt.WorkersOption = None,
     queue: Annotated[
         int,
-        typer.Option(metavar="N", help="Most samples waiting or running; submissions beyond it get status 503."),
+        typer.Option(
+            metavar="N", help="Maximum number of samples waiting or running; further submissions get status 503."
+        ),
     ] = 1000,
     per_client: Annotated[
         int,
         typer.Option(
             metavar="N",
-            help="Most samples waiting or running per client address; submissions beyond it get status 429.",
+            help="Maximum number of samples waiting or running per client address; further submissions get status 429.",
         ),
     ] = 500,
     max_body_mb: Annotated[int, typer.Option(metavar="N", help="Size limit of a submission, in MiB.")] = 16,
     read_timeout: Annotated[
-        float, typer.Option(metavar="S", help="Seconds that a client may take to send its request.")
+        float, typer.Option(metavar="S", help="Maximum number of seconds that a client may take to send a request.")
     ] = 30.0,
     drain: Annotated[
         float, typer.Option(metavar="S", help="Seconds after SIGTERM in which accepted samples are still graded.")

@@ -113,7 +113,7 @@ def _read_version(
         paths = hub_files(version.hub)
         origin = f"hub {version.hub.repo}@{version.hub.revision or 'main'}"
         return _read_files(paths), origin, _file_checksums(paths, version)
-    records, origin = _read_published(entry, version, use_override=version.name == entry.default_version)
+    records, origin = _read_published_records(entry, version, use_override=version.name == entry.default_version)
     return records, origin, ()
 
 
@@ -167,7 +167,7 @@ def _read_sample(card: Card, entry: TaskEntry, version: Version, split: str | No
     return read_records(path)
 
 
-def _read_published(entry: TaskEntry, version: Version, *, use_override: bool) -> tuple[list[Record], str]:
+def _read_published_records(entry: TaskEntry, version: Version, *, use_override: bool) -> tuple[list[Record], str]:
     """Returns a version's records and their origin, from EvalPlus's release or the hub.
 
     With `use_override`, a file that EvalPlus's own environment variable names replaces the release.

@@ -49,7 +49,7 @@ def generate_unless_refused(
                 f"no prompt was answered: {gate.waiting[0].refusal}; change --model, a sampling setting or an --option"
             )
     if failures:
-        yield from failures.release_rest()
+        yield from failures.release_remaining()
 
 
 class _RequestGate:
@@ -108,11 +108,11 @@ class _HeldBackFailures:
             self._waiting.append(completion)
             return []
         self._answered_now = True
-        settled = [*map(_as_unsolved, self._waiting), completion]
+        settled = [*map(_as_empty_answer, self._waiting), completion]
         self._waiting = []
         return settled
 
-    def release_rest(self) -> list[Completion]:
+    def release_remaining(self) -> list[Completion]:
         """Returns the completions that are still held back at the end of the run, as empty answers or unchanged.
 
         They become empty answers (not solved) if the backend has answered a prompt before and is probably not down: it
@@ -121,10 +121,10 @@ class _HeldBackFailures:
         """
         answered = self._answered_before or self._answered_now
         settle = answered and not (self._stopped and self._answered_now)
-        return [_as_unsolved(completion) if settle else completion for completion in self._waiting]
+        return [_as_empty_answer(completion) if settle else completion for completion in self._waiting]
 
 
-def _as_unsolved(completion: Completion) -> Completion:
+def _as_empty_answer(completion: Completion) -> Completion:
     """Returns a failed completion as an empty answer with the reason, or unchanged if its prompt was never sent."""
     if completion.finish_reason != UNANSWERED:
         return completion

@@ -144,7 +144,7 @@ def prepare_task(config: RunConfig, opened: OpenedTasks | None = None) -> Prepar
         config.seed,
     )
     n = samples_per_problem(config, recipe)
-    check_numbers(config, n, sampling)
+    check_numeric_settings(config, n, sampling)
     problems = select_problems(all_problems, config.limit, config.only, config.task)
     if not problems:
         raise UserError(f"no problem of {config.task} is selected; change --option split=, start= or end=")
@@ -197,7 +197,7 @@ def samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
     return 1 if config.backend == ReferenceBackend.name or config.temperature == 0 else recipe.n
 
 
-def check_numbers(config: RunConfig, n: int, sampling: Sampling) -> None:
+def check_numeric_settings(config: RunConfig, n: int, sampling: Sampling) -> None:
     """Raises UserError if numeric settings are out of range or contradict each other, such as --n and --k."""
     check_at_least(1, {"--n": n, "--batch-size": config.batch_size, "--replicas": config.replicas})
     check_at_least(1 if config.executor == "local" else 0, {"--workers": config.workers})

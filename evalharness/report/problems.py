@@ -25,7 +25,7 @@ class RunProblems:
     """The task with the run's recipe, which makes programs of completions."""
 
 
-def problems_of(run: Run, data: str | None = None) -> RunProblems:
+def load_problems(run: Run, data: str | None = None) -> RunProblems:
     """Reads the problems of a run, with the prompts of its recipe, again from the task's data.
 
     If the data are not available, or their fingerprint differs from the run's, the result has no problems but the

@@ -21,7 +21,7 @@ def settings_of(run: Run) -> dict[str, Any]:
         "recipe": run.summary.get("recipe"),
         "sampling": config.get("sampling", {}),
     }
-    return dict(_flatten(settings))
+    return dict(_flatten_settings(settings))
 
 
 def selected_problems(run: Run) -> str:
@@ -54,8 +54,10 @@ def family_of(run: Run) -> Family:
     return "diffusion" if many or "diffusion" in backend else "other"
 
 
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def _flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     items = []
     for key, value in settings.items():
-        items += _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+        items += (
+            _flatten_settings(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+        )
     return items

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from evalharness.data.runs import Run, Sample
 from evalharness.errors import UserError
-from evalharness.report.problems import RunProblems, problems_of
+from evalharness.report.problems import RunProblems, load_problems
 from evalharness.report.program_parts import program_source, tests_as_text
 from evalharness.report.prompt_text import prompt_parts
 
@@ -13,10 +13,10 @@ from evalharness.report.prompt_text import prompt_parts
 def sample_lines(run: Run, task_id: str, sample_id: int, data: str | None) -> Iterator[str]:
     """Yields text lines that show one sample: prompt, answer, program, tests and verdict, each with a heading.
 
-    `data` is the source of the problem (see `problems_of`). Raises UserError if the run has no such sample.
+    `data` is the source of the problem (see `load_problems`). Raises UserError if the run has no such sample.
     """
     sample = find_sample(run, task_id, sample_id)
-    problems = problems_of(run, data)
+    problems = load_problems(run, data)
     yield from _problem_lines(problems, sample)
     completion = sample.completion
     if completion is not None:

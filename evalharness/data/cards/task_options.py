@@ -41,8 +41,8 @@ def check_task_options(name: str, card: Card, options: Mapping[str, str]) -> Non
 def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescription]:
     """Returns a description of each `--option` of a task, for tables; options with only one value are omitted."""
     described = [
-        _option_with_choice("version", entry.versions, entry.default_version, "Version of the data"),
-        _option_with_choice(
+        _describe_option_with_choices("version", entry.versions, entry.default_version, "Version of the data"),
+        _describe_option_with_choices(
             "recipe", card.recipes_of(entry), entry.default_recipe, "How prompts are made and programs extracted"
         ),
     ]
@@ -53,10 +53,12 @@ def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescriptio
         help_text = "Recipes with an official rule: that one, or the project's own; see docs/extraction.md"
         described.append(OptionDescription("extraction", "official, robust", "official", help_text))
     if entry.splits:
-        described.append(_option_with_choice("split", entry.splits, entry.default_split or "", "Part of the problems"))
+        described.append(
+            _describe_option_with_choices("split", entry.splits, entry.default_split or "", "Part of the problems")
+        )
     if entry.releases:
         described.append(
-            _option_with_choice(
+            _describe_option_with_choices(
                 "release", entry.releases, entry.default_release or "", "Files of the data, by date of release"
             )
         )
@@ -71,6 +73,6 @@ def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescriptio
     ]
 
 
-def _option_with_choice(name: str, names: Iterable[str], default: str, meaning: str) -> OptionDescription:
+def _describe_option_with_choices(name: str, names: Iterable[str], default: str, meaning: str) -> OptionDescription:
     ordered = sorted(names, key=lambda choice: choice != default)
     return OptionDescription(name, ", ".join(ordered), default, meaning)

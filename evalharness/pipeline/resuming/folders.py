@@ -18,7 +18,10 @@ def has_completions_or_verdicts(folder: Path) -> bool:
 
 
 def check_no_unrelated_files(folder: Path) -> None:
-    """Raises UserError if a folder that has no manifest contains runs, or files that are not hidden."""
+    """Raises UserError if a folder without a manifest contains other runs, or files that are not hidden.
+
+    A run is only written into a folder without other files.
+    """
     contents = _visible_files(folder)
     runs = [path for path in contents if (path / MANIFEST).exists()]
     if runs:

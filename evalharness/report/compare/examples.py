@@ -7,18 +7,18 @@ from textwrap import indent
 from evalharness.data.runs import Run
 from evalharness.records import Completion, Key, Prompt, Verdict
 from evalharness.report.compare.comparison import ChangedProblem, Comparison
-from evalharness.report.problems import problems_of
+from evalharness.report.problems import load_problems
 
 
 def example_lines(comparison: Comparison, count: int, data: str | None) -> Iterator[str]:
     """Yields text lines about `count` problems whose result changed: the prompt, and a sample of each run.
 
-    `data` is the source of the prompts (see `problems_of`).
+    `data` is the source of the prompts (see `load_problems`).
     """
     chosen = choose_examples(comparison, count)
     task_ids = {problem.task_id for problem in chosen}
     samples = [RunSamples(run, task_ids) for run in comparison.runs]
-    problems = problems_of(comparison.first, data)
+    problems = load_problems(comparison.first, data)
     if problems.missing:
         yield f"  (without prompts: {problems.missing})"
     for changed in chosen:
@@ -53,7 +53,7 @@ class RunSamples:
         self.verdicts: dict[Key, Verdict] = {row.key: row for row in run.verdicts() if row.task_id in task_ids}
 
     def find_example(self, task_id: str, passed: bool) -> Completion | None:
-        """Returns the first completion of a problem whose verdict has this `passed`, else its first completion.
+        """Returns the first completion of a problem that passed (or failed, if `passed` is False), else its first one.
 
         Returns None for a problem without completions.
         """

@@ -19,17 +19,17 @@ def comparison_lines(
 
     P-values of several tasks are adjusted for their number (Holm). `margin`, in percentage points, adds a test for
     non-inferiority. `show` is the number of changed problems to print in full, with prompts from the source `data` (see
-    `problems_of`).
+    `load_problems`).
     """
     adjusted = holm_adjusted([comparison.difference.p for comparison in comparisons])
     for comparison, p in zip(comparisons, adjusted, strict=True):
-        yield from _comparison_lines(comparison, p if len(comparisons) > 1 else None, margin)
+        yield from _lines_of_one_comparison(comparison, p if len(comparisons) > 1 else None, margin)
         if show and comparison.changed:
             yield from example_lines(comparison, show, data)
         yield ""
 
 
-def _comparison_lines(comparison: Comparison, adjusted_p: float | None, margin: float | None) -> Iterator[str]:
+def _lines_of_one_comparison(comparison: Comparison, adjusted_p: float | None, margin: float | None) -> Iterator[str]:
     first, second = comparison.names
     difference = comparison.difference
     yield f"{comparison.title}: {second} compared with {first}"

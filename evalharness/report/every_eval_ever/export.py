@@ -22,7 +22,7 @@ from evalharness.report.every_eval_ever.schema import (
     SamplesFile,
 )
 from evalharness.report.naming import RunName, name_runs
-from evalharness.report.problems import problems_of
+from evalharness.report.problems import load_problems
 from evalharness.report.task_variant import task_of
 from evalharness.util.files import atomic_write, os_error_reason, write_atomically
 from evalharness.util.version import __version__
@@ -91,7 +91,7 @@ def _write_run_record(run: Run, name: RunName, out: Path, metadata: ExportMetada
     }
     if begun := started_at(run):
         record["evaluation_timestamp"] = begun
-    problems = problems_of(run)
+    problems = load_problems(run)
     samples = parent / f"{stem}_samples.jsonl"
     if problems.missing:
         log(f"{run.folder}: exported without samples. {problems.missing}")

@@ -48,7 +48,7 @@ def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, limit: int, width:
     all_points = _points_in_pixels(axes, panel.points)
     obstacles = [Box(x - radius, y - radius, 2 * radius, 2 * radius) for x, y in all_points]
     area = Box(left, bottom, right - left, top - bottom)
-    boxes = place_labels(anchors, sizes, area, obstacles, _line_boxes(axes, panel, scale), scale, all_points)
+    boxes = place_labels(anchors, sizes, area, obstacles, _boxes_along_lines(axes, panel, scale), scale, all_points)
     for text, point, anchor, box in zip(texts, labelled, anchors, boxes, strict=True):
         if box is None:
             continue
@@ -78,7 +78,7 @@ def _points_in_pixels(axes: "Axes", points: Sequence[Point]) -> list[tuple[float
     return [(float(x), float(y)) for x, y in axes.transData.transform([point_position(point) for point in points])]
 
 
-def _line_boxes(axes: "Axes", panel: Panel, scale: float) -> list[Box]:
+def _boxes_along_lines(axes: "Axes", panel: Panel, scale: float) -> list[Box]:
     """Returns small boxes, in pixels, along the lines that are drawn in a panel, so that labels can avoid the lines."""
     import numpy as np
 

@@ -70,7 +70,7 @@ def _by_facet(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
                         _rate_cell(entry, of_run.get(kind)) for entry, of_run in zip(of_task, values, strict=True)
                     ],
                 }
-                for kind in _sorted_kinds(facet, {kind for of_run in values for kind in of_run})
+                for kind in _sorted_categories(facet, {kind for of_run in values for kind in of_run})
             ]
             yield _breakdown_table(f"{title} by {facet}", facet, of_task, rows)
 
@@ -114,6 +114,6 @@ def _rate_cell(entry: RunEntry, value: FacetValue | Summary | None) -> Cell:
     return (entry.slug, rate["value"], rate["ci95"][0], rate["ci95"][1], value["problems"]) if value and rate else None
 
 
-def _sorted_kinds(facet: str, kinds: Iterable[str]) -> list[str]:
+def _sorted_categories(facet: str, kinds: Iterable[str]) -> list[str]:
     order = {kind: rank for rank, kind in enumerate(ORDERS.get(facet, ()))}
     return sorted(kinds, key=lambda kind: (order.get(kind, len(order)), kind))

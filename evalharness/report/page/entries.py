@@ -102,12 +102,12 @@ def run_overview(entry: RunEntry) -> RunOverview:
 
 def flattened_manifest(run: Run) -> list[tuple[str, str]]:
     """Returns a run's manifest as pairs (key path, value), such as ("config.sampling.temperature", "0.2")."""
-    return list(_flatten("", run.manifest))
+    return list(_flatten_value("", run.manifest))
 
 
-def _flatten(path: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flatten_value(path: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _flatten(f"{path}.{key}" if path else str(key), item)
+            yield from _flatten_value(f"{path}.{key}" if path else str(key), item)
     else:
         yield path, value if isinstance(value, str) else json.dumps(value)

@@ -19,7 +19,7 @@ from evalharness.report.page.embedded import embedded_frontier, embedded_leaderb
 from evalharness.report.page.entries import RunEntry, flattened_manifest, run_overview, slugs_of
 from evalharness.report.page.rows import write_run_data
 from evalharness.report.page.static_files import STATIC
-from evalharness.report.problems import problems_of
+from evalharness.report.problems import load_problems
 from evalharness.report.published import PublishedPoint
 from evalharness.util.files import os_error_reason
 
@@ -42,10 +42,10 @@ def write_page(
 ) -> Path:
     """Writes the HTML report of runs to the folder `out`; returns the path of its index.html.
 
-    `data` is the source of the problems' prompts (see `problems_of`); `note` is called with a text about each run whose
-    prompts are missing. `published` results are added to frontier and leaderboard. An existing report is replaced only
-    when the new one is complete. Raises UserError if the folder contains anything but a report, or if a run cannot be
-    read.
+    `data` is the source of the problems' prompts (see `load_problems`); `note` is called with a text about each run
+    whose prompts are missing. `published` results are added to frontier and leaderboard. An existing report is replaced
+    only when the new one is complete. Raises UserError if the folder contains anything but a report, or if a run cannot
+    be read.
     """
     out = out.resolve()
     check_report_folder(out)
@@ -78,7 +78,7 @@ def _write_report_files(
     shutil.copytree(STATIC, folder / "static", ignore=shutil.ignore_patterns("body.html", "README.md"))
     entries = []
     for run, slug, name in zip(runs, slugs_of(runs), name_runs(runs), strict=True):
-        entry = RunEntry(run, slug, name, problems_of(run, data))
+        entry = RunEntry(run, slug, name, load_problems(run, data))
         if entry.problems.missing:
             note(f"the page of {run.folder} has no prompts. {entry.problems.missing}")
         write_run_data(run, folder / "data", slug, entry.problems)

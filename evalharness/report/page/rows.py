@@ -100,7 +100,7 @@ def _extracted_program(completion: Completion, problems: RunProblems) -> str:
 
 
 def _sample_row(completion: Completion, verdict: Verdict | None, program: str, samples: ChunkWriter) -> SampleRow:
-    chunk, index = samples.add(_sample_object(completion, verdict, program))
+    chunk, index = samples.add(_sample_as_json(completion, verdict, program))
     detail_lines = (verdict.detail if verdict else "").strip().splitlines() or [""]
     return SampleRow(
         problem=-1,
@@ -115,7 +115,7 @@ def _sample_row(completion: Completion, verdict: Verdict | None, program: str, s
     )
 
 
-def _sample_object(completion: Completion, verdict: Verdict | None, program: str) -> dict[str, Any]:
+def _sample_as_json(completion: Completion, verdict: Verdict | None, program: str) -> dict[str, Any]:
     """Returns a sample as a JSON object: the non-empty fields of completion and verdict, and the extracted program."""
     fields = asdict(completion) | (asdict(verdict) if verdict else {}) | {"program": program}
     return {key: value for key, value in fields.items() if value not in (None, "")}
@@ -126,10 +126,10 @@ def _problem_row(task_id: str, problems: RunProblems, facets: list[str], prompts
     if problem is None:
         return ProblemRow(task_id, "", ["" for _ in facets], None)
     kinds = [problem.facets.get(facet, "") for facet in facets]
-    return ProblemRow(task_id, problem.entry_point, kinds, prompts.add(_prompt_object(problem, problems.task)))
+    return ProblemRow(task_id, problem.entry_point, kinds, prompts.add(_prompt_as_json(problem, problems.task)))
 
 
-def _prompt_object(problem: Problem, task: Task | None) -> Mapping[str, Any]:
+def _prompt_as_json(problem: Problem, task: Task | None) -> Mapping[str, Any]:
     """Returns a problem's prompt and tests as a JSON object."""
     prompt = problem.prompt
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]

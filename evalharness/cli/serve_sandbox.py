@@ -67,7 +67,7 @@ def serve_sandbox(
     if unknown := set(options) - set(SANDBOX_OPTIONS):
         raise UserError(
             f"--option {min(unknown)} is not an option of the sandbox; use one of {', '.join(SANDBOX_OPTIONS)}; "
-            "options of tasks are sent with each request"
+            "send options of tasks with each request"
         )
     config = ServiceConfig(
         host=host,

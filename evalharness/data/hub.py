@@ -96,7 +96,7 @@ def _why_unreachable(source: HubSource) -> str:
 def _check_cached_revision(rows: Any, revision: str | None) -> None:
     """Raises LookupError if cached rows are of another revision, since offline the library uses the latest it has."""
     if revision and not all(revision in cached["filename"] for cached in rows.cache_files):
-        raise LookupError(f"the cached copy is not of the revision {revision}")
+        raise LookupError(f"the cached copy has another revision than {revision}")
 
 
 @contextlib.contextmanager

@@ -134,8 +134,8 @@ def is_noninferior(difference: Difference, margin: float) -> bool:
 def holm_adjusted(p_values: Sequence[float]) -> list[float]:
     """Returns the p-values adjusted for multiple testing by Holm's method (1979), in the given order.
 
-    The i-th smallest of m p-values is multiplied by m - i + 1, and is at least as large as the smaller ones after
-    adjustment.
+    The i-th smallest of m p-values is multiplied by m - i + 1, and then raised to the adjusted value of the next
+    smaller one if that is larger.
     """
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted, largest = [0.0] * len(p_values), 0.0

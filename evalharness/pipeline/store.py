@@ -207,7 +207,9 @@ class RunStore:
         for name, file in self._files.items():
             os.fsync(file.fileno())
             if not os.path.samestat(os.stat(self.folder / name), os.fstat(file.fileno())):
-                raise FileNotFoundError(errno.ENOENT, f"{name} was replaced by another file", str(self.folder / name))
+                raise FileNotFoundError(
+                    errno.ENOENT, f"{name} was replaced by another file during the run", str(self.folder / name)
+                )
         self._synced_at = time.monotonic()
 
     def write_summary(self, summary: Summary) -> None:

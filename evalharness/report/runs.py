@@ -44,7 +44,7 @@ def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: 
 
 
 def _open_finished_run(folder: Path) -> Run:
-    """Opens the finished run in a folder. Raises UserError where its manifest or summary cannot be read."""
+    """Opens the finished run in a folder. Raises UserError if its manifest or summary cannot be read."""
     manifest = cast(Manifest, _read_json_object(folder / MANIFEST))
     return Run(folder, manifest, cast(Summary, _read_json_object(folder / SUMMARY)))
 

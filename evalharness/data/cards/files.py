@@ -43,7 +43,7 @@ def read_card(path: Path) -> Card:
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}; check the path and its permissions") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: not valid YAML: {one_line(str(error))}") from error
+        raise ValueError(f"{path}: not valid YAML, fix its syntax: {one_line(str(error))}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: not a task card: write the YAML as a mapping of keys to values")
     if not {"tasks", "name"} & set(content):

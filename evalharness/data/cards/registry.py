@@ -98,7 +98,7 @@ def expand_task_names(names: str) -> list[str]:
 
 
 def _tasks_of_file(name: str, path: Path) -> list[str]:
-    """Returns the names of the tasks in a card file, in the form ABSOLUTE/FILE.yaml:TASK."""
+    """Returns the tasks that a name such as FILE.yaml or FILE.yaml:TASK stands for, as ABSOLUTE_PATH:TASK."""
     absolute = path.expanduser().resolve()
     card = load_user_card(absolute)
     chosen = name.removeprefix(str(path)).removeprefix(":")

@@ -31,7 +31,7 @@ def hub_records(source: HubSource) -> list[Record]:
         )
     import datasets
 
-    with _hub_or_cache(source) as unreachable:
+    with _use_hub_or_cache(source) as unreachable:
         rows = datasets.load_dataset(
             source.repo,
             source.config,
@@ -50,7 +50,7 @@ def hub_files(source: HubSource) -> list[Path]:
     """
     from huggingface_hub import hf_hub_download
 
-    with _hub_or_cache(source) as unreachable:
+    with _use_hub_or_cache(source) as unreachable:
         return [
             Path(
                 hf_hub_download(
@@ -62,7 +62,7 @@ def hub_files(source: HubSource) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _hub_or_cache(source: HubSource) -> Iterator[str]:
+def _use_hub_or_cache(source: HubSource) -> Iterator[str]:
     """Context manager for loading from the hub; yields why the hub does not respond, or "" if it does.
 
     If the hub does not respond, the libraries use only their caches. Any exception of the block becomes a UserError.

@@ -80,7 +80,7 @@ def name_runs(runs: Sequence[Run]) -> list[RunName]:
     models: list[ModelKey] = [(run.summary.get("backend"), model_or_file_name(run)) for run in runs]
     groups: dict[tuple[ModelKey, str], list[int]] = defaultdict(list)
     for index, run in enumerate(runs):
-        groups[models[index], _data_key(run)].append(index)
+        groups[models[index], _task_data_key(run)].append(index)
     settings = [settings_of(run) for run in runs]
     differing: dict[ModelKey, set[str]] = defaultdict(set)
     for (model, _), indices in groups.items():
@@ -89,7 +89,7 @@ def name_runs(runs: Sequence[Run]) -> list[RunName]:
     model_names = _model_names(models)
     names = []
     for index, run in enumerate(runs):
-        group = groups[models[index], _data_key(run)]
+        group = groups[models[index], _task_data_key(run)]
         folder = "" if len(group) == 1 else _folder_names([runs[other] for other in group])[group.index(index)]
         ambiguous = sum(_are_displayed_alike(shown[other], shown[index]) for other in group) > 1
         model_name = visible(one_line(model_names[models[index]]))
@@ -111,7 +111,7 @@ def model_or_file_name(run: Run) -> str | None:
     return path.parent.name if path.name == COMPLETIONS else path.name
 
 
-def _data_key(run: Run) -> str:
+def _task_data_key(run: Run) -> str:
     """Returns a key that is equal for runs of one task on the same data, even if they select different problems."""
     summary = run.summary
     options = {key: value for key, value in summary.get("options", {}).items() if key != "recipe"}

@@ -61,7 +61,7 @@ def measured_conditions(manifest: Manifest, completions: int) -> dict[str, Any]:
         held["merged_runs"] = len(merged)
     if copies := latest["environment"].get("copies"):
         held["copies"] = copies
-    if mixed := _differing_conditions([_stretch_conditions(backend, stretch) for stretch in generated]):
+    if mixed := _differing_conditions([_conditions_of_stretch(backend, stretch) for stretch in generated]):
         held = {**{key: value for key, value in held.items() if key not in mixed}, "mixed": mixed}
     return held
 
@@ -79,7 +79,7 @@ def _differing_conditions(conditions: Sequence[Mapping[str, Any]]) -> dict[str, 
     return {key: different for key, different in values.items() if len(different) > 1}
 
 
-def _stretch_conditions(backend: Mapping[str, Any], stretch: Stretch) -> dict[str, Any]:
+def _conditions_of_stretch(backend: Mapping[str, Any], stretch: Stretch) -> dict[str, Any]:
     """Returns the measurement conditions of one stretch (the part of a run that one process wrote)."""
     environment, transport = stretch["environment"], stretch["transport"]
     measured = measurement_conditions({**backend, **transport}, environment["hardware"])

@@ -309,7 +309,7 @@ def _requests_of_file(prepared: PreparedTask, backend: ReplayBackend) -> list[Re
     for k in prepared.config.ks:
         if k > fewest:
             raise UserError(
-                f"pass@{k} needs {k} samples of every problem, but {backend.path} has only {fewest} for some problems; use a "
-                "smaller --k"
+                f"pass@{k} needs {k} samples of every problem, but {backend.path} has only {fewest} for some problems; "
+                "use a smaller --k"
             )
     return [Request(problems[task_id], sample_id) for task_id, sample_id in keys]

@@ -23,8 +23,9 @@ def plugin_entry_points(group: str) -> list[EntryPoint]:
     by_name: dict[str, EntryPoint] = {}
     for point in points:
         if by_name.setdefault(point.name, point) is not point and by_name[point.name].value != point.value:
+            owner = "evalharness itself" if _is_from_this_package(by_name[point.name]) else "another plug-in"
             report_disabled_plugin(
-                package_of_plugin(point), f"another plug-in in the group {group} has the name {point.name!r}"
+                package_of_plugin(point), f"{owner} has the name {point.name!r} in the group {group}"
             )
     return sorted(by_name.values(), key=lambda point: point.name)
 

@@ -156,7 +156,9 @@ def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
     def look() -> None:
         p = b.step_input
         places = b.statistics.proposed.shape[0] // bench.cache.rows
-        head.predict(b.normed, w.head, p.rows, p.block_positions, p.count, b.banned, b.work, b.statistics, places, live)
+        head.predict_tokens(
+            b.normed, w.head, p.rows, p.block_positions, p.count, b.banned, b.work, b.statistics, places, live
+        )
 
     def every_layer(name: str, count: int, call: Callable[[int], None]) -> dict[str, object]:
         def all_of_them() -> None:

@@ -225,7 +225,7 @@ def check_head(setting: Setting, config: ModelConfig, rows: int, fp8: bool) -> I
     found = head.TokenStatistics(torch.full((rows,), -1, device=setting.device, dtype=torch.int32), *figures)
     work = head.allocate_workspace(config.vocab_size, rows, setting.device)
     count = torch.tensor([selected], device=setting.device, dtype=torch.int32)
-    head.predict(states, weight, order, places, count, banned, work, found, rows, setting.live())
+    head.predict_tokens(states, weight, order, places, count, banned, work, found, rows, setting.live())
 
     at, row = places[:selected].long(), order[:selected].long()
     logits = states[row].double() @ weight.dequantized(torch.float64).T
@@ -265,7 +265,7 @@ def check_samples(setting: Setting, sequences: int, length: int) -> Iterator[Che
         tokens = torch.full((total,), -1, dtype=torch.int32, device=device)
         found = head.TokenStatistics(tokens, *(setting.poison(total, dtype=torch.float32) for _ in range(3)))
         work = head.allocate_workspace(vocabulary, total, device)
-        head.predict(states, weight, rows, places, count, banned, work, found, length, setting.live(), noise)
+        head.predict_tokens(states, weight, rows, places, count, banned, work, found, length, setting.live(), noise)
         return tokens
 
     first = drawn()

@@ -19,7 +19,7 @@ from evalharness.diffusion.denoising import BlockState, DecodingEngine, Denoisin
 from evalharness.diffusion.forward import RowInput, forward_rows, gather_states
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, record_times
-from evalharness.diffusion.rules import Blocks
+from evalharness.diffusion.rules import BlockPredictions
 
 
 @torch.inference_mode()
@@ -94,7 +94,7 @@ def prefill(model: Transformer, rows: Sequence[Row], block: int, start: float, c
     recorded in each row as its prefill time.
     """
     config, weight = model.config, model.embed.weight
-    # A row_input is padded to the longest one of the pass: another row's finished block and its next one.
+    # Inputs are padded to the longest one of the pass, which may be another row's finished block and its next one.
     capacity = max(len(row.prompt) + row.watch.limit for row in rows) + 4 * (block + 1)
     cache = cache or KVCache(config, len(rows), capacity, weight.dtype, weight.device)
     if any(row.text for row in rows):
@@ -115,7 +115,7 @@ def predict_blocks(
     blocks: Sequence[BlockState],
     inputs: Sequence[RowInput],
     denoising: DenoisingSettings,
-) -> tuple[Blocks, Tensor]:
+) -> tuple[BlockPredictions, Tensor]:
     """Returns the network's predictions for those positions of the blocks that the decoding rule may change.
 
     The second result, bool [B, L], is true at these positions. `inputs` and `hidden` are the inputs of a forward pass
@@ -165,7 +165,7 @@ def predict_blocks(
         denoising.rule.needs_distribution,
     )
     editable = scatter_to_blocks(torch.ones_like(proposed)).bool()
-    statistics = Blocks(
+    statistics = BlockPredictions(
         masked=pad_to_blocks([block.masked for block in blocks], torch.bool),
         proposed=scatter_to_blocks(proposed),
         probability=scatter_to_blocks(probability),
@@ -198,7 +198,7 @@ def suppress_end_tokens(
     logits[rows[:, None], torch.tensor(denoising.held, device=logits.device)] = -torch.inf
 
 
-def choose_positions(blocks: Blocks, denoising: DenoisingSettings) -> Tensor:
+def choose_positions(blocks: BlockPredictions, denoising: DenoisingSettings) -> Tensor:
     """Returns which positions of the blocks to commit after a forward pass, bool [B, L].
 
     The decoding rule chooses them among the masks of the current sub-block.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Blocks:
+class BlockPredictions:
     """B blocks that are being denoised, and the network's predictions for their positions, padded to [B, L].
 
     L is the length of the longest block. Predictions are defined only at `editable` positions.
@@ -44,7 +44,7 @@ class Rule:
     """A decoding rule of block diffusion: it chooses the positions to commit after each forward pass."""
 
     name: str
-    choose: Callable[[Blocks], Tensor]
+    choose: Callable[[BlockPredictions], Tensor]
     needs_distribution: bool = False
     """Whether the rule reads margins and entropies."""
     max_edit_passes: int = 0
@@ -82,7 +82,7 @@ def linear_schedule(masks: int, steps: int, eps: float = 1e-3) -> tuple[int, ...
     return tuple(count for count in counts if count)
 
 
-def threshold_rule(blocks: Blocks, threshold: float) -> Tensor:
+def threshold_rule(blocks: BlockPredictions, threshold: float) -> Tensor:
     """Rule `threshold`: commits all masks with a probability of at least `threshold`, and always the most probable one.
 
     Source: Fast-dLLM (arXiv 2505.22618) section 3.3.
@@ -92,7 +92,7 @@ def threshold_rule(blocks: Blocks, threshold: float) -> Tensor:
     )
 
 
-def factor_rule(blocks: Blocks, bound: float) -> Tensor:
+def factor_rule(blocks: BlockPredictions, bound: float) -> Tensor:
     """Rule `factor`: commits the n most probable masks, for the largest n with (n + 1)(1 - p_n) <= bound.
 
     p_n is the n-th largest probability; at least one mask is committed.
@@ -105,12 +105,12 @@ def factor_rule(blocks: Blocks, bound: float) -> Tensor:
     return _select_highest_scoring(blocks.masked, blocks.probability, counts)
 
 
-def confidence_rule(blocks: Blocks, steps: int, schedule: Schedule = even_schedule) -> Tensor:
+def confidence_rule(blocks: BlockPredictions, steps: int, schedule: Schedule = even_schedule) -> Tensor:
     """Rule `confidence` (LLaDA's low-confidence remasking): commits the most probable masks, as many as scheduled."""
     return _select_highest_scoring(blocks.masked, blocks.probability, _scheduled_counts(blocks, steps, schedule))
 
 
-def static_rule(blocks: Blocks, steps: int, length: int) -> Tensor:
+def static_rule(blocks: BlockPredictions, steps: int, length: int) -> Tensor:
     """Rule `static`: commits the most probable masks, as many as scheduled for a block that began with `length` masks.
 
     Source: SDAR's low_confidence_static.
@@ -120,7 +120,7 @@ def static_rule(blocks: Blocks, steps: int, length: int) -> Tensor:
     )
 
 
-def margin_rule(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
+def margin_rule(blocks: BlockPredictions, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
     """Rule `margin` (Dream's topk_margin): commits the masks with the largest margins, as many as scheduled.
 
     The margin is the probability of the most probable token minus that of the second.
@@ -128,12 +128,12 @@ def margin_rule(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule
     return _select_highest_scoring(blocks.masked, blocks.margin, _scheduled_counts(blocks, steps, schedule))
 
 
-def entropy_rule(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
+def entropy_rule(blocks: BlockPredictions, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
     """Rule `entropy` (Dream): commits the masks with the lowest entropies, as many as scheduled."""
     return _select_highest_scoring(blocks.masked, -blocks.entropy, _scheduled_counts(blocks, steps, schedule))
 
 
-def entropy_bounded_rule(blocks: Blocks, bound: float) -> Tensor:
+def entropy_bounded_rule(blocks: BlockPredictions, bound: float) -> Tensor:
     """Rule `entropy-bounded`: commits masks of lowest entropy whose entropies add up to at most `bound`, at least one.
 
     Source: arXiv 2505.24857.
@@ -143,7 +143,7 @@ def entropy_bounded_rule(blocks: Blocks, bound: float) -> Tensor:
     return _select_highest_scoring(blocks.masked, score, (total <= bound).sum(dim=-1).clamp_min(1))
 
 
-def dynamic_rule(blocks: Blocks, threshold: float, steps: int, length: int) -> Tensor:
+def dynamic_rule(blocks: BlockPredictions, threshold: float, steps: int, length: int) -> Tensor:
     """Rule `dynamic`: commits all masks with a probability above `threshold`, at least as many as rule `static`.
 
     If there are fewer, it commits the masks of rule `static`. Source: SDAR, LLaDA2.0.
@@ -154,7 +154,7 @@ def dynamic_rule(blocks: Blocks, threshold: float, steps: int, length: int) -> T
     return torch.where(enough, confident, _select_highest_scoring(blocks.masked, blocks.probability, counts))
 
 
-def editing_rule(blocks: Blocks, threshold: float, edit_threshold: float) -> Tensor:
+def editing_rule(blocks: BlockPredictions, threshold: float, edit_threshold: float) -> Tensor:
     """Rule `editing`: commits the masks of rule `threshold`, and replaces committed tokens.
 
     A committed token is replaced if the probability of another token exceeds `edit_threshold`.
@@ -218,7 +218,7 @@ def _select_highest_scoring(masked: Tensor, score: Tensor, counts: Tensor | int)
     return masked & (ranks < (counts[:, None] if isinstance(counts, Tensor) else counts))
 
 
-def _scheduled_counts(blocks: Blocks, steps: int, schedule: Schedule, length: int = 0) -> Tensor:
+def _scheduled_counts(blocks: BlockPredictions, steps: int, schedule: Schedule, length: int = 0) -> Tensor:
     """Returns how many masks the schedule commits in the current step of each block, int64 [B].
 
     The schedule of a block is made for `length` masks; if that is 0, for the number of masks that it began with.

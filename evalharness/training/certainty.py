@@ -27,7 +27,7 @@ from evalharness.records import (
     Sampling,
 )
 from evalharness.training.corpus.build import find_benchmark_folders
-from evalharness.training.corpus.decontamination import Benchmarks, read_benchmarks
+from evalharness.training.corpus.decontamination import BenchmarkParts, read_benchmarks
 from evalharness.training.corpus.encoding import Corpus, encode_corpus, load_corpus, save_corpus
 from evalharness.training.corpus.generated.stream import generated_functions
 from evalharness.training.corpus.tokenizer import read_tokenizer
@@ -96,7 +96,7 @@ def generate_answers(model: Path, settings: CertaintySettings) -> PassingAnswers
     )
 
 
-def has_no_overlap(pair: tuple[str, str], benchmarks: Benchmarks) -> bool:
+def has_no_overlap(pair: tuple[str, str], benchmarks: BenchmarkParts) -> bool:
     """Returns whether a (prompt, answer) pair has no overlap with the benchmarks."""
     return benchmarks.find_overlap("".join(pair)) is None
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from evalharness.diffusion.decoding import token_statistics
 from evalharness.diffusion.rules import (
     RULES,
-    Blocks,
+    BlockPredictions,
     dynamic_rule,
     editing_rule,
     entropy_bounded_rule,
@@ -22,7 +22,7 @@ from evalharness.diffusion.rules import (
 )
 
 
-def blocks(probability: list[list[float]], masked: list[list[int]] | None = None, **more: Any) -> Blocks:
+def blocks(probability: list[list[float]], masked: list[list[int]] | None = None, **more: Any) -> BlockPredictions:
     probability = torch.tensor(probability)
     given = torch.ones_like(probability) if masked is None else torch.tensor(masked)
     fields: dict[str, Any] = {
@@ -32,7 +32,7 @@ def blocks(probability: list[list[float]], masked: list[list[int]] | None = None
         "editable": torch.ones_like(probability).bool(),
         "initial_masks": given.sum(-1), "step": torch.zeros(len(probability), dtype=torch.long),
     }  # fmt: skip
-    return Blocks(**fields | more)
+    return BlockPredictions(**fields | more)
 
 
 def positions(chosen: torch.Tensor) -> list[list[int]]:

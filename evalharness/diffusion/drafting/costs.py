@@ -75,7 +75,7 @@ class AcceptanceTracker:
         self._tried = [weight] * longest
         self._accepted = [weight * prior] * longest
 
-    def record(self, drafted: int, accepted: int) -> None:
+    def record_draft(self, drafted: int, accepted: int) -> None:
         """Updates the estimates with one verified draft: how many tokens it had, and how many of them were accepted."""
         for position in range(min(drafted, accepted + 1)):
             self._tried[position] += 1

@@ -98,7 +98,7 @@ class DraftProposer:
         """
         for draft, count in zip(drafts, accepted, strict=True):
             if draft.tokens:
-                self._trackers[draft.kind].record(len(draft.tokens), count)
+                self._trackers[draft.kind].record_draft(len(draft.tokens), count)
         for lookup, row, start in zip(self._lookups, rows, starts, strict=False):
             lookup.extend(row.text[start + 1 :])
 

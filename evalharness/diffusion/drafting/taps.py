@@ -22,7 +22,8 @@ class TapRecorder:
 
     def __enter__(self) -> "TapRecorder":
         self._hooks = [
-            layer.register_forward_hook(self._recording_hook(position)) for position, layer in enumerate(self._layers)
+            layer.register_forward_hook(self._make_recording_hook(position))
+            for position, layer in enumerate(self._layers)
         ]
         return self
 
@@ -35,7 +36,7 @@ class TapRecorder:
         """The recorded hidden states of the latest forward pass, [rows, T, taps * hidden], joined over the layers."""
         return torch.cat([state for state in self._states if state is not None], dim=-1)
 
-    def _recording_hook(self, position: int) -> Callable[[nn.Module, tuple[object, ...], Tensor], None]:
+    def _make_recording_hook(self, position: int) -> Callable[[nn.Module, tuple[object, ...], Tensor], None]:
         def record_state(_: nn.Module, arguments: tuple[object, ...], output: Tensor) -> None:
             packing = next((argument for argument in arguments if isinstance(argument, RowPacking)), None)
             self._states[position] = output if packing is None else packing.pad(output)

@@ -170,7 +170,7 @@ def warps_per_tile(block_n: int) -> int:
 
 
 def allocate_workspace(vocabulary: int, most: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """Returns the two scratch buffers of `predict` for up to `most` positions.
+    """Returns the two scratch buffers of `predict_tokens` for up to `most` positions.
 
     They are float32 [SUMS, most, tiles] and int32 [most, tiles].
     """
@@ -181,7 +181,7 @@ def allocate_workspace(vocabulary: int, most: int, device: torch.device | str) -
     )
 
 
-def predict(
+def predict_tokens(
     states: Tensor, weight: Matrix, rows: Tensor, positions: Tensor, count: Tensor, banned: Tensor,
     work: tuple[Tensor, Tensor], statistics: TokenStatistics, length: int, live: Tensor,
     noise: SamplingNoise | None = None,
@@ -215,8 +215,10 @@ def predict(
     )  # fmt: skip
 
 
-def predict_reference(states: Tensor, weight: Matrix, banned: Tensor, noise: Tensor | None = None) -> TokenStatistics:
-    """Returns the results of `predict` for all `states` [N, hidden], computed by PyTorch.
+def predict_tokens_reference(
+    states: Tensor, weight: Matrix, banned: Tensor, noise: Tensor | None = None
+) -> TokenStatistics:
+    """Returns the results of `predict_tokens` for all `states` [N, hidden], computed by PyTorch.
 
     `noise` [N, vocabulary] is Gumbel noise times the temperature; if given, it is added to the logits.
     """

@@ -209,7 +209,7 @@ def step(
     )
     forward(weights, buffers, cache, live)
     step_input, length = buffers.step_input, buffers.statistics.proposed.shape[0] // cache.rows
-    head.predict(
+    head.predict_tokens(
         buffers.normed, weights.head, step_input.rows, step_input.block_positions, step_input.count, buffers.banned,
         buffers.work, buffers.statistics, length, live,
         head.SamplingNoise(temperature, state.seeds, state.offsets) if temperature else None,

@@ -135,7 +135,7 @@ class ContinuousBatch:
 
     def _run_forward_pass(self, running: list[Decoder]) -> None:
         inputs = [decoder.next_input(self._model) for decoder in running]
-        hidden = self._compute_states(inputs)
+        hidden = self._compute_hidden_states(inputs)
         states = self._taps.states if self._taps is not None else None
         groups: dict[Hashable, list[int]] = {}
         for number, decoder in enumerate(running):
@@ -152,7 +152,7 @@ class ContinuousBatch:
             for number, (decoder, row_input) in enumerate(zip(running, inputs, strict=True)):
                 decoder.observe_states(states[number : number + 1, : len(row_input.tokens)], row_input.start)
 
-    def _compute_states(self, inputs: Sequence[RowInput]) -> torch.Tensor:
+    def _compute_hidden_states(self, inputs: Sequence[RowInput]) -> torch.Tensor:
         if self._cache is None:
             return forward_rows(self._model, inputs, None)
         size = max(len(row_input.tokens) for row_input in inputs)

@@ -25,7 +25,7 @@ class GrowingCache(KVCache):
         """Adds an empty row to the KV cache after the others; returns its number."""
         number = self.rows
         if number == self._key_storage.shape[1]:
-            self._resize(2 * number or 1, self.capacity)
+            self._resize_storage(2 * number or 1, self.capacity)
         self._set_row_count(number + 1)
         return number
 
@@ -45,7 +45,7 @@ class GrowingCache(KVCache):
         """Increases the capacity, if needed, to at least this number of token positions per row."""
         if positions > self.capacity:
             needed = max(positions, self.capacity * 5 // 4)
-            self._resize(self._key_storage.shape[1], -(-needed // CAPACITY_STEP) * CAPACITY_STEP)
+            self._resize_storage(self._key_storage.shape[1], -(-needed // CAPACITY_STEP) * CAPACITY_STEP)
 
     def view(self, first: int, end: int) -> KVCache:
         """Returns a KV cache of the rows [first, end) that shares their memory.
@@ -56,7 +56,7 @@ class GrowingCache(KVCache):
         view._keys, view._values = self._keys[:, first:end], self._values[:, first:end]
         return view
 
-    def _resize(self, rows: int, capacity: int) -> None:
+    def _resize_storage(self, rows: int, capacity: int) -> None:
         used = self.rows
         for name in ("_key_storage", "_value_storage"):
             old = getattr(self, name)

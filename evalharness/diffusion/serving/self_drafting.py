@@ -62,7 +62,7 @@ class SelfSpeculativeDecoder(CausalDecoder):
             assert isinstance(member, SelfSpeculativeDecoder)
             part = slice(number * length, (number + 1) * length)
             if verifying:
-                member._append_verified(tokens[part], confidences[part])
+                member._append_verified_tokens(tokens[part], confidences[part])
             else:
                 member._store_draft(tokens[part])
         return [member.row for member in members] if verifying else []
@@ -76,7 +76,7 @@ class SelfSpeculativeDecoder(CausalDecoder):
                 DecodingFrame(row.forward_passes, position, position + len(tokens), (), (), (), drafted=tuple(tokens))
             )
 
-    def _append_verified(self, following: list[int], confidences: list[float]) -> None:
+    def _append_verified_tokens(self, following: list[int], confidences: list[float]) -> None:
         row, draft, position = self.row, self._draft, len(self.row.output)
         accepted = next((index for index in range(1, len(draft)) if draft[index] != following[index - 1]), len(draft))
         row.forward_passes += 1

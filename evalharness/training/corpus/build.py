@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 from evalharness.errors import UserError
 from evalharness.training.corpus.data_card import DataCard, PackageEntry, data_card_markdown
-from evalharness.training.corpus.decontamination import Benchmarks, find_benchmark_files, read_benchmarks
+from evalharness.training.corpus.decontamination import BenchmarkParts, find_benchmark_files, read_benchmarks
 from evalharness.training.corpus.encoding import Corpus, encode_corpus, load_corpus, save_corpus
 from evalharness.training.corpus.generated.stream import generated_functions
 from evalharness.training.corpus.library import documented_functions, permissive_packages
@@ -78,7 +78,7 @@ def find_benchmark_folders() -> list[Path]:
     return [Path(root), bundled("tasks") / "samples"]
 
 
-def count_overlaps(benchmarks: Benchmarks, corpus: Corpus, tokenizer: Tokenizer) -> Counter[str]:
+def count_overlaps(benchmarks: BenchmarkParts, corpus: Corpus, tokenizer: Tokenizer) -> Counter[str]:
     """Returns how many documents of a finished corpus overlap with the benchmarks, by kind of overlap.
 
     A decontaminated corpus has none. The middle of an infilling document is moved back between prefix and suffix before
@@ -125,7 +125,7 @@ def _write_corpus(data: CorpusSettings, folder: Path, tokenizer: Tokenizer | Non
 
 
 def _generated_documents(
-    data: CorpusSettings, benchmarks: Benchmarks | None, card: DataCard
+    data: CorpusSettings, benchmarks: BenchmarkParts | None, card: DataCard
 ) -> Iterator[list[Document]]:
     """Yields the training documents of each generated function, without those that overlap with a benchmark."""
     random = Random(data.seed + 1)
@@ -134,7 +134,7 @@ def _generated_documents(
         yield [document for view in views for document in _drop_overlapping(view, benchmarks, card, "generated")]
 
 
-def _library_documents(data: CorpusSettings, benchmarks: Benchmarks | None, card: DataCard) -> list[Document]:
+def _library_documents(data: CorpusSettings, benchmarks: BenchmarkParts | None, card: DataCard) -> list[Document]:
     """Returns training documents of functions in randomly chosen files of installed packages.
 
     Half of them are infilling documents.
@@ -167,7 +167,7 @@ def _library_documents(data: CorpusSettings, benchmarks: Benchmarks | None, card
 
 
 def _drop_overlapping(
-    document: Document, benchmarks: Benchmarks | None, card: DataCard, origin: str
+    document: Document, benchmarks: BenchmarkParts | None, card: DataCard, origin: str
 ) -> Iterator[Document]:
     """Yields the document unless it overlaps with a benchmark.
 

@@ -33,7 +33,7 @@ Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Benchmarks:
+class BenchmarkParts:
     """The parts of benchmark data (token runs, sentences, signatures) that no training document may contain.
 
     `runs` are the sorted hashes of all runs of 20 consecutive code tokens; `sentences` are those of at least eight
@@ -58,7 +58,7 @@ class Benchmarks:
         return None
 
 
-def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
+def read_benchmarks(folders: Iterable[Path]) -> BenchmarkParts:
     """Returns the token runs, sentences and signatures of all benchmark data files below the given folders."""
     texts: set[str] = set()
     for folder in folders:
@@ -73,14 +73,14 @@ def find_benchmark_files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.name.endswith((".json", ".jsonl", ".jsonl.gz")))
 
 
-def collect_benchmark_parts(texts: Iterable[str]) -> Benchmarks:
+def collect_benchmark_parts(texts: Iterable[str]) -> BenchmarkParts:
     """Returns the token runs, sentences and signatures of the given benchmark texts."""
     hashes, all_sentences, all_signatures = [np.empty(0, dtype=np.uint64)], set[str](), set[str]()
     for text in texts:
         hashes.append(token_run_hashes(text))
         all_sentences.update(long_sentences(text))
         all_signatures.update(function_signatures(text))
-    return Benchmarks(np.unique(np.concatenate(hashes)), frozenset(all_sentences), frozenset(all_signatures))
+    return BenchmarkParts(np.unique(np.concatenate(hashes)), frozenset(all_sentences), frozenset(all_signatures))
 
 
 def _strings_in(value: Any) -> Iterator[str]:

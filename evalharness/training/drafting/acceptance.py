@@ -20,7 +20,7 @@ Propose = Callable[[int], Sequence[int]]
 
 
 @dataclass(frozen=True)
-class Acceptance:
+class AcceptanceCounts:
     """Counts of a simulated speculative decoding: forward `passes` of the target, and the `tokens` that they generated.
 
     `by_position[i]` is the number of passes that accepted the draft token at position i.
@@ -41,7 +41,7 @@ class Acceptance:
         return [count / max(1, self.passes) for count in self.by_position]
 
 
-def simulate_decoding(text: TrainingText, propose: Propose, block: int) -> Acceptance:
+def simulate_decoding(text: TrainingText, propose: Propose, block: int) -> AcceptanceCounts:
     """Returns the acceptance counts of a simulated speculative decoding of a text that the target generated greedily.
 
     `propose(position)` returns the draft for the tokens after a position of the text, at most `block` tokens.
@@ -58,14 +58,14 @@ def simulate_decoding(text: TrainingText, propose: Propose, block: int) -> Accep
             accepted += 1
         passes += 1
         position += accepted + 1
-    return Acceptance(passes, len(text.answer), tuple(counts))
+    return AcceptanceCounts(passes, len(text.answer), tuple(counts))
 
 
-def sum_acceptance(parts: Iterable[Acceptance]) -> Acceptance:
+def sum_acceptance(parts: Iterable[AcceptanceCounts]) -> AcceptanceCounts:
     """Returns the sum of the acceptance counts of several texts."""
     kept = list(parts)
     counts = [sum(column) for column in zip(*(part.by_position for part in kept), strict=True)]
-    return Acceptance(sum(part.passes for part in kept), sum(part.tokens for part in kept), tuple(counts))
+    return AcceptanceCounts(sum(part.passes for part in kept), sum(part.tokens for part in kept), tuple(counts))
 
 
 @torch.no_grad()
@@ -86,7 +86,7 @@ def draft_at_all_positions(drafter: Drafter, features: TextFeatures) -> Tensor:
     return torch.stack(drafted, dim=1)
 
 
-def measure_text_acceptance(drafter: Drafter, features: TextFeatures) -> Acceptance:
+def measure_text_acceptance(drafter: Drafter, features: TextFeatures) -> AcceptanceCounts:
     """Returns the acceptance counts of a drafter on one text, given with the target's features."""
     drafts, first = draft_at_all_positions(drafter, features).tolist(), len(features.text.prompt) - 1
     return simulate_decoding(features.text, lambda position: drafts[position - first], drafter.config.block)

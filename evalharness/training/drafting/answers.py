@@ -41,9 +41,9 @@ class AnswerJob:
 
 @dataclass(frozen=True)
 class _LatestPrompt:
-    """The latest prompt of a kind, with the target's hidden states (see FeatureBuffer), keys and values.
+    """The latest prompt of a kind, with its hidden states (see `FeatureBuffer`), keys and values in the target.
 
-    A later job with the same kind of prompt reuses those of the common prefix of both prompts.
+    A later job with the same kind of prompt reuses those of the prefix that both prompts share.
     """
 
     prompt: list[int]
@@ -110,7 +110,7 @@ class GenerationSlots:
     @torch.inference_mode()
     def generate_tokens(self) -> list[AnswerJob]:
         """Generates the next token of each running job; returns the jobs that have ended, whose slots are then free."""
-        ended = self._release_ended()
+        ended = self._release_ended_jobs()
         if all(job is None for job in self._jobs):
             return ended
         hidden = forward_rows(self._model, [_next_input(job) for job in self._jobs], self._cache)
@@ -119,7 +119,7 @@ class GenerationSlots:
                 if job is not None and job.features is not None:
                     job.features.append_states(states)
         self._append_tokens(hidden[:, 0], self._jobs)
-        return ended + self._release_ended()
+        return ended + self._release_ended_jobs()
 
     def _append_tokens(self, hidden: Tensor, jobs: Sequence[AnswerJob | None]) -> None:
         """Appends to each job the most probable next token, given final hidden states `hidden` [jobs, hidden]."""
@@ -145,7 +145,7 @@ class GenerationSlots:
             for kept, new in zip(target.layer(layer), source.layer(layer), strict=True):
                 kept[row, :, :size] = new[source_row, :, :size]
 
-    def _release_ended(self) -> list[AnswerJob]:
+    def _release_ended_jobs(self) -> list[AnswerJob]:
         ended = [job for job in self._jobs if job is not None and job.stop.reason]
         self._jobs = [None if job is not None and job.stop.reason else job for job in self._jobs]
         return ended

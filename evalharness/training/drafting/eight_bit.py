@@ -53,22 +53,27 @@ def quantize_linear_layers(model: Transformer, calibrate: Callable[[], None]) ->
     `calibrate` must run the network on typical texts; the ranges of the activations are measured meanwhile.
     """
     largest: dict[str, Tensor] = {}
-    hooks = [linear.register_forward_hook(_magnitude_hook(name, largest)) for name, _, linear in _linear_layers(model)]
+    hooks = [
+        linear.register_forward_hook(_make_magnitude_hook(name, largest))
+        for name, _, linear in _iterate_linear_layers(model)
+    ]
     calibrate()
     for hook in hooks:
         hook.remove()
-    for name, owner, linear in list(_linear_layers(model)):
+    for name, owner, linear in list(_iterate_linear_layers(model)):
         setattr(owner, name.rpartition(".")[2], EightBitLinear(linear, largest[name]))
 
 
-def _linear_layers(model: Transformer) -> Iterator[tuple[str, nn.Module, nn.Linear]]:
+def _iterate_linear_layers(model: Transformer) -> Iterator[tuple[str, nn.Module, nn.Linear]]:
     for number, layer in enumerate(model.layers):
         for name in _LINEARS:
             yield f"{number}.{name}", layer, getattr(layer, name)
     yield "head", model, model.head
 
 
-def _magnitude_hook(name: str, largest: dict[str, Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+def _make_magnitude_hook(
+    name: str, largest: dict[str, Tensor]
+) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
     def record_magnitude(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
         # The first tokens of a text have activations a hundred times as large, which need no precision.
         seen = inputs[0].flatten(0, -2)[4:].abs().amax(0).float()

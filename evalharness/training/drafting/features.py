@@ -46,13 +46,13 @@ class RecordedFeatures:
 
 
 class FeatureBuffer:
-    """The target's features of one text while it is generated, in tensors with room for the whole text.
+    """Collects the target's features of one text while it is generated, in preallocated tensors.
 
-    A tensor per token would fragment the memory between the large temporary ones, to several times its size.
+    One tensor per token would fragment the memory, which then takes several times as much.
     """
 
     def __init__(self, prompt: int, limit: int, width: int) -> None:
-        """`prompt`: its tokens; `limit`: the most tokens of an answer; `width`: taps times hidden size."""
+        """`prompt`: tokens of the prompt; `limit`: most tokens of the answer; `width`: taps times hidden size."""
         self._prompt = prompt
         self.states = torch.zeros(prompt + limit, width, dtype=torch.bfloat16)
         """The hidden states [tokens, width] of the tapped layers; 0 for tokens without a forward pass."""
@@ -66,15 +66,15 @@ class FeatureBuffer:
         self._tokens += len(states)
 
     def append_top(self, ids: Tensor, probabilities: Tensor) -> None:
-        """Appends the most probable tokens at the next position of the answer; see `top_tokens`."""
+        """Appends the target's most probable tokens at the answer's next position, [TOP] each; see `top_tokens`."""
         self._ids[self._tops, : len(ids)] = ids
         self._probabilities[self._tops, : len(ids)] = probabilities
         self._tops += 1
 
-    def recorded(self) -> RecordedFeatures:
+    def recorded_features(self) -> RecordedFeatures:
         """Returns the features of the text generated so far.
 
-        The hidden states of the answer's last token, which was in no forward pass, are 0.
+        The hidden states of the answer's last token are zero, because no forward pass has processed it.
         """
         states = self.states[: self._prompt + self._tops]
         return RecordedFeatures(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from evalharness.generation.encoding import encode_text
 from evalharness.generation.infilling import Infilling
 from evalharness.training.corpus import views
-from evalharness.training.corpus.decontamination import Benchmarks
+from evalharness.training.corpus.decontamination import BenchmarkParts
 from evalharness.training.corpus.generated.function import ExampleCall, Function
 from evalharness.training.corpus.generated.stream import generated_functions
 from evalharness.training.corpus.library import Snippet, documented_functions, permissive_packages
@@ -74,7 +74,7 @@ def read_prompt_recipes() -> PromptRecipes:
 
 
 def generate_prompts(
-    seed: int, benchmarks: Benchmarks | None, dropped: Counter[str], kinds: Sequence[Kind] = KINDS
+    seed: int, benchmarks: BenchmarkParts | None, dropped: Counter[str], kinds: Sequence[Kind] = KINDS
 ) -> Iterator[TrainingPrompt]:
     """Yields training prompts of the given kinds, endlessly; the same ones for the same seed and installed packages.
 

@@ -133,7 +133,7 @@ def run_answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], boo
             continue
         waiting.append(job.to_training_text())
         if job.features is not None:
-            observed.append(job.features.recorded())
+            observed.append(job.features.recorded_features())
         if len(waiting) == asked.shard:
             if taps:
                 # Before the answers: features without answers are written again, answers without features read again.

@@ -175,7 +175,7 @@ def test_drafting_is_parked_where_it_loses_and_tried_again() -> None:
 def test_tracker_counts_only_positions_that_were_reached() -> None:
     tracker = AcceptanceTracker(3, prior=0.5, weight=0.0001)
     for _ in range(10):
-        tracker.record(3, 1)
+        tracker.record_draft(3, 1)
     assert tracker.probabilities()[:2] == pytest.approx([1.0, 0.0], abs=1e-3)
 
 

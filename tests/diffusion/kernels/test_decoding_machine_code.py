@@ -60,7 +60,9 @@ def test_head(hidden, wanted, drawn, fp8):
     states, rows = empty(256, hidden), numbers(wanted)
     space = head.allocate_workspace(152064, wanted, "meta")
     assert not found_faults(
-        lambda: head.predict(states, weight, rows, rows, numbers(1), numbers(1), space, found, 32, numbers(1), noise)
+        lambda: head.predict_tokens(
+            states, weight, rows, rows, numbers(1), numbers(1), space, found, 32, numbers(1), noise
+        )
     )
 
 

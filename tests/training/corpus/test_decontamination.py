@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.training.corpus.decontamination import Benchmarks, collect_benchmark_parts, read_benchmarks
+from evalharness.training.corpus.decontamination import BenchmarkParts, collect_benchmark_parts, read_benchmarks
 
 PROBLEM = '''from typing import List
 
@@ -23,28 +23,28 @@ def widest_interval(marks: List[int], least: int = 0) -> int:
 
 
 @pytest.fixture(scope="module")
-def benchmarks() -> Benchmarks:
+def benchmarks() -> BenchmarkParts:
     return collect_benchmark_parts([PROBLEM])
 
 
-def test_a_copied_solution_is_found_in_any_layout(benchmarks: Benchmarks) -> None:
+def test_a_copied_solution_is_found_in_any_layout(benchmarks: BenchmarkParts) -> None:
     code = "x = sorted(marks)\nordered  =  sorted( marks )\nwidest = least\n"
     code += "for left, right in zip(ordered, ordered[1:]): pass"
     assert benchmarks.find_overlap(code) == "run"
 
 
-def test_a_copied_sentence_is_found_when_wrapped_and_in_capitals(benchmarks: Benchmarks) -> None:
+def test_a_copied_sentence_is_found_when_wrapped_and_in_capitals(benchmarks: BenchmarkParts) -> None:
     text = (
         "THE MARKS of a ruler are given\n    in any order, and some of them may be\n    missing altogether. Add them."
     )
     assert benchmarks.find_overlap(text) == "sentence"
 
 
-def test_a_copied_signature_is_found_without_its_types(benchmarks: Benchmarks) -> None:
+def test_a_copied_signature_is_found_without_its_types(benchmarks: BenchmarkParts) -> None:
     assert benchmarks.find_overlap("def widest_interval(marks, least):\n    return 0\n") == "signature"
 
 
-def test_smaller_overlaps_are_allowed(benchmarks: Benchmarks) -> None:
+def test_smaller_overlaps_are_allowed(benchmarks: BenchmarkParts) -> None:
     assert benchmarks.find_overlap("def widest_interval(values):\n    return max(values)\n") is None
     assert benchmarks.find_overlap('"""Return the widest interval."""') is None
     assert benchmarks.find_overlap("ordered = sorted(marks)\nwidest = least\n") is None

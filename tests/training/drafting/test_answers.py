@@ -95,7 +95,7 @@ def test_answers_in_slots_are_those_of_plain_decoding(tmp_path: Path, together: 
         for job in done:
             assert job.features is not None
             again = compute_features(job.to_training_text(), target.model, recorder)
-            observed = job.features.recorded()
+            observed = job.features.recorded_features()
             torch.testing.assert_close(observed.states[:-1], again.states[:-1], rtol=0.02, atol=0.02)
             assert observed.ids[:, 0].tolist() == job.answer
             torch.testing.assert_close(observed.probabilities, again.probabilities, rtol=0.02, atol=1e-3)

@@ -76,10 +76,10 @@ def make_example_calls(function: Function, random: Random) -> tuple[ExampleCall,
     """
     source = function.import_lines() + function.signature() + "\n" + indent(function.body)
     try:
-        call = _load_function(source, function.name)
+        call = _compile_function(source, function.name)
         alternative = None
         if function.alternative:
-            alternative = _load_function(
+            alternative = _compile_function(
                 function.import_lines() + function.signature() + "\n" + indent(function.alternative), function.name
             )
         cases: dict[str, ExampleCall] = {}
@@ -102,7 +102,7 @@ def make_example_calls(function: Function, random: Random) -> tuple[ExampleCall,
     return tuple(cases.values()) if len(cases) >= 3 and len(values) >= 2 else ()
 
 
-def _load_function(source: str, name: str) -> Callable[..., Any]:
+def _compile_function(source: str, name: str) -> Callable[..., Any]:
     namespace: dict[str, Any] = {}
     exec(compile(source, "<generated>", "exec"), namespace)
     function: Callable[..., Any] = namespace[name]

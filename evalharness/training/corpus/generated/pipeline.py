@@ -16,7 +16,7 @@ from evalharness.training.corpus.generated.placeholders import (
     negate_condition,
     predicate_of_clause,
 )
-from evalharness.training.corpus.generated.sources import SOURCES, Source
+from evalharness.training.corpus.generated.sources import SOURCES, SequenceSource
 from evalharness.training.corpus.generated.vocabulary import (
     CHARACTER_NAMES,
     ELEMENT_NAMES,
@@ -61,15 +61,15 @@ class CodeParts:
 
     @property
     def generator_expression(self) -> str:
-        return f"{self.element} {self.filtered_loops}"
+        return f"{self.element} {self.for_and_if_clauses}"
 
     @property
-    def all_loops(self) -> str:
+    def for_clauses(self) -> str:
         return " ".join(self.loops)
 
     @property
-    def filtered_loops(self) -> str:
-        return self.all_loops + (f" if {self.test}" if self.test else "")
+    def for_and_if_clauses(self) -> str:
+        return self.for_clauses + (f" if {self.test}" if self.test else "")
 
 
 def make_function(random: Random) -> Function:
@@ -98,7 +98,7 @@ def _accepts_type(takes: str, element: str) -> bool:
     return takes == element or (takes == "num" and element in ("int", "float"))
 
 
-def _element_type(source: Source, transformation: Transformation | None) -> str:
+def _element_type(source: SequenceSource, transformation: Transformation | None) -> str:
     """Returns the type of the elements that a generated function aggregates, after the transformation, if any."""
     if transformation is None or transformation.gives == "same":
         return source.element
@@ -117,7 +117,7 @@ def _is_meaningful(
 
 
 def _assemble_function(
-    random: Random, source: Source, condition: Condition | None, transformation: Transformation | None,
+    random: Random, source: SequenceSource, condition: Condition | None, transformation: Transformation | None,
     aggregation: Aggregation,
 ) -> Function:  # fmt: skip
     names = random.sample(source.names, len(source.params))
@@ -173,7 +173,7 @@ def _assemble_function(
 
 
 def _describe_result(
-    random: Random, source: Source, condition: Condition | None, clause: str, element_phrase: str,
+    random: Random, source: SequenceSource, condition: Condition | None, clause: str, element_phrase: str,
     aggregation: Aggregation, phrase: str, values: dict[str, str],
 ) -> tuple[str, str]:  # fmt: skip
     """Returns the description of a generated function's result, and the noun for the elements that it aggregates."""
@@ -203,7 +203,7 @@ def _equivalent_bodies(
     accumulator = random.choice([name for name in aggregation.accumulators if name not in taken] or ["outcome"])
     filled = {
         **values, "m": parts.element, "acc": accumulator, "gen": parts.generator_expression, "test": parts.test,
-        "over": parts.all_loops, "bare": parts.filtered_loops,
+        "over": parts.for_clauses, "bare": parts.for_and_if_clauses,
     }  # fmt: skip
     bodies: list[str] = []
     if "any" in aggregation.takes or "all" in aggregation.takes:
@@ -237,7 +237,7 @@ def _equivalent_bodies(
         kept = next(name for name in ("kept", "chosen", "selected", "filtered") if name not in taken)
         if parts.element == parts.variable:
             last = fill_placeholders(random.choice(aggregation.direct), {**filled, "seq": kept})
-            steps = f"{kept} = [{parts.variable} {parts.filtered_loops}]\nreturn {last}"
+            steps = f"{kept} = [{parts.variable} {parts.for_and_if_clauses}]\nreturn {last}"
             bodies += [steps.replace(f"list({kept})", kept)]
         else:
             changed = next(name for name in ("changed", "results", "mapped") if name not in taken)
@@ -281,7 +281,7 @@ def _function_name(
     return "_".join(dict.fromkeys(words))
 
 
-def _return_type(source: Source, transformation: Transformation | None, aggregation: Aggregation) -> str:
+def _return_type(source: SequenceSource, transformation: Transformation | None, aggregation: Aggregation) -> str:
     kind = _element_type(source, transformation)
     base = ELEMENT_TYPES.get(kind, "int")
     if aggregation.gives == "same":

@@ -12,7 +12,7 @@ from evalharness.diffusion.kernels.engine import Engine
 from evalharness.diffusion.kernels.head import TokenStatistics
 from evalharness.diffusion.kernels.layout import new_decoding_state
 from evalharness.diffusion.rows import Sampler
-from evalharness.diffusion.rules import Blocks, find_rule
+from evalharness.diffusion.rules import BlockPredictions, find_rule
 
 GREEDY = Sampler(banned=(MASK,))
 
@@ -63,7 +63,7 @@ def test_blocks_as_long_as_a_canvas_commit_what_the_rule_chooses(name):
     state.context_length.fill_(3)
     state.cached.fill_(2)
     top = torch.arange(length, dtype=torch.int32)[None]
-    blocks = Blocks(
+    blocks = BlockPredictions(
         masked, top.long(), probability, probability - second, entropy, state.tokens.long(), masked,
         torch.tensor([masks]), torch.tensor([0]),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from evalharness.diffusion.kernels.commit import RULES, append_tokens, commit_to
 from evalharness.diffusion.kernels.head import TokenStatistics
 from evalharness.diffusion.kernels.layout import DecodingState, new_decoding_state
 from evalharness.diffusion.rows import Sampler
-from evalharness.diffusion.rules import Blocks, find_rule
+from evalharness.diffusion.rules import BlockPredictions, find_rule
 
 END = 9
 
@@ -52,7 +52,7 @@ def test_committed_positions_equal_the_rules_choice(name, data):
         new_decoding_state(sequences, length, 4, 6, 1, "cpu"), tokens=50, masked=masked, length=length, counts=counts,
         limit=99, done=0, live=sequences, step=step, end_tokens=END,
     )  # fmt: skip
-    blocks = Blocks(
+    blocks = BlockPredictions(
         masked, top.long(), probability, probability - second, entropy, state.tokens.long(), masked,
         torch.tensor(masks), torch.full((sequences,), step),
     )  # fmt: skip

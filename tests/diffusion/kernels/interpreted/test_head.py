@@ -14,8 +14,8 @@ from evalharness.diffusion.kernels.head import (
     TokenStatistics,
     allocate_workspace,
     gumbel_noise_reference,
-    predict,
-    predict_reference,
+    predict_tokens,
+    predict_tokens_reference,
     tile_shape,
 )
 from evalharness.diffusion.rows import Sampler
@@ -37,7 +37,7 @@ def find(states, weight, banned=NONE, rows=None, places=None, total=None, **more
     space[0].fill_(math.nan)
     count = torch.tensor([len(rows)], dtype=torch.int32)
     rows, places = torch.cat((rows, pad)), torch.cat((places, pad))
-    predict(states, weight, rows, places, count, banned, space, found, total, LIVE, **more)
+    predict_tokens(states, weight, rows, places, count, banned, space, found, total, LIVE, **more)
     return found
 
 
@@ -52,13 +52,13 @@ def test_statistics_equal_those_of_the_logits(rows, hidden, vocabulary):
     torch.manual_seed(rows)
     states, weight = torch.randn(rows, hidden), torch.randn(vocabulary, hidden) / 4
     banned = torch.tensor([0, vocabulary - 1], dtype=torch.int32)
-    check(find(states, weight, banned), predict_reference(states, Matrix(weight), banned))
+    check(find(states, weight, banned), predict_tokens_reference(states, Matrix(weight), banned))
 
 
 def test_half_precision_rounds_logits_like_the_head():
     torch.manual_seed(0)
     states, weight = torch.randn(8, 64).half(), (torch.randn(300, 64) / 4).half()
-    found, expected = find(states, weight), predict_reference(states, Matrix(weight), NONE)
+    found, expected = find(states, weight), predict_tokens_reference(states, Matrix(weight), NONE)
     assert found.proposed.tolist() == expected.proposed.tolist()
     torch.testing.assert_close(found.probability, expected.probability, rtol=5e-3, atol=1e-5)
 
@@ -78,7 +78,7 @@ def test_a_tile_of_only_banned_tokens_gives_no_nan():
     tile = tile_shape(4)[0]
     states, weight = torch.randn(4, 16), torch.randn(tile + 1, 16)
     banned = torch.tensor([tile], dtype=torch.int32)
-    check(find(states, weight, banned), predict_reference(states, Matrix(weight), banned))
+    check(find(states, weight, banned), predict_tokens_reference(states, Matrix(weight), banned))
 
 
 def test_only_selected_rows_are_read_and_only_their_positions_written():
@@ -87,7 +87,7 @@ def test_only_selected_rows_are_read_and_only_their_positions_written():
     states[[0, 2, 3, 5]] = math.nan
     rows, places = torch.tensor([4, 1], dtype=torch.int32), torch.tensor([7, 2], dtype=torch.int32)
     found = find(states, weight, rows=rows, places=places, total=9)
-    expected = predict_reference(states[[4, 1]], Matrix(weight), NONE)
+    expected = predict_tokens_reference(states[[4, 1]], Matrix(weight), NONE)
     assert found.proposed[[7, 2]].tolist() == expected.proposed.tolist()
     torch.testing.assert_close(found.entropy[[7, 2]], expected.entropy)
     assert found.probability.isnan().sum() == 7
@@ -96,7 +96,7 @@ def test_only_selected_rows_are_read_and_only_their_positions_written():
 def test_eight_bit_weights_with_one_scale_per_token():
     torch.manual_seed(0)
     states, weight = torch.randn(3, 32), quantize_to_fp8(torch.randn(150, 32))
-    check(find(states, weight), predict_reference(states, weight, NONE))
+    check(find(states, weight), predict_tokens_reference(states, weight, NONE))
 
 
 @settings(max_examples=5, deadline=None)
@@ -106,7 +106,7 @@ def test_samples_are_the_likeliest_tokens_with_seeded_noise(seed, draw):
     states, weight = torch.randn(2, 16), torch.randn(200, 16) / 4
     noise = SamplingNoise(0.7, torch.tensor([seed]), torch.tensor([draw], dtype=torch.int32))
     offsets = 0.7 * torch.stack([gumbel_noise_reference(seed, draw + place, 200) for place in range(2)])
-    check(find(states, weight, noise=noise), predict_reference(states, Matrix(weight), NONE, offsets))
+    check(find(states, weight, noise=noise), predict_tokens_reference(states, Matrix(weight), NONE, offsets))
 
 
 @pytest.mark.parametrize("temperature", [0.6, 1.3])
@@ -144,7 +144,7 @@ def draw(states, weight, banned, rows, places, noise, length):
     count = torch.tensor([len(places)], dtype=torch.int32)
     space = allocate_workspace(len(weight), len(places), "cpu")
     tokens = torch.tensor(banned, dtype=torch.int32)
-    predict(states, Matrix(weight), rows, places, count, tokens, space, found, length, LIVE, noise)
+    predict_tokens(states, Matrix(weight), rows, places, count, tokens, space, found, length, LIVE, noise)
     return found.proposed
 
 

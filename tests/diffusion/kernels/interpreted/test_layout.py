@@ -1,4 +1,4 @@
-"""The step_input of a pass, computed on the device."""
+"""The input of a forward pass, written on the device."""
 
 import pytest
 import torch

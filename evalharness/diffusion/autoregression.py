@@ -115,11 +115,11 @@ def drafting_input(row: Row, block: int, mask_id: int) -> RowInput:
 def sample_output_tokens(
     model: Transformer, hidden: Tensor, rows: Sequence[Row], positions: Sequence[int], skipped: int, sampler: Sampler
 ) -> list[list[int]]:
-    """Returns the tokens sampled at several `positions` of each row's input to a forward pass.
+    """Returns, for each row, the tokens sampled at the given `positions` of its input to a forward pass.
 
-    The tokens of a row follow each other in its output; `skipped` output tokens that are not final yet come before
-    them. The n-th output token of a row always uses the row's n-th random number, so that a draft and its verification
-    agree as often as possible.
+    They are consecutive output tokens of the row, after its final tokens and `skipped` drafted ones. The n-th output
+    token of a row always uses the row's n-th random number, so that a draft and its verification agree as often as
+    possible.
     """
     sources = [(row, position) for row in range(len(rows)) for position in positions]
     logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))

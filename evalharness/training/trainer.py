@@ -235,7 +235,10 @@ class Trainer:
         if Recipe.model_validate(json.loads(values["recipe"]) | changeable) != self.recipe.model_copy(
             update=changeable
         ):
-            raise UserError(f"{path} belongs to a run with another recipe; give another folder with --out")
+            raise UserError(
+                f"{path} is the checkpoint of a run with another recipe; use that recipe, or give another folder with "
+                "--out"
+            )
         # Checkpoints from before version 0.2 have the key "optimisers".
         optimizer_states = values.get("optimizers") or values["optimisers"]
         self.model.load_state_dict(values["model"])

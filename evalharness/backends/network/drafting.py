@@ -32,7 +32,7 @@ def open_drafter(network: Network, path: str | None) -> Drafter:
     folder = Path(path).expanduser() if path is not None else _bundled_folder(network)
     if folder is not None:
         drafter = load_drafter(folder, network.model)
-        drafter.pack()
+        drafter.pack_matrices()
         return drafter
     raise UserError(
         f"backend diffusion decodes the autoregressive model {network.name} only with a drafter, and none is bundled "

@@ -205,7 +205,7 @@ def _read_metadata_value(content: mmap.mmap, position: int, kind: int) -> tuple[
     if kind == _STRING:
         return _read_string(content, position)
     if kind != _ARRAY:
-        return _read_number(content, position, _struct_format(kind))
+        return _read_number(content, position, _struct_format_of_type(kind))
     item, count = struct.unpack_from("<IQ", content, position)
     position += 12
     if item in (_STRING, _ARRAY):
@@ -214,11 +214,11 @@ def _read_metadata_value(content: mmap.mmap, position: int, kind: int) -> tuple[
             value, position = _read_metadata_value(content, position, item)
             values.append(value)
         return values, position
-    form = f"<{count}{_struct_format(item)}"
+    form = f"<{count}{_struct_format_of_type(item)}"
     return list(struct.unpack_from(form, content, position)), position + struct.calcsize(form)
 
 
-def _struct_format(kind: int) -> str:
+def _struct_format_of_type(kind: int) -> str:
     if kind not in _VALUES:
         raise ValueError(f"the file has a metadata value of the unknown type {kind}")
     return _VALUES[kind]

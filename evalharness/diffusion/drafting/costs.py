@@ -26,7 +26,7 @@ REPEATS = 5
 
 
 @dataclass(frozen=True)
-class CostCurve:
+class ForwardPassCosts:
     """The measured seconds of the target's forward pass by number of tokens (`widths`), and of one drafter pass."""
 
     widths: tuple[int, ...]
@@ -91,7 +91,7 @@ class AcceptanceTracker:
 
 
 @torch.inference_mode()
-def measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
+def measure_costs(model: Transformer, drafter: Drafter | None) -> ForwardPassCosts:
     """Measures the seconds of forward passes of target and drafter: each the minimum of several repetitions."""
     weight = model.embed.weight
     cache = KVCache(model.config, 1, CONTEXT + WIDTHS[-1], weight.dtype, weight.device)
@@ -113,10 +113,10 @@ def measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
             drafter.logits(states, drafter.draft_vocabulary_indices(anchor)[:, None].expand(states.shape[:2]))
 
         draft_s = _minimum_seconds(draft_block)
-    return CostCurve(WIDTHS, tuple(seconds), draft_s)
+    return ForwardPassCosts(WIDTHS, tuple(seconds), draft_s)
 
 
-def load_or_measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
+def load_or_measure_costs(model: Transformer, drafter: Drafter | None) -> ForwardPassCosts:
     """Returns the measured costs of this model's forward passes on this machine.
 
     They are read from the user's cache folder, or measured and stored there.
@@ -133,7 +133,7 @@ def load_or_measure_costs(model: Transformer, drafter: Drafter | None) -> CostCu
     path = root / f"{key}.json"
     try:
         values = json.loads(path.read_text())
-        return CostCurve(tuple(values["widths"]), tuple(values["seconds"]), values["draft_s"])
+        return ForwardPassCosts(tuple(values["widths"]), tuple(values["seconds"]), values["draft_s"])
     except (OSError, ValueError, KeyError):
         curve = measure_costs(model, drafter)
     try:

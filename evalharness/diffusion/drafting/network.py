@@ -134,7 +134,7 @@ class Drafter(nn.Module):
         index[ids] = torch.arange(len(ids), device=ids.device)
         self._shared = _TargetParts(target, linear_from_matrix(target.head.weight.detach()[ids]), index)
 
-    def pack(self) -> None:
+    def pack_matrices(self) -> None:
         """Packs all matrices for faster float32 passes over a few tokens on a CPU. A packed drafter cannot be saved."""
         shared = self.target_parts
         self._shared = _TargetParts(shared.target, pack_linear(shared.head), shared.index)

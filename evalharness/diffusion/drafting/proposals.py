@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from evalharness.diffusion.drafting.costs import AcceptanceTracker, CostCurve
+from evalharness.diffusion.drafting.costs import AcceptanceTracker, ForwardPassCosts
 from evalharness.diffusion.drafting.lookup import SIZES, NgramLookup
 from evalharness.diffusion.drafting.network import Drafter, DrafterCache
 from evalharness.diffusion.rows import Row, Sampler
@@ -26,7 +26,7 @@ class DraftingSettings:
     """Most tokens of a draft; a drafter's block is another limit."""
     threshold: float = 1.0
     """1 accepts only the target's own tokens; below, also drafts with this share of the top token's probability."""
-    costs: CostCurve | None = None
+    costs: ForwardPassCosts | None = None
     """Costs from which the length of each draft is chosen; without them, drafts have the maximum length."""
 
 

@@ -120,9 +120,9 @@ def choose_masks(
 
 
 @triton.jit
-def mark_done(sequence: tl.tensor, over: tl.tensor, done: tl.tensor, live: tl.tensor) -> None:
-    """Kernel function: if `over`, marks a sequence as done and decrements `live`, the number of decoding sequences."""
-    if over:
+def mark_done(sequence: tl.tensor, has_ended: tl.tensor, done: tl.tensor, live: tl.tensor) -> None:
+    """Kernel function: if `has_ended`, marks a sequence as done and decrements the number of `live` sequences."""
+    if has_ended:
         tl.store(done + sequence, 1)
         tl.atomic_add(live, -1)
 
@@ -180,11 +180,11 @@ def commit_block(
     prefix = tl.min(tl.where(is_mask, position, block_length), axis=0)
     token = tl.where(chosen, token, tl.load(tokens + source, mask=valid, other=0))
     final = (position >= tl.load(prompt_tokens + sequence)) & (position < prefix)
-    over = (prefix == block_length) | (prefix >= tl.load(limit + sequence))
+    has_ended = (prefix == block_length) | (prefix >= tl.load(limit + sequence))
     for number in tl.static_range(E):
         ended = final & (token == tl.load(end_tokens + number))
-        over = over | (tl.sum(ended.to(tl.int32), axis=0) > 0)
-    mark_done(sequence, over, done, live)
+        has_ended = has_ended | (tl.sum(ended.to(tl.int32), axis=0) > 0)
+    mark_done(sequence, has_ended, done, live)
 
 
 @triton.jit
@@ -209,10 +209,10 @@ def append_token(
     tl.store(context_length + sequence, 1)
     tl.store(step + sequence, now + 1)
     tl.store(offsets + sequence, tl.load(offsets + sequence) + 1)
-    over = (now + 1 >= L) | (now + 1 >= tl.load(limit + sequence))
+    has_ended = (now + 1 >= L) | (now + 1 >= tl.load(limit + sequence))
     for number in tl.static_range(E):
-        over = over | (token == tl.load(end_tokens + number))
-    mark_done(sequence, over, done, live)
+        has_ended = has_ended | (token == tl.load(end_tokens + number))
+    mark_done(sequence, has_ended, done, live)
 
 
 def commit_tokens(

@@ -81,7 +81,7 @@ class GenerationSlots:
         message, are reused.
         """
         model, weight = self._model, self._model.embed.weight
-        shared = [self._reusable_length(job) for job in jobs]
+        shared = [self._reusable_prefix_length(job) for job in jobs]
         inputs = [causal_input(size, job.prompt[size:]) for job, size in zip(jobs, shared, strict=True)]
         room = max(shared) + max(len(row_input.tokens) for row_input in inputs)
         cache = KVCache(model.config, len(jobs), room, weight.dtype, weight.device)
@@ -131,7 +131,7 @@ class GenerationSlots:
                 if job.features is not None and ids is not None and probabilities is not None:
                     job.features.append_top(ids[number], probabilities[number])
 
-    def _reusable_length(self, job: AnswerJob) -> int:
+    def _reusable_prefix_length(self, job: AnswerJob) -> int:
         """Returns how many tokens a job's prompt shares, from its start, with the latest prompt of the same kind.
 
         The prompt's last token does not count: it must be processed again to predict the answer's first token.

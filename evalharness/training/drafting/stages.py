@@ -66,7 +66,7 @@ def check_taps(recipe: DrafterRecipe, target: Checkpoint) -> None:
     if max(recipe.features.taps) > last:
         raise UserError(
             f"the recipe's features.taps contains layer {max(recipe.features.taps)}, and the target has layers 0 to "
-            f"{last}; name only such layers"
+            f"{last}; remove layers that do not exist"
         )
 
 

@@ -213,7 +213,10 @@ class DrafterTrainer:
         before = DrafterRecipe.model_validate_json(values["recipe"])
         kept = [(recipe.drafter, recipe.features.taps, recipe.target) for recipe in (before, self.recipe)]
         if kept[0] != kept[1]:
-            raise UserError(f"{path} is the checkpoint of a run with another recipe; give another folder with --out")
+            raise UserError(
+                f"{path} is the checkpoint of a run with another recipe; use that recipe, or give another folder with "
+                "--out"
+            )
         # The vocabulary comes with the state: more answers than before must not change it.
         self.drafter.load_state_dict(values["drafter"])
         self.drafter.attach_target(self.target)

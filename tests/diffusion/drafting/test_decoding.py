@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
 from evalharness.diffusion.autoregression import decode_autoregressively
-from evalharness.diffusion.drafting.costs import AcceptanceTracker, CostCurve, load_or_measure_costs, measure_costs
+from evalharness.diffusion.drafting.costs import (
+    AcceptanceTracker,
+    ForwardPassCosts,
+    load_or_measure_costs,
+    measure_costs,
+)
 from evalharness.diffusion.drafting.decoding import draft_and_verify
 from evalharness.diffusion.drafting.lookup import NgramLookup
 from evalharness.diffusion.drafting.packing import pack_linears
@@ -22,7 +27,7 @@ from evalharness.diffusion.rows import Row, Sampler
 from evalharness.generation.stopping import Detokenizer
 
 PROMPTS = [[5, 9, 30], [7] * 11 + [8], [12, 33, 4, 4, 21, 12, 33, 4], [3]]
-CHEAP = CostCurve((1, 64), (1.0, 1.2), 0.05)
+CHEAP = ForwardPassCosts((1, 64), (1.0, 1.2), 0.05)
 
 
 def made_rows(count: int, limit: int, seed: int | None, stops: tuple[str, ...] = ()) -> list[Row]:
@@ -32,7 +37,7 @@ def made_rows(count: int, limit: int, seed: int | None, stops: tuple[str, ...] =
     ]
 
 
-def ways(target: Transformer, block: int, costs: CostCurve | None = None) -> dict[str, DraftingSettings]:
+def ways(target: Transformer, block: int, costs: ForwardPassCosts | None = None) -> dict[str, DraftingSettings]:
     drafter = tiny_drafter(target, block=block)
     return {
         "lookup": DraftingSettings(lookup=True, costs=costs),
@@ -52,7 +57,7 @@ def ways(target: Transformer, block: int, costs: CostCurve | None = None) -> dic
     costs=st.sampled_from([None, CHEAP]),
 )
 def test_text_is_that_of_plain_decoding(
-    seed: int, way: str, block: int, count: int, temperature: float, top_p: float, costs: CostCurve | None
+    seed: int, way: str, block: int, count: int, temperature: float, top_p: float, costs: ForwardPassCosts | None
 ) -> None:
     target, sampler = tiny_model(seed), Sampler(temperature, top_p, banned=(MASK,))
     plain, drafted = (made_rows(count, 12, seed if temperature else None) for _ in range(2))
@@ -149,12 +154,12 @@ def test_lookup_finds_the_latest_and_longest_match() -> None:
     assert lookup.propose(3) == ([], 0)
 
 
-def best(curve: CostCurve, probabilities: Sequence[float]) -> int:
+def best(curve: ForwardPassCosts, probabilities: Sequence[float]) -> int:
     return curve.best_draft_length(probabilities)[0]
 
 
 def test_draft_length_follows_costs_and_probabilities() -> None:
-    flat, steep = CostCurve((1, 16), (1.0, 1.1)), CostCurve((1, 16), (1.0, 16.0))
+    flat, steep = ForwardPassCosts((1, 16), (1.0, 1.1)), ForwardPassCosts((1, 16), (1.0, 16.0))
     assert best(flat, [0.9, 0.8, 0.7, 0.6]) == 4
     assert best(steep, [0.9, 0.8, 0.7]) == 0
     assert best(flat, [0.9, 0.001, 0.001]) == 1
@@ -165,7 +170,7 @@ def test_draft_length_follows_costs_and_probabilities() -> None:
 
 def test_drafting_is_parked_where_it_loses_and_tried_again() -> None:
     target, sampler = tiny_model(7), Sampler(banned=(MASK, END))
-    expensive = CostCurve((1, 64), (1.0, 10.0), 5.0)
+    expensive = ForwardPassCosts((1, 64), (1.0, 10.0), 5.0)
     rows = made_rows(1, 60, None)
     draft_and_verify(target, rows, sampler, DraftingSettings(tiny_drafter(target), costs=expensive))
     drafted = [draft for draft in rows[0].drafts or () if draft.source == "drafter"]

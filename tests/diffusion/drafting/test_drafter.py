@@ -50,7 +50,7 @@ def test_blocks_with_a_cache_are_those_of_a_whole_text(carry: bool) -> None:
 def test_packed_drafter_computes_the_same() -> None:
     target = tiny_model(1)
     drafter, packed = tiny_drafter(target, carry=True), tiny_drafter(target, carry=True)
-    packed.pack()
+    packed.pack_matrices()
     found = []
     for network in (drafter, packed):
         cache = network.new_cache(1, 32)

@@ -126,9 +126,9 @@ def test_key_names_all_that_decides_the_outputs(tmp_path: Path) -> None:
         replace(one, groups={"base": b"2"}),
         replace(one, output_not_none=True),
     ]
-    keys = {keep.key("python", one), keep.key("other", one), *(keep.key("python", other) for other in others)}
+    keys = {keep.cache_key("python", one), keep.cache_key("other", one), *(keep.cache_key("python", other) for other in others)}
     assert len(keys) == 7
-    assert keep.key("python", replace(one)) in keys
+    assert keep.cache_key("python", replace(one)) in keys
 
 
 def test_concurrent_requests_make_one(tmp_path: Path) -> None:
@@ -140,13 +140,13 @@ def test_concurrent_requests_make_one(tmp_path: Path) -> None:
 
     def ask(_: int) -> bytes:
         together.wait()
-        return keep.get("key", make)
+        return keep.get_or_compute("key", make)
 
     with ThreadPoolExecutor(4) as threads:
         assert [*threads.map(ask, range(4))] == [b"data"] * 4
     assert made == [1]
-    assert keep.seconds("key") == 1.5
-    assert ReferenceCache(tmp_path).get("key", make) == b"data"
+    assert keep.cpu_seconds("key") == 1.5
+    assert ReferenceCache(tmp_path).get_or_compute("key", make) == b"data"
     assert made == [1]
 
 
@@ -157,9 +157,9 @@ def test_what_cannot_be_made_is_not_kept(tmp_path: Path) -> None:
         raise OSError
 
     with pytest.raises(OSError):  # noqa: PT011
-        keep.get("key", fail)
-    assert keep.seconds("key") is None
-    assert keep.get("key", lambda: (0.0, b"data")) == b"data"
+        keep.get_or_compute("key", fail)
+    assert keep.cpu_seconds("key") is None
+    assert keep.get_or_compute("key", lambda: (0.0, b"data")) == b"data"
 
 
 def test_the_folder_is_the_users_to_choose(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -59,10 +58,10 @@ def test_nested_values_of_benchmark_files_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_benchmark_problems_overlap_with_themselves() -> None:
+def test_benchmark_problems_overlap_with_themselves(datasets_dir: Path) -> None:
     from evalharness.data.files import read_records
 
-    folder = Path(os.environ["EVALHARNESS_DATA"]) / "humaneval"
+    folder = datasets_dir / "humaneval"
     benchmarks = read_benchmarks([folder])
     records = read_records(folder / "HumanEval.jsonl.gz")
     assert all(benchmarks.find_overlap(record["prompt"] + record["canonical_solution"]) for record in records)

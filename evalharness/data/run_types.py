@@ -206,7 +206,10 @@ class FailureReason(TypedDict):
 
 
 class Answers(TypedDict):
-    """In a summary: how a run's answers ended, such as at the token limit or empty (`metrics.answer_counts`)."""
+    """In a summary: how many of a run's answers hit the token limit, were empty, refused or reasoning alone.
+
+    See `metrics.answer_counts`.
+    """
 
     answers: int
     """All answers, refused prompts included; not those that the infrastructure failed on."""

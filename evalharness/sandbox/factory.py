@@ -62,13 +62,15 @@ class NoEngine:
     def prepare(self, image: str) -> dict[str, str]:
         """Always raises InfrastructureError: this engine has no images."""
         raise InfrastructureError(
-            f"image {image} cannot run: the run was prepared without a sandbox, because its task runs no programs"
+            f"the task's adapter needs image {image} to run a program, but declares that the task runs none; this is a "
+            "fault of the adapter, report it to its author"
         )
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
         """Always raises InfrastructureError: this engine starts no containers."""
         raise InfrastructureError(
-            f"image {image} cannot run: the run was prepared without a sandbox, because its task runs no programs"
+            f"the task's adapter needs image {image} to run a program, but declares that the task runs none; this is a "
+            "fault of the adapter, report it to its author"
         )
 
     def describe(self) -> dict[str, str]:

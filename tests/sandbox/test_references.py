@@ -126,7 +126,11 @@ def test_key_names_all_that_decides_the_outputs(tmp_path: Path) -> None:
         replace(one, groups={"base": b"2"}),
         replace(one, output_not_none=True),
     ]
-    keys = {keep.cache_key("python", one), keep.cache_key("other", one), *(keep.cache_key("python", other) for other in others)}
+    keys = {
+        keep.cache_key("python", one),
+        keep.cache_key("other", one),
+        *(keep.cache_key("python", other) for other in others),
+    }
     assert len(keys) == 7
     assert keep.cache_key("python", replace(one)) in keys
 

@@ -109,7 +109,10 @@ class AnswerReader:
         self.finish_reason = chunk.finish_reason or self.finish_reason
 
     def _new_message_text(self, message: str) -> str:
-        """Returns the new text in a `message` field, which repeats all text so far in a stream with `delta` fields."""
+        """Returns the part of a `message` field that is new.
+
+        Some servers send, beside the `delta` fields of a stream, a `message` with all text so far.
+        """
         if not self._has_deltas:
             return message
         return message.removeprefix(self._text) if message.startswith(self._text) else ""

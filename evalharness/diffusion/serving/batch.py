@@ -144,9 +144,7 @@ class ContinuousBatch:
             members = [running[number] for number in numbers]
             part = hidden if len(numbers) == len(running) else hidden[torch.tensor(numbers, device=hidden.device)]
             # Times are recorded after each group, because reading its tokens waits for the device.
-            for row in members[0].process_predictions(
-                self._model, part, [inputs[number] for number in numbers], members
-            ):
+            for row in members[0].apply_predictions(self._model, part, [inputs[number] for number in numbers], members):
                 record_times([row], next(self._starts[member] for member in members if member.row is row))
         if states is not None:
             for number, (decoder, row_input) in enumerate(zip(running, inputs, strict=True)):

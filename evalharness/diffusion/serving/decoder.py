@@ -38,7 +38,7 @@ class DecodingFrame:
 class Decoder(ABC):
     """Decodes one row (sequence) in continuous batching: prepares its inputs, and processes the network's outputs.
 
-    Rows with equal `batch_key` are processed in one call of `process_predictions`.
+    Rows with equal `batch_key` are processed in one call of `apply_predictions`.
     """
 
     wide: bool = False
@@ -52,7 +52,7 @@ class Decoder(ABC):
 
     @property
     def batch_key(self) -> Hashable:
-        """A value that is equal for decoders whose rows `process_predictions` can process in one call."""
+        """A value that is equal for decoders whose rows `apply_predictions` can process in one call."""
         return (type(self), self.settings)
 
     @abstractmethod
@@ -70,7 +70,7 @@ class Decoder(ABC):
         """Returns the row's input to the next forward pass."""
 
     @abstractmethod
-    def process_predictions(
+    def apply_predictions(
         self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: "Sequence[Decoder]"
     ) -> list[Row]:
         """Processes the predictions of a forward pass for all `members`, the decoders with this decoder's `batch_key`.

@@ -46,10 +46,10 @@ class DenoisingDecoder(Decoder):
         assert self.block is not None
         return self.block.next_input(self._config, self._denoising.block)
 
-    def process_predictions(
+    def apply_predictions(
         self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
     ) -> list[Row]:
-        """Commits tokens in the block of each row after a forward pass; see `Decoder.process_predictions`."""
+        """Commits tokens in the block of each row after a forward pass; see `Decoder.apply_predictions`."""
         blocks, traced = [], {}
         for member in members:
             assert isinstance(member, DenoisingDecoder)

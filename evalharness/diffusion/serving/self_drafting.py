@@ -40,12 +40,12 @@ class SelfSpeculativeDecoder(CausalDecoder):
             return causal_input(len(self.row.text), self._draft)
         return drafting_input(self.row, self._length, model.config.mask_id)
 
-    def process_predictions(
+    def apply_predictions(
         self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
     ) -> list[Row]:
         """Stores the tokens that a drafting pass predicted, or appends those that a verifying pass accepted.
 
-        See `Decoder.process_predictions`.
+        See `Decoder.apply_predictions`.
         """
         verifying, length = bool(self._draft), self._length
         positions = range(length) if verifying else (0, *range(2, length + 1))

@@ -40,10 +40,10 @@ class AutoregressiveDecoder(CausalDecoder):
         """Returns the row's input to the next forward pass: its last token."""
         return causal_input(self.row.cached, self.row.text[self.row.cached :])
 
-    def process_predictions(
+    def apply_predictions(
         self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
     ) -> list[Row]:
-        """Appends one sampled token to each row; see `Decoder.process_predictions`."""
+        """Appends one sampled token to each row; see `Decoder.apply_predictions`."""
         rows = [member.row for member in members]
         tokens, confidences = sample_next_tokens(
             model, hidden, [(number, 0) for number in range(len(rows))], _random_numbers(rows, self.sampler),

@@ -36,12 +36,12 @@ class SpeculativeDecoder(CausalDecoder):
         self._draft = self._proposer.propose([self.row])[0]
         return causal_input(self.row.cached, [self.row.text[-1], *self._draft.tokens])
 
-    def process_predictions(
+    def apply_predictions(
         self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
     ) -> list[Row]:
         """Appends the accepted draft tokens and the target's next token to each row.
 
-        See `Decoder.process_predictions`.
+        See `Decoder.apply_predictions`.
         """
         verifiers = [member for member in members if isinstance(member, SpeculativeDecoder)]
         rows, drafts = [member.row for member in members], [verifier._draft for verifier in verifiers]

@@ -30,7 +30,7 @@ def unequal_value(value: str, values: Sequence[str] = ()) -> str | None:
     Values are source texts. `values` are the expected values of all tests of the problem. If they are all different,
     the result differs from each of them.
     """
-    known = {normalize_value(other) for other in values}
+    known = {normalize_literal(other) for other in values}
     distinct = len(known) == len(values) or not values
     if TRUTH.search(value):
         return _negate_boolean(value)
@@ -44,7 +44,7 @@ def unequal_value(value: str, values: Sequence[str] = ()) -> str | None:
             changed = change(value, values)
             if changed is None:
                 break
-            if _are_unequal_values(changed, value) and (not distinct or normalize_value(changed) not in known):
+            if _are_unequal_values(changed, value) and (not distinct or normalize_literal(changed) not in known):
                 return changed
     return DRAW.choice(others) if others else None
 
@@ -171,7 +171,7 @@ def _replace_match(value: str, match: re.Match[str], text: str) -> str:
     return value[: match.start()] + text + value[match.end() :]
 
 
-def normalize_value(value: str) -> str:
+def normalize_literal(value: str) -> str:
     """Returns a normalized text of a value; values that some language treats as equal have equal normalized texts.
 
     Ignores spaces, quotes, brackets, small numeric differences, and the spelling of booleans and null.
@@ -183,7 +183,7 @@ def normalize_value(value: str) -> str:
 
 def _are_unequal_values(value: str, other: str) -> bool:
     """Returns whether two values are unequal, even if a comparison tolerates small numeric differences."""
-    first, second = normalize_value(value), normalize_value(other)
+    first, second = normalize_literal(value), normalize_literal(other)
     if first == second:
         return False
     if DIGITS.sub("0", first) != DIGITS.sub("0", second):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from evalharness.sandbox.languages import languages
 from evalharness.sandbox.tampering.canaries import make_canaries, with_token_statement
-from evalharness.sandbox.tampering.false_values import normalize_value as _normal
+from evalharness.sandbox.tampering.false_values import normalize_literal as _normal
 from evalharness.sandbox.tampering.false_values import unequal_value
 
 NAMES = sorted(languages())

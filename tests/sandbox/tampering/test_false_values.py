@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.sandbox.tampering.false_values import NUMBER, _are_unequal_values, normalize_value, unequal_value
+from evalharness.sandbox.tampering.false_values import NUMBER, _are_unequal_values, normalize_literal, unequal_value
 
 MANY = range(60)
 
@@ -60,12 +60,12 @@ VALUES = st.lists(
 
 @given(VALUES)
 def test_distinct_values_stay_distinct(values: list[str]) -> None:
-    if len({normalize_value(value) for value in values}) == len(values):
+    if len({normalize_literal(value) for value in values}) == len(values):
         for index, value in enumerate(values):
             other = unequal_value(value, values)
             if other is not None and other not in values:
                 changed = [*values[:index], other, *values[index + 1 :]]
-                assert len({normalize_value(item) for item in changed}) == len(values)
+                assert len({normalize_literal(item) for item in changed}) == len(values)
 
 
 @given(VALUES)

@@ -64,7 +64,11 @@ def _is_needed_from_other_block(
 
 
 def _is_omitted(item: CodeItem, target: TestedFunction, needed: frozenset[str], callers: frozenset[str]) -> bool:
-    """Returns whether a code item only prints, tests or exports the function, or is a package clause."""
+    """Returns whether to leave a code item of an answer out of the program.
+
+    It is left out if it only calls, prints, tests or exports the tested function, or is a package clause. `needed`: the
+    names that the tested function depends on; `callers`: the names of functions that call it.
+    """
     code = _skip_leading_comments(item)
     if item.type in target.syntax.dropped or TESTING.match(item.text.lstrip()):
         return True

@@ -112,7 +112,7 @@ class SampleProcess:
                 frame = self.frames.next_message(TICK_S)
             except wire.StreamClosed:
                 return None
-            if self._end_at_time_limit():
+            if self._end_if_over_time_limit():
                 return None
             if frame is not None:
                 self.frame_count += 1
@@ -129,11 +129,11 @@ class SampleProcess:
         """Sends a message of any length to the process, unless it ends or exceeds its time limit before."""
         view = memoryview(message)
         with contextlib.suppress(BrokenPipeError):
-            while view and not self._end_at_time_limit():
+            while view and not self._end_if_over_time_limit():
                 if select.select([], [self.control], [], TICK_S)[1]:
                     view = view[os.write(self.control, view[:WRITE_SIZE]) :]
 
-    def _end_at_time_limit(self) -> bool:
+    def _end_if_over_time_limit(self) -> bool:
         """Kills the user's processes if the time limit is exceeded; returns whether it is. Checks once per `TICK_S`."""
         if self.timed_out or time.monotonic() < self.next_check:
             return self.timed_out

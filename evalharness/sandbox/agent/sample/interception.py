@@ -85,11 +85,11 @@ def _intercept_signals_and_commands() -> None:
         def terminate(self) -> None:
             kill_own(self.pid, signal.SIGTERM)
 
-    def no_exec(*args: Any, **more: Any) -> None:
+    def ignore_exec(*args: Any, **more: Any) -> None:
         pass
 
     replacements: dict[str, Any] = {"kill": kill_own, "killpg": kill_own_group, "system": system_without_kill}
-    replacements |= {"popen": popen_without_kill, "execv": no_exec, "execvp": no_exec, "execvpe": no_exec}
+    replacements |= {"popen": popen_without_kill, "execv": ignore_exec, "execvp": ignore_exec, "execvpe": ignore_exec}
     for name, function in replacements.items():
         setattr(os, name, function)
     replacements = {"call": call_without_kill, "check_output": check_output_without_ps}
@@ -104,11 +104,11 @@ def _with_pipes(function: Callable[..., Any]) -> Callable[..., Any]:
     Also wraps the class Popen in a function, as the official grader does.
     """
 
-    def call(*args: Any, **more: Any) -> Any:
+    def call_with_pipes(*args: Any, **more: Any) -> Any:
         if more.get("capture_output"):
             more = {name: value for name, value in more.items() if name not in ("stdout", "stderr")}
         else:
             more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
         return function(*args, **more)
 
-    return call
+    return call_with_pipes

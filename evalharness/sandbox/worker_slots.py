@@ -86,7 +86,7 @@ class WorkerSlots:
                 self._free.release()
 
     def close(self) -> None:
-        """Ends the thread that lends the slots of waiting programs to other programs. Safe to call twice."""
+        """Ends the thread that gives the slots of waiting programs to other programs. Safe to call twice."""
         self._closed.set()
 
     def _watch_slots(self) -> None:

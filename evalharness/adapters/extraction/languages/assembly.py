@@ -14,6 +14,10 @@ JS_IMPORT = re.compile(
     re.VERBOSE,
 )
 """A JavaScript import: of the default export, the whole module, or a list of names."""
+TS_IMPORT = re.compile(r"import\s+(?P<name>[\w$]+)\s*=\s*(?P<call>require\s*\([^()\n]*\))\s*;?")
+"""A TypeScript import of a CommonJS module."""
+REQUIRE = "declare var require: any;"
+"""The declaration with which TypeScript takes a call of Node's `require`; it may be repeated."""
 GO_IMPORT = re.compile(r'(?:([\w.]+)[ \t]+)?("[^"\n]+"|`[^`\n]+`)')
 
 
@@ -31,12 +35,14 @@ def assemble_program(unit: ParsedBlock, others: Sequence[Sequence[CodeItem]], he
     outer = [item for item in code if not item.in_class and item.type in syntax.classes]
     inner = [item for item in code if item not in outer]
     texts = [_without_exports(item) for item in inner]
-    if syntax.grammar == "javascript":
+    if syntax.grammar in ("javascript", "typescript"):
         used = frozenset[str]().union(*(item.tokens for item in inner if item.type != "import_statement"))
         texts = [
             text if item.type != "import_statement" else convert_import_to_require(text, used)
             for item, text in zip(inner, texts, strict=False)
         ]
+        if syntax.grammar == "typescript" and any("require(" in text for text in texts):
+            texts.insert(0, REQUIRE)
     if syntax.classes and unit.class_name:
         texts = [re.sub(rf"\b{re.escape(unit.class_name)}\b", "Problem", text) for text in texts]
     head = _add_missing_imports(head, imports, inner, syntax)
@@ -59,6 +65,8 @@ def convert_import_to_require(text: str, used: frozenset[str]) -> str:
 
     `used` are the tokens of the code: an import none of whose names is among them is dropped.
     """
+    if (assigned := TS_IMPORT.fullmatch(text.strip())) and assigned["name"] in used:
+        return f"const {assigned['name']} = {assigned['call']};"
     match = JS_IMPORT.fullmatch(text.strip())
     if match is None or not used & frozenset(re.findall(r"[\w$]+", match["names"])):
         return ""

@@ -19,7 +19,7 @@ SHOWS = re.compile(
 EXPORTS = re.compile(r"(?:module\.)?exports\b|export\b")
 ENDING = frozenset({"exit", "exit!", "quit", "die", "abort", "halt"})
 """Words of statements that may end the program before its tests."""
-TESTING = re.compile(r"(?:#\[cfg\(test\)\]|@(?:Test|main)\b|use\s+Test::)")
+TESTING = re.compile(r"(?:#\[cfg\(test\)\]|@(?:Test|main)\b|use\s+(?:Test::|ExUnit\b))")
 
 
 def defines_function(item: CodeItem, target: TestedFunction) -> bool:

@@ -144,9 +144,12 @@ def test_every_prompt_of_the_data_defines_the_function_that_its_tests_call(code:
         ("import d, { a } from 'm';", {"a"}, "const d = require('m');\nconst { a } = require('m');"),
         ("import fs from 'fs';", {"x"}, ""),
         ("import 'style.css';", {"x"}, ""),
+        ("import fs = require('fs');", {"fs"}, "const fs = require('fs');"),
+        ("import fs = require('fs');", {"x"}, ""),
+        ("import type { A } from './a';", {"x"}, ""),
     ],
 )
-def test_imports_of_javascript_become_require(text: str, used: set[str], required: str) -> None:
+def test_imports_of_javascript_and_typescript_become_require(text: str, used: set[str], required: str) -> None:
     assert convert_import_to_require(text, frozenset(used)) == required
 
 

@@ -29,7 +29,10 @@ def sandbox(engine: None) -> Iterator[ContainerPool]:
         yield pool
 
 
-@pytest.mark.parametrize("language", MAIN)
+@pytest.mark.parametrize(
+    "language",
+    [pytest.param(language, marks=pytest.mark.slow if language in ("cpp", "ts") else ()) for language in MAIN],
+)
 def test_a_whole_program_in_a_code_block(language: str, sandbox: ContainerPool) -> None:
     task, _ = open_task(f"multipl-e-{language}", "sample", {"recipe": "chat"})
     sandbox.prepare([language])

@@ -38,7 +38,7 @@ def test_samples_of_a_model(task: str, version: str, name: str, datasets_dir: Pa
     [
         ("humaneval", None, 164),
         ("mbpp", "all", 974),
-        ("humaneval-plus", None, 164),
+        pytest.param("humaneval-plus", None, 164, marks=pytest.mark.slow),  # the samples of a model are judged below
         pytest.param("mbpp-plus", None, 378, marks=pytest.mark.slow),
         ("fim-random-span-light", None, 164),
         pytest.param("fim-single-line", None, 1033, marks=pytest.mark.slow),

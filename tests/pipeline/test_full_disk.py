@@ -65,6 +65,7 @@ def assert_whole(out: Path) -> None:
         assert len(keys(out, name)) == len(set(keys(out, name))) == SAMPLES * PROBLEMS
 
 
+@pytest.mark.slow
 @pytest.mark.docker
 def test_a_full_disk_ends_the_run_with_its_rows_and_room_lets_it_go_on(engine: None, small_disk: Path) -> None:
     out = small_disk / "run"
@@ -133,6 +134,7 @@ def test_an_output_folder_that_was_replaced_is_noticed(tmp_path: Path) -> None:
         assert list(again.verdicts()) == [BIG]
 
 
+@pytest.mark.slow
 @pytest.mark.docker
 def test_a_data_folder_that_vanishes_costs_nothing_and_is_told_at_the_next_start(
     engine: None, datasets_dir: Path, tmp_path: Path

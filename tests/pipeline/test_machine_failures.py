@@ -54,7 +54,9 @@ def kill_judge(client: docker.DockerClient, container: str) -> None:
         os.kill(int(children[0]), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("kill", [kill_container, kill_agent, kill_judge])
+@pytest.mark.parametrize(
+    "kill", [*(pytest.param(kill, marks=pytest.mark.slow) for kill in (kill_container, kill_agent)), kill_judge]
+)
 def test_what_is_killed_costs_no_verdict(
     engine: None, tmp_path: Path, kill: Callable[[docker.DockerClient, str], None]
 ) -> None:

@@ -14,7 +14,7 @@ from helpers.run_command import RUN
 
 pytestmark = pytest.mark.docker
 
-SAMPLES = 150
+SAMPLES = 40
 
 
 def command(out: Path, *more: str) -> list[str]:

@@ -54,6 +54,7 @@ def test_too_few_passing_answers_are_an_error(tmp_path: Path) -> None:
         load_or_generate_corpus(tmp_path / "model", settings, tmp_path / "answers")
 
 
+@pytest.mark.slow
 def test_fine_tuning_starts_from_the_weights_given(tmp_path: Path) -> None:
     recipe = Recipe.model_validate(TINY.model_dump() | {"steps": 3})
     corpus, tokenizer = build_corpus(recipe.data, tmp_path / "corpus")

@@ -134,6 +134,7 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     assert second.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_signal_to_the_process_group_leaves_a_checkpoint(tmp_path: Path) -> None:
     """As sent by `timeout`, systemd and Slurm: the replicas' processes leave the signal to the training process."""
     recipe = tmp_path / "recipe.yaml"

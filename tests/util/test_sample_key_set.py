@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,7 @@ def test_what_is_no_key_is_not_in_it() -> None:
     assert ("a", "0") not in keys
 
 
+@pytest.mark.slow
 def test_a_million_keys_take_little_memory() -> None:
     tracemalloc.start()
     try:

@@ -77,6 +77,7 @@ def test_rules(rule, block):
     assert not found_faults(lambda: commit.commit_tokens(state, found, policy, True, whole=block > 128))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "temperature"), [("threshold", 0.0), (None, 0.7)])
 def test_whole_steps(rule, temperature):
     """One layer, as all layers have the same kernels; without a rule, the step to the next token."""

@@ -115,9 +115,9 @@ def test_a_changed_image_is_built_and_the_old_one_stays(client: docker.DockerCli
 @pytest.mark.parametrize(
     ("dockerfile", "said"),
     [
-        ("ARG BASE=x\nFROM ${BASE}\nRUN echo out of luck >&2; exit 3\n", "'broken' failed: .*out of luck"),
-        ("ARG BASE=x\nFROM ${BASE}\nCOPY nothing /\n", "'broken' failed: .*nothing"),
-        ("ARG BASE=x\nFORM ${BASE}\n", "'broken' failed: .*FORM"),
+        ("ARG BASE=x\nFROM ${BASE}\nRUN echo out of luck >&2; exit 3\n", "'broken' failed .*out of luck"),
+        ("ARG BASE=x\nFROM ${BASE}\nCOPY nothing /\n", "'broken' failed .*nothing"),
+        ("ARG BASE=x\nFORM ${BASE}\n", "'broken' failed .*FORM"),
     ],
 )
 def test_a_failing_build_is_an_error_with_the_end_of_its_output(

@@ -155,6 +155,7 @@ def test_the_token_differs_in_every_run(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert all(len(text) == 37 and b"0" * 32 not in text for text in seen)
 
 
+@pytest.mark.slow
 def test_a_shortcut_applies_only_where_its_result_is_the_same(sandbox: ContainerPool) -> None:
     (compiling, _), hello = languages()["cpp"].steps, languages()["cpp"].hello
     assert compiling.shortcut is not None

@@ -105,7 +105,7 @@ def test_a_right_program_passes(image: str, pool: ContainerPool) -> None:
         assert [status for status, _ in verdict(pool.run(hello(image))).values()] == ["passed", "passed"]
 
 
-QUICK = ("of a wrong type", "that breaks the library", "with a note")
+QUICK = ("of a wrong type", "that breaks the library")
 PROGRAMS = [
     pytest.param(image, name, marks=() if image != "scala" and name in QUICK else pytest.mark.slow)
     for image, bodies in BODIES.items()
@@ -142,6 +142,7 @@ def test_a_killed_server_costs_no_verdict(pool: ContainerPool, client: docker.Do
     assert server_of(pool, client) != before
 
 
+@pytest.mark.slow
 def test_a_program_that_compiles_for_ever_ends_as_timeout_and_the_next_is_right(pool: ContainerPool) -> None:
     pool.prepare(["ts"])
     slow = hello("ts", before=SLOW_TO_COMPILE)
@@ -151,6 +152,7 @@ def test_a_program_that_compiles_for_ever_ends_as_timeout_and_the_next_is_right(
     assert pool.run(hello("ts")).parts["run"].status == "passed"
 
 
+@pytest.mark.slow
 def test_a_program_leaves_nothing_in_the_server(pool: ContainerPool) -> None:
     pool.prepare(["ts"])
     leave = "return a + b;\n}\ndeclare var left: number;\ninterface Array<T> { left: T }\ninterface Left { a: 1 }"

@@ -15,6 +15,8 @@ from evalharness.sandbox.tampering.false_values import unequal_value
 from evalharness.sandbox.tampering.source_text import Edit, SourceText
 
 DRAW = random.SystemRandom()
+TRIES = 10
+"""How many changed copies of a literal are made before another kind of value is taken."""
 CATCHES = re.compile("[rR]aises|suppress")
 """Context managers that expect an exception."""
 EQUALITY = re.compile(
@@ -110,9 +112,9 @@ class FalseAssertions:
     def _unequal_expression(self, name: str, call: ast.Call, argument: ast.expr) -> str:
         """Returns the source text of a value unequal to `argument`, an argument of the equality assertion `name`."""
         if not CLOSE.fullmatch(name):
-            return self._unequal_value(argument, wrapped=name.startswith("assert_"))
+            return self._unequal_value(argument)
         tolerance = len(call.args) > 2 or any(keyword.arg not in ("msg", "err_msg") for keyword in call.keywords)
-        return self._pair_with_number(argument) if tolerance else self._distant_number(argument)
+        return self._nested_value(argument) if tolerance else self._distant_number(argument)
 
     def _fill_template(self, form: str, args: Sequence[ast.expr]) -> str:
         word = "".join(DRAW.sample(DRAW.choice(self.words), 1)) + "".join(DRAW.choices("bcdfghjklmnpqrstvwxz", k=7))
@@ -129,26 +131,29 @@ class FalseAssertions:
         other = test.comparators[0]
         return self._replace_arguments(other, other, self._unequal_value(other))
 
-    def _unequal_value(self, node: ast.expr, wrapped: bool = False) -> str:
+    def _unequal_value(self, node: ast.expr) -> str:
         """Returns the source text of a value that is unequal to the expression `node`.
 
-        This is a value of the same type from the suite, a changed copy of a literal, or a list or tuple that contains
-        the expression. `wrapped`: use only a tuple if the expression is not a literal.
+        This is a value of the same type from the suite, a changed copy of a literal, or a nested list or tuple.
         """
         if not is_literal(node):
-            return (
-                self._pair_with_number(node)
-                if wrapped
-                else DRAW.choice([f"[{self.text.text_of(node)}]", self._pair_with_number(node)])
-            )
+            return self._nested_value(node)
         value = ast.literal_eval(node)
         others = [text for text in self.literals if _is_unequal_literal(text, value)]
         if others:
             return DRAW.choice(others)
-        return unequal_value(self.text.text_of(node)) or self._pair_with_number(node)
+        changed = (unequal_value(self.text.text_of(node)) for _ in range(TRIES))
+        # A set whose elements are exchanged is still equal.
+        return next((text for text in changed if text and _is_unequal_literal(text, value)), self._nested_value(node))
 
-    def _pair_with_number(self, node: ast.expr) -> str:
-        return f"({self.text.text_of(node)}, {self._random_number()})"
+    def _nested_value(self, node: ast.expr) -> str:
+        """Returns the source text of a list or tuple that contains a number and, one level deeper, the expression `node`.
+
+        NumPy compares a number with each element of a flat list such as `[node]`, and so finds it equal. A list with
+        elements of different depth is equal to no number and no array.
+        """
+        form = DRAW.choice(["({1}, [{0}])", "[{1}, [{0}]]", "([{0}], {1})", "[[{0}], {1}]"])
+        return form.format(self.text.text_of(node), self._random_number())
 
     def _random_number(self) -> str:
         return str(DRAW.choice(self.numbers))
@@ -160,7 +165,7 @@ class FalseAssertions:
         """
         value = ast.literal_eval(node) if is_literal(node) else None
         if not isinstance(value, int | float) or not math.isfinite(value):
-            return self._pair_with_number(node)
+            return self._nested_value(node)
         changed = value * DRAW.choice([0.5, 0.75, 1.25, 1.5, 2]) + DRAW.randint(1, 3)
         changed = changed if abs(changed - value) > 0.1 * abs(value) + 0.5 else value + 3
         return repr(round(changed) if isinstance(value, int) else round(changed, 4))

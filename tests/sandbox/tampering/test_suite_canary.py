@@ -3,8 +3,10 @@
 import ast
 import gzip
 import json
+import unittest
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evalharness.sandbox.tampering.suite_canary import make_false_suites, with_protected_builtins
@@ -53,6 +55,42 @@ def test_every_assertion_becomes_false_in_turn() -> None:
 def test_a_false_value_is_another_of_the_suite() -> None:
     texts = {suite.tests.splitlines()[9].strip() for suite in make_false_suites(TESTS, 40)} - {"4,"}
     assert texts == {"9,"}
+
+
+EQUAL_TO_MUCH = """
+import unittest
+import numpy as np
+
+class TestCases(unittest.TestCase):
+    def test_number(self):
+        expected = np.mean([1, 2])
+        self.assertEqual(task_func(), expected)
+    def test_equation(self):
+        expected = 1.5
+        assert task_func() == expected
+    def test_close(self):
+        expected = 1.5
+        self.assertAlmostEqual(task_func(), expected)
+        np.testing.assert_allclose(task_func(), expected)
+    def test_array(self):
+        expected = np.array([1.5])
+        np.testing.assert_array_equal(np.array([task_func()]), expected)
+        np.testing.assert_equal(task_func(), expected[0])
+    def test_set(self):
+        self.assertEqual({int(task_func()), 2}, {1, 2})
+    def test_words(self):
+        self.assertTrue({"apple", "banana"} == {"apple", "banana"})
+"""
+"""Values of NumPy are equal to lists with one element, and sets do not depend on the order of their elements."""
+
+
+def test_no_false_assertion_holds_by_broadcasting_or_order() -> None:
+    names = {"task_func": lambda: np.float64(1.5), "__name__": "suite"}
+    for suite in make_false_suites(EQUAL_TO_MUCH, 100):
+        exec(suite.tests, names)
+        result = unittest.TestResult()
+        unittest.defaultTestLoader.loadTestsFromTestCase(names["TestCases"]).run(result)  # type: ignore[arg-type]
+        assert len(result.failures + result.errors) == suite.failing == 6, suite.tests
 
 
 def test_builtins_get_their_full_name_in_place() -> None:

@@ -147,7 +147,7 @@ class FalseAssertions:
         return next((text for text in changed if text and _is_unequal_literal(text, value)), self._nested_value(node))
 
     def _nested_value(self, node: ast.expr) -> str:
-        """Returns the source text of a list or tuple that contains a number and, one level deeper, the expression `node`.
+        """Returns the source text of a list or tuple with a number and, one level deeper, the expression `node`.
 
         NumPy compares a number with each element of a flat list such as `[node]`, and so finds it equal. A list with
         elements of different depth is equal to no number and no array.

@@ -21,6 +21,8 @@ LETTER = re.compile("[a-zA-Z]")
 DIGITS = re.compile(r"\d+(?:\.\d+)?")
 PAIRS = re.compile(r"=>|:|->|\] =|[mM]ap|[hH]ash|[dD]ict|Pair|Entry")
 """Matches tables of keys and values, whose strings are not exchanged: two keys may have the same value."""
+SET = re.compile(r"\s*(?:\{(?![^{}]*:)|(?:new\s+)?\w*[sS]et\b)")
+"""Matches the beginning of a set. Python writes sets in braces, as C++ does lists."""
 NOTHING = re.compile(r"\b(?:null|undefined|nil|none|nothing|na)\b", re.IGNORECASE)
 
 
@@ -44,7 +46,9 @@ def unequal_value(value: str, values: Sequence[str] = ()) -> str | None:
             changed = change(value, values)
             if changed is None:
                 break
-            if _are_unequal_values(changed, value) and (not distinct or normalize_literal(changed) not in known):
+            if not _are_unequal_values(changed, value) or _may_be_equal_sets(changed, value):
+                continue
+            if not distinct or normalize_literal(changed) not in known:
                 return changed
     return DRAW.choice(others) if others else None
 
@@ -190,6 +194,13 @@ def _are_unequal_values(value: str, other: str) -> bool:
         return True
     pairs = zip(_parse_floats(first), _parse_floats(second), strict=True)
     return any(abs(a - b) > 0.01 + 1e-6 * max(a, b) for a, b in pairs)
+
+
+def _may_be_equal_sets(value: str, other: str) -> bool:
+    """Returns whether two values may be sets with the same elements in another order."""
+    if not SET.match(value) or not SET.match(other):
+        return False
+    return sorted(re.findall(r"[^\s,{}()\[\]]+", value)) == sorted(re.findall(r"[^\s,{}()\[\]]+", other))
 
 
 def _parse_floats(text: str) -> list[float]:

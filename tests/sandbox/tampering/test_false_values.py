@@ -1,5 +1,7 @@
 """False values are like the right ones of their problem."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +43,13 @@ def test_keys_of_a_table_are_not_exchanged() -> None:
     values = ['{"a": 1, "b": 1}', '{"c": 1}']
     for changed in drawn(values[0], values):
         assert set(changed) != set(values[0]) or NUMBER.findall(changed) != ["1", "1"]
+
+
+@pytest.mark.parametrize("value", ["{1, 2, 3}", '{"apple", "banana"}', "new Set([4, 5])", "HashSet::from([1, 2])"])
+def test_a_set_is_not_merely_written_in_another_order(value: str) -> None:
+    items = sorted(re.findall(r"\w+", value))
+    for changed in drawn(value, []) | drawn(value, [value, value.replace("2", "7")]):
+        assert sorted(re.findall(r"\w+", changed)) != items
 
 
 @pytest.mark.parametrize("other", ["undefined", "None", "NULL", "nil"])

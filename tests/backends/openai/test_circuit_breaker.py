@@ -1,6 +1,7 @@
 """An endpoint that fails for every request is not sent all problems of a run."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from helpers.openai_calls import backend, sample_requests
@@ -76,7 +77,9 @@ def test_requests_wait_for_the_probe_and_follow_it_together() -> None:
         followed.set()
         assert await asyncio.gather(*calls) == ["x"] * 8
 
-    asyncio.run(run())
+    # A browser of another test may keep an event loop running in this thread.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, run()).result()
 
 
 def test_single_failures_and_refusals_open_nothing(endpoint: Endpoint) -> None:

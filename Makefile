@@ -15,7 +15,7 @@ test: setup images browser
 
 test-all: setup images browser
 	$(BIN)/pip install -qq -e ".[ray]"
-	PYTEST_ADDOPTS="--hypothesis-profile=thorough $(PYTEST_ADDOPTS)" scripts/test.sh $(BIN)/pytest "slow or not slow"
+	scripts/test.sh $(BIN)/pytest "slow or not slow"
 
 check: setup
 	$(BIN)/ruff check $(SOURCES)

@@ -13,10 +13,9 @@ import pytest
 
 # Without it, litellm asks for its list of prices at import, and retries where there is no network.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-# A property test on a busy machine is slow, not wrong. `make test-all` tries more examples.
-hypothesis.settings.register_profile("quick", deadline=None, max_examples=40)
-hypothesis.settings.register_profile("thorough", deadline=None)
-hypothesis.settings.load_profile("quick")
+# A property test on a busy machine is slow, not wrong.
+hypothesis.settings.register_profile("no-deadline", deadline=None)
+hypothesis.settings.load_profile("no-deadline")
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -1,6 +1,5 @@
 """The entry point of the command line `evalharness`, with all its commands."""
 
-import gc
 import signal
 import sys
 from collections.abc import Sequence
@@ -88,5 +87,4 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, on_sigterm)
-    gc.set_threshold(50_000, 20, 20)
     sys.exit(run_app(app, sys.argv[1:] if arguments is None else arguments))

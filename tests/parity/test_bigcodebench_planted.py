@@ -48,7 +48,10 @@ def test_verdict_equals_the_official_one(name: str, sandbox: ContainerPool) -> N
     checks = Checks(planted.get("tests", TESTS))
     outcome = sandbox.run(UnitTestProgram("python", planted["solution"], limits, ProcessRules.of(RULES), checks))
     expected = planted.get("here", planted["official"])
-    assert ("checks" in outcome.parts and outcome.parts["checks"].status == "passed") == (expected == "pass"), outcome
+    if "program" in outcome.parts:  # on a busy machine, all runs together may use up the sample's total time
+        assert (outcome.parts["program"].status, expected) == ("timeout", "fail"), outcome
+    else:
+        assert (outcome.parts["checks"].status == "passed") == (expected == "pass"), outcome
 
 
 def test_every_official_verdict_occurs() -> None:

@@ -20,7 +20,7 @@ from evalharness.report.runs import load_runs
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 RUN = ("run", "--task", "mbpp", "--data", "sample", "--n", "3", "--workers", "2")
-SHARDS = 7
+SHARDS = 3
 TIMES = ("cpu_s", "wall_s", "peak_mb")
 
 
@@ -64,7 +64,7 @@ def test_what_is_no_share_is_refused(text: str) -> None:
 
 @pytest.fixture(scope="module")
 def runs(engine: None, command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One whole run, and the same in seven shards."""
+    """One whole run, and the same in three shards."""
     folder = tmp_path_factory.mktemp("runs")
     for out, more in [("whole", ()), *((str(i), ("--shard", f"{i}/{SHARDS}")) for i in range(1, SHARDS + 1))]:
         done = command(*RUN, *more, "--out", folder / out)
@@ -115,27 +115,27 @@ def test_merged_speeds_are_counted_by_the_runs_tokenizer_and_say_that_they_are_m
 def test_a_merged_run_is_resumed_as_any_other(runs: Path, tmp_path: Path, cli: Command) -> None:
     done = cli("merge", tmp_path / "merged", *shards(runs)[:-1])
     assert done.returncode == 1
-    assert "6 of 48 samples without a verdict; missing shards: 7/7" in done.stderr
+    assert "15 of 48 samples without a verdict; missing shards: 3/3" in done.stderr
     assert cli(*RUN, "--out", tmp_path / "merged").returncode == 0
     assert in_order(rows(tmp_path / "merged", "verdicts.jsonl")) == in_order(rows(runs / "whole", "verdicts.jsonl"))
 
 
 @pytest.mark.docker
 def test_another_shard_in_the_same_directory_is_refused(runs: Path, cli: Command) -> None:
-    done = cli(*RUN, "--shard", "2/7", "--out", runs / "1")
+    done = cli(*RUN, "--shard", "2/3", "--out", runs / "1")
     assert done.returncode == 2
-    assert 'samples.shard was "1/7", now "2/7"' in done.stderr
+    assert 'samples.shard was "1/3", now "2/3"' in done.stderr
 
 
 @pytest.mark.docker
 def test_what_does_not_fit_is_refused_and_nothing_written(runs: Path, tmp_path: Path, cli: Command) -> None:
     other = tmp_path / "other"
-    assert cli(*RUN, "--seed", 5, "--shard", "7/7", "--out", other).returncode == 0
-    assert cli(*RUN, "--shard", "7/8", "--out", tmp_path / "eighth").returncode == 0
+    assert cli(*RUN, "--seed", 5, "--shard", "3/3", "--out", other).returncode == 0
+    assert cli(*RUN, "--shard", "3/4", "--out", tmp_path / "fourth").returncode == 0
     first = shards(runs)[0]
     for given_runs, words in (
         ((first, other), "sampling.seed differs in manifest.json (0, 5); leave one of them out"),
-        ((first, tmp_path / "eighth"), "different numbers of shards (7, 8); give runs whose --shard"),
+        ((first, tmp_path / "fourth"), "different numbers of shards (3, 4); give runs whose --shard"),
         ((first, runs / "whole"), "overlap: both have sample 0 of"),
         ((first, first), "given twice"),
         ((first, tmp_path / "nowhere"), "has no run"),
@@ -149,7 +149,7 @@ def test_what_does_not_fit_is_refused_and_nothing_written(runs: Path, tmp_path: 
 
 @pytest.mark.docker
 def test_a_torn_last_row_of_a_killed_shard_counts_as_missing(runs: Path, tmp_path: Path, cli: Command) -> None:
-    torn = Path(shutil.copytree(runs / "7", tmp_path / "7"))
+    torn = Path(shutil.copytree(runs / "3", tmp_path / "3"))
     data = (torn / "verdicts.jsonl").read_bytes()
     (torn / "verdicts.jsonl").write_bytes(data[:-5])
     (torn / "summary.json").unlink()

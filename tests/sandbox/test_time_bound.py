@@ -119,7 +119,7 @@ def test_hidden_cpu_time_is_counted(pool: ContainerPool) -> None:
 @pytest.mark.docker
 def test_hidden_cpu_time_of_one_case_is_counted(pool: ContainerPool) -> None:
     cases = Cases('[{"input": "1", "output": "2", "testtype": "stdin"}]')
-    program = CasesProgram("python", BURNS_ONCE, Limits(2.0, 1024), ProcessRules(guard="livecodebench"), cases)
+    program = CasesProgram("python", BURNS_ONCE, Limits(1.0, 1024), ProcessRules(guard="livecodebench"), cases)
     [part] = pool.run(program).parts.values()
     assert part.status == "timeout", part
 

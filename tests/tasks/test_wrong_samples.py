@@ -14,7 +14,9 @@ FIM = ("fim-single-line", "fim-multi-line", "fim-random-span", "fim-random-span-
 SANTACODER = ("santacoder-fim-py", "santacoder-fim-js", "santacoder-fim-java")
 PYTHON = ("humaneval", "mbpp", "humaneval-plus", "mbpp-plus")
 MULTIPL_E = tuple(f"multipl-e-{language}" for language in ("cpp", "java", "js", "php", "sh", "ts"))
-TASKS = (*PYTHON, *FIM, *SANTACODER, *MULTIPL_E, "livecodebench", "bigcodebench")
+SLOW = tuple(pytest.param(task, marks=pytest.mark.slow) for task in MULTIPL_E)
+"""tests/parity/test_multipl_e_planted.py has programs of each language that are quick."""
+TASKS = (*PYTHON, *FIM, *SANTACODER, *SLOW, "livecodebench", "bigcodebench")
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -25,7 +27,7 @@ def test_references_pass(task: str, tmp_path: Path) -> None:
     assert summary["statuses"] == {"passed": summary["problems"]}
 
 
-@pytest.mark.parametrize("task", [*PYTHON, *(pytest.param(task, marks=pytest.mark.slow) for task in MULTIPL_E)])
+@pytest.mark.parametrize("task", [*PYTHON, *SLOW])
 def test_wrong_samples_fail(task: str, tmp_path: Path) -> None:
     file = bundled("tasks") / "samples" / "wrong" / f"{task}.jsonl"
     planted = {

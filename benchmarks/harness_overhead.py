@@ -22,7 +22,7 @@ import numpy as np
 
 from evalharness.backends import BackendConfig
 from evalharness.backends.openai.backend import OpenAIBackend
-from evalharness.metrics.throughput import speed
+from evalharness.metrics.throughput import compute_speed
 from evalharness.records import Problem, Prompt, Request, Sampling
 
 LIMIT_MS = 5.0
@@ -114,7 +114,7 @@ def main() -> int:
     request_ms = np.asarray([1000 * ((row.total_s or 0.0) - scripted[int(row.task_id)]) for row in rows])
     run_ms = 1000 * (wall_s - scripted.sum() / args.concurrency) / args.requests
     tokens = args.chunks * TOKENS_PER_CHUNK
-    figures = speed(rows, warmup=())
+    figures = compute_speed(rows, warmup=())
     print(json.dumps({
         "concurrency": args.concurrency, "requests": args.requests, "scripted_s": round(float(scripted.mean()), 3),
         "overhead_of_a_request_ms": {f"p{rank}": round(float(np.percentile(request_ms, rank)), 2) for rank in (50, 99)},

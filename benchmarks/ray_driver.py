@@ -42,7 +42,7 @@ def measure(cluster: Cluster, count: int, folder: Path) -> None:
     problems = {problem.task_id: problem for problem in task.problems()}
     connect_to_ray(cluster.address)
     config = RunConfig(TASK, "reference", workers=0, data="sample", executor="ray", ray_address=cluster.address)
-    sandboxes = ClusterSandboxes(config, print, needed=True)
+    sandboxes = ClusterSandboxes(config, print, sandbox_needed=True)
     sandboxes.prepare([context.image])
     driver, store = psutil.Process(), RunStore(folder / "run", cast(Any, {}), cast(Any, {}))
     grader = ClusterGrader(task, problems, sandboxes, store.add_verdict, print)

@@ -65,7 +65,7 @@ def grade_on_node(problems: dict[str, Problem], completions: Sequence[Completion
     task, context = open_task(TASK, "sample", {})
     connect_to_ray(cluster.address)
     config = RunConfig(TASK, "reference", workers=0, data="sample", executor="ray", ray_address=cluster.address)
-    sandboxes = ClusterSandboxes(config, print, needed=True)
+    sandboxes = ClusterSandboxes(config, print, sandbox_needed=True)
     sandboxes.prepare([context.image])
     timer = CpuTimer(cluster)
     time.sleep(IDLE_S)

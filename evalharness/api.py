@@ -161,11 +161,11 @@ def frontier(
     speed: str = "",
     published: str = "",
 ) -> "list[Panel]":
-    """Returns pass rate against tokens/s: one panel per task, one point per run, and which are on the Pareto frontier.
+    """Returns the plot of pass rate against tokens/s: a panel per task, with a point per run and the Pareto frontier.
 
-    `out` (.png, .svg, .pdf or .html) draws them. `speed` is aggregate, steady, request or common; by default request
-    beside published points, which are of one request, else aggregate. `published` adds points from sets of
-    `results/published`, separated by commas, or `all`.
+    `out` is a file (.png, .svg, .pdf or .html) to draw it into. `speed` is aggregate, steady, request or common; by
+    default request beside published points, which are of one request, else aggregate. `published` adds points from sets
+    of `results/published`, separated by commas, or `all`.
     """
     from evalharness.report.frontier.picture import write_frontier_plot
     from evalharness.report.frontier.points import frontier_panels

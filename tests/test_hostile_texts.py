@@ -23,7 +23,7 @@ from evalharness.backends.openai.events import Chunk, EventReader, parse_chunk
 from evalharness.data.cards import Recipe
 from evalharness.data.run_files import read_completions, read_verdicts
 from evalharness.generation.stopping import cut_at_stop
-from evalharness.metrics.tokenizing import common_tokenizer
+from evalharness.metrics.tokenizing import load_common_tokenizer
 from evalharness.pipeline.store import row_to_json
 from evalharness.records import (
     Checks,
@@ -63,7 +63,7 @@ JAVA = {
 }
 QUICK = ("one word", "spaces", "open escapes", "words with hyphens", "fences", "line breaks", "unpaired surrogates")
 PROBLEM = Problem("a", Prompt(text=STUB), JAVA, None, entry_point="f", prefix=STUB, suffix="    return y\n")
-TOKENIZER = common_tokenizer()
+TOKENIZER = load_common_tokenizer()
 
 
 class Chunks:

@@ -70,5 +70,6 @@ def unknown_option_message(name: str, backend: str, known: Collection[str]) -> s
     nearest = get_close_matches(name, [*known, *other_owners], n=1)
     if nearest and nearest[0] in other_owners:
         option = nearest[0]
-        return f"unknown option {name!r} of backend {backend}; backend {other_owners[option]} has an option {option}"
+        owner = other_owners[option]
+        return f"unknown option {name!r} of backend {backend}; backend {owner} has an option {option}; leave it out"
     return unknown_name("option", name, sorted(known))

@@ -37,7 +37,7 @@ class ReferenceBackend:
         """Accepts every prompt, since no prompt is sent to a model."""
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the backend's entry in the manifest: it generates nothing."""
+        """Returns the backend's entry in the run's manifest, which says that the backend generates nothing."""
         return {"generates": False}
 
     def close(self) -> None:

@@ -58,8 +58,10 @@ def check_options(config: BenchConfig) -> None:
     refuse_random_tokens(config.task)
     levels = config.concurrency
     if not levels or min(levels) < 1 or len(set(levels)) < len(levels):
-        given = ",".join(map(str, levels))
-        raise UserError(f"--concurrency {given} is not possible; give different numbers of at least 1, such as 1,2,4,8")
+        numbers = ",".join(map(str, levels))
+        raise UserError(
+            f"--concurrency {numbers} is not possible; give different numbers of at least 1, such as 1,2,4,8"
+        )
     check_at_least(1, {"--requests": config.requests})
     check_at_least(1, {"--input-tokens": config.input_tokens, "--output-tokens": config.output_tokens})
     check_at_least(0, {"--warmup": config.warmup, "--temperature": config.temperature})

@@ -7,7 +7,7 @@ from typing import Any
 
 from evalharness.errors import UserError
 from evalharness.metrics.request_times import cost_per_problem, percentiles
-from evalharness.metrics.throughput import speed
+from evalharness.metrics.throughput import compute_speed
 from evalharness.metrics.tokenizing import CommonTokenizer
 from evalharness.records import Completion, Key
 
@@ -47,7 +47,7 @@ def summarize_level(
     """
     measured = [row for row in rows if row.key not in warmup]
     failures = [reason for row in measured if (reason := row.error or row.refusal)]
-    figures = speed(rows, tokenizer, conditions, warmup=warmup)
+    figures = compute_speed(rows, tokenizer, conditions, warmup=warmup)
     if not figures:
         reason = failures[0] if failures else "no request took any time; the prompts may leave no room for output"
         raise UserError(

@@ -15,7 +15,7 @@ from evalharness.data.run_files import MANIFEST
 from evalharness.data.run_types import Environment
 from evalharness.errors import UserError
 from evalharness.metrics.throughput import measurement_conditions
-from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
+from evalharness.metrics.tokenizing import CommonTokenizer, load_common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.machine import process_environment, without_url_secrets
 from evalharness.pipeline.store import append_rows, write_json
@@ -75,8 +75,8 @@ def validate(config: BenchConfig, folder: Path) -> PreparedBench:
     check_options(config)
     for concurrency in config.concurrency:
         check_backend(backend_config(config, concurrency))
-    tokenizer = common_tokenizer(config.tokenizer)
-    problems, sampling = problems_and_sampling(config, tokenizer)
+    tokenizer = load_common_tokenizer(config.tokenizer)
+    problems, sampling = load_problems_and_sampling(config, tokenizer)
     settings = {**asdict(config), "options": {key: without_url_secrets(value) for key, value in config.options.items()}}
     check_bench_folder(folder, settings)
     return PreparedBench(config, folder, problems, sampling, tokenizer, settings)
@@ -146,7 +146,9 @@ def check_bench_folder(folder: Path, settings: Mapping[str, Any]) -> None:
         )
 
 
-def problems_and_sampling(config: BenchConfig, tokenizer: CommonTokenizer | None) -> tuple[Sequence[Problem], Sampling]:
+def load_problems_and_sampling(
+    config: BenchConfig, tokenizer: CommonTokenizer | None
+) -> tuple[Sequence[Problem], Sampling]:
     """Returns the problems whose prompts `bench` sends (of the task, else coding prompts), and the sampling parameters.
 
     Raises UserError for an invalid task or too many prompts.

@@ -30,7 +30,7 @@ def refuse_random_tokens(task: str | None) -> None:
 
 
 def coding_problems(count: int, tokens: int, count_tokens: Callable[[str], int] | None = None) -> list[Problem]:
-    """Returns `count` coding prompts of about `tokens` tokens, each from a different part of this package's source.
+    """Returns `count` problems with coding prompts of about `tokens` tokens, from different parts of the package.
 
     `count_tokens` measures the length; without it, `CHARACTERS_PER_TOKEN` estimates it. No two prompts have the same
     first line after the instruction, so that a server's prefix cache cannot reuse one for another. Raises UserError if
@@ -84,13 +84,13 @@ def _code_prompt(lines: Sequence[str], start: int, tokens: int, count_tokens: Ca
     return text
 
 
-def select_requests(problems: Sequence[Problem], begin: int, count: int) -> list[Request]:
-    """Returns requests number `begin` to `begin + count - 1` of a bench.
+def select_requests(problems: Sequence[Problem], first: int, count: int) -> list[Request]:
+    """Returns requests number `first` to `first + count - 1` of a bench.
 
     They go through the problems in order; after the last problem, they request a further sample of each.
     """
     total = len(problems)
-    return [Request(problems[number % total], number // total) for number in range(begin, begin + count)]
+    return [Request(problems[number % total], number // total) for number in range(first, first + count)]
 
 
 def prompts_fingerprint(problems: Sequence[Problem]) -> str:

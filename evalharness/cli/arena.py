@@ -141,7 +141,7 @@ def report(
 
     store = open_existing_votes(votes)
     facts = add_live_speeds(read_facts(votes), store.votes())
-    rates = {model: rate for model, known in facts.items() if (rate := mean_pass_at_1(known)) is not None}
+    rates = {model: rate for model, measurements in facts.items() if (rate := mean_pass_at_1(measurements)) is not None}
     groups = summarize_groups(store.votes(), rates)
     if not groups:
         raise UserError(

@@ -113,9 +113,9 @@ def _report_crash(error: Exception) -> ExitCode:
     """Prints the traceback of an unexpected exception, and a line with its source position; returns the exit code."""
     traceback.print_exception(error)
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+    line = f" at {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
     log(
-        f"evalharness crashed: {type(error).__name__}{place}: {_one_line(str(error))}; this is a bug in evalharness or "
+        f"evalharness crashed: {type(error).__name__}{line}: {_one_line(str(error))}; this is a bug in evalharness or "
         "a plug-in; please report it with the lines above"
     )
     return ExitCode.CRASH

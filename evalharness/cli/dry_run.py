@@ -50,8 +50,8 @@ def plan_summary(plan: "RunPlan", prices: "Prices | None") -> str:
     if not plan.requests:
         return f"{extent}; no requests: all completions exist"
     existing = f" ({plan.samples - plan.requests} exist already)" if plan.requests < plan.samples else ""
-    asked = "" if plan.prompt_tokens is None else f", about {plan.prompt_tokens:,} prompt tokens"
-    tokens = f"{asked}, at most {plan.output_tokens:,} output tokens ({plan.max_output_tokens:,} each)"
+    prompt_tokens = "" if plan.prompt_tokens is None else f", about {plan.prompt_tokens:,} prompt tokens"
+    tokens = f"{prompt_tokens}, at most {plan.output_tokens:,} output tokens ({plan.max_output_tokens:,} each)"
     cost = plan.cost(prices) if prices else None
     price = f", at most {cost:.2f} at these prices" if cost is not None else ""
     return f"{extent}; {counted(plan.requests, 'request')}{existing}{tokens}{price}"

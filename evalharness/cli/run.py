@@ -145,7 +145,7 @@ def grade(
     run_tasks(task, config, out)
 
 
-def run_tasks(names: str, shared: "RunConfig", out: Path | None) -> None:
+def run_tasks(names: str, shared_config: "RunConfig", out: Path | None) -> None:
     """Evaluates each task in the comma-separated list `names` with the shared settings, and prints the results.
 
     Exits with code 1 if samples have no verdict because the infrastructure failed.
@@ -153,48 +153,48 @@ def run_tasks(names: str, shared: "RunConfig", out: Path | None) -> None:
     from evalharness import api
     from evalharness.data.cards import task_groups
 
-    configs, alone = configs_per_task(names, shared)
+    configs, alone = configs_per_task(names, shared_config)
     try:
         runs = api.run_all(configs, out=out, alone=alone)
     except KeyboardInterrupt:
         exit_with_message(INTERRUPTED, ExitCode.INTERRUPTED)
     summaries = [run.summary for run in runs]
-    print_summaries(summaries, mean=names if names in task_groups() and len(runs) == len(configs) else None)
+    print_summaries(summaries, group=names if names in task_groups() and len(runs) == len(configs) else None)
     for run in runs:
         print(f"written to {run.folder}")
     exit_if_verdicts_missing(summaries)
 
 
-def configs_per_task(names: str, shared: "RunConfig") -> tuple[list["RunConfig"], bool]:
+def configs_per_task(names: str, shared_config: "RunConfig") -> tuple[list["RunConfig"], bool]:
     """Returns a configuration for each task in `names`, and whether it is a single task, which needs no subfolder."""
     from evalharness.data.cards import expand_task_names, task_groups
 
     tasks = expand_task_names(names)
-    return [replace(shared, task=name) for name in tasks], len(tasks) == 1 and names not in task_groups()
+    return [replace(shared_config, task=name) for name in tasks], len(tasks) == 1 and names not in task_groups()
 
 
-def print_summaries(summaries: Sequence["Summary"], mean: str | None = None) -> None:
+def print_summaries(summaries: Sequence["Summary"], group: str | None = None) -> None:
     """Prints tables of the results: one row per run, and pass rates by problem category.
 
-    `mean` is the name of a task group, for an additional row with the mean of each rate.
+    `group` is the name of a task group, for an additional row with the mean of each rate.
     """
     from evalharness.report.summary_table import facet_tables, summary_table, table_remarks
 
-    print_table(summary_table(summaries, mean=mean))
+    print_table(summary_table(summaries, group=group))
     for remark in table_remarks(summaries):
         print(remark)
     for table in facet_tables(summaries):
         print_table(table)
 
 
-def worker_count(value: int | None, executor: str = "local") -> int:
+def worker_count(requested: int | None, executor: str = "local") -> int:
     """Returns the number of samples to grade at the same time: --workers, else the number of available CPU cores.
 
     With a cluster the default is 0: each node decides. Raises UserError for a value below 1.
     """
-    if value is not None:
-        check_at_least(1, {"--workers": value})
-        return value
+    if requested is not None:
+        check_at_least(1, {"--workers": requested})
+        return requested
     from evalharness.pipeline.config import default_workers
 
     return default_workers(executor)

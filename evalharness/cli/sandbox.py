@@ -33,19 +33,19 @@ def print_unbuffered(text: str) -> None:
 
 
 @app.command()
-def build(names: Names = None, everything: All = False, sandbox: opt.SandboxOption = "docker") -> None:
+def build(names: Names = None, all_images: All = False, sandbox: opt.SandboxOption = "docker") -> None:
     """Builds the sandbox's images; unchanged images are kept."""
     from evalharness.sandbox.engines import images
     from evalharness.sandbox.factory import engine_class
 
-    selected = select_images(names, everything)
+    selected = select_images(names, all_images)
     engine = engine_class(sandbox)(log=print_unbuffered)
     failed = []
     for name in selected:
         try:
             print_unbuffered(f"{name}: {engine.prepare(name)['id']}")
         except UserError as error:
-            if not everything:
+            if not all_images:
                 raise
             print_unbuffered(f"{name}: {error}")
             failed.append(name)
@@ -53,11 +53,11 @@ def build(names: Names = None, everything: All = False, sandbox: opt.SandboxOpti
         raise typer.Exit(ExitCode.USER)
 
 
-def select_images(names: list[str] | None, everything: bool) -> list[str]:
+def select_images(names: list[str] | None, all_images: bool) -> list[str]:
     """Returns the names of the sandbox images that the user selected. Raises UserError for an unknown name."""
     from evalharness.sandbox.engines import images
 
-    selected = images.image_names() if everything else names or list(images.DEFAULT)
+    selected = images.image_names() if all_images else names or list(images.DEFAULT)
     for name in selected:
         images.image_folder(name)
     return selected
@@ -66,7 +66,7 @@ def select_images(names: list[str] | None, everything: bool) -> list[str]:
 @app.command()
 def check(
     names: Names = None,
-    everything: All = False,
+    all_images: All = False,
     sandbox: opt.SandboxOption = "docker",
     option: Annotated[
         list[str] | None,
@@ -88,7 +88,7 @@ def check(
     from evalharness.sandbox.factory import open_sandbox
     from evalharness.sandbox.languages import languages
 
-    selected = [name for name in select_images(names, everything) if name in languages()]
+    selected = [name for name in select_images(names, all_images) if name in languages()]
     options = opt.parse_key_values(option)
     if unknown := sorted(set(options) - set(CHECK_OPTIONS)):
         raise UserError(
@@ -113,7 +113,7 @@ def check(
         for finding in conformance.check_hostile_programs(pool, "python"):
             print_check_result(finding)
         for name in selected:
-            if everything and images.needs_registry(name) and not images.is_built(name):
+            if all_images and images.needs_registry(name) and not images.is_built(name):
                 console.print(
                     f"-    {languages()[name].language}: not checked; building its image needs a container registry"
                 )

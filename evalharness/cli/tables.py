@@ -64,15 +64,15 @@ def print_table(table: Table, whole_words: bool = False) -> None:
         console.print(table)
 
 
-def fit_widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
-    """Returns a width for each column of texts, at most `room` together, so that no word is split if possible.
+def fit_widths(columns: Sequence[Sequence[str]], max_total: int) -> list[int]:
+    """Returns a width for each column of texts, at most `max_total` together, so that no word is split if possible.
 
     The widest columns are narrowed first. (rich computes the widths again after it has narrowed columns, and then
     truncates columns that are too wide.)
     """
     widths = [max(cell_len(line) for text in column for line in text.split("\n")) for column in columns]
     words = [max((cell_len(word) for text in column for word in text.split()), default=0) for column in columns]
-    while sum(widths) > room:
+    while sum(widths) > max_total:
         reducible = [index for index, width in enumerate(widths) if width > words[index]]
         if not reducible:
             break

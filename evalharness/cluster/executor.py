@@ -20,16 +20,16 @@ CONNECT_S = 10.0
 """Seconds to connect to the address of a Ray cluster. Ray itself would try for minutes."""
 
 
-def open_cluster(config: RunConfig, stored: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
+def open_cluster(config: RunConfig, stored_backend: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
     """Opens a run's executor on a Ray cluster: a sandbox on every node with a container engine, and backend replicas.
 
-    `stored` is a backend that returns stored completions; it is used in this process, without replicas. Raises
+    `stored_backend` is a backend that returns stored completions; it is used in this process, without replicas. Raises
     UserError if Ray is not installed, no cluster answers, or the backend does not start.
     """
     connect_to_ray(config.ray_address)
     sandboxes = ClusterSandboxes(config, log, sandbox_needed)
     try:
-        backend = stored or ClusterBackend(config, log)
+        backend = stored_backend or ClusterBackend(config, log)
     except BaseException:
         sandboxes.close()
         raise

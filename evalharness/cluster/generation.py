@@ -168,7 +168,9 @@ class _RequestQueue:
                     log(f"a replica of the backend is lost ({type(error).__name__}); its requests are sent again")
                     if losses > LOSSES_IN_A_ROW:
                         self._put_result(
-                            InfrastructureError(f"a replica of the backend was lost {losses} times: {error}")
+                            InfrastructureError(
+                                f"a replica of the backend was lost {losses} times: {error}; see Ray's logs"
+                            )
                         )
                         return
             with self._lock:

@@ -143,7 +143,7 @@ class ClusterGrader:
                 self._handle_loss(node, chunk, type(error).__name__)
                 return
             if verdicts is not None:
-                self._update_sample_s((time.monotonic() - begin) * node.workers / len(chunk))
+                self._update_mean_sample_s((time.monotonic() - begin) * node.workers / len(chunk))
                 self._handle_verdicts(chunk, verdicts)
 
     def _wait_for_verdicts(self, reference: Any) -> list[Verdict] | None:
@@ -161,9 +161,9 @@ class ClusterGrader:
     def _take_chunk(self, node: Node) -> list[Completion]:
         """Takes the next completions for a node from the queue: about `CHUNK_S` seconds of work, at most its share."""
         waiting = self._queue.qsize() + len(self._retries)
-        share = -(-waiting // max(1, CHUNKS_PER_NODE * len(self.sandboxes.nodes)))
+        fair_share = -(-waiting // max(1, CHUNKS_PER_NODE * len(self.sandboxes.nodes)))
         per_worker = max(1, min(SAMPLES_PER_WORKER, int(CHUNK_S / self._sample_s)))
-        size = max(1, min(node.workers * per_worker, max(share, node.workers)))
+        size = max(1, min(node.workers * per_worker, max(fair_share, node.workers)))
         chunk: list[Completion] = []
         while len(chunk) < size:
             try:
@@ -172,7 +172,7 @@ class ClusterGrader:
                 break
         return chunk
 
-    def _update_sample_s(self, seconds: float) -> None:
+    def _update_mean_sample_s(self, seconds: float) -> None:
         self._sample_s += 0.2 * (max(seconds, 1e-4) - self._sample_s)
 
     def _handle_verdicts(self, chunk: list[Completion], verdicts: list[Verdict]) -> None:
@@ -181,7 +181,7 @@ class ClusterGrader:
             if self._stop.is_set():
                 return
             failed = verdict.status == "infrastructure" and not completion.error
-            if failed and self._may_retry(completion):
+            if failed and self._count_failure(completion):
                 self._retries.append(completion)
             else:
                 self._report_verdict(verdict)
@@ -194,7 +194,7 @@ class ClusterGrader:
         if not logged:
             self.log(f"node {node.label} is lost ({reason}); other nodes grade its samples")
         for completion in chunk:
-            if self._may_retry(completion):
+            if self._count_failure(completion):
                 self._retries.append(completion)
                 continue
             detail = f"each of the {RETRIES + 1} nodes that graded this sample was lost ({reason})"
@@ -206,7 +206,8 @@ class ClusterGrader:
         with self._lock:
             self._pending -= 1
 
-    def _may_retry(self, completion: Completion) -> bool:
+    def _count_failure(self, completion: Completion) -> bool:
+        """Counts a failed attempt to grade a completion; returns whether to try again."""
         with self._lock:
             self._failures[completion.key] = self._failures.get(completion.key, 0) + 1
             return self._failures[completion.key] <= RETRIES

@@ -49,8 +49,8 @@ def node_label(node_id: str, address: str) -> str:
 class ClusterSandboxes:
     """The sandbox pools of all nodes of a Ray cluster. `refresh_nodes` adds nodes that join later."""
 
-    def __init__(self, config: RunConfig, log: Log, needed: bool):
-        self.config, self.log, self.needed = config, log, needed
+    def __init__(self, config: RunConfig, log: Log, sandbox_needed: bool):
+        self.config, self.log, self.sandbox_needed = config, log, sandbox_needed
         self.nodes: dict[str, Node] = {}
         self._starts: Counter[str] = Counter()
         self._images: list[str] = []
@@ -120,7 +120,7 @@ class ClusterSandboxes:
             num_cpus=cpus,
             max_concurrency=CALLS_PER_NODE,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False),
-        ).remote(self.config, cpus, self.needed)
+        ).remote(self.config, cpus, self.sandbox_needed)
         try:
             workers = ray.get(actor.start.remote(__version__), timeout=START_S)
             self._copy_images(actor)
@@ -165,9 +165,9 @@ class ClusterSandboxes:
             {key: value for key, value in description_.items() if key not in CHANGES_NO_VERDICT}
             for description_ in (self._description, description)
         )
-        for name, of_first, of_other in differences(first, other):
+        for name, first_value, other_value in differences(first, other):
             raise UserError(
-                f"the node's sandbox differs from the first node's: {name} is {of_other} instead of {of_first}; "
+                f"the node's sandbox differs from the first node's: {name} is {other_value} instead of {first_value}; "
                 "install the same on both"
             )
 

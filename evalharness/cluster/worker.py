@@ -42,8 +42,8 @@ class CachedObject:
 class GradingWorker:
     """Grades chunks of completions in the sandbox pool of a Ray node. Call `start` first."""
 
-    def __init__(self, config: RunConfig, cpus: int, needed: bool):
-        self.config, self.cpus, self.needed = config, cpus, needed
+    def __init__(self, config: RunConfig, cpus: int, sandbox_needed: bool):
+        self.config, self.cpus, self.sandbox_needed = config, cpus, sandbox_needed
         self.messages: list[str] = []
         """Log lines of building images."""
         self._cache = CachedObject()
@@ -60,7 +60,9 @@ class GradingWorker:
             )
         options = self.config.sandbox_options()
         workers = self.config.workers or self.cpus
-        self.pool = open_sandbox(self.config.sandbox, workers, options, self.messages.append, needed=self.needed)
+        self.pool = open_sandbox(
+            self.config.sandbox, workers, options, self.messages.append, needed=self.sandbox_needed
+        )
         self.threads = ThreadPoolExecutor(self.pool.threads, "grader")
         return self.pool.workers
 

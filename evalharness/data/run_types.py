@@ -162,7 +162,7 @@ class DraftAcceptance(TypedDict):
 
 
 class Speed(TypedDict, total=False):
-    """The measured speed of a run, or of one concurrency level of `bench`; `metrics.throughput.speed` defines it."""
+    """The speed of a run, or of one concurrency level of `bench`; `metrics.throughput.compute_speed` computes it."""
 
     requests: int
     warmup_requests: int

@@ -15,8 +15,8 @@ def check_batch_size(batch_size: int) -> None:
         raise UserError(f"batch size {batch_size} is below 1; give --batch-size a number of at least 1")
 
 
-def split_into_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yields successive lists of `size` items; the last one may be shorter. `items` is consumed lazily."""
+def split_into_batches(items: Iterable[Item], batch_size: int) -> Iterator[list[Item]]:
+    """Yields successive lists of `batch_size` items; the last one may be shorter. `items` is consumed lazily."""
     iterator = iter(items)
-    while batch := list(islice(iterator, size)):
+    while batch := list(islice(iterator, batch_size)):
         yield batch

@@ -8,25 +8,25 @@ from evalharness.records import Prompt
 from evalharness.util.text import error_text
 
 
-def encode_prompt(tokenizer: Any, model: str, prompt: Prompt, fix: str = "") -> list[int]:
+def encode_prompt(tokenizer: Any, model_name: str, prompt: Prompt, alternative: str = "") -> list[int]:
     """Returns the token ids of a text or chat prompt, including the prompt's `prefill` (the start of the answer).
 
     Raises UserError if the tokenizer has no chat template for a chat prompt, or the template rejects the messages. For
-    this error, `model` is the model's name, and `fix` says what else the user can do besides choosing another recipe.
+    this error, `alternative` says what else the user can do besides choosing another recipe.
     """
     if not prompt.messages:
         return encode_text(tokenizer, (prompt.text or "") + prompt.prefill)
-    remedy = "; use a base recipe: --option recipe=NAME" + (f", or {fix}" if fix else "")
+    remedy = "; use a base recipe: --option recipe=NAME" + (f", or {alternative}" if alternative else "")
     if not getattr(tokenizer, "chat_template", None):
         raise UserError(
-            f"the prompts are chat messages, and the tokenizer of model {model} has no chat template{remedy}"
+            f"the prompts are chat messages, and the tokenizer of model {model_name} has no chat template{remedy}"
         )
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
     try:
         text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     except Exception as error:  # templates raise whatever their author chose
         raise UserError(
-            f"the chat template of model {model} rejects the prompt: {error_text(error)}{remedy}"
+            f"the chat template of model {model_name} rejects the prompt: {error_text(error)}{remedy}"
         ) from error
     # The template has written the special tokens at the start of a text; the tokenizer must not add them again.
     return encode_without_special_tokens(tokenizer, text + prompt.prefill)

@@ -67,7 +67,7 @@ def find_infilling(tokenizer: Any, name: str) -> Infilling | None:
     return Infilling(format, tokenizer, end_tokens, tuple(text for text in format.end_texts if text not in vocabulary))
 
 
-def require_free_middle_length(backend: str, prompt: Prompt) -> None:
+def require_free_middle_length(backend_name: str, prompt: Prompt) -> None:
     """Raises UserError if the recipe fixes or searches the length of the middle of an infilling prompt.
 
     Left-to-right models cannot do that, because they decide the length by their EOS token.
@@ -75,8 +75,8 @@ def require_free_middle_length(backend: str, prompt: Prompt) -> None:
     if prompt.middle_length != "free":
         raise UserError(
             f"the recipe fixes the length of the infilled middle (middle: {prompt.middle_length}), which backend "
-            f"{backend} cannot do, because it generates from left to right until an EOS token; use another recipe, "
-            "such as --option recipe=plain"
+            f"{backend_name} cannot do, because it generates from left to right until an EOS token; use another "
+            "recipe, such as --option recipe=plain"
         )
 
 

@@ -66,13 +66,13 @@ def cut_at_stop(text: str, stops: Sequence[str]) -> str:
     return text[: min(positions)] if positions else text
 
 
-def count_tokens(detokenizer: Detokenizer, tokens: Sequence[int], kept: str) -> int:
-    """Returns how many of the first `tokens` are needed to produce `kept`, a prefix of their text.
+def count_tokens(detokenizer: Detokenizer, tokens: Sequence[int], kept_text: str) -> int:
+    """Returns how many of the first `tokens` are needed to produce `kept_text`, a prefix of their text.
 
     If the text is cut at a stop sequence, the tokens of the stop sequence do not count, except one in whose middle it
     begins.
     """
-    return bisect_left(range(len(tokens)), True, key=lambda n: detokenizer.decode(tokens[:n]).startswith(kept))
+    return bisect_left(range(len(tokens)), True, key=lambda n: detokenizer.decode(tokens[:n]).startswith(kept_text))
 
 
 class StopChecker:
@@ -121,10 +121,10 @@ class StopChecker:
         The EOS token does not count; for a text that is cut at a stop sequence, see `count_tokens`.
         """
         full_text = self._detokenizer.decode(self.tokens)
-        kept = cut_at_stop(full_text, self._stops)
-        if kept == full_text:
+        kept_text = cut_at_stop(full_text, self._stops)
+        if kept_text == full_text:
             return full_text, len(self.tokens)
-        return kept, count_tokens(self._detokenizer, self.tokens, kept)
+        return kept_text, count_tokens(self._detokenizer, self.tokens, kept_text)
 
     def _has_stop(self, tokens: Sequence[int]) -> bool:
         text = self._detokenizer.decode(tokens)

@@ -65,7 +65,9 @@ class SandboxClient:
                 pause_s = float(response.headers.get("retry-after", 1))
             pause_s *= random.uniform(0.5, 1.5)  # so that many clients do not retry at the same moment
             if time.monotonic() + pause_s > deadline:
-                raise InfrastructureError(reason)
+                raise InfrastructureError(
+                    f"{reason}; gave up after {self.retry_s:g} s; start the service, or pass a larger retry_s"
+                )
             time.sleep(pause_s)
 
     def health(self) -> dict[str, Any]:

@@ -70,9 +70,9 @@ class GradingPool:
         counts: dict[str, int] = {}
         completions = []
         for number, row in enumerate(rows):
-            where = f"samples[{number}]"
-            sample = parse_sample(where, number, row, counts)
-            check_sample(where, sample, loaded.problems)
+            location = f"samples[{number}]"
+            sample = parse_sample(location, number, row, counts)
+            check_sample(location, sample, loaded.problems)
             completion = sample.completion(loaded.problems[sample.task_id])
             if completion.form == "program":  # raises UserError if the problem's tests are not in the program
                 loaded.task.program(loaded.problems[sample.task_id], completion)

@@ -30,7 +30,7 @@ def count_answers(
     counts = Counter[AnswerKind]()
     total = with_reasoning = common_tokens = known_ends = 0
     reasoning_tokens: int | None = 0
-    said: dict[AnswerKind, list[tuple[str, str]]] = {"refused": [], "unanswered": []}
+    reasons_by_kind: dict[AnswerKind, list[tuple[str, str]]] = {"refused": [], "unanswered": []}
     for completion in completions:
         if completion.error:
             continue
@@ -38,8 +38,8 @@ def count_answers(
         known_ends += completion.finish_reason != "unknown"
         kinds = answer_kinds(completion, final_text(completion))
         counts.update(kinds)
-        if completion.refusal and kinds and kinds[-1] in said:
-            said[kinds[-1]].append((completion.task_id, completion.refusal))
+        if completion.refusal and kinds and kinds[-1] in reasons_by_kind:
+            reasons_by_kind[kinds[-1]].append((completion.task_id, completion.refusal))
         if completion.reasoning or completion.reasoning_tokens:
             with_reasoning += 1
             common_tokens += tokenizer.count(completion.reasoning or "") if tokenizer else 0
@@ -47,11 +47,11 @@ def count_answers(
             reasoning_tokens = None if reasoning_tokens is None or counted is None else reasoning_tokens + counted
     if not total:
         return None
-    known = [kind for kind in KINDS if kind != "at_limit" or known_ends]
+    counted_kinds = [kind for kind in KINDS if kind != "at_limit" or known_ends]
     answers: Answers = {
         "answers": total,
-        "counts": {kind: counts[kind] for kind in known},
-        "rates": {kind: counts[kind] / total for kind in known},
+        "counts": {kind: counts[kind] for kind in counted_kinds},
+        "rates": {kind: counts[kind] / total for kind in counted_kinds},
     }
     if token_limit is not None:
         answers["token_limit"] = token_limit
@@ -61,7 +61,7 @@ def count_answers(
             answers["reasoning_tokens"] = reasoning_tokens
         if tokenizer:
             answers["reasoning_common_tokens"] = common_tokens
-    if reasons := {kind: group_reasons(texts) for kind, texts in said.items() if texts}:
+    if reasons := {kind: group_reasons(texts) for kind, texts in reasons_by_kind.items() if texts}:
         answers["reasons"] = reasons
     return answers
 

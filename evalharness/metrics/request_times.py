@@ -71,7 +71,7 @@ def times_per_output_token(completions: Iterable[Completion]) -> list[float] | N
     return times
 
 
-def log_tokens_per_s_error(completions: Iterable[Completion]) -> float | None:
+def log_tokens_per_s_standard_error(completions: Iterable[Completion]) -> float | None:
     """Returns the standard error of log(tokens/s) of a set of completions (see `log_ratio_standard_error`).
 
     Completions with the same start are one batch, which counts as one work item. Returns None if a figure is missing.

@@ -17,7 +17,7 @@ from evalharness.metrics.intervals import log_normal_interval
 from evalharness.metrics.request_times import (
     busy_seconds,
     has_no_output,
-    log_tokens_per_s_error,
+    log_tokens_per_s_standard_error,
     percentiles,
     request_span,
     times_per_output_token,
@@ -29,7 +29,7 @@ from evalharness.metrics.tokenizing import CommonTokenizer
 from evalharness.records import Completion, Key
 
 
-def speed(
+def compute_speed(
     completions: Iterable[Completion],
     tokenizer: CommonTokenizer | None = None,
     conditions: Mapping[str, Any] | None = None,
@@ -69,8 +69,8 @@ def speed(
     if not timed:
         return {}
     dropped = warmup_keys(timed) if warmup is None else warmup
-    kept = [completion.key not in dropped for completion in timed]
-    measured = list(compress(timed, kept))
+    is_measured = [completion.key not in dropped for completion in timed]
+    measured = list(compress(timed, is_measured))
     if not measured:
         return {}
     busy = busy_seconds([request_span(completion) for completion in measured])
@@ -87,7 +87,7 @@ def speed(
     if busy > 0:
         figures["characters_per_s"] = sum(completion.characters for completion in measured) / busy
     figures |= _token_figures(measured, busy)
-    figures |= _common_tokenizer_figures(sum(compress(common, kept)), busy, tokenizer)
+    figures |= _common_tokenizer_figures(sum(compress(common, is_measured)), busy, tokenizer)
     figures |= _forward_pass_figures(measured)
     ends = [request_span(completion)[1] for completion in timed if completion.key in dropped]
     figures |= _steady_figures(timed, after=max(ends, default=float("-inf")))
@@ -107,7 +107,7 @@ def _token_figures(completions: Sequence[Completion], busy: float) -> Speed:
         ]
         if busy > 0 and per_request:
             figures["output_tokens_per_s"] = sum(tokens) / busy
-            error = log_tokens_per_s_error(completions)
+            error = log_tokens_per_s_standard_error(completions)
             if error is not None:
                 figures["output_tokens_per_s_ci95"] = list(log_normal_interval(sum(tokens) / busy, error))
             figures["output_tokens_per_s_per_request"] = float(np.median(per_request))

@@ -21,24 +21,26 @@ class CommonTokenizer:
     count: Callable[[str], int]
 
 
-def common_tokenizer(given: str | None = None) -> CommonTokenizer | None:
-    """Returns the tokenizer at a path (tokenizer.json or its folder) or hub id; without `given`, the bundled one.
+def load_common_tokenizer(path_or_id: str | None = None) -> CommonTokenizer | None:
+    """Returns the tokenizer at a path (tokenizer.json or its folder) or hub id; without `path_or_id`, the bundled one.
 
     Returns None if none is given or bundled. Raises UserError if the given one cannot be loaded.
     """
-    if given is None and not BUNDLED.exists():
+    if path_or_id is None and not BUNDLED.exists():
         return None
     from tokenizers import Tokenizer
 
-    path = Path(given).expanduser() if given else BUNDLED
+    path = Path(path_or_id).expanduser() if path_or_id else BUNDLED
     file = path / "tokenizer.json" if path.is_dir() else path
     try:
-        loaded = Tokenizer.from_file(str(file)) if path.exists() else Tokenizer.from_pretrained(str(given))
+        loaded = Tokenizer.from_file(str(file)) if path.exists() else Tokenizer.from_pretrained(str(path_or_id))
     except Exception as error:  # The library raises bare exceptions for every reason.
         why = " ".join(str(error).split())[:200].rstrip(".")
-        raise UserError(f"cannot load --tokenizer {given or file}: {why}; give a tokenizer.json, or a hub id") from None
+        raise UserError(
+            f"cannot load --tokenizer {path_or_id or file}: {why}; give a tokenizer.json, or a hub id"
+        ) from None
     # The bundled tokenizer may change between releases, and counts by different tokenizers must not be compared.
-    name = given or f"{BUNDLED_NAME}{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}"
+    name = path_or_id or f"{BUNDLED_NAME}{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}"
     # The library refuses unpaired surrogates.
     return CommonTokenizer(
         name, lambda text: len(loaded.encode(_without_surrogates(text), add_special_tokens=False).ids)

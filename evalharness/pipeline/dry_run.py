@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalharness.data.run_files import read_completions
-from evalharness.metrics.tokenizing import common_tokenizer
+from evalharness.metrics.tokenizing import load_common_tokenizer
 from evalharness.pipeline.unanswered import is_unanswered
 from evalharness.pipeline.validate import Job, PreparedRun, validate_all
 from evalharness.records import Prompt, Request
@@ -65,7 +65,7 @@ def _plan_run(run: PreparedRun, prompts: int, is_stored: bool) -> RunPlan:
     again = run.prepared.config.ask_again
     done = SampleKeySet(row.key for row in read_completions(run.folder) if not (again and is_unanswered(row)))
     missing = [] if is_stored else [request for request in run.requests if request.key not in done]
-    tokenizer = common_tokenizer(run.prepared.config.tokenizer)
+    tokenizer = load_common_tokenizer(run.prepared.config.tokenizer)
     counts = {
         request.problem.task_id: tokenizer.count(prompt_text(request.problem.prompt)) if tokenizer else 0
         for request in missing

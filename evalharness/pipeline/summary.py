@@ -12,8 +12,8 @@ from evalharness.data.run_types import Answers, Figures, Summary
 from evalharness.metrics.answer_counts import count_answers
 from evalharness.metrics.passk import DEFAULT_KS, counts_by_problem, pass_rates, pass_rates_by_facet
 from evalharness.metrics.reasons import group_reasons
-from evalharness.metrics.throughput import speed
-from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
+from evalharness.metrics.throughput import compute_speed
+from evalharness.metrics.tokenizing import CommonTokenizer, load_common_tokenizer
 from evalharness.pipeline.resuming.stretches import measured_conditions
 from evalharness.pipeline.validate import PreparedTask
 from evalharness.records import STATUSES, Backend, Completion, Status
@@ -61,14 +61,14 @@ def compute_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures
     tallies = counts_by_problem(read_verdicts(folder))
     statuses = sum((counts.statuses for counts in tallies.values()), Counter[Status]())
     held = measured_conditions(manifest, sum(1 for _ in complete_lines(folder / COMPLETIONS)))
-    tokenizer = common_tokenizer(prepared.config.tokenizer)
+    tokenizer = load_common_tokenizer(prepared.config.tokenizer)
     figures: Figures = {
         "problems": len(tallies),
         "problems_of_task": prepared.problems_of_task,
         "samples": statuses.total(),
         "asked": asked,
         "metrics": pass_rates(tallies, ks),
-        "speed": speed(read_completions(folder), tokenizer, held),
+        "speed": compute_speed(read_completions(folder), tokenizer, held),
         "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
     }
     extraction = sum((counts.extraction for counts in tallies.values()), Counter[str]())

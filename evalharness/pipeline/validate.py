@@ -17,7 +17,7 @@ from evalharness.data.cards import Recipe
 from evalharness.data.run_types import SamplesAsked
 from evalharness.data.sources import resolve_source
 from evalharness.errors import NoBundledSample, UserError
-from evalharness.metrics.tokenizing import common_tokenizer
+from evalharness.metrics.tokenizing import load_common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.executors import find_executor
 from evalharness.pipeline.problem_filter import select_problems
@@ -107,7 +107,7 @@ def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = Non
     config = jobs[0][0]
     find_executor(config.executor)
     parse_sandbox_options(config.sandbox, config.sandbox_options())
-    common_tokenizer(config.tokenizer)
+    load_common_tokenizer(config.tokenizer)
     stored = check_backend(config)
     try:
         tasks = prepare_tasks(jobs, log, {} if opened is None else opened)

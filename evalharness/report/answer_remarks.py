@@ -25,15 +25,15 @@ REMEDIES: Mapping[AnswerKind, str] = {
 }
 
 
-def answer_remarks(summary: Summary, least_rate: float = 0.0) -> list[str]:
+def answer_remarks(summary: Summary, min_rate: float = 0.0) -> list[str]:
     """Returns remarks about truncated, empty or refused answers of a run, such as "1 of 9 answers was empty (11.1%)".
 
-    There is one remark for each kind, such as "empty", that more than the fraction `least_rate` of the answers has.
+    There is one remark for each kind, such as "empty", that more than the fraction `min_rate` of the answers has.
     """
     answers = summary.get("answers")
     if not answers:
         return []
-    return [_answer_remark(answers, kind) for kind in KINDS if answers["rates"].get(kind, 0.0) > least_rate]
+    return [_answer_remark(answers, kind) for kind in KINDS if answers["rates"].get(kind, 0.0) > min_rate]
 
 
 def short_answer_remarks(summary: Summary) -> list[str]:

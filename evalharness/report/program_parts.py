@@ -25,7 +25,7 @@ def tests_as_text(task: Task, problem: Problem) -> str:
             f"compared with those of the official solution:\n\n{reference.source}"
         )
     if isinstance(program, CasesProgram):
-        return _case_text(program.cases)
+        return _cases_text(program.cases)
     return program.checks.text if program.checks else ""
 
 
@@ -39,7 +39,7 @@ def _sandbox_program(task: Task, problem: Problem, completion: Completion) -> Pr
         return None
 
 
-def _case_text(cases: Cases) -> str:
-    what = f"{cases.function} is called with" if cases.function else "The program reads"
+def _cases_text(cases: Cases) -> str:
+    subject = f"{cases.function} is called with" if cases.function else "The program reads"
     private = "; private cases, which are not shown, follow" if cases.private else ""
-    return f"{what} each input, and its output is compared{private}:\n\n{cases.public}"
+    return f"{subject} each input, and its output is compared{private}:\n\n{cases.public}"

@@ -102,11 +102,11 @@ def published_speed_of(rate: PublishedPoint, points: Sequence[PublishedPoint]) -
 
 
 def _read_published_file(path: Path) -> list[PublishedPoint]:
-    known = {field.name for field in fields(PublishedPoint)}
+    field_names = {field.name for field in fields(PublishedPoint)}
     try:
         content: Mapping[str, Any] = json.loads(path.read_bytes())
         return [
-            PublishedPoint(**{"set": path.stem, **{key: value for key, value in row.items() if key in known}})
+            PublishedPoint(**{"set": path.stem, **{key: value for key, value in row.items() if key in field_names}})
             for row in content["points"]
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -31,15 +31,15 @@ class RateEstimate:
         return self.value, self.low, self.high
 
 
-def resolve_speed_kind(chosen: str, beside_published: bool) -> str:
-    """Returns the kind of tokens/s that a report shows: `chosen` (the value of --speed), or the default.
+def resolve_speed_kind(requested: str, beside_published: bool) -> str:
+    """Returns the kind of tokens/s that a report shows: `requested` (the value of --speed), or the default.
 
     The default is "request" if published speeds, which are those of single requests, are shown too; otherwise it is
     "aggregate" (over the whole run). Raises UserError for an unknown kind.
     """
-    if chosen and chosen not in SPEEDS:
-        raise UserError(f"--speed {chosen} is unknown; give one of {', '.join(SPEEDS)}")
-    return chosen or ("request" if beside_published else "aggregate")
+    if requested and requested not in SPEEDS:
+        raise UserError(f"--speed {requested} is unknown; give one of {', '.join(SPEEDS)}")
+    return requested or ("request" if beside_published else "aggregate")
 
 
 def batch_text(run: Run) -> str:
@@ -54,7 +54,7 @@ def batch_text(run: Run) -> str:
 
 
 def rate_of(run: Run, metric: str = "pass@1") -> RateEstimate | None:
-    """Returns the rate of a run with this name, such as pass@1, with its interval; None if the run lacks it."""
+    """Returns a run's rate `metric`, such as pass@1, with its interval; None if the run does not have this rate."""
     rate = run.summary.get("metrics", {}).get(metric)
     return RateEstimate(rate["value"], rate["ci95"][0], rate["ci95"][1]) if rate else None
 

@@ -29,8 +29,8 @@ def selected_problems(run: Run) -> str:
 
     It is a text, not a number, so that runs on different problems never form one curve.
     """
-    asked = run.config.get("samples", {})
-    limit, shard, only = asked.get("limit"), asked.get("shard"), asked.get("only")
+    selection = run.config.get("samples", {})
+    limit, shard, only = selection.get("limit"), selection.get("shard"), selection.get("only")
     total = run.summary.get("problems_of_task", run.summary.get("problems", 0))
     parts = [f"first {limit}"] if limit is not None and limit <= total else []
     parts += [" ".join(only)] if only else []

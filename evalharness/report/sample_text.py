@@ -27,9 +27,9 @@ def sample_lines(run: Run, task_id: str, sample_id: int, data: str | None) -> It
     problem = problems.by_id.get(task_id)
     if problem and completion and problems.task:
         source = program_source(problems.task, problem, completion)
-        found = f", {sample.verdict.extraction}" if sample.verdict and sample.verdict.extraction else ""
+        extraction = f", {sample.verdict.extraction}" if sample.verdict and sample.verdict.extraction else ""
         if source is not None:
-            yield from _lines_with_heading(f"program{found}", source)
+            yield from _lines_with_heading(f"program{extraction}", source)
         if tests := tests_as_text(problems.task, problem):
             yield from _lines_with_heading("tests", tests)
     yield from _verdict_lines(sample)
@@ -39,9 +39,13 @@ def find_sample(run: Run, task_id: str, sample_id: int) -> Sample:
     """Returns the sample of a run with these ids. Raises UserError, which names similar ids, if there is none."""
     samples = {sample.sample_id: sample for sample in run.samples() if sample.task_id == task_id}
     if not samples:
-        known = list(dict.fromkeys(sample.task_id for sample in run.samples()))
-        near = get_close_matches(task_id, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"give an id such as {', '.join(known[:3]) or 'none'}"
+        task_ids = list(dict.fromkeys(sample.task_id for sample in run.samples()))
+        similar_ids = get_close_matches(task_id, task_ids, n=3, cutoff=0.5)
+        hint = (
+            f"did you mean {' or '.join(similar_ids)}?"
+            if similar_ids
+            else f"give an id such as {', '.join(task_ids[:3]) or 'none'}"
+        )
         raise UserError(f"{run.folder} has no problem {task_id!r}; {hint}")
     if sample_id not in samples:
         raise UserError(f"{task_id} has no sample {sample_id}; its samples are {', '.join(map(str, sorted(samples)))}")

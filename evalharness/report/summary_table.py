@@ -14,8 +14,8 @@ from evalharness.util.text import counted
 ABSENT = "-"
 
 
-def summary_table(summaries: Sequence[Summary], mean: str | None = None) -> Table:
-    """Returns a table of results with one row per run. `mean` is the name of a last row with the mean of each rate.
+def summary_table(summaries: Sequence[Summary], group: str | None = None) -> Table:
+    """Returns a table of results with one row per run. `group` is the name of a last row with the mean of each rate.
 
     The column of the end-to-end latency is omitted if no run was timed.
     """
@@ -28,8 +28,8 @@ def summary_table(summaries: Sequence[Summary], mean: str | None = None) -> Tabl
         table.add_column(name, justify="right", no_wrap=True)
     for summary in summaries:
         table.add_row(*_table_row(summary, rate_names, timed), end_section=len(summaries) > 1)
-    if mean and len(summaries) > 1:
-        table.add_row(f"mean of {mean}", "", "", *(_mean_text(summaries, name) for name in rate_names))
+    if group and len(summaries) > 1:
+        table.add_row(f"mean of {group}", "", "", *(_mean_text(summaries, name) for name in rate_names))
     return table
 
 

@@ -30,8 +30,8 @@ def test_gpu_memory_and_disk_are_told(cli: Command, monkeypatch: pytest.MonkeyPa
 
 def test_little_memory_and_disk_are_notes_that_say_what_to_do(cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
-    monkeypatch.setattr(machine, "LITTLE_MEMORY", 1 << 60)
-    monkeypatch.setattr(machine, "LITTLE_DISK", 1 << 60)
+    monkeypatch.setattr(machine, "LOW_MEMORY_BYTES", 1 << 60)
+    monkeypatch.setattr(machine, "LOW_DISK_BYTES", 1 << 60)
     text = cli("doctor").stdout
     assert line_of(text, "memory").startswith("note")
     assert line_of(text, "memory").endswith("; use fewer --workers, or end other programs")

@@ -10,7 +10,7 @@ import numpy as np
 
 from evalharness.metrics.answer_counts import count_answers
 from evalharness.metrics.passk import counts_by_problem, pass_rates
-from evalharness.metrics.throughput import measurement_conditions, speed
+from evalharness.metrics.throughput import compute_speed, measurement_conditions
 from evalharness.pipeline.store import write_json
 from evalharness.records import Completion, Verdict
 
@@ -71,7 +71,8 @@ def write_run(
         "options": {}, "note": "", "official_data": official, "problems": problems,
         "problems_of_task": whole or problems,
         "samples": len(passed), "asked": asked or len(passed), "metrics": pass_rates(counts_by_problem(verdicts)),
-        "speed": speed(rows, conditions=measurement_conditions(backend_description, CPU), warmup=()), "statuses": {},
+        "speed": compute_speed(rows, conditions=measurement_conditions(backend_description, CPU), warmup=()),
+        "statuses": {},
         "answers": count_answers(rows, 512),
     }  # fmt: skip
     write_json(folder / "summary.json", summary)

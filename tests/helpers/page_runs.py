@@ -10,7 +10,7 @@ from typing import Any
 from evalharness.adapters import open_task
 from evalharness.data.sources import DataSource
 from evalharness.metrics.passk import counts_by_problem, pass_rates, pass_rates_by_facet
-from evalharness.metrics.throughput import speed
+from evalharness.metrics.throughput import compute_speed
 from evalharness.pipeline.store import RunStore
 from evalharness.records import STATUSES, Completion, Problem, Status, Trace, Verdict
 
@@ -63,7 +63,7 @@ def write_run(
             "asked": len(problems) * n,
             "metrics": pass_rates(counts_by_problem(verdicts)),
             "facets": pass_rates_by_facet(counts_by_problem(verdicts), problems),
-            "speed": speed(store.completions()),
+            "speed": compute_speed(store.completions()),
             "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
         }
         store.write_summary(summary)

@@ -14,9 +14,9 @@ from evalharness.metrics.paired_tests import (
     difference_interval,
     holm_adjusted,
     is_noninferior,
-    mcnemar_p,
+    mcnemar_p_value,
     paired_difference,
-    sign_flip_p,
+    sign_flip_p_value,
 )
 
 HUMANEVAL = 164
@@ -25,8 +25,8 @@ HUMANEVAL = 164
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_mcnemar_is_a_binomial_test_of_the_changed_problems(worse: int, better: int) -> None:
     expected = binomtest(worse, worse + better).pvalue if worse + better else 1.0
-    assert mcnemar_p(worse, better) == pytest.approx(expected)
-    assert mcnemar_p(worse, better) == pytest.approx(mcnemar_p(better, worse))
+    assert mcnemar_p_value(worse, better) == pytest.approx(expected)
+    assert mcnemar_p_value(worse, better) == pytest.approx(mcnemar_p_value(better, worse))
 
 
 def outcomes(rng: np.random.Generator, effect: float, problems: int = HUMANEVAL) -> tuple[list[float], list[float]]:
@@ -53,7 +53,7 @@ def test_the_exact_level_of_the_paired_test_never_exceeds_5_percent() -> None:
             for better in range(changed + 1)
         )
         assert level <= 0.05
-        assert (mcnemar_p(0, changed) < 0.05) == (changed >= 6)
+        assert (mcnemar_p_value(0, changed) < 0.05) == (changed >= 6)
 
 
 def test_the_detectable_difference_is_detected_with_80_percent_power() -> None:
@@ -82,7 +82,7 @@ def by_enumeration(differences: list[float]) -> float:
 
 @given(st.lists(st.sampled_from([-1.0, -0.4, -0.2, 0.0, 0.2, 0.6]), min_size=1, max_size=9))
 def test_the_sign_flip_test_of_few_problems_is_exact(differences: list[float]) -> None:
-    assert sign_flip_p(np.asarray(differences)) == pytest.approx(by_enumeration(differences))
+    assert sign_flip_p_value(np.asarray(differences)) == pytest.approx(by_enumeration(differences))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -93,19 +93,19 @@ def test_the_sign_flip_test_of_many_problems_agrees_with_all_patterns_drawn_at_r
     sums = np.abs(rng.choice((-1.0, 1.0), (40_000, differences.size)) @ differences)
     expected = (np.sum(sums >= abs(differences.sum()) - 1e-9) + 1) / 40_001
     error = (expected * (1 - expected) * (1 / 9999 + 1 / 40_000)) ** 0.5
-    assert sign_flip_p(differences) == pytest.approx(expected, abs=3 * error)
-    assert sign_flip_p(differences) == sign_flip_p(differences)
+    assert sign_flip_p_value(differences) == pytest.approx(expected, abs=3 * error)
+    assert sign_flip_p_value(differences) == sign_flip_p_value(differences)
 
 
 def test_shares_of_samples_are_tested_by_flipping_signs() -> None:
     differences = np.random.default_rng(2).choice([-0.2, 0.0, 0.1, 0.3], 40)
     assert paired_difference(np.zeros(40), differences).test == "sign-flip permutation"
-    assert sign_flip_p(np.zeros(5)) == 1.0
+    assert sign_flip_p_value(np.zeros(5)) == 1.0
 
 
 def test_the_sign_flip_test_of_binary_outcomes_is_mcnemars() -> None:
     differences = np.array([1.0] * 14 + [-1.0] * 4 + [0.0] * 30)
-    assert sign_flip_p(differences) == pytest.approx(mcnemar_p(4, 14), abs=0.01)
+    assert sign_flip_p_value(differences) == pytest.approx(mcnemar_p_value(4, 14), abs=0.01)
 
 
 def test_the_interval_of_a_difference_contains_it_and_changes_sign_with_it() -> None:

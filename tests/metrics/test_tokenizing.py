@@ -10,7 +10,7 @@ from tokenizers.pre_tokenizers import Whitespace
 
 from evalharness.errors import UserError
 from evalharness.metrics import tokenizing
-from evalharness.metrics.tokenizing import common_tokenizer
+from evalharness.metrics.tokenizing import load_common_tokenizer
 
 
 @pytest.fixture
@@ -23,21 +23,21 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_file_and_a_folder(folder: Path) -> None:
     for path in (folder, folder / "tokenizer.json"):
-        tokenizer = common_tokenizer(str(path))
+        tokenizer = load_common_tokenizer(str(path))
         assert tokenizer is not None
         assert (tokenizer.name, tokenizer.count("a a b"), tokenizer.count("")) == (str(path), 3, 0)
 
 
 def test_the_bundled_tokenizer_is_the_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokenizing, "BUNDLED", folder / "none.json")
-    assert common_tokenizer() is None
+    assert load_common_tokenizer() is None
     monkeypatch.setattr(tokenizing, "BUNDLED", folder / "tokenizer.json")
-    tokenizer = common_tokenizer()
+    tokenizer = load_common_tokenizer()
     assert tokenizer is not None
     assert re.fullmatch("bundled-[0-9a-f]{8}", tokenizer.name)
     assert tokenizer.count("a b") == 2
     (folder / "tokenizer.json").write_text((folder / "tokenizer.json").read_text() + "\n")
-    other = common_tokenizer()
+    other = load_common_tokenizer()
     assert other is not None
     assert other.name != tokenizer.name
 
@@ -45,4 +45,4 @@ def test_the_bundled_tokenizer_is_the_default(folder: Path, monkeypatch: pytest.
 def test_a_tokenizer_that_cannot_be_loaded(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{}")
     with pytest.raises(UserError, match=r"cannot load --tokenizer .*bad\.json"):
-        common_tokenizer(str(tmp_path / "bad.json"))
+        load_common_tokenizer(str(tmp_path / "bad.json"))

@@ -25,8 +25,8 @@ def backends(
         print_options(describe_options(schema) if schema else [], f"backend {name}")
         return
     table = make_table("backend", "description", "options")
-    for known, backend in usable_backends().items():
-        table.add_row(known, backend_summary(backend), ", ".join(sorted(option_names(backend))))
+    for backend_name, backend in usable_backends().items():
+        table.add_row(backend_name, backend_summary(backend), ", ".join(sorted(option_names(backend))))
     print_table(table, whole_words=True)
     print("`evalharness backends NAME` describes the options of one.")
 

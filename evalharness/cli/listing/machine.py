@@ -10,8 +10,8 @@ from pathlib import Path
 from evalharness.util.extras import is_installed
 
 GIB = 2**30
-LITTLE_MEMORY = 4 * GIB
-LITTLE_DISK = 10 * GIB
+LOW_MEMORY_BYTES = 4 * GIB
+LOW_DISK_BYTES = 10 * GIB
 """With less free space, a note names what needs it."""
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
@@ -59,7 +59,7 @@ def _check_gpus() -> CheckResult:
 def _check_memory() -> CheckResult:
     total, available = memory_bytes()
     text = f"memory {total / GIB:.1f} GiB, {available / GIB:.1f} GiB available, {os.cpu_count()} CPU cores"
-    enough = available >= LITTLE_MEMORY
+    enough = available >= LOW_MEMORY_BYTES
     remedy = "" if enough else "; use fewer --workers, or end other programs"
     return CheckResult(enough, text + remedy, required=False)
 
@@ -91,5 +91,5 @@ def _check_disk_space() -> Iterator[CheckResult]:
     for folder, used_for in by_device.values():
         free = shutil.disk_usage(folder).free
         text = f"disk {free / GIB:.0f} GiB free for {', '.join(used_for)} ({folder})"
-        enough = free >= LITTLE_DISK
+        enough = free >= LOW_DISK_BYTES
         yield CheckResult(enough, text + ("" if enough else "; free some space"), required=False)

@@ -27,9 +27,9 @@ def example_lines(comparison: Comparison, count: int, data: str | None) -> Itera
         if problem := problems.by_id.get(changed.task_id):
             yield "  prompt:"
             yield indent(prompt_text(problem.prompt), "    | ")
-        shares = (changed.first, changed.second)
-        for name, share, of_run in zip(comparison.names, shares, samples, strict=True):
-            yield from _sample_lines(name, of_run, changed.task_id, passed=share == max(shares))
+        pass_rates = (changed.first, changed.second)
+        for name, pass_rate, run_samples in zip(comparison.names, pass_rates, samples, strict=True):
+            yield from _sample_lines(name, run_samples, changed.task_id, passed=pass_rate == max(pass_rates))
 
 
 def choose_examples(comparison: Comparison, count: int) -> list[ChangedProblem]:
@@ -38,8 +38,8 @@ def choose_examples(comparison: Comparison, count: int) -> list[ChangedProblem]:
     If one kind has too few problems, more of the other kind are returned.
     """
     worse, better = comparison.worse, comparison.better[::-1]
-    of_worse = max(count - len(better), min(len(worse), (count + 1) // 2))
-    return [*worse[:of_worse], *better[: count - min(of_worse, len(worse))]]
+    worse_count = max(count - len(better), min(len(worse), (count + 1) // 2))
+    return [*worse[:worse_count], *better[: count - min(worse_count, len(worse))]]
 
 
 class RunSamples:

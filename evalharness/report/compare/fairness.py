@@ -26,29 +26,29 @@ def unfair_differences(first: Run, second: Run, names: tuple[str, str]) -> list[
     `names` are the display names of the two runs.
     """
     by_subject: dict[str, list[str]] = defaultdict(list)
-    for place, old, new in differences(first.config.get("task", {}), second.config.get("task", {})):
-        subject = None if place in PROSE else TASK_PARTS.get(place.partition(".")[0])
+    for key_path, old, new in differences(first.config.get("task", {}), second.config.get("task", {})):
+        subject = None if key_path in PROSE else TASK_PARTS.get(key_path.partition(".")[0])
         if subject == "recipe":
             recipes = (first.summary.get("recipe"), second.summary.get("recipe"))
             same_name = recipes[0] == recipes[1]
             by_subject[subject] = ["its text differs" if same_name else f"{recipes[0]} vs {recipes[1]}"]
         elif subject:
-            by_subject[subject].append(_difference_text(place, old, new))
-    for part, subject in (("samples", "samples"), ("sampling", "sampling"), ("sandbox", "grading")):
-        for place, old, new in differences(first.config.get(part, {}), second.config.get(part, {})):
-            if place == "max_new_tokens":
+            by_subject[subject].append(_difference_text(key_path, old, new))
+    for section, subject in (("samples", "samples"), ("sampling", "sampling"), ("sandbox", "grading")):
+        for key_path, old, new in differences(first.config.get(section, {}), second.config.get(section, {})):
+            if key_path == "max_new_tokens":
                 by_subject["token limit"] = [_difference_text("", old, new)]
-            elif place != "seed":
-                by_subject[subject].append(_difference_text(place, old, new))
+            elif key_path != "seed":
+                by_subject[subject].append(_difference_text(key_path, old, new))
     by_subject["answers"] = _answer_differences(first, second)
     by_subject["speed"] = _speed_differences(first, second, names)
     return [f"{subject}: {'; '.join(by_subject[subject])}" for subject in SUBJECTS if by_subject[subject]]
 
 
-def _difference_text(place: str, old: str, new: str, absent: str = "none") -> str:
+def _difference_text(key_path: str, old: str, new: str, absent: str = "none") -> str:
     """Returns the text "KEY OLD vs NEW" for a setting that differs; `absent` replaces a value that is not set."""
     values = [absent if value == "null" else value for value in (old, new)]
-    return f"{place} {values[0]} vs {values[1]}".strip()
+    return f"{key_path} {values[0]} vs {values[1]}".strip()
 
 
 def _answer_differences(first: Run, second: Run) -> list[str]:
@@ -74,7 +74,7 @@ def _speed_differences(first: Run, second: Run, names: tuple[str, str]) -> list[
     if unmeasured:
         return [f"not measured for {unmeasured[0]}"] if len(unmeasured) == 1 else []
     different = differences(_speed_conditions(first), _speed_conditions(second))
-    return [_difference_text(place.replace("_", " "), old, new, "not stated") for place, old, new in different]
+    return [_difference_text(key_path.replace("_", " "), old, new, "not stated") for key_path, old, new in different]
 
 
 def _speed_conditions(run: Run) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from math import hypot
 
 from evalharness.data.runs import Run
 from evalharness.metrics.intervals import Interval, log_normal_interval
-from evalharness.metrics.request_times import log_tokens_per_s_error, warmup_keys
+from evalharness.metrics.request_times import log_tokens_per_s_standard_error, warmup_keys
 
 
 @dataclass(frozen=True)
@@ -50,4 +50,4 @@ def _log_speed_standard_error(run: Run) -> float | None:
     """Returns the standard error of log(tokens/s) of a run, computed without its warm-up requests."""
     timed = [row for row in run.completions() if row.total_s is not None and row.started_at is not None]
     warmup = warmup_keys(timed) if timed else frozenset()
-    return log_tokens_per_s_error([completion for completion in timed if completion.key not in warmup])
+    return log_tokens_per_s_standard_error([completion for completion in timed if completion.key not in warmup])

@@ -13,19 +13,19 @@ LISTED = 12
 
 
 def comparison_lines(
-    comparisons: Sequence[Comparison], margin: float | None, show: int, data: str | None
+    comparisons: Sequence[Comparison], margin: float | None, shown_problems: int, data: str | None
 ) -> Iterator[str]:
     """Yields text lines that describe comparisons of two runs, one comparison per task.
 
     P-values of several tasks are adjusted for their number (Holm). `margin`, in percentage points, adds a test for
-    non-inferiority. `show` is the number of changed problems to print in full, with prompts from the source `data` (see
-    `load_problems`).
+    non-inferiority. `shown_problems` is the number of changed problems to print in full, with prompts from the source
+    `data` (see `load_problems`).
     """
     adjusted = holm_adjusted([comparison.difference.p for comparison in comparisons])
     for comparison, p in zip(comparisons, adjusted, strict=True):
         yield from _lines_of_one_comparison(comparison, p if len(comparisons) > 1 else None, margin)
-        if show and comparison.changed:
-            yield from example_lines(comparison, show, data)
+        if shown_problems and comparison.changed:
+            yield from example_lines(comparison, shown_problems, data)
         yield ""
 
 

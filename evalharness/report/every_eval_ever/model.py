@@ -55,12 +55,12 @@ def model_identity(run: Run, developer: str) -> ModelIdentity:
     return ModelIdentity(developer or UNKNOWN, name.rstrip("/").rpartition("/")[2] or UNKNOWN)
 
 
-def portable_name(part: str) -> str:
+def portable_name(name_part: str) -> str:
     """Returns a name as a path component that every file system accepts and that the schema allows.
 
     The name `data` is changed, since the schema reserves it.
     """
-    name = _NOT_PORTABLE.sub("_", part.encode("utf-8", "replace").decode())[:LONGEST_NAME].rstrip(". ") or "_"
+    name = _NOT_PORTABLE.sub("_", name_part.encode("utf-8", "replace").decode())[:LONGEST_NAME].rstrip(". ") or "_"
     return f"_{name}" if name == "data" else name
 
 

@@ -127,12 +127,12 @@ def _confidence_interval(ends: list[float], method: str) -> ConfidenceInterval:
     return {"lower": ends[0], "upper": ends[1], "confidence_level": CONFIDENCE, "method": method}
 
 
-def _speed_metric(name: str, kind: str, unit: str, description: str, *, lower_is_better: bool) -> Metric:
+def _speed_metric(name: str, metric_kind: str, unit: str, description: str, *, lower_is_better: bool) -> Metric:
     return {
         "evaluation_description": description,
         "metric_id": f"evalharness.{name}",
         "metric_name": name,
-        "metric_kind": kind,
+        "metric_kind": metric_kind,
         "metric_unit": unit,
         "lower_is_better": lower_is_better,
         "score_type": "continuous",
@@ -204,5 +204,5 @@ def _recipe_templates_text(task: Mapping[str, Any]) -> str:
 
 def _settings_as_texts(values: Mapping[str, Any]) -> Details:
     """Returns settings by name with their values as texts; settings that are None are omitted."""
-    kept = {key: value for key, value in values.items() if value not in (None, "", {}, [])}
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in kept.items()}
+    present = {key: value for key, value in values.items() if value not in (None, "", {}, [])}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in present.items()}

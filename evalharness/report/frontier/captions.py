@@ -16,23 +16,23 @@ def pareto_listing(panel: Panel) -> list[str]:
 
 
 def caption_lines(
-    panels: Sequence[Panel], published: bool, metric: str = "pass@1", kind: str = "aggregate"
+    panels: Sequence[Panel], with_published: bool, metric: str = "pass@1", speed_kind: str = "aggregate"
 ) -> list[str]:
     """Returns the lines of the caption below the frontier plot: what bars, lines and markers mean, and sources.
 
-    `published` is whether the user requested published results; if they cannot be drawn, the caption says why.
+    `with_published` is whether the user requested published results; if they cannot be drawn, the caption says why.
     """
     steps = " Steps: the Pareto frontier." if any(len(panel.pareto) > 1 for panel in panels) else ""
     lines = [f"Bars: 95 % confidence intervals. Lines connect runs of one model that differ in swept settings.{steps}"]
     if any(not point.complete for panel in panels for point in panel.points):
         lines.append("*: an incomplete run, which does not cover its task.")
     drawn = {point.label: point for panel in panels for point in panel.points if point.published}
-    if published:
+    if with_published:
         lines += _missing_published_reasons(panels, bool(drawn), metric)
     if drawn:
         origins = dict.fromkeys(point.origin.replace(" ()", "") for point in drawn.values())
         lines.append("Hollow markers: published results, not measured here; each set has its own conditions:")
-        if kind != "request":
+        if speed_kind != "request":
             lines.append("Published speeds are of one request, those measured here of all requests together.")
         lines += origins
         if any(SINGLE_SOURCE_MARK in name for name in drawn):
@@ -40,13 +40,13 @@ def caption_lines(
     return lines
 
 
-def _missing_published_reasons(panels: Sequence[Panel], drawn: bool, metric: str) -> list[str]:
+def _missing_published_reasons(panels: Sequence[Panel], any_drawn: bool, metric: str) -> list[str]:
     """Returns lines that say why published results that the user requested are not in the frontier plot."""
     if metric != "pass@1":
         return [f"Published results are of pass@1 and are not drawn beside {metric}."]
     lines = []
     if any(panel.data_kind is not DataKind.FULL for panel in panels):
         lines.append("Published results are of whole benchmarks and are not drawn beside samples or unofficial data.")
-    if not drawn and any(panel.data_kind is DataKind.FULL for panel in panels):
+    if not any_drawn and any(panel.data_kind is DataKind.FULL for panel in panels):
         lines.append("No published result has both a rate on these tasks and a speed.")
     return lines

@@ -82,32 +82,32 @@ def write_html(figure: "Figure", narrow: "Figure", panels: Sequence[Panel], out:
     out.write_text(pattern.sub(lambda match: parts[match[0]], PAGE), encoding="utf-8")
 
 
-def inline_svg(figure: "Figure", salt: str = "evalharness") -> str:
-    """Returns a figure as an SVG element; `salt` makes its element ids unique within a page."""
+def inline_svg(figure: "Figure", id_salt: str = "evalharness") -> str:
+    """Returns a figure as an SVG element; `id_salt` makes its element ids unique within a page."""
     import matplotlib
 
-    matplotlib.rcParams["svg.hashsalt"] = salt
+    matplotlib.rcParams["svg.hashsalt"] = id_salt
     drawing = io.StringIO()
     figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
     text = drawing.getvalue()
     return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
 
 
-def wide_and_narrow_svg(figure: "Figure", narrow: "Figure") -> str:
+def wide_and_narrow_svg(wide: "Figure", narrow: "Figure") -> str:
     """Returns HTML with two versions of a plot as SVG; the page's style sheet shows the narrow one on phones."""
     return (
-        f'<div class="wide-drawing">{inline_svg(figure)}</div>'
+        f'<div class="wide-drawing">{inline_svg(wide)}</div>'
         f'<div class="narrow-drawing">{inline_svg(narrow, NARROW.name)}</div>'
     )
 
 
-def point_tooltips(panels: Sequence[Panel], metric: str = "pass@1", layout: str = "point") -> dict[str, str]:
+def point_tooltips(panels: Sequence[Panel], metric: str = "pass@1", layout_name: str = "point") -> dict[str, str]:
     """Returns the tooltip of each point of the frontier plot, by the id of the point's SVG marker.
 
-    `layout` is the name of the layout, with which the ids begin.
+    `layout_name` is the name of the layout, with which the ids begin.
     """
     return {
-        point_id(panel_index, point_index, layout): point_tooltip(panel, point, metric)
+        point_id(panel_index, point_index, layout_name): point_tooltip(panel, point, metric)
         for panel_index, panel in enumerate(panels)
         for point_index, point in enumerate(panel.points)
     }

@@ -52,25 +52,25 @@ def place_labels(
     area: Box,
     obstacles: Sequence[Box] = (),
     lines: Sequence[Box] = (),
-    scale: float = 1.0,
-    others: Sequence[tuple[float, float]] = (),
+    pixels_per_point: float = 1.0,
+    all_points: Sequence[tuple[float, float]] = (),
 ) -> list[Box | None]:
     """Returns a box for each label near its point, so that no boxes overlap; None for a label that does not fit.
 
-    A box lies within `area`, overlaps no obstacle, and is nearer to its own point than to any of `others`, so that it
-    cannot be mistaken for another point's label. Of all such boxes, the one that overlaps the fewest `lines` is chosen,
-    and among equals the nearest. The labels of earlier points are placed first. All positions and sizes are in pixels;
-    `scale` is the number of pixels per typographic point (1/72 inch).
+    A box lies within `area`, overlaps no obstacle, and is nearer to its own point than to any of `all_points`, so that
+    it cannot be mistaken for another point's label. Of all such boxes, the one that overlaps the fewest `lines` is
+    chosen, and among equals the nearest. The labels of earlier points are placed first. All positions and sizes are in
+    pixels; `pixels_per_point` is the number of pixels per typographic point (1/72 inch).
     """
     occupied: list[Box] = list(obstacles)
     boxes: list[Box | None] = []
     for (x, y), size in zip(points, sizes, strict=True):
         possible = [
             box
-            for box in _candidate_boxes(x, y, size, scale)
+            for box in _candidate_boxes(x, y, size, pixels_per_point)
             if box.lies_within(area)
             and not any(box.overlaps(other) for other in occupied)
-            and _is_nearest_to_own_point(box, (x, y), others, scale)
+            and _is_nearest_to_own_point(box, (x, y), all_points, pixels_per_point)
         ]
         box = min(possible, key=lambda candidate: sum(candidate.overlaps(line) for line in lines), default=None)
         boxes.append(box)
@@ -80,21 +80,23 @@ def place_labels(
 
 
 def _is_nearest_to_own_point(
-    box: Box, own: tuple[float, float], others: Sequence[tuple[float, float]], scale: float
+    box: Box, own_point: tuple[float, float], all_points: Sequence[tuple[float, float]], pixels_per_point: float
 ) -> bool:
     """Returns whether a label's box is nearer to its own point than to all others.
 
-    Points within one typographic point of `own` are ignored.
+    Points within one typographic point of `own_point` are ignored.
     """
-    distance = box.distance(*own)
-    return all(box.distance(*other) > distance for other in others if math.dist(own, other) > scale)
+    distance = box.distance(*own_point)
+    return all(
+        box.distance(*other) > distance for other in all_points if math.dist(own_point, other) > pixels_per_point
+    )
 
 
-def _candidate_boxes(x: float, y: float, size: tuple[float, float], scale: float) -> Iterator[Box]:
+def _candidate_boxes(x: float, y: float, size: tuple[float, float], pixels_per_point: float) -> Iterator[Box]:
     """Yields possible boxes for a label around its point (x, y), nearest first."""
     for ring in RINGS:
         for right, up in DIRECTIONS:
-            yield _box_beside(x, y, size, right, up, DISTANCE * ring * scale)
+            yield _box_beside(x, y, size, right, up, DISTANCE * ring * pixels_per_point)
 
 
 def _box_beside(x: float, y: float, size: tuple[float, float], right: float, up: int, distance: float) -> Box:

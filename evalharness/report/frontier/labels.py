@@ -23,20 +23,20 @@ MIN_LEADER = 10.0
 """A label farther from its point, in points of type, is connected to it by a line."""
 
 
-def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, limit: int, width: int) -> int:
-    """Draws at most `limit` labels of a panel's points; returns the number of points without a label.
+def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, max_labels: int, line_width: int) -> int:
+    """Draws at most `max_labels` labels of a panel's points; returns the number of points without a label.
 
-    A line of a label has at most `width` characters. Points of the Pareto frontier are labelled first, then other
+    A line of a label has at most `line_width` characters. Points of the Pareto frontier are labelled first, then other
     measured points, then published ones. The fastest point of a curve gets the full label; the labels of its other
     points have only the values of the swept options.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import FontProperties
 
-    labelled = _points_by_importance(panel)[:limit]
+    labelled = _points_by_importance(panel)[:max_labels]
     curve_ends = _fastest_points_by_curve(panel)
     texts = [
-        fill(point.label if curve_ends[point.curve] == point else point.short_label or point.label, width)
+        fill(point.label if curve_ends[point.curve] == point else point.short_label or point.label, line_width)
         for point in labelled
     ]
     renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]

@@ -45,14 +45,14 @@ NARROW = Layout(
 """For a window as narrow as a phone's: its text is about 10 pixels high there."""
 
 
-def wide_layout(panels: int) -> Layout:
-    """Returns the layout of a frontier plot with `panels` panels, for a page or a wide window."""
-    many = panels >= MANY_PANELS
-    columns = 1 if panels == 1 else 2 if panels <= 4 else 3 if panels <= 9 else 4
+def wide_layout(panel_count: int) -> Layout:
+    """Returns the layout of a frontier plot with `panel_count` panels, for a page or a wide window."""
+    many = panel_count >= MANY_PANELS
+    columns = 1 if panel_count == 1 else 2 if panel_count <= 4 else 3 if panel_count <= 9 else 4
     return Layout(
         columns,
-        *((7.6, 5.4) if panels == 1 else (5.4, 4.1)),
-        legend_columns=4 if panels == 1 else 8,
+        *((7.6, 5.4) if panel_count == 1 else (5.4, 4.1)),
+        legend_columns=4 if panel_count == 1 else 8,
         labels=LABELS_OF_MANY if many else LABELS,
         dpi=DPI_OF_MANY if many else DPI,
     )

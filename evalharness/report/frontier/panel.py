@@ -23,13 +23,13 @@ OUTSIDE = 0.08
 """Part of the rate axis that may be below 0 or above 100 %, as room for the labels of points there."""
 
 
-def point_id(panel_index: int, point_index: int, name: str = "point") -> str:
-    """Returns the id of a point's marker in the plot's SVG; `name` is the name of the layout."""
-    return f"{name}-{panel_index}-{point_index}"
+def point_id(panel_index: int, point_index: int, layout_name: str = "point") -> str:
+    """Returns the id of a point's marker in the plot's SVG; `layout_name` is the name of the layout."""
+    return f"{layout_name}-{panel_index}-{point_index}"
 
 
-def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed: str, layout: Layout) -> None:
-    """Draws a panel of the frontier plot without the labels of its points; `speed` is the label of the speed axis."""
+def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed_label: str, layout: Layout) -> None:
+    """Draws a panel of the frontier plot without its points' labels; `speed_label` is the label of the speed axis."""
     from matplotlib.collections import LineCollection
 
     axes.set_xscale("log")
@@ -53,7 +53,7 @@ def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed: str, 
     for number, point in enumerate(panel.points):
         _draw_point(axes, point, point_id(index, number, layout.name), crowded)
     _set_axis_limits(axes, panel)
-    axes.set_xlabel(fill(f"{speed} (log scale), {panel_conditions(panel)}", layout.axis_width), fontsize=8.5)
+    axes.set_xlabel(fill(f"{speed_label} (log scale), {panel_conditions(panel)}", layout.axis_width), fontsize=8.5)
     axes.set_ylabel(f"{metric} (%)", fontsize=8.5)
 
 

@@ -29,22 +29,26 @@ LEGEND_LINE = 0.18
 
 
 def write_frontier_plot(
-    panels: Sequence[Panel], out: Path, metric: str = "pass@1", kind: str = "aggregate", published: bool = False
+    panels: Sequence[Panel],
+    out: Path,
+    metric: str = "pass@1",
+    speed_kind: str = "aggregate",
+    with_published: bool = False,
 ) -> int:
     """Writes the frontier plot to the file `out`; returns the number of points whose labels did not fit.
 
-    `published` is whether the user requested published results. Raises UserError for an unknown file format, and if the
-    file cannot be written.
+    `with_published` is whether the user requested published results. Raises UserError for an unknown file format, and
+    if the file cannot be written.
     """
     if out.suffix not in FORMATS:
         raise UserError(f"{out} has an unknown format; give --out a name that ends in {', '.join(FORMATS)}")
-    figure, unlabelled = make_frontier_figure(panels, metric, kind, published)
+    figure, unlabelled = make_frontier_figure(panels, metric, speed_kind, with_published)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".html":
             from evalharness.report.frontier.html import write_html
 
-            narrow, _ = make_frontier_figure(panels, metric, kind, published, NARROW)
+            narrow, _ = make_frontier_figure(panels, metric, speed_kind, with_published, NARROW)
             write_html(figure, narrow, panels, out, metric)
         else:
             figure.savefig(out, metadata={"CreationDate": None} if out.suffix == ".pdf" else None)
@@ -56,8 +60,8 @@ def write_frontier_plot(
 def make_frontier_figure(
     panels: Sequence[Panel],
     metric: str = "pass@1",
-    kind: str = "aggregate",
-    published: bool = False,
+    speed_kind: str = "aggregate",
+    with_published: bool = False,
     layout: Layout | None = None,
 ) -> "tuple[Figure, int]":
     """Returns the frontier plot with its caption, and the number of labels that did not fit.
@@ -75,14 +79,14 @@ def make_frontier_figure(
             "text.parse_math": False,
         }
     )
-    lines = caption_lines(panels, published, metric, kind)
-    return draw_figure(panels, lines, metric, SPEED_LABELS[kind], layout)
+    lines = caption_lines(panels, with_published, metric, speed_kind)
+    return draw_figure(panels, lines, metric, SPEED_LABELS[speed_kind], layout)
 
 
 def draw_figure(
-    panels: Sequence[Panel], lines: Sequence[str], metric: str, speed: str, layout: Layout | None = None
+    panels: Sequence[Panel], caption: Sequence[str], metric: str, speed_label: str, layout: Layout | None = None
 ) -> "tuple[Figure, int]":
-    """Returns a figure with all panels, a legend and the caption `lines`, and the number of labels that did not fit."""
+    """Returns a figure with all panels, a legend and the `caption`, and the number of labels that did not fit."""
     from matplotlib.figure import Figure
 
     layout = layout or wide_layout(len(panels))
@@ -90,7 +94,7 @@ def draw_figure(
     columns, width, height = layout.columns, layout.width, layout.height
     rows = -(-len(panels) // columns)
     text = "\n".join(
-        fill(line, int((16 if columns * width > NARROW.width else 14.5) * width * columns)) for line in lines
+        fill(line, int((16 if columns * width > NARROW.width else 14.5) * width * columns)) for line in caption
     )
     caption_height = 0.17 * (text.count("\n") + 1) + 0.15
     handles = _legend_handles(panels)
@@ -108,12 +112,16 @@ def draw_figure(
         if index >= len(panels):
             axes.set_visible(False)
             continue
-        draw_panel(axes, panels[index], index, metric, speed, layout)
+        draw_panel(axes, panels[index], index, metric, speed_label, layout)
         unlabelled += draw_labels(figure, axes, panels[index], layout.labels, layout.label_width)
     figure.legend(handles=handles, loc="upper center", ncols=min(layout.legend_columns, len(handles)), frameon=False,
                   fontsize=9, columnspacing=1.2, handlelength=1.2, handletextpad=0.5, labelspacing=0.2)  # fmt: skip
-    more = [f"{counted(unlabelled, 'label')} did not fit; the HTML version names every point."] if unlabelled else []
-    figure.text(0.2 / size[0], 0.1 / size[1], "\n".join([text, *more]), fontsize=8, va="bottom", color="#333333")
+    missing_labels = (
+        [f"{counted(unlabelled, 'label')} did not fit; the HTML version names every point."] if unlabelled else []
+    )
+    figure.text(
+        0.2 / size[0], 0.1 / size[1], "\n".join([text, *missing_labels]), fontsize=8, va="bottom", color="#333333"
+    )
     return figure, unlabelled
 
 

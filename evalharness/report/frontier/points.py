@@ -67,7 +67,7 @@ def frontier_panels(
     runs: Sequence[Run],
     published: Sequence[PublishedPoint] = (),
     metric: str = "pass@1",
-    kind: str = "aggregate",
+    speed_kind: str = "aggregate",
     note: Callable[[str], None] = lambda text: None,
 ) -> list[Panel]:
     """Returns the frontier plot's panels, one for each task with the same version, split and options of its data.
@@ -80,7 +80,7 @@ def frontier_panels(
     first_of_panel: dict[str, Run] = {}
     left_out = 0
     for run, name in zip(runs, name_runs(runs), strict=True):
-        point = _measured_point(run, name, metric, kind)
+        point = _measured_point(run, name, metric, speed_kind)
         if point is None:
             left_out += 1
             continue
@@ -105,9 +105,9 @@ def frontier_panels(
     ]
 
 
-def _measured_point(run: Run, name: RunName, metric: str, kind: str) -> Point | None:
+def _measured_point(run: Run, name: RunName, metric: str, speed_kind: str) -> Point | None:
     """Returns a run's point in the frontier plot; None if the run lacks the pass rate or the speed."""
-    rate, speed = rate_of(run, metric), speed_of(run, kind)
+    rate, speed = rate_of(run, metric), speed_of(run, speed_kind)
     if rate is None or speed is None:
         return None
     missing = incomplete_reason(run)
@@ -118,7 +118,7 @@ def _measured_point(run: Run, name: RunName, metric: str, kind: str) -> Point | 
         rate=rate.value,
         rate_ci95=(rate.low, rate.high),
         speed=speed,
-        speed_ci95=speed_interval(run, kind),
+        speed_ci95=speed_interval(run, speed_kind),
         hardware=hardware_text(run),
         detail="\n".join(filter(None, [speed_conditions(run), missing, str(run.folder)])),
         complete=not missing,

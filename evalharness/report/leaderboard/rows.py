@@ -13,17 +13,17 @@ from evalharness.report.run_metrics import UNKNOWN_HARDWARE, RateEstimate, incom
 from evalharness.report.run_settings import Family
 
 
-def rows_of_runs(named: Sequence[tuple[Run, RunName]], metric: str) -> list[ModelRow]:
+def rows_of_runs(named_runs: Sequence[tuple[Run, RunName]], metric: str) -> list[ModelRow]:
     """Returns leaderboard rows, one for each model and settings; repeated runs of one task get separate rows."""
     runs_of_row: dict[tuple[str, int], dict[Column, Run]] = defaultdict(dict)
     families: dict[tuple[str, int], Family] = {}
-    for run, name in named:
+    for run, name in named_runs:
         column, repetition = column_of(run.summary), 0
         while column in runs_of_row[name.label, repetition]:
             repetition += 1
         runs_of_row[name.label, repetition][column] = run
         families[name.label, repetition] = name.family
-    recipes = _most_frequent_recipes([run for run, _ in named])
+    recipes = _most_frequent_recipes([run for run, _ in named_runs])
     return [
         ModelRow(
             label + (f" [{repetition + 1}]" if repetition else ""),

@@ -52,30 +52,30 @@ class Breakdown(TypedDict):
 
 def breakdown_tables(entries: Sequence[RunEntry]) -> list[Breakdown]:
     """Returns tables of pass@1 by problem category for each task, then by programming language for each task family."""
-    return [*_by_facet(entries), *_by_language(entries)]
+    return [*_facet_breakdowns(entries), *_language_breakdowns(entries)]
 
 
-def _by_facet(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
+def _facet_breakdowns(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
     by_task: dict[str, list[RunEntry]] = {}
     for entry in entries:
         by_task.setdefault(task_title(entry.run.summary), []).append(entry)
-    for title, of_task in by_task.items():
-        facets = dict.fromkeys(facet for entry in of_task for facet in entry.run.summary.get("facets", {}))
+    for title, task_entries in by_task.items():
+        facets = dict.fromkeys(facet for entry in task_entries for facet in entry.run.summary.get("facets", {}))
         for facet in facets:
-            values = [entry.run.summary.get("facets", {}).get(facet, {}) for entry in of_task]
+            values = [entry.run.summary.get("facets", {}).get(facet, {}) for entry in task_entries]
             rows: list[BreakdownRow] = [
                 {
                     "kind": kind,
                     "cells": [
-                        _rate_cell(entry, of_run.get(kind)) for entry, of_run in zip(of_task, values, strict=True)
+                        _rate_cell(entry, of_run.get(kind)) for entry, of_run in zip(task_entries, values, strict=True)
                     ],
                 }
                 for kind in _sorted_categories(facet, {kind for of_run in values for kind in of_run})
             ]
-            yield _breakdown_table(f"{title} by {facet}", facet, of_task, rows)
+            yield _breakdown_table(f"{title} by {facet}", facet, task_entries, rows)
 
 
-def _by_language(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
+def _language_breakdowns(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
     families: dict[str, dict[tuple[str, str], dict[str, RunEntry]]] = {}
     for entry in entries:
         summary = entry.run.summary

@@ -32,8 +32,8 @@ def _write_data_file(folder: Path, name: str, text: str) -> None:
 class ChunkWriter:
     """Writes values into data files (chunks) of about `CHUNK_BYTES` each; only the current chunk is in memory."""
 
-    def __init__(self, folder: Path, name: str):
-        self._folder, self._name = folder, name
+    def __init__(self, folder: Path, name_prefix: str):
+        self._folder, self._name = folder, name_prefix
         self._texts: list[str] = []
         self._bytes = 0
         self.written = 0
@@ -58,8 +58,8 @@ class ChunkWriter:
 
 
 @contextmanager
-def open_chunk_writer(folder: Path, name: str) -> Iterator[ChunkWriter]:
+def open_chunk_writer(folder: Path, name_prefix: str) -> Iterator[ChunkWriter]:
     """Opens a `ChunkWriter` for a `with` block, and writes its last chunk at the end of the block."""
-    writer = ChunkWriter(folder, name)
+    writer = ChunkWriter(folder, name_prefix)
     yield writer
     writer.flush()

@@ -28,13 +28,13 @@ def embedded_frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] =
     from evalharness.report.frontier.points import frontier_panels
 
     try:
-        kind = resolve_speed_kind("", bool(published))
-        of_runs = frontier_panels(runs, published, kind=kind)
+        speed_kind = resolve_speed_kind("", bool(published))
+        panels = frontier_panels(runs, published, speed_kind=speed_kind)
     except UserError as error:
         return EmbeddedReport(missing=str(error))
-    figure, _ = make_frontier_figure(of_runs, kind=kind, published=bool(published))
-    narrow, _ = make_frontier_figure(of_runs, kind=kind, published=bool(published), layout=NARROW)
-    notes = point_tooltips(of_runs) | point_tooltips(of_runs, layout=NARROW.name)
+    figure, _ = make_frontier_figure(panels, speed_kind=speed_kind, with_published=bool(published))
+    narrow, _ = make_frontier_figure(panels, speed_kind=speed_kind, with_published=bool(published), layout=NARROW)
+    notes = point_tooltips(panels) | point_tooltips(panels, layout_name=NARROW.name)
     return EmbeddedReport(f"<div>{wide_and_narrow_svg(figure, narrow)}</div>", notes=notes)
 
 

@@ -9,7 +9,7 @@ import pytest
 from helpers.openai_calls import backend, request, sample_requests
 from helpers.openai_server import Behavior, Endpoint, Reply, answer_with
 
-from evalharness.metrics.throughput import speed
+from evalharness.metrics.throughput import compute_speed
 from evalharness.records import Prompt, Sampling
 
 WORD = "wxyz"
@@ -63,7 +63,7 @@ def measured(endpoint: Endpoint, behave: Behavior, count: int = 4, **options: An
     endpoint.default = behave
     rows = list(backend(endpoint, concurrency=4, **options).generate(sample_requests(count), Sampling()))
     assert not [row.error for row in rows if row.error]
-    return speed(rows, warmup=())
+    return compute_speed(rows, warmup=())
 
 
 def close(truth: float) -> Any:
@@ -138,7 +138,7 @@ def test_total_time_ends_at_a_stop_sequence_that_the_endpoint_does_not_know(endp
     [row] = backend(endpoint, max_stops=0).generate([request(prompt)], Sampling())
     assert row.output_tokens is None  # the count of the endpoint includes text that was dropped
     assert row.first_output_tokens is None
-    speeds = speed([row], warmup=())
+    speeds = compute_speed([row], warmup=())
     assert speeds["latency_s"]["p50"] == close(1.2)
     assert speeds["first_output_s"]["p50"] == close(0.4)
     assert "output_tokens_per_s" not in speeds

@@ -8,7 +8,7 @@ from helpers.made_runs import outcomes, write_run
 
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
-from evalharness.metrics.paired_tests import mcnemar_p
+from evalharness.metrics.paired_tests import mcnemar_p_value
 from evalharness.report.compare.comparison import Comparison, compare, compare_all
 from evalharness.report.compare.text import comparison_lines
 from evalharness.report.runs import load_runs
@@ -37,7 +37,7 @@ def pair(tmp_path: Path) -> tuple[Run, Run]:
 def test_difference_test_and_speed(pair: tuple[Run, Run]) -> None:
     comparison = compare(*pair)
     assert comparison.difference.value == pytest.approx(-8 / 164)
-    assert comparison.difference.p == pytest.approx(mcnemar_p(12, 4))
+    assert comparison.difference.p == pytest.approx(mcnemar_p_value(12, 4))
     assert (len(comparison.worse), len(comparison.better), comparison.shared) == (12, 4, 164)
     assert comparison.unfair == ()
     tokens = comparison.ratios[0]

@@ -176,14 +176,14 @@ def test_no_label_covers_another(count: int) -> None:
 @pytest.mark.parametrize("name", ["a.png", "a.svg", "a.html"])
 def test_the_three_formats(runs: Path, tmp_path: Path, name: str) -> None:
     drawn = frontier_panels(load_runs([runs]), load_published("mercury"))
-    write_frontier_plot(drawn, tmp_path / "new" / name, published=True)
+    write_frontier_plot(drawn, tmp_path / "new" / name, with_published=True)
     data = (tmp_path / "new" / name).read_bytes()
     assert data.startswith({"a.png": b"\x89PNG", "a.svg": b"<?xml", "a.html": b"<!doctype html>"}[name])
 
 
 def test_the_page_has_a_note_about_every_point_and_loads_nothing_else(runs: Path, tmp_path: Path) -> None:
     drawn = frontier_panels(load_runs([runs]), load_published("mercury"))
-    write_frontier_plot(drawn, tmp_path / "a.html", published=True)
+    write_frontier_plot(drawn, tmp_path / "a.html", with_published=True)
     page = (tmp_path / "a.html").read_text()
     notes = json.loads(re.search(r"const points = (.*);", page)[1])  # type: ignore[index]
     assert len(notes) == 2 * sum(len(panel.points) for panel in drawn)  # the wide drawing and the one for phones
@@ -253,9 +253,9 @@ def test_on_a_phone_the_text_is_legible_and_nothing_is_wider_than_the_window(
     runs: Path, tmp_path: Path, browser: Any
 ) -> None:
     write_frontier_plot(
-        frontier_panels(load_runs([runs]), load_published("mercury"), kind="request"),
+        frontier_panels(load_runs([runs]), load_published("mercury"), speed_kind="request"),
         tmp_path / "a.html",
-        published=True,
+        with_published=True,
     )
     page = browser.new_page(viewport={"width": 390, "height": 800})
     page.goto(f"file://{tmp_path / 'a.html'}")
@@ -308,7 +308,7 @@ spots = st.tuples(st.floats(0, 400), st.floats(0, 300))
 
 @given(st.lists(spots, min_size=1, max_size=25), st.floats(10, 120))
 def test_no_label_is_nearer_to_another_point_than_to_its_own(found: list[tuple[float, float]], width: float) -> None:
-    boxes = place_labels(found, [(width, 12)] * len(found), Box(0, 0, 400, 300), others=found)
+    boxes = place_labels(found, [(width, 12)] * len(found), Box(0, 0, 400, 300), all_points=found)
     for own, box in zip(found, boxes, strict=True):
         for other in found if box else ():
             assert box is not None

@@ -22,7 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_run(made / "runs" / "mbpp", "c-mid", outcomes(0.7), task="mbpp")
     runs, published = load_runs([made / "runs"]), load_published("mercury")
     (made / "leaderboard.html").write_text(leaderboard_page(leaderboard(runs, published)))
-    write_frontier_plot(frontier_panels(runs, published), made / "frontier.html", published=True)
+    write_frontier_plot(frontier_panels(runs, published), made / "frontier.html", with_published=True)
     return made
 
 

@@ -57,7 +57,9 @@ class DiffusionOptions(NetworkOptions):
         "speculators; by default the drafter that is bundled for the model",
     )
     lookup: bool = Field(
-        True, description="Rules verified and typical: draft by lookup in prompt and answer if it finds a match"
+        True,
+        description="Rules verified and typical: draft by lookup in prompt and answer, too, where it is expected to be "
+        "faster than the drafter",
     )
 
     def check_rule(self, rule: str) -> None:

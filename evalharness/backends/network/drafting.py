@@ -19,7 +19,7 @@ from evalharness.util.paths import BUNDLED_NETWORK
 _log = logging.getLogger(__name__)
 BUNDLED_DRAFTERS = BUNDLED_NETWORK / "drafters"
 """Folder with one folder per bundled drafter."""
-LONGEST = 7
+LONGEST = 15
 """Maximum number of tokens of a draft by prompt lookup."""
 
 
@@ -78,13 +78,14 @@ def hybrid_drafting(
 ) -> DraftingSettings:
     """Returns the settings of speculative decoding by prompt lookup and a drafter network.
 
-    Prompt lookup drafts if it finds a match, else the drafter does. With `lookup` False only the drafter drafts;
-    without a drafter only lookup does. `longest`: maximum number of tokens of a draft. `threshold`: minimum
-    ratio of an accepted token's probability to the top token's; 1 accepts only the network's own tokens.
+    Each draft comes from the source with the higher expected speed. With `lookup` False only the drafter drafts;
+    without a drafter only lookup does. `longest`: maximum number of tokens of a draft, besides the drafter's block.
+    `threshold`: minimum ratio of an accepted token's probability to the top token's; 1 accepts only the network's own
+    tokens.
     """
-    block = drafter.config.block if drafter else LONGEST
+    most = LONGEST if lookup or drafter is None else drafter.config.block
     return DraftingSettings(
-        drafter, lookup, min(longest or block, block), threshold, costs=load_or_measure_costs(network.model, drafter)
+        drafter, lookup, min(longest or most, most), threshold, costs=load_or_measure_costs(network.model, drafter)
     )
 
 

@@ -1,5 +1,6 @@
 """Chooses drafts for speculative decoding: from prompt lookup, the drafter, or none if drafting does not pay."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from evalharness.diffusion.drafting.costs import AcceptanceTracker, ForwardPassCosts
-from evalharness.diffusion.drafting.lookup import SIZES, NgramLookup
+from evalharness.diffusion.drafting.lookup import EXPECTED_ACCEPTANCE, NgramLookup
 from evalharness.diffusion.drafting.network import Drafter, DrafterCache
 from evalharness.diffusion.rows import Row, Sampler
 
@@ -21,7 +22,7 @@ class DraftingSettings:
 
     drafter: Drafter | None = None
     lookup: bool = False
-    """Whether to draft by prompt lookup. A drafter, if given, drafts if the lookup finds no match."""
+    """Whether to draft by prompt lookup. A drafter, if given, drafts where it is expected to be faster."""
     longest: int = 7
     """Most tokens of a draft; a drafter's block is another limit."""
     threshold: float = 1.0
@@ -52,9 +53,9 @@ class DraftProposer:
         self._lookups = [NgramLookup() for _ in rows] if drafting.lookup else []
         for lookup, row in zip(self._lookups, rows, strict=False):
             lookup.extend(row.prompt)
-        longest = drafting.longest
-        kinds = ["drafter", *(f"lookup {size}" for size in SIZES)]
-        self._trackers = {kind: AcceptanceTracker(longest) for kind in kinds}
+        self._trackers = {"drafter": AcceptanceTracker(drafting.longest)}
+        for size, acceptance in EXPECTED_ACCEPTANCE.items():
+            self._trackers[f"lookup {size}"] = AcceptanceTracker(drafting.longest, acceptance)
         self._parked = 0
         self._cache: DrafterCache | None = None
         if drafting.drafter is not None:
@@ -64,21 +65,23 @@ class DraftProposer:
     def propose(self, rows: Sequence[Row]) -> list[Draft]:
         """Returns a draft for each row, which does not exceed the row's limit of output tokens."""
         limits = [min(self._drafting.longest, row.watch.limit - len(row.output) - 1) for row in rows]
-        drafts = [Draft() for _ in rows]
+        drafts, speeds = [Draft() for _ in rows], [0.0 for _ in rows]
         for number, lookup in enumerate(self._lookups):
-            drafts[number] = self._draft_by_lookup(lookup, limits[number], len(rows))
-        if self._cache is not None and any(
-            not draft.tokens and limit > 0 for draft, limit in zip(drafts, limits, strict=True)
-        ):
-            probing = self._parked == 1
-            self._parked = max(0, self._parked - 1)
-            if not self._parked and (probing or self._is_drafter_worthwhile(len(rows))):
-                drafted = self._draft_with_drafter(rows)
-                for number, draft in enumerate(drafts):
-                    if not draft.tokens and limits[number] > 0:
-                        drafts[number] = Draft(drafted[number][: limits[number]], "drafter")
-            elif not self._parked:
-                self._parked = PROBE
+            drafts[number], speeds[number] = self._draft_by_lookup(lookup, limits[number], len(rows))
+        if self._cache is None:
+            return drafts
+        drafter_speed = self._drafter_speed(len(rows))
+        open_rows = [
+            number
+            for number, draft in enumerate(drafts)
+            if limits[number] > 0 and (not draft.tokens or drafter_speed > speeds[number])
+        ]
+        if open_rows and self._is_drafter_active(drafter_speed, len(rows)):
+            drafted = self._draft_with_drafter(rows)
+            for number in open_rows:
+                tokens = drafted[number][: limits[number]]
+                if tokens or not drafts[number].tokens:
+                    drafts[number] = Draft(tokens, "drafter")
         return drafts
 
     def observe_states(self, states: Tensor, starts: Sequence[int]) -> None:
@@ -108,23 +111,40 @@ class DraftProposer:
         if self._cache is not None:
             self._cache.keep_rows(kept)
 
-    def _draft_by_lookup(self, lookup: NgramLookup, limit: int, rows: int) -> Draft:
+    def _draft_by_lookup(self, lookup: NgramLookup, limit: int, rows: int) -> tuple[Draft, float]:
+        """Returns a row's draft by prompt lookup, and its expected speed in tokens/s; infinite without costs."""
         tokens, size = lookup.propose(max(0, limit))
         if not tokens:
-            return Draft()
-        kind = f"lookup {size}"
+            return Draft(), 0.0
+        kind, speed = f"lookup {size}", math.inf
         if self._drafting.costs is not None:
             probabilities = self._trackers[kind].probabilities()[: len(tokens)]
-            tokens = tokens[: self._drafting.costs.best_draft_length(probabilities, rows)[0]]
-        return Draft(tokens, kind) if tokens else Draft()
+            length, speed = self._drafting.costs.best_draft_length(probabilities, rows)
+            tokens = tokens[:length]
+        return Draft(tokens, kind) if tokens else Draft(), speed
 
-    def _is_drafter_worthwhile(self, rows: int) -> bool:
-        """Returns whether decoding `rows` rows with the drafter is expected to be faster than without drafts."""
+    def _drafter_speed(self, rows: int) -> float:
+        """Returns the expected speed of each of `rows` rows with the drafter, in tokens/s; 0 without costs."""
+        drafter, costs = self._drafting.drafter, self._drafting.costs
+        if costs is None or drafter is None:
+            return 0.0
+        probabilities = self._trackers["drafter"].probabilities()[: drafter.config.block]
+        return costs.best_draft_length(probabilities, rows, drafting=True)[1]
+
+    def _is_drafter_active(self, speed: float, rows: int) -> bool:
+        """Returns whether the drafter drafts in this pass.
+
+        If its expected `speed` is not above that without drafts, it is suspended, and tried again after `PROBE` passes.
+        """
+        probing = self._parked == 1
+        self._parked = max(0, self._parked - 1)
+        if self._parked:
+            return False
         costs = self._drafting.costs
-        if costs is None:
+        if probing or costs is None or speed > 1.0 / costs.verification_seconds(rows):
             return True
-        _, speed = costs.best_draft_length(self._trackers["drafter"].probabilities(), rows, drafting=True)
-        return speed > 1.0 / costs.verification_seconds(rows)
+        self._parked = PROBE
+        return False
 
     def _draft_with_drafter(self, rows: Sequence[Row]) -> list[list[int]]:
         """Returns the drafter's tokens for each row, cut at the draft length with the highest expected speed."""

@@ -21,7 +21,7 @@ from evalharness.diffusion.drafting.costs import (
 from evalharness.diffusion.drafting.decoding import draft_and_verify
 from evalharness.diffusion.drafting.lookup import NgramLookup
 from evalharness.diffusion.drafting.packing import pack_linears
-from evalharness.diffusion.drafting.proposals import DraftingSettings
+from evalharness.diffusion.drafting.proposals import DraftingSettings, DraftProposer
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.generation.stopping import Detokenizer
@@ -150,8 +150,37 @@ def test_lookup_finds_the_latest_and_longest_match() -> None:
     assert lookup.propose(2) == ([4, 9], 3)
     lookup.extend([5, 8, 2, 3])
     assert lookup.propose(9) == ([5, 8, 2, 3], 2)
+    lookup.extend([9])
+    assert lookup.propose(2) == ([2, 3], 1)
     lookup.extend([40])
     assert lookup.propose(3) == ([], 0)
+
+
+def test_each_draft_comes_from_the_source_that_is_expected_to_be_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lookup that is always wrong is left for a drafter that is right, and one that is right is kept."""
+    target, sampler = tiny_model(4), Sampler(banned=(MASK, END))
+    plain = made_rows(1, 60, None)
+    decode_autoregressively(target, plain, sampler)
+    text = plain[0].text
+
+    def true_tokens(self: DraftProposer, rows: Sequence[Row]) -> list[list[int]]:
+        return [text[len(row.text) : len(row.text) + 4] for row in rows]
+
+    for right in (False, True):
+
+        def propose(self: NgramLookup, count: int, right: bool = right) -> tuple[list[int], int]:
+            found = text[len(self._text) : len(self._text) + count]
+            return (found if right else [(token + 1) % 40 for token in found]), 2
+
+        monkeypatch.setattr(NgramLookup, "propose", propose)
+        monkeypatch.setattr(DraftProposer, "_draft_with_drafter", true_tokens)
+        rows = made_rows(1, 60, None)
+        drafting = DraftingSettings(tiny_drafter(target, block=4), lookup=True, longest=7, costs=CHEAP)
+        draft_and_verify(target, rows, sampler, drafting)
+        assert rows[0].text == text
+        sources = Counter(draft.source for draft in rows[0].drafts or ())
+        assert sources["lookup" if right else "drafter"] >= 0.5 * rows[0].forward_passes
+        assert rows[0].forward_passes <= 24
 
 
 def best(curve: ForwardPassCosts, probabilities: Sequence[float]) -> int:

@@ -51,6 +51,7 @@ def test_losses_without_gradients_leave_none(made: tuple[Transformer, Work]) -> 
     assert all(not parameter.grad.any() for parameter in model.parameters())  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_processes_use_the_current_weights(made: tuple[Transformer, Work]) -> None:
     model, work = made
     replicas = Replicas(model, 2, torch.float32, compile=False)
@@ -72,6 +73,7 @@ def test_a_dead_process_is_an_infrastructure_error(made: tuple[Transformer, Work
         replicas.compute_losses(work, TINY.objective, None)
 
 
+@pytest.mark.slow
 def test_processes_end_with_their_owner(made: tuple[Transformer, Work]) -> None:
     replicas = Replicas(made[0], 2, torch.float32, compile=False)
     processes = replicas.processes

@@ -101,6 +101,7 @@ def _rows(trainer: Trainer):  # type: ignore[no-untyped-def]
     )
 
 
+@pytest.mark.slow
 def test_two_replicas_compute_the_gradient_of_one(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
     one, two = (Trainer(with_changes(TINY, processes=count), *made, tmp_path) for count in (1, 2))
     first, second = one.train_step(_rows(one)), two.train_step(_rows(two))
@@ -180,6 +181,7 @@ def test_held_out_functions_are_not_in_the_training_data(tmp_path: Path) -> None
     assert len(held & learned) <= 1  # one function may lie on the border
 
 
+@pytest.mark.slow
 def test_a_run_continues_a_network_with_its_tokenizer(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
     first = Trainer(with_changes(TINY, steps=40), *made, tmp_path / "first")
     first.run(quiet)

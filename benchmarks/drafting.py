@@ -31,6 +31,7 @@ PLAIN = "ar"
 LOSSLESS = ("lookup", "drafter", "hybrid")
 METHODS: Mapping[str, tuple[str, dict[str, str]]] = {
     PLAIN: ("ar", {}),
+    "ar-packed": ("ar", {"packed": "true"}),
     "lookup": ("ar", {"draft": "lookup"}),
     "drafter": ("diffusion", {"lookup": "false"}),
     "hybrid": ("diffusion", {}),
@@ -78,7 +79,7 @@ class Networks:
 
     def give_to(self, method: str, backend: Backend) -> None:
         """Sets the network of a backend that has none yet; the first backend of each kind loads it."""
-        kind = "plain" if method == PLAIN else METHODS[method][0]
+        kind = "plain" if method == PLAIN else METHODS[method][0]  # ar-packed and lookup take diffusion's network
         if kind == "ar" and "diffusion" in self._loaded:
             backend._network = self._loaded["diffusion"]._network  # type: ignore[attr-defined]
         elif kind in self._loaded:

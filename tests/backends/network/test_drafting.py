@@ -14,7 +14,7 @@ from helpers.open_checkpoints import build
 from evalharness.backends.ar import AutoregressiveBackend
 from evalharness.backends.diffusion.backend import DiffusionBackend
 from evalharness.backends.factory import BackendConfig
-from evalharness.backends.network import drafting
+from evalharness.backends.network import drafting, loading
 from evalharness.diffusion.checkpoints.folder import load_checkpoint
 from evalharness.diffusion.checkpoints.gguf import open_gguf
 from evalharness.diffusion.drafting.checkpoint import save_drafter, target_fingerprint
@@ -101,6 +101,19 @@ def test_lookup_drafts_where_no_drafter_is_bundled(base: Path, caplog: pytest.Lo
     (line,) = [record.getMessage() for record in caplog.records if "drafter" in record.getMessage()]
     assert "so only prompt lookup drafts tokens; give a drafter that `evalharness train` wrote" in line
     assert backend.describe()["drafter_target"] is None
+
+
+@pytest.mark.parametrize(("rows", "option", "packed"), [(1, {}, False), (2, {}, True), (1, {"packed": "true"}, True)])
+def test_matrices_of_a_large_network_are_packed_on_request_and_for_batches(
+    base: Path, rows: int, option: dict[str, str], packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = [completion.text for completion in answers(AutoregressiveBackend, base, GREEDY)]
+    monkeypatch.setattr(loading, "SMALL", 0)
+    backend = AutoregressiveBackend(BackendConfig(str(base), rows, {"dtype": "float32", **option}))
+    made = backend.generate([text_request(text, number) for number, text in enumerate(TEXTS)], GREEDY)
+    assert [completion.text for completion in made] == plain
+    layer = backend._load_network().model.layers[0]
+    assert (type(layer.get_submodule("down")) is not torch.nn.Linear) == packed
 
 
 def test_infilling_prompts_are_drafted_too(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ def tiny_drafter(
     block: int = 4,
     drafted: int = 24,
     target_sha256: str = "",
+    target_name: str = "tiny",
     carry: bool = False,
     **changes: Any,
 ) -> Drafter:
@@ -25,7 +26,9 @@ def tiny_drafter(
         target.config, vocab_size=drafted, layers=2, qk_norm=True, qkv_bias=False, tied=False, rotary=1.0, **changes
     )
     drafter = Drafter(
-        DrafterConfig(network, (0, 1), block=block, rank=6, target="tiny", target_sha256=target_sha256, carry=carry)
+        DrafterConfig(
+            network, (0, 1), block=block, rank=6, target=target_name, target_sha256=target_sha256, carry=carry
+        )
     )
     ids = torch.randperm(target.config.vocab_size)[:drafted].sort().values
     drafter.vocabulary.copy_(ids.int())

@@ -59,13 +59,29 @@ def open_drafter_or_lookup(network: Network, path: str | None, lookup: bool) -> 
 
 
 def _bundled_folder(network: Network) -> Path | None:
-    """Returns the folder of the drafter that is bundled for this network; None if there is none."""
-    configs = sorted(BUNDLED_DRAFTERS.glob("*/config.json"))
+    """Returns the folder of the drafter that is bundled for this network; None if there is none.
+
+    A drafter fits if it was trained for these very weights, or for a model of the same name and width, such as another
+    quantization: then a warning is logged.
+    """
+    configs = {path.parent: read_drafter_config(path.parent) for path in sorted(BUNDLED_DRAFTERS.glob("*/config.json"))}
     if not configs:
         return None
     fingerprint = target_fingerprint(network.model)
-    matches = [path.parent for path in configs if read_drafter_config(path.parent).target_sha256 == fingerprint]
-    return matches[0] if matches else None
+    for folder, config in configs.items():
+        if config.target_sha256 == fingerprint:
+            return folder
+    for folder, config in configs.items():
+        model_name = config.target.rpartition("/")[2].lower()
+        if model_name in network.name.lower() and config.network.hidden == network.model.config.hidden:
+            _log.warning(
+                "the bundled drafter for %s was trained on other weights than those of model %s; the output is the "
+                "same, but fewer drafts may be accepted",
+                config.target,
+                network.name,
+            )
+            return folder
+    return None
 
 
 def lookup_drafting(network: Network) -> DraftingSettings:

@@ -93,6 +93,26 @@ def test_bundled_drafter_is_found_by_its_target(base: Path, monkeypatch: pytest.
     assert manifest["gguf_quantization"] == "ALL_F32"
 
 
+@pytest.mark.parametrize(("target", "is_found"), [("some/BASE", True), ("some/base-7b", False)])
+def test_a_bundled_drafter_is_found_by_the_models_name_too(
+    base: Path, target: str, is_found: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another quantization has other weights."""
+    folder = base.parent / "drafters"
+    network = open_gguf(base, torch.float32).model
+    drafter = tiny_drafter(network, drafted=200, target_name=target, target_sha256="0")
+    save_drafter(drafter, folder / "one", quantized=True)
+    monkeypatch.setattr(drafting, "BUNDLED_DRAFTERS", folder)
+    backend = DiffusionBackend(BackendConfig(str(base), 1, {"dtype": "float32"}))
+    made = list(backend.generate([text_request(text, number) for number, text in enumerate(TEXTS)], GREEDY))
+    assert [c.text for c in made] == [c.text for c in answers(AutoregressiveBackend, base, GREEDY)]
+    manifest = backend.describe()
+    assert manifest["drafter_target"] == (target if is_found else None)
+    assert manifest.get("target_matches") is (False if is_found else None)
+    warning = "was trained on other weights" if is_found else "only prompt lookup drafts"
+    assert any(warning in record.getMessage() for record in caplog.records)
+
+
 def test_lookup_drafts_where_no_drafter_is_bundled(base: Path, caplog: pytest.LogCaptureFixture) -> None:
     backend = DiffusionBackend(BackendConfig(str(base), 1, {"dtype": "float32"}))
     found = list(backend.generate([text_request(text, number) for number, text in enumerate(TEXTS)], GREEDY))

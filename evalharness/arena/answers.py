@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from evalharness.arena.blinding import hide_name
+from evalharness.arena.blinding import hide_model_name
 from evalharness.arena.records import Side
 from evalharness.errors import UserError
 from evalharness.records import Completion, Problem, Task, Verdict
@@ -16,7 +16,7 @@ class Answer:
     sample_id: int
     program: str
     """The program that the task extracts from the completion: what the sandbox runs, without the tests. The name of
-    the model is hidden in it (see `hide_name`)."""
+    the model is hidden in it (see `hide_model_name`)."""
     middle: str | None
     """The infilled part of the program, between the problem's prefix and suffix; None if the program does not contain
     both.
@@ -75,12 +75,12 @@ class ShownProblem:
             by_itself = program == completion.text and bool(suffix)  # the task makes no program of an infilled text
             if by_itself or completion.form == "completion":
                 middle, program = completion.text.rstrip(), prefix + completion.text + suffix
-        known = "\n".join((self.question, prefix, suffix))
+        problem_text = "\n".join((self.question, prefix, suffix))
         return Answer(
             model,
             completion.sample_id,
-            hide_name(program.strip("\n"), model, known),
-            None if middle is None else hide_name(middle, model, known),
+            hide_model_name(program.strip("\n"), model, problem_text),
+            None if middle is None else hide_model_name(middle, model, problem_text),
             verdict,
             completion.total_s,
             completion.first_output_s,
@@ -112,7 +112,7 @@ def remove_repeated_prefix(program: str, prefix: str) -> str:
     """
     start = len(prefix) - len(prefix.lstrip())
     position = program.find(prefix.strip()) if prefix.strip() else -1
-    known = {line.strip() for line in prefix.splitlines()} | {"", "pass"}
-    if position > start and all(line.strip() in known for line in program[:position].splitlines()):
+    prefix_lines = {line.strip() for line in prefix.splitlines()} | {"", "pass"}
+    if position > start and all(line.strip() in prefix_lines for line in program[:position].splitlines()):
         return prefix[:start] + program[position:]
     return program

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from evalharness.arena.answers import Answer, ShownProblem
-from evalharness.arena.model_facts import ModelFacts, run_facts
+from evalharness.arena.measurements import ModelMeasurements, run_measurements
 from evalharness.arena.records import Side
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
@@ -23,7 +23,7 @@ class Entrants:
     """The models that compete in an arena, the problems, and each model's answers to them. Thread-safe."""
 
     problems: dict[ProblemKey, ShownProblem] = field(default_factory=dict)
-    facts: dict[str, ModelFacts] = field(default_factory=dict)
+    measurements: dict[str, ModelMeasurements] = field(default_factory=dict)
     live: set[str] = field(default_factory=set)
     """Labels of live models, which answer only when a pair is drawn."""
     _answers: dict[ProblemKey, dict[str, list[Answer]]] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Entrants:
     @property
     def models(self) -> list[str]:
         """The labels of all competing models, sorted."""
-        return sorted(self.facts)
+        return sorted(self.measurements)
 
 
 def load_entrants(runs: Sequence[Run], data: str | None = None) -> Entrants:
@@ -60,7 +60,9 @@ def load_entrants(runs: Sequence[Run], data: str | None = None) -> Entrants:
         if run_problems.task is None:
             raise UserError(f"the problems of run {run.folder} cannot be loaded. {run_problems.missing}")
         title = task_title(run.summary)
-        entrants.facts.setdefault(name.label, {"family": name.family, "tasks": {}})["tasks"][title] = run_facts(run)
+        entrants.measurements.setdefault(name.label, {"family": name.family, "tasks": {}})["tasks"][title] = (
+            run_measurements(run)
+        )
         verdicts = {verdict.key: verdict for verdict in run.verdicts()}
         language, image = language_of(task_of(run.summary))[1], run.config.get("task", {}).get("image", "")
         for completion in run.completions():
@@ -76,10 +78,10 @@ def load_entrants(runs: Sequence[Run], data: str | None = None) -> Entrants:
 
 def check_entrants(entrants: Entrants) -> None:
     """Raises UserError unless at least two models have answers to the same problem."""
-    if len(entrants.facts) < 2:
+    if len(entrants.measurements) < 2:
         raise UserError(
-            f"an arena compares at least two models, but got {counted(len(entrants.facts), 'model')}; give more run "
-            "directories, or --live BACKEND:MODEL"
+            f"an arena compares at least two models, but got {counted(len(entrants.measurements), 'model')}; give more "
+            "run directories, or --live BACKEND:MODEL"
         )
     if entrants.live:
         return

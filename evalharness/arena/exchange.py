@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalharness.arena.records import Pair, Side, Vote
-from evalharness.arena.rows import parse_vote, vote_row
+from evalharness.arena.rows import parse_vote, vote_to_json
 from evalharness.arena.store import VoteStore
 from evalharness.errors import UserError
 from evalharness.util.files import atomic_write
@@ -34,7 +34,7 @@ class ImportCounts(NamedTuple):
     """Numbers of imported votes: those added, those already in the votes folder, and unusable rows."""
 
     added: int
-    known: int
+    duplicates: int
     """Votes that were in the votes folder before the import."""
     unusable: int
     """Rows without a choice, or with the same model on both sides."""
@@ -82,7 +82,7 @@ def read_votes(path: Path) -> tuple[list[Vote], int]:
             _check_columns(path, columns, copilot)
             for number, row in enumerate(reader, start=1):
                 try:
-                    vote = parse_copilot_row(row, number) if copilot else parse_own_row(row, number)
+                    vote = parse_copilot_row(row, number) if copilot else parse_exported_row(row, number)
                 except (ValueError, TypeError) as error:
                     raise UserError(f"votes file {path}, row {number}: {error}; fix or remove the row") from None
                 if vote:
@@ -97,7 +97,7 @@ def read_votes(path: Path) -> tuple[list[Vote], int]:
     return votes, unusable
 
 
-def parse_own_row(row: Mapping[str, str | None], number: int) -> Vote | None:
+def parse_exported_row(row: Mapping[str, str | None], number: int) -> Vote | None:
     """Returns the vote in a CSV row that `arena export` wrote. Raises ValueError for an invalid value.
 
     `number` is the row's number, from 1; with the row's content it makes the id of a vote without one.
@@ -155,7 +155,7 @@ def _csv_lines(votes: Sequence[Vote]) -> Iterator[str]:
     writer = csv.DictWriter(_LineList(), COLUMNS)
     writer.writeheader()
     for vote in votes:
-        row: dict[str, Any] = vote_row(vote)
+        row: dict[str, Any] = vote_to_json(vote)
         for side in ("first", "second"):
             row |= {f"{side}_{name}": _format_csv_value(value) for name, value in row.pop(side).items()}
         writer.writerow(row)

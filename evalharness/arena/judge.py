@@ -48,16 +48,16 @@ class JudgeResult:
 
 
 def judge_pairs(
-    entrants: Entrants, store: VoteStore, backend: Backend, name: str, limit: int | None = None, seed: int = 0
+    entrants: Entrants, store: VoteStore, backend: Backend, judge_name: str, limit: int | None = None, seed: int = 0
 ) -> JudgeResult:
     """Asks a judge model to compare at most `limit` pairs of answers, each in both orders, and stores its votes.
 
     Pairs that this judge has already voted on are skipped, so that an interrupted run resumes. The order of the pairs
     is random with seed `seed`. Raises UserError if the backend does not accept chat messages.
     """
-    voter = f"{MODEL_VOTER}{name}"
-    asked = list(unjudged_pairs(entrants, store, voter, limit, seed))
-    requests = [make_judge_request(entrants, pair, number) for number, pair in enumerate(asked)]
+    voter = f"{MODEL_VOTER}{judge_name}"
+    judged_pairs = list(unjudged_pairs(entrants, store, voter, limit, seed))
+    requests = [make_judge_request(entrants, pair, number) for number, pair in enumerate(judged_pairs)]
     for request in requests[:1]:
         check_prompt(backend, request.problem.prompt)
     result = JudgeResult()
@@ -70,7 +70,7 @@ def judge_pairs(
         if choice is None:
             result.unclear += 1
             continue
-        pair = asked[completion.sample_id]
+        pair = judged_pairs[completion.sample_id]
         seconds = completion.total_s
         store.add_vote(
             Vote(_recorded_pair(pair, voter), choice, None if seconds is None else round(1000 * seconds), utc_now())

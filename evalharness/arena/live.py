@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evalharness.arena.answers import Answer, ShownProblem
 from evalharness.arena.entrants import Entrants, ProblemKey
-from evalharness.arena.model_facts import ModelFacts
+from evalharness.arena.measurements import ModelMeasurements
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, make_backend
@@ -67,9 +67,9 @@ class LiveModels:
 
         Raises RequestRefused if one of them fails to answer.
         """
-        asked = [self.models[model] for model in models if model in self.models]
-        with ThreadPoolExecutor(len(asked)) as pool:
-            answers = pool.map(lambda model: self._ask_model(key, model), asked)
+        live_models = [self.models[model] for model in models if model in self.models]
+        with ThreadPoolExecutor(len(live_models)) as pool:
+            answers = pool.map(lambda model: self._ask_model(key, model), live_models)
             return {answer.model: answer for answer in answers}
 
     def _ask_model(self, key: ProblemKey, model: LiveModel) -> Answer:
@@ -129,13 +129,13 @@ def open_live_models(
     models = {}
     for name, config in configs.items():
         label = (config.model or config.backend).rstrip("/").rsplit("/", 1)[-1]
-        label = name if label in entrants.facts else label
+        label = name if label in entrants.measurements else label
         log(f"loading {name}")
         backend = make_backend(config)
         for shown in entrants.problems.values():
             check_prompt(backend, shown.problem.prompt)
         models[label] = LiveModel(label, backend)
-        entrants.facts[label] = ModelFacts(family="other", tasks={})
+        entrants.measurements[label] = ModelMeasurements(family="other", tasks={})
     entrants.live = set(models)
     live = LiveModels(models, entrants, sampling, folder / LIVE)
     live.load_answers()
@@ -177,11 +177,11 @@ def check_options(config: RunConfig) -> None:
 
 
 def _sampling_of_run(run: Run) -> Sampling:
-    known = run.config.get("sampling", {})
+    recorded = run.config.get("sampling", {})
     default = Sampling()
     return Sampling(
-        known.get("temperature", default.temperature),
-        known.get("top_p", default.top_p),
-        known.get("max_new_tokens", default.max_new_tokens),
-        known.get("seed", default.seed),
+        recorded.get("temperature", default.temperature),
+        recorded.get("top_p", default.top_p),
+        recorded.get("max_new_tokens", default.max_new_tokens),
+        recorded.get("seed", default.seed),
     )

@@ -20,21 +20,21 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def pair_row(pair: Pair) -> dict[str, Any]:
+def pair_to_json(pair: Pair) -> dict[str, Any]:
     """Returns an arena pair as a JSON object."""
     return {**asdict(pair), "first": _side_row(pair.first), "second": _side_row(pair.second)}
 
 
-def vote_row(vote: Vote) -> dict[str, Any]:
+def vote_to_json(vote: Vote) -> dict[str, Any]:
     """Returns an arena vote as a JSON object, which also has the fields of its pair."""
-    return {**pair_row(vote.pair), "choice": vote.choice, "ms": vote.ms, "voted_at": vote.voted_at}
+    return {**pair_to_json(vote.pair), "choice": vote.choice, "ms": vote.ms, "voted_at": vote.voted_at}
 
 
 def parse_pair(row: Mapping[str, Any]) -> Pair:
     """Parses the arena pair of a JSON object. Raises ValueError with the reason if it is invalid."""
-    known = {field.name for field in fields(Pair)}
+    field_names = {field.name for field in fields(Pair)}
     try:
-        values = {key: value for key, value in row.items() if key in known}
+        values = {key: value for key, value in row.items() if key in field_names}
         pair = Pair(**{**values, "first": _side_from_row(row["first"]), "second": _side_from_row(row["second"])})
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a field is missing or of the wrong type ({error})") from None
@@ -94,5 +94,5 @@ def _side_row(side: Side) -> dict[str, Any]:
 
 
 def _side_from_row(row: Mapping[str, Any]) -> Side:
-    known = {field.name for field in fields(Side)}
-    return Side(**cast(dict[str, Any], {key: value for key, value in row.items() if key in known}))
+    field_names = {field.name for field in fields(Side)}
+    return Side(**cast(dict[str, Any], {key: value for key, value in row.items() if key in field_names}))

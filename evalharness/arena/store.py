@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.arena.records import Pair, PairKey, Vote
-from evalharness.arena.rows import pair_row, parse_pair, parse_vote, vote_row
+from evalharness.arena.rows import pair_to_json, parse_pair, parse_vote, vote_to_json
 from evalharness.errors import UserError
 from evalharness.pipeline.store import disk_errors_as_user_errors, remove_incomplete_line
 from evalharness.util.files import check_writable
@@ -71,7 +71,7 @@ class VoteStore:
     def add_pair(self, pair: Pair) -> None:
         """Stores a pair drawn for a voter. Raises UserError if the disk cannot be written."""
         with self._locked():
-            self._append_row(PAIRS, pair_row(pair))
+            self._append_row(PAIRS, pair_to_json(pair))
             self._index_pair(pair)
 
     def add_vote(self, vote: Vote) -> Vote:
@@ -81,7 +81,7 @@ class VoteStore:
         """
         with self._locked():
             if vote.pair.id not in self._votes:
-                self._append_row(VOTES, vote_row(vote))
+                self._append_row(VOTES, vote_to_json(vote))
                 self._index_vote(vote)
             return self._votes[vote.pair.id]
 
@@ -132,9 +132,9 @@ class VoteStore:
         with (self.folder / name).open("ab", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             try:
-                rest = memoryview(line)
-                while rest:
-                    rest = rest[file.write(rest) :]
+                remaining = memoryview(line)
+                while remaining:
+                    remaining = remaining[file.write(remaining) :]
                 os.fsync(file.fileno())
                 if size == 0:
                     self._sync_folder()

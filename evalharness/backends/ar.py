@@ -95,10 +95,12 @@ class AutoregressiveBackend:
             active = [row for row in rows if can_generate(row)]
             started_at = now()
             if options.draft == "lookup":
-                from evalharness.backends.network.drafting import lookup_drafting
+                from evalharness.backends.network.drafting import prompt_lookup_settings
                 from evalharness.diffusion.drafting.decoding import draft_and_verify
 
-                error = catch_out_of_memory(partial(draft_and_verify, model, active, sampler, lookup_drafting(network)))
+                error = catch_out_of_memory(
+                    partial(draft_and_verify, model, active, sampler, prompt_lookup_settings(network))
+                )
             elif options.draft:
                 error = catch_out_of_memory(partial(decode_self_speculatively, model, active, options.draft, sampler))
             else:

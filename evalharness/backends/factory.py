@@ -59,17 +59,18 @@ def option_names(backend: Any) -> frozenset[str]:
     return frozenset(schema.model_fields) if schema else frozenset()
 
 
-def unknown_option_message(name: str, backend: str, known: Collection[str]) -> str:
+def unknown_option_message(name: str, backend: str, valid_options: Collection[str]) -> str:
     """Returns the error message for a backend option that does not exist.
 
-    `known` are the valid options. The message suggests the closest valid option, or names another backend that has it.
+    `valid_options` are the valid options. The message suggests the closest valid option, or names another backend that
+    has it.
     """
     other_owners = {
-        option: name for name, other in usable_backends().items() for option in option_names(other) - set(known)
+        option: name for name, other in usable_backends().items() for option in option_names(other) - set(valid_options)
     }
-    nearest = get_close_matches(name, [*known, *other_owners], n=1)
+    nearest = get_close_matches(name, [*valid_options, *other_owners], n=1)
     if nearest and nearest[0] in other_owners:
         option = nearest[0]
         owner = other_owners[option]
         return f"unknown option {name!r} of backend {backend}; backend {owner} has an option {option}; leave it out"
-    return unknown_name("option", name, sorted(known))
+    return unknown_name("option", name, sorted(valid_options))

@@ -17,7 +17,7 @@ from evalharness.backends.samples_file import (
     parse_sample,
     scan_samples,
 )
-from evalharness.backends.samples_formats import NUMBERED, open_samples
+from evalharness.backends.samples_formats import PROBLEM_INDEX_PREFIX, open_samples
 from evalharness.data.run_files import COMPLETIONS, MANIFEST, read_manifest
 from evalharness.errors import UserError
 from evalharness.records import Completion, Key, Problem, Prompt, Request, Sampling
@@ -77,7 +77,7 @@ class ReplayBackend:
             row = parse_line(self.path, line, self._file.readline().strip())
         return parse_sample(f"{self.path}, line {line}", line, {**row, "task_id": key[0], "sample_id": key[1]}, {})
 
-    def requests(self, problems: Mapping[str, Problem]) -> list[Key]:
+    def sample_keys(self, problems: Mapping[str, Problem]) -> list[Key]:
         """Returns the (task_id, sample_id) keys of all samples in the file's order.
 
         `problems` has the task's problems by task_id. If the file identifies problems by their index, they get their
@@ -95,7 +95,7 @@ class ReplayBackend:
         """
         named: dict[Key, _SamplePosition] = {}
         for (task_id, sample_id), position in self._positions.items():
-            number = int(task_id.removeprefix(NUMBERED)) if task_id.startswith(NUMBERED) else -1
+            number = int(task_id.removeprefix(PROBLEM_INDEX_PREFIX)) if task_id.startswith(PROBLEM_INDEX_PREFIX) else -1
             if number >= len(task_ids):
                 raise UserError(
                     f"{self.path} has generations for more problems than the {len(task_ids)} of this task; check "

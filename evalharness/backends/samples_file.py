@@ -91,43 +91,43 @@ def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
         raise UserError(f"{path} contains no samples; write one JSON object per line")
 
 
-def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> Sample:
-    """Returns the sample in the parsed JSON value `row` of line `number`.
+def parse_sample(location: str, line_number: int, row: Any, sample_counts: dict[str, int]) -> Sample:
+    """Returns the sample in the parsed JSON value `row` of line `line_number`.
 
-    `counts` has the number of samples of each problem so far, which becomes the `sample_id` of a sample without one; it
-    is incremented. Raises UserError, whose message begins with `where`, for a value that is not a sample.
+    `sample_counts` has the number of samples of each problem so far, which becomes the `sample_id` of a sample without
+    one; it is incremented. Raises UserError, whose message begins with `location`, for a value that is not a sample.
     """
     if not isinstance(row, dict) or not isinstance(row.get("task_id"), str | int):
         raise UserError(
-            f"{where}: the sample has no task_id; "
+            f"{location}: the sample has no task_id; "
             "every sample must be an object with task_id and solution, completion or answer"
         )
     task_id = sys.intern(str(row["task_id"]))
-    texts = _parse_texts(where, row)
-    sample_id = row.get("sample_id", counts.get(task_id, 0))
+    texts = _parse_texts(location, row)
+    sample_id = row.get("sample_id", sample_counts.get(task_id, 0))
     if not isinstance(sample_id, int) or isinstance(sample_id, bool) or sample_id < 0:
         raise UserError(
-            f"{where}: sample_id {sample_id!r} is not an integer of at least 0; correct it, or leave it out"
+            f"{location}: sample_id {sample_id!r} is not an integer of at least 0; correct it, or leave it out"
         )
-    counts[task_id] = counts.get(task_id, 0) + 1
+    sample_counts[task_id] = sample_counts.get(task_id, 0) + 1
     ending = {key: row[key] for key, kind in ENDING.items() if isinstance(row.get(key), kind)}
-    return Sample(number, task_id, sample_id, texts, {"finish_reason": "unknown", **ending})
+    return Sample(line_number, task_id, sample_id, texts, {"finish_reason": "unknown", **ending})
 
 
-def _parse_texts(where: str, row: Mapping[str, Any]) -> dict[Form, str]:
+def _parse_texts(location: str, row: Mapping[str, Any]) -> dict[Form, str]:
     """Returns the texts of a samples-file row by their form (solution, completion, answer or program)."""
     texts: dict[Form, str] = {key: row[key] for key in KEYS if isinstance(row.get(key), str)}
-    if len(given := [key for key in texts if key != "program"]) > 1:
+    if len(text_keys := [key for key in texts if key != "program"]) > 1:
         raise UserError(
-            f"{where}: the sample has both a {given[0]} and {_with_article(given[1])}; give only one of them"
+            f"{location}: the sample has both a {text_keys[0]} and {_with_article(text_keys[1])}; give only one of them"
         )
     if texts:
         return texts
     if not isinstance(row.get("text"), str) or row.get("form") not in RUN_FORMS:
-        raise UserError(f"{where}: the sample has no solution, completion or answer; give one of them")
+        raise UserError(f"{location}: the sample has no solution, completion or answer; give one of them")
     if row.get("error"):
         raise UserError(
-            f"{where}: the sample has no text, because its generation failed; generate it again, or remove the line"
+            f"{location}: the sample has no text, because its generation failed; generate it again, or remove the line"
         )
     return {row["form"]: row["text"]}
 
@@ -136,17 +136,18 @@ def _with_article(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
-def check_sample(where: str, sample: Sample, problems: Mapping[str, Problem]) -> None:
-    """Raises UserError, whose message begins with `where`, for a sample that does not fit the task's problems.
+def check_sample(location: str, sample: Sample, problems: Mapping[str, Problem]) -> None:
+    """Raises UserError, whose message begins with `location`, for a sample that does not fit the task's problems.
 
     `problems` has the task's problems by their task_id.
     """
     if sample.task_id not in problems:
         raise UserError(
-            f"{where}: task_id {sample.task_id!r} is not in this task "
+            f"{location}: task_id {sample.task_id!r} is not in this task "
             f"({', '.join(list(problems)[:2])}, ...); check --task, --option version and --option split"
         )
     if sample.form(problems[sample.task_id]) is None:
         raise UserError(
-            f"{where}: the sample has only a program, which this task does not accept; give its solution or completion"
+            f"{location}: the sample has only a program, which this task does not accept; give its solution or "
+            "completion"
         )

@@ -18,8 +18,8 @@ from evalharness.util.limits.files import decompressing_reader
 STDIN = Path("-")
 GZIP = b"\x1f\x8b"
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-ACCEPTED = "JSON lines, an EvalPlus result folder, or outputs of lm-eval or bigcode-evaluation-harness"
-NUMBERED = "#"
+ACCEPTED_FORMATS = "JSON lines, an EvalPlus result folder, or outputs of lm-eval or bigcode-evaluation-harness"
+PROBLEM_INDEX_PREFIX = "#"
 """Prefix of a task_id that is the problem's index in its task, from 0, instead of its id."""
 EVALPLUS_FOLDER = re.compile(r"(?P<name>.+)_(?P<number>\d+)")
 
@@ -38,7 +38,7 @@ def open_samples(path: Path) -> IO[bytes]:
     except FileNotFoundError:
         raise UserError(f"samples file {path} does not exist; give an existing file") from None
     except (OSError, EOFError, zlib.error, UnicodeError) as error:
-        raise UserError(f"samples file {path} cannot be read: {error}; give {ACCEPTED}") from None
+        raise UserError(f"samples file {path} cannot be read: {error}; give {ACCEPTED_FORMATS}") from None
 
 
 def _open_as_utf8(path: Path) -> IO[bytes]:
@@ -104,7 +104,9 @@ def _bigcode_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
     try:
         problems = json.load(file)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} begins like a JSON array but is not valid JSON ({error}); give {ACCEPTED}") from None
+        raise UserError(
+            f"{path} begins like a JSON array but is not valid JSON ({error}); give {ACCEPTED_FORMATS}"
+        ) from None
     is_generations = bool(problems) and all(
         isinstance(programs, list) and all(isinstance(program, str) for program in programs) for programs in problems
     )
@@ -115,24 +117,26 @@ def _bigcode_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         )
     for number, programs in enumerate(problems):
         for program in programs:
-            yield {"task_id": f"{NUMBERED}{number}", "solution": program}
+            yield {"task_id": f"{PROBLEM_INDEX_PREFIX}{number}", "solution": program}
 
 
 def _evalplus_rows(folder: Path) -> Iterator[dict[str, Any]]:
     """Yields the programs in an EvalPlus result folder as rows; HumanEval_0/0.py is sample 0 of HumanEval/0."""
-    found = False
+    has_programs = False
     for problem in sorted(folder.iterdir()):
         match = EVALPLUS_FOLDER.fullmatch(problem.name)
         if not match or not problem.is_dir():
             continue
         programs = [program for program in problem.glob("*.py") if program.stem.isdigit()]
         for program in sorted(programs, key=lambda file: int(file.stem)):
-            found = True
+            has_programs = True
             text = program.read_text(encoding="utf-8", errors="surrogateescape")
             task_id = f"{match['name']}/{match['number']}"
             yield {"task_id": task_id, "sample_id": int(program.stem), "solution": text}
-    if not found:
-        raise UserError(f"the folder {folder} has no EvalPlus results such as HumanEval_0/0.py; give {ACCEPTED}")
+    if not has_programs:
+        raise UserError(
+            f"the folder {folder} has no EvalPlus results such as HumanEval_0/0.py; give {ACCEPTED_FORMATS}"
+        )
 
 
 def _rows_to_temporary_file(rows: Iterable[dict[str, Any]]) -> IO[bytes]:

@@ -133,26 +133,30 @@ def report(
     The strengths are those of a Bradley-Terry model, with 95 % intervals. Also prints the effects of position and
     latency, and how often votes agree. Votes of people and of models as judges are reported separately.
     """
-    from evalharness.arena.model_facts import add_live_speeds, read_facts
+    from evalharness.arena.measurements import add_live_speeds, read_measurements
     from evalharness.arena.report.page import write_report
     from evalharness.arena.report.tables import make_section, mean_pass_at_1
     from evalharness.arena.report.text import markdown_lines
     from evalharness.arena.statistics.summary import summarize_groups
 
     store = open_existing_votes(votes)
-    facts = add_live_speeds(read_facts(votes), store.votes())
-    rates = {model: rate for model, measurements in facts.items() if (rate := mean_pass_at_1(measurements)) is not None}
+    measurements = add_live_speeds(read_measurements(votes), store.votes())
+    rates = {
+        model: rate
+        for model, model_measurements in measurements.items()
+        if (rate := mean_pass_at_1(model_measurements)) is not None
+    }
     groups = summarize_groups(store.votes(), rates)
     if not groups:
         raise UserError(
             f"{votes} has no votes yet; start `evalharness arena serve` and vote, or import votes with "
             "`evalharness arena import`"
         )
-    sections = [make_section(group, facts) for group in groups]
+    sections = [make_section(group, measurements) for group in groups]
     for line in markdown_lines(sections):
         print(line)
     if out is not None:
-        print(f"written; open {write_report(out, groups, sections, facts)} in a browser")
+        print(f"written; open {write_report(out, groups, sections, measurements)} in a browser")
 
 
 @app.command()
@@ -177,7 +181,7 @@ def judge(
     from evalharness.arena.entrants import check_entrants, load_entrants
     from evalharness.arena.judge import judge_pairs
     from evalharness.arena.live import check_options
-    from evalharness.arena.model_facts import write_facts
+    from evalharness.arena.measurements import write_measurements
     from evalharness.arena.store import VoteStore
     from evalharness.pipeline.config import RunConfig, make_backend
     from evalharness.report.runs import load_runs
@@ -189,7 +193,7 @@ def judge(
     check_entrants(entrants)
     store = VoteStore(votes)
     with closing(make_backend(config)) as judging:
-        write_facts(votes, entrants.facts)
+        write_measurements(votes, entrants.measurements)
         result = judge_pairs(entrants, store, judging, model or backend, limit, seed)
     unclear = f"; {counted(result.unclear, 'answer')} without a choice" if result.unclear else ""
     print(f"{counted(result.votes, 'vote')} of the model added to {votes}{unclear}")
@@ -225,7 +229,7 @@ def import_votes(
 
     exchange.read_votes(file)
     imported = exchange.import_votes(file, VoteStore(votes))
-    remarks = [f"{imported.known} were there already"] if imported.known else []
+    remarks = [f"{imported.duplicates} were there already"] if imported.duplicates else []
     remarks += [f"{counted(imported.unusable, 'row')} without a choice left out"] if imported.unusable else []
     print("; ".join([f"{counted(imported.added, 'vote')} added to {votes}", *remarks]))
 

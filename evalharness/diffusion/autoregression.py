@@ -113,20 +113,25 @@ def drafting_input(row: Row, block: int, mask_id: int) -> RowInput:
 
 
 def sample_output_tokens(
-    model: Transformer, hidden: Tensor, rows: Sequence[Row], positions: Sequence[int], skipped: int, sampler: Sampler
+    model: Transformer,
+    hidden: Tensor,
+    rows: Sequence[Row],
+    positions: Sequence[int],
+    skipped_drafts: int,
+    sampler: Sampler,
 ) -> list[list[int]]:
     """Returns, for each row, the tokens sampled at the given `positions` of its input to a forward pass.
 
-    They are consecutive output tokens of the row, after its final tokens and `skipped` drafted ones. The n-th output
-    token of a row always uses the row's n-th random number, so that a draft and its verification agree as often as
-    possible.
+    They are consecutive output tokens of the row, after its final tokens and `skipped_drafts` drafted ones. The n-th
+    output token of a row always uses the row's n-th random number, so that a draft and its verification agree as often
+    as possible.
     """
     sources = [(row, position) for row in range(len(rows)) for position in positions]
     logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))
     uniforms: list[float] = []
     if sampler.temperature:
         for row in rows:
-            first = len(row.text) - len(row.prompt) + skipped
+            first = len(row.text) - len(row.prompt) + skipped_drafts
             uniforms += [row.random_number(first + index) for index in range(len(positions))]
     tokens = sampler.sample(logits, uniforms).tolist()
     return [tokens[first : first + len(positions)] for first in range(0, len(tokens), len(positions))]

@@ -95,7 +95,7 @@ def prefill(model: Transformer, rows: Sequence[Row], block: int, start: float, c
     """
     config, weight = model.config, model.embed.weight
     # Inputs are padded to the longest one of the pass, which may be another row's finished block and its next one.
-    capacity = max(len(row.prompt) + row.watch.limit for row in rows) + 4 * (block + 1)
+    capacity = max(len(row.prompt) + row.stop_checker.limit for row in rows) + 4 * (block + 1)
     cache = cache or KVCache(config, len(rows), capacity, weight.dtype, weight.device)
     if any(row.text for row in rows):
         limits = [attention_limits(config, block, 0, len(row.text)) for row in rows]
@@ -160,7 +160,7 @@ def predict_blocks(
             uniforms += [block.row.random_number(first + position) for position in row_positions]
     proposed = sampler.sample(logits, uniforms)
     probability, margin, entropy = token_statistics(
-        sampler.apply_temperature(logits) if denoising.tempered else logits,
+        sampler.apply_temperature(logits) if denoising.rule_sees_temperature else logits,
         proposed,
         denoising.rule.needs_distribution,
     )
@@ -191,11 +191,11 @@ def suppress_end_tokens(
         return
     held = [
         block.start + position - len(block.row.prompt) < denoising.hold_end
-        for block, of_block in zip(blocks, positions, strict=True)
-        for position in of_block
+        for block, block_positions in zip(blocks, positions, strict=True)
+        for position in block_positions
     ]
     rows = torch.tensor(held, device=logits.device).nonzero()[:, 0]
-    logits[rows[:, None], torch.tensor(denoising.held, device=logits.device)] = -torch.inf
+    logits[rows[:, None], torch.tensor(denoising.held_end_tokens, device=logits.device)] = -torch.inf
 
 
 def choose_positions(blocks: BlockPredictions, denoising: DenoisingSettings) -> Tensor:
@@ -209,20 +209,20 @@ def choose_positions(blocks: BlockPredictions, denoising: DenoisingSettings) -> 
         first = sub_block.expand_as(masked).masked_fill(~masked, masked.shape[1]).amin(dim=-1, keepdim=True)
         masked = masked & (sub_block == first)
     chosen = denoising.rule.choose(replace(blocks, masked=masked))
-    if denoising.seeded:
+    if denoising.first_token_alone:
         seed = (blocks.step == 0)[:, None] & masked[:, :1]
         chosen = torch.where(seed, masked & (masked.cumsum(dim=-1) == 1), chosen)
     return chosen
 
 
-def token_statistics(logits: Tensor, proposed: Tensor, distribution: bool) -> tuple[Tensor, Tensor, Tensor]:
+def token_statistics(logits: Tensor, proposed: Tensor, with_distribution: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Returns probabilities, margins and entropies [N] of the `proposed` tokens [N] given logits [N, V].
 
     The margin is the probability of the most probable token minus that of the second. Margins and entropies (in nats)
-    are only computed if `distribution` is true, and are zero otherwise.
+    are only computed if `with_distribution` is true, and are zero otherwise.
     """
     logit = logits.gather(1, proposed[:, None])
-    if not distribution:
+    if not with_distribution:
         zero = torch.zeros_like(logit[:, 0])
         return 1 / (logits - logit).exp_().sum(dim=-1), zero, zero
     log_probabilities = logits.log_softmax(dim=-1)

@@ -27,13 +27,13 @@ class DenoisingSettings:
     """
     sub_block: int = 0
     """If positive, a block is denoised in sub-blocks of this length, from left to right."""
-    seeded: bool = False
+    first_token_alone: bool = False
     """Whether the first forward pass over a block commits only the block's first mask, whatever the rule chooses."""
-    tempered: bool = False
+    rule_sees_temperature: bool = False
     """Whether the decoding rule sees probabilities after temperature and top_p; by default the network's own."""
     hold_end: int = 0
     """Number of output tokens, from the first one, that cannot be an end token."""
-    held: tuple[int, ...] = ()
+    held_end_tokens: tuple[int, ...] = ()
     """The end tokens that `hold_end` excludes."""
 
     def prefilled_prompt_length(self, prompt_tokens: int) -> int:

@@ -27,13 +27,13 @@ class VerifiedDraft:
 
 @dataclass
 class Row:
-    """One sequence of a batch while it is decoded; `watch` decides when its output ends.
+    """One sequence of a batch while it is decoded; `stop_checker` decides when its output ends.
 
     Positions in a row are counted from the start of its prompt.
     """
 
     prompt: list[int]
-    watch: StopChecker
+    stop_checker: StopChecker
     generator: torch.Generator | None = None
     """The sequence's own random generator; None for greedy decoding."""
     suffix: list[int] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Row:
     @property
     def output(self) -> list[int]:
         """The tokens generated so far, without the end token."""
-        return self.watch.tokens
+        return self.stop_checker.tokens
 
     def append_token(self, token: int, step: int, block: int, confidence: float = 1.0) -> bool:
         """Appends a final token to the row's output; returns whether the row has ended with it.
@@ -79,8 +79,8 @@ class Row:
         `step` is the number of the forward pass that committed the token, `block` the index of its block, and
         `confidence` its probability.
         """
-        self.ended = self.watch.add_token(token)
-        if len(self.watch.tokens) > len(self.steps):
+        self.ended = self.stop_checker.add_token(token)
+        if len(self.stop_checker.tokens) > len(self.steps):
             self.steps.append(step)
             self.blocks.append(block)
             self.confidences.append(confidence)
@@ -110,7 +110,7 @@ def record_times(rows: Iterable[Row], start: float) -> None:
     now = time.perf_counter() - start
     for row in rows:
         if row.first_s is None:
-            row.first_s, row.first_tokens = now, len(row.watch.tokens)
+            row.first_s, row.first_tokens = now, len(row.stop_checker.tokens)
         if row.ended and row.ended_s is None:
             row.ended_s = now
 

@@ -28,7 +28,7 @@ class ServerMetrics:
         self._passes = Counter(
             "evalharness_forward_passes", "Forward passes, summed over completions", registry=registry
         )
-        self._left = Counter(
+        self._cancelled = Counter(
             "evalharness_cancelled",
             "Requests whose client disconnected before the end of the answer",
             registry=registry,
@@ -56,7 +56,7 @@ class ServerMetrics:
 
     def count_cancelled(self) -> None:
         """Counts a request whose client disconnected."""
-        self._left.inc()
+        self._cancelled.inc()
 
     def count_tokens(self, tokens: int) -> None:
         """Counts newly generated output tokens."""

@@ -44,17 +44,17 @@ class Responder:
         if request.parameters.stream:
             return EventStream(answer, self._request_s)
         work = asyncio.ensure_future(answer.full_response())
-        left = asyncio.ensure_future(http.receive())
+        disconnected = asyncio.ensure_future(http.receive())
         try:
-            await asyncio.wait({work, left}, timeout=self._request_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, disconnected}, timeout=self._request_s, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 return work.result()
-            if left.done():
+            if disconnected.done():
                 self._metrics.count_cancelled()
                 return Response(status_code=CLIENT_CLOSED_REQUEST)
             raise timeout_error(self._request_s)
         finally:
-            left.cancel()
+            disconnected.cancel()
             work.cancel()
             generation.cancel()
 
@@ -84,7 +84,7 @@ class RunningAnswer:
             if update.error:
                 raise engine_error(update.error)
             self.metrics.count_tokens(len(update.tokens))
-            self._choices[index].add(update)
+            self._choices[index].add_update(update)
         outcomes = self._finished_outcomes()
         wrapping = self.request.wrapping
         choices = [choice.finished_choice().wrapped(wrapping.before, wrapping.after) for choice in self._choices]
@@ -104,7 +104,7 @@ class RunningAnswer:
                 return
             self.metrics.count_tokens(len(update.tokens))
             choice = self._choices[index]
-            text = choice.add(update)
+            text = choice.add_update(update)
             if parameters.denoising_frames and self._detokenizer:
                 for frame in update.frames:
                     data = self._format.denoising_frame(index, frame, 1000 * update.pass_s, self._detokenizer)

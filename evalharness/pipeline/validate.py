@@ -294,7 +294,7 @@ def list_requests(prepared: PreparedTask, stored: Backend | None) -> list[Reques
 
 def _requests_of_file(prepared: PreparedTask, backend: ReplayBackend) -> list[Request]:
     problems = prepared.problems
-    keys = backend.requests(problems)
+    keys = backend.sample_keys(problems)
     recipe = backend.recipe()
     if recipe not in (None, prepared.context.recipe_name):
         raise UserError(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from evalharness.training.corpus.encoding import Corpus
 
-Numbers = npt.NDArray[np.int64]
+DocumentNumbers = npt.NDArray[np.int64]
 LENGTH_STEP = 16
 """Texts are padded to a multiple of this length, because the CPU prepares its matrix products again for every new
 shape.
@@ -50,18 +50,19 @@ class TrainingBatch:
         return TrainingBatch(tokens, lengths, prompt_lengths, answers, self.block)
 
 
-def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: int) -> TrainingBatch:
-    """Returns the training batch of the documents with the given numbers (`rows`) in the corpus.
+def make_batch(corpus: Corpus, document_numbers: Sequence[int], block: int, end_id: int, pad_id: int) -> TrainingBatch:
+    """Returns the training batch of the documents with the given numbers in the corpus.
 
-    `block` is the length of a diffusion block in tokens; `end` and `pad` are the ids of the end and the padding token.
+    `block` is the length of a diffusion block in tokens; `end_id` and `pad_id` are the ids of the end and the padding
+    token.
     """
-    texts = [corpus.document_tokens(row).astype(np.int64) for row in rows]
-    prompt_lengths = [int(corpus.prompt_lengths[row]) for row in rows]
+    texts = [corpus.document_tokens(row).astype(np.int64) for row in document_numbers]
+    prompt_lengths = [int(corpus.prompt_lengths[row]) for row in document_numbers]
     length = -(-max(map(len, texts)) // LENGTH_STEP) * LENGTH_STEP
-    most = max(len(text) - prompt_length for text, prompt_length in zip(texts, prompt_lengths, strict=True))
-    blocks = -(-most // block)
-    tokens = np.full((len(rows), length), pad, dtype=np.int64)
-    answers = np.full((len(rows), blocks * block), end, dtype=np.int64)
+    longest_answer = max(len(text) - prompt_length for text, prompt_length in zip(texts, prompt_lengths, strict=True))
+    blocks = -(-longest_answer // block)
+    tokens = np.full((len(document_numbers), length), pad_id, dtype=np.int64)
+    answers = np.full((len(document_numbers), blocks * block), end_id, dtype=np.int64)
     for row, (text, prompt_length) in enumerate(zip(texts, prompt_lengths, strict=True)):
         tokens[row, : len(text)] = text
         answers[row, : len(text) - prompt_length] = text[prompt_length:]
@@ -74,25 +75,25 @@ def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: i
     )
 
 
-def plan_epoch_batches(corpus: Corpus, epoch: int, seed: int, block: int, positions: int) -> list[Numbers]:
+def plan_epoch_batches(corpus: Corpus, epoch: int, seed: int, block: int, max_tokens: int) -> list[DocumentNumbers]:
     """Returns the batches of a training epoch in order, each as the numbers of its documents in the corpus.
 
-    A batch has at most `positions` tokens, or consists of one longer document. Padding counts, and so do the copies of
+    A batch has at most `max_tokens` tokens, or consists of one longer document. Padding counts, and so do the copies of
     the answers for the denoising loss, which are padded to a multiple of `block` tokens.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(corpus) - corpus.held_out)
     lengths = np.diff(corpus.starts)
     blocks = (lengths - corpus.prompt_lengths + block - 1) // block
-    planned: list[Numbers] = []
+    planned: list[DocumentNumbers] = []
     for start in range(0, len(order), POOL):
         pool = order[start : start + POOL]
         pool = pool[np.lexsort((lengths[pool], blocks[pool]))]
-        planned += _split_by_size(pool, lengths, blocks * block, positions)
+        planned += _split_by_size(pool, lengths, blocks * block, max_tokens)
     return [planned[index] for index in random.permutation(len(planned))]
 
 
-def plan_held_out_batches(corpus: Corpus, count: int, block: int, positions: int) -> list[Numbers]:
+def plan_held_out_batches(corpus: Corpus, count: int, block: int, max_tokens: int) -> list[DocumentNumbers]:
     """Returns batches of the first `count` held-out documents, each as the numbers of its documents in the corpus.
 
     Batches have the sizes that `plan_epoch_batches` describes.
@@ -100,36 +101,41 @@ def plan_held_out_batches(corpus: Corpus, count: int, block: int, positions: int
     lengths = np.diff(corpus.starts)
     blocks = (lengths - corpus.prompt_lengths + block - 1) // block
     rows = np.arange(len(corpus) - corpus.held_out, len(corpus))[:count]
-    return _split_by_size(rows[np.lexsort((lengths[rows], blocks[rows]))], lengths, blocks * block, positions)
+    return _split_by_size(rows[np.lexsort((lengths[rows], blocks[rows]))], lengths, blocks * block, max_tokens)
 
 
-def _split_by_size(rows: Numbers, lengths: Numbers, copies: npt.NDArray[Any], positions: int) -> list[Numbers]:
-    """Splits the documents `rows` into consecutive batches of at most `positions` tokens, or of one longer document.
+def _split_by_size(
+    document_numbers: DocumentNumbers, lengths: DocumentNumbers, copy_lengths: npt.NDArray[Any], max_tokens: int
+) -> list[DocumentNumbers]:
+    """Splits documents into consecutive batches of at most `max_tokens` tokens, or of one longer document.
 
-    Padding counts. `lengths` and `copies` are, by document number, the tokens of each document and of the copy of its
-    answer for the denoising loss.
+    Padding counts. `lengths` and `copy_lengths` are, by document number, the tokens of each document and of the copy of
+    its answer for the denoising loss.
     """
-    batches: list[Numbers] = []
+    batches: list[DocumentNumbers] = []
     start = 0
     length = copy = 0
-    for index, row in enumerate(rows):
-        longer, more = max(length, -(-int(lengths[row]) // LENGTH_STEP) * LENGTH_STEP), max(copy, int(copies[row]))
-        if index > start and (longer + more) * (index - start + 1) > positions:
-            batches.append(rows[start:index])
-            start, length, copy = index, -(-int(lengths[row]) // LENGTH_STEP) * LENGTH_STEP, int(copies[row])
+    for index, row in enumerate(document_numbers):
+        longer, more = (
+            max(length, -(-int(lengths[row]) // LENGTH_STEP) * LENGTH_STEP),
+            max(copy, int(copy_lengths[row])),
+        )
+        if index > start and (longer + more) * (index - start + 1) > max_tokens:
+            batches.append(document_numbers[start:index])
+            start, length, copy = index, -(-int(lengths[row]) // LENGTH_STEP) * LENGTH_STEP, int(copy_lengths[row])
         else:
             length, copy = longer, more
-    return [*batches, rows[start:]] if len(rows) else []
+    return [*batches, document_numbers[start:]] if len(document_numbers) else []
 
 
-def endless_batches(corpus: Corpus, seed: int, block: int, positions: int, skip: int) -> Iterator[Numbers]:
+def endless_batches(corpus: Corpus, seed: int, block: int, max_tokens: int, skip: int) -> Iterator[DocumentNumbers]:
     """Yields batches endlessly, epoch after epoch, each as its documents' numbers; skips the first `skip` batches.
 
     Batches have the sizes that `plan_epoch_batches` describes.
     """
     epoch = 0
     while True:
-        planned = plan_epoch_batches(corpus, epoch, seed, block, positions)
+        planned = plan_epoch_batches(corpus, epoch, seed, block, max_tokens)
         if skip >= len(planned):
             skip -= len(planned)
         else:

@@ -65,7 +65,7 @@ class Replica:
         return losses_of_batches
 
 
-class Replicas:
+class ReplicaPool:
     """Data-parallel training with `count` copies of a network in `dtype`, each in its own process.
 
     A single copy runs in this process. Raises UserError if the C++ compiler that `compile` needs is missing, or if
@@ -119,17 +119,17 @@ class Replicas:
         requests = [LossRequest(batches[index::count], objective, answer_tokens) for index in range(count)]
         if self._here is not None:
             return self._here.compute_losses(requests[0])
-        found: list[Losses | None] = [None] * len(batches)
+        losses_by_batch: list[Losses | None] = [None] * len(batches)
         try:
             for connection, request in zip(self._connections, requests, strict=True):
                 connection.send_bytes(pickle.dumps(request))
             for index, connection in enumerate(self._connections):
-                found[index::count] = pickle.loads(connection.recv_bytes())
+                losses_by_batch[index::count] = pickle.loads(connection.recv_bytes())
         except (EOFError, OSError):
             raise InfrastructureError(
                 "a training process ended unexpectedly; run the same command again to resume from the last checkpoint"
             ) from None
-        return [losses for losses in found if losses is not None]
+        return [losses for losses in losses_by_batch if losses is not None]
 
     @torch.no_grad()
     def gather_gradients(self) -> None:

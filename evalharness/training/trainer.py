@@ -24,7 +24,7 @@ from evalharness.training.loss_plot import plot_losses
 from evalharness.training.objectives import Losses
 from evalharness.training.optimizers import WeightAverage, learning_rate_factor, make_optimizers
 from evalharness.training.recipe import Objective, Recipe
-from evalharness.training.replicas import Replicas
+from evalharness.training.replicas import ReplicaPool
 
 CHECKPOINT = "checkpoint.pt"
 BEFORE_COOL_DOWN = "before-cool-down.pt"
@@ -73,7 +73,7 @@ class Trainer:
         self.config = self.model.config
         # Products may be in bfloat16; the optimizer's weights are float32.
         dtype = torch.bfloat16 if recipe.bf16 else torch.float32
-        self.replicas = Replicas(self.model, recipe.processes, dtype, recipe.compile)
+        self.replicas = ReplicaPool(self.model, recipe.processes, dtype, recipe.compile)
         self.optimizers = make_optimizers(self.model, recipe.optimizer)
         self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.average = WeightAverage(self.model.parameters(), recipe.optimizer.ema)
@@ -127,18 +127,18 @@ class Trainer:
                     last_save = now
         self.save()
 
-    def train_step(self, rows: Iterator[Any]) -> Row:
+    def train_step(self, planned_batches: Iterator[Any]) -> Row:
         """Runs one optimizer step; returns its log row.
 
-        `rows` yields the document numbers of one batch after the other; the step takes as many batches as are needed
-        for the recipe's `step_tokens`.
+        `planned_batches` yields the document numbers of one batch after the other; the step takes as many batches as
+        are needed for the recipe's `step_tokens`.
         """
         recipe, state = self.recipe, self.state
         factor = learning_rate_factor(recipe, state.step, self.progress())
         batches: list[TrainingBatch] = []
         positions = 0
         while positions < recipe.step_tokens:
-            batches.append(self.make_batch(next(rows)))
+            batches.append(self.make_batch(next(planned_batches)))
             positions += batches[-1].tokens.numel() + batches[-1].answers.numel()
         answer_tokens = sum(batch.answer_tokens for batch in batches)
         objective = recipe.objective
@@ -170,9 +170,11 @@ class Trainer:
             row["denoising"] = sum(float(losses.denoising) for losses in batch_losses) / masked
         return row
 
-    def make_batch(self, rows: Any) -> TrainingBatch:
-        """Returns the training batch of the documents with the numbers `rows`, on the run's device."""
-        batch = make_batch(self.corpus, rows, self.config.block_size, self.config.end_id, self.config.pad_id)
+    def make_batch(self, document_numbers: Any) -> TrainingBatch:
+        """Returns the training batch of the documents with the numbers `document_numbers`, on the run's device."""
+        batch = make_batch(
+            self.corpus, document_numbers, self.config.block_size, self.config.end_id, self.config.pad_id
+        )
         return batch.to(self.device)
 
     def compute_losses(

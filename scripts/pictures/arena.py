@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 from scipy.special import expit
 
 from evalharness.arena.entrants import load_entrants
-from evalharness.arena.model_facts import write_facts
+from evalharness.arena.measurements import write_measurements
 from evalharness.arena.records import Choice, Pair
 from evalharness.arena.report.page import write_report
 from evalharness.arena.report.tables import make_section, mean_pass_at_1
@@ -53,7 +53,7 @@ def simulated_report(runs: list[Run], folder: Path) -> Path:
     """Lets simulated voters vote, and returns the path of the report's page."""
     entrants = load_entrants(runs)
     store = VoteStore(folder / "votes")
-    write_facts(store.folder, entrants.facts)
+    write_measurements(store.folder, entrants.measurements)
     session = Session(entrants, store, recorded=0.4, seed=0)
     rng = random.Random(0)
     for number in range(VOTERS):
@@ -64,10 +64,15 @@ def simulated_report(runs: list[Run], folder: Path) -> Path:
                 pair = store.find_pair(view.id)
                 assert pair
                 session.vote(view.id, voter, choose(pair, taste, rng), round(rng.lognormvariate(9, 0.5)))
-    rates = {model: rate for model, known in entrants.facts.items() if (rate := mean_pass_at_1(known)) is not None}
+    rates = {
+        model: rate for model, known in entrants.measurements.items() if (rate := mean_pass_at_1(known)) is not None
+    }
     groups = summarize_groups(store.votes(), rates)
     return write_report(
-        folder / "report", groups, [make_section(group, entrants.facts) for group in groups], entrants.facts
+        folder / "report",
+        groups,
+        [make_section(group, entrants.measurements) for group in groups],
+        entrants.measurements,
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from evalharness.adapters import open_task
 from evalharness.arena.answers import ShownProblem
-from evalharness.arena.blinding import HIDDEN, hide_name
+from evalharness.arena.blinding import HIDDEN, hide_model_name
 from evalharness.records import Completion
 
 
@@ -21,7 +21,7 @@ from evalharness.records import Completion
     ],
 )
 def test_an_answer_does_not_name_its_model(label: str, text: str) -> None:
-    hidden = hide_name(text, label, "Sort a list.")
+    hidden = hide_model_name(text, label, "Sort a list.")
     assert HIDDEN in hidden
     family = label.lower().split("-")[0].rstrip("0123456789.")
     assert family not in hidden.lower()
@@ -40,7 +40,7 @@ def test_an_answer_does_not_name_its_model(label: str, text: str) -> None:
     ],
 )
 def test_code_that_only_looks_like_a_name_stays(label: str, text: str, problem: str) -> None:
-    assert hide_name(text, label, problem) == text
+    assert hide_model_name(text, label, problem) == text
 
 
 def test_the_name_is_hidden_in_place_and_in_the_whole_program() -> None:

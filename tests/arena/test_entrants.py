@@ -46,7 +46,7 @@ def test_answers_in_two_forms_are_both_shown_as_programs(tmp_path: Path) -> None
     entrants = load_entrants(load_runs([write_runs(tmp_path / "runs")]))
     key = next(iter(entrants.problems))
     problem = entrants.problems[key]
-    entrants.facts = dict.fromkeys(("heron-7b", "rewriter"), entrants.facts["heron-7b"])
+    entrants.measurements = dict.fromkeys(("heron-7b", "rewriter"), entrants.measurements["heron-7b"])
     entrants.problems = {key: problem}
     entrants.add(
         key, problem.make_answer("rewriter", Completion(key[1], 0, "def g():\n    return 1\n", form="solution"))

@@ -60,7 +60,7 @@ def test_three_columns_are_enough(tmp_path: Path) -> None:
     assert [vote.choice for vote in read_votes(path)[0]] == ["first", "tie", "first"]
     store = VoteStore(tmp_path / "votes")
     assert import_votes(path, store).added == 3
-    assert import_votes(path, store).known == 3
+    assert import_votes(path, store).duplicates == 3
 
 
 def test_copilot_arenas_columns_are_read(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from helpers import openai_server
 
 from evalharness.arena.entrants import Entrants, check_entrants, load_entrants
 from evalharness.arena.live import LIVE, LiveModels, open_live_models
-from evalharness.arena.model_facts import add_live_speeds
+from evalharness.arena.measurements import add_live_speeds
 from evalharness.arena.service.session import Session
 from evalharness.arena.store import VoteStore
 from evalharness.errors import UserError
@@ -58,7 +58,7 @@ def test_both_models_are_asked_at_once_and_shown_together(endpoint: openai_serve
     assert reveal.first.total_s
     assert reveal.first.total_s >= 0.2
     live.close()
-    speeds = add_live_speeds(session.entrants.facts, session.store.votes())
+    speeds = add_live_speeds(session.entrants.measurements, session.store.votes())
     assert speeds["merlin-7b"]["tasks"]["live"]["tokens_per_s"] > 0
 
 

@@ -93,7 +93,7 @@ def test_before_the_first_vote_all_pairs_are_alike() -> None:
 
 
 def test_equal_texts_are_not_shown(entrants: Entrants, tmp_path: Path) -> None:
-    equal = Entrants(entrants.problems, entrants.facts)
+    equal = Entrants(entrants.problems, entrants.measurements)
     for key in entrants.problems:
         for model in entrants.models:
             for answer in entrants.answers(key, model):

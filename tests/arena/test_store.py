@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.arena.records import Side
-from evalharness.arena.rows import pair_row, parse_pair, parse_vote, parse_voter_name, vote_row
+from evalharness.arena.rows import pair_to_json, parse_pair, parse_vote, parse_voter_name, vote_to_json
 from evalharness.arena.store import VOTES, VoteStore
 from evalharness.errors import UserError
 
@@ -37,7 +37,7 @@ def test_the_first_vote_of_a_pair_counts(tmp_path: Path) -> None:
 def test_a_row_that_was_cut_by_a_kill_is_removed_and_can_be_written_again(tmp_path: Path) -> None:
     store = VoteStore(tmp_path)
     store.add_vote(vote(1, "first"))
-    line = json.dumps(vote_row(vote(2, "tie"))).encode()
+    line = json.dumps(vote_to_json(vote(2, "tie"))).encode()
     for cut in (1, len(line) // 2, len(line)):
         with (tmp_path / VOTES).open("ab") as file:
             file.write(line[:cut])
@@ -75,7 +75,7 @@ def test_processes_and_threads_write_at_once(tmp_path: Path) -> None:
 def test_a_damaged_row_is_named(tmp_path: Path) -> None:
     VoteStore(tmp_path).add_vote(vote(1, "first"))
     with (tmp_path / VOTES).open("a") as file:
-        file.write(json.dumps({**vote_row(vote(2, "tie")), "choice": "neither"}) + "\n")
+        file.write(json.dumps({**vote_to_json(vote(2, "tie")), "choice": "neither"}) + "\n")
     with pytest.raises(UserError, match=r"votes.jsonl, line 2: the field choice is 'neither'"):
         VoteStore(tmp_path)
 
@@ -89,7 +89,7 @@ sides = st.builds(
 @given(sides, sides, st.text(), st.sampled_from(["equal", "recorded", "live"]))
 def test_rows_are_read_as_they_were_written(first: Side, second: Side, voter: str, arm: str) -> None:
     drawn = replace(pair(1), first=first, second=second, voter=voter, arm=arm)  # type: ignore[arg-type]
-    text = json.loads(json.dumps(pair_row(drawn)))
+    text = json.loads(json.dumps(pair_to_json(drawn)))
     if first.model == second.model:
         with pytest.raises(ValueError, match="both answers are from model"):
             parse_pair(text)

@@ -20,7 +20,7 @@ def test_a_batch_equals_a_loop_without_cache(seed: int) -> None:
     decode_autoregressively(model, rows, GREEDY)
     for row in rows:
         tokens = list(row.prompt)
-        while len(tokens) < len(row.prompt) + row.watch.limit and tokens[-1] != END:
+        while len(tokens) < len(row.prompt) + row.stop_checker.limit and tokens[-1] != END:
             size = len(tokens)
             hidden = model(torch.tensor([tokens]), torch.arange(size)[None], causal_mask(size))
             logits = model.logits(hidden)[0, -1]
@@ -52,7 +52,7 @@ def test_speculation_generates_the_autoregressive_text(
     decode_autoregressively(model, plain, sampler)
     decode_self_speculatively(model, fast, block, sampler)
     assert [row.output for row in fast] == [row.output for row in plain]
-    assert [row.watch.reason for row in fast] == [row.watch.reason for row in plain]
+    assert [row.stop_checker.reason for row in fast] == [row.stop_checker.reason for row in plain]
     assert all(row.forward_passes <= 2 * other.forward_passes for row, other in zip(fast, plain, strict=True))
 
 

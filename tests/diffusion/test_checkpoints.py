@@ -13,7 +13,7 @@ from evalharness.backends import BackendConfig
 from evalharness.backends.ar import AutoregressiveBackend
 from evalharness.backends.diffusion.backend import DiffusionBackend
 from evalharness.backends.diffusion.options import DiffusionOptions
-from evalharness.backends.diffusion.rows import make_denoising, make_denoising_row
+from evalharness.backends.diffusion.rows import make_denoising_row, make_denoising_settings
 from evalharness.backends.network.loading import load_network
 from evalharness.backends.network.rows import tokenize_prompt
 from evalharness.diffusion.checkpoints.families import FAMILIES
@@ -75,7 +75,7 @@ def generated(folder: Path, count: int, temperature: float = 0.0, **options: Any
     """The output tokens of both texts, decoded by the backend in one batch."""
     given, sampling = DiffusionOptions(**options), Sampling(temperature, 1.0, count, 0)
     network = load_network(str(folder), given)
-    how = make_denoising(network, given, sampling, fixed_length=False)
+    how = make_denoising_settings(network, given, sampling, fixed_length=False)
     rows = [make_denoising_row(network, ask(text, number), sampling, how) for number, text in enumerate(TEXTS)]
     denoise(network.model, rows, how)
     return [row.output for row in rows]
@@ -277,7 +277,7 @@ def test_end_tokens_are_held_back(kind: str, hold: int, opened: Opened) -> None:
     end = generated(folder, 32, steps=steps)[0][0]  # from now on, the first token of the text ends it
     given, sampling = DiffusionOptions(hold_end=hold, steps=steps), Sampling(0.0, 1.0, 32, 0)
     network = replace(load_network(str(folder), given), end_tokens=frozenset({end}))
-    how = make_denoising(network, given, sampling, fixed_length=False)
+    how = make_denoising_settings(network, given, sampling, fixed_length=False)
     row = make_denoising_row(network, ask(TEXTS[0]), sampling, how)
     denoise(network.model, [row], how)
     prompt = ids(ours, TEXTS[0])

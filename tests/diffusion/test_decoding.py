@@ -20,7 +20,7 @@ PROMPTS = [[5, 9, 30], [7] * 11 + [8], [12, 33, 4, 4, 21, 6, 17, 38], [3]]
 KINDS = {"causal": False, "block_causal": True}
 
 
-def make_denoising(
+def make_denoising_settings(
     rule: str = "threshold", block: int = 8, threshold: float = 0.5, aligned: bool = False
 ) -> DenoisingSettings:
     return DenoisingSettings(
@@ -63,7 +63,7 @@ def test_cached_blocks_equal_a_loop_without_cache(attention: str, seed: int) -> 
     for prompt in PROMPTS:
         for threshold in (0.3, 0.9):
             row = new_row(prompt)
-            denoise(model, [row], make_denoising(threshold=threshold, aligned=KINDS[attention]))
+            denoise(model, [row], make_denoising_settings(threshold=threshold, aligned=KINDS[attention]))
             assert row.output == decode_without_cache(model, prompt, 24, threshold, 8, KINDS[attention])
             assert row.text[: len(prompt)] == prompt[: len(row.text)]
 
@@ -73,7 +73,7 @@ def test_cached_blocks_equal_a_loop_without_cache(attention: str, seed: int) -> 
 def test_a_batch_equals_its_rows_decoded_one_by_one(attention: str, rule: str) -> None:
     """Including rows of different limits, greedy and sampled."""
     model = tiny_model(3, attention=attention)
-    settings = make_denoising(rule, aligned=attention == "block_causal")
+    settings = make_denoising_settings(rule, aligned=attention == "block_causal")
     canvas = 24 * (attention == "bidirectional")
     for sampler in (GREEDY, Sampler(0.8, 0.9, (MASK,))):
         chosen = replace(settings, sampler=sampler)
@@ -103,7 +103,7 @@ def test_every_rule_finishes_without_masks_and_keeps_the_prompt(
     rule: str, attention: str, prompt: list[int], block: int, limit: int, seed: int
 ) -> None:
     row = new_row(list(prompt), limit, canvas=limit * (attention == "bidirectional"))
-    chosen = make_denoising(rule, block, aligned=attention == "block_causal")
+    chosen = make_denoising_settings(rule, block, aligned=attention == "block_causal")
     denoise(tiny_model(seed, attention=attention), [row], chosen)
     assert row.ended
     assert row.prompt == prompt
@@ -122,13 +122,13 @@ def test_a_row_ends_inside_a_block_without_waiting_for_the_rest(seed: int) -> No
     """A stop sequence or limit ends the row in the pass that commits the last token before it."""
     model = tiny_model(seed)
     whole = new_row([5, 9])
-    denoise(model, [whole], make_denoising(threshold=2.0))
-    text = whole.watch.result()[0]
+    denoise(model, [whole], make_denoising_settings(threshold=2.0))
+    text = whole.stop_checker.result()[0]
     position = text.index(text[len(text) // 2])
     stopped, limited = new_row([5, 9], stops=(text[position],)), new_row([5, 9], limit=position + 1)
-    denoise(model, [stopped, limited], make_denoising(threshold=2.0))
-    assert (stopped.watch.result(), stopped.watch.reason) == ((text[:position], position), "stop")
-    assert (limited.output, limited.watch.reason) == (whole.output[: position + 1], "length")
+    denoise(model, [stopped, limited], make_denoising_settings(threshold=2.0))
+    assert (stopped.stop_checker.result(), stopped.stop_checker.reason) == ((text[:position], position), "stop")
+    assert (limited.output, limited.stop_checker.reason) == (whole.output[: position + 1], "length")
     assert stopped.forward_passes == limited.forward_passes == max(whole.steps[: position + 1]) + 1
     assert stopped.prefill_s is not None
     assert stopped.first_s is not None
@@ -140,7 +140,7 @@ def test_a_row_ends_inside_a_block_without_waiting_for_the_rest(seed: int) -> No
 def test_rows_that_end_in_the_same_pass_have_the_same_times() -> None:
     model = tiny_model(1)
     rows = [new_row([5, 9], limit=3) for _ in range(3)]
-    denoise(model, rows, make_denoising(threshold=2.0))
+    denoise(model, rows, make_denoising_settings(threshold=2.0))
     others = [new_row([5, 9], limit=3) for _ in range(3)]
     decode_autoregressively(model, others, GREEDY)
     drafted = [new_row([5, 9], limit=3) for _ in range(3)]
@@ -155,6 +155,6 @@ def test_a_fixed_length_is_kept(attention: str, length: int) -> None:
     model = tiny_model(1, attention=attention)
     canvas = length * (attention == "bidirectional")
     rows = [new_row(prompt, limit=length, length=length, canvas=canvas) for prompt in PROMPTS]
-    denoise(model, rows, replace(make_denoising(), sampler=Sampler(banned=(MASK, END))))
+    denoise(model, rows, replace(make_denoising_settings(), sampler=Sampler(banned=(MASK, END))))
     assert [len(row.output) for row in rows] == [length] * 4
-    assert all(row.watch.reason == "length" for row in rows)
+    assert all(row.stop_checker.reason == "length" for row in rows)

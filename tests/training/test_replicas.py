@@ -9,7 +9,7 @@ from evalharness.errors import InfrastructureError
 from evalharness.training.batches import TrainingBatch, make_batch, plan_held_out_batches
 from evalharness.training.corpus.build import build_corpus
 from evalharness.training.recipe import read_recipe
-from evalharness.training.replicas import Replicas
+from evalharness.training.replicas import ReplicaPool
 from evalharness.training.trainer import model_config
 
 TINY = read_recipe(Path(__file__).parents[2] / "evalharness" / "training" / "recipes" / "tiny.yaml")
@@ -32,7 +32,7 @@ def test_two_processes_compute_the_losses_and_gradients_of_one(made: tuple[Trans
     model, work = made
     found = []
     for count in (1, 2):
-        replicas = Replicas(model, count, torch.float32, compile=False)
+        replicas = ReplicaPool(model, count, torch.float32, compile=False)
         for _ in range(2):  # gradients of a step are not added to those of the step before
             losses = replicas.compute_losses(work, TINY.objective, 100)
             replicas.gather_gradients()
@@ -45,7 +45,7 @@ def test_two_processes_compute_the_losses_and_gradients_of_one(made: tuple[Trans
 
 def test_losses_without_gradients_leave_none(made: tuple[Transformer, Work]) -> None:
     model, work = made
-    replicas = Replicas(model, 2, torch.float32, compile=False)
+    replicas = ReplicaPool(model, 2, torch.float32, compile=False)
     assert len(replicas.compute_losses(work[:1], TINY.objective, None)) == 1
     replicas.gather_gradients()
     assert all(not parameter.grad.any() for parameter in model.parameters())  # type: ignore[union-attr]
@@ -54,7 +54,7 @@ def test_losses_without_gradients_leave_none(made: tuple[Transformer, Work]) -> 
 @pytest.mark.slow
 def test_processes_use_the_current_weights(made: tuple[Transformer, Work]) -> None:
     model, work = made
-    replicas = Replicas(model, 2, torch.float32, compile=False)
+    replicas = ReplicaPool(model, 2, torch.float32, compile=False)
     before = replicas.compute_losses(work, TINY.objective, None)
     kept = model.embed.weight.detach().clone()
     with torch.no_grad():
@@ -67,7 +67,7 @@ def test_processes_use_the_current_weights(made: tuple[Transformer, Work]) -> No
 
 def test_a_dead_process_is_an_infrastructure_error(made: tuple[Transformer, Work]) -> None:
     model, work = made
-    replicas = Replicas(model, 2, torch.float32, compile=False)
+    replicas = ReplicaPool(model, 2, torch.float32, compile=False)
     replicas.processes[1].kill()
     with pytest.raises(InfrastructureError, match="run the same command again to resume"):
         replicas.compute_losses(work, TINY.objective, None)
@@ -75,7 +75,7 @@ def test_a_dead_process_is_an_infrastructure_error(made: tuple[Transformer, Work
 
 @pytest.mark.slow
 def test_processes_end_with_their_owner(made: tuple[Transformer, Work]) -> None:
-    replicas = Replicas(made[0], 2, torch.float32, compile=False)
+    replicas = ReplicaPool(made[0], 2, torch.float32, compile=False)
     processes = replicas.processes
     del replicas
     deadline = time.monotonic() + 60

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from evalharness.arena.model_facts import ModelFacts
+from evalharness.arena.measurements import ModelMeasurements
 from evalharness.arena.report.picture import preference_figure, preference_panel
 from evalharness.arena.report.tables import Section, Table
 from evalharness.arena.statistics.summary import VoteSummary
@@ -35,7 +35,10 @@ combined.</p>
 
 
 def write_report(
-    out: Path, summaries: Sequence[VoteSummary], sections: Sequence[Section], facts: Mapping[str, ModelFacts]
+    out: Path,
+    summaries: Sequence[VoteSummary],
+    sections: Sequence[Section],
+    measurements: Mapping[str, ModelMeasurements],
 ) -> Path:
     """Writes the arena's HTML report into folder `out` and returns the path of its index.html.
 
@@ -47,7 +50,7 @@ def write_report(
         for path in (*(STATIC / name for name in (*STYLES, "theme.js")), OWN_STYLE):
             shutil.copyfile(path, out / "static" / path.name)
         parts = [
-            _section_html(section, _plot_html(summary, facts, out))
+            _section_html(section, _plot_html(summary, measurements, out))
             for summary, section in zip(summaries, sections, strict=True)
         ]
         (out / RESULTS).write_text(json.dumps([_json_value(asdict(summary)) for summary in summaries], indent=2) + "\n")
@@ -87,12 +90,12 @@ def _table_html(table: Table) -> str:
     )
 
 
-def _plot_html(summary: VoteSummary, facts: Mapping[str, ModelFacts], out: Path) -> str:
+def _plot_html(summary: VoteSummary, measurements: Mapping[str, ModelMeasurements], out: Path) -> str:
     """Writes the preference-speed plot into folder `out` and returns the HTML that shows it.
 
     Returns "" without a plot if the speeds are not known, and for a judge model's votes.
     """
-    panel = None if summary.judge else preference_panel(summary, facts)
+    panel = None if summary.judge else preference_panel(summary, measurements)
     if panel is None:
         return ""
     figure = preference_figure(panel)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from evalharness.arena.model_facts import ModelFacts, TaskFacts
+from evalharness.arena.measurements import ModelMeasurements, TaskMeasurements
 from evalharness.arena.report.tables import mean_speed, win_share
 from evalharness.arena.report.text import replace_unprintable
 from evalharness.arena.statistics.summary import VoteSummary
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 METRIC = "votes won against a model of mean strength"
 
 
-def preference_panel(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Panel | None:
+def preference_panel(summary: VoteSummary, measurements: Mapping[str, ModelMeasurements]) -> Panel | None:
     """Returns the points of the preference-speed plot; None if the speeds of fewer than two models are known."""
     points = []
     for row in summary.models:
-        known = facts.get(row.model)
-        speed = mean_speed(known)
-        if known is None or speed is None:
+        model_measurements = measurements.get(row.model)
+        speed = mean_speed(model_measurements)
+        if model_measurements is None or speed is None:
             continue
         low, high = row.strength[1]
-        tasks = list(known["tasks"].values())
+        tasks = list(model_measurements["tasks"].values())
         points.append(
             Point(
                 label=replace_unprintable(row.model),
-                family=known["family"],
+                family=model_measurements["family"],
                 curve=(row.model,),
                 rate=win_share(row.strength[0]),
                 rate_ci95=(win_share(low), win_share(high)),
@@ -45,7 +45,7 @@ def preference_panel(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> P
     return Panel("Preference and speed", tuple(sorted(points, key=lambda point: point.speed)), pareto_frontier(points))
 
 
-def _speed_interval(tasks: Sequence[TaskFacts]) -> Interval | None:
+def _speed_interval(tasks: Sequence[TaskMeasurements]) -> Interval | None:
     """Returns the 95 % confidence interval of a model's speed; None if it is unknown or the model ran several tasks."""
     ends = tasks[0].get("tokens_per_s_ci95") if len(tasks) == 1 else None
     return (ends[0], ends[1]) if ends else None

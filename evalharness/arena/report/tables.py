@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scipy import special
 
-from evalharness.arena.model_facts import ModelFacts
+from evalharness.arena.measurements import ModelMeasurements
 from evalharness.arena.rows import MODEL_VOTER
 from evalharness.arena.statistics.summary import Estimate, ModelPair, ModelStrength, VoteSummary
 from evalharness.metrics.intervals import Interval
@@ -37,7 +37,7 @@ class Section:
     tables: tuple[Table, ...]
 
 
-def make_section(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Section:
+def make_section(summary: VoteSummary, measurements: Mapping[str, ModelMeasurements]) -> Section:
     """Returns the report's section about the votes of people, or of one judge model."""
     title = f"Model as judge: {summary.judge.removeprefix(MODEL_VOTER)}" if summary.judge else "Votes of people"
     sentences = [
@@ -49,19 +49,27 @@ def make_section(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Secti
         *_agreement_sentences(summary),
     ]
     return Section(
-        title, tuple(sentences), (_strength_table(summary, facts), _win_table(summary), _difference_table(summary))
+        title,
+        tuple(sentences),
+        (_strength_table(summary, measurements), _win_table(summary), _difference_table(summary)),
     )
 
 
-def mean_pass_at_1(facts: ModelFacts | None) -> float | None:
+def mean_pass_at_1(measurements: ModelMeasurements | None) -> float | None:
     """Returns the mean pass@1 over a model's tasks, as a fraction; None if it has none."""
-    rates = [task["pass_at_1"][0] for task in facts["tasks"].values() if "pass_at_1" in task] if facts else []
+    rates = (
+        [task["pass_at_1"][0] for task in measurements["tasks"].values() if "pass_at_1" in task] if measurements else []
+    )
     return sum(rates) / len(rates) if rates else None
 
 
-def mean_speed(facts: ModelFacts | None) -> float | None:
+def mean_speed(measurements: ModelMeasurements | None) -> float | None:
     """Returns the mean speed over a model's tasks in tokens/s; None if it was not measured."""
-    speeds = [task["tokens_per_s"] for task in facts["tasks"].values() if "tokens_per_s" in task] if facts else []
+    speeds = (
+        [task["tokens_per_s"] for task in measurements["tasks"].values() if "tokens_per_s" in task]
+        if measurements
+        else []
+    )
     return sum(speeds) / len(speeds) if speeds else None
 
 
@@ -144,10 +152,10 @@ def _agreement_sentences(summary: VoteSummary) -> list[str]:
     ]
 
 
-def _strength_table(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Table:
+def _strength_table(summary: VoteSummary, measurements: Mapping[str, ModelMeasurements]) -> Table:
     headings = ("model", "rating", "strength", "95 % interval", "votes", "won", "lost", "tie", "both bad", "pass@1",
                 "tokens/s")  # fmt: skip
-    rows = tuple(_strength_row(row, facts.get(row.model)) for row in summary.models)
+    rows = tuple(_strength_row(row, measurements.get(row.model)) for row in summary.models)
     unbounded = [row.model for row in summary.models if not math.isfinite(row.strength[1][0])]
     note = (
         f"No interval for {', '.join(unbounded)}: the votes do not bound the strength, because the model won or lost "
@@ -158,8 +166,8 @@ def _strength_table(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Ta
     return Table("Strengths", headings, rows, note)
 
 
-def _strength_row(row: ModelStrength, facts: ModelFacts | None) -> tuple[str, ...]:
-    rate, speed = mean_pass_at_1(facts), mean_speed(facts)
+def _strength_row(row: ModelStrength, measurements: ModelMeasurements | None) -> tuple[str, ...]:
+    rate, speed = mean_pass_at_1(measurements), mean_speed(measurements)
     return (
         row.model,
         f"{START + SCALE * row.strength[0]:.0f}",

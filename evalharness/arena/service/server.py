@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 
 from evalharness.arena.entrants import check_entrants, load_entrants
 from evalharness.arena.live import open_live_models
-from evalharness.arena.model_facts import write_facts
+from evalharness.arena.measurements import write_measurements
 from evalharness.arena.service.app import make_app
 from evalharness.arena.service.config import READ_S, ArenaConfig
 from evalharness.arena.service.session import Session
@@ -46,11 +46,11 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
 
 def _serve_session(config: ArenaConfig, session: Session, log: Callable[[str], None]) -> None:
     entrants, store = session.entrants, session.store
-    write_facts(store.folder, entrants.facts)
+    write_measurements(store.folder, entrants.measurements)
     with listen(config.host, config.port, CONNECTIONS) as listener:
         host = f"[{config.host}]" if ":" in config.host else config.host
         log(
-            f"{counted(len(entrants.facts), 'model')}, {counted(len(entrants.problems), 'problem')}, "
+            f"{counted(len(entrants.measurements), 'model')}, {counted(len(entrants.problems), 'problem')}, "
             f"{counted(len(store), 'vote')} so far; open http://{host}:{config.port}/"
             + ("#token=YOUR-TOKEN" if config.token else "")
         )

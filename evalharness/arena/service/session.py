@@ -92,7 +92,8 @@ class Session:
     def _draw_live_pair(self, voter: str, candidate: CandidatePair) -> PairView:
         answers = self.ask(candidate.problem, candidate.models)
         first, second = (
-            known or answers[model] for model, known in zip(candidate.models, candidate.answers, strict=True)
+            stored_answer or answers[model]
+            for model, stored_answer in zip(candidate.models, candidate.answers, strict=True)
         )
         with self._drawing:
             return self._pending_pair_view(voter) or self._store_drawn_pair(voter, candidate, (first, second), "live")

@@ -149,14 +149,14 @@ def derivatives(
 
 
 def information_matrix(
-    ballots: Ballots, layout: ParameterLayout, parts: Derivatives, penalty: float = PENALTY
+    ballots: Ballots, layout: ParameterLayout, vote_derivatives: Derivatives, penalty: float = PENALTY
 ) -> Floats:
     """Returns the (p, p) matrix of negative second derivatives of the fit's penalized log likelihood."""
-    weighted = parts.curvature * ballots.weight[:, None, None]
+    weighted = vote_derivatives.curvature * ballots.weight[:, None, None]
     terms = layout.terms
     matrix = np.empty((layout.size, layout.size))
-    matrix[:terms, :terms] = parts.design.T @ (parts.design * weighted[:, 0, :1])
-    matrix[:terms, terms:] = parts.design.T @ weighted[:, 0, 1:]
+    matrix[:terms, :terms] = vote_derivatives.design.T @ (vote_derivatives.design * weighted[:, 0, :1])
+    matrix[:terms, terms:] = vote_derivatives.design.T @ weighted[:, 0, 1:]
     matrix[terms:, :terms] = matrix[:terms, terms:].T
     matrix[terms:, terms:] = weighted[:, 1:, 1:].sum(axis=0)
     return matrix + penalty * np.eye(layout.size)

@@ -43,8 +43,8 @@ class Covariance:
         if self.clusters < FEWEST_CLUSTERS or not self.is_determined(contrast):
             return UNBOUNDED
         center = float(contrast @ self.fit.parameters)
-        reach = self.standard_error(contrast) * float(stats.t.ppf((1 + CONFIDENCE) / 2, self.clusters - 1))
-        return center - reach, center + reach
+        half_width = self.standard_error(contrast) * float(stats.t.ppf((1 + CONFIDENCE) / 2, self.clusters - 1))
+        return center - half_width, center + half_width
 
     def standard_error(self, contrast: Floats) -> float:
         """Returns the standard error of contrast @ parameters."""
@@ -123,7 +123,7 @@ def covariance(fitted: Fit, cluster: Integers | None = None) -> Covariance:
         total * (clusters - 1) / clusters,
         effective_clusters(cluster, ballots.weight),
         penalty_shift(fitted),
-        vote_components(ballots),
+        connected_components(ballots),
     )
 
 
@@ -132,7 +132,7 @@ def penalty_shift(fitted: Fit) -> Floats:
     return fit(fitted.ballots, fitted.layout.position, PENALTY / 100).parameters - fitted.parameters
 
 
-def vote_components(ballots: Ballots) -> Integers:
+def connected_components(ballots: Ballots) -> Integers:
     """Returns, for each model, the number of its connected component in the graph whose edges are the votes."""
     models = len(ballots.models)
     edges = sparse.coo_array((np.ones(len(ballots)), (ballots.first, ballots.second)), shape=(models, models))
@@ -148,6 +148,6 @@ def effective_clusters(cluster: Integers, weight: Floats) -> float:
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
-def independent_votes(ballots: Ballots) -> Integers:
+def independent_clusters(ballots: Ballots) -> Integers:
     """Returns a cluster number for each vote, all different, so that all votes are treated as independent."""
     return np.arange(len(ballots))

@@ -38,19 +38,19 @@ def tally_votes(votes: Iterable[Vote], models: Sequence[str] | None = None) -> T
         sorted({side.model for vote in judged for side in _answers_of_vote(vote)}) if models is None else list(models)
     )
     index = {name: number for number, name in enumerate(names)}
-    kept = [vote for vote in judged if all(side.model in index for side in _answers_of_vote(vote))]
-    dependence = _dependence_of_votes(kept)
-    clusters = [_cluster_of_vote(vote, number, dependence) for number, vote in enumerate(kept)]
+    counted_votes = [vote for vote in judged if all(side.model in index for side in _answers_of_vote(vote))]
+    dependence = _dependence_of_votes(counted_votes)
+    clusters = [_cluster_of_vote(vote, number, dependence) for number, vote in enumerate(counted_votes)]
     numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
     ballots = Ballots.from_sequences(
         names,
-        [index[vote.pair.first.model] for vote in kept],
-        [index[vote.pair.second.model] for vote in kept],
-        [OUTCOMES[vote.choice] for vote in kept],
+        [index[vote.pair.first.model] for vote in counted_votes],
+        [index[vote.pair.second.model] for vote in counted_votes],
+        [OUTCOMES[vote.choice] for vote in counted_votes],
         [numbers[cluster] for cluster in clusters],
-        [log2_wait_ratio(vote) for vote in kept],
+        [log2_wait_ratio(vote) for vote in counted_votes],
     )
-    return Tally(ballots, kept, dependence)
+    return Tally(ballots, counted_votes, dependence)
 
 
 def log2_wait_ratio(vote: Vote) -> float:
@@ -67,9 +67,9 @@ def _dependence_of_votes(votes: Sequence[Vote]) -> Dependence:
     if votes and all(vote.pair.voter_kind == "model" for vote in votes):
         return "problem"
     counts = Counter(vote.pair.voter or number for number, vote in enumerate(votes))
-    known = any(vote.pair.voter for vote in votes)
+    any_voter_known = any(vote.pair.voter for vote in votes)
     effective = counts.total() ** 2 / sum(count**2 for count in counts.values()) if votes else 0.0
-    return "voter" if known and effective > FEWEST_VOTERS - 0.5 else "vote"
+    return "voter" if any_voter_known and effective > FEWEST_VOTERS - 0.5 else "vote"
 
 
 def _cluster_of_vote(vote: Vote, number: int, dependence: Dependence) -> tuple[str, object]:

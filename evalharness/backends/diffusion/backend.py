@@ -92,7 +92,7 @@ class DiffusionBackend:
         self, network: Network, requests: Iterable[Request], sampling: Sampling
     ) -> Iterator[Completion]:
         """Yields completions by speculative decoding: an autoregressive network verifies a drafter's tokens."""
-        from evalharness.backends.network.drafting import hybrid_drafting
+        from evalharness.backends.network.drafting import hybrid_drafting_settings
         from evalharness.backends.network.rows import (
             can_generate,
             catch_out_of_memory,
@@ -105,7 +105,7 @@ class DiffusionBackend:
 
         options, sampler = self._options, make_sampler(network, sampling)
         threshold = self._acceptance_threshold()
-        drafting = hybrid_drafting(network, self._drafter, threshold, options.lookup, options.block)
+        drafting = hybrid_drafting_settings(network, self._drafter, threshold, options.lookup, options.block)
         for batch in split_into_batches(requests, self._config.batch_size):
             rows = [
                 make_row(
@@ -133,18 +133,20 @@ class DiffusionBackend:
         return 0.5 if self._options.threshold is None else self._options.threshold
 
     def _generate_batch(self, network: Network, batch: list[Request], sampling: Sampling) -> Iterator[Completion]:
-        from evalharness.backends.diffusion.length_search import search_length
-        from evalharness.backends.diffusion.rows import make_denoising, make_denoising_row
+        from evalharness.backends.diffusion.length_search import infill_with_length_search
+        from evalharness.backends.diffusion.rows import make_denoising_row, make_denoising_settings
         from evalharness.backends.network.loading import select_engine
         from evalharness.backends.network.rows import can_generate, catch_out_of_memory, make_completion
         from evalharness.diffusion.decoding import denoise
 
         trace, middle_length = self._options.trace, batch[0].problem.prompt.middle_length
         fixed_length = middle_length in ("oracle", "search")
-        denoising = make_denoising(network, self._options, sampling, fixed_length)
+        denoising = make_denoising_settings(network, self._options, sampling, fixed_length)
         engine = select_engine(network, self._options, denoising.sampler, denoising)
         if middle_length == "search":
-            yield from (search_length(network, request, sampling, denoising, trace, engine) for request in batch)
+            yield from (
+                infill_with_length_search(network, request, sampling, denoising, trace, engine) for request in batch
+            )
             return
         rows = [make_denoising_row(network, request, sampling, denoising) for request in batch]
         active = [row for row in rows if can_generate(row)]
@@ -158,7 +160,7 @@ class DiffusionBackend:
 
         Raises UserError if the network cannot be loaded.
         """
-        from evalharness.backends.diffusion.rows import resolve_decoding
+        from evalharness.backends.diffusion.rows import resolve_decoding_settings
         from evalharness.backends.network.loading import describe_network
 
         if gemma := self._load_gemma():
@@ -180,7 +182,7 @@ class DiffusionBackend:
             }
         options = self._options.model_dump(include={"steps", "bound", "edit", "trace", "revision"})
         options |= {"hold_end": self._options.hold_end} if self._options.hold_end else {}
-        options |= resolve_decoding(network, self._options)
+        options |= resolve_decoding_settings(network, self._options)
         return {**describe_network(network), "batch_size": self._config.batch_size, "options": options}
 
     def close(self) -> None:

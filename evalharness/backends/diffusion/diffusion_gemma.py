@@ -148,7 +148,7 @@ def _generate_row(gemma: DiffusionGemma, row: Row, seed: int) -> None:
         with torch.random.fork_rng(devices):
             torch.manual_seed(seed)
             gemma.model.generate(
-                torch.tensor([row.prompt], device=device), max_new_tokens=row.watch.limit, streamer=observer,
+                torch.tensor([row.prompt], device=device), max_new_tokens=row.stop_checker.limit, streamer=observer,
                 stopping_criteria=transformers.StoppingCriteriaList([observer]), eos_token_id=sorted(gemma.end_tokens),
                 **steps,
             )  # fmt: skip

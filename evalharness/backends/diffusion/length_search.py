@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from evalharness.diffusion.kernels.engine import Engine
 
 
-def candidate_lengths(longest: int) -> list[int]:
+def candidate_lengths(max_length: int) -> list[int]:
     """Returns the middle lengths, in tokens, that a length search tries.
 
-    They grow geometrically from 1 to `longest`, with four lengths per doubling.
+    They grow geometrically from 1 to `max_length`, with four lengths per doubling.
     """
-    steps = (round(2 ** (step / 4)) for step in range(4 * longest.bit_length()))
-    return sorted({length for length in steps if length <= longest} | {longest})
+    steps = (round(2 ** (step / 4)) for step in range(4 * max_length.bit_length()))
+    return sorted({length for length in steps if length <= max_length} | {max_length})
 
 
-def search_length(
+def infill_with_length_search(
     network: Network,
     request: Request,
     sampling: Sampling,

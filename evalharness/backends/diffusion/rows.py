@@ -44,7 +44,7 @@ def check_infilling(network: Network, prompt: Prompt) -> None:
         )
 
 
-def resolve_decoding(network: Network, options: DiffusionOptions) -> DecodingSettings:
+def resolve_decoding_settings(network: Network, options: DiffusionOptions) -> DecodingSettings:
     """Returns decoding rule, threshold and block size: the options' values, or the model's defaults for unset ones.
 
     Raises UserError for a block size that the model does not support, and for options that the rule does not use.
@@ -69,14 +69,14 @@ def resolve_decoding(network: Network, options: DiffusionOptions) -> DecodingSet
     }
 
 
-def make_denoising(
+def make_denoising_settings(
     network: Network, options: DiffusionOptions, sampling: Sampling, fixed_length: bool
 ) -> DenoisingSettings:
     """Returns the block diffusion settings of a run.
 
     With `fixed_length` the sampler never chooses an end token, so that each middle has exactly the given length.
     """
-    resolved = resolve_decoding(network, options)
+    resolved = resolve_decoding_settings(network, options)
     block = resolved["block"] or sampling.max_new_tokens
     steps = options.steps or block
     rule = find_rule(
@@ -96,10 +96,10 @@ def make_denoising(
         sampler,
         family.aligned,
         family.sub_block,
-        family.seeded,
-        family.tempered,
+        family.first_token_alone,
+        family.rule_sees_temperature,
         hold_end=options.hold_end,
-        held=tuple(sorted(end_tokens)),
+        held_end_tokens=tuple(sorted(end_tokens)),
     )
 
 
@@ -117,15 +117,15 @@ def make_denoising_row(
     limit = sampling.max_new_tokens if length is None else min(length, sampling.max_new_tokens)
     if network.model.config.attention != "bidirectional":
         row = make_row(network, request, sampling, tokenize_prompt(network, prompt), limit)
-        row.length = None if length is None else row.watch.limit
+        row.length = None if length is None else row.stop_checker.limit
         return row
     if prompt.suffix is None:
         row = make_row(network, request, sampling, tokenize_prompt(network, prompt), limit)
-        row.canvas = math.ceil(row.watch.limit / denoising.block) * denoising.block
+        row.canvas = math.ceil(row.stop_checker.limit / denoising.block) * denoising.block
         return row
     suffix = list(network.tokenizer(prompt.suffix, add_special_tokens=False)["input_ids"])
     prefix = encode_text(network.tokenizer, prompt.text or "")
     row = make_row(network, request, sampling, prefix, limit, reserved=len(suffix))
-    row.suffix, row.canvas = suffix, row.watch.limit
-    row.length = None if length is None else row.watch.limit
+    row.suffix, row.canvas = suffix, row.stop_checker.limit
+    row.length = None if length is None else row.stop_checker.limit
     return row

@@ -14,14 +14,14 @@ def count_drafts(drafts: Sequence[VerifiedDraft]) -> tuple[DraftCounts, ...]:
     """
     counts = []
     for source in sorted({draft.source for draft in drafts}):
-        own = [draft for draft in drafts if draft.source == source]
-        places = range(max(len(draft.tokens) for draft in own))
+        source_drafts = [draft for draft in drafts if draft.source == source]
+        positions = range(max(len(draft.tokens) for draft in source_drafts))
         counts.append(
             DraftCounts(
                 source,
-                len(own),
-                tuple(sum(place < len(draft.tokens) for draft in own) for place in places),
-                tuple(sum(place < draft.accepted for draft in own) for place in places),
+                len(source_drafts),
+                tuple(sum(position < len(draft.tokens) for draft in source_drafts) for position in positions),
+                tuple(sum(position < draft.accepted for draft in source_drafts) for position in positions),
             )
         )
     return tuple(counts)

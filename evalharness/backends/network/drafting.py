@@ -29,7 +29,7 @@ def open_drafter(network: Network, path: str | None) -> Drafter:
     Its weights are packed for inference. Raises UserError if the folder has no drafter that fits the network, or if no
     drafter is bundled for it.
     """
-    folder = Path(path).expanduser() if path is not None else _bundled_folder(network)
+    folder = Path(path).expanduser() if path is not None else _bundled_drafter_folder(network)
     if folder is not None:
         drafter = load_drafter(folder, network.model)
         drafter.pack_matrices()
@@ -48,7 +48,7 @@ def open_drafter_or_lookup(network: Network, path: str | None, lookup: bool) -> 
     This is the case, and a warning is logged, if `lookup` is True, `path` is None and no drafter is bundled for the
     network. Raises the same errors as `open_drafter`.
     """
-    if path is not None or not lookup or _bundled_folder(network) is not None:
+    if path is not None or not lookup or _bundled_drafter_folder(network) is not None:
         return open_drafter(network, path)
     _log.warning(
         "no drafter is bundled for model %s, so only prompt lookup drafts tokens; give a drafter that `evalharness "
@@ -58,7 +58,7 @@ def open_drafter_or_lookup(network: Network, path: str | None, lookup: bool) -> 
     return None
 
 
-def _bundled_folder(network: Network) -> Path | None:
+def _bundled_drafter_folder(network: Network) -> Path | None:
     """Returns the folder of the drafter that is bundled for this network; None if there is none.
 
     A drafter fits if it was trained for these very weights, or for a model of the same name and width, such as another
@@ -84,24 +84,28 @@ def _bundled_folder(network: Network) -> Path | None:
     return None
 
 
-def lookup_drafting(network: Network) -> DraftingSettings:
+def prompt_lookup_settings(network: Network) -> DraftingSettings:
     """Returns the settings of speculative decoding by prompt lookup (n-gram matches), which needs no drafter."""
-    return DraftingSettings(lookup=True, longest=LONGEST, costs=load_or_measure_costs(network.model, None))
+    return DraftingSettings(lookup=True, max_length=LONGEST, costs=load_or_measure_costs(network.model, None))
 
 
-def hybrid_drafting(
-    network: Network, drafter: Drafter | None, threshold: float, lookup: bool, longest: int | None
+def hybrid_drafting_settings(
+    network: Network, drafter: Drafter | None, threshold: float, lookup: bool, max_draft_length: int | None
 ) -> DraftingSettings:
     """Returns the settings of speculative decoding by prompt lookup and a drafter network.
 
     Each draft comes from the source with the higher expected speed. With `lookup` False only the drafter drafts;
-    without a drafter only lookup does. `longest`: maximum number of tokens of a draft, besides the drafter's block.
-    `threshold`: minimum ratio of an accepted token's probability to the top token's; 1 accepts only the network's own
-    tokens.
+    without a drafter only lookup does. `max_draft_length`: maximum number of tokens of a draft, besides the drafter's
+    block. `threshold`: minimum ratio of an accepted token's probability to the top token's; 1 accepts only the
+    network's own tokens.
     """
-    most = LONGEST if lookup or drafter is None else drafter.config.block
+    limit = LONGEST if lookup or drafter is None else drafter.config.block
     return DraftingSettings(
-        drafter, lookup, min(longest or most, most), threshold, costs=load_or_measure_costs(network.model, drafter)
+        drafter,
+        lookup,
+        min(max_draft_length or limit, limit),
+        threshold,
+        costs=load_or_measure_costs(network.model, drafter),
     )
 
 

@@ -113,16 +113,17 @@ def _open_engine(model: Transformer, precision: Precision) -> Engine:
     return Engine(model, precision)
 
 
-def without_fused_kernels(network: Network, options: NetworkOptions, what: str) -> Network:
-    """Returns a copy of the network that decodes with PyTorch only, since the fused kernels do not support `what`.
+def without_fused_kernels(network: Network, options: NetworkOptions, unsupported_feature: str) -> Network:
+    """Returns a copy of the network that decodes with PyTorch only, for a feature that the fused kernels lack.
 
-    Raises UserError if an option requires the fused kernels.
+    `unsupported_feature` names the feature in messages. Raises UserError if an option requires the fused kernels.
     """
     if required_by := fused_kernels_option(options.kernels, options.weights):
         raise UserError(
-            f"{required_by} requires the fused kernels, which do not support {what}; {fallback_hint(options.weights)}"
+            f"{required_by} requires the fused kernels, which do not support {unsupported_feature}; "
+            f"{fallback_hint(options.weights)}"
         )
-    return replace(network, kernels=KernelSelection("torch", f"{what} run on torch"), engine=None)
+    return replace(network, kernels=KernelSelection("torch", f"{unsupported_feature} run on torch"), engine=None)
 
 
 def select_engine(

@@ -17,10 +17,10 @@ from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.records import Completion, Prompt, Request, Sampling, Trace
 
 
-def make_sampler(network: Network, sampling: Sampling, banned: Sequence[int] = ()) -> Sampler:
-    """Returns a sampler with the run's temperature and top_p, which never chooses the mask token or a `banned` one."""
+def make_sampler(network: Network, sampling: Sampling, banned_tokens: Sequence[int] = ()) -> Sampler:
+    """Returns a sampler with the run's temperature and top_p, which never chooses the mask token or `banned_tokens`."""
     masks = [network.model.config.mask_id] if network.model.config.mask_id >= 0 else []
-    return Sampler(sampling.temperature, sampling.top_p, (*masks, *banned))
+    return Sampler(sampling.temperature, sampling.top_p, (*masks, *banned_tokens))
 
 
 def tokenize_prompt(network: Network, prompt: Prompt) -> list[int]:
@@ -43,19 +43,19 @@ def tokenize_prompt(network: Network, prompt: Prompt) -> list[int]:
 
 
 def make_row(
-    network: Network, request: Request, sampling: Sampling, ids: Sequence[int], limit: int, reserved: int = 0
+    network: Network, request: Request, sampling: Sampling, prompt_ids: Sequence[int], limit: int, reserved: int = 0
 ) -> Row:
-    """Returns a request as a row of a decoding batch; `ids` are the prompt's token ids.
+    """Returns a request as a row of a decoding batch; `prompt_ids` are the prompt's token ids.
 
     The row generates at most `limit` tokens, and no more than fit into the network's context length together with the
     prompt and `reserved` positions for a suffix.
     """
     prompt = request.problem.prompt
-    room = max(0, min(limit, network.model.config.max_length - len(ids) - reserved))
+    room = max(0, min(limit, network.model.config.max_length - len(prompt_ids) - reserved))
     infilling = network.infilling if prompt.suffix is not None else None
     end_tokens = network.end_tokens | (infilling.end_tokens if infilling else frozenset())
     stops = prompt.stops + (infilling.stops if infilling else ())
-    row = Row(list(ids), StopChecker(network.detokenizer, end_tokens, stops, room))
+    row = Row(list(prompt_ids), StopChecker(network.detokenizer, end_tokens, stops, room))
     if sampling.temperature > 0:
         row.generator = torch.Generator().manual_seed(sample_seed(sampling.seed, request.key))
     return row
@@ -63,7 +63,7 @@ def make_row(
 
 def can_generate(row: Row) -> bool:
     """Returns whether a row has a non-empty prompt and room for at least one output token."""
-    return bool(row.prompt) and row.watch.limit > 0
+    return bool(row.prompt) and row.stop_checker.limit > 0
 
 
 def catch_out_of_memory(generate: Callable[[], object]) -> str:
@@ -83,11 +83,11 @@ def make_completion(
     A row without room for output becomes an empty completion without an error: the context length is a property of the
     model, so the completion is graded. `error` is the result of `catch_out_of_memory` for the row's batch.
     """
-    text, tokens = row.watch.result()
+    text, tokens = row.stop_checker.result()
     if row.ended_s is None:
         if not row.prompt:
             return empty_completion(request, 0, "the prompt has no tokens")
-        return empty_completion(request, len(row.prompt), error if row.watch.limit else "")
+        return empty_completion(request, len(row.prompt), error if row.stop_checker.limit else "")
     return Completion(
         *request.key,
         text=text,
@@ -105,7 +105,7 @@ def make_completion(
         rejected_drafts=None if row.drafts is None else sum(len(draft.tokens) - draft.accepted for draft in row.drafts),
         drafts=None if row.drafts is None else count_drafts(row.drafts),
         trace=make_trace(detokenizer, row) if trace else None,
-        finish_reason=row.watch.reason,
+        finish_reason=row.stop_checker.reason,
     )
 
 

@@ -44,7 +44,7 @@ class Address:
 
     url: httpx.URL = field(repr=False)
     """The base URL without user and password."""
-    shown: str
+    display_url: str
     """The base URL without user, password and query, for messages and manifests."""
     key_name: str
     """Name of the environment variable that contains the key."""
@@ -64,7 +64,7 @@ class Address:
         return {**headers, "authorization": f"Bearer {self.key}"} if self.key else headers
 
 
-def find_address(options: OpenAIOptions) -> Address:
+def resolve_address(options: OpenAIOptions) -> Address:
     """Returns the endpoint's address and credentials from the options and the environment.
 
     Raises UserError if they are invalid; its message contains no secret.
@@ -75,7 +75,7 @@ def find_address(options: OpenAIOptions) -> Address:
     secrets = Secrets((key, url.password, *url.params.values()))
     return Address(
         url=url.copy_with(userinfo=b""),
-        shown=secrets.mask_text(str(url.copy_with(userinfo=b"", query=None, fragment=None))),
+        display_url=secrets.mask_text(str(url.copy_with(userinfo=b"", query=None, fragment=None))),
         key_name=options.api_key_env,
         key=key,
         login=login,

@@ -47,12 +47,12 @@ class Answer:
         return bool(self.reasoning or self.reasoning_tokens)
 
 
-def find_stop_sequence(text: str, stops: Sequence[str], searched: int = 0) -> int | None:
+def find_stop_sequence(text: str, stops: Sequence[str], searched_characters: int = 0) -> int | None:
     """Returns the index of the earliest stop sequence in `text`; None if there is none.
 
-    The first `searched` characters are known to contain no whole stop sequence.
+    The first `searched_characters` characters are known to contain no whole stop sequence.
     """
-    positions = (text.find(stop, max(0, searched - len(stop) + 1)) for stop in stops)
+    positions = (text.find(stop, max(0, searched_characters - len(stop) + 1)) for stop in stops)
     return min((position for position in positions if position >= 0), default=None)
 
 
@@ -76,7 +76,7 @@ class AnswerReader:
         """Whether the endpoint has sent its last chunk."""
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the endpoint reported the end of the answer; for an empty answer, by a finish reason."""
         return self.finish_reason is not None or (self.done and bool(self._text or self._reasoning))
 
@@ -149,7 +149,7 @@ class AnswerReader:
 
     def _output_tokens(self) -> int | None:
         """Returns the endpoint's token count; None if it reports none, or 0 for a text that is not empty."""
-        count = _valid_token_count(self._usage.get("completion_tokens"), least=0)
+        count = _valid_token_count(self._usage.get("completion_tokens"), minimum=0)
         return None if count == 0 and (self._text or self._reasoning) else count
 
     def _reasoning_tokens(self) -> int | None:
@@ -157,9 +157,9 @@ class AnswerReader:
         return _valid_token_count((details if isinstance(details, Mapping) else self._usage).get("reasoning_tokens"))
 
 
-def _valid_token_count(value: Any, least: int = 1) -> int | None:
-    """Returns `value` if it is a token count: an integer of at least `least`; else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else None
+def _valid_token_count(value: Any, minimum: int = 1) -> int | None:
+    """Returns `value` if it is a token count: an integer of at least `minimum`; else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= minimum else None
 
 
 def _join_surrogates(text: str) -> str:

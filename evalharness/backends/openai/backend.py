@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from evalharness.backends.factory import BackendConfig
-from evalharness.backends.openai.address import find_address
+from evalharness.backends.openai.address import resolve_address
 from evalharness.backends.openai.answer import Answer
 from evalharness.backends.openai.client import Client, EndpointRequest
 from evalharness.backends.openai.event_loop import LoopThread, as_completed
@@ -50,7 +50,7 @@ class OpenAIBackend:
         self._model = config.model
         self._options = parse_options(OpenAIOptions, self.name, config.options)
         check_extra_fields(self._options.extra)
-        self._address = find_address(self._options)
+        self._address = resolve_address(self._options)
         self._client = Client(self._address, self._options)
         self._tokenizer: Any = None
 
@@ -82,7 +82,7 @@ class OpenAIBackend:
 
         async def work(request: Request) -> Answer | InfrastructureError | PromptRefused:
             try:
-                return await self._client.ask(http, self._make_endpoint_request(request, sampling))
+                return await self._client.send(http, self._make_endpoint_request(request, sampling))
             except (InfrastructureError, PromptRefused) as error:
                 return error
 
@@ -96,7 +96,11 @@ class OpenAIBackend:
     def describe(self) -> Mapping[str, Any]:
         """Returns model, base URL (without login and query) and options (without `api_key_env`) for the manifest."""
         options = self._options.model_dump(exclude={"base_url", "api_key_env"})
-        return {"model": self._model, "base_url": self._address.shown, **self._address.secrets.mask_value(options)}
+        return {
+            "model": self._model,
+            "base_url": self._address.display_url,
+            **self._address.secrets.mask_value(options),
+        }
 
     def adjustments(self) -> Mapping[str, str]:
         """Returns the new values of options that the client changed because the endpoint rejected the old values."""

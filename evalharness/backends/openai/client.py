@@ -25,7 +25,7 @@ from evalharness.backends.openai.failures import (
     error_message,
     parse_retry_after,
 )
-from evalharness.backends.openai.http_status import TOKEN_FIELDS, RefusedStatus, error_for_status, other_token_field
+from evalharness.backends.openai.http_status import TOKEN_FIELDS, ErrorStatus, error_for_status, other_token_field
 from evalharness.backends.openai.options import OpenAIOptions
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.util.clock import now
@@ -91,31 +91,31 @@ class Client:
                 "HTTPS_PROXY, ALL_PROXY or SSL_CERT_FILE"
             ) from None
 
-    async def ask(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
+    async def send(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
         """Returns the endpoint's answer from the first attempt that succeeds; failed attempts are discarded.
 
         Raises PromptRefused if the endpoint refuses this prompt, InfrastructureError if all retries fail, and UserError
         for a failure that no retry can fix. None of these exceptions has a cause or context, because a chained
         exception would contain the request and, with it, the API key.
         """
-        return await self._breaker.call(lambda: self._ask_with_either_field(http, request))
+        return await self._breaker.call(lambda: self._send_with_either_token_field(http, request))
 
-    async def _ask_with_either_field(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
+    async def _send_with_either_token_field(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
         """Returns the answer; if the endpoint rejects the token limit's field name, asks again with the other name."""
         field = self.token_field
         try:
-            return await self._ask_with_retries(http, request, field)
+            return await self._send_with_retries(http, request, field)
         except TokenFieldRefused as refused:
             first_refusal = str(refused)
         other = other_token_field(field)
         try:
-            answer = await self._ask_with_retries(http, request, other)
+            answer = await self._send_with_retries(http, request, other)
         except TokenFieldRefused:
             raise PromptRefused(first_refusal) from None
         self.token_field = other
         return answer
 
-    async def _ask_with_retries(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
+    async def _send_with_retries(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(AttemptError),
             stop=self._is_last_attempt,
@@ -124,7 +124,7 @@ class Client:
             retry_error_callback=self._give_up,
             sleep=asyncio.sleep,
         )
-        answer: Answer = await retrying(self._ask_once, http, request, token_field)
+        answer: Answer = await retrying(self._send_once, http, request, token_field)
         return answer
 
     def _is_last_attempt(self, state: RetryCallState) -> bool:
@@ -154,11 +154,12 @@ class Client:
         reason = self._masked_message(str(_latest_failure(state)))
         if self._was_never_reached(state):
             raise UserError(
-                f"cannot connect to {self._address.shown} ({reason}); start the server or correct --option base_url"
+                f"cannot connect to {self._address.display_url} ({reason}); start the server or "
+                "correct --option base_url"
             )
         raise InfrastructureError(f"{reason} (attempt {state.attempt_number} of {self._options.max_retries + 1})")
 
-    async def _ask_once(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
+    async def _send_once(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
         """Sends one HTTP request and returns its answer.
 
         Raises AttemptError if another attempt may succeed; PromptRefused, TokenFieldRefused or UserError if not.
@@ -190,7 +191,7 @@ class Client:
             if _is_answer_complete(reader, request):
                 return reader.answer(started_at, streamed)
             raise PromptRefused(
-                f"{self._address.shown} refuses the prompt ({self._masked_message(str(refused))})"
+                f"{self._address.display_url} refuses the prompt ({self._masked_message(str(refused))})"
             ) from None
         if not _is_answer_complete(reader, request):
             raise AttemptError("the endpoint closed the connection before the end of its answer")
@@ -227,7 +228,7 @@ class Client:
         message = self._masked_message(error_message(await response.aread())) or response.reason_phrase
         retry_after_s = parse_retry_after(response.headers.get("retry-after", ""))
         is_chat = response.request.url.path.endswith("/chat/completions")
-        status = RefusedStatus(response.status_code, message, response.text, retry_after_s, token_field, is_chat)
+        status = ErrorStatus(response.status_code, message, response.text, retry_after_s, token_field, is_chat)
         raise error_for_status(status, self._address)
 
     def _masked_message(self, text: str) -> str:
@@ -250,7 +251,7 @@ def _latest_failure(state: RetryCallState) -> AttemptError:
 
 
 def _is_answer_complete(reader: AnswerReader, request: EndpointRequest) -> bool:
-    return reader.complete or (request.stop_early and reader.cut_is_final)
+    return reader.is_complete or (request.stop_early and reader.cut_is_final)
 
 
 def _add_events(events: list[bytes], reader: AnswerReader, at_s: float) -> None:

@@ -49,9 +49,9 @@ class EventReader:
         self._line.append(first)
         if not others:
             return []
-        *complete, rest = others
+        *complete, incomplete_line = others
         lines = [b"".join(self._line), *complete]
-        self._line = [rest]
+        self._line = [incomplete_line]
         return [
             event for line in lines if (event := self._process_line(self._without_byte_order_mark(line))) is not None
         ]

@@ -45,17 +45,17 @@ class TokenFieldRefused(Exception):
     """The endpoint rejects the field name of the token limit (such as `max_tokens`). The message is one line."""
 
 
-def reported_error(value: Mapping[str, Any]) -> Exception | None:
+def reported_error(response: Mapping[str, Any]) -> Exception | None:
     """Returns the exception for an error that a response with HTTP status 200 reports; None if it reports none.
 
     Endpoints report it as `error`, as `choices[0].error`, or as an object with a message and without choices.
     """
-    choices = value.get("choices") or [{}]
-    error = value.get("error") or choices[0].get("error")
+    choices = response.get("choices") or [{}]
+    error = response.get("error") or choices[0].get("error")
     if not error:
-        if value.get("choices") or value.get("usage") or not _is_unwrapped_error(value):
+        if response.get("choices") or response.get("usage") or not _is_unwrapped_error(response):
             return None
-        error = value
+        error = response
     details = error if isinstance(error, Mapping) else {}
     message = f"the endpoint reports: {error_message(json.dumps(error).encode())}"
     codes = {str(details.get(key)) for key in ("code", "status", "status_code", "type")}

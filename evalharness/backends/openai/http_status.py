@@ -28,7 +28,7 @@ _UNKNOWN_FIELD = re.compile(
 
 
 @dataclass(frozen=True)
-class RefusedStatus:
+class ErrorStatus:
     """An endpoint's response with an HTTP status other than 200, and what is known about its request."""
 
     code: int
@@ -43,13 +43,13 @@ class RefusedStatus:
     """Whether the request went to the chat API."""
 
 
-def error_for_status(status: RefusedStatus, address: Address) -> Exception:
+def error_for_status(status: ErrorStatus, address: Address) -> Exception:
     """Returns the exception for an endpoint's HTTP error status.
 
     AttemptError: another attempt may succeed. PromptRefused: the endpoint refuses this prompt. TokenFieldRefused: it
     rejects the name of the token limit. UserError: the user must change something.
     """
-    code, message, url, key_name = status.code, status.message, address.shown, address.key_name
+    code, message, url, key_name = status.code, status.message, address.display_url, address.key_name
     unpaid = code == 402 or (code in (400, 429) and bool(_UNPAID.search(status.text)))
     if code in _TEMPORARY or code >= 500:
         if _TOO_LONG.search(message):
@@ -83,8 +83,8 @@ def other_token_field(name: str) -> str:
     return next(other for other in TOKEN_FIELDS if other != name)
 
 
-def _is_about_token_field(text: str, sent: str) -> bool:
-    """Returns whether an error text rejects `sent`, the field name of the token limit, or proposes the other name."""
-    if not re.search(rf"\b{sent}\b", text):
+def _is_about_token_field(text: str, sent_field: str) -> bool:
+    """Returns whether an error text rejects the token limit's field name, `sent_field`, or proposes the other name."""
+    if not re.search(rf"\b{sent_field}\b", text):
         return False
-    return bool(re.search(rf"\b{other_token_field(sent)}\b", text) or _UNKNOWN_FIELD.search(text))
+    return bool(re.search(rf"\b{other_token_field(sent_field)}\b", text) or _UNKNOWN_FIELD.search(text))

@@ -49,14 +49,16 @@ def load_gguf_model(path: Path, dtype: torch.dtype, attention: str | None) -> Gg
     """Loads a GGUF file's network on the CPU. Raises UserError if its architecture is not supported."""
     file = read_gguf(path)
     ends = read_end_token_ids(file)
-    ours = read_gguf_config(file, min(ends))
-    config = _transformers_config(file, ours)
+    network_config = read_gguf_config(file, min(ends))
+    config = _transformers_config(file, network_config)
     arguments = {} if attention is None else {"attn_implementation": attention}
     # Without a device, no random weights are drawn and discarded.
     with torch.device("meta"):
         model = transformers.AutoModelForCausalLM.from_config(config, **arguments)
     model.load_state_dict(
-        _transformers_weights(read_gguf_weights(file, ours, dtype), ours), assign=True, strict=not ours.tied
+        _transformers_weights(read_gguf_weights(file, network_config, dtype), network_config),
+        assign=True,
+        strict=not network_config.tied,
     )
     model.tie_weights()
     # Its frequencies are computed and not stored, so that they are still without a device.
@@ -65,41 +67,42 @@ def load_gguf_model(path: Path, dtype: torch.dtype, attention: str | None) -> Gg
     return GgufModel(model.eval().requires_grad_(False), ends)
 
 
-def _transformers_config(file: GgufFile, ours: ModelConfig) -> Any:
+def _transformers_config(file: GgufFile, network_config: ModelConfig) -> Any:
     values: dict[str, Any] = {
-        "vocab_size": ours.vocab_size, "hidden_size": ours.hidden, "num_hidden_layers": ours.layers,
-        "num_attention_heads": ours.heads, "num_key_value_heads": ours.kv_heads,
-        "intermediate_size": ours.intermediate, "max_position_embeddings": ours.max_length,
-        "rms_norm_eps": ours.norm_eps, "tie_word_embeddings": ours.tied,
-        "rope_parameters": {"rope_type": "default", "rope_theta": ours.rope_theta},
-        "bos_token_id": None, "eos_token_id": ours.end_id,
+        "vocab_size": network_config.vocab_size, "hidden_size": network_config.hidden,
+        "num_hidden_layers": network_config.layers,
+        "num_attention_heads": network_config.heads, "num_key_value_heads": network_config.kv_heads,
+        "intermediate_size": network_config.intermediate, "max_position_embeddings": network_config.max_length,
+        "rms_norm_eps": network_config.norm_eps, "tie_word_embeddings": network_config.tied,
+        "rope_parameters": {"rope_type": "default", "rope_theta": network_config.rope_theta},
+        "bos_token_id": None, "eos_token_id": network_config.end_id,
     }  # fmt: skip
     architecture = file.metadata["general.architecture"]
     if architecture != "qwen2":
-        values["head_dim"] = ours.head_dim
+        values["head_dim"] = network_config.head_dim
     return _CONFIGS[architecture](**values)
 
 
 def _transformers_weights(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
     """Returns GGUF weights under the parameter names of transformers, with joined matrices (qkv, gate_up) split."""
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
-    found: dict[str, Tensor] = {}
+    converted: dict[str, Tensor] = {}
     for name, tensor in state.items():
         if name in _TOP:
-            found[_TOP[name]] = tensor
+            converted[_TOP[name]] = tensor
             continue
-        _, number, rest = name.split(".", 2)
+        _, number, layer_name = name.split(".", 2)
         prefix = f"model.layers.{number}."
-        if rest.startswith("qkv."):
+        if layer_name.startswith("qkv."):
             parts = torch.split(tensor, [queries, keys, keys])
-            found |= {
-                f"{prefix}self_attn.{part}_proj.{rest.removeprefix('qkv.')}": value
+            converted |= {
+                f"{prefix}self_attn.{part}_proj.{layer_name.removeprefix('qkv.')}": value
                 for part, value in zip("qkv", parts, strict=True)
             }
-        elif rest.startswith("gate_up."):
+        elif layer_name.startswith("gate_up."):
             gate, up = tensor.chunk(2)
-            found |= {f"{prefix}mlp.gate_proj.weight": gate, f"{prefix}mlp.up_proj.weight": up}
+            converted |= {f"{prefix}mlp.gate_proj.weight": gate, f"{prefix}mlp.up_proj.weight": up}
         else:
-            own = next(name for name in _LAYER if rest.startswith(name))
-            found[prefix + _LAYER[own] + rest.removeprefix(own)] = tensor
-    return found
+            known_name = next(name for name in _LAYER if layer_name.startswith(name))
+            converted[prefix + _LAYER[known_name] + layer_name.removeprefix(known_name)] = tensor
+    return converted

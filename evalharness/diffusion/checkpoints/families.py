@@ -27,9 +27,9 @@ class ModelFamily:
     """Whether blocks begin at multiples of their length, counted from the start of the prompt."""
     sub_block: int = 0
     """If positive, a block is denoised in sub-blocks of this length, from left to right."""
-    seeded: bool = False
+    first_token_alone: bool = False
     """Whether the first forward pass over a block commits only the block's first token, whatever the rule chooses."""
-    tempered: bool = False
+    rule_sees_temperature: bool = False
     """Whether the decoding rule sees probabilities after temperature and top_p; else the network's own."""
     diffusion: bool = True
     """False for autoregressive models."""
@@ -51,7 +51,7 @@ _QWEN_ENDS = ("<|im_end|>", "<|endoftext|>", "<|dlm_pad|>")
 _DREAM = ModelFamily(
     "dream",
     "DreamLM/Dream generation_utils.py _sample, alg=entropy; also Dream-Coder and DiffuCoder",
-    attention="bidirectional", shift=True, mask_id=151666, rule="entropy", tempered=True,
+    attention="bidirectional", shift=True, mask_id=151666, rule="entropy", rule_sees_temperature=True,
     end_tokens=_QWEN_ENDS,
 )  # fmt: skip
 
@@ -67,19 +67,21 @@ FAMILIES = {
     "open-dcoder": ModelFamily(
         "open-dcoder",
         "pengzhangzhi/Open-dLLM veomni/models/transformers/qwen2/generation_utils.py _mdm_sample, alg=entropy",
-        attention="bidirectional", shift=True, mask_token="<M>", rule="entropy", tempered=True, end_tokens=_QWEN_ENDS,
+        attention="bidirectional", shift=True, mask_token="<M>", rule="entropy",
+        rule_sees_temperature=True, end_tokens=_QWEN_ENDS,
     ),
     "Fast_dLLM_Qwen": ModelFamily(
         "fast-dllm-v2",
         "NVlabs/Fast-dLLM v2/generation_functions.py batch_sample, without its sub-block cache",
-        attention="block_causal", shift=True, mask_id=151665, block=32, aligned=True, sub_block=8, seeded=True,
-        tempered=True, end_tokens=_QWEN_ENDS,
+        attention="block_causal", shift=True, mask_id=151665, block=32, aligned=True, sub_block=8,
+        first_token_alone=True,
+        rule_sees_temperature=True, end_tokens=_QWEN_ENDS,
     ),
     "sdar": ModelFamily(
         "sdar",
         "JetAstra/SDAR generate.py block_diffusion_generate, low_confidence_dynamic",
-        attention="block_causal", mask_id=151669, rule="dynamic", threshold=0.85, block=4, aligned=True, tempered=True,
-        end_tokens=_QWEN_ENDS,
+        attention="block_causal", mask_id=151669, rule="dynamic", threshold=0.85, block=4, aligned=True,
+        rule_sees_temperature=True, end_tokens=_QWEN_ENDS,
     ),
     "qwen2": ModelFamily("qwen2", "transformers", diffusion=False),
     "qwen3": ModelFamily("qwen3", "transformers", diffusion=False),

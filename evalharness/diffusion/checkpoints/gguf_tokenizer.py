@@ -71,10 +71,10 @@ def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
     values = {key.removeprefix("tokenizer."): value for key, value in file.metadata.items()}
     kind, split = values.get("ggml.model"), values.get("ggml.pre", "default")
     if kind != "gpt2" or (split not in _SPLITS and split not in _GPT2):
-        known = ", ".join([*_SPLITS, "gpt-2"])
+        supported = ", ".join([*_SPLITS, "gpt-2"])
         raise UserError(
             f"GGUF file {file.path} has a tokenizer of type {kind!r} with pre-tokenizer {split!r}; only type gpt2 with "
-            f"pre-tokenizer {known} is supported; give --model the Hugging Face folder of the same model instead"
+            f"pre-tokenizer {supported} is supported; give --model the Hugging Face folder of the same model instead"
         )
     names, kinds = values.get("ggml.tokens", []), values.get("ggml.token_type", [])
     try:
@@ -112,13 +112,13 @@ def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
 
 def read_end_token_ids(file: GgufFile) -> frozenset[int]:
     """Returns the ids of the tokens that end an answer: those in a GGUF file's metadata, and those named in ENDS."""
-    found = {file.metadata.get(f"tokenizer.ggml.{key}") for key in _END_KEYS} - {None}
+    end_ids = {file.metadata.get(f"tokenizer.ggml.{key}") for key in _END_KEYS} - {None}
     names: list[str] = file.metadata.get("tokenizer.ggml.tokens", [])
     kinds = file.metadata.get("tokenizer.ggml.token_type", [])
-    found |= {names.index(end) for end in ENDS if end in names and kinds[names.index(end)] == TokenType.CONTROL}
-    if not found:
+    end_ids |= {names.index(end) for end in ENDS if end in names and kinds[names.index(end)] == TokenType.CONTROL}
+    if not end_ids:
         raise UserError(f"GGUF file {file.path} names no end-of-text (EOS) token; give --model a complete file")
-    return frozenset(int(number) for number in found if number is not None)
+    return frozenset(int(number) for number in end_ids if number is not None)
 
 
 def _make_pre_tokenizer(split: str) -> pre_tokenizers.PreTokenizer:

@@ -42,6 +42,6 @@ class LazyGgufEmbedding(nn.Embedding):
         """Returns the embeddings [..., hidden] of token ids [...]."""
         if len(self.weight):
             return super().forward(input)
-        ids, places = input.unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        rows: Tensor = self.rows.read_rows(ids.tolist())[places]
+        ids, row_of_token = input.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        rows: Tensor = self.rows.read_rows(ids.tolist())[row_of_token]
         return rows

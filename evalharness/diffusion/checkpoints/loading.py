@@ -46,9 +46,9 @@ def open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revisio
         model = load_checkpoint(folder, dtype, device)
         return Checkpoint(model, read_tokenizer(folder), OWN, frozenset({model.config.end_id}))
     if kind not in FAMILIES:
-        known = ", ".join(sorted({MODEL_TYPE, *FAMILIES}))
+        supported = ", ".join(sorted({MODEL_TYPE, *FAMILIES}))
         raise UserError(
-            f"model {name} has model_type {kind!r}, which this backend does not support (it supports {known}); use "
+            f"model {name} has model_type {kind!r}, which this backend does not support (it supports {supported}); use "
             "--backend transformers"
         )
     tokenizer = open_tokenizer(name, folder)

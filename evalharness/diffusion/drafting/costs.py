@@ -42,15 +42,15 @@ class ForwardPassCosts:
         return self.seconds[-1] * tokens / self.widths[-1]
 
     def best_draft_length(
-        self, probabilities: Sequence[float], rows: int = 1, drafting: bool = False
+        self, probabilities: Sequence[float], rows: int = 1, with_drafter: bool = False
     ) -> tuple[int, float]:
         """Returns the draft length with the highest expected speed, and that speed in tokens per second of one row.
 
-        `probabilities[i]` is the probability that draft token i and all before it are accepted. With `drafting`, the
-        time of the drafter's forward pass is included. All `rows` of the batch are assumed to have drafts of this
+        `probabilities[i]` is the probability that draft token i and all before it are accepted. With `with_drafter`,
+        the time of the drafter's forward pass is included. All `rows` of the batch are assumed to have drafts of this
         length.
         """
-        spent = self.draft_s if drafting else 0.0
+        spent = self.draft_s if with_drafter else 0.0
         expected, best = 1.0, (0, 1.0 / (self.verification_seconds(rows) + spent))
         for length, probability in enumerate(probabilities, 1):
             expected += probability
@@ -66,14 +66,14 @@ class AcceptanceTracker:
     Each source of drafts (prompt lookup, drafter) has its own tracker.
     """
 
-    def __init__(self, longest: int, prior: float = 0.6, weight: float = 8.0) -> None:
-        """`longest`: number of draft positions to track.
+    def __init__(self, max_length: int, prior: float = 0.6, prior_weight: float = 8.0) -> None:
+        """`max_length`: number of draft positions to track.
 
         `prior` is the assumed probability that a position is accepted if those before it are; it counts as much as
-        `weight` verifications.
+        `prior_weight` verifications.
         """
-        self._tried = [weight] * longest
-        self._accepted = [weight * prior] * longest
+        self._tried = [prior_weight] * max_length
+        self._accepted = [prior_weight * prior] * max_length
 
     def record_draft(self, drafted: int, accepted: int) -> None:
         """Updates the estimates with one verified draft: how many tokens it had, and how many of them were accepted."""
@@ -83,11 +83,11 @@ class AcceptanceTracker:
 
     def probabilities(self) -> list[float]:
         """Returns, for each draft position, the probability that its token and all tokens before it are accepted."""
-        found, product = [], 1.0
+        cumulative, product = [], 1.0
         for accepted, tried in zip(self._accepted, self._tried, strict=True):
             product *= accepted / tried
-            found.append(product)
-        return found
+            cumulative.append(product)
+        return cumulative
 
 
 @torch.inference_mode()
@@ -123,27 +123,27 @@ def load_or_measure_costs(model: Transformer, drafter: Drafter | None) -> Forwar
     """
     weight = model.embed.weight
     device = torch.cuda.get_device_name(weight.device) if weight.device.type == "cuda" else str(weight.device)
-    facts = [
+    cache_key_parts = [
         target_fingerprint(model), str(weight.dtype), device, torch.get_num_threads(), os.cpu_count(),
         torch.__version__, type(model.head).__name__,
         (repr(drafter.config), type(drafter.fuse).__name__) if drafter else None,
     ]  # fmt: skip
-    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps(cache_key_parts).encode()).hexdigest()[:16]
     root = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "evalharness" / "draft-costs"
     path = root / f"{key}.json"
     try:
         values = json.loads(path.read_text())
         return ForwardPassCosts(tuple(values["widths"]), tuple(values["seconds"]), values["draft_s"])
     except (OSError, ValueError, KeyError):
-        curve = measure_costs(model, drafter)
+        costs = measure_costs(model, drafter)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(asdict(curve)))
-        part.replace(path)
+        partial_file = path.with_suffix(f".{os.getpid()}")
+        partial_file.write_text(json.dumps(asdict(costs)))
+        partial_file.replace(path)
     except OSError:
         pass  # a read-only home: measured anew next time
-    return curve
+    return costs
 
 
 def _minimum_seconds(call: Callable[[], object]) -> float:

@@ -31,7 +31,7 @@ def draft_and_verify(model: Transformer, rows: Sequence[Row], sampler: Sampler, 
     with TapRecorder(model, taps) if taps else nullcontext() as recorder:
         for row in rows:
             row.text = row.prompt[:-1]
-        cache = prefill(model, rows, drafting.longest + 1, start)
+        cache = prefill(model, rows, drafting.max_length + 1, start)
         for row in rows:
             row.text, row.cached = list(row.prompt), len(row.prompt) - 1
         proposer = DraftProposer(drafting, rows, sampler, cache.capacity)
@@ -51,11 +51,11 @@ def draft_and_verify(model: Transformer, rows: Sequence[Row], sampler: Sampler, 
                 proposer.observe_states(recorder.states, starts)
             proposer.record_verification(active, starts, drafts, accepted)
             record_times(active, start)
-            kept = [position for position, row in enumerate(active) if not row.ended]
-            if kept and len(kept) < len(active):
-                cache.keep_rows(kept)
-                proposer.keep_rows(kept)
-            active = [active[position] for position in kept]
+            running = [position for position, row in enumerate(active) if not row.ended]
+            if running and len(running) < len(active):
+                cache.keep_rows(running)
+                proposer.keep_rows(running)
+            active = [active[position] for position in running]
 
 
 def verify_drafts(

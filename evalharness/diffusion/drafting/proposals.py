@@ -23,7 +23,7 @@ class DraftingSettings:
     drafter: Drafter | None = None
     lookup: bool = False
     """Whether to draft by prompt lookup. A drafter, if given, drafts where it is expected to be faster."""
-    longest: int = 7
+    max_length: int = 7
     """Most tokens of a draft; a drafter's block is another limit."""
     threshold: float = 1.0
     """1 accepts only the target's own tokens; below, also drafts with this share of the top token's probability."""
@@ -53,9 +53,9 @@ class DraftProposer:
         self._lookups = [NgramLookup() for _ in rows] if drafting.lookup else []
         for lookup, row in zip(self._lookups, rows, strict=False):
             lookup.extend(row.prompt)
-        self._trackers = {"drafter": AcceptanceTracker(drafting.longest)}
+        self._trackers = {"drafter": AcceptanceTracker(drafting.max_length)}
         for size, acceptance in EXPECTED_ACCEPTANCE.items():
-            self._trackers[f"lookup {size}"] = AcceptanceTracker(drafting.longest, acceptance)
+            self._trackers[f"lookup {size}"] = AcceptanceTracker(drafting.max_length, acceptance)
         self._parked = 0
         self._cache: DrafterCache | None = None
         if drafting.drafter is not None:
@@ -64,7 +64,7 @@ class DraftProposer:
 
     def propose(self, rows: Sequence[Row]) -> list[Draft]:
         """Returns a draft for each row, which does not exceed the row's limit of output tokens."""
-        limits = [min(self._drafting.longest, row.watch.limit - len(row.output) - 1) for row in rows]
+        limits = [min(self._drafting.max_length, row.stop_checker.limit - len(row.output) - 1) for row in rows]
         drafts, speeds = [Draft() for _ in rows], [0.0 for _ in rows]
         for number, lookup in enumerate(self._lookups):
             drafts[number], speeds[number] = self._draft_by_lookup(lookup, limits[number], len(rows))
@@ -105,11 +105,11 @@ class DraftProposer:
         for lookup, row, start in zip(self._lookups, rows, starts, strict=False):
             lookup.extend(row.text[start + 1 :])
 
-    def keep_rows(self, kept: Sequence[int]) -> None:
+    def keep_rows(self, row_numbers: Sequence[int]) -> None:
         """Keeps only the given rows of the batch, in the given order."""
-        self._lookups = [self._lookups[number] for number in kept] if self._lookups else []
+        self._lookups = [self._lookups[number] for number in row_numbers] if self._lookups else []
         if self._cache is not None:
-            self._cache.keep_rows(kept)
+            self._cache.keep_rows(row_numbers)
 
     def _draft_by_lookup(self, lookup: NgramLookup, limit: int, rows: int) -> tuple[Draft, float]:
         """Returns a row's draft by prompt lookup, and its expected speed in tokens/s; infinite without costs."""
@@ -129,7 +129,7 @@ class DraftProposer:
         if costs is None or drafter is None:
             return 0.0
         probabilities = self._trackers["drafter"].probabilities()[: drafter.config.block]
-        return costs.best_draft_length(probabilities, rows, drafting=True)[1]
+        return costs.best_draft_length(probabilities, rows, with_drafter=True)[1]
 
     def _is_drafter_active(self, speed: float, rows: int) -> bool:
         """Returns whether the drafter drafts in this pass.
@@ -155,11 +155,11 @@ class DraftProposer:
         anchors = torch.tensor([row.text[-1] for row in rows], device=device)
         states = drafter(anchors, [row.cached for row in rows], self._cache)
         previous = drafter.draft_vocabulary_indices(anchors)
-        tokens, certain = [], []
-        for depth in range(min(drafter.config.block, self._drafting.longest)):
+        tokens, acceptance = [], []
+        for depth in range(min(drafter.config.block, self._drafting.max_length)):
             logits = drafter.logits(states[:, depth], previous).float()
             if costs is not None:
-                certain.append(torch.sigmoid(drafter.acceptance_logits(states[:, depth], previous).float()))
+                acceptance.append(torch.sigmoid(drafter.acceptance_logits(states[:, depth], previous).float()))
             uniforms = []
             if self._sampler.temperature:
                 uniforms = [row.random_number(len(row.text) - len(row.prompt) + depth) for row in rows]
@@ -168,7 +168,7 @@ class DraftProposer:
         drafted: list[list[int]] = torch.stack(tokens, dim=1).tolist()
         if costs is None:
             return drafted
-        probabilities = torch.stack(certain, dim=1).cumprod(dim=1).tolist()
+        probabilities = torch.stack(acceptance, dim=1).cumprod(dim=1).tolist()
         return [
             row_tokens[: costs.best_draft_length(row_probabilities, len(rows))[0]]
             for row_tokens, row_probabilities in zip(drafted, probabilities, strict=True)

@@ -113,22 +113,22 @@ def convert_speculators_state(
             )
         return state[name]
 
-    found = {own: read_weight(name) for own, name in _OTHERS.items()}
+    converted = {own: read_weight(name) for own, name in _OTHERS.items()}
     for number in range(config.network.layers):
         for own, names in _LAYER.items():
-            found[f"layers.{number}.{own}"] = torch.cat([read_weight(f"layers.{number}.{name}") for name in names])
+            converted[f"layers.{number}.{own}"] = torch.cat([read_weight(f"layers.{number}.{name}") for name in names])
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     mask = state.get("embed_tokens.weight", embedding)[values["mask_token_id"]]
-    found["mask"] = mask.expand(config.block - 1, -1)
+    converted["mask"] = mask.expand(config.block - 1, -1)
     before = read_weight("markov_head.markov_w1.weight")
     ids = torch.arange(config.network.vocab_size, device=before.device)
     if "d2t" in state:
         ids = ids + state["d2t"].to(ids.device)
     # An anchor outside the draft vocabulary has no row here: the mean stands for all of them.
     outside = torch.ones(len(before), dtype=torch.bool, device=before.device).index_fill_(0, ids, False)
-    rest = before[outside].float().mean(dim=0, keepdim=True) if outside.any() else torch.zeros_like(before[:1])
-    found["previous.weight"] = torch.cat((before[ids], rest.to(before.dtype)))
+    outside_mean = before[outside].float().mean(dim=0, keepdim=True) if outside.any() else torch.zeros_like(before[:1])
+    converted["previous.weight"] = torch.cat((before[ids], outside_mean.to(before.dtype)))
     size = config.network.hidden + config.rank
-    found["confidence.weight"] = state.get("confidence_head.proj.weight", before.new_zeros(1, size))
-    found["confidence.bias"] = state.get("confidence_head.proj.bias", before.new_full((1,), CERTAIN))
-    return found | {"vocabulary": ids.int()}
+    converted["confidence.weight"] = state.get("confidence_head.proj.weight", before.new_zeros(1, size))
+    converted["confidence.bias"] = state.get("confidence_head.proj.bias", before.new_full((1,), CERTAIN))
+    return converted | {"vocabulary": ids.int()}

@@ -37,7 +37,7 @@ class CommitPolicy:
     length: int = 0
     """Masks for which the rule's schedule of `steps` steps is made."""
     sub_block: int = 0
-    seeded: bool = False
+    first_token_alone: bool = False
 
     def commits_per_pass(self, masks: int) -> tuple[int, ...]:
         """Returns how many masks each forward pass over a block commits, for a block that begins with `masks` masks.
@@ -55,7 +55,12 @@ def make_commit_policy(denoising: DenoisingSettings) -> CommitPolicy:
     settings = rule.choose.keywords
     threshold = settings.get("threshold", settings.get("bound", 0.0))
     return CommitPolicy(
-        rule.name, threshold, settings.get("steps", 0), settings.get("length", 0), denoising.sub_block, denoising.seeded
+        rule.name,
+        threshold,
+        settings.get("steps", 0),
+        settings.get("length", 0),
+        denoising.sub_block,
+        denoising.first_token_alone,
     )
 
 
@@ -134,7 +139,7 @@ def commit_block(
     step: tl.tensor, committed_at: tl.tensor, confidence: tl.tensor, offsets: tl.tensor, end_tokens: tl.tensor,
     proposed: tl.tensor, probability: tl.tensor, second: tl.tensor, entropy: tl.tensor, threshold: tl.tensor,
     L: tl.constexpr, C: tl.constexpr, S: tl.constexpr, E: tl.constexpr, RULE: tl.constexpr, SUB: tl.constexpr,
-    SEEDED: tl.constexpr, SHIFT: tl.constexpr, WHOLE: tl.constexpr, BLOCK_L: tl.constexpr, PDL: tl.constexpr,
+    FIRST_ALONE: tl.constexpr, SHIFT: tl.constexpr, WHOLE: tl.constexpr, BLOCK_L: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
     """Kernel: commits tokens of the blocks after a forward pass; one program per sequence."""
     if not begin_kernel(live, PDL):
@@ -156,9 +161,9 @@ def commit_block(
         candidates = is_mask & (sub_block == tl.min(tl.where(is_mask, sub_block, BLOCK_L), axis=0))
     count = tl.load(counts + sequence * S + now, mask=now < S, other=1)
     chosen = choose_masks(candidates, mask_probability, mask_second, mask_entropy, count, threshold, RULE, BLOCK_L)
-    if SEEDED:
-        seeded_pass = (now == 0) & (tl.sum((candidates & (position == 0)).to(tl.int32), axis=0) > 0)
-        chosen = (seeded_pass & (position == 0)) | (~seeded_pass & chosen)
+    if FIRST_ALONE:
+        first_pass = (now == 0) & (tl.sum((candidates & (position == 0)).to(tl.int32), axis=0) > 0)
+        chosen = (first_pass & (position == 0)) | (~first_pass & chosen)
     token = tl.load(proposed + source, mask=chosen, other=0)
     tl.store(tokens + source, token, mask=chosen)
     tl.store(masked + source, tl.zeros([BLOCK_L], tl.int32), mask=chosen)
@@ -232,7 +237,7 @@ def commit_tokens(
         state.confidence, state.offsets, state.end_tokens,
         statistics.proposed, statistics.probability, statistics.second, statistics.entropy, policy.threshold,
         L=length, C=state.context.shape[1], S=state.counts.shape[1], E=state.end_tokens.shape[0], RULE=policy.rule,
-        SUB=policy.sub_block, SEEDED=policy.seeded, SHIFT=int(shift),
+        SUB=policy.sub_block, FIRST_ALONE=policy.first_token_alone, SHIFT=int(shift),
         WHOLE=whole, BLOCK_L=block,
         num_warps=max(1, block * block // 1024 if block <= 128 else block // 64), **launch_options(state.live),
     )  # fmt: skip

@@ -84,7 +84,7 @@ class Engine:
         if denoising is not None:
             if denoising.rule.name not in RULES or denoising.block > LONGEST_BLOCK or denoising.hold_end:
                 return False
-            if sampled and (denoising.tempered or denoising.rule.name == "margin"):
+            if sampled and (denoising.rule_sees_temperature or denoising.rule.name == "margin"):
                 return False
         return not sampled or sampler.top_p == 1
 
@@ -100,7 +100,7 @@ class Engine:
             size = max(len(row.prompt) + row.canvas + len(row.suffix) for row in rows)
             capacity = ceil_div(size, CANVAS_STEP) * CANVAS_STEP
         else:
-            size = max(len(row.prompt) + row.watch.limit for row in rows) + 4 * (block + 1)
+            size = max(len(row.prompt) + row.stop_checker.limit for row in rows) + 4 * (block + 1)
             capacity = ceil_div(size, CAPACITY_STEP) * CAPACITY_STEP
         policy = make_commit_policy(denoising) if denoising else None
         key = (len(rows), block, sampler, policy, capacity if self._whole else 0)
@@ -163,7 +163,7 @@ class Engine:
         while running:
             host["done"][:] = 1
             for sequence, row in running.items():
-                remaining = row.watch.limit - len(row.watch.tokens)
+                remaining = row.stop_checker.limit - len(row.stop_checker.tokens)
                 # The host reads the first token alone, so that the time to first token is measured.
                 host["limit"][sequence] = 1 if first else min(TOKENS_PER_ROUND, remaining)
                 host["context"][sequence, 0], host["context_length"][sequence] = row.text[-1], 1
@@ -222,7 +222,7 @@ def _write_end_tokens(host: Tables, rows: Sequence[Row]) -> None:
 
     The host itself checks for end tokens that only some rows have.
     """
-    common = sorted(frozenset.intersection(*(row.watch.end_tokens for row in rows)))[:END_TOKENS]
+    common = sorted(frozenset.intersection(*(row.stop_checker.end_tokens for row in rows)))[:END_TOKENS]
     host["end_tokens"][:] = -1
     host["end_tokens"][: len(common)] = common
 
@@ -256,7 +256,7 @@ def _write_block(host: Tables, sequence: int, block: BlockState, policy: CommitP
     host["counts"][sequence] = 1
     write_table("counts", policy.commits_per_pass(block.initial_masks))
     host["length"][sequence], host["prompt_tokens"][sequence] = size, block.prompt_tokens
-    host["limit"][sequence] = block.prompt_tokens + row.watch.limit - len(row.watch.tokens)
+    host["limit"][sequence] = block.prompt_tokens + row.stop_checker.limit - len(row.stop_checker.tokens)
     host["context_length"][sequence], host["cached"][sequence] = len(text), cached
     if mask_id is not None:
         tail = [*[mask_id] * block.canvas_left, *row.suffix]

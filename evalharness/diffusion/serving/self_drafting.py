@@ -89,10 +89,16 @@ class SelfSpeculativeDecoder(CausalDecoder):
                 append_final_token(row, token, chance)
         self._draft = []
         if self.traced:
-            kept = len(row.output) - position
+            appended = len(row.output) - position
             self.frames.append(
                 DecodingFrame(
-                    row.forward_passes, position, position + len(draft) + 1, tuple(range(position, position + kept)),
-                    tokens[:kept], chances[:kept], (), min(accepted, kept), tuple(draft[accepted:]),
+                    row.forward_passes,
+                    start=position,
+                    end=position + len(draft) + 1,
+                    positions=tuple(range(position, position + appended)),
+                    tokens=tokens[:appended],
+                    confidences=chances[:appended],
+                    accepted=min(accepted, appended),
+                    rejected=tuple(draft[accepted:]),
                 )
-            )  # fmt: skip
+            )

@@ -54,11 +54,11 @@ class AutoregressiveDecoder(CausalDecoder):
             row.forward_passes += 1
             append_final_token(row, token, confidence)
             if member.traced:
-                kept = len(row.output) > position
+                is_appended = len(row.output) > position
                 member.frames.append(
                     DecodingFrame(
-                        row.forward_passes, position, position + 1, (position,) * kept, (token,) * kept,
-                        (confidence,) * kept,
+                        row.forward_passes, position, position + 1, (position,) * is_appended, (token,) * is_appended,
+                        (confidence,) * is_appended,
                     )
                 )  # fmt: skip
         return rows

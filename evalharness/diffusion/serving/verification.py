@@ -22,7 +22,7 @@ class SpeculativeDecoder(CausalDecoder):
     def __init__(self, row: Row, drafting: DraftingSettings, sampler: Sampler, traced: bool = False) -> None:
         super().__init__(row, (sampler, drafting.threshold), traced)
         self.sampler, self._drafting = sampler, drafting
-        capacity = len(row.prompt) + row.watch.limit + 4 * (drafting.longest + 2)
+        capacity = len(row.prompt) + row.stop_checker.limit + 4 * (drafting.max_length + 2)
         self._proposer = DraftProposer(drafting, [row], sampler, capacity)
         self._draft = Draft()
         row.drafts = []

@@ -16,8 +16,8 @@ MASK = "\u2591"
 class ChoiceText:
     """Collects the text of one choice from the engine's updates."""
 
-    def __init__(self, index: int, job: Job, detokenizer: Detokenizer | None, scored: bool) -> None:
-        self.index, self._detokenizer, self._scored = index, detokenizer, scored
+    def __init__(self, index: int, job: Job, detokenizer: Detokenizer | None, with_scores: bool) -> None:
+        self.index, self._detokenizer, self._scored = index, detokenizer, with_scores
         self._stream = TextStream(detokenizer, job.prompt.stops) if detokenizer else None
         self._tokens: list[int] = []
         self._confidences: list[float] = []
@@ -27,7 +27,7 @@ class ChoiceText:
         """Whether a chunk of this choice has been sent."""
         self.outcome: Outcome | None = None
 
-    def add(self, update: Update) -> str:
+    def add_update(self, update: Update) -> str:
         """Adds an update of the engine; returns the new part of the choice's text that later updates cannot change."""
         self._tokens += update.tokens
         self._confidences += update.confidences

@@ -30,8 +30,8 @@ class EditBody(ChatBody):
         text = self.messages[-1].text
         file = _FILE_HEADER.sub("", text_inside_tags(text, "current_file_content"))
         region = text_inside_tags(text, "code_to_edit")
-        before_region, found, after_region = file.partition(_text_with_tags(text, "code_to_edit"))
-        if not found:
+        before_region, region_tags, after_region = file.partition(_text_with_tags(text, "code_to_edit"))
+        if not region_tags:
             before_region = after_region = ""
         if CURSOR not in region:
             raise RequestRefused(
@@ -62,11 +62,11 @@ def text_inside_tags(text: str, tag: str) -> str:
 
     Raises RequestRefused if the text does not have both.
     """
-    content = _text_inside_tags(text, tag)
+    content = _exact_text_inside_tags(text, tag)
     return content.removeprefix("\n").removesuffix("\n")
 
 
-def _text_inside_tags(text: str, tag: str) -> str:
+def _exact_text_inside_tags(text: str, tag: str) -> str:
     opening, closing = f"<|{tag}|>", f"<|/{tag}|>"
     start, end = text.find(opening), text.rfind(closing)
     if start < 0 or end < start:
@@ -79,4 +79,4 @@ def _text_inside_tags(text: str, tag: str) -> str:
 
 
 def _text_with_tags(text: str, tag: str) -> str:
-    return f"<|{tag}|>{_text_inside_tags(text, tag)}<|/{tag}|>"
+    return f"<|{tag}|>{_exact_text_inside_tags(text, tag)}<|/{tag}|>"

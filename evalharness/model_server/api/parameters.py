@@ -24,7 +24,7 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "store": (False,), "web_search_options": (), "audio": (), "prediction": (),
 }  # fmt: skip
 """Parameters of OpenAI's API that the server does not implement, with the accepted values, which change nothing."""
-WITHOUT_EFFECT = ("user", "metadata", "safety_identifier", "prompt_cache_key")
+IGNORED_PARAMETERS = ("user", "metadata", "safety_identifier", "prompt_cache_key")
 """Parameters that describe the client and cannot change an answer."""
 
 
@@ -99,7 +99,7 @@ def parse_body(schema: type[Body], raw: bytes) -> Body:
     if not isinstance(values, dict):
         raise RequestRefused(400, "the request body is not a JSON object; send an object with the parameters")
     # A parameter that is null counts as not given, as in OpenAI's API.
-    values = {name: value for name, value in values.items() if value is not None and name not in WITHOUT_EFFECT}
+    values = {name: value for name, value in values.items() if value is not None and name not in IGNORED_PARAMETERS}
     for name in [name for name in values if name in NEUTRAL and name not in schema.model_fields]:
         _refuse_unsupported_parameter(name, values.pop(name))
     try:
@@ -121,14 +121,14 @@ def _refusal_of_first_error(error: ValidationError, schema: type[Parameters]) ->
     first = error.errors(include_url=False, include_context=False)[0]
     # Names of a union's members and positions in it are no part of the parameter's name.
     names = [str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part)]
-    where = ".".join(name for name in names if name not in ("str", "int", "list", "literal")) or "body"
+    parameter = ".".join(name for name in names if name not in ("str", "int", "list", "literal")) or "body"
     if first["type"] == "extra_forbidden" and len(names) == 1:
-        message = unknown_name("parameter", where, sorted(schema.model_fields))
+        message = unknown_name("parameter", parameter, sorted(schema.model_fields))
     elif first["type"] == "missing":
-        message = f"parameter {where} is missing; send it"
+        message = f"parameter {parameter} is missing; send it"
     else:
-        message = f"parameter {where}: {first['msg']}"
-    return RequestRefused(400, " ".join(message.split()), parameter=where)
+        message = f"parameter {parameter}: {first['msg']}"
+    return RequestRefused(400, " ".join(message.split()), parameter=parameter)
 
 
 def _refuse_json_constant(name: str) -> Any:

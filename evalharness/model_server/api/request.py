@@ -27,21 +27,21 @@ class ServedModel:
         """The names by which requests select the model: NAME, and NAME:METHOD for each decoding method."""
         return (self.name, *(f"{self.name}:{decoding_method}" for decoding_method in self.decoding_methods))
 
-    def select_decoding_method(self, asked: str | None, options: Mapping[str, str]) -> str:
-        """Returns the decoding method that a request selects by the model's name `asked` or by its decoding options.
+    def select_decoding_method(self, requested_id: str | None, options: Mapping[str, str]) -> str:
+        """Returns the decoding method that a request selects by the model id `requested_id` or by its decoding options.
 
         Raises RequestRefused for an unknown model, and for options of another decoding method.
         """
-        if asked is not None and asked not in self.ids:
+        if requested_id is not None and requested_id not in self.ids:
             raise RequestRefused(
                 404,
-                f"model {asked!r} is not served; set model to one of: {', '.join(self.ids)}",
+                f"model {requested_id!r} is not served; set model to one of: {', '.join(self.ids)}",
                 parameter="model",
                 code="model_not_found",
             )
         decoding_method = self.decoding_methods[0]
-        if asked is not None and asked != self.name:
-            decoding_method = asked.rpartition(":")[2]
+        if requested_id is not None and requested_id != self.name:
+            decoding_method = requested_id.rpartition(":")[2]
         elif options and not self._options_of_other_methods(decoding_method, options):
             pass
         elif options:
@@ -60,8 +60,8 @@ class ServedModel:
 
     @staticmethod
     def _options_of_other_methods(decoding_method: str, options: Mapping[str, str]) -> list[str]:
-        known = {"ar": AR_OPTIONS, "diffusion": DIFFUSION_OPTIONS}.get(decoding_method, ())
-        return [name for name in options if name not in known]
+        supported = {"ar": AR_OPTIONS, "diffusion": DIFFUSION_OPTIONS}.get(decoding_method, ())
+        return [name for name in options if name not in supported]
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,13 @@ def make_request(
     decoding_method = served.select_decoding_method(parameters.model, options)
     if "" in parameters.stops:
         raise RequestRefused(400, "parameter stop contains an empty string; remove it", parameter="stop")
-    of_streams = {
+    stream_parameters = {
         "diffusing": parameters.diffusing,
         "denoising_frames": parameters.denoising_frames,
         "stream_options": parameters.stream_options.include_usage,
     }
-    for name, asked in of_streams.items():
-        if asked and not parameters.stream:
+    for name, is_requested in stream_parameters.items():
+        if is_requested and not parameters.stream:
             raise RequestRefused(
                 400, f"parameter {name} needs a streamed answer; send stream: true as well", parameter=name
             )

@@ -7,8 +7,8 @@ import torch
 
 from evalharness.backends.ar import AROptions
 from evalharness.backends.diffusion.options import DRAFTING_RULES, DiffusionOptions
-from evalharness.backends.diffusion.rows import make_denoising, make_denoising_row
-from evalharness.backends.network.drafting import hybrid_drafting, lookup_drafting
+from evalharness.backends.diffusion.rows import make_denoising_row, make_denoising_settings
+from evalharness.backends.network.drafting import hybrid_drafting_settings, prompt_lookup_settings
 from evalharness.backends.network.loading import Network
 from evalharness.backends.network.rows import can_generate, make_row, make_sampler, tokenize_prompt
 from evalharness.backends.options import parse_options
@@ -80,7 +80,7 @@ class DecoderFactory:
         sampler = make_sampler(network, sampling)
         row = self._make_row(request, sampling)
         if chosen.draft == "lookup":
-            return SpeculativeDecoder(row, self.lookup_drafting(), sampler, job.traced)
+            return SpeculativeDecoder(row, self.prompt_lookup_settings(), sampler, job.traced)
         if chosen.draft:
             if not network.family.can_draft:
                 raise UserError(
@@ -102,11 +102,11 @@ class DecoderFactory:
             threshold = 1.0
             if chosen.rule == "typical":
                 threshold = 0.5 if chosen.threshold is None else chosen.threshold
-            drafting = self._hybrid_drafting(self.drafter, threshold, chosen.lookup, chosen.block)
+            drafting = self._hybrid_drafting_settings(self.drafter, threshold, chosen.lookup, chosen.block)
             return SpeculativeDecoder(
                 self._make_row(request, sampling), drafting, make_sampler(network, sampling), job.traced
             )
-        denoising = make_denoising(network, chosen, sampling, fixed_length=False)
+        denoising = make_denoising_settings(network, chosen, sampling, fixed_length=False)
         row = _require_room(make_denoising_row(network, request, sampling, denoising), network)
         return DenoisingDecoder(row, denoising, network.model.config, job.traced)
 
@@ -117,24 +117,26 @@ class DecoderFactory:
     def measure_forward_passes(self) -> None:
         """Measures the time of forward passes on this machine, unless it is cached; draft lengths are chosen by it."""
         if "ar" in self._options:
-            self.lookup_drafting()
+            self.prompt_lookup_settings()
         if self.drafter is not None:
-            self._hybrid_drafting(self.drafter, 1.0, True, None)
+            self._hybrid_drafting_settings(self.drafter, 1.0, True, None)
 
-    def lookup_drafting(self) -> DraftingSettings:
+    def prompt_lookup_settings(self) -> DraftingSettings:
         """Returns the settings of speculative decoding by prompt lookup (n-gram matches), which are cached."""
         with self._lock:
             if () not in self._draftings:
-                self._draftings[()] = lookup_drafting(self.network)
+                self._draftings[()] = prompt_lookup_settings(self.network)
             return self._draftings[()]
 
-    def _hybrid_drafting(
-        self, drafter: Drafter, threshold: float, lookup: bool, longest: int | None
+    def _hybrid_drafting_settings(
+        self, drafter: Drafter, threshold: float, lookup: bool, max_draft_length: int | None
     ) -> DraftingSettings:
-        key = (threshold, lookup, longest)
+        key = (threshold, lookup, max_draft_length)
         with self._lock:
             if key not in self._draftings:
-                self._draftings[key] = hybrid_drafting(self.network, drafter, threshold, lookup, longest)
+                self._draftings[key] = hybrid_drafting_settings(
+                    self.network, drafter, threshold, lookup, max_draft_length
+                )
             return self._draftings[key]
 
 

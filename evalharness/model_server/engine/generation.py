@@ -9,9 +9,9 @@ from evalharness.model_server.engine.job import Update
 class QueuedGeneration:
     """A `Generation` that queues the updates of the engine until they are read. For use in one event loop."""
 
-    def __init__(self, jobs: int, on_cancel: Callable[[], None], on_end: Callable[[], None]) -> None:
+    def __init__(self, job_count: int, on_cancel: Callable[[], None], on_end: Callable[[], None]) -> None:
         """`on_cancel`: called once if unfinished jobs are cancelled; `on_end`: called once per ended job."""
-        self._open = set(range(jobs))
+        self._open = set(range(job_count))
         self._updates: asyncio.Queue[tuple[int, Update]] = asyncio.Queue()
         self._on_cancel, self._on_end = on_cancel, on_end
 

@@ -42,9 +42,9 @@ class TextStream:
         """Returns the length of the final text: up to the first stop sequence, or to the possible beginning of one."""
         text, end = self._text, len(self._text)
         for stop in self._stops:
-            found = text.find(stop, max(0, len(self.sent) - len(stop)))
-            if found >= 0:
-                end = min(end, found)
+            position = text.find(stop, max(0, len(self.sent) - len(stop)))
+            if position >= 0:
+                end = min(end, position)
                 continue
             for size in range(min(len(stop) - 1, len(text)), 0, -1):
                 if text.endswith(stop[:size]):

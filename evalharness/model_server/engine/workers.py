@@ -66,7 +66,7 @@ class WorkerPool:
     """The worker threads of an engine, each with its own batch, and the queue of waiting jobs. Thread-safe."""
 
     def __init__(
-        self, open_batch: Callable[[], ContinuousBatch], count: int, concurrency: int, report: Callable[[Updates], None]
+        self, make_batch: Callable[[], ContinuousBatch], count: int, concurrency: int, report: Callable[[Updates], None]
     ) -> None:
         """At most `concurrency` completions run at a time. The threads call `report` after each forward pass."""
         self.wake = threading.Condition()
@@ -74,7 +74,7 @@ class WorkerPool:
         self.closed = False
         self._concurrency = concurrency
         self._waiting: deque[EngineJob] = deque()
-        self._workers = [Worker(self, open_batch, report, number) for number in range(count)]
+        self._workers = [Worker(self, make_batch, report, number) for number in range(count)]
         for worker in self._workers:
             worker.thread.start()
 
@@ -94,12 +94,12 @@ class WorkerPool:
         with self.wake:
             for entry in entries:
                 if entry.worker is not None:
-                    entry.worker.left.append(entry)
+                    entry.worker.cancelled.append(entry)
                 elif entry in self._waiting:
                     self._waiting.remove(entry)
             self.wake.notify_all()
 
-    def should_take(self, worker: Worker) -> bool:
+    def should_take_job(self, worker: Worker) -> bool:
         """Returns whether a worker should take the next waiting job. The caller must hold `wake`."""
         if not self._waiting or self.running >= self._concurrency:
             return False
@@ -129,22 +129,22 @@ class Worker:
 
     def __init__(
         self,
-        shared: WorkerPool,
-        open_batch: Callable[[], ContinuousBatch],
+        pool: WorkerPool,
+        make_batch: Callable[[], ContinuousBatch],
         report: Callable[[Updates], None],
         number: int,
     ) -> None:
         self.rows = 0
         """Number of jobs in its batch; the other threads read it, so it is changed only with `wake` held."""
-        self.left: list[EngineJob] = []
+        self.cancelled: list[EngineJob] = []
         """Its jobs that were cancelled and are still in the batch."""
-        self._shared, self._open_batch, self._report = shared, open_batch, report
+        self._pool, self._make_batch, self._report = pool, make_batch, report
         self._entries: dict[Decoder, EngineJob] = {}
         self.thread = threading.Thread(target=self._run_batches, name=f"engine-{number}", daemon=True)
 
     def _run_batches(self) -> None:
         torch.get_num_threads()  # gives this thread PyTorch's number of threads; oneDNN would use all cores without it
-        batch = self._open_batch()
+        batch = self._make_batch()
         while self._update_batch_members(batch):
             try:
                 updates = [pair for decoder in batch.step() for pair in self._collect_updates(decoder)]
@@ -153,7 +153,7 @@ class Worker:
                 updates = [(entry, Update(error=error_text(error))) for entry in self._entries.values()]
                 self._entries.clear()
                 batch.close()
-                batch = self._open_batch()
+                batch = self._make_batch()
             if updates:
                 self._report(updates)
         batch.close()
@@ -163,25 +163,25 @@ class Worker:
 
         Returns False if the pool was closed, else True.
         """
-        shared = self._shared
-        with shared.wake:
+        pool = self._pool
+        with pool.wake:
             if self.rows != batch.size:
                 self.rows = batch.size
-                shared.wake.notify_all()  # another worker may now take a row
-            while not (shared.closed or self.left or batch.size or shared.should_take(self)):
-                shared.wake.wait()
-            left, self.left = self.left, []
+                pool.wake.notify_all()  # another worker may now take a row
+            while not (pool.closed or self.cancelled or batch.size or pool.should_take_job(self)):
+                pool.wake.wait()
+            cancelled, self.cancelled = self.cancelled, []
             joining = []
-            while not shared.closed and shared.should_take(self):
-                joining.append(shared.take_waiting_job(self))
+            while not pool.closed and pool.should_take_job(self):
+                joining.append(pool.take_waiting_job(self))
         for entry in joining:
             entry.joined_s = time.perf_counter() - entry.arrived
             self._entries[entry.decoder] = entry
             batch.add(entry.decoder, entry.arrived)
-        for entry in left:
+        for entry in cancelled:
             batch.remove(entry.decoder)
             self._entries.pop(entry.decoder, None)
-        return not shared.closed
+        return not pool.closed
 
     def _collect_updates(self, decoder: Decoder) -> list[tuple[EngineJob, Update]]:
         """Returns [(job, update)] with what changed in a completion since its latest report; [] if no report is due."""
@@ -205,17 +205,17 @@ class Worker:
     def _is_report_due(self, entry: EngineJob, now_s: float) -> bool:
         """Returns whether to report a completion's new tokens now, `now_s` seconds after its request arrived."""
         waited_s = now_s - entry.reported_s
-        return entry.every_pass or (entry.streamed and waited_s >= report_interval_s(self._shared.running))
+        return entry.every_pass or (entry.streamed and waited_s >= report_interval_s(self._pool.running))
 
 
 def _make_outcome(entry: EngineJob) -> Outcome:
     row = entry.decoder.row
-    text, tokens = row.watch.result()
+    text, tokens = row.stop_checker.result()
     return Outcome(
         text=text,
         prompt_tokens=len(row.prompt) + len(row.suffix),
         output_tokens=tokens,
-        finish_reason=row.watch.reason,
+        finish_reason=row.stop_checker.reason,
         total_s=time.perf_counter() - entry.arrived,
         queued_s=entry.joined_s,
         prefill_s=row.prefill_s,

@@ -14,7 +14,7 @@ from evalharness.records import Completion, Problem, Verdict
 from evalharness.sandbox.factory import open_sandbox
 from evalharness.util.suggest import unknown_name
 
-WAITING = 16
+MAX_PENDING_ANSWERS = 16
 """Maximum number of answers that wait for the sandbox or run in it."""
 
 
@@ -50,21 +50,21 @@ class PlaygroundProblems:
         """Returns the names of all benchmark tasks."""
         return sorted(name for card in load_cards() for name in card.tasks)
 
-    def find_problem(self, task: str, wanted: str) -> PlaygroundProblem:
-        """Returns the problem whose task_id or index is `wanted`, or the task's first problem if `wanted` is empty.
+    def find_problem(self, task: str, id_or_index: str) -> PlaygroundProblem:
+        """Returns a task's problem by its task_id or index; the first problem for an empty `id_or_index`.
 
         Raises UserError for an unknown task or id, and for data that are not available.
         """
         problems = list(self._problems(task).values())
         ids = [problem.task_id for problem in problems]
-        if not wanted:
+        if not id_or_index:
             number = 0
-        elif wanted in ids:
-            number = ids.index(wanted)
-        elif wanted.isdigit() and int(wanted) < len(ids):
-            number = int(wanted)
+        elif id_or_index in ids:
+            number = ids.index(id_or_index)
+        elif id_or_index.isdigit() and int(id_or_index) < len(ids):
+            number = int(id_or_index)
         else:
-            raise UserError(unknown_name(f"problem of {task}", wanted, ids))
+            raise UserError(unknown_name(f"problem of {task}", id_or_index, ids))
         problem = problems[number]
         prompt = problem.prompt
         chat = bool(prompt.messages)
@@ -84,8 +84,8 @@ class PlaygroundProblems:
             raise UserError(
                 "the server was started without a sandbox and cannot run programs; start it with --with-sandbox"
             )
-        if self._pending >= WAITING:
-            raise UserError(f"{WAITING} answers are already waiting for the sandbox; try again later")
+        if self._pending >= MAX_PENDING_ANSWERS:
+            raise UserError(f"{MAX_PENDING_ANSWERS} answers are already waiting for the sandbox; try again later")
         self._pending += 1
         try:
             loaded = await asyncio.to_thread(pool.load_task, task, {})

@@ -101,14 +101,14 @@ def _write_corpus(data: CorpusSettings, folder: Path, tokenizer: Tokenizer | Non
     # The documents of one function stay together, so that held-out functions are not trained on in another view.
     groups = [*_generated_documents(data, benchmarks, card), *([d] for d in _library_documents(data, benchmarks, card))]
     Random(data.seed).shuffle(groups)
-    kept = [document for group in groups for document in group]
+    documents = [document for group in groups for document in group]
     if tokenizer is None:
-        tokenizer = train_tokenizer((d.prompt + d.answer for d in kept[:40_000]), data.vocabulary)
+        tokenizer = train_tokenizer((d.prompt + d.answer for d in documents[:40_000]), data.vocabulary)
     tokenizer.save(str(folder / "tokenizer.json"))
-    lengths = [len(text.ids) for text in tokenizer.encode_batch([d.prompt + d.answer for d in kept])]
+    lengths = [len(text.ids) for text in tokenizer.encode_batch([d.prompt + d.answer for d in documents])]
     # Encoding prompt and answer separately, and the end token, can add a few tokens.
-    short = [d for d, length in zip(kept, lengths, strict=True) if length + 8 < data.longest]
-    card.dropped["too long"] = len(kept) - len(short)
+    short = [d for d, length in zip(documents, lengths, strict=True) if length + 8 < data.longest]
+    card.dropped["too long"] = len(documents) - len(short)
     corpus = encode_corpus([(d.prompt, d.answer) for d in short], tokenizer, data.held_out)
     save_corpus(corpus, folder / CORPUS_FILE)
     counts = Counter[str]()
@@ -144,7 +144,7 @@ def _library_documents(data: CorpusSettings, benchmarks: BenchmarkParts | None, 
     random = Random(data.seed + 2)
     files = [(package, path) for package in permissive_packages() for path in package.files]
     random.shuffle(files)
-    kept: list[Document] = []
+    documents: list[Document] = []
     seen: set[str] = set()
     for package, path in files:
         for snippet in documented_functions(path):
@@ -158,12 +158,12 @@ def _library_documents(data: CorpusSettings, benchmarks: BenchmarkParts | None, 
                 infilling_document(snippet.head, snippet.body, random, family) if random.random() < 0.5 else whole
             )
             for clean in _drop_overlapping(document, benchmarks, card, "library"):
-                kept.append(clean)
+                documents.append(clean)
                 entry = PackageEntry(package.version, package.license.strip()[:80])
                 card.packages.setdefault(package.name, entry)
-        if len(kept) >= data.library:
+        if len(documents) >= data.library:
             break
-    return kept[: data.library]
+    return documents[: data.library]
 
 
 def _drop_overlapping(

@@ -83,10 +83,10 @@ def find_permissive_license(texts: Sequence[str]) -> str:
     return next((text for text in texts if PERMISSIVE.search(text.upper())), "")
 
 
-def documented_functions(path: Path, longest: int = 1600) -> Iterator[Snippet]:
+def documented_functions(path: Path, max_characters: int = 1600) -> Iterator[Snippet]:
     """Yields the functions and methods in a Python file that have a docstring and 2 to 25 lines of code after it.
 
-    Functions of more than `longest` characters are left out. Methods are dedented.
+    Functions of more than `max_characters` characters are left out. Methods are dedented.
     """
     try:
         source = path.read_text(encoding="utf-8")
@@ -103,5 +103,5 @@ def documented_functions(path: Path, longest: int = 1600) -> Iterator[Snippet]:
         margin = " " * node.col_offset
         cut = [line.removeprefix(margin).rstrip() + "\n" for line in lines[node.lineno - 1 : last]]
         head, body = "".join(cut[: first - node.lineno + 1]), "".join(cut[first - node.lineno + 1 :])
-        if len(head) + len(body) <= longest and "\t" not in body:
+        if len(head) + len(body) <= max_characters and "\t" not in body:
             yield Snippet(head, body)

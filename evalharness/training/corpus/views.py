@@ -161,16 +161,16 @@ def _docstring_first_document(function: Function, cases: Sequence[ExampleCall], 
 
 def _chat_document(function: Function, cases: Sequence[ExampleCall], random: Random) -> Document:
     prompt, body = completion_document(function, cases, random)
-    asked = CHAT.format(instruction=random.choice(INSTRUCTIONS), prompt=prompt.rstrip("\n"))
+    request = CHAT.format(instruction=random.choice(INSTRUCTIONS), prompt=prompt.rstrip("\n"))
     head = function.import_lines(False) + function.signature(False) + "\n"
     if random.random() < 0.5:
-        asked = (
+        request = (
             request_text(function, random)
             + "\n\n"
             + "\n".join(assert_statements(function, sort_informative_first(cases, random)[:3]))
             + "\n"
         )
-    return Document(f"{USER}\n{asked}{ASSISTANT}\n", f"```python\n{head}{body}```", "chat", function.family)
+    return Document(f"{USER}\n{request}{ASSISTANT}\n", f"```python\n{head}{body}```", "chat", function.family)
 
 
 def infilling_document(before: str, body: str, random: Random, family: str) -> Document:

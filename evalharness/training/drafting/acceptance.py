@@ -61,11 +61,13 @@ def simulate_decoding(text: TrainingText, propose: Propose, block: int) -> Accep
     return AcceptanceCounts(passes, len(text.answer), tuple(counts))
 
 
-def sum_acceptance(parts: Iterable[AcceptanceCounts]) -> AcceptanceCounts:
+def sum_acceptance(counts_of_texts: Iterable[AcceptanceCounts]) -> AcceptanceCounts:
     """Returns the sum of the acceptance counts of several texts."""
-    kept = list(parts)
-    counts = [sum(column) for column in zip(*(part.by_position for part in kept), strict=True)]
-    return AcceptanceCounts(sum(part.passes for part in kept), sum(part.tokens for part in kept), tuple(counts))
+    counts_list = list(counts_of_texts)
+    counts = [sum(column) for column in zip(*(part.by_position for part in counts_list), strict=True)]
+    return AcceptanceCounts(
+        sum(part.passes for part in counts_list), sum(part.tokens for part in counts_list), tuple(counts)
+    )
 
 
 @torch.no_grad()

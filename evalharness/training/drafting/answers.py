@@ -101,10 +101,10 @@ class GenerationSlots:
             self._copy_row(cache, row, self._cache, slot, len(job.prompt))
             self._jobs[slot] = job
         for job in {job.source.kind: job for job in jobs}.values():
-            kept = KVCache(model.config, 1, len(job.prompt), weight.dtype, weight.device)
-            self._copy_row(cache, jobs.index(job), kept, 0, len(job.prompt))
+            prompt_cache = KVCache(model.config, 1, len(job.prompt), weight.dtype, weight.device)
+            self._copy_row(cache, jobs.index(job), prompt_cache, 0, len(job.prompt))
             states = job.features.states[: len(job.prompt)] if job.features else torch.empty(0)
-            self._latest[job.source.kind] = _LatestPrompt(job.prompt, states.clone(), kept)
+            self._latest[job.source.kind] = _LatestPrompt(job.prompt, states.clone(), prompt_cache)
         self._append_tokens(ends, jobs)
 
     @torch.inference_mode()
@@ -129,7 +129,7 @@ class GenerationSlots:
             if job is not None:
                 job.append_token(token)
                 if job.features is not None and ids is not None and probabilities is not None:
-                    job.features.append_top(ids[number], probabilities[number])
+                    job.features.append_top_tokens(ids[number], probabilities[number])
 
     def _reusable_prefix_length(self, job: AnswerJob) -> int:
         """Returns how many tokens a job's prompt shares, from its start, with the latest prompt of the same kind.
@@ -139,11 +139,11 @@ class GenerationSlots:
         latest = self._latest.get(job.source.kind)
         return min(_common_prefix_length(latest.prompt, job.prompt), len(job.prompt) - 1) if latest else 0
 
-    def _copy_row(self, source: KVCache, source_row: int, target: KVCache, row: int, size: int) -> None:
-        """Copies the first `size` positions of row `source_row` of KV cache `source` to row `row` of `target`."""
+    def _copy_row(self, source: KVCache, source_row: int, target: KVCache, target_row: int, size: int) -> None:
+        """Copies the first `size` positions of a row of the KV cache `source` to a row of the KV cache `target`."""
         for layer in range(self._model.config.layers):
-            for kept, new in zip(target.layer(layer), source.layer(layer), strict=True):
-                kept[row, :, :size] = new[source_row, :, :size]
+            for target_tensor, source_tensor in zip(target.layer(layer), source.layer(layer), strict=True):
+                target_tensor[target_row, :, :size] = source_tensor[source_row, :, :size]
 
     def _release_ended_jobs(self) -> list[AnswerJob]:
         ended = [job for job in self._jobs if job is not None and job.stop.reason]
@@ -169,20 +169,20 @@ def generate_answers(
     jobs: Iterator[AnswerJob],
     slots: int,
     capacity: int,
-    stop: Callable[[], bool],
+    should_stop: Callable[[], bool],
     taps: Sequence[int] = (),
-    together: int = 1,
+    prompts_per_prefill: int = 1,
 ) -> Iterator[AnswerJob]:
-    """Yields each job when its answer has ended, in no particular order, until all have ended or `stop()` is true.
+    """Yields each job when its answer has ended, in any order, until all have ended or `should_stop()` is true.
 
-    Up to `slots` jobs run concurrently, with at most `capacity` tokens each. Up to `together` prompts share a prefill
-    pass; on a CPU 1 is faster, because a prompt then reuses more of the previous one. With `taps` (layer numbers), jobs
-    record the hidden states of these layers, so that the target need not process the texts again.
+    Up to `slots` jobs run concurrently, with at most `capacity` tokens each. Up to `prompts_per_prefill` prompts share
+    a prefill pass; on a CPU 1 is faster, because a prompt then reuses more of the previous one. With `taps` (layer
+    numbers), jobs record the hidden states of these layers, so that the target need not process the texts again.
     """
     with TapRecorder(model, taps) if taps else nullcontext() as recorder:
         table = GenerationSlots(model, slots, capacity, recorder)
-        while not stop():
-            while started := list(itertools.islice(jobs, min(together, table.free_slots))):
+        while not should_stop():
+            while started := list(itertools.islice(jobs, min(prompts_per_prefill, table.free_slots))):
                 table.start_jobs(started)
             if table.free_slots == slots:
                 return

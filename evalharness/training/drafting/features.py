@@ -65,7 +65,7 @@ class FeatureBuffer:
         self.states[self._tokens : self._tokens + len(states)] = states
         self._tokens += len(states)
 
-    def append_top(self, ids: Tensor, probabilities: Tensor) -> None:
+    def append_top_tokens(self, ids: Tensor, probabilities: Tensor) -> None:
         """Appends the target's most probable tokens at the answer's next position, [TOP] each; see `top_tokens`."""
         self._ids[self._tops, : len(ids)] = ids
         self._probabilities[self._tops, : len(ids)] = probabilities
@@ -82,9 +82,9 @@ class FeatureBuffer:
         )
 
 
-def features_path(folder: Path, number: int) -> Path:
-    """Returns the path of the file with the target's features of shard `number` of the training texts."""
-    return folder / f"features-{number:05d}.safetensors"
+def features_path(folder: Path, shard_number: int) -> Path:
+    """Returns the path of the file with the target's features of shard `shard_number` of the training texts."""
+    return folder / f"features-{shard_number:05d}.safetensors"
 
 
 def top_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,19 +112,22 @@ def compute_features(text: TrainingText, model: Transformer, recorder: TapRecord
     )
 
 
-def write_features(folder: Path, number: int, observed: Sequence[RecordedFeatures], taps: Sequence[int]) -> None:
-    """Writes the features of all texts of shard `number` to its file, atomically."""
+def write_features(
+    folder: Path, shard_number: int, text_features: Sequence[RecordedFeatures], taps: Sequence[int]
+) -> None:
+    """Writes the features of all texts of shard `shard_number` to its file, atomically."""
     tensors = {
-        name: torch.cat([getattr(text, name) for text in observed]).cpu() for name in ("states", "ids", "probabilities")
+        name: torch.cat([getattr(text, name) for text in text_features]).cpu()
+        for name in ("states", "ids", "probabilities")
     }
-    part = features_path(folder, number).with_suffix(".part")
+    part = features_path(folder, shard_number).with_suffix(".part")
     part.write_bytes(to_bytes(tensors, metadata={"taps": _format_taps(taps)}))
-    part.replace(features_path(folder, number))
+    part.replace(features_path(folder, shard_number))
 
 
-def has_features(folder: Path, number: int, taps: Sequence[int]) -> bool:
-    """Returns whether the target's features of shard `number` are stored, for the layers `taps`."""
-    path = features_path(folder, number)
+def has_features(folder: Path, shard_number: int, taps: Sequence[int]) -> bool:
+    """Returns whether the target's features of shard `shard_number` are stored, for the layers `taps`."""
+    path = features_path(folder, shard_number)
     if not path.exists():
         return False
     with safe_open(path, "pt") as reader:
@@ -173,12 +176,12 @@ class ComputedFeatures:
         with TapRecorder(self._model, self._taps) as recorder:
             hidden = forward_rows(self._model, [causal_input(0, text.tokens) for text in texts], None)
             states = recorder.states
-        found = []
+        features = []
         for row, text in enumerate(texts):
             size = len(text.tokens)
             ids, probabilities = top_tokens(self._model.logits(hidden[row, len(text.prompt) - 1 : size - 1]))
-            found.append(TextFeatures(text, states[row, :size].float(), ids.long(), probabilities.float()))
-        return found
+            features.append(TextFeatures(text, states[row, :size].float(), ids.long(), probabilities.float()))
+        return features
 
 
 class StoredFeatures:

@@ -15,13 +15,13 @@ SMOOTHING = 2.0
 
 
 @torch.no_grad()
-def initialize_from_layers(drafter: Drafter, target: Transformer, numbers: Sequence[int]) -> None:
+def initialize_from_layers(drafter: Drafter, target: Transformer, layer_numbers: Sequence[int]) -> None:
     """Initializes the drafter's layers with copies of its target's layers: layer i is a copy of layer numbers[i].
 
     If the drafter's feed-forward layers are smaller, they get the neurons with the largest weights.
     """
     size = drafter.config.network.intermediate
-    for layer, number in zip(drafter.layers, numbers, strict=True):
+    for layer, number in zip(drafter.layers, layer_numbers, strict=True):
         state = target.layers[number].state_dict()
         gate, up = state["gate_up.weight"].float().chunk(2)
         down = state["down.weight"].float()
@@ -41,9 +41,9 @@ def initialize_markov_head(drafter: Drafter, store: FeatureSource) -> None:
     size = drafter.config.network.vocab_size
     pairs, tokens = _count_token_pairs(drafter, store)
     ones = (tokens + 0.1) / (tokens.sum() + 0.1 * size)
-    begun = pairs.sum(dim=1, keepdim=True)
-    logs = ((pairs + SMOOTHING * ones) / (begun + SMOOTHING)).log_()
-    importance = (begun + 1).sqrt()
+    pair_totals = pairs.sum(dim=1, keepdim=True)
+    logs = ((pairs + SMOOTHING * ones) / (pair_totals + SMOOTHING)).log_()
+    importance = (pair_totals + 1).sqrt()
     left, values, right = torch.svd_lowrank(logs * importance, q=drafter.config.rank, niter=3)
     scale = values.sqrt()
     drafter.previous.weight.copy_(left * scale / importance)
@@ -62,8 +62,8 @@ def _count_token_pairs(drafter: Drafter, store: FeatureSource) -> tuple[Tensor, 
         counts.update(zip((text.prompt[-1], *text.answer), text.answer, strict=False))
     first, second = torch.tensor(list(counts), device=drafter.vocabulary.device).unbind(1)
     before, after = drafter.draft_vocabulary_indices(first), drafter.draft_vocabulary_indices(second)
-    known = after < size
+    draftable = after < size
     pairs = torch.zeros(size + 1, size, device=first.device)
     amounts = torch.tensor(list(counts.values()), dtype=torch.float32, device=first.device)
-    pairs.index_put_((before[known], after[known]), amounts[known], accumulate=True)
+    pairs.index_put_((before[draftable], after[draftable]), amounts[draftable], accumulate=True)
     return pairs, pairs.sum(dim=0)

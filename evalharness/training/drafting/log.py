@@ -22,11 +22,11 @@ class LogRow:
 
     def to_text(self) -> str:
         """Returns the row as a line of text for the terminal."""
-        said = (
+        line = (
             f"step {self.step}  {self.spent_s:.0f} s  loss {self.loss:.3f}  cross-entropy {self.cross_entropy:.3f}  "
             f"distance {self.distance:.3f}  agreed {self.agreed:.3f}"
         )
         if self.acceptance_length is not None:
-            shares = " ".join(f"{share:.2f}" for share in self.acceptance_by_position)
-            said += f"  held-out acceptance length {self.acceptance_length:.3f} ({shares})"
-        return said
+            rates = " ".join(f"{rate:.2f}" for rate in self.acceptance_by_position)
+            line += f"  held-out acceptance length {self.acceptance_length:.3f} ({rates})"
+        return line

@@ -80,25 +80,25 @@ def compute_draft_loss(
     targets = targets.clamp(max=len(tokens) - 1)
     states = block_hidden_states(drafter, features.states, tokens, anchors)[inside]
     targets, depth = targets[inside], torch.arange(block, device=device).expand(len(anchors), -1)[inside]
-    previous, wanted = (
+    previous, target_indices = (
         drafter.draft_vocabulary_indices(tokens[targets - 1]),
         drafter.draft_vocabulary_indices(tokens[targets]),
     )
     logs = drafter.logits(states, previous).float().log_softmax(dim=-1)
     size = logs.shape[-1]
     weights = torch.exp(-depth / settings.decay)
-    known = wanted < size
-    cross_entropy = -logs.gather(1, wanted.clamp(max=size - 1)[:, None])[:, 0] * known
+    draftable = target_indices < size
+    cross_entropy = -logs.gather(1, target_indices.clamp(max=size - 1)[:, None])[:, 0] * draftable
     rows = targets - len(text.prompt)
     ids = drafter.draft_vocabulary_indices(features.ids[rows])
     drafted = logs.exp().gather(1, ids.clamp(max=size - 1)) * (ids < size)
     # What both distributions have in common; of tokens beyond the most probable ones the target's share is near zero.
     distance = 2 * (1 - torch.minimum(drafted, features.probabilities[rows]).sum(dim=1))
-    agreed = (logs.detach().argmax(dim=-1) == wanted).float()
+    agreed = (logs.detach().argmax(dim=-1) == target_indices).float()
     certain = drafter.acceptance_logits(states.detach(), previous).float()
     confidence = F.binary_cross_entropy_with_logits(certain, agreed, reduction="none")
-    share = settings.cross_entropy
-    loss = share * cross_entropy + (1 - share) * distance + 0.1 * confidence
+    cross_entropy_weight = settings.cross_entropy
+    loss = cross_entropy_weight * cross_entropy + (1 - cross_entropy_weight) * distance + 0.1 * confidence
     return DraftLoss(
         (weights * loss).sum(),
         float(weights.sum()),

@@ -21,8 +21,8 @@ def plot_training_log(log: Sequence[LogRow], path: Path) -> None:
     lengths.plot([row.step for row in measured], [row.acceptance_length or 0 for row in measured], "o-", ms=4, lw=1)
     lengths.set(xlabel="step", ylabel="acceptance length, held out", ylim=(1, None))
     if measured:
-        shares = measured[-1].acceptance_by_position
-        positions.bar(range(1, len(shares) + 1), [100 * share for share in shares])
+        rates = measured[-1].acceptance_by_position
+        positions.bar(range(1, len(rates) + 1), [100 * rate for rate in rates])
     positions.set(xlabel="position in the draft", ylabel="accepted (% of passes)", ylim=(0, 100))
     for axes in (losses, lengths, positions):
         axes.grid(alpha=0.3)

@@ -101,12 +101,12 @@ def collect_library_functions(seed: int) -> list[Snippet]:
     random = Random(seed)
     files = [path for package in permissive_packages() for path in package.files]
     random.shuffle(files)
-    found: dict[str, Snippet] = {}
+    snippets: dict[str, Snippet] = {}
     for path in files[:MOST_FILES]:
         for snippet in documented_functions(path):
             if "(self" not in snippet.head and "(cls" not in snippet.head and "yield" not in snippet.body:
-                found.setdefault(snippet.head, snippet)
-    ordered = list(found.values())
+                snippets.setdefault(snippet.head, snippet)
+    ordered = list(snippets.values())
     random.shuffle(ordered)
     return ordered
 
@@ -130,14 +130,14 @@ def _prompt_from_library(snippet: Snippet, kind: Kind, recipes: PromptRecipes, r
     if kind == "request":
         sentences = _snippet_docstring(snippet).split("\n\n")[0]
         name = snippet.head.partition("def ")[2].partition("(")[0]
-        asked = random.choice(
+        request = random.choice(
             (
                 f"Write a Python function `{name}`: {sentences}",
                 f"Write a function that does the following. {sentences}",
                 f"{sentences}\n\nAnswer with the Python code alone, in one fenced code block.",
             )
         )
-        return TrainingPrompt("request", asked)
+        return TrainingPrompt("request", request)
     return _prompt_with_code(snippet.head, snippet.body, kind, recipes, random)
 
 

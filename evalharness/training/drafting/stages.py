@@ -70,24 +70,26 @@ def check_taps(recipe: DrafterRecipe, target: Checkpoint) -> None:
         )
 
 
-def run_answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
+def run_answer_stage(
+    recipe: DrafterRecipe, folder: Path, should_stop: Callable[[], bool], report: Callable[[str], None]
+) -> int:
     """Generates the target's answers and writes them to shard files; returns the number of answer tokens.
 
     `folder` is that of the training run. With the recipe's `features.with_answers`, the target's features are recorded
     during generation and stored, too. A stopped stage resumes after the prompts that had been started, of which at most
-    `slots` remain without an answer. `say` prints a line of progress.
+    `slots` remain without an answer. `report` prints a line of progress.
     """
     run, folder = folder, folder / ANSWERS
     for needed in (folder, run / FEATURES):
         needed.mkdir(parents=True, exist_ok=True)
-    asked, kept = recipe.answers, recipe.features
-    taps = kept.taps if kept.stored and kept.with_answers else ()
+    settings, feature_settings = recipe.answers, recipe.features
+    taps = feature_settings.taps if feature_settings.stored and feature_settings.with_answers else ()
     texts = list(read_texts(folder))
     done = sum(len(text.answer) for text in texts)
-    if done >= asked.tokens:
+    if done >= settings.tokens:
         return done
     torch.set_num_threads(recipe.threads)
-    benchmarks = read_benchmarks(find_benchmark_folders()) if asked.decontaminate else None
+    benchmarks = read_benchmarks(find_benchmark_folders()) if settings.decontaminate else None
     target = open_target(recipe)
     check_taps(recipe, target)
     infilling = find_infilling(target.tokenizer, "auto")
@@ -97,9 +99,9 @@ def run_answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], boo
     seen = {text.prompt for text in texts}
     started = int(progress["prompts"])
     kinds = [kind for kind in KINDS if kind != "infill" or infilling]
-    prompts = generate_prompts(asked.seed, benchmarks, dropped, kinds)
+    prompts = generate_prompts(settings.seed, benchmarks, dropped, kinds)
     first = list(itertools.islice(prompts, CALIBRATION))
-    if asked.eight_bit:
+    if settings.eight_bit:
         _quantize_target(target, [prompt.encode(target.tokenizer, infilling) for prompt in first])
 
     def make_jobs() -> Iterator[AnswerJob]:
@@ -109,19 +111,21 @@ def run_answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], boo
                 continue
             started = number + 1
             ids = tuple(prompt.encode(target.tokenizer, infilling))
-            if len(ids) > asked.longest_prompt or ids in seen:
+            if len(ids) > settings.longest_prompt or ids in seen:
                 dropped["prompt: too long or repeated"] += 1
                 continue
             seen.add(ids)
             ends = target.end_ids | (infilling.end_tokens if infilling and prompt.kind == "infill" else frozenset())
-            yield AnswerJob(prompt, list(ids), StopChecker(detokenizer, ends, prompt.stops, asked.longest_answer))
+            yield AnswerJob(prompt, list(ids), StopChecker(detokenizer, ends, prompt.stops, settings.longest_answer))
 
     number = next(reversed(shard_numbers(folder)), -1) + 1
     waiting: list[TrainingText] = []
     observed: list[RecordedFeatures] = []
     tokens, start = 0, time.perf_counter()
-    capacity = asked.longest_prompt + asked.longest_answer
-    for job in generate_answers(target.model, make_jobs(), asked.slots, capacity, stop, taps, asked.together):
+    capacity = settings.longest_prompt + settings.longest_answer
+    for job in generate_answers(
+        target.model, make_jobs(), settings.slots, capacity, should_stop, taps, settings.together
+    ):
         tokens += len(job.answer)
         reason = (
             benchmarks.find_overlap(_searchable_text(job.source, detokenizer.decode(job.answer)))
@@ -134,7 +138,7 @@ def run_answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], boo
         waiting.append(job.to_training_text())
         if job.features is not None:
             observed.append(job.features.recorded_features())
-        if len(waiting) == asked.shard:
+        if len(waiting) == settings.shard:
             if taps:
                 # Before the answers: features without answers are written again, answers without features read again.
                 write_features(run / FEATURES, number, observed, taps)
@@ -143,19 +147,19 @@ def run_answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], boo
             _write_progress(folder, started, dropped)
             done += sum(len(text.answer) for text in waiting)
             rate = tokens / (time.perf_counter() - start)
-            say(f"answers: shard {number}, {done:,} of {asked.tokens:,} tokens, {rate:.1f} tokens/s")
+            report(f"answers: shard {number}, {done:,} of {settings.tokens:,} tokens, {rate:.1f} tokens/s")
             number, waiting = number + 1, []
-            if done >= asked.tokens:
+            if done >= settings.tokens:
                 break
     return done
 
 
 def run_feature_stage(
-    recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]
+    recipe: DrafterRecipe, folder: Path, should_stop: Callable[[], bool], report: Callable[[str], None]
 ) -> None:
     """Computes and stores the target's features for each shard of answers that has none yet.
 
-    `folder` is that of the training run; `say` prints a line of progress.
+    `folder` is that of the training run; `report` prints a line of progress.
     """
     answers, features = folder / ANSWERS, folder / FEATURES
     features.mkdir(parents=True, exist_ok=True)
@@ -169,7 +173,7 @@ def run_feature_stage(
     if recipe.features.eight_bit:
         _quantize_target(target, [text.tokens for text in itertools.islice(read_texts(answers), CALIBRATION)])
     for number in missing:
-        if stop():
+        if should_stop():
             return
         start = time.perf_counter()
         texts = read_shard(shard_path(answers, number))
@@ -177,15 +181,15 @@ def run_feature_stage(
             observed = [compute_features(text, target.model, recorder) for text in texts]
         write_features(features, number, observed, taps)
         rate = sum(len(text.tokens) for text in texts) / (time.perf_counter() - start)
-        say(f"features: shard {number}, {rate:.1f} tokens/s")
+        report(f"features: shard {number}, {rate:.1f} tokens/s")
 
 
 def run_training_stage(
-    recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]
+    recipe: DrafterRecipe, folder: Path, should_stop: Callable[[], bool], report: Callable[[str], None]
 ) -> Path:
     """Trains the drafter on the answers and their features; returns the checkpoint folder of the drafter.
 
-    `folder` is that of the training run; `say` prints a line of progress.
+    `folder` is that of the training run; `report` prints a line of progress.
     """
     torch.set_num_threads(recipe.threads)
     target = open_target(recipe)
@@ -197,24 +201,24 @@ def run_training_stage(
     drafter = make_drafter(recipe, target.model, target.end_ids, store)
     trainer = DrafterTrainer(recipe, drafter, target.model, store, folder)
     if trainer.resume():
-        say(f"resumed after step {trainer.step}")
-    say(f"training: {drafter.size / 1e6:.1f} M parameters, {len(store)} texts")
-    trainer.run(stop, say)
+        report(f"resumed after step {trainer.step}")
+    report(f"training: {drafter.size / 1e6:.1f} M parameters, {len(store)} texts")
+    trainer.run(should_stop, report)
     return folder / MODEL
 
 
-def train_drafter(recipe: DrafterRecipe, folder: Path, say: Callable[[str], None]) -> Path:
+def train_drafter(recipe: DrafterRecipe, folder: Path, report: Callable[[str], None]) -> Path:
     """Runs all stages of a drafter's training, and resumes stopped ones; returns the checkpoint folder of the drafter.
 
-    `folder` is that of the training run; `say` prints a line of progress. SIGTERM and SIGINT stop the training after
+    `folder` is that of the training run; `report` prints a line of progress. SIGTERM and SIGINT stop the training after
     the current batch, file or step.
     """
-    with _catch_stop_signals() as stop:
-        run_answer_stage(recipe, folder, stop, say)
-        if not stop() and recipe.features.stored:
-            run_feature_stage(recipe, folder, stop, say)
-        if not stop():
-            run_training_stage(recipe, folder, stop, say)
+    with _catch_stop_signals() as should_stop:
+        run_answer_stage(recipe, folder, should_stop, report)
+        if not should_stop() and recipe.features.stored:
+            run_feature_stage(recipe, folder, should_stop, report)
+        if not should_stop():
+            run_training_stage(recipe, folder, should_stop, report)
     return folder / MODEL
 
 

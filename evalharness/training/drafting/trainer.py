@@ -29,21 +29,21 @@ from evalharness.training.optimizers import WeightAverage
 CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.jsonl", "model"
 
 
-def choose_draft_vocabulary(store: FeatureSource, size: int, total_size: int, ends: frozenset[int]) -> list[int]:
+def choose_draft_vocabulary(store: FeatureSource, size: int, total_size: int, end_ids: frozenset[int]) -> list[int]:
     """Returns the token ids of the draft vocabulary, `size` of them, in ascending order.
 
     They are the end tokens, the most frequent tokens of the training texts, and if these are fewer than `size`, the
     lowest other ids: byte-pair encoding numbers tokens by frequency. `total_size` is the target's vocabulary size.
     """
     counts = Counter(token for number in range(len(store)) for token in store.text(number).tokens)
-    ordered = dict.fromkeys([*sorted(ends), *(token for token, _ in counts.most_common()), *range(total_size)])
+    ordered = dict.fromkeys([*sorted(end_ids), *(token for token, _ in counts.most_common()), *range(total_size)])
     return sorted(list(ordered)[: size or total_size])
 
 
-def make_drafter(recipe: DrafterRecipe, target: Transformer, ends: frozenset[int], store: FeatureSource) -> Drafter:
+def make_drafter(recipe: DrafterRecipe, target: Transformer, end_ids: frozenset[int], store: FeatureSource) -> Drafter:
     """Returns a new, initialized drafter for the target; its draft vocabulary comes from the training texts."""
     shape, config = recipe.drafter, target.config
-    ids = choose_draft_vocabulary(store, shape.vocabulary, config.vocab_size, ends)
+    ids = choose_draft_vocabulary(store, shape.vocabulary, config.vocab_size, end_ids)
     network = ModelConfig(
         vocab_size=len(ids), hidden=config.hidden, layers=shape.layers,
         heads=shape.heads or config.heads, kv_heads=shape.kv_heads or config.kv_heads, head_dim=config.head_dim,
@@ -93,14 +93,14 @@ class DrafterTrainer:
         self.step, self.spent_s = 0, 0.0
         self.log: list[LogRow] = []
 
-    def run(self, stop: Callable[[], bool], say: Callable[[str], None]) -> None:
-        """Trains up to the recipe's last step or until `stop()` is true; then writes a checkpoint and the weights.
+    def run(self, should_stop: Callable[[], bool], report: Callable[[str], None]) -> None:
+        """Trains to the recipe's last step or until `should_stop()` is true; then writes a checkpoint and the weights.
 
-        `say` prints a row of the log.
+        `report` prints a row of the log.
         """
         settings = self.recipe.optimization
         last_save = clock = time.monotonic()
-        while self.step < settings.steps and not stop():
+        while self.step < settings.steps and not should_stop():
             row = self._training_step()
             now = time.monotonic()
             self.spent_s, clock = self.spent_s + now - clock, now
@@ -109,7 +109,7 @@ class DrafterTrainer:
                 row.acceptance_length, row.acceptance_by_position = self.measure_acceptance()
             if self.step % settings.log_every == 0 or row.acceptance_length is not None:
                 self.log.append(row)
-                say(row.to_text())
+                report(row.to_text())
             if now - last_save > settings.checkpoint_s:
                 self.save()
                 last_save = now
@@ -123,14 +123,14 @@ class DrafterTrainer:
         parameters = list(self.drafter.parameters())
         self.average.swap_with(parameters)
         try:
-            found = sum_acceptance(
+            counts = sum_acceptance(
                 measure_text_acceptance(self.drafter, features)
                 for number in self.held_out
                 for features in self.store.fetch([number])
             )
         finally:
             self.average.swap_with(parameters)
-        return round(found.length, 4), [round(share, 4) for share in found.acceptance_rates]
+        return round(counts.length, 4), [round(rate, 4) for rate in counts.acceptance_rates]
 
     def _training_step(self) -> LogRow:
         """Runs one optimizer step; returns its log row, without the elapsed time."""
@@ -141,8 +141,8 @@ class DrafterTrainer:
         texts = self.store.fetch([number for number, _ in choices])
         for features, (_, random) in zip(texts, choices, strict=True):
             first, last = len(features.text.prompt) - 1, len(features.text.tokens) - 2
-            places = range(first, last + 1)
-            anchors = sorted(random.sample(places, min(settings.anchors, len(places))))
+            positions = range(first, last + 1)
+            anchors = sorted(random.sample(positions, min(settings.anchors, len(positions))))
             with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.bfloat16):
                 loss = compute_draft_loss(self.drafter, features, torch.tensor(anchors, device=self.device), settings)
             torch.autograd.backward(loss.total / loss.weight / settings.texts)
@@ -174,9 +174,9 @@ class DrafterTrainer:
         """
         settings = self.recipe.optimization
         for number in range(self.step * settings.texts, (self.step + 1) * settings.texts):
-            epoch, place = divmod(number, len(self.texts))
+            epoch, position = divmod(number, len(self.texts))
             order = Random(f"{settings.seed} {epoch}").sample(self.texts, len(self.texts))
-            yield order[place], Random(f"{settings.seed} {epoch} {place} anchors")
+            yield order[position], Random(f"{settings.seed} {epoch} {position} anchors")
 
     def save(self) -> None:
         """Writes checkpoint, log and plot, and the averaged weights as a drafter checkpoint that the backends load."""
@@ -211,8 +211,8 @@ class DrafterTrainer:
             return False
         values = torch.load(path, weights_only=True, map_location=self.device)
         before = DrafterRecipe.model_validate_json(values["recipe"])
-        kept = [(recipe.drafter, recipe.features.taps, recipe.target) for recipe in (before, self.recipe)]
-        if kept[0] != kept[1]:
+        compared = [(recipe.drafter, recipe.features.taps, recipe.target) for recipe in (before, self.recipe)]
+        if compared[0] != compared[1]:
             raise UserError(
                 f"{path} is the checkpoint of a run with another recipe; use that recipe, or give another folder with "
                 "--out"

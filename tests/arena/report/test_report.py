@@ -7,7 +7,7 @@ from typing import Any
 
 from helpers.arena_runs import vote
 
-from evalharness.arena.model_facts import TaskFacts, write_facts
+from evalharness.arena.measurements import TaskMeasurements, write_measurements
 from evalharness.arena.records import Choice
 from evalharness.arena.report.tables import make_section
 from evalharness.arena.report.text import markdown_lines
@@ -30,9 +30,9 @@ def filled(folder: Path, second: str = "b", speeds: bool = True) -> VoteStore:
             store.add_vote(vote(number, turned.get(choice, choice), second, "a", voter=voter))
     if speeds:
         for model, speed in (("a", 120.0), (second, 900.0)):
-            task = TaskFacts(folder="/runs", hardware="a GPU", tokens_per_s=speed, pass_at_1=(0.5, 0.4, 0.6))
+            task = TaskMeasurements(folder="/runs", hardware="a GPU", tokens_per_s=speed, pass_at_1=(0.5, 0.4, 0.6))
             task["tokens_per_s_ci95"] = (0.9 * speed, 1.1 * speed)
-            write_facts(folder, {model: {"family": "ar", "tasks": {"humaneval": task}}})
+            write_measurements(folder, {model: {"family": "ar", "tasks": {"humaneval": task}}})
     return store
 
 

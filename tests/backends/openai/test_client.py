@@ -5,7 +5,7 @@ import random
 import pytest
 from tenacity import RetryCallState
 
-from evalharness.backends.openai.address import find_address
+from evalharness.backends.openai.address import resolve_address
 from evalharness.backends.openai.client import Client
 from evalharness.backends.openai.failures import AttemptError
 from evalharness.backends.openai.options import OpenAIOptions
@@ -18,7 +18,7 @@ def pause_s(attempt: int, retry_after_s: float | None) -> float:
     state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
     state.attempt_number = attempt
     state.set_exception((AttemptError, error, None))  # type: ignore[arg-type]
-    return Client(find_address(options), options)._retry_pause_s(state)
+    return Client(resolve_address(options), options)._retry_pause_s(state)
 
 
 @pytest.mark.parametrize(("attempt", "longest_s"), [(1, 0.5), (2, 1.0), (7, 32.0), (8, 60.0), (5000, 60.0)])

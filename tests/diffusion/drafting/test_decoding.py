@@ -86,7 +86,7 @@ def test_stop_sequences_end_rows_at_the_same_token(way: str) -> None:
     plain, drafted = (made_rows(4, 20, None, (stop,)) for _ in range(2))
     decode_autoregressively(target, plain, sampler)
     draft_and_verify(target, drafted, sampler, ways(target, 4)[way])
-    assert [row.watch.result() for row in drafted] == [row.watch.result() for row in plain]
+    assert [row.stop_checker.result() for row in drafted] == [row.stop_checker.result() for row in plain]
     assert len(plain[2].output) < len(free[2].output)
 
 
@@ -175,7 +175,7 @@ def test_each_draft_comes_from_the_source_that_is_expected_to_be_faster(monkeypa
         monkeypatch.setattr(NgramLookup, "propose", propose)
         monkeypatch.setattr(DraftProposer, "_draft_with_drafter", true_tokens)
         rows = made_rows(1, 60, None)
-        drafting = DraftingSettings(tiny_drafter(target, block=4), lookup=True, longest=7, costs=CHEAP)
+        drafting = DraftingSettings(tiny_drafter(target, block=4), lookup=True, max_length=7, costs=CHEAP)
         draft_and_verify(target, rows, sampler, drafting)
         assert rows[0].text == text
         sources = Counter(draft.source for draft in rows[0].drafts or ())
@@ -207,7 +207,7 @@ def test_drafting_is_parked_where_it_loses_and_tried_again() -> None:
 
 
 def test_tracker_counts_only_positions_that_were_reached() -> None:
-    tracker = AcceptanceTracker(3, prior=0.5, weight=0.0001)
+    tracker = AcceptanceTracker(3, prior=0.5, prior_weight=0.0001)
     for _ in range(10):
         tracker.record_draft(3, 1)
     assert tracker.probabilities()[:2] == pytest.approx([1.0, 0.0], abs=1e-3)

@@ -73,7 +73,7 @@ def test_head(hidden, wanted, drawn, fp8):
 def test_rules(rule, block):
     state, figures = new_decoding_state(4, block, 33, 32, 4, "meta"), empty(4 * block, dtype=torch.float32)
     found = head.TokenStatistics(empty(4 * block, dtype=torch.int32), figures, figures, figures)
-    policy = commit.CommitPolicy(rule, 0.9, 32, 32, sub_block=8, seeded=True)
+    policy = commit.CommitPolicy(rule, 0.9, 32, 32, sub_block=8, first_token_alone=True)
     assert not found_faults(lambda: commit.commit_tokens(state, found, policy, True, whole=block > 128))
 
 
@@ -86,7 +86,7 @@ def test_whole_steps(rule, temperature):
         weights = read_weights(Transformer(config).to(torch.bfloat16))
     cache = KVCache(config, 4, 1024, torch.bfloat16, "meta")
     state = new_decoding_state(4, 32, 33, 32, 4, "meta")
-    policy = commit.CommitPolicy(rule, 0.9, 32, 32, sub_block=8, seeded=True) if rule else None
+    policy = commit.CommitPolicy(rule, 0.9, 32, 32, sub_block=8, first_token_alone=True) if rule else None
     buffers = new_buffers(weights, cache, 32 if rule else 1, 32 if rule else 1, (config.mask_id,))
     assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32, temperature))
 

@@ -49,8 +49,8 @@ def diffusion_ways(model: Transformer, sampler: Sampler, **more: bool) -> Ways:
 
 
 def causal_ways(model: Transformer, sampler: Sampler) -> Ways:
-    lookup = DraftingSettings(lookup=True, longest=3)
-    hybrid = DraftingSettings(tiny_drafter(model), lookup=True, longest=4)
+    lookup = DraftingSettings(lookup=True, max_length=3)
+    hybrid = DraftingSettings(tiny_drafter(model), lookup=True, max_length=4)
     return [
         (
             lambda row: decode_autoregressively(model, [row], sampler),
@@ -121,7 +121,7 @@ def assert_equal(runs: list[Run]) -> None:
     for run in runs:
         row, alone = run.decoder.row, run.alone
         assert row.output == alone.output
-        assert row.watch.reason == alone.watch.reason
+        assert row.stop_checker.reason == alone.stop_checker.reason
         assert row.steps == alone.steps
         assert row.forward_passes == alone.forward_passes
         assert row.ended_s is not None

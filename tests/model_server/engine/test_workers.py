@@ -76,7 +76,7 @@ def test_every_row_ends_as_it_does_alone_in_one_of_the_threads() -> None:
         until(lambda: len(reports.ended()) == 40, 60)
         until(lambda: workers.running == 0, 5)
     for one in entries:
-        alone = new_row(one.decoder.row.prompt, one.decoder.row.watch.limit)
+        alone = new_row(one.decoder.row.prompt, one.decoder.row.stop_checker.limit)
         decode_autoregressively(model, [alone], SAMPLER)
         assert one.decoder.row.output == alone.output
         tokens = [token for of, update in reports.updates if of is one for token in update.tokens]

@@ -121,14 +121,14 @@ def _assemble_function(
     aggregation: Aggregation,
 ) -> Function:  # fmt: skip
     names = random.sample(source.names, len(source.params))
-    taken = set(names)
+    used_names = set(names)
     pattern = random.choice(
         PATTERNS.get(source.element) or {"char": CHARACTER_NAMES, "word": WORD_NAMES}.get(source.element, ELEMENT_NAMES)
     )
-    while taken & set(pattern.split(", ")):
+    while used_names & set(pattern.split(", ")):
         pattern = random.choice(PATTERNS.get(source.element) or ("item", "element", "e"))
     x, _, y = pattern.partition(", ")
-    taken |= {x, y}
+    used_names |= {x, y}
     clause = random.choice(condition.clauses) if condition else ""
     test = random.choice(condition.code) if condition else ""
     element = random.choice(transformation.code) if transformation else "{x}" if not y else "{y}"
@@ -136,10 +136,12 @@ def _assemble_function(
     phrase = random.choice(aggregation.phrases)
     expression = random.choice(aggregation.code) if aggregation.code else ""
     templates = (clause, test, element_phrase, element, phrase, expression)
-    values, extra_params = draw_extra_values(random, templates, taken)
+    values, extra_params = draw_extra_values(random, templates, used_names)
     params = [Parameter(name, type_, sample) for name, (type_, sample) in zip(names, source.params, strict=True)]
     values |= {"x": x, "y": y, "p": names[0], "q": names[-1], "pattern": pattern}
-    wanted, noun = _describe_result(random, source, condition, clause, element_phrase, aggregation, phrase, values)
+    result_phrase, noun = _describe_result(
+        random, source, condition, clause, element_phrase, aggregation, phrase, values
+    )
     tests = [fill_placeholders(template, values) for template in (source.test, test) if template]
     unchanged = not condition and not transformation and not source.test and not y and len(source.loops) == 1
     parts = CodeParts(
@@ -149,10 +151,10 @@ def _assemble_function(
         variable=x,
         sequence=fill_placeholders(source.sequence, values) if unchanged else "",
     )
-    bodies = _equivalent_bodies(random, parts, aggregation, expression, values, taken)
+    bodies = _equivalent_bodies(random, parts, aggregation, expression, values, used_names)
     body = random.choice(bodies)
     alternative = random.choice(bodies)
-    text = request_sentence(random, fill_placeholders(random.choice(source.given), values), wanted)
+    text = request_sentence(random, fill_placeholders(random.choice(source.given), values), result_phrase)
     if aggregation.notes and random.random() < 0.8:
         text += " " + random.choice(aggregation.notes)
     elif aggregation.notes and aggregation.names[0] not in ("product",):
@@ -188,19 +190,19 @@ def _describe_result(
             raise LookupError(
                 "the filter condition has no wording as a predicate, such as 'are even'; draw other parts"
             )
-        wanted = random.choice(ALL if "all" in aggregation.takes else SOME)
+        result_phrase = random.choice(ALL if "all" in aggregation.takes else SOME)
         singular = "is" + statement.removeprefix("are") if statement.startswith("are") else statement
-        return fill_placeholders(wanted, {"n": noun, "c": context, "s": statement, "s1": singular}), noun
+        return fill_placeholders(result_phrase, {"n": noun, "c": context, "s": statement, "s1": singular}), noun
     noun_phrase = fill_placeholders(element_phrase, {**values, "np": f"the {elements}", "np_bare": elements})
     names = {"np": noun_phrase, "np_bare": elements, "np_all": noun_phrase.removeprefix("the ")}
     return fill_placeholders(phrase, {**values, **names}), noun
 
 
 def _equivalent_bodies(
-    random: Random, parts: CodeParts, aggregation: Aggregation, code: str, values: dict[str, str], taken: set[str]
+    random: Random, parts: CodeParts, aggregation: Aggregation, code: str, values: dict[str, str], used_names: set[str]
 ) -> list[str]:
     """Returns bodies of a generated function in different styles (one expression, a loop) with equal results."""
-    accumulator = random.choice([name for name in aggregation.accumulators if name not in taken] or ["outcome"])
+    accumulator = random.choice([name for name in aggregation.accumulators if name not in used_names] or ["outcome"])
     filled = {
         **values, "m": parts.element, "acc": accumulator, "gen": parts.generator_expression, "test": parts.test,
         "over": parts.for_clauses, "bare": parts.for_and_if_clauses,
@@ -234,13 +236,13 @@ def _equivalent_bodies(
         bodies += [f"{start}\n{loop}\nreturn {end}"] * 2
     simple_loop = len(parts.loops) == 1 and not values["y"]
     if parts.test and aggregation.direct and not aggregation.states_condition and simple_loop:
-        kept = next(name for name in ("kept", "chosen", "selected", "filtered") if name not in taken)
+        kept = next(name for name in ("kept", "chosen", "selected", "filtered") if name not in used_names)
         if parts.element == parts.variable:
             last = fill_placeholders(random.choice(aggregation.direct), {**filled, "seq": kept})
             steps = f"{kept} = [{parts.variable} {parts.for_and_if_clauses}]\nreturn {last}"
             bodies += [steps.replace(f"list({kept})", kept)]
         else:
-            changed = next(name for name in ("changed", "results", "mapped") if name not in taken)
+            changed = next(name for name in ("changed", "results", "mapped") if name not in used_names)
             last = fill_placeholders(random.choice(aggregation.direct), {**filled, "seq": changed})
             bodies += [
                 f"{changed} = [{parts.generator_expression}]\nreturn {last}".replace(f"list({changed})", changed)

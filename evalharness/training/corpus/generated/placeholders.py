@@ -19,12 +19,12 @@ def fill_placeholders(template: str, values: Mapping[str, str]) -> str:
 
 
 def draw_extra_values(
-    random: Random, templates: Iterable[str], taken: set[str]
+    random: Random, templates: Iterable[str], used_names: set[str]
 ) -> tuple[dict[str, str], list[Parameter]]:
     """Draws, for each placeholder of `EXTRA_VALUES` in the templates, either a literal or a new parameter.
 
     Returns the code by placeholder (the literal, or the parameter's name), and the new parameters. Their names are
-    added to `taken`, the names in use.
+    added to `used_names`, the names in use.
     """
     values: dict[str, str] = {}
     params: list[Parameter] = []
@@ -32,10 +32,10 @@ def draw_extra_values(
         if name not in EXTRA_VALUES:
             continue
         extra = EXTRA_VALUES[name]
-        free = [option for option in extra.names if option not in taken]
+        free = [option for option in extra.names if option not in used_names]
         if random.random() < 0.5 and free and len(params) < 2:
             chosen = random.choice(free[:3])
-            taken.add(chosen)
+            used_names.add(chosen)
             params.append(Parameter(chosen, extra.type, extra.sample))
             values[name] = chosen
         else:

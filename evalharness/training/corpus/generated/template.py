@@ -43,32 +43,32 @@ class Template:
         values: dict[str, str] = {}
         params: list[Parameter] = []
         # Parameters must not have names that the bodies use literally.
-        taken = {name for body in self.bodies for name in NAME.findall(SLOT.sub("", body))}
-        taken |= {name for options in self.slots.values() for option in options if isinstance(option, Mapping)
+        used_names = {name for body in self.bodies for name in NAME.findall(SLOT.sub("", body))}
+        used_names |= {name for options in self.slots.values() for option in options if isinstance(option, Mapping)
                   for name in NAME.findall(SLOT.sub("", " ".join(option.values())))}  # fmt: skip
         for slot, names, kind, sample in self.params:
-            name = random.choice([option for option in names if option not in taken] or list(names))
-            taken.add(name)
+            name = random.choice([option for option in names if option not in used_names] or list(names))
+            used_names.add(name)
             values[slot] = name
             params.append(Parameter(name, kind, sample))
         for slot, options in self.slots.items():
-            option = random.choice([o for o in options if str(o) not in taken] or list(options))
+            option = random.choice([o for o in options if str(o) not in used_names] or list(options))
             if isinstance(option, Mapping):
                 values |= {f"{slot}.{key}": value for key, value in option.items()}
             else:
                 values[slot] = str(option)
-                taken.add(str(option))
+                used_names.add(str(option))
         body, alternative = random.choice(self.bodies), random.choice(self.bodies)
         bodies = [fill_slots(body, values), fill_slots(alternative, values)]
         text = fill_slots(self._make_description(random), values)
         # Slot options may contain extra values, so these are filled afterwards.
-        more, further = draw_extra_values(random, (text, *bodies), taken)
-        text, body, alternative = (fill_slots(part, more) for part in (text, *bodies))
+        extra_values, extra_params = draw_extra_values(random, (text, *bodies), used_names)
+        text, body, alternative = (fill_slots(part, extra_values) for part in (text, *bodies))
         returns = fill_slots(self.returns, values)
         name = fill_slots(random.choice(self.names), values)
         imports = tuple(line for line in self.imports if line.split()[-1] in body + alternative)
         return Function(
-            family, re.sub(r"\W+", "_", name), (*params, *further), returns, text[0].upper() + text[1:], body,
+            family, re.sub(r"\W+", "_", name), (*params, *extra_params), returns, text[0].upper() + text[1:], body,
             imports, alternative if alternative != body else "",
         )  # fmt: skip
 

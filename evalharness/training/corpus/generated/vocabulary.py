@@ -228,20 +228,21 @@ def with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
-def request_sentence(random: Random, given: str, wanted: str) -> str:
-    """Returns a random sentence that asks for a function which returns `wanted`; it may also name its input, `given`.
+def request_sentence(random: Random, input_phrase: str, result_phrase: str) -> str:
+    """Returns a random sentence that asks for a function with this result; it may also name the function's input.
 
     Both are noun phrases.
     """
     roll = random.random()
     if roll < 0.5:
-        return f"{random.choice(VERBS)} {wanted}."
+        return f"{random.choice(VERBS)} {result_phrase}."
     if roll < 0.68:
-        return f"Given {given}, {random.choice(('return', 'return', 'find', 'compute'))} {wanted}."
+        return f"Given {input_phrase}, {random.choice(('return', 'return', 'find', 'compute'))} {result_phrase}."
     if roll < 0.78:
-        return f"You are given {given}. {random.choice(('Return', 'Your task is to return', 'Find'))} {wanted}."
+        verb = random.choice(("Return", "Your task is to return", "Find"))
+        return f"You are given {input_phrase}. {verb} {result_phrase}."
     if roll < 0.86:
-        return f"Write a function that takes {given} and returns {wanted}."
+        return f"Write a function that takes {input_phrase} and returns {result_phrase}."
     if roll < 0.93:
-        return f"This function takes {given} as input and should return {wanted}."
-    return f"For {given}, return {wanted}."
+        return f"This function takes {input_phrase} as input and should return {result_phrase}."
+    return f"For {input_phrase}, return {result_phrase}."

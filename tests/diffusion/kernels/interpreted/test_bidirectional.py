@@ -40,7 +40,11 @@ def test_tokens_passes_and_confidences_equal_those_of_pytorch(shift, rule, monke
     denoise(model, theirs, how)
     for row, other in zip(mine, theirs, strict=True):
         assert (row.output, row.steps, row.blocks) == (other.output, other.steps, other.blocks)
-        assert (row.forward_passes, row.watch.reason, row.ended) == (other.forward_passes, other.watch.reason, True)
+        assert (row.forward_passes, row.stop_checker.reason, row.ended) == (
+            other.forward_passes,
+            other.stop_checker.reason,
+            True,
+        )
         torch.testing.assert_close(row.confidences, other.confidences, rtol=1e-4, atol=1e-5)
 
 

@@ -43,7 +43,11 @@ def test_committed_positions_equal_the_rules_choice(name, data):
     level = data.draw(st.sampled_from([0.3, 0.9, 1.0, 1.3]))
     rule = find_rule(name, threshold=level, steps=steps, block=length, bound=level)
     how = DenoisingSettings(
-        rule, length, Sampler(), sub_block=data.draw(st.sampled_from([0, 3])), seeded=data.draw(st.booleans())
+        rule,
+        length,
+        Sampler(),
+        sub_block=data.draw(st.sampled_from([0, 3])),
+        first_token_alone=data.draw(st.booleans()),
     )
     masks = [data.draw(st.integers(1, length)) for _ in range(sequences)]
     counts = scheduled(how, masks, 6)

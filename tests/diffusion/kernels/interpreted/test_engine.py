@@ -33,7 +33,11 @@ def model(seed=0, **changes):
 def same(rows, others):
     for row, other in zip(rows, others, strict=True):
         assert row.output == other.output
-        assert (row.watch.reason, row.steps, row.blocks) == (other.watch.reason, other.steps, other.blocks)
+        assert (row.stop_checker.reason, row.steps, row.blocks) == (
+            other.stop_checker.reason,
+            other.steps,
+            other.blocks,
+        )
         torch.testing.assert_close(row.confidences, other.confidences, rtol=1e-4, atol=1e-5)
         assert (row.first_tokens, row.ended) == (other.first_tokens, True)
 
@@ -123,7 +127,7 @@ def test_activations_are_quantized_from_the_configured_number_of_rows(rows, narr
 def test_denoising_equals_that_of_pytorch(attention, shift, rule):
     network = model(3, attention=attention, shift=shift)
     chosen = find_rule(rule, threshold=0.5, steps=3, block=4)
-    how = DenoisingSettings(chosen, 4, GREEDY, aligned=attention == "block_causal", seeded=shift)
+    how = DenoisingSettings(chosen, 4, GREEDY, aligned=attention == "block_causal", first_token_alone=shift)
     mine, theirs = ([new_row(prompt, 6 + number) for number, prompt in enumerate(PROMPTS)] for _ in range(2))
     denoise(network, mine, how, Engine(network))
     denoise(network, theirs, how)
@@ -162,11 +166,15 @@ def test_a_stop_sequence_checked_by_the_host_ends_the_row():
     how = DenoisingSettings(find_rule("threshold", threshold=2.0, steps=4, block=4), 4, GREEDY)
     whole = new_row([5, 9], 4)
     denoise(network, [whole], how)
-    stop = whole.watch.result()[0][1]
+    stop = whole.stop_checker.result()[0][1]
     mine, theirs = (new_row([5, 9], 4, stops=(stop,)) for _ in range(2))
     denoise(network, [mine], how, Engine(network))
     denoise(network, [theirs], how)
-    assert (mine.output, mine.watch.result(), mine.steps) == (theirs.output, theirs.watch.result(), theirs.steps)
+    assert (mine.output, mine.stop_checker.result(), mine.steps) == (
+        theirs.output,
+        theirs.stop_checker.result(),
+        theirs.steps,
+    )
     assert mine.forward_passes >= theirs.forward_passes
 
 
@@ -191,8 +199,8 @@ def test_unsupported_settings_are_decoded_by_pytorch():
     margin, editing, sure = (DenoisingSettings(rule, 4, drawn) for rule in rules)
     assert not engine.supports(GREEDY, editing)
     assert engine.supports(drawn, sure)
-    assert engine.supports(GREEDY, replace(sure, tempered=True))
-    assert not engine.supports(drawn, replace(sure, tempered=True))
+    assert engine.supports(GREEDY, replace(sure, rule_sees_temperature=True))
+    assert not engine.supports(drawn, replace(sure, rule_sees_temperature=True))
     assert engine.supports(GREEDY, margin)
     assert not engine.supports(drawn, margin)
     mine, theirs = new_row([5, 9], 4, seed=1), new_row([5, 9], 4, seed=1)

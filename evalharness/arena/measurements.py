@@ -16,7 +16,7 @@ from evalharness.report.run_settings import Family
 MODELS = "models.json"
 
 
-class TaskFacts(TypedDict):
+class TaskMeasurements(TypedDict):
     """A run's measurements of a model on one task. Rates are fractions, speeds are in tokens/s."""
 
     folder: str
@@ -27,27 +27,29 @@ class TaskFacts(TypedDict):
     tokens_per_s_ci95: NotRequired[tuple[float, float]]
 
 
-class ModelFacts(TypedDict):
+class ModelMeasurements(TypedDict):
     """A model's family (AR or diffusion) and its measurements by task."""
 
     family: Family
-    tasks: dict[str, TaskFacts]
+    tasks: dict[str, TaskMeasurements]
 
 
-def run_facts(run: Run) -> TaskFacts:
+def run_measurements(run: Run) -> TaskMeasurements:
     """Returns pass@1, speed and hardware of the model of a run; values that were not measured are absent."""
-    facts: TaskFacts = {"folder": str(run.folder.resolve()), "hardware": hardware_text(run)}
+    measurements: TaskMeasurements = {"folder": str(run.folder.resolve()), "hardware": hardware_text(run)}
     if rate := rate_of(run):
-        facts["pass_at_1"] = rate.as_tuple()
+        measurements["pass_at_1"] = rate.as_tuple()
     if speed := speed_of(run):
-        facts["tokens_per_s"] = speed
+        measurements["tokens_per_s"] = speed
         if interval := speed_interval(run):
-            facts["tokens_per_s_ci95"] = interval
-    return facts
+            measurements["tokens_per_s_ci95"] = interval
+    return measurements
 
 
-def add_live_speeds(facts: Mapping[str, ModelFacts], votes: Iterable[Vote]) -> dict[str, ModelFacts]:
-    """Returns `facts` with the speeds (tokens/s) of live models added.
+def add_live_speeds(
+    measurements: Mapping[str, ModelMeasurements], votes: Iterable[Vote]
+) -> dict[str, ModelMeasurements]:
+    """Returns `measurements` with the speeds (tokens/s) of live models added.
 
     A live model's speed is the sum of output tokens over the sum of latencies of its answers in `votes`.
     """
@@ -58,15 +60,15 @@ def add_live_speeds(facts: Mapping[str, ModelFacts], votes: Iterable[Vote]) -> d
             if vote.pair.arm == "live" and side.output_tokens is not None and side.total_s:
                 tokens[side.model] += side.output_tokens
                 seconds[side.model] += side.total_s
-    known = dict(facts)
-    for model, of_model in facts.items():
-        if not of_model["tasks"] and tokens[model]:
-            speed = TaskFacts(folder="", hardware=UNKNOWN_HARDWARE, tokens_per_s=tokens[model] / seconds[model])
-            known[model] = {"family": of_model["family"], "tasks": {"live": speed}}
-    return known
+    with_live = dict(measurements)
+    for model, stored in measurements.items():
+        if not stored["tasks"] and tokens[model]:
+            speed = TaskMeasurements(folder="", hardware=UNKNOWN_HARDWARE, tokens_per_s=tokens[model] / seconds[model])
+            with_live[model] = {"family": stored["family"], "tasks": {"live": speed}}
+    return with_live
 
 
-def read_facts(folder: Path) -> dict[str, ModelFacts]:
+def read_measurements(folder: Path) -> dict[str, ModelMeasurements]:
     """Returns the stored measurements of models in a votes folder; empty if there are none.
 
     Raises UserError if the file is damaged.
@@ -83,13 +85,13 @@ def read_facts(folder: Path) -> dict[str, ModelFacts]:
             f"{path}, which stores the models' pass@1 and speeds, is not valid JSON; delete it and run `evalharness "
             "arena serve`, which writes it again"
         )
-    return cast(dict[str, ModelFacts], content)
+    return cast(dict[str, ModelMeasurements], content)
 
 
-def write_facts(folder: Path, facts: Mapping[str, ModelFacts]) -> None:
+def write_measurements(folder: Path, measurements: Mapping[str, ModelMeasurements]) -> None:
     """Stores the models' measurements in a votes folder; those of the same model and task are replaced."""
-    known = read_facts(folder)
-    for model, new in facts.items():
-        tasks = known[model]["tasks"] if model in known else {}
-        known[model] = {"family": new["family"], "tasks": {**tasks, **new["tasks"]}}
-    write_json(folder / MODELS, known)
+    stored = read_measurements(folder)
+    for model, new in measurements.items():
+        tasks = stored[model]["tasks"] if model in stored else {}
+        stored[model] = {"family": new["family"], "tasks": {**tasks, **new["tasks"]}}
+    write_json(folder / MODELS, stored)

@@ -115,7 +115,7 @@ def generate(task: str, args: argparse.Namespace, networks: Networks) -> None:
             pairs = list(zip(methods, requests, strict=True))
             shift = number % len(pairs)
             for method, request in pairs[shift:] + pairs[:shift]:
-                if request.key not in method.store.completed:
+                if request.key not in method.store.completed_keys:
                     (completion,) = method.backend.generate([request], method.prepared.prepared.sampling)
                     method.store.add_completion(completion)
             done = f"{number + 1} of {len(methods[0].prepared.requests)} problems"

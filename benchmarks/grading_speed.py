@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalharness.adapters import open_task
-from evalharness.data.sources import resolve_source
+from evalharness.data.sources import parse_data_source
 from evalharness.records import Completion, Execution, Problem
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
@@ -65,7 +65,7 @@ def measure(command: list[str], environment: dict[str, str]) -> Measurement:
 
 def prepare(task: str, folder: Path) -> tuple[Path, Path]:
     """Writes the reference solutions as a samples file, and the data for the official grader; returns both paths."""
-    adapter, context = open_task(task, resolve_source(None), {})
+    adapter, context = open_task(task, parse_data_source(None), {})
     samples, data = folder / f"{task}.jsonl", folder / f"{task}.data.jsonl"
     field = "completion" if task == "humaneval" else "solution"
     with samples.open("w") as file:
@@ -97,7 +97,7 @@ def official(task: str, samples: Path, data: Path, folder: Path) -> Measurement:
 
 def warm_seconds(task: str, runs: int) -> float:
     """Median seconds of grading all problems in this process with warm containers."""
-    adapter, context = open_task(task, resolve_source(None), {})
+    adapter, context = open_task(task, parse_data_source(None), {})
     problems = list(adapter.problems())
 
     def grade(problem: Problem) -> bool:

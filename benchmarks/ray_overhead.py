@@ -19,7 +19,7 @@ from evalharness.adapters import open_task
 from evalharness.cluster.executor import connect_to_ray
 from evalharness.cluster.nodes import ClusterSandboxes
 from evalharness.pipeline.config import RunConfig
-from evalharness.pipeline.grading import judge
+from evalharness.pipeline.grading import grade_completion
 from evalharness.records import Completion, Problem
 from evalharness.sandbox.factory import open_sandbox
 
@@ -53,7 +53,11 @@ def grade_locally(problems: dict[str, Problem], completions: Sequence[Completion
     pool.prepare([context.image])
     timer = CpuTimer(None)
     with ThreadPoolExecutor(1) as threads:
-        list(threads.map(lambda completion: judge(task, problems[completion.task_id], completion, pool), completions))
+        list(
+            threads.map(
+                lambda completion: grade_completion(task, problems[completion.task_id], completion, pool), completions
+            )
+        )
     timer.report("local", len(completions))
     pool.close()
 

@@ -19,7 +19,7 @@ from contextlib import closing
 from typing import Any
 
 from evalharness.adapters import open_task
-from evalharness.data.sources import resolve_source
+from evalharness.data.sources import parse_data_source
 from evalharness.records import Completion, ExecProgram, Problem, Program
 from evalharness.sandbox.factory import open_sandbox
 from evalharness.sandbox.jobs import source_with_checks
@@ -93,7 +93,7 @@ def measure(methods: dict[str, Timed], cases: list[tuple[Problem, Program]], rou
 
 def programs(task: str) -> list[tuple[Problem, Program]]:
     """The problems of a task with their reference solutions as programs."""
-    adapter, _ = open_task(task, resolve_source(None), {})
+    adapter, _ = open_task(task, parse_data_source(None), {})
     pairs = []
     for problem in adapter.problems():
         program = adapter.program(problem, Completion(problem.task_id, 0, problem.reference or "", form="solution"))

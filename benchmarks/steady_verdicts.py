@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from evalharness.adapters import open_task
-from evalharness.data.sources import resolve_source
+from evalharness.data.sources import parse_data_source
 
 LOAD = 4
 """Busy processes per core."""
@@ -47,7 +47,7 @@ Verdicts = dict[tuple[str, int], tuple[bool, str]]
 
 def write_samples(task: str, folder: Path, number: int) -> Path:
     """Writes the same samples file every time: problems round robin, kinds shuffled with a fixed seed."""
-    adapter, _ = open_task(task, resolve_source(None), {})
+    adapter, _ = open_task(task, parse_data_source(None), {})
     problems = list(adapter.problems())
     kinds = [kind for kind, (count, _) in KINDS.items() for _ in range(round(count * number / 1000))]
     random.Random(7).shuffle(kinds)

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from evalharness.data.cards import card_path, expand_task_names, task_name
+from evalharness.data.cards import card_path, expand_task_names, strip_card_file
 from evalharness.data.runs import Run, load_run
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, default_workers
@@ -137,7 +137,7 @@ def run_folder(config: RunConfig, out: PathLike | None, *, alone: bool) -> Path:
     """
     if out is None:
         return Path("results") / config.folder_name()
-    return Path(out) if alone else Path(out) / task_name(config.task)
+    return Path(out) if alone else Path(out) / strip_card_file(config.task)
 
 
 def compare(first: PathLike | Run, second: PathLike | Run) -> "Comparison":

@@ -11,16 +11,16 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from evalharness.adapters.extraction.programs import EXTRACTIONS
+from evalharness.adapters.extraction.programs import EXTRACTION_RULES
 from evalharness.backends import find_backend
 from evalharness.backends.factory import option_schema
 from evalharness.backends.options import describe_options
 from evalharness.data.cards.files import read_cards
 from evalharness.data.cards.recipe_schema import Recipe
-from evalharness.data.cards.schema import Card, CardOption, Deviation, Grading, TaskEntry
+from evalharness.data.cards.schema import Card, CardOption, Deviation, OfficialGrader, TaskEntry
 from evalharness.data.cards.short_card import ShortCard, ShortRecipe
 from evalharness.data.cards.task_options import describe_task_options
-from evalharness.data.cards.version_schema import HubSource, Version
+from evalharness.data.cards.version_schema import DataVersion, HubSource
 from evalharness.records.options import OptionDescription
 from evalharness.sandbox.factory import DESCRIBED_OPTIONS
 from evalharness.util.paths import bundled
@@ -30,7 +30,7 @@ TABLE = re.compile(r"(<!-- table: ([\w -]+) -->\n).*?(<!-- end of table -->)", r
 BACKENDS = ("ar", "diffusion", "openai", "replay", "transformers")
 PARTS: Mapping[str, type[BaseModel]] = {
     "short card": ShortCard, "short recipe": ShortRecipe, "card": Card, "recipe": Recipe, "task": TaskEntry,
-    "version": Version, "grading": Grading, "deviation": Deviation, "option": CardOption, "hub": HubSource,
+    "version": DataVersion, "grading": OfficialGrader, "deviation": Deviation, "option": CardOption, "hub": HubSource,
 }  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def table(name: str) -> str:
         "recipes": recipe_table,
         "sandbox": lambda: option_table(DESCRIBED_OPTIONS),
         "tasks": task_option_table,
-        "extractions": lambda: ", ".join(f"`{extraction}`" for extraction in EXTRACTIONS),
+        "extractions": lambda: ", ".join(f"`{extraction}`" for extraction in EXTRACTION_RULES),
     }
     if kind == "backend" and rest in BACKENDS:
         schema = option_schema(find_backend(rest))

@@ -117,7 +117,7 @@ def commands(text: str) -> object:
 
 
 READERS: dict[str, Callable[[str], object]] = {
-    **{f"extraction {name}": extracted(name) for name in sorted(programs.PLAIN)},
+    **{f"extraction {name}": extracted(name) for name in sorted(programs.LINEAR_TIME_RULES)},
     **{f"middle {name}": middle(name) for name in infilling.MIDDLE_EXTRACTIONS},
     "job of checks": jobs_of(lambda text: ExecProgram("python", text, LIMITS, ProcessRules(), Checks("f(1)"))),
     "job of a suite": jobs_of(lambda text: UnitTestProgram("python", text, LIMITS, ProcessRules(), Checks(SUITE))),
@@ -136,7 +136,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "endpoint's answer": answer_read,
     "endpoint's events": events_read,
 }
-BOUNDED = sorted(set(programs.EXTRACTIONS) - programs.PLAIN)
+BOUNDED = sorted(set(programs.EXTRACTION_RULES) - programs.LINEAR_TIME_RULES)
 TRUSTED = {
     "adapters/extraction/*": "bounded: `programs.extract` calls them in a child process",
     "adapters/card_task.py": "names of a card's fields",

@@ -18,7 +18,7 @@ from evalharness.records import Checks, Completion, Execution, Problem, UnitTest
 from evalharness.sandbox.engines.images import image_folder
 from evalharness.util.yaml_text import parse_yaml
 
-FACET = "solvability in this image"
+SOLVABILITY_FACET = "solvability in this image"
 """The category (facet) that separates problems whose reference solution fails in the sandbox image."""
 
 
@@ -80,18 +80,18 @@ class BigCodeBench:
         if not self._unsolvable:
             return {}
         cause = self._unsolvable.get(task_id)
-        return {FACET: f"cannot pass: {cause.partition(':')[0]}" if cause else "can pass"}
+        return {SOLVABILITY_FACET: f"cannot pass: {cause.partition(':')[0]}" if cause else "can pass"}
 
     def program(self, problem: Problem, completion: Completion) -> UnitTestProgram:
         """Returns the sandbox program of a completion: the solution as a module, then the class of unit tests."""
-        found = extract(problem, completion, self.context.recipe)
+        extracted = extract(problem, completion, self.context.recipe)
         return UnitTestProgram(
             image=self.context.image,
-            source=self._calibrated_code(problem, found.source),
+            source=self._calibrated_code(problem, extracted.source),
             limits=self.context.limits,
             rules=self.context.process_rules,
             checks=Checks(problem.record["test"], entry_point=problem.entry_point),
-            found_by=found.rule,
+            found_by=extracted.rule,
         )
 
     def _calibrated_code(self, problem: Problem, code: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import check_extraction, extract
+from evalharness.adapters.extraction.programs import check_extraction_rule, extract
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.data.cards.short_card import PYTHON_IMAGES
@@ -28,7 +28,7 @@ from evalharness.sandbox.languages import languages
 from evalharness.util.paths import bundled
 from evalharness.util.suggest import unknown_name
 
-TESTS = "tests"
+TESTS_KEY = "tests"
 """The card's rule with the template of the test program, and the record field that its default uses."""
 
 
@@ -38,7 +38,7 @@ class CardTask:
     def __init__(self, context: TaskContext):
         """Raises UserError for a template without a field of the records, an unknown extraction rule or image."""
         self.context, self.name = context, context.name
-        self._tests = str(context.rules.get(TESTS, "{tests}"))
+        self._tests = str(context.rules.get(TESTS_KEY, "{tests}"))
         fields = context.version.fields
         for name, template in {**context.recipe.fields, "tests": self._tests}.items():
             if name in ("user", "prompt", "tests") and not set(PLACEHOLDER.findall(str(template))) & set(fields):
@@ -46,7 +46,7 @@ class CardTask:
                     f"in the task card of {context.name}, the template {name!r} uses no field of the records; write "
                     f"one of the card's fields in braces: {', '.join(f'{{{field}}}' for field in fields)}"
                 )
-        check_extraction(context.recipe.extraction)
+        check_extraction_rule(context.recipe.extraction)
         images = sorted(path.parent.name for path in bundled("sandboxes").glob("*/Dockerfile"))
         if context.image not in images:
             raise UserError(unknown_name("sandbox image", context.image, images))
@@ -60,7 +60,7 @@ class CardTask:
         prompt = build_prompt(self.context.recipe, self._template_values(record))
         prefix = prompt.text or str(record.get("prefix", ""))
         if self._language and not re.search(
-            self._language.tests.end_after or self._language.tests.line, self._tests_of(record)
+            self._language.tests.end_after or self._language.tests.line, self._fill_test_template(record)
         ):
             raise UserError(
                 f"the tests of problem {record['task_id']} in task {self.name} have no line that matches "
@@ -72,34 +72,36 @@ class CardTask:
             prompt=prompt,
             record=record,
             reference=_official_solution(record, prefix),
-            entry_point=str(record.get("entry_point") or tested_function(self._tests_of(record))),
+            entry_point=str(record.get("entry_point") or tested_function_name(self._fill_test_template(record))),
             prefix=prefix,
         )
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram | CommandProgram:
         """Returns the sandbox program of a completion: the extracted program, then the record's tests."""
-        found = extract(problem, completion, self.context.recipe)
-        tests = self._tests_of(problem.record)
+        extracted = extract(problem, completion, self.context.recipe)
+        tests = self._fill_test_template(problem.record)
         image, limits = self.context.image, self.context.limits
         if self._language:
             seconds = sum(step.time_s for step in self._language.steps)
-            return CommandProgram(image, found.source, Limits(seconds, limits.memory_mb), Checks(tests), found.rule)
+            return CommandProgram(
+                image, extracted.source, Limits(seconds, limits.memory_mb), Checks(tests), extracted.rule
+            )
         checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
-        return ExecProgram(image, found.source, limits, self.context.process_rules, checks, found.rule)
+        return ExecProgram(image, extracted.source, limits, self.context.process_rules, checks, extracted.rule)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Returns the verdict: passed if the program and its tests ran to their end within the limits."""
         return verdict_of(completion, execution)
 
-    def _tests_of(self, record: Mapping[str, Any]) -> str:
+    def _fill_test_template(self, record: Mapping[str, Any]) -> str:
         return fill_template(self._tests, self._template_values(record))
 
     def _template_values(self, record: Mapping[str, Any]) -> dict[str, str]:
         """Returns the texts that replace `{field}` in templates, by field name. A list becomes one item per line."""
-        return {name: _field_text(record[name]) for name in self.context.version.fields}
+        return {name: _field_value_as_text(record[name]) for name in self.context.version.fields}
 
 
-def tested_function(tests: str) -> str:
+def tested_function_name(tests: str) -> str:
     """Returns the name of the function under test: the only one that the Python tests call but do not define.
 
     Returns "" if the tests call none or several such functions. The name tells which function to extract from a
@@ -117,7 +119,7 @@ def tested_function(tests: str) -> str:
     return tested.pop() if len(tested) == 1 else ""
 
 
-def _field_text(value: Any) -> str:
+def _field_value_as_text(value: Any) -> str:
     return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from evalharness.adapters.extraction.extracted import RULES_VERSION
+from evalharness.adapters.extraction.extracted import EXTRACTION_VERSION
 from evalharness.data.cards import Card, Recipe, TaskEntry
-from evalharness.data.cards.version_schema import Version
+from evalharness.data.cards.version_schema import DataVersion
 from evalharness.data.files import Record
 from evalharness.data.loading import LoadedData
 from evalharness.data.run_types import TaskDescription
@@ -21,7 +21,7 @@ class TaskContext:
 
     card: Card
     entry: TaskEntry
-    version: Version
+    version: DataVersion
     recipe_name: str
     recipe: Recipe
     split: str | None
@@ -54,7 +54,7 @@ class TaskContext:
     @property
     def process_rules(self) -> ProcessRules:
         """The card's settings for the process of a Python program, such as the official grader's restrictions."""
-        return ProcessRules.of(self.rules)
+        return ProcessRules.from_card_rules(self.rules)
 
     @property
     def limits(self) -> Limits:
@@ -78,10 +78,10 @@ class TaskContext:
             "data": {
                 "origin": self.data.origin,
                 "fingerprint": self.data.fingerprint,
-                "official": self.data.official,
+                "official": self.data.is_official,
             },
             "recipe": {"name": self.recipe_name, **self.recipe.model_dump(mode="json")},
-            "extraction_version": RULES_VERSION,
+            "extraction_version": EXTRACTION_VERSION,
             "rules": self.rules,
             "image": self.image,
             "options": dict(self.options),

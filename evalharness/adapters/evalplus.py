@@ -68,15 +68,15 @@ class EvalPlus:
 
     def program(self, problem: Problem, completion: Completion) -> CallsProgram:
         """Returns the sandbox program of a completion: a function to call on base and plus inputs."""
-        found = extract(problem, completion, self.context.recipe)
+        extracted = extract(problem, completion, self.context.recipe)
         return CallsProgram(
             image=self.context.image,
-            source=found.source,
+            source=extracted.source,
             limits=self.context.limits,
             rules=self.context.process_rules,
             calls=CallRules(**self._call_rules, oracle=self._comparison_rule(problem), atol=problem.record["atol"]),
             reference=self._reference_solution(problem),
-            found_by=found.rule,
+            found_by=extracted.rule,
         )
 
     def _comparison_rule(self, problem: Problem) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 from evalharness.adapters.context import TaskContext
 from evalharness.data.cards import Recipe, TaskEntry, find_task
 from evalharness.data.cards.own_prompt import with_user_templates
-from evalharness.data.cards.task_options import check_task_options, family_options
-from evalharness.data.cards.version_schema import Version
+from evalharness.data.cards.task_options import check_task_options, family_option_names
+from evalharness.data.cards.version_schema import DataVersion
 from evalharness.data.loading import load_records
 from evalharness.data.sources import DataSource, DataSources
 from evalharness.data.splits import select_split
@@ -18,20 +18,20 @@ from evalharness.records import Task
 from evalharness.util.plugins import load_plugin
 from evalharness.util.suggest import unknown_name
 
-GROUP = "evalharness.adapters"
+ADAPTER_GROUP = "evalharness.adapters"
 """The entry-point group of adapters."""
 TASK_METHODS = ("problems", "program", "verdict")
 """The methods that an adapter must have (`evalharness.records.Task`)."""
 
 
-def open_task(name: str, source: DataSources, options: Mapping[str, str]) -> tuple[Task, TaskContext]:
+def open_task(name: str, sources: DataSources, options: Mapping[str, str]) -> tuple[Task, TaskContext]:
     """Opens a task by name: loads its data, and returns its adapter and the context that the adapter was given.
 
     Raises UserError for an unknown task or option, and for data that cannot be loaded.
     """
     card, entry = find_task(name)
-    adapter = load_plugin(GROUP, f"adapter of {entry.name}", card.adapter)
-    context = open_context(name, source, options)
+    adapter = load_plugin(ADAPTER_GROUP, f"adapter of {entry.name}", card.adapter)
+    context = load_task_context(name, sources, options)
     if not callable(adapter):
         raise UserError(
             f"the adapter {card.adapter!r} of the task {entry.name} is not a class; update or uninstall its package"
@@ -46,7 +46,7 @@ def open_task(name: str, source: DataSources, options: Mapping[str, str]) -> tup
     return task, context
 
 
-def open_context(name: str, sources: DataSources, options: Mapping[str, str]) -> TaskContext:
+def load_task_context(name: str, sources: DataSources, options: Mapping[str, str]) -> TaskContext:
     """Checks a task's `--option`s, loads its data and returns its context.
 
     Raises UserError for an unknown task or option, and for data that cannot be loaded.
@@ -67,13 +67,13 @@ def open_context(name: str, sources: DataSources, options: Mapping[str, str]) ->
     records = select_split(entry, data.records, split)
     if card.date_field:
         records = window.records_in_window(records, card.date_field, f"version {version.name} of {name}")
-    given = {key: value for key, value in options.items() if key in family_options(card)}
+    recorded_options = {key: value for key, value in options.items() if key in family_option_names(card)}
     if options.get("extraction") == "robust" and recipes[recipe_name].robust_extraction:
-        given["extraction"] = "robust"
-    recipe = choose_extraction(recipes[recipe_name], f"{name}, recipe {recipe_name}", options.get("extraction"))
+        recorded_options["extraction"] = "robust"
+    recipe = select_extraction_rule(recipes[recipe_name], f"{name}, recipe {recipe_name}", options.get("extraction"))
     if "prompt" in options:
         recipe = with_user_templates(recipe, Path(options["prompt"]))
-        given["prompt"] = str(Path(options["prompt"]).expanduser().resolve())
+        recorded_options["prompt"] = str(Path(options["prompt"]).expanduser().resolve())
     return TaskContext(
         card=card,
         entry=entry,
@@ -84,15 +84,15 @@ def open_context(name: str, sources: DataSources, options: Mapping[str, str]) ->
         data=data,
         records=tuple(records),
         is_sample=source == "sample",
-        options={**({"release": release} if release else {}), **given},
+        options={**({"release": release} if release else {}), **recorded_options},
     )
 
 
-def choose_extraction(recipe: Recipe, name: str, choice: str | None) -> Recipe:
+def select_extraction_rule(recipe: Recipe, recipe_name: str, choice: str | None) -> Recipe:
     """Returns the recipe with the extraction rule that `--option extraction=official|robust` selects.
 
     Without the option (`choice` is None) the recipe is returned unchanged. Raises UserError if the recipe does not have
-    the selected rule; the message calls the recipe `name`.
+    the selected rule; the message calls the recipe `recipe_name`.
     """
     if choice not in (None, "official", "robust"):
         raise UserError(f"--option extraction={choice} is not valid; use extraction=official or extraction=robust")
@@ -101,11 +101,11 @@ def choose_extraction(recipe: Recipe, name: str, choice: str | None) -> Recipe:
         return recipe
     if choice == "robust" and recipe.robust_extraction:
         return recipe.model_copy(update={"extraction": recipe.robust_extraction})
-    has = "no official extraction rule" if choice == "official" else "only the official extraction rule"
-    raise UserError(f"{name} has {has}; leave out --option extraction={choice}")
+    available = "no official extraction rule" if choice == "official" else "only the official extraction rule"
+    raise UserError(f"{recipe_name} has {available}; leave out --option extraction={choice}")
 
 
-def _select_release(entry: TaskEntry, version: Version, source: DataSource, name: str | None) -> str | None:
+def _select_release(entry: TaskEntry, version: DataVersion, source: DataSource, name: str | None) -> str | None:
     """Returns the release that `--option release=` names, or the default release; None for data without releases.
 
     Raises UserError for an unknown release, and for any release if the data have no releases.

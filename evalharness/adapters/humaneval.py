@@ -50,11 +50,11 @@ class HumanEval:
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:
         """Returns the sandbox program of a completion: solution, tests and a call of `check` in one namespace."""
-        found = extract(problem, completion, self.context.recipe)
+        extracted = extract(problem, completion, self.context.recipe)
         tests = f"{problem.record['test']}\ncheck({problem.entry_point})"
         checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
         rules = self.context.process_rules
-        return ExecProgram(self.context.image, found.source, self.context.limits, rules, checks, found.rule)
+        return ExecProgram(self.context.image, extracted.source, self.context.limits, rules, checks, extracted.rule)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Returns the verdict: passed if program and tests ran to their end within the time limit."""

@@ -18,7 +18,7 @@ from evalharness.data.templates import fill_template
 from evalharness.errors import UserError
 from evalharness.records import Cases, CasesProgram, Completion, Execution, Problem, Prompt, Verdict
 
-METHOD = re.compile(r"^\s*def\s+(\w+)\s*\(\s*self\b", re.MULTILINE)
+METHOD_DEFINITION = re.compile(r"^\s*def\s+(\w+)\s*\(\s*self\b", re.MULTILINE)
 
 
 class LiveCodeBenchRecord(TypedDict):
@@ -57,8 +57,8 @@ class LiveCodeBench:
                 prompt=self._make_prompt(record),
                 record=record,
                 reference=record.get("reference_solution"),
-                entry_point=called_function(record),
-                facets=make_facets(record),
+                entry_point=tested_method(record),
+                facets=problem_facets(record),
             )
             for record in cast(Sequence[LiveCodeBenchRecord], self.context.records)
         ]
@@ -73,14 +73,14 @@ class LiveCodeBench:
     def program(self, problem: Problem, completion: Completion) -> CasesProgram:
         """Returns the sandbox program of a completion: the solution and the test cases, which the sandbox decodes."""
         record = cast(LiveCodeBenchRecord, problem.record)
-        found = extract(problem, completion, self.context.recipe)
+        extracted = extract(problem, completion, self.context.recipe)
         return CasesProgram(
             image=self.context.image,
-            source=found.source,
+            source=extracted.source,
             limits=self.context.limits,
             rules=self.context.process_rules,
             cases=Cases(record["public_test_cases"], record.get("private_test_cases", ""), problem.entry_point),
-            found_by=found.rule,
+            found_by=extracted.rule,
         )
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
@@ -88,7 +88,7 @@ class LiveCodeBench:
         return verdict_of(completion, execution)
 
 
-def called_function(record: LiveCodeBenchRecord) -> str:
+def tested_method(record: LiveCodeBenchRecord) -> str:
     """Returns the name of the method that a record's test cases call; "" for a program that reads stdin.
 
     The name is `func_name` of the metadata; in data without metadata, that of the only method in the starter code.
@@ -104,7 +104,7 @@ def called_function(record: LiveCodeBenchRecord) -> str:
             ) from None
     if not record["starter_code"]:
         return ""
-    methods: list[str] = METHOD.findall(record["starter_code"])
+    methods: list[str] = METHOD_DEFINITION.findall(record["starter_code"])
     if len(methods) != 1:
         raise UserError(
             f"LiveCodeBench problem {record['task_id']} has no metadata, and its starter code has {len(methods)} "
@@ -113,7 +113,7 @@ def called_function(record: LiveCodeBenchRecord) -> str:
     return methods[0]
 
 
-def make_facets(record: LiveCodeBenchRecord) -> dict[str, str]:
+def problem_facets(record: LiveCodeBenchRecord) -> dict[str, str]:
     """Returns the categories by which reports group a problem: contest month, difficulty and platform, if known."""
     facets = {}
     if "contest_date" in record:

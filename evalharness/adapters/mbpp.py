@@ -53,7 +53,7 @@ class Mbpp:
                 prompt=build_prompt(self.context.recipe, {**_template_values(record), "shots": examples}),
                 record=record,
                 reference=record["code"],
-                entry_point=_tested_function(record),
+                entry_point=_tested_function_name(record),
             )
             for record in cast(Sequence[MbppRecord], self.context.records)
         ]
@@ -70,18 +70,18 @@ class Mbpp:
         """Returns the sandbox program of a completion: solution, set-up code and assertions in one namespace."""
         record = cast(MbppRecord, problem.record)
         setup = [record.get("test_setup_code", ""), *record.get("test_imports", [])]
-        found = extract(problem, completion, self.context.recipe)
+        extracted = extract(problem, completion, self.context.recipe)
         tests = "\n".join([*(line for line in setup if line), *record["test_list"]])
         checks = Checks(tests, entry_point=problem.entry_point)
         rules = self.context.process_rules
-        return ExecProgram(self.context.image, found.source, self.context.limits, rules, checks, found.rule)
+        return ExecProgram(self.context.image, extracted.source, self.context.limits, rules, checks, extracted.rule)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Returns the verdict: passed if program and assertions ran to their end within the time limit."""
         return verdict_of(completion, execution)
 
 
-def _tested_function(record: MbppRecord) -> str:
+def _tested_function_name(record: MbppRecord) -> str:
     """Returns the name of the function under test: the reference solution defines it, and every assertion calls it.
 
     Returns "" if there is not exactly one such function.

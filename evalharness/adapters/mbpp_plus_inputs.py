@@ -6,7 +6,7 @@ Source: evalplus/evalplus, evalplus/data/mbpp.py `mbpp_deserialize_inputs`. Verd
 from collections.abc import Callable
 from typing import Any
 
-Restore = Callable[[Any], Any]
+TypeRestorer = Callable[[Any], Any]
 
 
 def _keep_unchanged(value: Any) -> Any:
@@ -38,7 +38,7 @@ def _to_nested_tuples(value: Any) -> Any:
     return tuple(_to_nested_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-ALL_ARGUMENTS: dict[Restore, list[int]] = {
+RESTORE_EVERY_ARGUMENT: dict[TypeRestorer, list[int]] = {
     tuple: [2, 116, 132, 143, 222, 261, 273, 394, 399, 421, 424, 429, 470, 560, 579, 596, 616, 630, 726, 740, 744, 809],
     _to_list_of_tuples: [63, 64, 70, 94, 120, 237, 272, 299, 400, 409, 417, 438, 473, 614, 780],
     _to_tuple_of_tuples: [259, 401, 445],
@@ -49,7 +49,7 @@ ALL_ARGUMENTS: dict[Restore, list[int]] = {
 }
 """Problem numbers by the function that restores the type of every argument."""
 
-BY_POSITION: dict[tuple[Restore, ...], list[int]] = {
+RESTORE_BY_POSITION: dict[tuple[TypeRestorer, ...], list[int]] = {
     (_to_list_of_tuples,): [75, 413, 444, 753],
     (_keep_unchanged, tuple): [106, 750],
     (tuple,): [250, 307, 405, 446, 617, 720, 763, 808],
@@ -65,15 +65,15 @@ def restore_input_types(task_id: str, inputs: list[list[Any]]) -> list[Any]:
     `task_id` is, for example, "Mbpp/115".
     """
     number = int(task_id.rpartition("/")[2])
-    for restore, numbers in ALL_ARGUMENTS.items():
+    for restore, numbers in RESTORE_EVERY_ARGUMENT.items():
         if number in numbers:
             return [[restore(value) for value in arguments] for arguments in inputs]
-    for restores, numbers in BY_POSITION.items():
+    for restores, numbers in RESTORE_BY_POSITION.items():
         if number in numbers:
             return [_restore_by_position(restores, arguments) for arguments in inputs]
     return inputs
 
 
-def _restore_by_position(restores: tuple[Restore, ...], arguments: list[Any]) -> list[Any]:
+def _restore_by_position(restores: tuple[TypeRestorer, ...], arguments: list[Any]) -> list[Any]:
     restored = [restore(value) for restore, value in zip(restores, arguments, strict=False)]
     return restored + arguments[len(restores) :]

@@ -17,7 +17,7 @@ from evalharness.errors import UserError
 from evalharness.records import Checks, CommandProgram, Completion, Execution, Limits, Problem, Verdict
 from evalharness.sandbox.languages import languages
 
-HEADERS = re.compile(r"(?:#include *<[\w./+]+>\n|\n)*")
+CPP_HEADERS = re.compile(r"(?:#include *<[\w./+]+>\n|\n)*")
 """Lines that other harnesses put before a C++ prompt."""
 AFTER_TESTS = re.compile(r"\s*(?:\?>\s*)?")
 """Text that may follow the tests in a whole program. Some harnesses close PHP's tag."""
@@ -70,10 +70,10 @@ class MultiPlE:
         if completion.form == "program":
             source, tests = _split_at_tests(problem, completion.text)
             start = source.find(prompt)
-            prefix = source[:start] + prompt if start >= 0 and HEADERS.fullmatch(source, 0, start) else ""
+            prefix = source[:start] + prompt if start >= 0 and CPP_HEADERS.fullmatch(source, 0, start) else ""
         else:
-            found = extract(problem, completion, self.context.recipe)
-            source, prefix, found_by = found.source, prompt, found.rule
+            extracted = extract(problem, completion, self.context.recipe)
+            source, prefix, found_by = extracted.source, prompt, extracted.rule
         checks = Checks(tests, stem=prefix)
         return CommandProgram(self.context.image, source, self._limits, checks, found_by)
 

@@ -14,14 +14,14 @@ from evalharness.arena.measurements import ModelMeasurements
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, make_backend
-from evalharness.pipeline.grading import judge
+from evalharness.pipeline.grading import grade_completion
 from evalharness.pipeline.store import disk_errors_as_user_errors, remove_incomplete_line, row_to_json
 from evalharness.pipeline.validate import check_prompt, prepare_task
 from evalharness.records import Backend, Completion, Request, Sampling
 from evalharness.report.task_variant import language_of
 from evalharness.sandbox.pool import ContainerPool
 from evalharness.util.http.refusals import RequestRefused
-from evalharness.util.jsonl import complete_lines, parse_line
+from evalharness.util.jsonl import complete_lines, parse_json_line
 
 LIVE = "live.jsonl"
 _log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class LiveModels:
     def _ask_model(self, key: ProblemKey, model: LiveModel) -> Answer:
         shown = self.entrants.problems[key]
         completion = model.generate(shown, len(self.entrants.answers(key, model.label)), self.sampling)
-        verdict = judge(shown.task, shown.problem, completion, self.sandbox) if self.sandbox else None
+        verdict = grade_completion(shown.task, shown.problem, completion, self.sandbox) if self.sandbox else None
         with self._lock:
             number = len(self.entrants.answers(key, model.label))  # another voter may have asked meanwhile
             completion = replace(completion, sample_id=number)
@@ -95,7 +95,7 @@ class LiveModels:
         """Loads the stored answers of earlier sessions, so that pairs without a vote can be shown again."""
         remove_incomplete_line(self.path)
         for number, line in complete_lines(self.path):
-            row = parse_line(self.path, number, line)
+            row = parse_json_line(self.path, number, line)
             try:
                 key, model = (row.pop("task"), row["task_id"]), row.pop("model")
                 if key in self.entrants.problems and model in self.models:

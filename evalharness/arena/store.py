@@ -18,7 +18,7 @@ from evalharness.arena.rows import pair_to_json, parse_pair, parse_vote, vote_to
 from evalharness.errors import UserError
 from evalharness.pipeline.store import disk_errors_as_user_errors, remove_incomplete_line
 from evalharness.util.files import check_writable
-from evalharness.util.jsonl import parse_line
+from evalharness.util.jsonl import parse_json_line
 
 PAIRS, VOTES = "pairs.jsonl", "votes.jsonl"
 LOCK = ".lock"
@@ -117,7 +117,7 @@ class VoteStore:
             file.seek(self._read_to[name])
             for line in file:
                 self._lines[name] += 1
-                row = parse_line(path, self._lines[name], line)
+                row = parse_json_line(path, self._lines[name], line)
                 try:
                     if name == PAIRS:
                         self._index_pair(parse_pair(row))

@@ -21,7 +21,7 @@ from evalharness.backends.samples_formats import PROBLEM_INDEX_PREFIX, open_samp
 from evalharness.data.run_files import COMPLETIONS, MANIFEST, read_manifest
 from evalharness.errors import UserError
 from evalharness.records import Completion, Key, Problem, Prompt, Request, Sampling
-from evalharness.util.jsonl import parse_line
+from evalharness.util.jsonl import parse_json_line
 
 
 class ReplayOptions(BackendOptions):
@@ -74,7 +74,7 @@ class ReplayBackend:
         line, offset = self._positions[key]
         with self._file_lock:
             self._file.seek(offset)
-            row = parse_line(self.path, line, self._file.readline().strip())
+            row = parse_json_line(self.path, line, self._file.readline().strip())
         return parse_sample(f"{self.path}, line {line}", line, {**row, "task_id": key[0], "sample_id": key[1]}, {})
 
     def sample_keys(self, problems: Mapping[str, Problem]) -> list[Key]:

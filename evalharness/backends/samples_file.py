@@ -10,7 +10,7 @@ from typing import IO, Any, Literal
 from evalharness.backends.samples_formats import open_samples
 from evalharness.errors import UserError
 from evalharness.records import Completion, Key, Problem
-from evalharness.util.jsonl import parse_line
+from evalharness.util.jsonl import parse_json_line
 from evalharness.util.limits.files import read_bounded_lines
 from evalharness.util.sample_key_set import SampleKeySet
 
@@ -77,7 +77,7 @@ def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
     file.seek(0)
     for number, line in enumerate(read_bounded_lines(path, file), start=1):
         if line.strip():
-            value = parse_line(path, number, line.strip())
+            value = parse_json_line(path, number, line.strip())
             sample = parse_sample(f"{path}, line {number}", number, value, counts)
             if not keys.add(sample.key):
                 first = next(earlier.line for _, earlier in scan_samples(path, file) if earlier.key == sample.key)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from evalharness.errors import UserError
-from evalharness.util.jsonl import parse_line
+from evalharness.util.jsonl import parse_json_line
 from evalharness.util.limits.files import decompressing_reader
 
 STDIN = Path("-")
@@ -79,7 +79,7 @@ def _lm_eval_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(file, start=1):
         if not line.strip():
             continue
-        row = parse_line(path, number, line)
+        row = parse_json_line(path, number, line)
         document = row.get("doc") if isinstance(row, dict) else None
         task_id = document.get("task_id") if isinstance(document, dict) else None
         if not isinstance(task_id, str | int):

@@ -17,8 +17,8 @@ from evalharness.errors import UserError
 from evalharness.metrics.throughput import measurement_conditions
 from evalharness.metrics.tokenizing import CommonTokenizer, load_common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
-from evalharness.pipeline.machine import process_environment, without_url_secrets
-from evalharness.pipeline.store import append_rows, write_json
+from evalharness.pipeline.machine import process_environment, redact_url_secrets
+from evalharness.pipeline.store import append_completions, write_json
 from evalharness.pipeline.unanswered import generate_unless_refused
 from evalharness.pipeline.validate import check_backend, check_prompt, prepare_task
 from evalharness.records import Problem, Sampling
@@ -77,7 +77,7 @@ def validate(config: BenchConfig, folder: Path) -> PreparedBench:
         check_backend(backend_config(config, concurrency))
     tokenizer = load_common_tokenizer(config.tokenizer)
     problems, sampling = load_problems_and_sampling(config, tokenizer)
-    settings = {**asdict(config), "options": {key: without_url_secrets(value) for key, value in config.options.items()}}
+    settings = {**asdict(config), "options": {key: redact_url_secrets(value) for key, value in config.options.items()}}
     check_bench_folder(folder, settings)
     return PreparedBench(config, folder, problems, sampling, tokenizer, settings)
 
@@ -107,7 +107,7 @@ def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[Leve
             summarize_level(rows, warmup_keys, concurrency, prepared.tokenizer, measured_under, config.prices)
         )
         (folder / f"completions-{concurrency}.jsonl").unlink(missing_ok=True)
-        append_rows(folder / f"completions-{concurrency}.jsonl", rows)
+        append_completions(folder / f"completions-{concurrency}.jsonl", rows)
         content: BenchFile = {
             "config": prepared.settings,
             "workload": {"prompts": len(prepared.problems), "fingerprint": prompts_fingerprint(prepared.problems)},

@@ -29,7 +29,7 @@ def pull(
     Set $EVALHARNESS_DATA to the folder to use it. Exits 2 if some data are not available.
     """
     from evalharness.data.cards import ALL_TASKS, expand_task_names
-    from evalharness.data.download import pull as pull_data
+    from evalharness.data.download import pull_data
 
     failed = 0
     for pulled in pull_data(expand_task_names(",".join(tasks or [ALL_TASKS])), folder, all_versions):

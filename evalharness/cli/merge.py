@@ -31,6 +31,6 @@ def merge(
     print_summaries([run.summary for run in merged])
     for run in merged:
         print(f"written to {run.folder}")
-    if incomplete := [f"{run.folder}: {'; '.join(run.missing)}" for run in merged if run.missing]:
+    if incomplete := [f"{run.folder}: {'; '.join(run.incomplete_reasons)}" for run in merged if run.incomplete_reasons]:
         exit_with_message(" | ".join(incomplete), ExitCode.INFRASTRUCTURE)
     exit_if_verdicts_missing([run.summary for run in merged])

@@ -222,12 +222,12 @@ def report(
     They show the frontier, the leaderboard, and each problem with the model's samples. The pages are static files that
     need neither a server nor a network.
     """
-    from evalharness.data.sources import resolve_source
+    from evalharness.data.sources import parse_data_source
     from evalharness.report.page.page import write_page
     from evalharness.report.published import load_published
     from evalharness.report.runs import load_runs
 
     if data is not None:
-        resolve_source(data)
+        parse_data_source(data)
     page = write_page(load_runs(runs, log), out, data, load_published(published), log)
     print(f"written; open {page} in a browser")

@@ -12,7 +12,7 @@ from evalharness.cluster.grading import ClusterGrader
 from evalharness.cluster.nodes import ClusterSandboxes
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
-from evalharness.pipeline.executors import Executor, Log, OnVerdict
+from evalharness.pipeline.executors import Executor, Log, VerdictCallback
 from evalharness.records import Backend, Problem, Task
 from evalharness.util.extras import require_extra
 
@@ -34,7 +34,7 @@ def open_cluster(config: RunConfig, stored_backend: Backend | None, log: Log, sa
         sandboxes.close()
         raise
 
-    def grader(task: Task, problems: Mapping[str, Problem], on_verdict: OnVerdict) -> ClusterGrader:
+    def grader(task: Task, problems: Mapping[str, Problem], on_verdict: VerdictCallback) -> ClusterGrader:
         return ClusterGrader(task, problems, sandboxes, on_verdict, log)
 
     return Executor(sandboxes, backend, grader, backend.replicas if isinstance(backend, ClusterBackend) else 1)

@@ -13,8 +13,8 @@ from typing import Any
 
 from evalharness.cluster.nodes import ClusterSandboxes, Node
 from evalharness.errors import InfrastructureError
-from evalharness.pipeline.executors import Log, OnVerdict
-from evalharness.pipeline.grading import MAX_WAITING
+from evalharness.pipeline.executors import Log, VerdictCallback
+from evalharness.pipeline.grading import MAX_QUEUED_COMPLETIONS
 from evalharness.records import Completion, Key, Problem, Task, Verdict
 
 CHUNKS_PER_NODE = 2
@@ -42,9 +42,9 @@ class ClusterGrader:
         task: Task,
         problems: Mapping[str, Problem],
         sandboxes: ClusterSandboxes,
-        on_verdict: OnVerdict,
+        on_verdict: VerdictCallback,
         log: Log,
-        queue_size: int = MAX_WAITING,
+        queue_size: int = MAX_QUEUED_COMPLETIONS,
     ):
         import ray
 

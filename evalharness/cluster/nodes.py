@@ -10,7 +10,7 @@ from evalharness.cluster.worker import GradingWorker
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.executors import Log
-from evalharness.pipeline.manifest import CHANGES_NO_VERDICT
+from evalharness.pipeline.manifest import VERDICT_NEUTRAL_KEYS
 from evalharness.util.differences import differences
 from evalharness.util.version import __version__
 
@@ -162,7 +162,7 @@ class ClusterSandboxes:
             self._description = description
             return
         first, other = (
-            {key: value for key, value in description_.items() if key not in CHANGES_NO_VERDICT}
+            {key: value for key, value in description_.items() if key not in VERDICT_NEUTRAL_KEYS}
             for description_ in (self._description, description)
         )
         for name, first_value, other_value in differences(first, other):

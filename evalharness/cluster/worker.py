@@ -10,7 +10,7 @@ from typing import Any
 
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, make_backend
-from evalharness.pipeline.grading import judge
+from evalharness.pipeline.grading import grade_completion
 from evalharness.pipeline.validate import check_prompt
 from evalharness.records import Completion, Key, KnowsChat, Problem, Prompt, Request, Sampling, Verdict
 from evalharness.sandbox.engines import image_transfer
@@ -83,12 +83,12 @@ class GradingWorker:
         self.pool.prepare(images)
         return self.pool.describe()
 
-    def judge(self, task_reference: list[Any], completions: Sequence[Completion]) -> list[Verdict]:
+    def grade_completion(self, task_reference: list[Any], completions: Sequence[Completion]) -> list[Verdict]:
         """Grades completions of a task on this node and returns their verdicts, in order."""
         task, problems = self._cache.get(task_reference)
 
         def judge_one(completion: Completion) -> Verdict:
-            return judge(task, problems[completion.task_id], completion, self.pool)
+            return grade_completion(task, problems[completion.task_id], completion, self.pool)
 
         return list(self.threads.map(judge_one, completions))
 

@@ -11,8 +11,8 @@ from typing import IO
 
 from evalharness.data.cards import find_task
 from evalharness.data.cards.schema import Card, TaskEntry
-from evalharness.data.cards.version_schema import HubSource, Version
-from evalharness.data.hub import DATA_HINT, hub_files
+from evalharness.data.cards.version_schema import DataVersion, HubSource
+from evalharness.data.hub import DATA_OPTION_HINT, hub_files
 from evalharness.data.loading import LoadedData, load_records
 from evalharness.data.sources import DataSource
 from evalharness.data.versions import find_version, pulled_path
@@ -32,7 +32,7 @@ class PulledVersion:
     error: str = ""
 
 
-def pull(tasks: Sequence[str], folder: Path, every_version: bool = False) -> Iterator[PulledVersion]:
+def pull_data(tasks: Sequence[str], folder: Path, every_version: bool = False) -> Iterator[PulledVersion]:
     """Downloads the data of tasks, in the default or every version, and yields the result for each version.
 
     Data that are already in the folder are not downloaded again. Data that are not available, or do not have the card's
@@ -50,14 +50,14 @@ def pull(tasks: Sequence[str], folder: Path, every_version: bool = False) -> Ite
                     yield _pull_version(card, entry, find_version(entry, name, split), folder)
 
 
-def _pull_version(card: Card, entry: TaskEntry, version: Version, folder: Path) -> PulledVersion:
+def _pull_version(card: Card, entry: TaskEntry, version: DataVersion, folder: Path) -> PulledVersion:
     if version.hub is not None and version.hub.files:
         return _pull_files(card, entry, version, version.hub, folder)
     path = pulled_path(entry, version, folder)
     try:
         source: DataSource = folder if path.exists() else "hub"
         loaded = load_records(card, entry, version.name, source, version.split or None)
-        if version.fingerprint and not loaded.official:
+        if version.fingerprint and not loaded.is_official:
             raise UserError(
                 f"{path} does not have the data that the task card expects; delete it to download them again"
                 if path.exists()
@@ -65,13 +65,13 @@ def _pull_version(card: Card, entry: TaskEntry, version: Version, folder: Path) 
                 f"{loaded.fingerprint[:19]}...); update evalharness, or run a version of the task whose data are there"
             )
     except UserError as error:
-        return PulledVersion(entry.name, version.name, error=_without_hint(error))
+        return PulledVersion(entry.name, version.name, error=_message_without_data_option(error))
     if not path.exists():
         _write_records(path, loaded)
     return PulledVersion(entry.name, version.name, len(loaded.records), path)
 
 
-def _pull_files(card: Card, entry: TaskEntry, version: Version, hub: HubSource, folder: Path) -> PulledVersion:
+def _pull_files(card: Card, entry: TaskEntry, version: DataVersion, hub: HubSource, folder: Path) -> PulledVersion:
     """Downloads the files of one data version from the hub into a data folder, and verifies them."""
     paths = [folder / name for name in version.file]
     try:
@@ -79,18 +79,18 @@ def _pull_files(card: Card, entry: TaskEntry, version: Version, hub: HubSource, 
             for source, path in zip(hub_files(hub), paths, strict=True):
                 _copy_file(source, path)
         loaded = load_records(card, entry, version.name, folder)
-        if version.sha256 and not loaded.official:
+        if version.sha256 and not loaded.is_official:
             raise UserError(
                 f"{paths[0].parent} does not have the data that the task card expects; delete it to download them again"
             )
     except UserError as error:
-        return PulledVersion(entry.name, version.name, error=_without_hint(error))
+        return PulledVersion(entry.name, version.name, error=_message_without_data_option(error))
     return PulledVersion(entry.name, version.name, len(loaded.records), paths[0].parent)
 
 
-def _without_hint(error: UserError) -> str:
+def _message_without_data_option(error: UserError) -> str:
     """Returns an error's message without the hint about --data, an option that `data pull` does not have."""
-    return str(error).removesuffix(DATA_HINT)
+    return str(error).removesuffix(DATA_OPTION_HINT)
 
 
 def _copy_file(source: Path, path: Path) -> None:

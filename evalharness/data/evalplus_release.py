@@ -10,10 +10,10 @@ from pathlib import Path
 
 from evalharness.data.cards.version_schema import EvalPlusSource
 from evalharness.data.files import Record, read_records
-from evalharness.data.hub import DATA_HINT, error_with_cause
+from evalharness.data.hub import DATA_OPTION_HINT, error_with_cause
 from evalharness.errors import UserError
 
-STALL_S = 60.0
+STALL_TIMEOUT_S = 60.0
 """Seconds without data after which a download fails. The evalplus package sets no limit."""
 
 
@@ -28,34 +28,34 @@ def evalplus_records(source: EvalPlusSource) -> list[Record]:
     url, name = utils.get_dataset_metadata(
         source.name, source.version, source.variant == "mini", source.variant == "noextreme"
     )
-    cached = Path(name)
-    if not cached.exists():
-        _download(url, cached)
-    return read_records(cached)
+    cached_file = Path(name)
+    if not cached_file.exists():
+        _download(url, cached_file)
+    return read_records(cached_file)
 
 
 def _download(url: str, path: Path) -> None:
     """Downloads a file into the evalplus package's cache; an incomplete file is never left there."""
     from evalplus.data import utils
 
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    partial_file = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with contextlib.redirect_stdout(io.StringIO()), _socket_timeout(STALL_S):
-            utils.make_cache(url, str(part))
-        part.replace(path)
+        with contextlib.redirect_stdout(io.StringIO()), _socket_timeout(STALL_TIMEOUT_S):
+            utils.make_cache(url, str(partial_file))
+        partial_file.replace(path)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise UserError(
-            f"{url} cannot be downloaded ({error_with_cause(error)}); check the network{DATA_HINT}"
+            f"{url} cannot be downloaded ({error_with_cause(error)}); check the network{DATA_OPTION_HINT}"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        partial_file.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def _socket_timeout(seconds: float) -> Iterator[None]:
-    before = socket.getdefaulttimeout()
+    previous = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
         yield
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(previous)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.errors import UserError
-from evalharness.util.jsonl import numbered_values
+from evalharness.util.jsonl import numbered_json_values
 from evalharness.util.limits.files import open_uncompressed
 
 Record = dict[str, Any]
@@ -27,7 +27,7 @@ def read_records(path: Path) -> list[Record]:
 def _read_lines(path: Path) -> Iterator[Record]:
     """Yields the records of a .jsonl data file while reading it, one for each line that is not blank."""
     with open_uncompressed(path) as file:
-        for number, value in numbered_values(path, file):
+        for number, value in numbered_json_values(path, file):
             yield _check_object(value, f"{path}, line {number}")
 
 

@@ -11,10 +11,10 @@ from evalharness.data.files import Record
 from evalharness.errors import UserError
 from evalharness.util.text import shortened
 
-ANSWER_S = 10.0
+HUB_TIMEOUT_S = 10.0
 """Seconds within which the hub must answer a first request."""
 
-DATA_HINT = ", or use --data DIR"
+DATA_OPTION_HINT = ", or use --data DIR"
 """The end of error messages for commands that read data. `evalharness data pull` has no such option."""
 
 
@@ -67,7 +67,7 @@ def _use_hub_or_cache(source: HubSource) -> Iterator[str]:
 
     If the hub does not respond, the libraries use only their caches. Any exception of the block becomes a UserError.
     """
-    unreachable = _why_unreachable(source)
+    unreachable = _unreachable_reason(source)
     try:
         with _without_progress_bars(), _without_network() if unreachable else contextlib.nullcontext():
             yield unreachable
@@ -75,18 +75,18 @@ def _use_hub_or_cache(source: HubSource) -> Iterator[str]:
         reason = unreachable or error_with_cause(error)
         raise UserError(
             f"the Hugging Face hub does not provide {source.repo} ({reason}); check the network, $HF_ENDPOINT and "
-            f"$HF_HUB_OFFLINE{DATA_HINT}"
+            f"$HF_HUB_OFFLINE{DATA_OPTION_HINT}"
         ) from error
 
 
-def _why_unreachable(source: HubSource) -> str:
+def _unreachable_reason(source: HubSource) -> str:
     """Returns why the Hugging Face hub does not respond; "" if it responds, with any HTTP status."""
     from huggingface_hub import constants, get_session
 
     revision = source.revision or "main"
     try:
         get_session().head(
-            f"{constants.ENDPOINT}/datasets/{source.repo}/resolve/{revision}/README.md", timeout=ANSWER_S
+            f"{constants.ENDPOINT}/datasets/{source.repo}/resolve/{revision}/README.md", timeout=HUB_TIMEOUT_S
         )
     except Exception as error:  # The HTTP library, and so the class, depends on huggingface_hub's version.
         return error_with_cause(error)
@@ -95,7 +95,7 @@ def _why_unreachable(source: HubSource) -> str:
 
 def _check_cached_revision(rows: Any, revision: str | None) -> None:
     """Raises LookupError if cached rows are of another revision, since offline the library uses the latest it has."""
-    if revision and not all(revision in cached["filename"] for cached in rows.cache_files):
+    if revision and not all(revision in file["filename"] for file in rows.cache_files):
         raise LookupError(f"the cached copy has another revision than {revision}")
 
 
@@ -106,13 +106,13 @@ def _without_network() -> Iterator[None]:
     from huggingface_hub import constants
 
     modules: list[Any] = [datasets.config, constants]
-    before = [module.HF_HUB_OFFLINE for module in modules]
+    previous = [module.HF_HUB_OFFLINE for module in modules]
     try:
         for module in modules:
             module.HF_HUB_OFFLINE = True
         yield
     finally:
-        for module, value in zip(modules, before, strict=True):
+        for module, value in zip(modules, previous, strict=True):
             module.HF_HUB_OFFLINE = value
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalharness.data.cards.schema import Card, TaskEntry
-from evalharness.data.cards.version_schema import Version
+from evalharness.data.cards.version_schema import DataVersion
 from evalharness.data.evalplus_release import evalplus_records
 from evalharness.data.files import Record, read_records
 from evalharness.data.hub import hub_files, hub_records
-from evalharness.data.record_fields import check_records, with_adapter_names
+from evalharness.data.record_fields import check_records, with_adapter_fields
 from evalharness.data.shipped import shipped_paths
 from evalharness.data.sources import DataSource, check_data_folder
 from evalharness.data.task_ids import natural_sort_key
@@ -23,7 +23,7 @@ EVALPLUS_OVERRIDES = {"HumanEvalPlus": "HUMANEVAL_OVERRIDE_PATH", "MbppPlus": "M
 """The evalplus package's environment variables that name a file to use instead of its release."""
 
 
-SHIPPED = "shipped with the card: "
+SHIPPED_ORIGIN_PREFIX = "shipped with the card: "
 """The beginning of `LoadedData.origin` for data that come with the task's card."""
 
 
@@ -35,8 +35,8 @@ class LoadedData:
     origin: str
     """Where the records come from, such as "hub REPOSITORY@REVISION"."""
     fingerprint: str
-    official: bool
-    """Whether they are the data of the card, by its fingerprint or the checksums of its files."""
+    is_official: bool
+    """Whether the records are those that the task card describes, by its fingerprint or its checksums of the files."""
 
 
 def load_records(
@@ -57,7 +57,7 @@ def load_records(
         version = _select_files(version, slice(release[0] - 1, release[1]))
     records, origin, checksums = _read_version(card, entry, version, source, split)
     records = [record for record in records if all(record.get(field) == value for field, value in entry.where.items())]
-    records = _with_ids(card, entry, with_adapter_names(records, version.fields))
+    records = _with_task_ids(card, entry, with_adapter_fields(records, version.fields))
     records = sorted(records, key=lambda record: natural_sort_key(record.get("task_id")))
     check_records(records, version.fields, f"{entry.name} ({origin})")
     digest = fingerprint(records, version.fields)
@@ -65,14 +65,14 @@ def load_records(
     return LoadedData(records, origin, digest, official)
 
 
-def _with_ids(card: Card, entry: TaskEntry, records: Iterable[Record]) -> list[Record]:
+def _with_task_ids(card: Card, entry: TaskEntry, records: Iterable[Record]) -> list[Record]:
     """Returns the records with `task_id`, from the card's `id_field`, or numbered if the card has no such field."""
     if card.id_field is None:
         return [{"task_id": f"{entry.name}/{number}", **record} for number, record in enumerate(records)]
     return [{"task_id": record[card.id_field], **record} if card.id_field in record else record for record in records]
 
 
-def _is_official(version: Version, digest: str, checksums: tuple[str, ...]) -> bool:
+def _is_official(version: DataVersion, digest: str, checksums: tuple[str, ...]) -> bool:
     """Returns whether loaded data are those that the card describes, according to checksums or fingerprint."""
     if version.sha256:
         return checksums == version.sha256
@@ -89,19 +89,19 @@ def fingerprint(records: Iterable[Record], fields: Iterable[str]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _select_files(version: Version, selection: slice) -> Version:
+def _select_files(version: DataVersion, selection: slice) -> DataVersion:
     hub = version.hub and version.hub.model_copy(update={"files": version.hub.files[selection]})
     files = {"file": version.file[selection], "sha256": version.sha256[selection]}
     return version.model_copy(update={**files, "hub": hub})
 
 
 def _read_version(
-    card: Card, entry: TaskEntry, version: Version, source: DataSource, split: str | None
+    card: Card, entry: TaskEntry, version: DataVersion, source: DataSource, split: str | None
 ) -> tuple[list[Record], str, tuple[str, ...]]:
     """Returns a version's records, their origin, and the checksum of each file if the card states checksums."""
     if version.shipped and source != "sample":
         paths = shipped_paths(card.folder, version.shipped)
-        return _read_files(paths), SHIPPED + ", ".join(map(str, paths)), _file_checksums(paths, version)
+        return _read_files(paths), SHIPPED_ORIGIN_PREFIX + ", ".join(map(str, paths)), _file_checksums(paths, version)
     if isinstance(source, Path):
         check_data_folder(source)
         paths = version_files(entry, version, source)
@@ -121,7 +121,7 @@ def _read_files(paths: Sequence[Path]) -> list[Record]:
     return [record for path in paths for record in read_records(path)]
 
 
-def _check_files_exist(entry: TaskEntry, version: Version, paths: Sequence[Path], folder: Path) -> None:
+def _check_files_exist(entry: TaskEntry, version: DataVersion, paths: Sequence[Path], folder: Path) -> None:
     """Raises UserError if a file of the version is missing although the folder has other versions of the task.
 
     The message names these versions. They are never used instead: their results would be those of another benchmark.
@@ -130,11 +130,13 @@ def _check_files_exist(entry: TaskEntry, version: Version, paths: Sequence[Path]
     if missing is None:
         return
     versions = [find_version(entry, name, version.split or None) for name in entry.versions]
-    present = [other.name for other in versions if all(path.exists() for path in version_files(entry, other, folder))]
-    if present:
-        choices = " or ".join(f"version={name}" for name in present)
-        published = version.hub is not None or version.evalplus is not None
-        remedy = f"{'use --data hub, or ' if published else 'use '}another version that the folder has"
+    present_versions = [
+        other.name for other in versions if all(path.exists() for path in version_files(entry, other, folder))
+    ]
+    if present_versions:
+        choices = " or ".join(f"version={name}" for name in present_versions)
+        is_published = version.hub is not None or version.evalplus is not None
+        remedy = f"{'use --data hub, or ' if is_published else 'use '}another version that the folder has"
         file = missing.relative_to(folder) if missing.is_relative_to(folder) else missing
         raise UserError(
             f"the data folder {folder} lacks version {version.name} of {entry.name} ({file}); {remedy}: "
@@ -142,7 +144,7 @@ def _check_files_exist(entry: TaskEntry, version: Version, paths: Sequence[Path]
         )
 
 
-def _file_checksums(paths: Sequence[Path], version: Version) -> tuple[str, ...]:
+def _file_checksums(paths: Sequence[Path], version: DataVersion) -> tuple[str, ...]:
     """Returns the sha256 of each data file; an empty tuple if the card states no checksums."""
     if not version.sha256:
         return ()
@@ -153,7 +155,7 @@ def _file_checksums(paths: Sequence[Path], version: Version) -> tuple[str, ...]:
     return tuple(checksums)
 
 
-def _read_sample(card: Card, entry: TaskEntry, version: Version, split: str | None) -> list[Record]:
+def _read_sample(card: Card, entry: TaskEntry, version: DataVersion, split: str | None) -> list[Record]:
     if version.name != entry.default_version:
         raise UserError(
             f"the bundled sample of {entry.name} has no version {version.name!r}; leave out --option version="
@@ -162,12 +164,12 @@ def _read_sample(card: Card, entry: TaskEntry, version: Version, split: str | No
         raise UserError(f"the bundled sample of {entry.name} has no split {split!r}; leave out --option split=")
     path = card.folder / "samples" / f"{entry.name}.jsonl"
     if not path.is_file():
-        todo = "leave --data out" if version.shipped else "use --data DIR or --data hub"
-        raise NoBundledSample(f"no sample data are bundled for {entry.name}; {todo}")
+        remedy = "leave --data out" if version.shipped else "use --data DIR or --data hub"
+        raise NoBundledSample(f"no sample data are bundled for {entry.name}; {remedy}")
     return read_records(path)
 
 
-def _read_published_records(entry: TaskEntry, version: Version, *, use_override: bool) -> tuple[list[Record], str]:
+def _read_published_records(entry: TaskEntry, version: DataVersion, *, use_override: bool) -> tuple[list[Record], str]:
     """Returns a version's records and their origin, from EvalPlus's release or the hub.
 
     With `use_override`, a file that EvalPlus's own environment variable names replaces the release.

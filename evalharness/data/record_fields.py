@@ -7,7 +7,7 @@ from evalharness.data.files import Record
 from evalharness.errors import UserError
 
 
-def with_adapter_names(records: Iterable[Record], fields: Mapping[str, str]) -> list[Record]:
+def with_adapter_fields(records: Iterable[Record], fields: Mapping[str, str]) -> list[Record]:
     """Returns the records with additional fields under the adapter's names: `name` is a copy of `fields[name]`.
 
     If a record lacks a field, the name is omitted. The field "a.b" is the field b of the object a.
@@ -41,9 +41,9 @@ def check_records(records: Sequence[Record], fields: Mapping[str, str], data: st
     seen = set()
     for record in records:
         task_id = str(record.get("task_id"))
-        if missing := [_field_with_card_name(name, field) for name, field in fields.items() if name not in record]:
-            has = ", ".join(key for key in record if key not in fields and key != "task_id")
-            hint = f"; it has {has}" if has else ""
+        if missing := [_field_for_message(name, field) for name, field in fields.items() if name not in record]:
+            available = ", ".join(key for key in record if key not in fields and key != "task_id")
+            hint = f"; it has {available}" if available else ""
             raise UserError(
                 f"the data of {data} contain a record {task_id} without the fields {', '.join(missing)}{hint}; replace "
                 "the file, or use another --data"
@@ -53,5 +53,5 @@ def check_records(records: Sequence[Record], fields: Mapping[str, str], data: st
         seen.add(task_id)
 
 
-def _field_with_card_name(name: str, field: str) -> str:
+def _field_for_message(name: str, field: str) -> str:
     return name if name == field else f"{field} (the card's {name})"

@@ -25,9 +25,9 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_bytes())
-        known = {"config": dict(content["config"]), "environment": dict(content["environment"])}
+        required = {"config": dict(content["config"]), "environment": dict(content["environment"])}
         stretches = {"stretches": list(content["stretches"])} if "stretches" in content else {}
-        return cast(Manifest, {**known, **stretches})
+        return cast(Manifest, {**required, **stretches})
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{folder} is not a run directory (no {MANIFEST}); give the folder of a run") from None
     except OSError as error:
@@ -69,12 +69,12 @@ def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
     Fields that this version does not know are ignored, so that files of later versions can be read. Raises UserError,
     with the line number, at an invalid line and at a second line for the same sample.
     """
-    known = {field.name for field in fields(kind)}
+    field_names = {field.name for field in fields(kind)}
     keys = SampleKeySet()
     for number, line in complete_lines(path):
         try:
             content = json.loads(line)
-            row = kind(**{key: _field_value(key, value) for key, value in content.items() if key in known})
+            row = kind(**{key: _convert_field(key, value) for key, value in content.items() if key in field_names})
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             raise UserError(
                 f"{path}, line {number} is damaged: not the JSON object of a {kind.__name__.lower()}; fix or remove "
@@ -90,7 +90,7 @@ def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
         yield row
 
 
-def _field_value(key: str, value: Any) -> Any:
+def _convert_field(key: str, value: Any) -> Any:
     """Returns the value of a completion's or verdict's field, converted from JSON; task ids are interned strings."""
     if key == "task_id":
         return sys.intern(value)
@@ -106,6 +106,6 @@ def _field_value(key: str, value: Any) -> Any:
 
 def _parse_trace(value: Any) -> Trace:
     rejected = tuple(
-        RejectedDraft(part["step"], part["position"], tuple(part["tokens"])) for part in value.get("rejected", ())
+        RejectedDraft(draft["step"], draft["position"], tuple(draft["tokens"])) for draft in value.get("rejected", ())
     )
     return Trace(tuple(value["tokens"]), tuple(value["steps"]), tuple(value["blocks"]), rejected)

@@ -10,7 +10,7 @@ from evalharness.records import Status
 
 
 class DataDescription(TypedDict):
-    """Where a task's data come from, and whether they are the official ones."""
+    """The origin and fingerprint of a task's data, and whether they are the official data."""
 
     origin: str
     fingerprint: str
@@ -20,7 +20,7 @@ class DataDescription(TypedDict):
 
 
 class TaskDescription(TypedDict):
-    """Everything about a run's task that can change a result."""
+    """The description of a run's task in its manifest: everything about the task that can change a result."""
 
     name: str
     family: str
@@ -42,7 +42,7 @@ class TaskDescription(TypedDict):
     """The ids of the card's known deviations from the official grader."""
 
 
-class SamplesAsked(TypedDict, total=False):
+class SampleSelection(TypedDict, total=False):
     """The selection of samples that a run consists of."""
 
     file: bool
@@ -54,13 +54,13 @@ class SamplesAsked(TypedDict, total=False):
 
 
 class RunConfiguration(TypedDict):
-    """Everything that can change a run's results. A run resumes only with an equal configuration."""
+    """A run's configuration: everything that can change its results. A run resumes only with an equal one."""
 
     task: TaskDescription
     backend: dict[str, Any]
     """`name`, `model` and what the backend describes of itself."""
     sampling: dict[str, Any]
-    samples: SamplesAsked
+    samples: SampleSelection
     sandbox: dict[str, Any]
     evalharness: str
     """The version of the package."""
@@ -106,7 +106,7 @@ class Stretch(TypedDict):
     environment: Environment
     transport: dict[str, Any]
     """The options that change how requests are sent, but no answer (`pipeline.resuming.same_run.TRANSPORT_OPTIONS`)."""
-    samples: SamplesAsked
+    samples: SampleSelection
     completions: int
     """Number of completions that existed when the stretch began."""
     adjusted: NotRequired[dict[str, str]]
@@ -131,7 +131,7 @@ class Rate(TypedDict):
     ci95: list[float]
 
 
-class FacetValue(TypedDict):
+class FacetMetrics(TypedDict):
     """In a summary: the pass rates over the problems of one category, such as those of one month."""
 
     problems: int
@@ -191,8 +191,8 @@ class Speed(TypedDict, total=False):
 
 AnswerKind = Literal["at_limit", "reasoning_only", "empty", "refused", "unanswered"]
 """at_limit: reached the token limit. reasoning_only: reasoning without an answer. refused: the endpoint or the model
-takes no such prompt, or a filter ends the answer. unanswered: the backend failed for the prompt after all retries, and
-the user let the run settle it (--settle-failures)."""
+refuses the prompt, or a filter ends the answer. unanswered: the backend failed for the prompt after all retries, and
+the sample counts as not solved (--settle-failures)."""
 
 
 class FailureReason(TypedDict):
@@ -205,8 +205,8 @@ class FailureReason(TypedDict):
     """The ids of the first problems with this reason."""
 
 
-class Answers(TypedDict):
-    """In a summary: how many of a run's answers hit the token limit, were empty, refused or reasoning alone.
+class AnswerCounts(TypedDict):
+    """In a summary: how many answers of a run reached the token limit, were empty, refused or only reasoning.
 
     See `metrics.answer_counts`.
     """
@@ -229,7 +229,7 @@ class Answers(TypedDict):
     """What the endpoint said about refused and unanswered prompts, the most frequent reason first."""
 
 
-class Figures(TypedDict):
+class SummaryResults(TypedDict):
     """The part of `summary.json` that is computed from completions and verdicts: pass rates, speed, counts."""
 
     problems: int
@@ -240,14 +240,14 @@ class Figures(TypedDict):
     asked: int
     """Samples of the run, with or without a verdict."""
     metrics: dict[str, Rate]
-    facets: NotRequired[dict[str, dict[str, FacetValue]]]
+    facets: NotRequired[dict[str, dict[str, FacetMetrics]]]
     """Rates by kind of problem: facet, such as `month`, then kind, such as `2024-08`."""
     speed: Speed
     """Empty if no request was timed."""
     statuses: dict[Status, int]
     extraction: NotRequired[dict[str, int]]
     """Answers by the rule that found their program; absent where no program is searched for."""
-    answers: NotRequired[Answers]
+    answers: NotRequired[AnswerCounts]
     """Absent for the official solutions, and in runs of earlier versions."""
     without_verdict: NotRequired[list[FailureReason]]
     """Why samples have no verdict, the most frequent reason first."""
@@ -255,7 +255,7 @@ class Figures(TypedDict):
     """Samples that have no verdict because the backend failed."""
 
 
-class Summary(Figures):
+class Summary(SummaryResults):
     """The content of a run's `summary.json`: task, model, pass rates, speed and counts."""
 
     task: str

@@ -14,7 +14,7 @@ DataSources = DataSource | tuple[Path, ...]
 """A source, or several data folders, each of which may have the data of some tasks (`versions.choose_data_source`)."""
 
 
-def resolve_source(option: str | None) -> DataSources:
+def parse_data_source(option: str | None) -> DataSources:
     """Returns the data source in the value of `--data`, else in `$EVALHARNESS_DATA`, else the hub.
 
     Both may list several folders, separated by colons as in $PATH. Raises UserError for a folder that does not exist.

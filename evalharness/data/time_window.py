@@ -8,7 +8,7 @@ from datetime import datetime
 from evalharness.data.files import Record
 from evalharness.errors import UserError
 
-DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+DATE_PATTERN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _parse_day(name: str, text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        if not DATE.fullmatch(text):
+        if not DATE_PATTERN.fullmatch(text):
             raise ValueError(text)
         return datetime.fromisoformat(text)
     except ValueError:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from evalharness.data.cards.schema import TaskEntry
-from evalharness.data.cards.version_schema import Version
+from evalharness.data.cards.version_schema import DataVersion
 from evalharness.data.sources import DataSource, DataSources
 from evalharness.errors import UserError
 from evalharness.util.suggest import unknown_name
 
 
-def find_version(entry: TaskEntry, name: str | None, split: str | None = None) -> Version:
+def find_version(entry: TaskEntry, name: str | None, split: str | None = None) -> DataVersion:
     """Returns the data version of a task with this name, or the default version, with only the split's files.
 
     Raises UserError for an unknown name.
@@ -20,24 +20,24 @@ def find_version(entry: TaskEntry, name: str | None, split: str | None = None) -
     return version.for_split(entry.values, split or entry.default_split)
 
 
-def choose_data_source(entry: TaskEntry, source: DataSources) -> DataSource:
+def choose_data_source(entry: TaskEntry, sources: DataSources) -> DataSource:
     """Returns the data source of a task: of several data folders, the first that has its files, else the first one."""
-    if not isinstance(source, tuple):
-        return source
-    return next((folder for folder in source if _has_files(entry, folder)), source[0])
+    if not isinstance(sources, tuple):
+        return sources
+    return next((folder for folder in sources if _has_files(entry, folder)), sources[0])
 
 
 def _has_files(entry: TaskEntry, folder: Path) -> bool:
     """Returns whether a data folder has a file of any version of the task."""
     for version in entry.versions.values():
         for split in entry.splits if version.has_files_per_split else [None]:
-            narrowed = version.for_split(entry.values, split)
-            if any(path.exists() for path in version_files(entry, narrowed, folder)):
+            split_version = version.for_split(entry.values, split)
+            if any(path.exists() for path in version_files(entry, split_version, folder)):
                 return True
     return False
 
 
-def version_files(entry: TaskEntry, version: Version, folder: Path) -> list[Path]:
+def version_files(entry: TaskEntry, version: DataVersion, folder: Path) -> list[Path]:
     """Returns the data files of a version in a folder: the official ones, else those of `evalharness data pull`."""
     if version.hub is not None and version.hub.files:  # `data pull` stores these under their official names.
         return [folder / name for name in version.file]
@@ -45,7 +45,7 @@ def version_files(entry: TaskEntry, version: Version, folder: Path) -> list[Path
     return official if not pulled.exists() or all(path.exists() for path in official) else [pulled]
 
 
-def pulled_path(entry: TaskEntry, version: Version, folder: Path) -> Path:
+def pulled_path(entry: TaskEntry, version: DataVersion, folder: Path) -> Path:
     """Returns the file in which `evalharness data pull` stores a version of a task's data."""
     parts = [entry.name, version.name, *([version.split] if version.split else [])]
     return folder / "pulled" / f"{'.'.join(parts)}.jsonl.gz"

@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 
-from evalharness.data.cards import card_path, task_name
+from evalharness.data.cards import card_path, strip_card_file
 from evalharness.errors import UserError
 from evalharness.grading_service.admission import AdmissionControl
 from evalharness.grading_service.config import ServiceConfig
@@ -37,7 +37,7 @@ def resolve_task_name(name: str, config: ServiceConfig) -> str:
 
     Raises UserError for a card file that the service was not started with, because clients must not make it read files.
     """
-    cards = {task_name(task): task for task in config.tasks if card_path(task)}
+    cards = {strip_card_file(task): task for task in config.tasks if card_path(task)}
     if card_path(name) and name not in cards.values():
         raise UserError(
             f"unknown task {name!r}; a card file is served only if the service was started with --task and this file"

@@ -9,9 +9,9 @@ from typing import Any
 
 from evalharness.adapters import open_task
 from evalharness.backends.samples_file import check_sample, parse_sample
-from evalharness.data.sources import resolve_source
+from evalharness.data.sources import parse_data_source
 from evalharness.errors import UserError
-from evalharness.pipeline.grading import judge
+from evalharness.pipeline.grading import grade_completion
 from evalharness.records import Completion, Problem, Task, Verdict
 from evalharness.sandbox.pool import ContainerPool
 
@@ -34,7 +34,7 @@ class GradingPool:
     """The loaded tasks of the grading service, and the threads that grade samples."""
 
     def __init__(self, sandbox: ContainerPool, data: str | None):
-        self.sandbox, self.source = sandbox, resolve_source(data)
+        self.sandbox, self.source = sandbox, parse_data_source(data)
         self._threads = ThreadPoolExecutor(sandbox.threads, "grader")
         self._loaded: OrderedDict[TaskKey, LoadedTask] = OrderedDict()
         self._lock, self._loading = threading.Lock(), threading.Lock()
@@ -84,7 +84,7 @@ class GradingPool:
     def submit(self, loaded: LoadedTask, completion: Completion) -> "Future[Verdict]":
         """Queues a completion for grading; returns its future verdict, which can be cancelled while it is queued."""
         problem = loaded.problems[completion.task_id]
-        return self._threads.submit(judge, loaded.task, problem, completion, self.sandbox)
+        return self._threads.submit(grade_completion, loaded.task, problem, completion, self.sandbox)
 
     def close(self) -> None:
         """Ends all containers; samples that are still being graded get no verdict. Safe to call twice."""

@@ -7,8 +7,8 @@ from evalharness.grading_service.app import make_app
 from evalharness.grading_service.config import ServiceConfig
 from evalharness.grading_service.grading import GradingPool
 from evalharness.sandbox.factory import open_sandbox
-from evalharness.util.http.address import listen
-from evalharness.util.http.serving import CONNECTIONS, run_server
+from evalharness.util.http.address import open_listening_socket
+from evalharness.util.http.serving import MAX_CONNECTIONS, run_server
 from evalharness.util.text import counted
 
 
@@ -23,7 +23,7 @@ def serve(config: ServiceConfig, log: Callable[[str], None]) -> bool:
         for task in config.tasks:
             pool.load_task(task, {})
         app = make_app(config, pool)
-        listener = listen(config.host, config.port, CONNECTIONS)
+        listener = open_listening_socket(config.host, config.port, MAX_CONNECTIONS)
         log(f"listening on http://{config.host}:{config.port}, grading {counted(sandbox.workers, 'sample')} at a time")
         run_server(app, listener, config.read_s, config.drain_s)
         drained = not app.state.cut_short

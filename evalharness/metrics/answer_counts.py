@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from evalharness.data.run_types import AnswerKind, Answers
+from evalharness.data.run_types import AnswerCounts, AnswerKind
 from evalharness.metrics.reasons import group_reasons
 from evalharness.metrics.tokenizing import CommonTokenizer
 from evalharness.records import Completion
@@ -20,7 +20,7 @@ def count_answers(
     token_limit: int | None = None,
     tokenizer: CommonTokenizer | None = None,
     final_text: Callable[[Completion], str] = lambda completion: completion.text,
-) -> Answers | None:
+) -> AnswerCounts | None:
     """Returns how many answers were truncated at the token limit, empty, refused, missing or only reasoning.
 
     Returns None if there are no answers; completions that failed are not counted. `token_limit`, the limit under which
@@ -48,7 +48,7 @@ def count_answers(
     if not total:
         return None
     counted_kinds = [kind for kind in KINDS if kind != "at_limit" or known_ends]
-    answers: Answers = {
+    answers: AnswerCounts = {
         "answers": total,
         "counts": {kind: counts[kind] for kind in counted_kinds},
         "rates": {kind: counts[kind] / total for kind in counted_kinds},

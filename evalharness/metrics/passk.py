@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from evalharness.data.run_types import FacetValue, Rate
+from evalharness.data.run_types import FacetMetrics, Rate
 from evalharness.metrics.intervals import mean_interval
 from evalharness.records import Problem, Status, Verdict
 
@@ -75,7 +75,7 @@ def pass_rates(tallies: Mapping[str, ProblemCounts], ks: Sequence[int] = DEFAULT
 
 def pass_rates_by_facet(
     tallies: Mapping[str, ProblemCounts], problems: Mapping[str, Problem], ks: Sequence[int] = DEFAULT_KS
-) -> dict[str, dict[str, FacetValue]]:
+) -> dict[str, dict[str, FacetMetrics]]:
     """Returns pass@k by problem category as {facet: {category: number of problems, and rates}}.
 
     A facet is a kind of category, such as "month".

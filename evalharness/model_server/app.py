@@ -100,7 +100,7 @@ def make_app(config: ServerConfig, engine: Engine, problems: PlaygroundProblems)
 
     add_playground(app, engine, problems, config.max_new_tokens)
 
-    add_error_responses(app, user_error=400, body=error_body)
+    add_error_responses(app, user_error_status=400, body=error_body)
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:

@@ -7,8 +7,8 @@ from evalharness.model_server.app import make_app
 from evalharness.model_server.config import ServerConfig
 from evalharness.model_server.engine.factory import open_engine
 from evalharness.model_server.playground.problems import PlaygroundProblems
-from evalharness.util.http.address import listen
-from evalharness.util.http.serving import CONNECTIONS, run_server
+from evalharness.util.http.address import open_listening_socket
+from evalharness.util.http.serving import MAX_CONNECTIONS, run_server
 
 
 def serve(config: ServerConfig, log: Callable[[str], None]) -> bool:
@@ -17,7 +17,7 @@ def serve(config: ServerConfig, log: Callable[[str], None]) -> bool:
     Raises UserError for invalid settings, before the server accepts requests.
     """
     config.check()
-    listener = listen(config.host, config.port, CONNECTIONS)
+    listener = open_listening_socket(config.host, config.port, MAX_CONNECTIONS)
     with (
         closing(listener),
         closing(PlaygroundProblems(config, log)) as problems,

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from evalharness.backends.factory import BackendConfig, find_backend, option_names, unknown_option_message
-from evalharness.data.cards import task_name
+from evalharness.data.cards import strip_card_file
 from evalharness.data.cards.task_options import task_option_names
 from evalharness.errors import UserError
 from evalharness.pipeline.resuming.same_run import RETRY_OPTIONS
 from evalharness.records import Backend
-from evalharness.sandbox.factory import CHANGES_NUMBERS
 from evalharness.sandbox.factory import OPTIONS as SANDBOX_OPTIONS
+from evalharness.sandbox.factory import VERDICT_OPTIONS
 
-CHANGES_NO_NUMBER = frozenset(
+RESULT_NEUTRAL_FIELDS = frozenset(
     {
         "workers", "options", "sandbox", "tokenizer", "executor", "ray_address", "replicas", "overwrite",
         "settle_failures", "ask_again",
@@ -70,15 +70,15 @@ class RunConfig:
     def folder_name(self) -> str:
         """Returns the default name of the run directory, which depends on every setting that can change a result."""
         parts = [
-            task_name(self.task),
+            strip_card_file(self.task),
             self.backend,
             *([self.model.strip("/").replace("/", "--")] if self.model else []),
         ]
-        left_out = CHANGES_NO_NUMBER | {name for name in ("shard", "only") if not getattr(self, name)}
-        kept = {key: value for key, value in vars(self).items() if key not in left_out}
-        without = set(SANDBOX_OPTIONS) - CHANGES_NUMBERS | set(RETRY_OPTIONS)
-        options = sorted(item for item in self.options.items() if item[0] not in without)
-        digest = hashlib.sha256(json.dumps([kept, options]).encode()).hexdigest()[:8]
+        excluded_fields = RESULT_NEUTRAL_FIELDS | {name for name in ("shard", "only") if not getattr(self, name)}
+        settings = {key: value for key, value in vars(self).items() if key not in excluded_fields}
+        excluded_options = set(SANDBOX_OPTIONS) - VERDICT_OPTIONS | set(RETRY_OPTIONS)
+        options = sorted(item for item in self.options.items() if item[0] not in excluded_options)
+        digest = hashlib.sha256(json.dumps([settings, options]).encode()).hexdigest()[:8]
         return "_".join([*parts, digest])
 
     def task_options(self) -> dict[str, str]:
@@ -91,12 +91,12 @@ class RunConfig:
 
     def backend_options(self) -> dict[str, str]:
         """Returns the `--option` values that belong to the backend. Raises UserError for an unknown option."""
-        others = task_option_names(self.task) | set(SANDBOX_OPTIONS)
-        options = {key: value for key, value in self.options.items() if key not in others}
-        known = option_names(find_backend(self.backend))
+        other_options = task_option_names(self.task) | set(SANDBOX_OPTIONS)
+        options = {key: value for key, value in self.options.items() if key not in other_options}
+        known_options = option_names(find_backend(self.backend))
         for key in options:
-            if key not in known:
-                raise UserError(unknown_option_message(key, self.backend, known | others))
+            if key not in known_options:
+                raise UserError(unknown_option_message(key, self.backend, known_options | other_options))
         return options
 
 

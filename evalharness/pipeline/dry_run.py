@@ -47,24 +47,24 @@ class RunPlan:
         return (self.prompt_tokens * prices[0] + self.output_tokens * prices[1]) / 1e6
 
 
-def plan_runs(jobs: Sequence[Job], prompts: int) -> list[RunPlan]:
-    """Returns a plan of each run: its number of requests and tokens, and its first `prompts` prompts.
+def plan_runs(jobs: Sequence[Job], prompt_count: int) -> list[RunPlan]:
+    """Returns a plan of each run: its number of requests and tokens, and its first `prompt_count` prompts.
 
     Raises UserError in the same cases as `run_all`.
     """
     notes: list[str] = []
     prepared = validate_all(jobs, notes.append)
     try:
-        return [_plan_run(run, prompts, is_stored=prepared.stored is not None) for run in prepared.runs]
+        return [_plan_run(run, prompt_count, is_stored=prepared.stored_backend is not None) for run in prepared.runs]
     finally:
-        if prepared.stored:
-            prepared.stored.close()
+        if prepared.stored_backend:
+            prepared.stored_backend.close()
 
 
-def _plan_run(run: PreparedRun, prompts: int, is_stored: bool) -> RunPlan:
-    again = run.prepared.config.ask_again
-    done = SampleKeySet(row.key for row in read_completions(run.folder) if not (again and is_unanswered(row)))
-    missing = [] if is_stored else [request for request in run.requests if request.key not in done]
+def _plan_run(run: PreparedRun, prompt_count: int, is_stored: bool) -> RunPlan:
+    asks_again = run.prepared.config.ask_again
+    completed = SampleKeySet(row.key for row in read_completions(run.folder) if not (asks_again and is_unanswered(row)))
+    missing = [] if is_stored else [request for request in run.requests if request.key not in completed]
     tokenizer = load_common_tokenizer(run.prepared.config.tokenizer)
     counts = {
         request.problem.task_id: tokenizer.count(prompt_text(request.problem.prompt)) if tokenizer else 0
@@ -80,7 +80,7 @@ def _plan_run(run: PreparedRun, prompts: int, is_stored: bool) -> RunPlan:
         requests=len(missing),
         prompt_tokens=sum(counts[request.problem.task_id] for request in missing) if tokenizer else None,
         max_output_tokens=run.prepared.sampling.max_new_tokens,
-        first_requests=tuple(first[task_id] for task_id in list(order)[:prompts]),
+        first_requests=tuple(first[task_id] for task_id in list(order)[:prompt_count]),
     )
 
 

@@ -14,9 +14,9 @@ from evalharness.sandbox.factory import open_sandbox
 from evalharness.sandbox.pool import ContainerPool
 from evalharness.util.plugins import load_plugin
 
-GROUP = "evalharness.executors"
+EXECUTOR_GROUP = "evalharness.executors"
 Log = Callable[[str], None]
-OnVerdict = Callable[[Verdict], None]
+VerdictCallback = Callable[[Verdict], None]
 """Takes each verdict as soon as it is known; called from many threads."""
 
 
@@ -67,7 +67,7 @@ class Executor:
 
     sandbox: Sandboxes
     backend: Backend
-    grader: Callable[[Task, Mapping[str, Problem], OnVerdict], GraderProtocol]
+    grader: Callable[[Task, Mapping[str, Problem], VerdictCallback], GraderProtocol]
     copies: int = 1
     """Copies of the backend, each on its own hardware."""
 
@@ -77,24 +77,24 @@ class Executor:
         self.sandbox.close()
 
 
-OpenExecutor = Callable[[RunConfig, Backend | None, Log, bool], Executor]
+ExecutorOpener = Callable[[RunConfig, Backend | None, Log, bool], Executor]
 """Opens an executor. Arguments: configuration, backend of existing completions if any, log, whether programs run."""
 
 
-def find_executor(name: str) -> OpenExecutor:
+def find_executor(name: str) -> ExecutorOpener:
     """Returns the function that opens the executor `name` (local or ray). Raises UserError for an unknown name."""
-    return cast(OpenExecutor, load_plugin(GROUP, "executor", name))
+    return cast(ExecutorOpener, load_plugin(EXECUTOR_GROUP, "executor", name))
 
 
-def open_local(config: RunConfig, stored: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
+def open_local(config: RunConfig, stored_backend: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
     """Returns the executor that works on this machine. Raises UserError if sandbox or backend are not available.
 
-    `stored` is a backend whose completions exist already, such as a samples file; if it is None, the configured backend
-    is opened.
+    `stored_backend` is a backend whose completions exist already, such as a samples file; if it is None, the configured
+    backend is opened.
     """
     sandbox = open_sandbox(config.sandbox, config.workers, config.sandbox_options(), log, needed=sandbox_needed)
     try:
-        backend = stored or make_backend(config)
+        backend = stored_backend or make_backend(config)
     except BaseException:
         sandbox.close()
         raise
@@ -104,7 +104,7 @@ def open_local(config: RunConfig, stored: Backend | None, log: Log, sandbox_need
             "--option memory_gb= changes it"
         )
 
-    def make_grader(task: Task, problems: Mapping[str, Problem], on_verdict: OnVerdict) -> Grader:
+    def make_grader(task: Task, problems: Mapping[str, Problem], on_verdict: VerdictCallback) -> Grader:
         return Grader(task, problems, sandbox, grading_time_estimator(task, sandbox), on_verdict, sandbox.threads)
 
     return Executor(sandbox, backend, make_grader)

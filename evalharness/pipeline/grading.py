@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from evalharness.records import Completion, Execution, Problem, Sandbox, Task, Verdict
-from evalharness.util.limits.calls import STOPPED, LimitExceeded
+from evalharness.util.limits.calls import STOP_EVENT, LimitExceeded
 from evalharness.util.limits.texts import is_too_large, too_large_message
 
-MAX_WAITING = 4096
+MAX_QUEUED_COMPLETIONS = 4096
 """Most completions that wait for grading; generation pauses while there are as many."""
-POLL_S = 0.2
+POLL_INTERVAL_S = 0.2
 """Seconds between checks whether grading was stopped."""
 
 
@@ -44,7 +44,7 @@ class Grader:
         self.task, self.problems, self.sandbox = task, problems, sandbox
         self.expected_seconds, self.on_verdict = expected_seconds, on_verdict
         self._seconds: dict[str, float] = {}
-        self._queue: queue.PriorityQueue[_GradingJob] = queue.PriorityQueue(MAX_WAITING)
+        self._queue: queue.PriorityQueue[_GradingJob] = queue.PriorityQueue(MAX_QUEUED_COMPLETIONS)
         self._number = itertools.count()
         self._stop = threading.Event()
         self._error: BaseException | None = None
@@ -64,7 +64,7 @@ class Grader:
             if self._error:
                 raise self._error
             try:
-                return self._queue.put(job, timeout=POLL_S)
+                return self._queue.put(job, timeout=POLL_INTERVAL_S)
             except queue.Full:
                 continue
 
@@ -74,7 +74,7 @@ class Grader:
             self._enqueue(_GradingJob(float("inf"), next(self._number), None))
         for thread in self._threads:
             while thread.is_alive():
-                thread.join(POLL_S)
+                thread.join(POLL_INTERVAL_S)
         if self._error:
             raise self._error
 
@@ -88,17 +88,17 @@ class Grader:
             thread.join()
 
     def _grade_queued_jobs(self) -> None:
-        STOPPED.set(self._stop)
+        STOP_EVENT.set(self._stop)
         while not self._stop.is_set():
             try:
-                job = self._queue.get(timeout=POLL_S)
+                job = self._queue.get(timeout=POLL_INTERVAL_S)
             except queue.Empty:
                 continue
             if job.completion is None:
                 return
             try:
                 problem = self.problems[job.completion.task_id]
-                verdict = judge(self.task, problem, job.completion, self.sandbox)
+                verdict = grade_completion(self.task, problem, job.completion, self.sandbox)
                 if not self._stop.is_set():
                     self.on_verdict(verdict)
             except BaseException as error:
@@ -106,7 +106,7 @@ class Grader:
                 self._stop.set()
 
 
-def judge(task: Task, problem: Problem, completion: Completion, sandbox: Sandbox) -> Verdict:
+def grade_completion(task: Task, problem: Problem, completion: Completion, sandbox: Sandbox) -> Verdict:
     """Runs a completion's program in the sandbox and returns the task's verdict.
 
     The status is `infrastructure` if the backend failed to generate the completion, and `too_large` if its text exceeds

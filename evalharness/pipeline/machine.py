@@ -11,7 +11,7 @@ from pathlib import Path
 
 from evalharness.data.run_types import Environment, Hardware
 
-PACKAGES = ("torch", "transformers", "datasets", "evalplus", "docker", "numpy")
+RECORDED_PACKAGES = ("torch", "transformers", "datasets", "evalplus", "docker", "numpy")
 """Packages whose versions a manifest names."""
 
 
@@ -19,24 +19,24 @@ def process_environment() -> Environment:
     """Returns the start time, command line, software versions and hardware of this process."""
     return {
         "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "command": [without_url_secrets(word) for word in sys.argv],
+        "command": [redact_url_secrets(word) for word in sys.argv],
         "git": git_commit(),
         "python": platform.python_version(),
-        "packages": {name: installed for name in PACKAGES if (installed := _package_version(name))},
+        "packages": {name: installed for name in RECORDED_PACKAGES if (installed := _package_version(name))},
         "hardware": machine_hardware(),
     }
 
 
-def without_url_secrets(word: str) -> str:
+def redact_url_secrets(argument: str) -> str:
     """Returns a command-line argument in which the login and the query of a URL are replaced by asterisks."""
-    if "://" not in word:
-        return word
-    return re.sub(r"\?.*", "?***", re.sub(r"://[^/@\s]*@", "://***@", word))
+    if "://" not in argument:
+        return argument
+    return re.sub(r"\?.*", "?***", re.sub(r"://[^/@\s]*@", "://***@", argument))
 
 
 def machine_hardware() -> Hardware:
     """Returns this machine's processor, cores, clock and memory, and its GPUs if torch is imported already."""
-    described: Hardware = {
+    hardware: Hardware = {
         "system": f"{platform.system()} {platform.release()}",
         "processor": _processor_name(),
         "cores": os.cpu_count(),
@@ -46,9 +46,9 @@ def machine_hardware() -> Hardware:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         if clocks := _accelerator_clocks():
-            described["accelerator_clocks"] = clocks
-        described["accelerators"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return described
+            hardware["accelerator_clocks"] = clocks
+        hardware["accelerators"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return hardware
 
 
 def git_commit() -> str | None:
@@ -66,8 +66,8 @@ def git_commit() -> str | None:
         return None
 
 
-def _git_output(folder: Path, *words: str) -> str:
-    result = subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True, text=True)
+def _git_output(folder: Path, *arguments: str) -> str:
+    result = subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True)
     return result.stdout.strip()
 
 

@@ -3,13 +3,13 @@
 from dataclasses import asdict
 
 from evalharness.adapters import TaskContext
-from evalharness.data.run_types import Environment, RunConfiguration, SamplesAsked
+from evalharness.data.run_types import Environment, RunConfiguration, SampleSelection
 from evalharness.pipeline.executors import Sandboxes
 from evalharness.pipeline.machine import process_environment
 from evalharness.records import Backend, Sampling
 from evalharness.util.version import __version__
 
-CHANGES_NO_VERDICT = ("engine", "runtime", "allowed_to_lack", "cluster")
+VERDICT_NEUTRAL_KEYS = ("engine", "runtime", "allowed_to_lack", "cluster")
 """Keys of a sandbox's description that change no verdict; a run may resume with other values."""
 
 
@@ -19,19 +19,19 @@ def manifest_configuration(
     model: str | None,
     sampling: Sampling,
     sandbox: Sandboxes,
-    samples: SamplesAsked,
+    samples: SampleSelection,
 ) -> RunConfiguration:
     """Returns the configuration for the manifest: everything that can change a result.
 
     A run can only be resumed with an equal configuration.
     """
-    described = sandbox.describe()
+    sandbox_description = sandbox.describe()
     return {
         "task": context.describe(),
         "backend": {"name": backend.name, "model": model, **backend.describe()},
         "sampling": asdict(sampling),
         "samples": samples,
-        "sandbox": {key: value for key, value in described.items() if key not in CHANGES_NO_VERDICT},
+        "sandbox": {key: value for key, value in sandbox_description.items() if key not in VERDICT_NEUTRAL_KEYS},
         "evalharness": __version__,
     }
 
@@ -41,12 +41,12 @@ def manifest_environment(workers: int, sandbox: Sandboxes, copies: int = 1) -> E
 
     `copies` is the number of copies of the backend.
     """
-    described = sandbox.describe()
-    around: Environment = {
+    sandbox_description = sandbox.describe()
+    environment: Environment = {
         **process_environment(),
-        "sandbox": {key: value for key, value in described.items() if key in CHANGES_NO_VERDICT},
+        "sandbox": {key: value for key, value in sandbox_description.items() if key in VERDICT_NEUTRAL_KEYS},
         "workers": workers,
     }
     if copies > 1:
-        around["copies"] = copies
-    return around
+        environment["copies"] = copies
+    return environment

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from evalharness.data.run_files import COMPLETIONS, MANIFEST, SUMMARY, VERDICTS, read_manifest, read_summary
-from evalharness.data.run_types import Environment, Figures, Manifest, RunConfiguration, Stretch, Summary
+from evalharness.data.run_types import Environment, Manifest, RunConfiguration, Stretch, Summary, SummaryResults
 from evalharness.errors import UserError
 from evalharness.metrics.tokenizing import BUNDLED_NAME
 from evalharness.pipeline.config import RunConfig
@@ -17,7 +17,7 @@ from evalharness.pipeline.resuming.same_run import without_transport_options
 from evalharness.pipeline.resuming.stretches import joined_stretches
 from evalharness.pipeline.shard import Shard, parse_shard
 from evalharness.pipeline.store import write_json
-from evalharness.pipeline.summary import compute_figures
+from evalharness.pipeline.summary import compute_results
 from evalharness.pipeline.validate import PreparedTask, prepare_task
 from evalharness.records import Key
 from evalharness.report.runs import run_folders
@@ -25,7 +25,7 @@ from evalharness.util.differences import differences
 from evalharness.util.jsonl import complete_lines
 from evalharness.util.text import counted
 
-OF_ONE_SHARD = frozenset({"shard", *Figures.__annotations__})
+SHARD_SPECIFIC_KEYS = frozenset({"shard", *SummaryResults.__annotations__})
 """Keys of a shard's summary that are about that shard alone, such as its pass rate."""
 
 
@@ -37,17 +37,17 @@ class ShardedRun:
     manifests: Mapping[Path, Manifest]
     """The manifest of each shard, by its directory."""
     prepared: PreparedTask
-    asked: int
+    sample_count: int
     """Number of samples of the whole run."""
 
 
 @dataclass(frozen=True)
 class MergedRun:
-    """A run joined from shards: its directory, its summary, and the reasons why it is incomplete (`missing`)."""
+    """A run joined from shards: its directory, its summary, and the reasons why it is incomplete."""
 
     folder: Path
     summary: Summary
-    missing: tuple[str, ...]
+    incomplete_reasons: tuple[str, ...]
 
 
 def merge(out: Path, runs: Sequence[Path], data: str | None = None, ks: tuple[int, ...] = ()) -> list[MergedRun]:
@@ -64,14 +64,14 @@ def merge(out: Path, runs: Sequence[Path], data: str | None = None, ks: tuple[in
             raise UserError(f"{run} has no run (no {MANIFEST} in it or in the folders below); give a run directory")
         for folder in folders:
             groups.setdefault(folder.relative_to(run), []).append(folder)
-    for place, folders in groups.items():
+    for subfolder, folders in groups.items():
         resolved = [folder.resolve() for folder in folders]
         if repeated := next((folder for folder in folders if resolved.count(folder.resolve()) > 1), None):
             raise UserError(f"the run directory {repeated} is given twice; give each run directory once")
-        if (out / place).exists() and any((out / place).iterdir()):
-            raise UserError(f"{out / place} is not empty; give a new folder to merge into")
+        if (out / subfolder).exists() and any((out / subfolder).iterdir()):
+            raise UserError(f"{out / subfolder} is not empty; give a new folder to merge into")
     sharded = {place: _check_shards(folders, data, ks) for place, folders in groups.items()}
-    return [_write_merged_run(out / place, run) for place, run in sharded.items()]
+    return [_write_merged_run(out / subfolder, run) for subfolder, run in sharded.items()]
 
 
 def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]) -> ShardedRun:
@@ -80,15 +80,15 @@ def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]
     configs = {
         folder: without_transport_options(_without_shard(manifest["config"])) for folder, manifest in manifests.items()
     }
-    first, shared = next(iter(configs.items()))
+    first, first_config = next(iter(configs.items()))
     config = _without_shard(manifests[first]["config"])
     for folder, other in configs.items():
-        for place, old, new in differences(shared, other):
+        for key_path, old, new in differences(first_config, other):
             raise UserError(
-                f"{first} and {folder} are not shards of one run: {place} differs in {MANIFEST} ({old}, {new}); leave "
-                "one of them out"
+                f"{first} and {folder} are not shards of one run: {key_path} differs in {MANIFEST} ({old}, {new}); "
+                "leave one of them out"
             )
-    counts = {shard.count for shard in map(_shard_of, manifests.values()) if shard}
+    counts = {shard.count for shard in map(_shard_from_manifest, manifests.values()) if shard}
     if len(counts) > 1:
         raise UserError(
             f"the runs were split into different numbers of shards ({', '.join(map(str, sorted(counts)))}); give runs "
@@ -98,8 +98,8 @@ def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]
         _check_not_locked(folder)
     card = next(iter(manifests.values()))["environment"].get("card")
     prepared = _prepare_task_of_shards(config, data, ks, _common_tokenizer(folders), card)
-    asked = config["backend"]["samples"] if "file" in config["samples"] else prepared.n * len(prepared.problems)
-    return ShardedRun(config, manifests, prepared, asked)
+    sample_count = config["backend"]["samples"] if "file" in config["samples"] else prepared.n * len(prepared.problems)
+    return ShardedRun(config, manifests, prepared, sample_count)
 
 
 def _common_tokenizer(folders: Sequence[Path]) -> str | None:
@@ -154,26 +154,28 @@ def _prepare_task_of_shards(
 
 def _write_merged_run(out: Path, run: ShardedRun) -> MergedRun:
     """Writes the joined run into a directory with a temporary name, and renames the directory when it is complete."""
-    part = out.with_name(out.name + ".part")
-    header = _common_summary_fields(run)
+    temporary_folder = out.with_name(out.name + ".part")
+    common_fields = _common_summary_fields(run)
     try:
-        if part.exists():
-            shutil.rmtree(part)
-        part.mkdir(parents=True)
-        _join_rows(part / COMPLETIONS, run)
-        judged = _join_rows(part / VERDICTS, run)
+        if temporary_folder.exists():
+            shutil.rmtree(temporary_folder)
+        temporary_folder.mkdir(parents=True)
+        _join_rows(temporary_folder / COMPLETIONS, run)
+        verdict_count = _join_rows(temporary_folder / VERDICTS, run)
         environments = [manifest["environment"] for manifest in run.manifests.values()]
         environment = cast(Environment, {**environments[0], "merged": environments})
         stretches = _stretches_of_shards(run)
-        write_json(part / MANIFEST, {"config": run.config, "environment": environment, "stretches": stretches})
-        summary = cast(Summary, {**header, **compute_figures(run.prepared, part, run.asked)})
-        write_json(part / SUMMARY, summary)
+        write_json(
+            temporary_folder / MANIFEST, {"config": run.config, "environment": environment, "stretches": stretches}
+        )
+        summary = cast(Summary, {**common_fields, **compute_results(run.prepared, temporary_folder, run.sample_count)})
+        write_json(temporary_folder / SUMMARY, summary)
         if out.exists():
             out.rmdir()
-        part.rename(out)
+        temporary_folder.rename(out)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}; free some space, or choose another folder") from None
-    return MergedRun(out, summary, tuple(_missing_verdict_reasons(run, run.asked - judged)))
+    return MergedRun(out, summary, tuple(_missing_verdict_reasons(run, run.sample_count - verdict_count)))
 
 
 def _stretches_of_shards(run: ShardedRun) -> list[Stretch]:
@@ -186,7 +188,7 @@ def _common_summary_fields(run: ShardedRun) -> dict[str, Any]:
     """Returns the fields of the summary that are equal in all shards. Raises UserError if no shard is finished."""
     for summary in map(read_summary, run.manifests):
         if summary:
-            return {key: value for key, value in summary.items() if key not in OF_ONE_SHARD}
+            return {key: value for key, value in summary.items() if key not in SHARD_SPECIFIC_KEYS}
     example = next(iter(run.manifests))
     raise UserError(f"no shard is finished; run the command of a shard again, such as that of {example}, then merge")
 
@@ -238,20 +240,20 @@ def _row_offsets(path: Path) -> Iterator[tuple[Key, int]]:
         offset += len(line)
 
 
-def _missing_verdict_reasons(run: ShardedRun, samples: int) -> Iterator[str]:
-    """Yields texts that say why `samples` samples of a merged run have no verdict."""
-    if samples <= 0:
+def _missing_verdict_reasons(run: ShardedRun, missing_count: int) -> Iterator[str]:
+    """Yields texts that say why `missing_count` samples of a merged run have no verdict."""
+    if missing_count <= 0:
         return
-    yield f"{samples} of {counted(run.asked, 'sample')} without a verdict"
-    shards = [shard for manifest in run.manifests.values() if (shard := _shard_of(manifest))]
-    if shards and (absent := sorted(set(range(1, shards[0].count + 1)) - {shard.number for shard in shards})):
-        yield f"missing shards: {', '.join(f'{number}/{shards[0].count}' for number in absent)}"
+    yield f"{missing_count} of {counted(run.sample_count, 'sample')} without a verdict"
+    shards = [shard for manifest in run.manifests.values() if (shard := _shard_from_manifest(manifest))]
+    if shards and (missing_shards := sorted(set(range(1, shards[0].count + 1)) - {shard.number for shard in shards})):
+        yield f"missing shards: {', '.join(f'{number}/{shards[0].count}' for number in missing_shards)}"
     for folder in run.manifests:
         if not (folder / SUMMARY).exists():
             yield f"{folder} is not finished"
 
 
-def _shard_of(manifest: Manifest) -> Shard | None:
+def _shard_from_manifest(manifest: Manifest) -> Shard | None:
     """Returns the shard that a run's manifest states; None for a run without --shard."""
     text = manifest["config"]["samples"].get("shard")
     return parse_shard(text) if text else None

@@ -13,9 +13,9 @@ from evalharness.generation.token_meter import generated_tokens
 from evalharness.records import Completion, Verdict
 from evalharness.util.visible import visible
 
-LINE_S = 30.0
+LINE_INTERVAL_S = 30.0
 """Seconds between lines about progress, where the output is not a terminal."""
-REFRESH_S = 0.25
+REFRESH_INTERVAL_S = 0.25
 """Seconds between updates of the progress bars."""
 
 
@@ -104,16 +104,16 @@ class ProgressCounts:
 
     def progress_line(self) -> str:
         """Returns a line about the progress: counts of samples, pass rate, samples/s, tokens/s, time left."""
-        done = self.graded - self._graded_before or self.generated - self._generated_before
-        rate = done / self._elapsed_seconds
-        left = self.total - (self.graded if self.graded > self._graded_before else self.generated)
+        completed = self.graded - self._graded_before or self.generated - self._generated_before
+        rate = completed / self._elapsed_seconds
+        remaining = self.total - (self.graded if self.graded > self._graded_before else self.generated)
         parts = [
             f"{self.generated} of {self.total} generated",
             f"{self.graded} graded",
             self.pass_rate_text,
             f"{rate:.2g} samples/s" if rate < 10 else f"{rate:.0f} samples/s",
             self.tokens_per_s_text,
-            f"about {duration_text(left / rate)} left" if rate else "time left unknown",
+            f"about {duration_text(remaining / rate)} left" if rate else "time left unknown",
         ]
         return ", ".join(filter(None, parts))
 
@@ -126,7 +126,7 @@ def duration_text(seconds: float) -> str:
 
 
 class ConsoleProgress:
-    """Shows progress bars in a terminal; without a terminal, prints a line every `LINE_S` seconds."""
+    """Shows progress bars in a terminal; without a terminal, prints a line every `LINE_INTERVAL_S` seconds."""
 
     def __init__(self, console: Console):
         self.console = console
@@ -146,8 +146,8 @@ class ConsoleProgress:
         in_terminal = self.console.is_terminal or self.console.is_jupyter
         if in_terminal:
             self._show_bars()
-        period, show = (REFRESH_S, self._update_bars) if in_terminal else (LINE_S, self._print_line)
-        self._thread = threading.Thread(target=_call_repeatedly, args=(show, period, self._stopped), daemon=True)
+        period, update = (REFRESH_INTERVAL_S, self._update_bars) if in_terminal else (LINE_INTERVAL_S, self._print_line)
+        self._thread = threading.Thread(target=_call_repeatedly, args=(update, period, self._stopped), daemon=True)
         self._thread.start()
 
     def _show_bars(self) -> None:

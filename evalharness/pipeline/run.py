@@ -52,7 +52,7 @@ def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summa
                 "backend reference: the official solutions, to check the harness itself; there is no model and no speed"
             )
         return {
-            run.folder: run_one(run, executor, store, progress)
+            run.folder: execute_run(run, executor, store, progress)
             for run, store in zip(prepared.runs, stores, strict=True)
         }
 
@@ -79,8 +79,8 @@ def recipe_mismatch_warning(run: PreparedRun, backend: Backend) -> str:
 
 def open_executor(prepared: PreparedRuns, progress: Progress) -> Executor:
     """Returns the executor with sandboxes and backend. Raises UserError if one of them is not available."""
-    open_it = find_executor(prepared.config.executor)
-    return open_it(prepared.config, prepared.stored, progress.note, bool(prepared.images))
+    open_function = find_executor(prepared.config.executor)
+    return open_function(prepared.config, prepared.stored_backend, progress.note, bool(prepared.images))
 
 
 def open_run_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) -> list[RunStore]:
@@ -128,14 +128,14 @@ def run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:
         prepared.config.model,
         prepared.sampling,
         executor.sandbox,
-        run.samples_asked,
+        run.sample_selection,
     )
 
 
-def run_one(run: PreparedRun, executor: Executor, store: RunStore, progress: Progress) -> Summary:
+def execute_run(run: PreparedRun, executor: Executor, store: RunStore, progress: Progress) -> Summary:
     """Executes one validated run, or resumes it; writes its summary and returns it."""
     store.check_rows_are_requested([request.key for request in run.requests])
-    announce_size(run, store, progress)
+    report_run_size(run, store, progress)
     store.record_resumption([request.key for request in run.requests])
     generate_and_grade(run, executor, store, progress)
     if adjusted := adjusted_options(executor.backend):
@@ -154,21 +154,21 @@ def adjusted_options(backend: Backend) -> Mapping[str, str]:
     return backend.adjustments() if isinstance(backend, AdjustsOptions) else {}
 
 
-def announce_size(run: PreparedRun, store: RunStore, progress: Progress) -> None:
+def report_run_size(run: PreparedRun, store: RunStore, progress: Progress) -> None:
     """Reports a run's number of problems and samples, and how many samples are already graded, as notes."""
     problems, samples = run.prepared.problems, len(run.requests)
-    extent = f"{counted(len(problems), 'problem')}, {counted(samples, 'sample')}"
+    size = f"{counted(len(problems), 'problem')}, {counted(samples, 'sample')}"
     generates = run.prepared.config.backend not in (ReferenceBackend.name, ReplayBackend.name)
     limit = f", at most {run.prepared.sampling.max_new_tokens} new tokens each" if generates else ""
-    progress.note(f"{run.prepared.task.name}: {extent}{limit}, into {store.folder}")
-    covered = len({request.problem.task_id for request in run.requests})
+    progress.note(f"{run.prepared.task.name}: {size}{limit}, into {store.folder}")
+    sampled_problems = len({request.problem.task_id for request in run.requests})
     if run.prepared.config.shard:
-        share = f"shard {run.prepared.config.shard}: {counted(covered, 'problem')}"
-        progress.note(f"{share}; `evalharness merge` joins the shards")
-    elif covered < len(problems):
-        progress.note(f"only {covered} of {len(problems)} problems have samples; pass rates are over those")
+        shard_size = f"shard {run.prepared.config.shard}: {counted(sampled_problems, 'problem')}"
+        progress.note(f"{shard_size}; `evalharness merge` joins the shards")
+    elif sampled_problems < len(problems):
+        progress.note(f"only {sampled_problems} of {len(problems)} problems have samples; pass rates are over those")
     if store.resumed:
-        progress.note(f"resuming: {len(store.judged)} of {samples} samples are graded already")
+        progress.note(f"resuming: {len(store.graded_keys)} of {samples} samples are graded already")
 
 
 def generate_and_grade(run: PreparedRun, executor: Executor, store: RunStore, progress: Progress) -> None:
@@ -179,11 +179,11 @@ def generate_and_grade(run: PreparedRun, executor: Executor, store: RunStore, pr
         progress.graded(verdict)
 
     requests = run.requests
-    wanted = SampleKeySet(request.key for request in requests)
-    graded = sum(request.key in store.judged for request in requests)
-    missing = [request for request in requests if request.key not in store.completed]
-    progress.start(len(requests), len(requests) - len(missing), graded)
-    ungraded = (row for row in store.completions() if row.key in wanted and row.key not in store.judged)
+    requested = SampleKeySet(request.key for request in requests)
+    graded_count = sum(request.key in store.graded_keys for request in requests)
+    missing = [request for request in requests if request.key not in store.completed_keys]
+    progress.start(len(requests), len(requests) - len(missing), graded_count)
+    ungraded = (row for row in store.completions() if row.key in requested and row.key not in store.graded_keys)
     grader = executor.grader(run.prepared.task, run.prepared.problems, on_verdict)
     try:
         for completion in ungraded:

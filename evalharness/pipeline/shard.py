@@ -10,7 +10,7 @@ from evalharness.records import Request
 
 @dataclass(frozen=True)
 class Shard:
-    """Part `number` (from 1) of `of` parts of a run: every `of`-th problem, with all of its samples."""
+    """Shard `number` (from 1) of `count` shards of a run: every `count`-th problem, with all of its samples."""
 
     number: int
     count: int

@@ -35,9 +35,9 @@ from evalharness.records import Completion, Key, Verdict
 from evalharness.util.files import atomic_write, write_atomically
 from evalharness.util.sample_key_set import SampleKeySet
 
-SYNC_S = 1.0
+SYNC_INTERVAL_S = 1.0
 """Seconds between fsyncs of the .jsonl files; if the machine itself crashes, later lines may be lost."""
-BLOCK = 1 << 16
+BLOCK_BYTES = 1 << 16
 """Bytes read at a time from the end of a file."""
 
 
@@ -87,8 +87,8 @@ class RunStore:
                 self._remove_unusable_rows()
                 if ask_again:
                     self._remove_unanswered()
-            self.completed = SampleKeySet(row.key for row in self.completions())
-            self.judged = SampleKeySet(row.key for row in self.verdicts())
+            self.completed_keys = SampleKeySet(row.key for row in self.completions())
+            self.graded_keys = SampleKeySet(row.key for row in self.verdicts())
         except BaseException:
             self.close()
             raise
@@ -112,10 +112,10 @@ class RunStore:
 
     def check_rows_are_requested(self, requests: Collection[Key]) -> None:
         """Raises UserError if the directory has a completion or verdict of a sample that is not in the run."""
-        asked = SampleKeySet(requests)
-        for name, keys in ((COMPLETIONS, self.completed), (VERDICTS, self.judged)):
+        requested = SampleKeySet(requests)
+        for name, keys in ((COMPLETIONS, self.completed_keys), (VERDICTS, self.graded_keys)):
             for task_id, sample_id in keys:
-                if (task_id, sample_id) not in asked:
+                if (task_id, sample_id) not in requested:
                     raise UserError(
                         f"{self.folder / name} has a line of sample {sample_id} of {task_id!r}, which is not in the "
                         "run; remove the line"
@@ -128,8 +128,8 @@ class RunStore:
         """
         manifest = self.manifest()
         stretches = stretches_of(manifest)
-        if self.resumed and any(key not in self.judged for key in requests):
-            stretches.append(new_stretch(self._config, self._environment, len(self.completed)))
+        if self.resumed and any(key not in self.graded_keys for key in requests):
+            stretches.append(new_stretch(self._config, self._environment, len(self.completed_keys)))
             (self.folder / SUMMARY).unlink(missing_ok=True)
         elif manifest["config"].get("samples") == self._config.get("samples"):
             return
@@ -160,12 +160,12 @@ class RunStore:
 
     def add_completion(self, completion: Completion) -> None:
         """Writes a completion, unless its sample already has one. Raises UserError if writing fails."""
-        if self._add_if_new(completion.key, self.completed):
+        if self._add_if_new(completion.key, self.completed_keys):
             self._append_row(COMPLETIONS, completion)
 
     def add_verdict(self, verdict: Verdict) -> None:
         """Writes a verdict, unless its sample already has one. Raises UserError if writing fails."""
-        if self._add_if_new(verdict.key, self.judged):
+        if self._add_if_new(verdict.key, self.graded_keys):
             self._append_row(VERDICTS, verdict)
 
     def _add_if_new(self, key: Key, keys: SampleKeySet) -> bool:
@@ -184,7 +184,7 @@ class RunStore:
                         file = self._files[name] = (self.folder / name).open("ab", buffering=0)
                         self._synced_at = time.monotonic()
                     self._append_line(file, line)
-                    if time.monotonic() - self._synced_at > SYNC_S:
+                    if time.monotonic() - self._synced_at > SYNC_INTERVAL_S:
                         self._sync_to_disk()
             except UserError as error:
                 self._failure = error
@@ -235,10 +235,10 @@ class RunStore:
                 self._lock_file.close()
 
 
-def append_rows(path: Path, rows: Iterable[Completion]) -> None:
+def append_completions(path: Path, completions: Iterable[Completion]) -> None:
     """Appends completions to a .jsonl file outside a run directory, for `evalharness bench`."""
     with path.open("ab") as file:
-        file.writelines(_json_line(row) for row in rows)
+        file.writelines(_json_line(row) for row in completions)
 
 
 def row_to_json(row: Completion | Verdict) -> dict[str, Any]:
@@ -270,7 +270,7 @@ def remove_incomplete_line(path: Path) -> None:
     with path.open("r+b") as file:
         end = size = file.seek(0, os.SEEK_END)
         while end:
-            start = max(0, end - BLOCK)
+            start = max(0, end - BLOCK_BYTES)
             file.seek(start)
             position = file.read(end - start).rfind(b"\n")
             if position >= 0:
@@ -287,7 +287,7 @@ def disk_errors_as_user_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = "free some space" if error.errno == errno.ENOSPC else "correct this"
+        remedy = "free some space" if error.errno == errno.ENOSPC else "fix the cause"
         raise UserError(
             f"cannot write to {path}: {error.strerror}; {remedy}, then run the same command again"
         ) from None

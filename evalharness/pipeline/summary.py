@@ -8,7 +8,7 @@ from evalharness.adapters.extraction.reasoning import without_reasoning
 from evalharness.backends.reference import ReferenceBackend
 from evalharness.backends.replay import ReplayBackend
 from evalharness.data.run_files import COMPLETIONS, read_completions, read_manifest, read_verdicts
-from evalharness.data.run_types import Answers, Figures, Summary
+from evalharness.data.run_types import AnswerCounts, Summary, SummaryResults
 from evalharness.metrics.answer_counts import count_answers
 from evalharness.metrics.passk import DEFAULT_KS, counts_by_problem, pass_rates, pass_rates_by_facet
 from evalharness.metrics.reasons import group_reasons
@@ -21,10 +21,10 @@ from evalharness.util.jsonl import complete_lines
 from evalharness.util.sample_key_set import SampleKeySet
 
 
-def summarize(prepared: PreparedTask, backend: Backend, folder: Path, asked: int) -> Summary:
-    """Returns the content of summary.json for a run directory; `asked` is the number of samples requested."""
+def summarize(prepared: PreparedTask, backend: Backend, folder: Path, sample_count: int) -> Summary:
+    """Returns the content of summary.json for a run directory; `sample_count` is the number of samples requested."""
     config, context = prepared.config, prepared.context
-    figures = compute_figures(prepared, folder, asked)
+    results = compute_results(prepared, folder, sample_count)
     summary = {
         "task": prepared.task.name,
         "backend": backend.name,
@@ -34,62 +34,62 @@ def summarize(prepared: PreparedTask, backend: Backend, folder: Path, asked: int
         "split": context.split,
         "options": dict(context.options),
         "note": "" if context.is_sample else context.version.note,
-        "official_data": context.data.official,
-        **figures,
+        "official_data": context.data.is_official,
+        **results,
     }
-    if middle := middle_policy(prepared, backend):
+    if middle := middle_length_policy(prepared, backend):
         summary["middle"] = middle
     if config.shard:
         summary["shard"] = config.shard
     return cast(Summary, summary)
 
 
-def middle_policy(prepared: PreparedTask, backend: Backend) -> str | None:
+def middle_length_policy(prepared: PreparedTask, backend: Backend) -> str | None:
     """Returns the rule for the length of an infilled middle; None for a task without infilling.
 
     For a samples file the rule is only known if the user names the recipe; otherwise it is "unknown".
     """
     middle = prepared.context.recipe.middle
-    known = not isinstance(backend, ReplayBackend) or "recipe" in prepared.config.options
-    return (middle if known else "unknown") if middle else None
+    is_known = not isinstance(backend, ReplayBackend) or "recipe" in prepared.config.options
+    return (middle if is_known else "unknown") if middle else None
 
 
-def compute_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
+def compute_results(prepared: PreparedTask, folder: Path, sample_count: int) -> SummaryResults:
     """Computes the part of a summary that follows from completions and verdicts: pass rates, speed, counts."""
     ks = prepared.config.ks or DEFAULT_KS
     manifest = read_manifest(folder)
     tallies = counts_by_problem(read_verdicts(folder))
     statuses = sum((counts.statuses for counts in tallies.values()), Counter[Status]())
-    held = measured_conditions(manifest, sum(1 for _ in complete_lines(folder / COMPLETIONS)))
+    conditions = measured_conditions(manifest, sum(1 for _ in complete_lines(folder / COMPLETIONS)))
     tokenizer = load_common_tokenizer(prepared.config.tokenizer)
-    figures: Figures = {
+    results: SummaryResults = {
         "problems": len(tallies),
         "problems_of_task": prepared.problems_of_task,
         "samples": statuses.total(),
-        "asked": asked,
+        "asked": sample_count,
         "metrics": pass_rates(tallies, ks),
-        "speed": compute_speed(read_completions(folder), tokenizer, held),
+        "speed": compute_speed(read_completions(folder), tokenizer, conditions),
         "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
     }
     extraction = sum((counts.extraction for counts in tallies.values()), Counter[str]())
     if extraction:
-        figures["extraction"] = dict(extraction.most_common())
+        results["extraction"] = dict(extraction.most_common())
     if answers := count_run_answers(prepared, folder, manifest["config"]["backend"]["name"], tokenizer):
-        figures["answers"] = answers
+        results["answers"] = answers
     if facets := pass_rates_by_facet(tallies, prepared.problems, ks):
-        figures["facets"] = facets
+        results["facets"] = facets
     if statuses["infrastructure"]:
         failed = [(row.key, row.detail) for row in read_verdicts(folder) if row.status == "infrastructure"]
-        figures["without_verdict"] = group_reasons((key[0], detail) for key, detail in failed)
+        results["without_verdict"] = group_reasons((key[0], detail) for key, detail in failed)
         completed = SampleKeySet(row.key for row in read_completions(folder))
         if unanswered := sum(key not in completed for key, _ in failed):
-            figures["without_completion"] = unanswered
-    return figures
+            results["without_completion"] = unanswered
+    return results
 
 
 def count_run_answers(
     prepared: PreparedTask, folder: Path, backend: str, tokenizer: CommonTokenizer | None
-) -> Answers | None:
+) -> AnswerCounts | None:
     """Counts a run's answers that are truncated, empty, refused or reasoning only; None for the official solutions."""
     if backend == ReferenceBackend.name:
         return None

@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from evalharness.data.cards import task_name
+from evalharness.data.cards import strip_card_file
 from evalharness.data.run_types import Summary
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
@@ -14,7 +14,7 @@ from evalharness.pipeline.progress import Progress
 from evalharness.pipeline.run import run_prepared
 from evalharness.pipeline.validate import OpenedTasks, validate_all
 
-FIELDS: Mapping[str, Callable[[str], Any]] = {
+SWEEPABLE_FIELDS: Mapping[str, Callable[[str], Any]] = {
     "temperature": float, "top_p": float, "max_new_tokens": int, "batch_size": int, "seed": int,
 }  # fmt: skip
 """Flags of `run` that `sweep` also accepts as `--option KEY=V1,V2`, with the type of their values."""
@@ -66,12 +66,12 @@ def with_option_values(base: RunConfig, values: Mapping[str, str]) -> RunConfig:
     """Returns a run's configuration with these option values. Raises UserError for a text where a number is needed."""
     fields: dict[str, Any] = {}
     for key, value in values.items():
-        if key in FIELDS:
+        if key in SWEEPABLE_FIELDS:
             try:
-                fields[key] = FIELDS[key](value)
+                fields[key] = SWEEPABLE_FIELDS[key](value)
             except ValueError:
                 raise UserError(f"--option {key}={value}: {value} is not a number; give numbers only") from None
-    options = {**base.options, **{key: value for key, value in values.items() if key not in FIELDS}}
+    options = {**base.options, **{key: value for key, value in values.items() if key not in SWEEPABLE_FIELDS}}
     return replace(base, options=options, **fields)
 
 
@@ -83,21 +83,21 @@ def sweep(
     The run directories are `out`/COMBINATION/TASK. Combinations that are finished are not run again. Raises UserError
     before the first run if a combination is not valid.
     """
-    chosen = option_combinations(swept)
+    combinations = option_combinations(swept)
     jobs = [
         [
-            (with_option_values(base, combination.values), out / combination.name / task_name(base.task))
+            (with_option_values(base, combination.values), out / combination.name / strip_card_file(base.task))
             for base in bases
         ]
-        for combination in chosen
+        for combination in combinations
     ]
     opened: OpenedTasks = {}
     prepared = [
-        validate_all(of_combination, progress.note if number == 0 else lambda text: None, opened)
-        for number, of_combination in enumerate(jobs)
+        validate_all(combination_jobs, progress.note if number == 0 else lambda text: None, opened)
+        for number, combination_jobs in enumerate(jobs)
     ]
     summaries: dict[Path, Summary] = {}
-    for number, (combination, runs) in enumerate(zip(chosen, prepared, strict=True), start=1):
-        progress.note(f"{number} of {len(chosen)}: {combination.name}")
+    for number, (combination, runs) in enumerate(zip(combinations, prepared, strict=True), start=1):
+        progress.note(f"{number} of {len(combinations)}: {combination.name}")
         summaries |= run_prepared(runs, progress)
     return summaries

@@ -11,7 +11,7 @@ from evalharness.errors import UserError
 from evalharness.metrics.answer_counts import UNANSWERED
 from evalharness.records import Backend, Completion, Request, Sampling
 
-REFUSED_AT_FIRST = 5
+MAX_INITIAL_REFUSALS = 5
 """Number of refused prompts, with none answered, after which no further request is sent."""
 
 
@@ -29,7 +29,7 @@ def generate_unless_refused(
 ) -> Iterator[Completion]:
     """Yields the backend's completions; raises UserError with the endpoint's message if it refuses every prompt.
 
-    Completions of refused prompts are held back until another prompt is answered. After `REFUSED_AT_FIRST` refusals
+    Completions of refused prompts are held back until another prompt is answered. After `MAX_INITIAL_REFUSALS` refusals
     without any answer, no further request is sent. `any_answered` is whether a prompt was answered before the run was
     resumed.
 
@@ -42,8 +42,8 @@ def generate_unless_refused(
     while gate.paused:
         gate.paused = False
         for completion in backend.generate(gate, sampling):
-            for settled in gate.add_and_release(completion):
-                yield from failures.add_and_release(settled) if failures else [settled]
+            for released in gate.hold_or_release(completion):
+                yield from failures.hold_or_release(released) if failures else [released]
         if gate.waiting:
             raise UserError(
                 f"no prompt was answered: {gate.waiting[0].refusal}; change --model, a sampling setting or an --option"
@@ -53,7 +53,7 @@ def generate_unless_refused(
 
 
 class _RequestGate:
-    """Passes requests to a backend, and stops if the first `REFUSED_AT_FIRST` are all refused."""
+    """Passes requests to a backend, and stops if the first `MAX_INITIAL_REFUSALS` are all refused."""
 
     def __init__(self, requests: Iterable[Request], any_answered: bool) -> None:
         self._requests = iter(requests)
@@ -71,21 +71,21 @@ class _RequestGate:
             raise StopIteration
         return next(self._requests)
 
-    def add_and_release(self, completion: Completion) -> list[Completion]:
+    def hold_or_release(self, completion: Completion) -> list[Completion]:
         """Receives a completion and returns those that can be yielded now.
 
         Refused prompts are held back until a prompt is answered.
         """
-        refused = completion.finish_reason == "refused"
-        self._any_answered |= not refused and not completion.error
-        if refused and not self._any_answered:
+        is_refused = completion.finish_reason == "refused"
+        self._any_answered |= not is_refused and not completion.error
+        if is_refused and not self._any_answered:
             self.waiting.append(completion)
-            self.paused = len(self.waiting) >= REFUSED_AT_FIRST
+            self.paused = len(self.waiting) >= MAX_INITIAL_REFUSALS
             return []
-        settled = [*self.waiting, completion] if self._any_answered else [completion]
+        released = [*self.waiting, completion] if self._any_answered else [completion]
         if self._any_answered:
             self.waiting = []
-        return settled
+        return released
 
 
 class _HeldBackFailures:
@@ -98,7 +98,7 @@ class _HeldBackFailures:
         self._stopped = False
         """Whether the backend sent no more requests because it failed for several in a row."""
 
-    def add_and_release(self, completion: Completion) -> list[Completion]:
+    def hold_or_release(self, completion: Completion) -> list[Completion]:
         """Receives a completion and returns those that can be yielded now.
 
         Failed prompts are held back until the next prompt is answered.
@@ -108,9 +108,9 @@ class _HeldBackFailures:
             self._waiting.append(completion)
             return []
         self._answered_now = True
-        settled = [*map(_as_empty_answer, self._waiting), completion]
+        released = [*map(_as_empty_answer, self._waiting), completion]
         self._waiting = []
-        return settled
+        return released
 
     def release_remaining(self) -> list[Completion]:
         """Returns the completions that are still held back at the end of the run, as empty answers or unchanged.
@@ -119,9 +119,9 @@ class _HeldBackFailures:
         was sent all prompts, or it has answered none since the run was resumed (the remaining prompts may be those that
         always fail). Unchanged completions have an error, so that the next run sends their prompts again.
         """
-        answered = self._answered_before or self._answered_now
-        settle = answered and not (self._stopped and self._answered_now)
-        return [_as_empty_answer(completion) if settle else completion for completion in self._waiting]
+        any_answered = self._answered_before or self._answered_now
+        are_unsolved = any_answered and not (self._stopped and self._answered_now)
+        return [_as_empty_answer(completion) if are_unsolved else completion for completion in self._waiting]
 
 
 def _as_empty_answer(completion: Completion) -> Completion:

@@ -14,8 +14,8 @@ from evalharness.backends import find_backend, parse_options
 from evalharness.backends.reference import ReferenceBackend
 from evalharness.backends.replay import ReplayBackend
 from evalharness.data.cards import Recipe
-from evalharness.data.run_types import SamplesAsked
-from evalharness.data.sources import resolve_source
+from evalharness.data.run_types import SampleSelection
+from evalharness.data.sources import parse_data_source
 from evalharness.errors import NoBundledSample, UserError
 from evalharness.metrics.tokenizing import load_common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
@@ -71,7 +71,7 @@ class PreparedRun:
     prepared: PreparedTask
     requests: tuple[Request, ...]
     """The requests for all samples of the run, with --shard of that shard only."""
-    samples_asked: SamplesAsked
+    sample_selection: SampleSelection
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class PreparedRuns:
 
     config: RunConfig
     runs: tuple[PreparedRun, ...]
-    stored: Backend | None
+    stored_backend: Backend | None
     """The backend whose completions exist already (`reference`, `replay`); None where a model generates them."""
 
     @property
@@ -92,13 +92,13 @@ class PreparedRuns:
 def validate(config: RunConfig, folder: Path) -> PreparedRun:
     """Returns the validated run of a configuration. Raises UserError if the configuration is not valid."""
     prepared = validate_all([(config, folder)], lambda text: None)
-    if prepared.stored:
-        prepared.stored.close()
+    if prepared.stored_backend:
+        prepared.stored_backend.close()
     return prepared.runs[0]
 
 
 def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = None) -> PreparedRuns:
-    """Returns the validated runs of several tasks with one backend; the caller closes its `stored`.
+    """Returns the validated runs of several tasks with one backend; the caller closes its `stored_backend`.
 
     Of several tasks, those without a bundled sample are omitted with `--data sample`, and those without official
     solutions with the backend `reference`; `log` is called with their names. Calls with the same `opened` read each
@@ -108,20 +108,20 @@ def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = Non
     find_executor(config.executor)
     parse_sandbox_options(config.sandbox, config.sandbox_options())
     load_common_tokenizer(config.tokenizer)
-    stored = check_backend(config)
+    stored_backend = check_backend(config)
     try:
         tasks = prepare_tasks(jobs, log, {} if opened is None else opened)
-        if isinstance(stored, ReferenceBackend):
+        if isinstance(stored_backend, ReferenceBackend):
             tasks = tasks_with_official_solutions(tasks, log)
-        runs = tuple(_prepare_run(task, folder, stored) for task, folder in tasks)
+        runs = tuple(_prepare_run(task, folder, stored_backend) for task, folder in tasks)
         check_parent_folder(runs)
         for run in runs:
             check_run_folder(run)
     except BaseException:
-        if stored:
-            stored.close()
+        if stored_backend:
+            stored_backend.close()
         raise
-    return PreparedRuns(config, runs, stored)
+    return PreparedRuns(config, runs, stored_backend)
 
 
 def prepare_task(config: RunConfig, opened: OpenedTasks | None = None) -> PreparedTask:
@@ -133,7 +133,7 @@ def prepare_task(config: RunConfig, opened: OpenedTasks | None = None) -> Prepar
     key = (config.task, config.data, tuple(sorted(options.items())))
     opened = {} if opened is None else opened
     if key not in opened:
-        task, context = open_task(config.task, resolve_source(config.data), options)
+        task, context = open_task(config.task, parse_data_source(config.data), options)
         opened[key] = OpenedTask(task, context, tuple(task.problems()))
     task, context, all_problems = opened[key]
     recipe = context.recipe
@@ -179,15 +179,15 @@ def tasks_with_official_solutions(
 
     Raises UserError if no task has official solutions.
     """
-    complete = {
+    has_all_solutions = {
         task.task.name: all(problem.reference is not None for problem in task.problems.values()) for task, _ in tasks
     }
-    lacking = ", ".join(name for name, has_solutions in complete.items() if not has_solutions)
-    if not any(complete.values()):
-        raise UserError(f"no official solutions were published for {lacking}; use --data sample, or another --backend")
-    if lacking:
-        log(f"tasks omitted, since no official solutions were published for them: {lacking}")
-    return [(task, folder) for task, folder in tasks if complete[task.task.name]]
+    omitted = ", ".join(name for name, has_solutions in has_all_solutions.items() if not has_solutions)
+    if not any(has_all_solutions.values()):
+        raise UserError(f"no official solutions were published for {omitted}; use --data sample, or another --backend")
+    if omitted:
+        log(f"tasks omitted, since no official solutions were published for them: {omitted}")
+    return [(task, folder) for task, folder in tasks if has_all_solutions[task.task.name]]
 
 
 def samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
@@ -254,41 +254,41 @@ def check_run_folder(run: PreparedRun) -> None:
     if run.prepared.config.overwrite:
         check_overwritable(run.folder, run.prepared.config.backend_options().get("samples"))
     else:
-        holds_resumable_run(run.folder, known_configuration(run))
+        holds_resumable_run(run.folder, configuration_before_loading(run))
 
 
-def known_configuration(run: PreparedRun) -> dict[str, Any]:
+def configuration_before_loading(run: PreparedRun) -> dict[str, Any]:
     """Returns the part of a run's configuration that is known before sandbox and model are loaded."""
     return {
         "task": run.prepared.context.describe(),
         "sampling": asdict(run.prepared.sampling),
-        "samples": run.samples_asked,
+        "samples": run.sample_selection,
         "evalharness": __version__,
     }
 
 
-def _prepare_run(prepared: PreparedTask, folder: Path, stored: Backend | None) -> PreparedRun:
+def _prepare_run(prepared: PreparedTask, folder: Path, stored_backend: Backend | None) -> PreparedRun:
     config = prepared.config
-    requests = list_requests(prepared, stored)
-    asked: SamplesAsked = (
-        {"file": True} if isinstance(stored, ReplayBackend) else {"n": prepared.n, "limit": config.limit}
+    requests = list_requests(prepared, stored_backend)
+    selection: SampleSelection = (
+        {"file": True} if isinstance(stored_backend, ReplayBackend) else {"n": prepared.n, "limit": config.limit}
     )
     if config.shard:
         shard = parse_shard(config.shard)
         requests = shard.select_requests(requests)
-        asked["shard"] = str(shard)
+        selection["shard"] = str(shard)
     if config.only:
-        asked["only"] = list(prepared.problems)
-    return PreparedRun(folder, prepared, tuple(requests), asked)
+        selection["only"] = list(prepared.problems)
+    return PreparedRun(folder, prepared, tuple(requests), selection)
 
 
-def list_requests(prepared: PreparedTask, stored: Backend | None) -> list[Request]:
+def list_requests(prepared: PreparedTask, stored_backend: Backend | None) -> list[Request]:
     """Returns the requests for all samples of a run, sorted by problem; for `grade`, those of the samples file.
 
     Raises UserError if the samples file does not match the task.
     """
-    if isinstance(stored, ReplayBackend):
-        return _requests_of_file(prepared, stored)
+    if isinstance(stored_backend, ReplayBackend):
+        return _requests_of_file(prepared, stored_backend)
     return [Request(problem, sample_id) for problem in prepared.problems.values() for sample_id in range(prepared.n)]
 
 
@@ -305,11 +305,11 @@ def _requests_of_file(prepared: PreparedTask, backend: ReplayBackend) -> list[Re
             problem = problems[sample.task_id]
             if sample.form(problem) == "program":
                 prepared.task.program(problem, sample.completion(problem))  # refuses one without the problem's tests
-    fewest = min(Counter(task_id for task_id, _ in keys).values())
+    min_samples = min(Counter(task_id for task_id, _ in keys).values())
     for k in prepared.config.ks:
-        if k > fewest:
+        if k > min_samples:
             raise UserError(
-                f"pass@{k} needs {k} samples of every problem, but {backend.path} has only {fewest} for some problems; "
-                "use a smaller --k"
+                f"pass@{k} needs {k} samples of every problem, but {backend.path} has only {min_samples} for some "
+                "problems; use a smaller --k"
             )
     return [Request(problems[task_id], sample_id) for task_id, sample_id in keys]

@@ -11,5 +11,5 @@ class OptionDescription:
     values: str
     """The allowed values: the choices, or the type with its limits."""
     default: str
-    """The default as it would be written on the command line; empty where leaving the option out means "not set"."""
+    """The default as written on the command line; empty if the option is not set by default."""
     help: str

@@ -25,7 +25,7 @@ class ProcessRules:
     """The limit of the address space; None for the memory limit."""
 
     @classmethod
-    def of(cls, rules: Mapping[str, Any]) -> "ProcessRules":
+    def from_card_rules(cls, rules: Mapping[str, Any]) -> "ProcessRules":
         """Returns the process rules from the `rules` entry of a task card."""
         return cls(rules.get("guard", ""), rules.get("stack_depth"), rules.get("address_space_mb"))
 

@@ -48,14 +48,14 @@ def _checked_fields(kind: type[Any]) -> Mapping[str, tuple[Any, ...]]:
     return {
         name: kinds
         for name, kinds in allowed.items()
-        if not any(is_dataclass(part) or get_origin(part) for part in kinds)
+        if not any(is_dataclass(allowed_type) or get_origin(allowed_type) for allowed_type in kinds)
     }
 
 
 def _allowed_types(hint: Any) -> tuple[Any, ...]:
     """Returns the types that a type hint allows, and the values if it is a Literal."""
     if get_origin(hint) in (Union, types.UnionType):
-        return tuple(part for alternative in get_args(hint) for part in _allowed_types(alternative))
+        return tuple(allowed_type for alternative in get_args(hint) for allowed_type in _allowed_types(alternative))
     return get_args(hint) if get_origin(hint) is Literal else (hint,)
 
 
@@ -73,6 +73,8 @@ def _shortened_text(value: Any) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def repeated_row_error(where: str, row: Row) -> UserError:
-    """Returns the error for a second line of the same sample in a file; `where` names file and line."""
-    return UserError(f"{where}: sample {row.sample_id} of {row.task_id} has a second line; remove one of the two lines")
+def repeated_row_error(position: str, row: Row) -> UserError:
+    """Returns the error for a second line of the same sample in a file; `position` names file and line."""
+    return UserError(
+        f"{position}: sample {row.sample_id} of {row.task_id} has a second line; remove one of the two lines"
+    )

@@ -1,4 +1,4 @@
-"""What happened to a program in the sandbox, and the verdict on a sample."""
+"""The result of running a program in the sandbox, and the verdict on a sample."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ Status = Literal["passed", "failed", "timeout", "memory", "error", "tampered", "
 
 failed: a test fails or an output is wrong. error: the program does not compile, raises an exception other than a failed
 assertion, or is killed. tampered: it changes its tests or exits before they end. too_large: the answer
-or the program is larger than the limit, or too expensive to read. infrastructure: the harness failed, so that there is
+or the program is larger than the limit, or too expensive to parse. infrastructure: the harness failed, so that there is
 no judgement.
 """
 STATUSES: tuple[Status, ...] = get_args(Status)

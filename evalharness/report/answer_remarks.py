@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from evalharness.data.run_types import AnswerKind, Answers, FailureReason, Summary
+from evalharness.data.run_types import AnswerCounts, AnswerKind, FailureReason, Summary
 from evalharness.metrics.answer_counts import KINDS
 from evalharness.metrics.reasons import reason_text
 
@@ -76,7 +76,7 @@ def answer_warning(summary: Summary) -> str:
     return f"warning: {summary['task']}: {', '.join(remarks)}; {remedies}"
 
 
-def _answer_remark(answers: Answers, kind: AnswerKind) -> str:
+def _answer_remark(answers: AnswerCounts, kind: AnswerKind) -> str:
     count, total = answers["counts"][kind], answers["answers"]
     verb = "" if kind == "at_limit" else "was " if count == 1 else "were "
     limit = f" of {answers['token_limit']}" if kind == "at_limit" and "token_limit" in answers else ""

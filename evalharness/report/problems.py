@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalharness.adapters import open_task
-from evalharness.data.loading import SHIPPED
+from evalharness.data.loading import SHIPPED_ORIGIN_PREFIX
 from evalharness.data.runs import Run
-from evalharness.data.sources import DataSources, resolve_source
+from evalharness.data.sources import DataSources, parse_data_source
 from evalharness.errors import UserError
 from evalharness.records import Problem, Task
 from evalharness.report.task_variant import base_task
@@ -56,9 +56,9 @@ def load_problems(run: Run, data: str | None = None) -> RunProblems:
 
 
 def _problem_source(origin: str, data: str | None) -> DataSources | None:
-    if origin.startswith(SHIPPED):
+    if origin.startswith(SHIPPED_ORIGIN_PREFIX):
         return "hub"  # The records come with the card, whatever the source.
     if data is not None or os.environ.get("EVALHARNESS_DATA"):
-        return resolve_source(data)
+        return parse_data_source(data)
     folder = Path(origin.removeprefix("folder "))
     return folder if origin.startswith("folder ") and folder.is_dir() else None

@@ -45,7 +45,7 @@ DESCRIBED_OPTIONS = (
 )
 OPTIONS = tuple(option.name for option in DESCRIBED_OPTIONS)
 """The `--option` keys of the sandbox."""
-CHANGES_NUMBERS = frozenset({"max_text_mb", "bound"})
+VERDICT_OPTIONS = frozenset({"max_text_mb", "bound"})
 """The sandbox options that can change a verdict."""
 
 

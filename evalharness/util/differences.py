@@ -4,28 +4,28 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-SHOWN = 60
+MAX_VALUE_CHARACTERS = 60
 """Maximum length of a value in a message, in characters."""
 
 
 class Difference(NamedTuple):
     """A difference between two JSON values: the path of keys, and both values there as shortened JSON texts."""
 
-    place: str
+    key_path: str
     """The path of keys, joined by dots, such as `task.version`."""
     old: str
     new: str
 
 
-def differences(old: Any, new: Any, place: str = "") -> Iterator[Difference]:
-    """Yields each difference between two JSON values; `place` is the path of keys to them, for recursion."""
+def differences(old: Any, new: Any, key_path: str = "") -> Iterator[Difference]:
+    """Yields each difference between two JSON values; `key_path` is the path of keys to them, for recursion."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
-            yield from differences(old.get(key), new.get(key), f"{place}.{key}" if place else str(key))
+            yield from differences(old.get(key), new.get(key), f"{key_path}.{key}" if key_path else str(key))
     elif old != new:
-        yield Difference(place, _shortened_json(old), _shortened_json(new))
+        yield Difference(key_path, _shortened_json(old), _shortened_json(new))
 
 
 def _shortened_json(value: Any) -> str:
     text = json.dumps(value)
-    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+    return text if len(text) <= MAX_VALUE_CHARACTERS else text[: MAX_VALUE_CHARACTERS - 3] + "..."

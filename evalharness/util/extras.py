@@ -44,8 +44,8 @@ def install_command(extra: Extra) -> str:
     return f"pip install 'evalharness[{extra.name}]'"
 
 
-def require_extra(name: str, user: str) -> None:
-    """Raises UserError if the extra `name` is not installed; `user` is the command that needs it, for the message."""
+def require_extra(name: str, command: str) -> None:
+    """Raises UserError if the extra `name` is not installed; `command` needs it."""
     extra = EXTRAS[name]
     if missing := missing_modules(extra):
-        raise UserError(f"{user} needs {', '.join(missing)}; install with: {install_command(extra)}")
+        raise UserError(f"{command} needs {', '.join(missing)}; install with: {install_command(extra)}")

@@ -21,7 +21,7 @@ def complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     yield number, line
 
 
-def numbered_values(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
+def numbered_json_values(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
     """Yields (line number from 1, JSON value) for each line that is not blank. `path` is for messages only.
 
     Raises UserError that names the line if it is not JSON, or if the file cannot be read.
@@ -29,12 +29,12 @@ def numbered_values(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, A
     try:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield number, parse_line(path, number, line)
+                yield number, parse_json_line(path, number, line)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} cannot be read: {error}; check that the file is complete and readable") from None
 
 
-def parse_line(path: Path, number: int, line: bytes) -> Any:
+def parse_json_line(path: Path, number: int, line: bytes) -> Any:
     """Returns the JSON value of one line. Raises UserError that names file and line if it is not JSON."""
     try:
         return json.loads(line)

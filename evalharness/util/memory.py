@@ -3,7 +3,7 @@
 import ctypes
 
 
-def return_free_memory() -> None:
+def release_free_memory() -> None:
     """Gives freed memory back to the operating system, which glibc may retain. Does nothing with another C library."""
     try:
         trim = ctypes.CDLL(None).malloc_trim

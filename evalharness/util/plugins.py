@@ -80,9 +80,9 @@ def error_line(error: BaseException) -> str:
 
 
 @cache
-def report_disabled_plugin(what: str, reason: str) -> None:
+def report_disabled_plugin(owner: str, reason: str) -> None:
     """Logs, once for each plug-in and reason, that a plug-in is not used."""
-    logger.warning("note: plug-in disabled: %s: %s; fix or uninstall it", what, reason)
+    logger.warning("note: plug-in disabled: %s: %s; fix or uninstall it", owner, reason)
 
 
 def _is_from_this_package(point: EntryPoint) -> bool:

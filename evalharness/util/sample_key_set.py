@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Set
 
 from evalharness.records import Key
 
-LARGEST = 1 << 16
+MAX_BIT_SAMPLE_ID = 1 << 16
 """Sample ids below this are stored as bits, at most 8 KB per problem; larger ones in a plain set."""
 
 
@@ -23,7 +23,7 @@ class SampleKeySet(Set[Key]):
         if key in self:
             return False
         task_id, sample_id = key
-        if 0 <= sample_id < LARGEST:
+        if 0 <= sample_id < MAX_BIT_SAMPLE_ID:
             bits = self._bits.setdefault(task_id, bytearray())
             bits.extend(bytes(max(0, sample_id // 8 + 1 - len(bits))))
             bits[sample_id // 8] |= 1 << sample_id % 8
@@ -36,7 +36,7 @@ class SampleKeySet(Set[Key]):
         if not isinstance(key, tuple) or len(key) != 2 or not isinstance(key[1], int):
             return False
         task_id, sample_id = key
-        if not 0 <= sample_id < LARGEST:
+        if not 0 <= sample_id < MAX_BIT_SAMPLE_ID:
             return key in self._others
         bits = self._bits.get(task_id, b"")
         return sample_id // 8 < len(bits) and bool(bits[sample_id // 8] >> sample_id % 8 & 1)

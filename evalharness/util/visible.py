@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from evalharness.errors import UserError
 
-CONTROLS = re.compile(
+CONTROL_CHARACTERS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -18,7 +18,7 @@ CONTROLS = re.compile(
 
 def visible(text: str) -> str:
     """Returns the text with control, bidirectional and invisible characters written as `\\x1b`, `\\u202e` and so on."""
-    return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
+    return CONTROL_CHARACTERS.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from helpers.task_data import OpenTask
 
-from evalharness.adapters.bigcodebench import FACET, unsolvable_problems
+from evalharness.adapters.bigcodebench import SOLVABILITY_FACET, unsolvable_problems
 from evalharness.errors import UserError
 from evalharness.records import Completion, Execution, Message, Outcome, Problem, Prompt, Task
 from evalharness.sandbox.jobs import source_with_checks
@@ -95,14 +95,14 @@ def test_tests_follow_the_solution(open_with: OpenTask) -> None:
 def test_the_verdict_tells_problems_that_cannot_pass_in_the_image(open_with: OpenTask) -> None:
     task, problem = problem_of(open_with, 101)
     cause = unsolvable_problems("bigcodebench")[problem.task_id]
-    assert problem.facets == {FACET: "cannot pass: network"}
+    assert problem.facets == {SOLVABILITY_FACET: "cannot pass: network"}
     failed = Execution({"checks": Outcome("failed", "AssertionError")})
     completion = Completion(problem.task_id, 0, "")
     assert task.verdict(completion, failed).detail == f"cannot pass in this image ({cause}); AssertionError"
     assert task.verdict(completion, Execution({"checks": Outcome("passed")})).detail == ""
     assert task.verdict(completion, Execution(infrastructure="gone")).detail == "gone"
     _, other = problem_of(open_with, 2)
-    assert other.facets == {FACET: "can pass"}
+    assert other.facets == {SOLVABILITY_FACET: "can pass"}
 
 
 def test_every_cause_has_a_kind() -> None:

@@ -7,11 +7,18 @@ from typing import Any
 import pytest
 from evalplus.data.mbpp import mbpp_deserialize_inputs
 
-from evalharness.adapters.mbpp_plus_inputs import ALL_ARGUMENTS, BY_POSITION, restore_input_types
+from evalharness.adapters.mbpp_plus_inputs import RESTORE_BY_POSITION, RESTORE_EVERY_ARGUMENT, restore_input_types
 from evalharness.data.cards import find_task
 from evalharness.data.loading import load_records
 
-NUMBERS = sorted({number for table in (ALL_ARGUMENTS, BY_POSITION) for numbers in table.values() for number in numbers})
+NUMBERS = sorted(
+    {
+        number
+        for table in (RESTORE_EVERY_ARGUMENT, RESTORE_BY_POSITION)
+        for numbers in table.values()
+        for number in numbers
+    }
+)
 
 LISTS = [[[[1, 2], [3]]], [[[], ["a", [1]]]]]
 PLANTED: dict[int, list[list[Any]]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from helpers.made_runs import write_run
 
-from evalharness.util.visible import CONTROLS
+from evalharness.util.visible import CONTROL_CHARACTERS
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 EVIL = "\x1b[31m[bold]red[/bold]\x1b]0;title\x07\u202egnp.exe\u2066\x00\ud800"
@@ -44,7 +44,7 @@ def test_no_command_prints_a_control_character(
     monkeypatch.chdir(runs)
     done = cli(*arguments)
     assert "Traceback" not in done.stderr
-    assert not CONTROLS.search(done.stdout + done.stderr)
+    assert not CONTROL_CHARACTERS.search(done.stdout + done.stderr)
     assert "x1b" in done.stdout + done.stderr + "".join(path.read_text() for path in runs.glob("picture.*"))
 
 

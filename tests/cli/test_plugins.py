@@ -116,7 +116,7 @@ def test_an_entry_point_may_name_a_module_a_package_or_a_path(
     from evalharness.adapters import open_task
 
     _, context = open_task("sums", "hub", {})
-    assert context.data.official
+    assert context.data.is_official
     assert [record["task_id"] for record in context.records] == ["s/0"]
 
 

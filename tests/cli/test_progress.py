@@ -31,7 +31,7 @@ LINE = re.compile(
 def test_outside_a_terminal_a_line_is_printed_at_regular_times(
     cli: Command, engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "LINE_S", 0.3)
+    monkeypatch.setattr(progress, "LINE_INTERVAL_S", 0.3)
     done = cli(*RUN, "--batch-size", 4, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stderr.splitlines() if " of 16 generated" in line]

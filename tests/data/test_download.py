@@ -40,7 +40,7 @@ def test_pulled_data_are_loaded_from_the_folder(tmp_path: Path, datasets_dir: Pa
     assert f"export EVALHARNESS_DATA={folder}" in done.stdout
     assert data_location(TASK[1], folder) == "here"
     loaded = load_records(*TASK, None, folder)
-    assert loaded.official
+    assert loaded.is_official
     assert loaded.records == records
 
     again = pull(tmp_path, dead_url(), "humaneval", "--dir", folder)

@@ -10,7 +10,7 @@ import pytest
 from evalharness.data import cards
 from evalharness.data.files import read_records
 from evalharness.data.loading import LoadedData, load_records
-from evalharness.data.sources import resolve_source
+from evalharness.data.sources import parse_data_source
 from evalharness.data.splits import select_split
 from evalharness.data.versions import find_version
 from evalharness.errors import UserError
@@ -47,13 +47,13 @@ def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
 
 def test_the_option_overrides_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EVALHARNESS_DATA", raising=False)
-    assert resolve_source(None) == "hub"
+    assert parse_data_source(None) == "hub"
     monkeypatch.setenv("EVALHARNESS_DATA", str(tmp_path))
-    assert resolve_source(None) == tmp_path
-    assert resolve_source("hub") == "hub"
-    assert resolve_source("sample") == "sample"
+    assert parse_data_source(None) == tmp_path
+    assert parse_data_source("hub") == "hub"
+    assert parse_data_source("sample") == "sample"
     with pytest.raises(UserError, match=r"nowhere \(--data or \$EVALHARNESS_DATA\) does not exist") as caught:
-        resolve_source(str(tmp_path / "nowhere"))
+        parse_data_source(str(tmp_path / "nowhere"))
     one_line(caught)
 
 
@@ -69,7 +69,7 @@ def test_every_version_has_its_fingerprint(datasets_dir: Path) -> None:
                         continue
                     loaded = load_records(card, entry, name, datasets_dir, split)
                     assert len(loaded.records) == chosen.problems, (entry.name, name)
-                    assert loaded.official, (entry.name, name, split, loaded.fingerprint)
+                    assert loaded.is_official, (entry.name, name, split, loaded.fingerprint)
                     assert loaded.origin == f"folder {datasets_dir}"
                     assert (
                         not version.has_files_per_split or select_split(entry, loaded.records, split) == loaded.records
@@ -105,7 +105,7 @@ def test_unknown_version() -> None:
 def test_records_are_sorted_by_id_and_unofficial_data_are_recognized(tmp_path: Path) -> None:
     loaded = humaneval(tmp_path, ROWS[::-1])
     assert loaded.records == ROWS
-    assert not loaded.official
+    assert not loaded.is_official
 
 
 def test_the_fingerprint_depends_on_the_cards_fields_alone(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_samples_are_beside_the_card_and_never_official(tmp_path: Path) -> None:
         load_records(card, entry, None, "sample")
     write(tmp_path / "samples" / "humaneval.jsonl", ROWS)
     loaded = load_records(card, entry, None, "sample")
-    assert (loaded.records, loaded.origin, loaded.official) == (ROWS, "sample", False)
+    assert (loaded.records, loaded.origin, loaded.is_official) == (ROWS, "sample", False)
 
 
 def test_a_sample_has_the_default_version_only() -> None:
@@ -219,4 +219,4 @@ def test_bundled_samples_have_the_official_form(name: str) -> None:
     card, entry = cards.find_task(name)
     loaded = load_records(card, entry, None, "sample")
     assert loaded.records
-    assert not loaded.official
+    assert not loaded.is_official

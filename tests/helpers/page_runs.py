@@ -56,7 +56,7 @@ def write_run(
             "split": context.split,
             "options": dict(context.options),
             "note": "",
-            "official_data": context.data.official,
+            "official_data": context.data.is_official,
             "problems": len({row.task_id for row in verdicts}),
             "problems_of_task": len(problems),
             "samples": len(verdicts),

@@ -35,7 +35,7 @@ def oracle_of(entry_point: str, edition: str = "0.3") -> str:
 
 def exec_program(source: str, time_s: float = 3.0, memory_mb: int = 4096, **rules: Any) -> ExecProgram:
     """A program with its checks inside, as in HumanEval and MBPP."""
-    process_rules = replace(ProcessRules.of(HUMANEVAL.rules), **rules)
+    process_rules = replace(ProcessRules.from_card_rules(HUMANEVAL.rules), **rules)
     return ExecProgram("python", source, Limits(time_s, memory_mb), process_rules)
 
 
@@ -56,7 +56,7 @@ def calls_program(
         image="python",
         source=source,
         limits=Limits(time_s=62.0),
-        rules=ProcessRules.of(EVALPLUS.rules),
+        rules=ProcessRules.from_card_rules(EVALPLUS.rules),
         calls=CallRules(**{**card, "edition": edition, "oracle": oracle, "atol": atol, **rules}),
         reference=Reference(
             source=reference,

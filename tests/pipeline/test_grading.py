@@ -74,7 +74,7 @@ def grader(simple: Simple, verdicts: list[Verdict], workers: int = 1, **costs: f
 def test_a_text_that_is_too_large_or_too_expensive_to_read_does_not_run() -> None:
     simple = Simple()
     for text, detail in {"a" * 101: "the answer is larger than 0.0001 MB", "expensive": "needs more than 1 s"}.items():
-        verdict = grading.judge(simple, PROBLEMS["a"], Completion("a", 3, text), simple)
+        verdict = grading.grade_completion(simple, PROBLEMS["a"], Completion("a", 3, text), simple)
         assert verdict.key == ("a", 3)
         assert not verdict.passed
         assert verdict.status == "too_large"
@@ -107,7 +107,7 @@ def test_the_costliest_goes_first_and_one_of_unknown_cost_before_all() -> None:
 
 
 def test_generation_waits_while_too_much_is_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grading, "MAX_WAITING", 2)
+    monkeypatch.setattr(grading, "MAX_QUEUED_COMPLETIONS", 2)
     simple, verdicts, put = Simple(), list[Verdict](), list[int]()
     judge = grader(simple, verdicts, a=1)
 

@@ -36,7 +36,7 @@ def opened(folder: Path, configuration: Any, **more: Any) -> "closing[RunStore]"
 
 def rows(store: RunStore, count: int) -> None:
     """Adds completions with verdicts until there are `count`."""
-    for number in range(len(store.completed), count):
+    for number in range(len(store.completed_keys), count):
         store.add_completion(Completion("t", number, "x"))
         store.add_verdict(Verdict("t", number, passed=True, status="passed"))
 
@@ -149,7 +149,7 @@ def test_overwrite_deletes_the_run_alone(folder: Path) -> None:
     (folder / "notes.txt").write_text("mine")
     with opened(folder, config(seed=7), overwrite=True) as store:
         assert not store.resumed
-        assert len(store.completed) == len(store.judged) == 0
+        assert len(store.completed_keys) == len(store.graded_keys) == 0
     assert sorted(path.name for path in folder.iterdir()) == [".lock", "manifest.json", "notes.txt"]
 
 

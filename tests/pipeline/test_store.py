@@ -61,8 +61,8 @@ def test_rows_come_back_as_they_were(folder: Path) -> None:
         assert store.resumed
         assert list(store.completions()) == COMPLETIONS
         assert list(store.verdicts()) == VERDICTS
-        assert store.completed == {row.key for row in COMPLETIONS}
-        assert store.judged == {row.key for row in VERDICTS}
+        assert store.completed_keys == {row.key for row in COMPLETIONS}
+        assert store.graded_keys == {row.key for row in VERDICTS}
 
 
 def test_every_field_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -130,8 +130,8 @@ def test_a_file_cut_at_any_byte_keeps_its_whole_rows(data: st.DataObject) -> Non
         with opened(folder) as store:
             assert list(store.completions()) == COMPLETIONS[: lines["completions.jsonl"]]
             assert list(store.verdicts()) == VERDICTS[: lines["verdicts.jsonl"]]
-            assert len(store.completed) == lines["completions.jsonl"]
-            assert len(store.judged) == lines["verdicts.jsonl"]
+            assert len(store.completed_keys) == lines["completions.jsonl"]
+            assert len(store.graded_keys) == lines["verdicts.jsonl"]
             fill(store)
         assert files(folder) == whole
 
@@ -142,7 +142,7 @@ def test_what_the_machine_failed_on_is_taken_out_to_be_tried_again(folder: Path)
         assert len(list(store.verdicts())) == 4
     with opened(folder) as store:
         assert list(store.verdicts()) == VERDICTS
-        assert ("t/2", 0) not in store.judged
+        assert ("t/2", 0) not in store.graded_keys
 
 
 def test_damage_in_the_middle_is_named_and_left_alone(folder: Path) -> None:

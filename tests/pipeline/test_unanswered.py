@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.errors import UserError
-from evalharness.pipeline.unanswered import REFUSED_AT_FIRST, generate_unless_refused, is_unanswered
+from evalharness.pipeline.unanswered import MAX_INITIAL_REFUSALS, generate_unless_refused, is_unanswered
 from evalharness.records import Completion, Request, Sampling
 
 
@@ -68,7 +68,7 @@ def test_no_more_requests_are_sent_than_needed_to_see_it() -> None:
     backend = Scripted("r" * 50)
     with pytest.raises(UserError):
         list(generate_unless_refused(backend, sample_requests(50), Sampling()))
-    assert backend.taken == REFUSED_AT_FIRST
+    assert backend.taken == MAX_INITIAL_REFUSALS
 
 
 def test_requests_in_flight_are_waited_for() -> None:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.util.sample_key_set import LARGEST, SampleKeySet
+from evalharness.util.sample_key_set import MAX_BIT_SAMPLE_ID, SampleKeySet
 
-KEYS = st.tuples(st.sampled_from(["a", "b/1", ""]), st.integers(-3, 40) | st.integers(LARGEST - 2, LARGEST + 2))
+KEYS = st.tuples(
+    st.sampled_from(["a", "b/1", ""]), st.integers(-3, 40) | st.integers(MAX_BIT_SAMPLE_ID - 2, MAX_BIT_SAMPLE_ID + 2)
+)
 
 
 @given(st.lists(KEYS), KEYS)

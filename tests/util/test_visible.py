@@ -4,16 +4,16 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.util.visible import CONTROLS, VisibleStream, raw_stream, visible
+from evalharness.util.visible import CONTROL_CHARACTERS, VisibleStream, raw_stream, visible
 
 
 @given(st.text(st.characters(exclude_categories=[])))
 def test_no_control_is_left_and_other_text_is_unchanged(text: str) -> None:
     shown = visible(text)
-    assert not CONTROLS.search(shown)
+    assert not CONTROL_CHARACTERS.search(shown)
     shown.encode()
     assert visible(shown) == shown
-    if not CONTROLS.search(text):
+    if not CONTROL_CHARACTERS.search(text):
         assert shown == text
 
 

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 END_TOKENS = re.compile(r"(?:\s|<\|[\w▁｜]{1,40}\|>|<｜[\w▁ ]{1,40}｜>|</s>|<eos>|<end_of_turn>)+\Z")
 """Special tokens of chat templates that a server leaves at the end of an answer."""
-MARK = re.compile(
+CODE_MARKER = re.compile(
     r"`{3,}|~{3,}|</?(?:code|pre|answer|solution|python|output|response)(?: [^<>\n]{1,80})?>|"
     r"\[/?(?:PYTHON|CODE|ANSWER)\]|"
     r"\\(?:begin|end)\{(?:verbatim|lstlisting|minted|code|python)\}(?:\[[^\]\n]{0,80}\]|\{\w{0,20}\})*",
     re.IGNORECASE,
 )
 """Markers around code, such as tags or fences within a line, including those that are no CommonMark fences."""
-INFO = re.compile(r"[ \t]*([A-Za-z][\w+#.-]{0,20})?[^\n()=]{0,80}\n")
+FENCE_INFO = re.compile(r"[ \t]*([A-Za-z][\w+#.-]{0,20})?[^\n()=]{0,80}\n")
 """The text that follows the backticks of an opening fence, up to the line's end."""
-SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]{1,2000})\1(?!`)")
+INLINE_CODE = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]{1,2000})\1(?!`)")
 """Code within a line of text."""
-QUOTED = re.compile(r"^[ \t]*>[ ]?", re.MULTILINE)
+QUOTE_PREFIX = re.compile(r"^[ \t]*>[ ]?", re.MULTILINE)
 MAX_MARKERS = 200
 """Only this many markers, the last ones in an answer, are considered by `blocks_between_markers`."""
 
@@ -61,7 +61,7 @@ def code_blocks(answer: str) -> list[CodeBlock]:
     for token in markdown_parser().parse(answer):
         if token.type == "fence":
             blocks.append(CodeBlock(token.content, language_tag(token.info)))
-        elif token.type == "code_block" and MARK.search(token.content):
+        elif token.type == "code_block" and CODE_MARKER.search(token.content):
             # A fence that is indented by four spaces, as below an item of a list.
             inner = markdown_parser().parse(textwrap.dedent(token.content))
             blocks += [CodeBlock(part.content, language_tag(part.info)) for part in inner if part.type == "fence"]
@@ -80,8 +80,8 @@ def blocks_between_markers(answer: str) -> list[CodeBlock]:
     Parts that contain markers themselves come first, because code may have a fence in a docstring; then the parts
     between neighbouring markers. Without any marker, the whole answer is the only block.
     """
-    marks = list(MARK.finditer(answer))[-MAX_MARKERS:]
-    edges = [(0, 0), *(mark.span() for mark in marks), (len(answer), len(answer))]
+    markers = list(CODE_MARKER.finditer(answer))[-MAX_MARKERS:]
+    edges = [(0, 0), *(mark.span() for mark in markers), (len(answer), len(answer))]
     blocks = [_block_between(answer, start, end) for (_, start), (end, _) in itertools.pairwise(edges)]
     if 2 < len(edges) < 20:
         longer = [
@@ -96,16 +96,16 @@ def blocks_between_markers(answer: str) -> list[CodeBlock]:
 def _block_between(answer: str, start: int, end: int) -> CodeBlock:
     """Returns answer[start:end] as a code block, without its fence's line and the `>` marks of a block quote."""
     text, tag = answer[start:end], ""
-    if start > 0 and (info := INFO.match(text)):
+    if start > 0 and (info := FENCE_INFO.match(text)):
         tag, text = language_tag(info[0]), text[info.end() :]
     lines = [line for line in text.splitlines() if line.strip()]
     if lines and all(line.lstrip().startswith(">") for line in lines):
-        text = QUOTED.sub("", text)
+        text = QUOTE_PREFIX.sub("", text)
     return CodeBlock(text.rstrip(" \t>"), tag)
 
 
 def inline_and_indented_blocks(answer: str) -> list[CodeBlock]:
     """Returns an answer's inline code (in backticks) and indented code blocks, which may contain a short function."""
     indented = [token.content for token in markdown_parser().parse(answer) if token.type == "code_block"]
-    spans = [match[2].strip() for match in SPAN.finditer(answer)]
+    spans = [match[2].strip() for match in INLINE_CODE.finditer(answer)]
     return [CodeBlock(text) for text in (*spans, *indented)]

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-RULES_VERSION = 3
+EXTRACTION_VERSION = 3
 """The version of the project's own extraction rules, which manifests record; increased when a rule changes."""
-NOTHING = "nothing found"
+NOTHING_FOUND = "nothing found"
 """The value of `ExtractedProgram.rule` for an answer in which no code was found."""
 
 
@@ -13,4 +13,4 @@ class ExtractedProgram(NamedTuple):
 
     source: str
     rule: str
-    """Where the program was found, such as "fenced block 2 of 2"; `NOTHING` if no program was found."""
+    """Where the program was found, such as "fenced block 2 of 2"; `NOTHING_FOUND` if no program was found."""

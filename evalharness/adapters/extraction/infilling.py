@@ -70,10 +70,10 @@ def _without_overlap(problem: Problem, text: str) -> str:
 
 def _overlap_length(before: str, after: str) -> int:
     """Returns the length in characters of the longest text that `before` ends with and `after` begins with."""
-    for size in range(min(len(before), len(after)), 0, -1):
-        shared = after[:size]
-        if before.endswith(shared) and (shared.strip() or "\n" in shared):
-            return size
+    for length in range(min(len(before), len(after)), 0, -1):
+        overlap = after[:length]
+        if before.endswith(overlap) and (overlap.strip() or "\n" in overlap):
+            return length
     return 0
 
 

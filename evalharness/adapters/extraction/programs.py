@@ -4,21 +4,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from evalharness.adapters.extraction import python_program
-from evalharness.adapters.extraction.extracted import NOTHING, ExtractedProgram
-from evalharness.adapters.extraction.languages.function_program import function_program
+from evalharness.adapters.extraction.extracted import NOTHING_FOUND, ExtractedProgram
+from evalharness.adapters.extraction.languages.function_program import extract_function_program
 from evalharness.adapters.extraction.languages.target import TestedFunction
 from evalharness.adapters.extraction.sanitizer import sanitize, sanitize_for_bigcodebench
 from evalharness.data.cards import Recipe
 from evalharness.errors import UserError
 from evalharness.records import Completion, Problem
-from evalharness.util.limits.calls import CPU_S, bounded_call
+from evalharness.util.limits.calls import CPU_LIMIT_S, bounded_call
 from evalharness.util.suggest import unknown_name
 
-READ_FIELDS = ("language", "prompt", "tests")
+EXTRACTION_FIELDS = ("language", "prompt", "tests")
 """The fields of a problem's record that extraction rules read. Others may have megabytes of test cases."""
-PLAIN = frozenset({"continue_stem", "continue_prompt", "as_it_is", "stripped", "last_fences"})
+LINEAR_TIME_RULES = frozenset({"continue_stem", "continue_prompt", "as_it_is", "stripped", "last_fences"})
 """The extraction rules that need no time limit, because they read a text only once."""
-OFFICIAL = frozenset({"sanitized", "sanitized_answer", "bigcodebench", "bigcodebench_answer"})
+OFFICIAL_RULES = frozenset({"sanitized", "sanitized_answer", "bigcodebench", "bigcodebench_answer"})
 """The extraction rules of official graders. Their time grows faster than the text, so they get their own limit."""
 OFFICIAL_CPU_S = 2.0
 """Limit of an official sanitizer's processor time, in s. An answer of 120 KB with 200 code blocks needs 0.8 s."""
@@ -40,32 +40,32 @@ def extract(problem: Problem, completion: Completion, recipe: Recipe) -> Extract
         return ExtractedProgram(completion.text, "")
     if completion.form == "completion":
         return ExtractedProgram(problem.prefix + completion.text, "")
-    check_extraction(recipe.extraction)
-    if recipe.extraction in PLAIN:
-        return EXTRACTIONS[recipe.extraction](problem, completion.text)
-    record = {key: problem.record[key] for key in READ_FIELDS if key in problem.record}
-    needed = replace(problem, record=record, reference=None)
+    check_extraction_rule(recipe.extraction)
+    if recipe.extraction in LINEAR_TIME_RULES:
+        return EXTRACTION_RULES[recipe.extraction](problem, completion.text)
+    record = {key: problem.record[key] for key in EXTRACTION_FIELDS if key in problem.record}
+    stripped_problem = replace(problem, record=record, reference=None)
     source, rule = bounded_call(
-        extract_answer,
+        extract_in_child_process,
         recipe.extraction,
-        needed,
+        stripped_problem,
         completion.text,
-        cpu_s=OFFICIAL_CPU_S if recipe.extraction in OFFICIAL else CPU_S,
+        cpu_s=OFFICIAL_CPU_S if recipe.extraction in OFFICIAL_RULES else CPU_LIMIT_S,
         imports=SANITIZER_IMPORTS,
     )
     return ExtractedProgram(source, rule)
 
 
-def extract_answer(extraction: str, problem: Problem, text: str) -> list[str]:
+def extract_in_child_process(extraction: str, problem: Problem, text: str) -> list[str]:
     """Returns [program, where it was found] for the text of a model's answer. Called in a child process."""
-    found = EXTRACTIONS[extraction](problem, text.encode(errors="replace").decode())
-    return [found.source, found.rule]
+    extracted = EXTRACTION_RULES[extraction](problem, text.encode(errors="replace").decode())
+    return [extracted.source, extracted.rule]
 
 
-def check_extraction(name: str) -> None:
+def check_extraction_rule(name: str) -> None:
     """Raises UserError if there is no extraction rule of that name."""
-    if name not in EXTRACTIONS:
-        raise UserError(unknown_name("extraction rule", name, list(EXTRACTIONS)))
+    if name not in EXTRACTION_RULES:
+        raise UserError(unknown_name("extraction rule", name, list(EXTRACTION_RULES)))
 
 
 def _join_prefix_and_completion(problem: Problem, text: str) -> ExtractedProgram:
@@ -87,19 +87,19 @@ def _use_stripped_answer(problem: Problem, text: str) -> ExtractedProgram:
 def _extract_python_function(problem: Problem, text: str) -> ExtractedProgram:
     """Extracts from a Python answer the code that defines the problem's entry point. See docs/extraction.md."""
     names = [problem.entry_point] if problem.entry_point else []
-    return python_program.function_program(problem.prompt.prefill + text, problem.prefix, names)
+    return python_program.extract_function_program(problem.prompt.prefill + text, problem.prefix, names)
 
 
 def _extract_contest_program(problem: Problem, text: str) -> ExtractedProgram:
     """Extracts from an answer to a contest problem the class `Solution`, the tested function, or a stdin program."""
-    return python_program.contest_program(text, problem.entry_point)
+    return python_program.extract_contest_program(text, problem.entry_point)
 
 
 def _extract_multipl_e_function(problem: Problem, text: str) -> ExtractedProgram:
     """Extracts from a MultiPL-E answer the function that the tests call, in the record's language."""
     record = problem.record
     language = str(record["language"]).removesuffix("_test.go")
-    return function_program(text, TestedFunction(language, str(record["prompt"]), str(record["tests"])))
+    return extract_function_program(text, TestedFunction(language, str(record["prompt"]), str(record["tests"])))
 
 
 def _extract_last_code_block(problem: Problem, text: str) -> ExtractedProgram:
@@ -110,7 +110,7 @@ def _extract_last_code_block(problem: Problem, text: str) -> ExtractedProgram:
     lines = text.split("\n")
     fences = [number for number, line in enumerate(lines) if "```" in line]
     if len(fences) < 2:
-        return ExtractedProgram("", NOTHING)
+        return ExtractedProgram("", NOTHING_FOUND)
     return ExtractedProgram("\n".join(lines[fences[-2] + 1 : fences[-1]]), "lines between the last two fences")
 
 
@@ -137,10 +137,10 @@ def _sanitize_bigcodebench_answer(problem: Problem, text: str) -> ExtractedProgr
 
 
 def _make_sanitizer_result(program: str, rule: str) -> ExtractedProgram:
-    return ExtractedProgram(program, rule if program.strip() else NOTHING)
+    return ExtractedProgram(program, rule if program.strip() else NOTHING_FOUND)
 
 
-EXTRACTIONS: Mapping[str, Callable[[Problem, str], ExtractedProgram]] = {
+EXTRACTION_RULES: Mapping[str, Callable[[Problem, str], ExtractedProgram]] = {
     "continue_stem": _join_prefix_and_completion,
     "continue_prompt": _join_prompt_and_completion,
     "as_it_is": _use_whole_answer,

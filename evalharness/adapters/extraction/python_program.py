@@ -13,7 +13,7 @@ from evalharness.adapters.extraction.code_blocks import (
     code_blocks,
     inline_and_indented_blocks,
 )
-from evalharness.adapters.extraction.extracted import NOTHING, ExtractedProgram
+from evalharness.adapters.extraction.extracted import NOTHING_FOUND, ExtractedProgram
 from evalharness.adapters.extraction.python_syntax import (
     ParsedCode,
     defines_all,
@@ -31,19 +31,19 @@ from evalharness.adapters.extraction.python_syntax import (
 from evalharness.adapters.extraction.reasoning import without_reasoning
 from evalharness.adapters.extraction.sanitizer import longest_parsable_run, sanitize
 
-TAGS = frozenset(
+PYTHON_TAGS = frozenset(
     {"", "py", "python", "python2", "python3", "py3", "pycon", "ipython", "sage", "code", "text", "plaintext"}
 )
 """The languages that a code fence around Python code may name."""
-FENCED = "fenced block"
-METHOD = "method of a class"
+FENCED_BLOCK = "fenced block"
+CLASS_METHOD = "method of a class"
 """Where the program was found if the answer defines the function as a method."""
-INPUTS = frozenset({"input", "stdin", "open", "raw_input", "fileinput"})
+STDIN_NAMES = frozenset({"input", "stdin", "open", "raw_input", "fileinput"})
 """Names by which a program reads its standard input."""
 
 
 class _SplitAnswer(NamedTuple):
-    """One of the possible splits of an answer into code blocks, such as its fenced blocks or its inline code."""
+    """A way to split an answer into code blocks, such as into its fenced blocks or into its inline code."""
 
     form: str
     """What a block of this split is called, such as "fenced block"."""
@@ -52,90 +52,92 @@ class _SplitAnswer(NamedTuple):
     """The blocks parsed as Python code; None for those that do not parse."""
 
 
-def function_program(answer: str, prefix: str, names: Sequence[str]) -> ExtractedProgram:
+def extract_function_program(answer: str, prefix: str, names: Sequence[str]) -> ExtractedProgram:
     """Returns the Python program in an answer that defines the functions or classes `names`, which the tests call.
 
     `prefix` is the code in the prompt; its imports and helper functions are put before the answer's code. If `names` is
     empty, any code is accepted.
     """
     text = clean_answer(without_reasoning(answer))
-    head = _prefix_before_definition(prefix, names)
-    seen: list[ParsedCode] = []
-    readings: list[_SplitAnswer] = []
+    prompt_head = _prefix_before_definition(prefix, names)
+    parsed: list[ParsedCode] = []
+    splits: list[_SplitAnswer] = []
     for form, blocks in _split_into_blocks(text):
-        readings.append(_SplitAnswer(form, blocks, [parse_code(block.text) for block in blocks]))
-        seen += [code for code in readings[-1].codes if code]
-        if found := _program_from_blocks(readings[-1], head, names):
-            return found
-    for reading in readings:
-        methods = [code and expose_methods_as_functions(code, names) for code in reading.codes]
-        if found := _program_from_blocks(reading._replace(form=METHOD, codes=methods), head, names):
-            return found
-    if sanitized := _program_from_sanitizer(text, head, names):
+        splits.append(_SplitAnswer(form, blocks, [parse_code(block.text) for block in blocks]))
+        parsed += [code for code in splits[-1].codes if code]
+        if program := _program_from_blocks(splits[-1], prompt_head, names):
+            return program
+    for split in splits:
+        methods = [code and expose_methods_as_functions(code, names) for code in split.codes]
+        if program := _program_from_blocks(split._replace(form=CLASS_METHOD, codes=methods), prompt_head, names):
+            return program
+    if sanitized := _program_from_sanitizer(text, prompt_head, names):
         return ExtractedProgram(sanitized, "sanitizer")
     texts = [text, *(block.text for block in code_blocks(text))]
-    if body := _complete_prefix_with_body(texts, prefix, seen, names):
-        return ExtractedProgram(body, "body of the function")
-    return ExtractedProgram(f"{head}\n{sanitize(text, names[0] if names else '')}", NOTHING)
+    if completed := _complete_prefix_with_body(texts, prefix, parsed, names):
+        return ExtractedProgram(completed, "body of the function")
+    return ExtractedProgram(f"{prompt_head}\n{sanitize(text, names[0] if names else '')}", NOTHING_FOUND)
 
 
-def _program_from_blocks(reading: "_SplitAnswer", head: str, names: Sequence[str]) -> ExtractedProgram | None:
+def _program_from_blocks(split: "_SplitAnswer", prompt_head: str, names: Sequence[str]) -> ExtractedProgram | None:
     """Returns the program made of the last block of a split answer that defines all `names`; None if no block does."""
-    codes = reading.codes
-    position = _chosen_block_index(codes, reading.blocks, names)
+    codes = split.codes
+    position = _chosen_block_index(codes, split.blocks, names)
     if position is None:
         return None
     code = codes[position]
     assert code is not None
     others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
     return ExtractedProgram(
-        _assemble_program(code, others, head, names), _describe_block(reading.form, position, len(codes))
+        _assemble_program(code, others, prompt_head, names), _describe_block(split.form, position, len(codes))
     )
 
 
-def contest_program(answer: str, method: str) -> ExtractedProgram:
+def extract_contest_program(answer: str, method: str) -> ExtractedProgram:
     """Returns the Python program in an answer to a contest problem.
 
     `method` is the method of class `Solution` that the test cases call: the program is the code that defines this
     class, or a function `method` if no code does. With an empty `method` the problem needs a program that reads stdin.
     """
     if not method:
-        return stdin_program(answer)
-    found = function_program(answer, "", ["Solution"])
-    return found if found.rule != NOTHING else function_program(answer, "", [method])
+        return extract_stdin_program(answer)
+    program = extract_function_program(answer, "", ["Solution"])
+    return program if program.rule != NOTHING_FOUND else extract_function_program(answer, "", [method])
 
 
-def stdin_program(answer: str) -> ExtractedProgram:
+def extract_stdin_program(answer: str) -> ExtractedProgram:
     """Returns the program in an answer to a stdin problem: the last code block that reads stdin, or else prints."""
     text = clean_answer(without_reasoning(answer))
     for form, blocks in _split_into_blocks(text):
         codes = [parse_code(block.text) for block in blocks]
-        for wanted in (INPUTS, {"print", "stdout"}):
-            for position in sorted(range(len(blocks)), key=lambda number: (blocks[number].tag in TAGS, number))[::-1]:
+        for names in (STDIN_NAMES, {"print", "stdout"}):
+            for position in sorted(range(len(blocks)), key=lambda number: (blocks[number].tag in PYTHON_TAGS, number))[
+                ::-1
+            ]:
                 code = codes[position]
-                if code and _uses_any_name(code, wanted):
+                if code and _uses_any_name(code, names):
                     others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
                     return ExtractedProgram(
                         _assemble_program(code, others, "", ()), _describe_block(form, position, len(blocks))
                     )
     run = parse_code(longest_parsable_run(text))
-    if run and _uses_any_name(run, INPUTS):
+    if run and _uses_any_name(run, STDIN_NAMES):
         return ExtractedProgram(run.text, "sanitizer")
-    return ExtractedProgram(text, NOTHING)
+    return ExtractedProgram(text, NOTHING_FOUND)
 
 
 def _split_into_blocks(text: str) -> Iterator[tuple[str, list[CodeBlock]]]:
     """Yields (kind of block, blocks) for each possible split of an answer into code blocks, the strictest first."""
     blocks = code_blocks(text)
     if blocks:
-        yield FENCED, blocks
+        yield FENCED_BLOCK, blocks
     yield "text between marks" if blocks or "```" in text else "whole answer", blocks_between_markers(text)
     yield "indented block or code in a line", inline_and_indented_blocks(text)
 
 
-def _describe_block(form: str, position: int, number: int) -> str:
+def _describe_block(form: str, position: int, count: int) -> str:
     """Returns where a program was found, such as "fenced block 2 of 3". Only fenced blocks are numbered."""
-    return f"{form} {position + 1} of {number}" if form == FENCED and number > 1 else form
+    return f"{form} {position + 1} of {count}" if form == FENCED_BLOCK and count > 1 else form
 
 
 def _chosen_block_index(
@@ -147,7 +149,7 @@ def _chosen_block_index(
     """
     defining = [position for position, code in enumerate(codes) if code and defines_all(code, names)]
     ranked = [
-        (not is_stub(code, names), blocks[position].tag in TAGS, position)
+        (not is_stub(code, names), blocks[position].tag in PYTHON_TAGS, position)
         for position in defining
         if (code := codes[position])
     ]
@@ -166,39 +168,39 @@ def _prefix_before_definition(prefix: str, names: Sequence[str]) -> str:
     return prefix[: match.start()] if match else ""
 
 
-def _assemble_program(code: ParsedCode, others: Sequence[ParsedCode], head: str, names: Sequence[str]) -> str:
-    """Returns a program's text: `__future__` imports, `head`, definitions from other blocks that it uses, the code."""
+def _assemble_program(code: ParsedCode, others: Sequence[ParsedCode], prompt_head: str, names: Sequence[str]) -> str:
+    """Returns a program: `__future__` imports, `prompt_head`, used definitions from other blocks, and the code."""
     known = set[str]()
-    if head_code := parse_code(head):
+    if head_code := parse_code(prompt_head):
         known = {name for statement in head_code.tree.body for name in names_bound_by(statement)}
     helpers = missing_definitions(code, others, known)
     futures = [part for other in (code, *others) for part in future_imports(other)]
     removed = [*future_imports(code), *(demonstration_statements(code, names) if names else ())]
     future = "".join(f"{ast.unparse(part)}\n" for part in futures)
-    parts = [future, head, *helpers, without_statements(code, removed).strip("\n") + "\n"]
+    parts = [future, prompt_head, *helpers, without_statements(code, removed).strip("\n") + "\n"]
     return "\n".join(part for part in parts if part)
 
 
-def _program_from_sanitizer(text: str, head: str, names: Sequence[str]) -> str | None:
+def _program_from_sanitizer(text: str, prompt_head: str, names: Sequence[str]) -> str | None:
     """Returns the program that EvalPlus's sanitizer finds in an answer; None if it does not define all `names`."""
     for sanitized in (longest_parsable_run, lambda text: sanitize(text, names[0] if names else "")):
         code = parse_code(sanitized(text))
         if code and names and defines_all(code, names):
-            return _assemble_program(code, [], head, names)
+            return _assemble_program(code, [], prompt_head, names)
     return None
 
 
 def _complete_prefix_with_body(
-    texts: Sequence[str], prefix: str, seen: Sequence[ParsedCode], names: Sequence[str]
+    texts: Sequence[str], prefix: str, parsed: Sequence[ParsedCode], names: Sequence[str]
 ) -> str | None:
     """Returns `prefix` with a function body from the answer appended; None if no text of the answer is a valid body."""
     if not prefix.strip():
         return None
-    bodies = [textwrap.indent(code.text, "    ") for code in seen if is_function_body(code)]
+    bodies = [textwrap.indent(code.text, "    ") for code in parsed if is_function_body(code)]
     for body in (*bodies, *texts):
         program = f"{prefix.rstrip()}\n{body.rstrip()}\n"
         code = parse_code(program)
         if code and defines_all(code, names) and not is_stub(code, names):
-            shown = demonstration_statements(code, names)
-            return without_statements(code, shown) + "\n" if shown else program
+            demonstrations = demonstration_statements(code, names)
+            return without_statements(code, demonstrations) + "\n" if demonstrations else program
     return None

@@ -8,14 +8,14 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from evalharness.util.python_syntax import parse
+from evalharness.util.python_syntax import parse_python
 
 BUILTINS = frozenset(dir(builtins))
 NOT_CODE = re.compile(r"^[ \t]*(?:[!%]\s*\w[^\n]*|`[^\n]*|~~~[^\n]*)$", re.MULTILINE)
 """A line that is no Python: a notebook command (`!pip`, `%time`) or a code fence."""
-INVISIBLE = re.compile("[\u200b-\u200f\u2028\u2029\u2060]")
-HTML = re.compile(r"&(?:lt|gt|quot|amp|#x?\w+);")
-PROMPT_LINE = re.compile(r"^[ \t]*(?:>>>|\.\.\.)(?: |$)", re.MULTILINE)
+INVISIBLE_CHARACTERS = re.compile("[\u200b-\u200f\u2028\u2029\u2060]")
+HTML_ENTITY = re.compile(r"&(?:lt|gt|quot|amp|#x?\w+);")
+REPL_PROMPT = re.compile(r"^[ \t]*(?:>>>|\.\.\.)(?: |$)", re.MULTILINE)
 DEMONSTRATIONS = frozenset({"print", "pprint", "exit", "quit", "input", "main", "run_tests", "test"})
 """Functions whose call at the end of an answer shows or tests the solution."""
 DEMONSTRATING_METHODS = frozenset({("sys", "exit"), ("unittest", "main"), ("doctest", "testmod"), ("os", "_exit")})
@@ -38,7 +38,7 @@ def parse_code(text: str) -> ParsedCode | None:
     text = textwrap.dedent(text.expandtabs(8) if _mixes_tabs_and_spaces(text) else text).strip("\n")
     for attempt in (text, _repaired_code(text)):
         try:
-            tree = parse(attempt)
+            tree = parse_python(attempt)
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             continue
         return ParsedCode(attempt, tree) if tree.body else None
@@ -51,12 +51,12 @@ def _mixes_tabs_and_spaces(text: str) -> bool:
 
 def _repaired_code(text: str) -> str:
     """Returns code without notebook commands, `>>>` prompts, invisible characters and HTML entities."""
-    text = INVISIBLE.sub("", text.replace("\u00a0", " "))
-    if HTML.search(text):
+    text = INVISIBLE_CHARACTERS.sub("", text.replace("\u00a0", " "))
+    if HTML_ENTITY.search(text):
         text = html.unescape(text)
     if text.lstrip().startswith(">>>"):
         lines = text.split("\n")
-        text = "\n".join(PROMPT_LINE.sub("", line) for line in lines if PROMPT_LINE.match(line))
+        text = "\n".join(REPL_PROMPT.sub("", line) for line in lines if REPL_PROMPT.match(line))
     return textwrap.dedent(NOT_CODE.sub("", text)).strip("\n")
 
 
@@ -86,7 +86,7 @@ def _nodes_outside_functions(statement: ast.AST) -> Iterator[ast.AST]:
 
 def names_read_in(node: ast.AST) -> set[str]:
     """Returns the names that are read anywhere in a Python syntax tree."""
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
+    return {child.id for child in ast.walk(node) if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load)}
 
 
 def defines_all(code: ParsedCode, names: Iterable[str]) -> bool:
@@ -106,8 +106,8 @@ def expose_methods_as_functions(code: ParsedCode, names: Iterable[str]) -> Parse
         if isinstance(statement, ast.ClassDef):
             methods = {part.name: part for part in statement.body if isinstance(part, ast.FunctionDef)}
             if methods.keys() >= set(missing) and not _needs_arguments(methods.get("__init__")):
-                bound = "\n".join(f"{name} = {statement.name}().{name}" for name in missing)
-                return parse_code(f"{code.text}\n\n{bound}\n") or code
+                assignments = "\n".join(f"{name} = {statement.name}().{name}" for name in missing)
+                return parse_code(f"{code.text}\n\n{assignments}\n") or code
     return code
 
 
@@ -148,20 +148,20 @@ def is_function_body(code: ParsedCode) -> bool:
     )
 
 
-def missing_definitions(code: ParsedCode, others: Sequence[ParsedCode], known: set[str]) -> list[str]:
+def missing_definitions(code: ParsedCode, other_blocks: Sequence[ParsedCode], known_names: set[str]) -> list[str]:
     """Returns the source of the statements in other code blocks that define the names that `code` uses but lacks.
 
-    `known` are names that need no definition. `others` has first the blocks before `code`, from the nearest to the
+    `known_names` need no definition. `other_blocks` has first the blocks before `code`, from the nearest to the
     farthest, then those after it. If two of them define the same name, the first definition is used.
     """
     definitions: dict[str, tuple[ParsedCode, ast.stmt]] = {}
-    for other in others:
+    for other in other_blocks:
         for statement in other.tree.body:
             if not isinstance(statement, ast.Expr | ast.Assert):
                 for name in names_bound_by(statement):
                     if name not in definitions or definitions[name][0] is other:
                         definitions[name] = (other, statement)
-    bound = {name for node in ast.walk(code.tree) for name in _names_bound_in_node(node)} | known | BUILTINS
+    bound = {name for node in ast.walk(code.tree) for name in _names_bound_in_node(node)} | known_names | BUILTINS
     pending, chosen = sorted(names_read_in(code.tree) - bound), dict[int, tuple[ParsedCode, ast.stmt]]()
     while pending:
         name = pending.pop()
@@ -171,12 +171,12 @@ def missing_definitions(code: ParsedCode, others: Sequence[ParsedCode], known: s
         bound |= names_bound_by(statement)
         chosen[id(statement)] = (other, statement)
         pending += sorted(names_read_in(statement) - bound)
-    order = {id(statement): number for number, statement in enumerate(_statements_in_document_order(others))}
+    order = {id(statement): number for number, statement in enumerate(_statements_in_document_order(other_blocks))}
     return [_statement_source(*chosen[key]) for key in sorted(chosen, key=lambda key: order[key])]
 
 
-def _statements_in_document_order(others: Sequence[ParsedCode]) -> Iterator[ast.stmt]:
-    for other in reversed(others):
+def _statements_in_document_order(other_blocks: Sequence[ParsedCode]) -> Iterator[ast.stmt]:
+    for other in reversed(other_blocks):
         yield from other.tree.body
 
 
@@ -274,21 +274,21 @@ def without_statements(code: ParsedCode, removed: Iterable[ast.stmt]) -> str:
 
     A line that also belongs to another statement is kept.
     """
-    gone = {id(statement) for statement in removed}
-    dropped = {
+    removed_ids = {id(statement) for statement in removed}
+    removed_lines = {
         line
         for part in code.tree.body
-        if id(part) in gone
+        if id(part) in removed_ids
         for line in range(line_range_of_statement(part)[0], line_range_of_statement(part)[1] + 1)
     }
-    kept = {
+    kept_lines = {
         line
         for part in code.tree.body
-        if id(part) not in gone
+        if id(part) not in removed_ids
         for line in range(line_range_of_statement(part)[0], line_range_of_statement(part)[1] + 1)
     }
-    dropped -= kept
-    return "\n".join(line for number, line in enumerate(code.lines, 1) if number not in dropped)
+    removed_lines -= kept_lines
+    return "\n".join(line for number, line in enumerate(code.lines, 1) if number not in removed_lines)
 
 
 def future_imports(code: ParsedCode) -> list[ast.stmt]:

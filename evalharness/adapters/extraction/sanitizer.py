@@ -13,13 +13,15 @@ import types
 from functools import cache, lru_cache
 from typing import Any
 
-from evalharness.util.python_syntax import parse
+from evalharness.util.python_syntax import parse_python
 
 ANSI_ESCAPE = re.compile(r"\x1B(?:[@-Z\\-_]|\[[0-?]*[ -/]*[@-~])")
 
-FIRST_LINES, MORE_LINES = 8, 8
+FIRST_LINE_COUNT, GROWTH_FACTOR = 8, 8
 """Lines of a run that are parsed first, and the factor by which their number grows."""
-MISSING_END = re.compile("never closed|unterminated triple|EOF|expected an indented block|expected 'except'")
+INCOMPLETE_SOURCE_ERROR = re.compile(
+    "never closed|unterminated triple|EOF|expected an indented block|expected 'except'"
+)
 """Errors of an incomplete source."""
 
 
@@ -28,12 +30,12 @@ def sanitize(text: str, entry_point: str) -> str:
 
     If there is none, returns the longest run of lines that parses. Source: evalplus/sanitize.py `sanitize`.
     """
-    code = str(_official_extraction()(text, entry_point)).strip()
+    code = str(_evalplus_extraction_function()(text, entry_point)).strip()
     return code or longest_parsable_run(text)
 
 
 @cache
-def _official_extraction(needs_return: bool = True) -> Any:
+def _evalplus_extraction_function(needs_return: bool = True) -> Any:
     """Returns EvalPlus's function `extract_target_code_or_empty` with `longest_parsable_run` as its `code_extract`.
 
     If `needs_return` is False, the function also keeps functions that have no `return` statement.
@@ -55,7 +57,7 @@ def sanitize_for_bigcodebench(text: str, entry_point: str) -> str:
 
     Source: bigcodebench/sanitize.py `sanitize`, `extract_target_code_or_empty`.
     """
-    code = str(_official_extraction(needs_return=False)(text.strip(), entry_point))
+    code = str(_evalplus_extraction_function(needs_return=False)(text.strip(), entry_point))
     lines = code.splitlines()
     first_removed = len(lines)
     for number in range(len(lines) - 1, -1, -1):
@@ -80,24 +82,26 @@ def longest_parsable_run(text: str) -> str:
         nonblank_before.append(nonblank_before[-1] + bool(line.strip()))
     # Python refuses a source with a NUL, without a line.
     with_nul = [number for number, line in enumerate(lines) if "\0" in line] + [len(lines)]
-    best, most = (0, 0), 0
+    best, best_count = (0, 0), 0
     for start in range(len(lines)):
-        if nonblank_before[-1] - nonblank_before[start] <= most:
+        if nonblank_before[-1] - nonblank_before[start] <= best_count:
             break
         last = with_nul[bisect.bisect_left(with_nul, start)] - 1
-        end = _end_of_longest_run(lines, nonblank_before, start, last, most)
+        end = _last_line_of_longest_run(lines, nonblank_before, start, last, best_count)
         if end is not None:
-            best, most = (start, end), nonblank_before[end + 1] - nonblank_before[start]
+            best, best_count = (start, end), nonblank_before[end + 1] - nonblank_before[start]
     return "\n".join(lines[best[0] : best[1] + 1])
 
 
-def _end_of_longest_run(lines: list[str], nonblank_before: list[int], start: int, end: int, most: int) -> int | None:
+def _last_line_of_longest_run(
+    lines: list[str], nonblank_before: list[int], start: int, end: int, best_count: int
+) -> int | None:
     """Returns the index of the last line of the longest parsable run of lines that begins at line `start`.
 
-    `end` is the last line that the run may include. Returns None if no such run has more than `most` non-blank lines.
-    `nonblank_before[i]` is the number of non-blank lines before line i.
+    `end` is the last line that the run may include. Returns None if no such run has more than `best_count` non-blank
+    lines. `nonblank_before[i]` is the number of non-blank lines before line i.
     """
-    while end > start and nonblank_before[end + 1] - nonblank_before[start] > most:
+    while end > start and nonblank_before[end + 1] - nonblank_before[start] > best_count:
         error_line = _first_error_line(lines, start, end)
         if error_line is None:
             return _end_of_shortest_equivalent_run(lines, nonblank_before, start, end)
@@ -111,14 +115,14 @@ def _first_error_line(lines: list[str], start: int, end: int) -> int | None:
     A syntax error in the first lines remains one whatever follows, unless something is merely not closed yet, such as a
     bracket. So first 8 lines are parsed, then 64, and so on.
     """
-    size = FIRST_LINES
+    size = FIRST_LINE_COUNT
     while start + size <= end:
         error = _find_parse_error("\n".join(lines[start : start + size]))
-        if isinstance(error, SyntaxError) and not MISSING_END.search(str(error.msg)):
+        if isinstance(error, SyntaxError) and not INCOMPLETE_SOURCE_ERROR.search(str(error.msg)):
             line = max(error.lineno or 1, error.end_lineno or 1)
             if line < size:
                 return line
-        size *= MORE_LINES
+        size *= GROWTH_FACTOR
     return _find_error_line("\n".join(lines[start : end + 1]))
 
 
@@ -167,7 +171,7 @@ def _find_error_line(source: str) -> int | None:
 def _find_parse_error(source: str) -> Exception | None:
     """Returns the exception that Python's parser raises for a source; None if the source parses."""
     try:
-        parse(source)
+        parse_python(source)
     except (SyntaxError, MemoryError, RecursionError, ValueError) as error:
         return error
     return None

@@ -12,8 +12,8 @@ from evalharness.arena.service.session import Session
 from evalharness.arena.store import VoteStore
 from evalharness.report.runs import load_runs
 from evalharness.sandbox.factory import open_sandbox
-from evalharness.util.http.address import listen
-from evalharness.util.http.serving import CONNECTIONS, run_server
+from evalharness.util.http.address import open_listening_socket
+from evalharness.util.http.serving import MAX_CONNECTIONS, run_server
 from evalharness.util.text import counted
 
 DRAIN_S = 5.0
@@ -47,7 +47,7 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
 def _serve_session(config: ArenaConfig, session: Session, log: Callable[[str], None]) -> None:
     entrants, store = session.entrants, session.store
     write_measurements(store.folder, entrants.measurements)
-    with listen(config.host, config.port, CONNECTIONS) as listener:
+    with open_listening_socket(config.host, config.port, MAX_CONNECTIONS) as listener:
         host = f"[{config.host}]" if ":" in config.host else config.host
         log(
             f"{counted(len(entrants.measurements), 'model')}, {counted(len(entrants.problems), 'problem')}, "

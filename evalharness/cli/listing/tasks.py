@@ -8,7 +8,7 @@ import typer
 
 from evalharness.cli.tables import make_table, print_options, print_paragraphs, print_table
 from evalharness.data.cards import ALL_TASKS, Card, TaskEntry, expand_task_names, find_task, load_cards, task_groups
-from evalharness.data.sources import DataSource, resolve_source
+from evalharness.data.sources import DataSource, parse_data_source
 from evalharness.data.versions import choose_data_source, find_version, version_files
 from evalharness.errors import UserError
 from evalharness.util.text import counted
@@ -41,7 +41,7 @@ def tasks(
 
 def task_rows() -> Iterator[TaskRow]:
     """Yields a table row for each task, with the columns `HEADINGS`."""
-    source, images = resolve_source(None), image_states()
+    source, images = parse_data_source(None), image_states()
     for card in load_cards():
         for entry in card.tasks.values():
             image = entry.image or card.image

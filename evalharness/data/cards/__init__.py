@@ -2,7 +2,14 @@
 
 from evalharness.data.cards.files import ALL_TASKS
 from evalharness.data.cards.recipe_schema import Recipe
-from evalharness.data.cards.registry import card_path, expand_task_names, find_task, load_cards, task_groups, task_name
+from evalharness.data.cards.registry import (
+    card_path,
+    expand_task_names,
+    find_task,
+    load_cards,
+    strip_card_file,
+    task_groups,
+)
 from evalharness.data.cards.schema import Card, TaskEntry
 
 __all__ = [
@@ -14,6 +21,6 @@ __all__ = [
     "expand_task_names",
     "find_task",
     "load_cards",
+    "strip_card_file",
     "task_groups",
-    "task_name",
 ]

@@ -9,20 +9,20 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from evalharness.data.cards.recipe_schema import Recipe
-from evalharness.data.cards.schema import Card, CardOption, Deviation, Grading, TaskEntry
+from evalharness.data.cards.schema import Card, CardOption, Deviation, OfficialGrader, TaskEntry
 from evalharness.data.cards.short_card import ShortCard, ShortRecipe
-from evalharness.data.cards.version_schema import EvalPlusSource, HubSource, Version
+from evalharness.data.cards.version_schema import DataVersion, EvalPlusSource, HubSource
 from evalharness.util.text import one_line
 from evalharness.util.yaml_text import parse_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 ALL_TASKS = "all"
 """The name of the group of all tasks."""
-SHORT: tuple[type[BaseModel], ...] = (ShortCard, ShortRecipe)
-FULL: tuple[type[BaseModel], ...] = (
-    Card, TaskEntry, Version, Recipe, CardOption, Deviation, Grading, HubSource, EvalPlusSource,
+SHORT_CARD_MODELS: tuple[type[BaseModel], ...] = (ShortCard, ShortRecipe)
+FULL_CARD_MODELS: tuple[type[BaseModel], ...] = (
+    Card, TaskEntry, DataVersion, Recipe, CardOption, Deviation, OfficialGrader, HubSource, EvalPlusSource,
 )  # fmt: skip
-VALUE_ERROR = "Value error, "
+VALUE_ERROR_PREFIX = "Value error, "
 """What pydantic puts before the message of a ValueError."""
 
 
@@ -49,34 +49,34 @@ def read_card(path: Path) -> Card:
     if not {"tasks", "name"} & set(content):
         raise ValueError(f"{path}: not a task card: add the key name (for one task) or the key tasks")
     if "tasks" not in content:
-        content = _validate_card(path, ShortCard, content, SHORT).to_full_card()
-    return _validate_card(path, Card, {**content, "folder": path.parent.resolve()}, FULL)
+        content = _validate_card(path, ShortCard, content, SHORT_CARD_MODELS).to_full_card()
+    return _validate_card(path, Card, {**content, "folder": path.parent.resolve()}, FULL_CARD_MODELS)
 
 
 def _validate_card(
-    path: Path, model: type[Model], content: Mapping[str, Any], parts: Sequence[type[BaseModel]]
+    path: Path, model: type[Model], content: Mapping[str, Any], models: Sequence[type[BaseModel]]
 ) -> Model:
     """Returns a card's content as the pydantic model `model`. Raises ValueError with the file and each invalid field.
 
-    `parts` are the models whose keys are suggested in place of an unknown key.
+    `models` are the models whose keys are suggested in place of an unknown key.
     """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        known = list(dict.fromkeys(name for part in parts for name in part.model_fields))
-        problems = (_field_error(dict(item), known) for item in error.errors())
+        known_keys = list(dict.fromkeys(name for part in models for name in part.model_fields))
+        problems = (_field_error(dict(item), known_keys) for item in error.errors())
         raise ValueError(f"{path}: fix these keys: {'; '.join(dict.fromkeys(problems))}") from error
 
 
-def _field_error(error: Mapping[str, Any], known: Sequence[str]) -> str:
-    """Returns a pydantic error as "FIELD: what is wrong"; `known` are keys to suggest in place of an unknown one."""
-    place = ".".join(map(str, error["loc"])) or "card"
+def _field_error(error: Mapping[str, Any], known_keys: Sequence[str]) -> str:
+    """Returns a pydantic error as "FIELD: what is wrong". For an unknown key it suggests one of `known_keys`."""
+    key_path = ".".join(map(str, error["loc"])) or "card"
     if error["type"] == "missing":
-        return f"{place}: missing"
+        return f"{key_path}: missing"
     if error["type"] == "extra_forbidden":
-        near = get_close_matches(str(error["loc"][-1]), known, n=1)
-        return f"{place}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
-    return f"{place}: {str(error['msg']).removeprefix(VALUE_ERROR)}"
+        near = get_close_matches(str(error["loc"][-1]), known_keys, n=1)
+        return f"{key_path}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
+    return f"{key_path}: {str(error['msg']).removeprefix(VALUE_ERROR_PREFIX)}"
 
 
 def check_unique_names(cards: Sequence[Card]) -> None:
@@ -85,6 +85,6 @@ def check_unique_names(cards: Sequence[Card]) -> None:
     group_names = {ALL_TASKS, *(group for card in cards for group in card.groups)}
     for name in tasks:
         if tasks.count(name) > 1 or name in group_names:
-            raise ValueError(f"the name {name!r} is used more than once for tasks or groups")
+            raise ValueError(f"the name {name!r} is used more than once for tasks or groups; make each name unique")
     if any(ALL_TASKS in card.groups for card in cards):
         raise ValueError(f"the group name {ALL_TASKS!r} is reserved for the group of all tasks; rename the group")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from evalharness.data.cards.recipe_schema import TEMPLATES, Recipe
+from evalharness.data.cards.recipe_schema import REQUIRED_TEMPLATES, Recipe
 from evalharness.errors import UserError
 from evalharness.util.suggest import unknown_name
 from evalharness.util.text import one_line
@@ -20,8 +20,8 @@ def with_user_templates(recipe: Recipe, path: Path) -> Recipe:
     recipe, or another template of the recipe. A file with a single text replaces the template user or prompt. Raises
     UserError if the file cannot be read or does not fit the recipe.
     """
-    main = TEMPLATES.get(recipe.kind)
-    if main is None:
+    main_template = REQUIRED_TEMPLATES.get(recipe.kind)
+    if main_template is None:
         raise UserError("--option prompt= is for recipes with a prompt template, not for infilling; remove it")
     try:
         text = path.expanduser().read_text(encoding="utf-8")
@@ -31,13 +31,15 @@ def with_user_templates(recipe: Recipe, path: Path) -> Recipe:
         content = parse_yaml(text) if path.suffix in (".yaml", ".yml") else text
     except (yaml.YAMLError, RecursionError) as error:
         raise UserError(f"--option prompt={path} is not valid YAML: {one_line(str(error))}; fix the file") from None
-    templates = {main: content} if isinstance(content, str) else content
+    templates = {main_template: content} if isinstance(content, str) else content
     if not isinstance(templates, dict) or not templates:
-        raise UserError(f"--option prompt={path} contains no template; write one under its name, such as {main}: TEXT")
-    known = list(dict.fromkeys([*(CHAT_TEMPLATES if recipe.kind == "chat" else ()), *recipe.fields]))
+        raise UserError(
+            f"--option prompt={path} contains no template; write one under its name, such as {main_template}: TEXT"
+        )
+    allowed = list(dict.fromkeys([*(CHAT_TEMPLATES if recipe.kind == "chat" else ()), *recipe.fields]))
     for name, template in templates.items():
-        if name not in known:
-            raise UserError(f"--option prompt={path}: {unknown_name('template', str(name), known)}")
+        if name not in allowed:
+            raise UserError(f"--option prompt={path}: {unknown_name('template', str(name), allowed)}")
         if not isinstance(template, str):
             raise UserError(f"--option prompt={path}: the template {name} is not a text; write it in quotation marks")
     return recipe.model_copy(update={"fields": {**recipe.fields, **templates}})

@@ -19,22 +19,22 @@ from evalharness.util.plugins import (
     report_disabled_plugin,
 )
 
-GROUP = "evalharness.cards"
+CARD_GROUP = "evalharness.cards"
 """The entry-point group of task cards."""
 DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-SUBFOLDER = "cards"
+CARDS_SUBFOLDER = "cards"
 """The folder in a plug-in's package with its cards, if none are beside its modules."""
 
 
-def plugin_cards(own: tuple[Card, ...]) -> Iterator[Card]:
+def plugin_cards(builtin_cards: tuple[Card, ...]) -> Iterator[Card]:
     """Yields the task cards of all plug-ins. A broken plug-in or card is logged in one line and skipped.
 
-    `own` are this package's cards, whose names no other card may have.
+    `builtin_cards` are this package's cards, whose names no other card may have.
     """
-    accepted = list(own)
-    for point in plugin_entry_points(GROUP):
+    accepted = list(builtin_cards)
+    for point in plugin_entry_points(CARD_GROUP):
         try:
-            paths = card_paths(point)
+            paths = plugin_card_paths(point)
         except PLUGIN_ERRORS as error:
             report_disabled_plugin(package_of_plugin(point), error_line(error))
             continue
@@ -53,7 +53,7 @@ def plugin_cards(own: tuple[Card, ...]) -> Iterator[Card]:
             yield card
 
 
-def card_paths(point: EntryPoint) -> list[Path]:
+def plugin_card_paths(point: EntryPoint) -> list[Path]:
     """Returns the task-card files of a plug-in's entry point.
 
     The entry point's value can be a module or package (cards in its folder, or in the subfolder `cards`), a path as
@@ -81,11 +81,11 @@ def _card_files_at(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(
-            f"the plug-in's folder of task cards does not exist: {path}; correct the entry point {GROUP}"
+            f"the plug-in's folder of task cards does not exist: {path}; correct the entry point {CARD_GROUP}"
         )
-    for folder in (path, path / SUBFOLDER):
+    for folder in (path, path / CARDS_SUBFOLDER):
         if folder.is_dir() and (cards := card_files(folder)):
             return cards
     raise FileNotFoundError(
-        f"no task card (*.yaml) is in {path} or in its folder {SUBFOLDER}; correct the entry point {GROUP}"
+        f"no task card (*.yaml) is in {path} or in its folder {CARDS_SUBFOLDER}; correct the entry point {CARD_GROUP}"
     )

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from evalharness.data.cards.version_schema import StrictModel
 from evalharness.records import MiddleLength
 
-TEMPLATES = {"completion": "prompt", "chat": "user"}
+REQUIRED_TEMPLATES = {"completion": "prompt", "chat": "user"}
 """The name of the prompt template that each kind of recipe must have; the kind infill needs none."""
 
 
@@ -48,7 +48,7 @@ class Recipe(StrictModel):
 
     @model_validator(mode="after")
     def _check_template(self) -> Self:
-        template = TEMPLATES.get(self.kind)
+        template = REQUIRED_TEMPLATES.get(self.kind)
         if template and template not in self.fields:
             raise ValueError(
                 f"a recipe of kind {self.kind} needs a prompt template; add the key {template} below the key fields"

@@ -59,7 +59,7 @@ def find_task(name: str) -> tuple[Card, TaskEntry]:
     raise UserError(unknown_name("task", name, [task for card in cards for task in card.tasks]))
 
 
-def task_name(name: str) -> str:
+def strip_card_file(name: str) -> str:
     """Returns a task's name without the card file, as in FILE.yaml:TASK. Raises UserError for an unknown task."""
     return find_task(name)[1].name if card_path(name) else name
 
@@ -82,18 +82,18 @@ def expand_task_names(names: str) -> list[str]:
     empty list.
     """
     groups = task_groups()
-    known = (*groups[ALL_TASKS], *groups)
+    known_names = (*groups[ALL_TASKS], *groups)
     requested = [name.strip() for name in names.split(",") if name.strip()]
     if not requested:
-        raise UserError(f"--task is empty; give tasks or groups, separated by commas: {', '.join(known)}")
+        raise UserError(f"--task is empty; give tasks or groups, separated by commas: {', '.join(known_names)}")
     tasks: list[str] = []
     for name in requested:
         if path := card_path(name):
             tasks += _tasks_of_file(name, path)
-        elif name in known:
+        elif name in known_names:
             tasks += groups.get(name, (name,))
         else:
-            raise UserError(unknown_name("task", name, known))
+            raise UserError(unknown_name("task", name, known_names))
     return list(dict.fromkeys(tasks))
 
 
@@ -101,7 +101,7 @@ def _tasks_of_file(name: str, path: Path) -> list[str]:
     """Returns the tasks that a name such as FILE.yaml or FILE.yaml:TASK stands for, as ABSOLUTE_PATH:TASK."""
     absolute = path.expanduser().resolve()
     card = load_user_card(absolute)
-    chosen = name.removeprefix(str(path)).removeprefix(":")
-    if chosen and chosen not in card.tasks:
-        raise UserError(unknown_name(f"task of {path}", chosen, list(card.tasks)))
-    return [f"{absolute}:{task}" for task in ([chosen] if chosen else card.tasks)]
+    task_name = name.removeprefix(str(path)).removeprefix(":")
+    if task_name and task_name not in card.tasks:
+        raise UserError(unknown_name(f"task of {path}", task_name, list(card.tasks)))
+    return [f"{absolute}:{task}" for task in ([task_name] if task_name else card.tasks)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from evalharness.data.cards.recipe_schema import Recipe
-from evalharness.data.cards.version_schema import StrictModel, Version
+from evalharness.data.cards.version_schema import DataVersion, StrictModel
 
 
 def _add_key_as_name(value: Any) -> Any:
@@ -17,7 +17,7 @@ def _add_key_as_name(value: Any) -> Any:
     return {key: {**entry, "name": key} if isinstance(entry, dict) else entry for key, entry in value.items()}
 
 
-class Grading(StrictModel):
+class OfficialGrader(StrictModel):
     """The official grader of a task, with which verdicts must agree."""
 
     repository: str = Field(description="Such as openai/human-eval")
@@ -60,7 +60,7 @@ class TaskEntry(StrictModel):
     where: Mapping[str, str] = Field(
         {}, description="Selects the records of the task in data of several tasks: those with these values"
     )
-    versions: Annotated[Mapping[str, Version], BeforeValidator(_add_key_as_name)] = Field(
+    versions: Annotated[Mapping[str, DataVersion], BeforeValidator(_add_key_as_name)] = Field(
         min_length=1, description="Versions of the data by name; see below"
     )
     splits: Mapping[str, tuple[int, int] | str] = Field(
@@ -118,7 +118,7 @@ class Card(StrictModel):
     options: Annotated[Mapping[str, CardOption], BeforeValidator(_list_to_mapping)] = Field(
         {}, description="Further task options by name, each with values, default and help; the adapter interprets them"
     )
-    grading: Grading | None = Field(None, description="The official grader, if there is one")
+    grading: OfficialGrader | None = Field(None, description="The official grader, if there is one")
     recipes: Mapping[str, Recipe] = Field(description="Recipes by name; see below")
     deviations: tuple[Deviation, ...] = Field((), description="Known differences from the official grader")
     rules: Mapping[str, Any] = Field(

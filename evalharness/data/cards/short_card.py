@@ -5,14 +5,14 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from evalharness.data.cards.recipe_schema import TEMPLATES
-from evalharness.data.cards.version_schema import FieldMap, Names, StrictModel
+from evalharness.data.cards.recipe_schema import REQUIRED_TEMPLATES
+from evalharness.data.cards.version_schema import FieldMap, StrictModel, StringOrStrings
 
-ADAPTER = "card"
+CARD_ADAPTER = "card"
 """The adapter of tasks without code: `evalharness.adapters.card_task`."""
 PYTHON_IMAGES = ("python", "bigcodebench")
 """The images in which program and tests run in one Python namespace."""
-VERSION = "v1"
+VERSION_NAME = "v1"
 
 
 class ShortRecipe(StrictModel):
@@ -37,7 +37,8 @@ class ShortRecipe(StrictModel):
     def _check_one_template(self) -> Self:
         if bool(self.user) == bool(self.prompt):
             raise ValueError(
-                "a recipe needs either the key user (for a chat model) or the key prompt (for a base model)"
+                "a recipe needs exactly one of the keys user (for a chat model) and prompt (for a base model); add or "
+                "remove one"
             )
         if self.prompt and (self.system or self.prefill):
             raise ValueError(
@@ -53,13 +54,13 @@ class ShortRecipe(StrictModel):
 
     def to_full_recipe(self, image: str) -> dict[str, Any]:
         """Returns the equivalent recipe of a full task card; `image` is the sandbox image that runs the programs."""
-        of_chat = "fenced" if image in PYTHON_IMAGES else "last_fences"
-        templates = ("user", "system", "prefill") if self.kind == "chat" else (TEMPLATES[self.kind],)
+        default_chat_rule = "fenced" if image in PYTHON_IMAGES else "last_fences"
+        templates = ("user", "system", "prefill") if self.kind == "chat" else (REQUIRED_TEMPLATES[self.kind],)
         return {
             **self.model_dump(exclude={"user", "system", "prefill", "prompt"}),
             "kind": self.kind,
             "fields": {name: text for name in templates if (text := getattr(self, name))},
-            "extraction": self.extraction or (of_chat if self.kind == "chat" else "continue_prompt"),
+            "extraction": self.extraction or (default_chat_rule if self.kind == "chat" else "continue_prompt"),
         }
 
 
@@ -67,7 +68,7 @@ class ShortCard(StrictModel):
     """A short task card: one task that needs no Python code; each record has tests, which run after the program."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.+-]*$", description="The task's name; letters, digits, - _ . +")
-    data: Names = Field(
+    data: StringOrStrings = Field(
         min_length=1,
         description="File of records (.jsonl, .jsonl.gz, .json), relative to the card's folder, or PACKAGE:PATH for a "
         "resource of a Python package; or a list of files",
@@ -87,7 +88,7 @@ class ShortCard(StrictModel):
     def to_full_card(self) -> Mapping[str, Any]:
         """Returns the equivalent content of a full task card."""
         return {
-            "adapter": ADAPTER,
+            "adapter": CARD_ADAPTER,
             "family": self.name,
             "description": self.description,
             "image": self.image,
@@ -95,5 +96,5 @@ class ShortCard(StrictModel):
             "id_field": "task_id" if "task_id" in self.fields else None,
             "recipes": {self.recipe.kind: self.recipe.to_full_recipe(self.image)},
             "rules": {"time_s": self.time_s, "memory_mb": self.memory_mb, "tests": self.tests},
-            "tasks": {self.name: {"versions": {VERSION: {"shipped": self.data, "fields": self.fields}}}},
+            "tasks": {self.name: {"versions": {VERSION_NAME: {"shipped": self.data, "fields": self.fields}}}},
         }

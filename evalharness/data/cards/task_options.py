@@ -12,16 +12,16 @@ COMMON_OPTIONS = ("version", "recipe", "split", "extraction", "prompt")
 """Options of every task."""
 WINDOW_OPTIONS = ("start", "end")
 """Options of every task whose card has a `date_field`."""
-DAY = "a day such as 2024-08-01"
+DAY_FORMAT = "a day such as 2024-08-01"
 
 
 def task_option_names(task: str) -> frozenset[str]:
     """Returns the names of the `--option`s of all known tasks, and of `task` if that is in a user's card file."""
-    own = [find_task(task)[0]] if card_path(task) else []
-    return frozenset(COMMON_OPTIONS).union(*(family_options(card) for card in (*load_cards(), *own)))
+    user_cards = [find_task(task)[0]] if card_path(task) else []
+    return frozenset(COMMON_OPTIONS).union(*(family_option_names(card) for card in (*load_cards(), *user_cards)))
 
 
-def family_options(card: Card) -> tuple[str, ...]:
+def family_option_names(card: Card) -> tuple[str, ...]:
     """Returns the names of the `--option`s of a task family that are not in `COMMON_OPTIONS`."""
     has_releases = any(entry.releases for entry in card.tasks.values())
     return (*card.options, *(("release",) if has_releases else ()), *(WINDOW_OPTIONS if card.date_field else ()))
@@ -29,10 +29,10 @@ def family_options(card: Card) -> tuple[str, ...]:
 
 def check_task_options(name: str, card: Card, options: Mapping[str, str]) -> None:
     """Raises UserError for an `--option` that the task does not have, and for a value that its card does not allow."""
-    known = (*COMMON_OPTIONS, *family_options(card))
+    known_options = (*COMMON_OPTIONS, *family_option_names(card))
     for key, value in options.items():
-        if key not in known:
-            raise UserError(unknown_name(f"option of task {name}", key, list(known)))
+        if key not in known_options:
+            raise UserError(unknown_name(f"option of task {name}", key, list(known_options)))
         allowed = card.options[key].values if key in card.options else ()
         if allowed and value not in allowed:
             raise UserError(unknown_name(f"{key} of task {name}", value, allowed))
@@ -40,34 +40,36 @@ def check_task_options(name: str, card: Card, options: Mapping[str, str]) -> Non
 
 def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescription]:
     """Returns a description of each `--option` of a task, for tables; options with only one value are omitted."""
-    described = [
+    descriptions = [
         _describe_option_with_choices("version", entry.versions, entry.default_version, "Version of the data"),
         _describe_option_with_choices(
             "recipe", card.recipes_of(entry), entry.default_recipe, "How prompts are made and programs extracted"
         ),
     ]
-    described.append(
+    descriptions.append(
         OptionDescription("prompt", "FILE", "", "Own templates: YAML with system and user or prompt, or one text")
     )
     if any(recipe.robust_extraction for recipe in card.recipes_of(entry).values()):
         help_text = "Recipes with an official rule: that one, or the project's own; see docs/extraction.md"
-        described.append(OptionDescription("extraction", "official, robust", "official", help_text))
+        descriptions.append(OptionDescription("extraction", "official, robust", "official", help_text))
     if entry.splits:
-        described.append(
+        descriptions.append(
             _describe_option_with_choices("split", entry.splits, entry.default_split or "", "Part of the problems")
         )
     if entry.releases:
-        described.append(
+        descriptions.append(
             _describe_option_with_choices(
                 "release", entry.releases, entry.default_release or "", "Files of the data, by date of release"
             )
         )
     if card.date_field:
-        described += [
-            OptionDescription("start", DAY, "", "Only problems that were published on this day or later"),
-            OptionDescription("end", DAY, "", "Only problems that were published before this day, or at 0:00 of it"),
+        descriptions += [
+            OptionDescription("start", DAY_FORMAT, "", "Only problems that were published on this day or later"),
+            OptionDescription(
+                "end", DAY_FORMAT, "", "Only problems that were published before this day, or at 0:00 of it"
+            ),
         ]
-    return described + [
+    return descriptions + [
         OptionDescription(name, ", ".join(option.values) or "text", option.default, option.help)
         for name, option in card.options.items()
     ]

@@ -23,7 +23,7 @@ def _list_to_mapping(value: Any) -> Any:
     return {name: name for name in value} if isinstance(value, list | tuple) else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_string_to_list)]
+StringOrStrings = Annotated[tuple[str, ...], BeforeValidator(_string_to_list)]
 """One string or a list of strings in YAML."""
 FieldMap = Annotated[Mapping[str, str], BeforeValidator(_list_to_mapping)]
 """In YAML a list of fields of the records, or a mapping of the adapter's names to the records' fields.
@@ -31,7 +31,7 @@ FieldMap = Annotated[Mapping[str, str], BeforeValidator(_list_to_mapping)]
 `a.b` is the field b of the object a.
 """
 ProblemCount = Annotated[int, Field(gt=0)]
-FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
+FINGERPRINT_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class HubSource(StrictModel):
@@ -41,15 +41,15 @@ class HubSource(StrictModel):
     config: str | None = None
     folder: str | None = None
     """The repository's folder to load from, for configurations that are folders without a name."""
-    splits: Names = ()
-    files: Names = ()
+    splits: StringOrStrings = ()
+    files: StringOrStrings = ()
     revision: str | None = None
     """The pinned commit or branch; None for main."""
 
     @model_validator(mode="after")
     def _check_splits_or_files(self) -> Self:
         if bool(self.splits) == bool(self.files):
-            raise ValueError("the entry hub needs exactly one of the keys splits and files")
+            raise ValueError("the entry hub needs exactly one of the keys splits and files; add or remove one")
         return self
 
 
@@ -61,7 +61,7 @@ class EvalPlusSource(StrictModel):
     variant: Literal["full", "mini", "noextreme"] = "full"
 
 
-class Version(StrictModel):
+class DataVersion(StrictModel):
     """A version of a task's data in its card: files, fields, fingerprint and source for downloads.
 
     `problems` and `fingerprint` have one value, or one value per split if each split has its own files.
@@ -75,10 +75,10 @@ class Version(StrictModel):
         None, description="sha256: and 64 digits, as a run's manifest shows it under task.data; other data are marked"
     )
     note: str = Field("", description="A warning that accompanies every result on this version")
-    file: Names = Field(
+    file: StringOrStrings = Field(
         (), description="Paths below a data folder; {split} and the names in the task's values are filled in"
     )
-    shipped: Names = Field(
+    shipped: StringOrStrings = Field(
         (),
         description="Instead of file: data that come with the card. Paths relative to the card's folder, or "
         "PACKAGE:PATH for a resource of a Python package",
@@ -98,7 +98,7 @@ class Version(StrictModel):
     @model_validator(mode="after")
     def _check_file_or_shipped(self) -> Self:
         if bool(self.file) == bool(self.shipped):
-            raise ValueError("a version of the data needs exactly one of the keys file and shipped")
+            raise ValueError("a version of the data needs exactly one of the keys file and shipped; add or remove one")
         return self
 
     @model_validator(mode="after")
@@ -116,7 +116,7 @@ class Version(StrictModel):
     @classmethod
     def _check_fingerprint_form(cls, value: str | Mapping[str, str] | None) -> str | Mapping[str, str] | None:
         for fingerprint in value.values() if isinstance(value, Mapping) else (value,):
-            if fingerprint is not None and not FINGERPRINT.fullmatch(fingerprint):
+            if fingerprint is not None and not FINGERPRINT_PATTERN.fullmatch(fingerprint):
                 raise ValueError(
                     f"the fingerprint {fingerprint!r} is not valid; write sha256: and 64 hexadecimal digits"
                 )
@@ -130,7 +130,7 @@ class Version(StrictModel):
         """Whether each split of this data version has its own files."""
         return isinstance(self.problems, Mapping)
 
-    def for_split(self, values: Mapping[str, str], split: str | None) -> "Version":
+    def for_split(self, values: Mapping[str, str], split: str | None) -> "DataVersion":
         """Returns the data version for one split, with only the split's files and with `values` filled into file names.
 
         A version whose splits share files keeps them.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from evalharness.diffusion.checkpoints.lazy_gguf import LazyGgufEmbedding, LazyGgufMatrix
 from evalharness.diffusion.network import Transformer
-from evalharness.util.memory import return_free_memory
+from evalharness.util.memory import release_free_memory
 
 PART = 1 << 13
 """Rows of a head that are packed at a time."""
@@ -91,4 +91,4 @@ def pack_linears(module: nn.Module) -> None:
     for parent in parents:
         for name in [name for name, child in parent.named_children() if type(child) is nn.Linear]:
             setattr(parent, name, pack_linear(getattr(parent, name)))
-    return_free_memory()
+    release_free_memory()

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from evalharness.adapters import open_task
 from evalharness.data.cards import load_cards
-from evalharness.data.sources import resolve_source
+from evalharness.data.sources import parse_data_source
 from evalharness.errors import UserError
 from evalharness.grading_service.grading import GradingPool
 from evalharness.model_server.config import ServerConfig
@@ -104,5 +104,5 @@ class PlaygroundProblems:
     def _problems(self, task: str) -> Mapping[str, Problem]:
         if self._pool is not None:
             return self._pool.load_task(task, {}).problems
-        opened, _ = open_task(task, resolve_source(self._source), {})
+        opened, _ = open_task(task, parse_data_source(self._source), {})
         return {problem.task_id: problem for problem in opened.problems()}

@@ -22,7 +22,7 @@ def check_no_unrelated_files(folder: Path) -> None:
 
     A run is only written into a folder without other files.
     """
-    contents = _visible_files(folder)
+    contents = _non_hidden_entries(folder)
     runs = [path for path in contents if (path / MANIFEST).exists()]
     if runs:
         names = ", ".join(path.name for path in runs)
@@ -39,20 +39,20 @@ def check_multi_task_folder(folder: Path) -> None:
         raise UserError(
             f"{folder} is the run directory of one task; choose another folder with --out for several tasks"
         )
-    contents = _visible_files(folder)
+    contents = _non_hidden_entries(folder)
     if contents and not any((path / MANIFEST).exists() for path in contents):
         raise UserError(_unrelated_files_message(folder, contents))
 
 
-def check_overwritable(folder: Path, samples: str | None) -> None:
+def check_overwritable(folder: Path, samples_file: str | None) -> None:
     """Raises UserError if --overwrite would delete the samples file to grade, or if the folder is no run directory."""
-    if samples is not None and Path(samples).resolve().parent == folder.resolve():
-        raise UserError(f"--overwrite would delete the samples file {samples}; write to another folder with --out")
+    if samples_file is not None and Path(samples_file).resolve().parent == folder.resolve():
+        raise UserError(f"--overwrite would delete the samples file {samples_file}; write to another folder with --out")
     if not any((folder / name).exists() for name in RUN_FILES):
         check_no_unrelated_files(folder)
 
 
-def _visible_files(folder: Path) -> list[Path]:
+def _non_hidden_entries(folder: Path) -> list[Path]:
     """Returns the subfolders and the non-hidden files of a folder, sorted; none if the folder does not exist."""
     if not folder.is_dir():
         return []

@@ -36,29 +36,29 @@ def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
         return False
     try:
         saved = json.loads(path.read_bytes())["config"]
-        compared = without_transport_options({key: saved[key] for key in saved if key in config})
+        saved_part = without_transport_options({key: saved[key] for key in saved if key in config})
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}; choose another folder with --out") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(
             f"{path} is damaged: no JSON object with the run's configuration; choose another folder with --out"
         ) from None
-    wanted = without_transport_options(json.loads(json.dumps(config)))
-    versions = compared.get("evalharness"), wanted.get("evalharness")
+    requested = without_transport_options(json.loads(json.dumps(config)))
+    versions = saved_part.get("evalharness"), requested.get("evalharness")
     if versions[0] != versions[1]:
         raise UserError(
             f"the run in {folder} was written by evalharness {versions[0]}, and this is {versions[1]}; choose another "
             "folder with --out, or resume the run with that version"
         )
-    if "samples" in compared and "samples" in wanted:
-        compared["samples"] = _with_larger_counts(compared["samples"], wanted["samples"])
-    difference = next(differences(compared, wanted), None)
+    if "samples" in saved_part and "samples" in requested:
+        saved_part["samples"] = _with_larger_counts(saved_part["samples"], requested["samples"])
+    difference = next(differences(saved_part, requested), None)
     if difference:
         remedy = "choose another folder with --out, use the old settings, or delete that run with --overwrite"
-        if difference.place in ("samples.n", "samples.limit"):
+        if difference.key_path in ("samples.n", "samples.limit"):
             remedy = f"--n and --limit of a run can only grow; {remedy}"
         raise UserError(
-            f"{folder} holds a run with another configuration: {difference.place} was {difference.old}, now "
+            f"{folder} holds a run with another configuration: {difference.key_path} was {difference.old}, now "
             f"{difference.new}; {remedy}"
         )
     return True
@@ -79,12 +79,12 @@ def transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.get("backend", {}).items() if key in TRANSPORT_OPTIONS}
 
 
-def _with_larger_counts(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+def _with_larger_counts(saved: Mapping[str, Any], requested: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the manifest's entry `samples`, with `n` and `limit` replaced by wanted values that are larger."""
-    grown = dict(saved)
-    if {"n", "limit"} <= saved.keys() & wanted.keys():
-        if (wanted["n"] or 0) >= (saved["n"] or 0):
-            grown["n"] = wanted["n"]
-        if wanted["limit"] is None or (saved["limit"] is not None and wanted["limit"] >= saved["limit"]):
-            grown["limit"] = wanted["limit"]
-    return grown
+    updated = dict(saved)
+    if {"n", "limit"} <= saved.keys() & requested.keys():
+        if (requested["n"] or 0) >= (saved["n"] or 0):
+            updated["n"] = requested["n"]
+        if requested["limit"] is None or (saved["limit"] is not None and requested["limit"] >= saved["limit"]):
+            updated["limit"] = requested["limit"]
+    return updated

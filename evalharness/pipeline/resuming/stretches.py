@@ -10,9 +10,9 @@ from evalharness.data.run_types import Environment, Manifest, RunConfiguration, 
 from evalharness.metrics.throughput import measurement_conditions
 from evalharness.pipeline.resuming.same_run import transport_options
 
-VARYING = ("clocks",)
+VOLATILE_CONDITIONS = ("clocks",)
 """Measurement conditions that change all the time, so that a difference says nothing."""
-SHOWN_OTHERWISE = ("base_url", "max_tokens_field")
+EXCLUDED_OPTIONS = ("base_url", "max_tokens_field")
 """Transport options that are not measurement conditions themselves; `base_url` is the condition `endpoint`."""
 
 
@@ -40,10 +40,13 @@ def joined_stretches(manifests: Sequence[Manifest], completions: Sequence[int]) 
     `completions` are the numbers of completions of the runs.
     """
     joined: list[Stretch] = []
-    before = 0
+    completions_before = 0
     for manifest, count in zip(manifests, completions, strict=True):
-        joined += [{**stretch, "completions": stretch["completions"] + before} for stretch in stretches_of(manifest)]
-        before += count
+        joined += [
+            {**stretch, "completions": stretch["completions"] + completions_before}
+            for stretch in stretches_of(manifest)
+        ]
+        completions_before += count
     return joined
 
 
@@ -56,14 +59,14 @@ def measured_conditions(manifest: Manifest, completions: int) -> dict[str, Any]:
     backend, environment = manifest["config"]["backend"], manifest["environment"]
     generated = _stretches_with_completions(stretches_of(manifest), completions)
     latest = generated[-1] if generated else new_stretch(manifest["config"], environment, 0)
-    held = measurement_conditions({**backend, **latest["transport"]}, latest["environment"]["hardware"])
+    conditions = measurement_conditions({**backend, **latest["transport"]}, latest["environment"]["hardware"])
     if merged := environment.get("merged"):
-        held["merged_runs"] = len(merged)
+        conditions["merged_runs"] = len(merged)
     if copies := latest["environment"].get("copies"):
-        held["copies"] = copies
+        conditions["copies"] = copies
     if mixed := _differing_conditions([_conditions_of_stretch(backend, stretch) for stretch in generated]):
-        held = {**{key: value for key, value in held.items() if key not in mixed}, "mixed": mixed}
-    return held
+        conditions = {**{key: value for key, value in conditions.items() if key not in mixed}, "mixed": mixed}
+    return conditions
 
 
 def _stretches_with_completions(stretches: Sequence[Stretch], completions: int) -> list[Stretch]:
@@ -83,6 +86,10 @@ def _conditions_of_stretch(backend: Mapping[str, Any], stretch: Stretch) -> dict
     """Returns the measurement conditions of one stretch (the part of a run that one process wrote)."""
     environment, transport = stretch["environment"], stretch["transport"]
     measured = measurement_conditions({**backend, **transport}, environment["hardware"])
-    others = {key: value for key, value in transport.items() if key not in SHOWN_OTHERWISE}
-    around: Mapping[str, Any] = {"workers": environment.get("workers"), "copies": environment.get("copies")}
-    return {key: value for key, value in {**others, **measured, **around}.items() if key not in VARYING}
+    other_options = {key: value for key, value in transport.items() if key not in EXCLUDED_OPTIONS}
+    process_settings: Mapping[str, Any] = {"workers": environment.get("workers"), "copies": environment.get("copies")}
+    return {
+        key: value
+        for key, value in {**other_options, **measured, **process_settings}.items()
+        if key not in VOLATILE_CONDITIONS
+    }

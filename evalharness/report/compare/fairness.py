@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
-from evalharness.data.run_types import AnswerKind, Answers
+from evalharness.data.run_types import AnswerCounts, AnswerKind
 from evalharness.data.runs import Run
 from evalharness.metrics.answer_counts import KINDS
 from evalharness.report.answer_remarks import WORDS
@@ -63,7 +63,7 @@ def _answer_differences(first: Run, second: Run) -> list[str]:
     ]
 
 
-def _answer_share_text(answers: Answers, kind: AnswerKind) -> str:
+def _answer_share_text(answers: AnswerCounts, kind: AnswerKind) -> str:
     count = answers["counts"].get(kind)
     return "unknown" if count is None else f"{count} of {answers['answers']}"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypedDict
 
-from evalharness.data.run_types import FacetValue, Summary
+from evalharness.data.run_types import FacetMetrics, Summary
 from evalharness.report.page.entries import RunEntry
 from evalharness.report.task_variant import (
     LANGUAGE_FAMILIES,
@@ -109,7 +109,7 @@ def _breakdown_table(title: str, facet: str, entries: Iterable[RunEntry], rows: 
     return {"title": title, "facet": facet, "columns": columns, "rows": rows}
 
 
-def _rate_cell(entry: RunEntry, value: FacetValue | Summary | None) -> Cell:
+def _rate_cell(entry: RunEntry, value: FacetMetrics | Summary | None) -> Cell:
     rate = value["metrics"].get(RATE) if value else None
     return (entry.slug, rate["value"], rate["ci95"][0], rate["ci95"][1], value["problems"]) if value and rate else None
 

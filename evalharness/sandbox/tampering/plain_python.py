@@ -11,7 +11,7 @@ import string
 from collections.abc import Iterator
 
 from evalharness.sandbox.tampering.vocabulary import CHECKED, METHODS, Vocabulary, runtime_attributes
-from evalharness.util.python_syntax import parse
+from evalharness.util.python_syntax import parse_python
 
 SYNTAX = (
     *(ast.Module, ast.FunctionDef, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.While, ast.If),
@@ -43,7 +43,7 @@ def is_plain_python(source: str, vocabulary: Vocabulary = CHECKED, tests: str = 
     if len(source) > LARGEST:
         return False
     try:
-        tree = parse(source)
+        tree = parse_python(source)
         used = names_reserved_for_checks(tests, entry_point) | BUILTIN_NAMES if tests else frozenset()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
@@ -60,7 +60,7 @@ BUILTIN_NAMES = frozenset(dir(builtins))
 @functools.lru_cache(4096)
 def names_reserved_for_checks(tests: str, entry_point: str) -> frozenset[str]:
     """Returns the names that the checks define or use and that the sample must not define."""
-    nodes = list(ast.walk(parse(tests)))
+    nodes = list(ast.walk(parse_python(tests)))
     used = {node.id for node in nodes if isinstance(node, ast.Name)} - {entry_point}
     used |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     if not entry_point:

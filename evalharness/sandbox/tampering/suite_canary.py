@@ -15,7 +15,7 @@ from typing import NamedTuple
 from evalharness.sandbox.tampering.false_assertions import CATCHES, FalseAssertions
 from evalharness.sandbox.tampering.plain_python import BUILTIN_NAMES, LARGEST, globally_bound_names
 from evalharness.sandbox.tampering.source_text import Edit, SourceText
-from evalharness.util.python_syntax import parse
+from evalharness.util.python_syntax import parse_python
 
 DRAW = random.SystemRandom()
 SKIPS = re.compile("skip|expectedFailure")
@@ -33,7 +33,7 @@ def make_false_suites(tests: str, count: int) -> list[FalseSuite]:
 
     Each copy has one false assertion in each test, and in the next copy another assertion is false.
     """
-    text, tree = SourceText(tests), parse(tests)
+    text, tree = SourceText(tests), parse_python(tests)
     suites = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TestCases"]
     if not suites or _is_skipped(suites[-1]):
         return []
@@ -69,7 +69,7 @@ def _make_false_suite(
 def _still_parses(text: SourceText, edits: list[Edit]) -> bool:
     edited = text.with_edits(edits)
     try:
-        parse(edited)
+        parse_python(edited)
     except (SyntaxError, ValueError):
         return False
     return edited.count("\n") == text.data.count(b"\n")
@@ -81,9 +81,9 @@ def with_protected_builtins(source: str, tests: str) -> str:
     A sample that is too long to be parsed is assumed to redefine all builtins.
     """
     try:
-        bound = set(globally_bound_names(parse(source))) if len(source) <= LARGEST else BUILTIN_NAMES
+        bound = set(globally_bound_names(parse_python(source))) if len(source) <= LARGEST else BUILTIN_NAMES
         redefined = BUILTIN_NAMES & bound
-        nodes = _nodes_outside_f_strings(parse(tests)) if redefined else []
+        nodes = _nodes_outside_f_strings(parse_python(tests)) if redefined else []
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return tests
     text = SourceText(tests)

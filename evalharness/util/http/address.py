@@ -17,21 +17,21 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def check_address(host: str, port: int, token: str, variable: str = TOKEN_VARIABLE) -> None:
+def check_address(host: str, port: int, token: str, token_variable: str = TOKEN_VARIABLE) -> None:
     """Raises UserError for an invalid port, and if other machines can reach the address but no token is set.
 
-    `variable` is the name of the environment variable with the token, for the message.
+    `token_variable` is the name of the environment variable with the token, for the message.
     """
     if not 0 < port < 1 << 16:
         raise UserError(f"--port {port} is not a valid port; choose one from 1 to 65535")
     if not token and not is_loopback(host):
         raise UserError(
-            f"other machines can reach --host {host}; set ${variable} to a secret that clients must send, or "
+            f"other machines can reach --host {host}; set ${token_variable} to a secret that clients must send, or "
             "use --host 127.0.0.1"
         )
 
 
-def listen(host: str, port: int, backlog: int) -> socket.socket:
+def open_listening_socket(host: str, port: int, backlog: int) -> socket.socket:
     """Opens a TCP socket that listens on the address; returns it. Raises UserError if the address is not available.
 
     Accepted connections send each write at once (TCP_NODELAY): the body of an answer is written after its headers, and

@@ -10,12 +10,15 @@ from evalharness.util.text import one_line
 
 
 def add_error_responses(
-    app: FastAPI, user_error: int = 422, retry_s: Callable[[], int] = lambda: 1, body: ErrorBody = default_error_body
+    app: FastAPI,
+    user_error_status: int = 422,
+    retry_s: Callable[[], int] = lambda: 1,
+    body: ErrorBody = default_error_body,
 ) -> None:
     """Adds handlers to `app` that turn RequestRefused, UserError and InfrastructureError into HTTP responses.
 
-    `user_error` is the HTTP status for a UserError. `retry_s()` returns the seconds after which a client may retry
-    after an InfrastructureError (status 503). `body` returns the JSON body of a response.
+    `user_error_status` is the HTTP status for a UserError. `retry_s()` returns the seconds after which a client may
+    retry after an InfrastructureError (status 503). `body` returns the JSON body of a response.
     """
 
     @app.exception_handler(RequestRefused)
@@ -24,7 +27,7 @@ def add_error_responses(
 
     @app.exception_handler(UserError)
     async def on_user_error(_: Request, error: UserError) -> Response:
-        return refusal_response(RequestRefused(user_error, one_line(str(error))), body=body)
+        return refusal_response(RequestRefused(user_error_status, one_line(str(error))), body=body)
 
     @app.exception_handler(InfrastructureError)
     async def on_infrastructure_error(_: Request, error: InfrastructureError) -> Response:

@@ -8,8 +8,8 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 
 from evalharness.util.http.refusals import RequestRefused
 
-SUFFIXES = (".css", ".js")
-HEADERS = {
+STATIC_SUFFIXES = (".css", ".js")
+SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "referrer-policy": "no-referrer",
@@ -20,14 +20,14 @@ HEADERS = {
 
 def add_page(app: FastAPI, page: str, folders: Sequence[Path]) -> None:
     """Adds routes to an application: GET / for a page's HTML, GET /static/NAME for its style sheets and scripts."""
-    files = {path.name: path for folder in folders for path in folder.iterdir() if path.suffix in SUFFIXES}
+    files = {path.name: path for folder in folders for path in folder.iterdir() if path.suffix in STATIC_SUFFIXES}
 
     @app.get("/")
-    async def index() -> Response:
-        return HTMLResponse(page, headers=HEADERS)
+    async def serve_page() -> Response:
+        return HTMLResponse(page, headers=SECURITY_HEADERS)
 
     @app.get("/static/{name}")
-    async def static(name: str) -> Response:
+    async def serve_static_file(name: str) -> Response:
         if name not in files:
             raise RequestRefused(404, "there is no such file")
-        return FileResponse(files[name], headers=HEADERS)
+        return FileResponse(files[name], headers=SECURITY_HEADERS)

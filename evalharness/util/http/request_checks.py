@@ -55,12 +55,12 @@ class RequestChecks:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
 
-        started = False
+        response_started = False
 
-        async def counted_send(message: Message) -> None:
-            nonlocal started
+        async def send_and_report_status(message: Message) -> None:
+            nonlocal response_started
             if message["type"] == "http.response.start":
-                started = True
+                response_started = True
                 self.on_response(message["status"])
             await send(message)
 
@@ -71,17 +71,19 @@ class RequestChecks:
             async with asyncio.timeout(self.limits.read_s):
                 connected = await self._read_body(receive, body)
             if connected:
-                await self.app(scope, _replay_body(bytes(body), receive), counted_send)
+                await self.app(scope, _replay_body(bytes(body), receive), send_and_report_status)
         except RequestRefused as refused:
-            await refusal_response(refused, True, self.error_body)(scope, receive, counted_send)
+            await refusal_response(refused, True, self.error_body)(scope, receive, send_and_report_status)
         except TimeoutError:
-            late = RequestRefused(408, f"the request was not complete after {self.limits.read_s:g} s; send it faster")
-            await refusal_response(late, True, self.error_body)(scope, receive, counted_send)
+            timeout = RequestRefused(
+                408, f"the request was not complete after {self.limits.read_s:g} s; send it faster"
+            )
+            await refusal_response(timeout, True, self.error_body)(scope, receive, send_and_report_status)
         except asyncio.CancelledError:  # the server cancels what is unfinished at the end of its drain time
             scope["app"].state.cut_short = True
-            ending = RequestRefused(503, "the service is shutting down; try again later", 1)
-            if not started:  # a stream that has begun just ends
-                await refusal_response(ending, True, self.error_body)(scope, receive, counted_send)
+            shutdown = RequestRefused(503, "the service is shutting down; try again later", 1)
+            if not response_started:  # a stream that has begun just ends
+                await refusal_response(shutdown, True, self.error_body)(scope, receive, send_and_report_status)
         finally:
             self.buffered_bytes -= len(body)
 
@@ -114,28 +116,28 @@ class RequestChecks:
 
     async def _read_body(self, receive: Receive, body: bytearray) -> bool:
         """Reads the request's body into `body`; returns False if the client disconnected before its end."""
-        more = True
-        while more:
+        has_more = True
+        while has_more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return False
-            part = message.get("body", b"")
-            self._check_size(len(body) + len(part), len(part))
-            body += part
-            self.buffered_bytes += len(part)
-            more = message.get("more_body", False)
+            chunk = message.get("body", b"")
+            self._check_size(len(body) + len(chunk), len(chunk))
+            body += chunk
+            self.buffered_bytes += len(chunk)
+            has_more = message.get("more_body", False)
         return True
 
 
 def _replay_body(body: bytes, receive: Receive) -> Receive:
     """Returns an ASGI `receive` function that first returns the `body` already read, then calls `receive`."""
-    first = True
+    is_first = True
 
-    async def replayed() -> Message:
-        nonlocal first
-        if first:
-            first = False
+    async def receive_with_body() -> Message:
+        nonlocal is_first
+        if is_first:
+            is_first = False
             return {"type": "http.request", "body": body, "more_body": False}
         return await receive()
 
-    return replayed
+    return receive_with_body

@@ -9,40 +9,40 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-CONNECTIONS = 4096
+MAX_CONNECTIONS = 4096
 """Most connections at a time; uvicorn answers further ones with status 503."""
 
 
-def run_server(app: ASGIApp, listener: socket.socket, read_s: float, drain_s: float) -> None:
+def run_server(app: ASGIApp, listener: socket.socket, header_timeout_s: float, drain_s: float) -> None:
     """Runs an HTTP server until SIGTERM or SIGINT; then lets open requests finish within `drain_s` seconds.
 
-    A client must send the headers of a request within `read_s` seconds.
+    A client must send the headers of a request within `header_timeout_s` seconds.
     """
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            http=_protocol_with_header_timeout(read_s),
+            http=_protocol_with_header_timeout(header_timeout_s),
             ws="none",
             proxy_headers=False,
             server_header=False,
             access_log=False,
             log_level="warning",
-            limit_concurrency=CONNECTIONS,
+            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=int(drain_s) or 1,
         )
     )
-    _increase_open_file_limit(2 * CONNECTIONS)
+    _increase_open_file_limit(2 * MAX_CONNECTIONS)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after its shutdown
         server.run(sockets=[listener])
 
 
-def _protocol_with_header_timeout(head_s: float) -> type[asyncio.Protocol]:
-    """Returns an HTTP/1.1 protocol class that closes connections without complete headers after `head_s` seconds.
+def _protocol_with_header_timeout(timeout_s: float) -> type[asyncio.Protocol]:
+    """Returns an HTTP/1.1 protocol class that closes connections without complete headers after `timeout_s` seconds.
 
     uvicorn has no such timeout, so clients that send nothing would keep their connections open forever.
     """
 
-    class ProtocolWithHeadTimeout(H11Protocol):
+    class ProtocolWithHeaderTimeout(H11Protocol):
         _timer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -61,14 +61,14 @@ def _protocol_with_header_timeout(head_s: float) -> type[asyncio.Protocol]:
             if self.cycle is not None and not self.cycle.response_complete:
                 self._stop_timer()
             elif self._timer is None:
-                self._timer = self.loop.call_later(head_s, self.transport.close)
+                self._timer = self.loop.call_later(timeout_s, self.transport.close)
 
         def _stop_timer(self) -> None:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
 
-    return ProtocolWithHeadTimeout
+    return ProtocolWithHeaderTimeout
 
 
 def _increase_open_file_limit(needed: int) -> None:

@@ -23,19 +23,19 @@ from typing import Any, NamedTuple, TypeVar, cast
 from evalharness.errors import InfrastructureError
 from evalharness.util.limits.child import CallResult, FunctionCall
 
-CPU_S = 1.0
+CPU_LIMIT_S = 1.0
 """Limit of a call's processor time, in seconds. The texts of honest samples need some milliseconds."""
-MEMORY_MB = 1024
+MEMORY_LIMIT_MB = 1024
 """Limit of a call's memory, in MB, beyond the modules that its function needs."""
-WALL_S = 120.0
+WALL_CLOCK_LIMIT_S = 120.0
 """Seconds after which a worker that neither answers nor uses its processor time is ended."""
 MAX_ANSWER_BYTES = 64 << 20
-EXCEEDED = ("MemoryError", "RecursionError")
+EXCEEDED_ERRORS = ("MemoryError", "RecursionError")
 """Exceptions by which a call reports that the text is too much for it."""
 
-POLL_S = 0.2
+POLL_INTERVAL_S = 0.2
 """Seconds between checks whether the calling thread has been stopped."""
-STOPPED: ContextVar[threading.Event | None] = ContextVar("stopped", default=None)
+STOP_EVENT: ContextVar[threading.Event | None] = ContextVar("stopped", default=None)
 """Set by a thread whose calls end with LimitExceeded once its event is set."""
 
 Value = TypeVar("Value")
@@ -51,14 +51,14 @@ class _ChildProcess(NamedTuple):
 
 
 def bounded_call(
-    function: Callable[..., Value], *arguments: Any, cpu_s: float = CPU_S, imports: tuple[str, ...] = ()
+    function: Callable[..., Value], *arguments: Any, cpu_s: float = CPU_LIMIT_S, imports: tuple[str, ...] = ()
 ) -> Value:
     """Calls `function(*arguments)` in a child process with limits of time and memory; returns its value. Thread-safe.
 
     The function must be defined at the top level of a module. Its value must consist of JSON's types: None, bool,
     numbers, str, list and dict; a tuple is returned as a list. `imports` are modules that the function imports; their
     import time does not count. Raises LimitExceeded if the call needs more than `cpu_s` seconds of processor time or
-    `MEMORY_MB` of memory, or ends its process; RuntimeError for any other exception of the function;
+    `MEMORY_LIMIT_MB` of memory, or ends its process; RuntimeError for any other exception of the function;
     InfrastructureError if no child process can be started.
     """
     return cast(Value, _pool.call(function, arguments, cpu_s, imports))
@@ -94,8 +94,8 @@ class _ChildProcessPool:
                 self._idle.append(worker)
         if "error" not in answer:
             return answer.get("value")
-        if answer["error"] in EXCEEDED:
-            raise LimitExceeded(_over_limits_message(cpu_s))
+        if answer["error"] in EXCEEDED_ERRORS:
+            raise LimitExceeded(_limits_exceeded_message(cpu_s))
         raise RuntimeError(f"{answer['error']}: {answer.get('message', '')}")
 
     def _idle_or_new_child(self, modules: Sequence[str]) -> _ChildProcess:
@@ -133,12 +133,12 @@ class _ChildProcessPool:
         assert self._control is not None
         ours, theirs = socket.socketpair()
         with theirs:
-            request = " ".join([str(MEMORY_MB), *sorted(self._modules)])
+            request = " ".join([str(MEMORY_LIMIT_MB), *sorted(self._modules)])
             socket.send_fds(self._control, [request.encode()], [theirs.fileno()])
         channel = Connection(ours.detach())
-        if not channel.poll(WALL_S):
+        if not channel.poll(WALL_CLOCK_LIMIT_S):
             channel.close()
-            raise OSError(f"the child process did not answer within {WALL_S:g} s")
+            raise OSError(f"the child process did not answer within {WALL_CLOCK_LIMIT_S:g} s")
         return _ChildProcess(channel, int(channel.recv_bytes(100)))
 
     def close(self) -> None:
@@ -165,34 +165,34 @@ def _send_call(worker: _ChildProcess, call: FunctionCall) -> CallResult:
     """Sends a call to a child process; returns its answer. Raises LimitExceeded if it sends none."""
     try:
         worker.channel.send_bytes(pickle.dumps(call))
-        if not _has_answer(worker.channel):
-            raise LimitExceeded(f"needs more than {WALL_S:g} s of wall-clock time")
+        if not _wait_for_answer(worker.channel):
+            raise LimitExceeded(f"needs more than {WALL_CLOCK_LIMIT_S:g} s of wall-clock time")
         return cast(CallResult, json.loads(worker.channel.recv_bytes(MAX_ANSWER_BYTES)))
     except (EOFError, OSError):
-        raise LimitExceeded(_over_limits_message(call["cpu_s"])) from None
+        raise LimitExceeded(_limits_exceeded_message(call["cpu_s"])) from None
 
 
-def _has_answer(channel: Connection) -> bool:
-    """Waits for a child process; returns False after `WALL_S` seconds, or if the event in `STOPPED` is set before."""
-    stopped, end = STOPPED.get(), time.monotonic() + WALL_S
-    while not channel.poll(POLL_S):
-        if time.monotonic() > end or (stopped and stopped.is_set()):
+def _wait_for_answer(channel: Connection) -> bool:
+    """Waits for a child process's answer; returns False after the wall-clock limit or if `STOP_EVENT` is set before."""
+    stopped, deadline = STOP_EVENT.get(), time.monotonic() + WALL_CLOCK_LIMIT_S
+    while not channel.poll(POLL_INTERVAL_S):
+        if time.monotonic() > deadline or (stopped and stopped.is_set()):
             return False
     return True
 
 
-def _over_limits_message(cpu_s: float) -> str:
-    return f"needs more than {cpu_s:g} s of processor time or {MEMORY_MB} MB of memory"
+def _limits_exceeded_message(cpu_s: float) -> str:
+    return f"needs more than {cpu_s:g} s of processor time or {MEMORY_LIMIT_MB} MB of memory"
 
 
 _pool = _ChildProcessPool()
 
 
-def _after_fork() -> None:
+def _replace_pool_after_fork() -> None:
     global _pool
     _pool.close_in_forked_process()
     _pool = _ChildProcessPool()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(after_in_child=_replace_pool_after_fork)
 atexit.register(lambda: _pool.close())

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypedDict
 
-FD_BYTES = 1 << 16
+MAX_REQUEST_BYTES = 1 << 16
 """Maximum size of a request to the fork server, in bytes."""
 
 
@@ -47,7 +47,7 @@ def main(control_fd: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system reaps the workers
     control = socket.socket(fileno=control_fd)
     while True:
-        request, fds, _, _ = socket.recv_fds(control, FD_BYTES, 1)
+        request, fds, _, _ = socket.recv_fds(control, MAX_REQUEST_BYTES, 1)
         if not request:
             return
         memory_mb, *modules = request.decode().split()

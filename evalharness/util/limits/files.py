@@ -9,11 +9,11 @@ from typing import IO, Any
 
 from evalharness.errors import UserError
 
-GZIP_MARK = b"\x1f\x8b"
-MAX_RATIO, ALWAYS_ALLOWED = 200, 256 << 20
+GZIP_MAGIC = b"\x1f\x8b"
+MAX_EXPANSION_RATIO, ALWAYS_ALLOWED_BYTES = 200, 256 << 20
 """A compressed file may have this many times its size, or this many bytes, when it is read. Texts rarely shrink to less
 than a hundredth; a file that was made to fill memory or disk shrinks to a thousandth."""
-BLOCK = 1 << 20
+BLOCK_BYTES = 1 << 20
 MAX_LINE_BYTES = 256 << 20
 
 
@@ -36,7 +36,7 @@ def open_uncompressed(path: Path) -> IO[bytes]:
     Raises OSError if it cannot be opened. Reading raises the same as for `decompressing_reader`.
     """
     file = path.open("rb")
-    compressed = file.read(2) == GZIP_MARK
+    compressed = file.read(2) == GZIP_MAGIC
     file.seek(0)
     return decompressing_reader(path, file) if compressed else file
 
@@ -46,7 +46,7 @@ def decompressing_reader(path: Path, file: IO[bytes]) -> IO[bytes]:
 
     Reading raises what `gzip` raises, and UserError if the content is far larger than the file.
     """
-    return io.BufferedReader(_DecompressedFile(path, file), BLOCK)
+    return io.BufferedReader(_DecompressedFile(path, file), BLOCK_BYTES)
 
 
 class _DecompressedFile(io.RawIOBase):
@@ -57,7 +57,7 @@ class _DecompressedFile(io.RawIOBase):
         self._source = file
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
-        self._limit = max(ALWAYS_ALLOWED, MAX_RATIO * size)
+        self._limit = max(ALWAYS_ALLOWED_BYTES, MAX_EXPANSION_RATIO * size)
 
     def readable(self) -> bool:
         return True
@@ -68,8 +68,8 @@ class _DecompressedFile(io.RawIOBase):
         self._read += len(block)
         if self._read > self._limit:
             raise UserError(
-                f"{self._path} expands to more than {self._limit >> 20} MB, {MAX_RATIO} times its size or more; if "
-                "that is intended, decompress the file before"
+                f"{self._path} expands to more than {self._limit >> 20} MB, {MAX_EXPANSION_RATIO} times its size or "
+                "more; if that is intended, decompress the file before"
             )
         return len(block)
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalharness.adapters.extraction.extracted import ExtractedProgram
-from evalharness.adapters.extraction.languages.function_program import function_program as in_language
+from evalharness.adapters.extraction.languages.function_program import extract_function_program as in_language
 from evalharness.adapters.extraction.languages.syntax import SYNTAX
-from evalharness.adapters.extraction.python_program import contest_program, function_program
+from evalharness.adapters.extraction.python_program import extract_contest_program, extract_function_program
 
 PIECES = [
     *(
@@ -61,9 +61,9 @@ texts = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=6)), max_si
 def test_python_rules_accept_any_text(text: str) -> None:
     text = text.encode(errors="replace").decode()
     for found in (
-        function_program(text, "def add(a, b):\n", ["add"]),
-        contest_program(text, ""),
-        contest_program(text, "f"),
+        extract_function_program(text, "def add(a, b):\n", ["add"]),
+        extract_contest_program(text, ""),
+        extract_contest_program(text, "f"),
     ):
         assert isinstance(found, ExtractedProgram)
         assert found.rule
@@ -86,12 +86,12 @@ PROSE = st.text(
 @given(PROSE, PROSE)
 def test_prose_around_a_fenced_block_changes_nothing(before: str, after: str) -> None:
     code = "def add(a, b):\n    return a + b\n"
-    found = function_program(f"{before}\n\n```python\n{code}```\n\n{after}", "", ["add"])
+    found = extract_function_program(f"{before}\n\n```python\n{code}```\n\n{after}", "", ["add"])
     if "analysis" not in before:
         assert found == (code, "fenced block")
 
 
 @pytest.mark.parametrize("text", ["", "\n", "```", "```\n```", "\0", "<think>", "~~~\n\n"])
 def test_texts_without_code(text: str) -> None:
-    assert function_program(text, "", ["add"]).rule == "nothing found"
-    assert contest_program(text, "").rule == "nothing found"
+    assert extract_function_program(text, "", ["add"]).rule == "nothing found"
+    assert extract_contest_program(text, "").rule == "nothing found"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from helpers.answer_forms import FORMS, fenced
 
-from evalharness.adapters.extraction.extracted import NOTHING
-from evalharness.adapters.extraction.python_program import function_program, stdin_program
+from evalharness.adapters.extraction.extracted import NOTHING_FOUND
+from evalharness.adapters.extraction.python_program import extract_function_program, extract_stdin_program
 
 SOLUTIONS = {
     # what is special: (prefix of the task, name, code, arguments, result)
@@ -58,9 +58,9 @@ def call(program: str, name: str, arguments: Any) -> Any:
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_function(form: str, kind: str) -> None:
     prefix, name, code, arguments, result = SOLUTIONS[kind]
-    found = function_program(FORMS[form](code, name), prefix, [name])
+    found = extract_function_program(FORMS[form](code, name), prefix, [name])
     assert call(found.source, name, arguments) == result
-    assert found.rule != NOTHING
+    assert found.rule != NOTHING_FOUND
 
 
 BODY_PREFIX = 'from typing import List\n\n\ndef total(numbers: List[int]) -> int:\n    """ Adds. """\n'
@@ -81,7 +81,7 @@ BODY = "    result = 0\n    for number in numbers:\n        result += number\n  
     ],
 )
 def test_a_body_continues_the_prompt(answer: str) -> None:
-    found = function_program(answer, BODY_PREFIX, ["total"])
+    found = extract_function_program(answer, BODY_PREFIX, ["total"])
     assert (call(found.source, "total", ([1, 2, 3],)), found.rule) == (6, "body of the function")
 
 
@@ -102,12 +102,12 @@ USER = "def add(x, y):\n    return plus(x, y)\n"
     ],
 )
 def test_what_other_blocks_define_comes_along(answer: str) -> None:
-    assert call(function_program(answer, "", ["add"]).source, "add", (1, 2)) == 3
+    assert call(extract_function_program(answer, "", ["add"]).source, "add", (1, 2)) == 3
 
 
 @pytest.mark.parametrize("answer", ["", "I cannot help with that.", "<think>cut", fenced("print('hello')")])
 def test_an_answer_without_the_function_says_so(answer: str) -> None:
-    assert function_program(answer, "", ["add"]).rule == NOTHING
+    assert extract_function_program(answer, "", ["add"]).rule == NOTHING_FOUND
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_an_answer_without_the_function_says_so(answer: str) -> None:
     ],
 )
 def test_the_rule_is_told(answer: str, rule: str) -> None:
-    assert function_program(answer, "", ["add"]).rule == rule
+    assert extract_function_program(answer, "", ["add"]).rule == rule
 
 
 READS = "t = int(input())\nprint(t + 1)\n"
@@ -149,10 +149,10 @@ def test_programs_that_read_standard_input(
 ) -> None:
     monkeypatch.setattr("builtins.input", lambda: "3")
     monkeypatch.setattr("sys.stdin", io.StringIO("3\n"))
-    found = stdin_program(answer)
+    found = extract_stdin_program(answer)
     exec(compile(found.source, "program", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out == "4\n"
-    assert found.rule != NOTHING
+    assert found.rule != NOTHING_FOUND
 
 
 METHOD = """class Solution:
@@ -178,17 +178,19 @@ METHOD = """class Solution:
     ],
 )
 def test_a_method_is_the_function(code: str) -> None:
-    found = function_program(f"Here:\n\n{fenced(code)}\nIt adds.", 'def add(x, y):\n    """ Adds. """\n', ["add"])
+    found = extract_function_program(
+        f"Here:\n\n{fenced(code)}\nIt adds.", 'def add(x, y):\n    """ Adds. """\n', ["add"]
+    )
     assert (call(found.source, "add", (1, 2)), found.rule) == (3, "method of a class")
 
 
 def test_a_function_precedes_a_method() -> None:
     answer = fenced("def add(x, y):\n    return x + y\n") + fenced(METHOD.replace("x + y", "0"))
-    assert call(function_program(answer, "", ["add"]).source, "add", (1, 2)) == 3
+    assert call(extract_function_program(answer, "", ["add"]).source, "add", (1, 2)) == 3
 
 
 def test_a_class_whose_objects_need_arguments_is_not_the_function() -> None:
     code = (
         "class Adder:\n    def __init__(self, start):\n        pass\n\n    def add(self, x, y):\n        return x + y\n"
     )
-    assert function_program(fenced(code), "", ["add"]).rule != "method of a class"
+    assert extract_function_program(fenced(code), "", ["add"]).rule != "method of a class"

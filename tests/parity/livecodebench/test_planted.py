@@ -40,7 +40,7 @@ def grade(planted: dict[str, Any], sandbox: ContainerPool) -> Outcome:
         "python",
         planted["source"],
         Limits(RULES["time_s"], RULES["memory_mb"]),
-        ProcessRules.of(RULES),
+        ProcessRules.from_card_rules(RULES),
         Cases(tests, function=planted.get("function", "")),
     )
     return sandbox.run(program).parts["cases"]

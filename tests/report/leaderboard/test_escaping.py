@@ -19,7 +19,7 @@ from evalharness.report.leaderboard.html import leaderboard_page as as_html
 from evalharness.report.leaderboard.text import leaderboard_csv, leaderboard_latex, leaderboard_markdown
 from evalharness.report.runs import load_runs
 from evalharness.util.text import one_line
-from evalharness.util.visible import CONTROLS, visible
+from evalharness.util.visible import CONTROL_CHARACTERS, visible
 
 GFM = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 NAMES = (
@@ -70,7 +70,7 @@ def test_latex_has_no_command_of_the_text(name: str) -> None:
     text = latex_text(name)
     commands = re.sub(r"\\(?:text\w+\{\}|[&%_#${}])|\{[\[\]*]\}", "", text)
     assert not re.search(r"[\\{}$&#^_%~\[\]*]", commands)
-    assert not CONTROLS.search(text)
+    assert not CONTROL_CHARACTERS.search(text)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,5 +85,5 @@ def test_each_format_of_the_leaderboard(name: str, tmp_path: Path) -> None:
     assert shown in html.unescape(as_html(boards))
     assert shown in next(csv.DictReader(io.StringIO(leaderboard_csv(boards))))["model"]
     for text in (leaderboard_markdown(boards), leaderboard_csv(boards), leaderboard_latex(boards), as_html(boards)):
-        assert not CONTROLS.search(text)
+        assert not CONTROL_CHARACTERS.search(text)
         text.encode()

@@ -13,7 +13,7 @@ from helpers import page_runs
 from evalharness.records import Completion, Problem, Verdict
 from evalharness.report.page.page import STATIC, write_page
 from evalharness.report.runs import load_runs
-from evalharness.util.visible import CONTROLS
+from evalharness.util.visible import CONTROL_CHARACTERS
 
 Open = Callable[..., Any]
 
@@ -92,7 +92,7 @@ def test_controls_are_shown_as_text(hostile: Path, visit: Open) -> None:
     page.wait_for_selector("article.sample pre.code")
     seen.append(page.evaluate("document.querySelector('main').textContent"))
     for text in seen:
-        assert not CONTROLS.search(text.replace("\r", "")), text
+        assert not CONTROL_CHARACTERS.search(text.replace("\r", "")), text
     assert "\\u202e" in seen[-1]
 
 

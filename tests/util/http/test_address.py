@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from evalharness.errors import UserError
-from evalharness.util.http.address import check_address, is_loopback, listen
+from evalharness.util.http.address import check_address, is_loopback, open_listening_socket
 from evalharness.util.http.request_checks import RequestLimits
 
 
@@ -31,15 +31,18 @@ def test_an_impossible_port_is_refused(port: int) -> None:
 
 
 def test_accepted_connections_send_each_write_at_once() -> None:
-    with listen("127.0.0.1", 0, 1) as listener, socket.create_connection(listener.getsockname()):
+    with open_listening_socket("127.0.0.1", 0, 1) as listener, socket.create_connection(listener.getsockname()):
         connection, _ = listener.accept()
         with connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_port_in_use_is_refused() -> None:
-    with listen("127.0.0.1", 0, 1) as taken, pytest.raises(UserError, match="choose another --port or --host"):
-        listen("127.0.0.1", taken.getsockname()[1], 1)
+    with (
+        open_listening_socket("127.0.0.1", 0, 1) as taken,
+        pytest.raises(UserError, match="choose another --port or --host"),
+    ):
+        open_listening_socket("127.0.0.1", taken.getsockname()[1], 1)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from helpers.bounded_functions import complain, crash, doubled, grow, process_id, spin, values
 
-from evalharness.util.limits.calls import STOPPED, LimitExceeded, bounded_call
+from evalharness.util.limits.calls import STOP_EVENT, LimitExceeded, bounded_call
 
 
 def test_a_value_comes_back() -> None:
@@ -53,7 +53,7 @@ def test_a_stopped_thread_does_not_wait_for_its_call() -> None:
     stopped, start = threading.Event(), time.monotonic()
 
     def call() -> None:
-        STOPPED.set(stopped)
+        STOP_EVENT.set(stopped)
         with pytest.raises(LimitExceeded):
             bounded_call(spin, cpu_s=60.0)
 

@@ -23,7 +23,7 @@ def test_the_content_decides_not_the_name(tmp_path: Path, content: bytes, name: 
 
 
 def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded_files, "ALWAYS_ALLOWED", 4 << 20)
+    monkeypatch.setattr(bounded_files, "ALWAYS_ALLOWED_BYTES", 4 << 20)
     path = tmp_path / "bomb.gz"
     path.write_bytes(gzip.compress(bytes(20 << 20), 9))
     with pytest.raises(UserError, match="expands to more than 4 MB"):

@@ -16,42 +16,50 @@ JS_IMPORT = re.compile(
 """A JavaScript import: of the default export, the whole module, or a list of names."""
 TS_IMPORT = re.compile(r"import\s+(?P<name>[\w$]+)\s*=\s*(?P<call>require\s*\([^()\n]*\))\s*;?")
 """A TypeScript import of a CommonJS module."""
-REQUIRE = "declare var require: any;"
-"""The declaration with which TypeScript takes a call of Node's `require`; it may be repeated."""
+REQUIRE_DECLARATION = "declare var require: any;"
+"""The declaration that makes TypeScript accept calls of Node's `require`; it may occur repeatedly."""
 GO_IMPORT = re.compile(r'(?:([\w.]+)[ \t]+)?("[^"\n]+"|`[^`\n]+`)')
 
 
-def assemble_program(unit: ParsedBlock, others: Sequence[Sequence[CodeItem]], head: str, target: TestedFunction) -> str:
+def assemble_program(
+    block: ParsedBlock, other_blocks: Sequence[Sequence[CodeItem]], prompt_head: str, target: TestedFunction
+) -> str:
     """Returns a program's text from the parsed code blocks of an answer, without the tests.
 
-    `unit` is the block that defines the tested function. `others` are the items of the other blocks; those that the
-    function needs are included. `head` is the prompt's text before the function; the imports that it lacks are added.
+    `block` is the block that defines the tested function. `other_blocks` has the items of each other block; those that
+    the function needs are included. `prompt_head` is the prompt's text before the function; missing imports are added.
     """
     syntax = target.syntax
-    kept = needed_items(unit.items, others, head, target)
-    first = [item.text.strip() for item in kept if item.type in syntax.first]
-    imports = [item.text for item in kept if item.type in syntax.imports]
-    code = [item for item in kept if item.type not in (*syntax.first, *syntax.imports)]
-    outer = [item for item in code if not item.in_class and item.type in syntax.classes]
-    inner = [item for item in code if item not in outer]
-    texts = [_without_exports(item) for item in inner]
+    needed = needed_items(block.items, other_blocks, prompt_head, target)
+    first = [item.text.strip() for item in needed if item.type in syntax.leading_nodes]
+    imports = [item.text for item in needed if item.type in syntax.import_nodes]
+    code = [item for item in needed if item.type not in (*syntax.leading_nodes, *syntax.import_nodes)]
+    other_types = [item for item in code if not item.in_class and item.type in syntax.class_nodes]
+    members = [item for item in code if item not in other_types]
+    texts = [_without_exports(item) for item in members]
     if syntax.grammar in ("javascript", "typescript"):
-        used = frozenset[str]().union(*(item.tokens for item in inner if item.type != "import_statement"))
+        used = frozenset[str]().union(*(item.tokens for item in members if item.type != "import_statement"))
         texts = [
             text if item.type != "import_statement" else convert_import_to_require(text, used)
-            for item, text in zip(inner, texts, strict=False)
+            for item, text in zip(members, texts, strict=False)
         ]
         if syntax.grammar == "typescript" and any("require(" in text for text in texts):
-            texts.insert(0, REQUIRE)
-    if syntax.classes and unit.class_name:
-        texts = [re.sub(rf"\b{re.escape(unit.class_name)}\b", "Problem", text) for text in texts]
-    head = _add_missing_imports(head, imports, inner, syntax)
-    if outer:
-        opening = re.search(syntax.class_opening, head, re.MULTILINE)
-        place = opening.start() if opening else 0
-        types = "\n".join(re.sub(r"\A(\s*)public\s+", r"\1", item.text) for item in outer)
-        head = f"{head[:place]}{types}\n{head[place:]}"
-    parts = [*first, head.rstrip("\n") if head.strip() else "", *texts, syntax.closed_by, syntax.end]
+            texts.insert(0, REQUIRE_DECLARATION)
+    if syntax.class_nodes and block.class_name:
+        texts = [re.sub(rf"\b{re.escape(block.class_name)}\b", "Problem", text) for text in texts]
+    prompt_head = _add_missing_imports(prompt_head, imports, members, syntax)
+    if other_types:
+        opening = re.search(syntax.class_opening, prompt_head, re.MULTILINE)
+        position = opening.start() if opening else 0
+        types = "\n".join(re.sub(r"\A(\s*)public\s+", r"\1", item.text) for item in other_types)
+        prompt_head = f"{prompt_head[:position]}{types}\n{prompt_head[position:]}"
+    parts = [
+        *first,
+        prompt_head.rstrip("\n") if prompt_head.strip() else "",
+        *texts,
+        syntax.empty_function_head,
+        syntax.module_end,
+    ]
     return "\n".join(part for part in parts if part)
 
 
@@ -76,12 +84,14 @@ def convert_import_to_require(text: str, used: frozenset[str]) -> str:
     return "\n".join([*(f"const {name} = require({match['module']});" for name in names if name), *lines])
 
 
-def _add_missing_imports(head: str, imports: Sequence[str], code: Sequence[CodeItem], syntax: LanguageSyntax) -> str:
-    """Returns `head`, the prompt's beginning, with the answer's imports that it lacks; in Go, only imports in use."""
-    known = {" ".join(line.split()) for line in head.splitlines()}
+def _add_missing_imports(
+    prompt_head: str, imports: Sequence[str], code: Sequence[CodeItem], syntax: LanguageSyntax
+) -> str:
+    """Returns the prompt's beginning with the answer's imports that it lacks; in Go, only imports in use."""
+    known = {" ".join(line.split()) for line in prompt_head.splitlines()}
     if syntax.grammar != "go":
         new = [text for text in imports if " ".join(text.split()) not in known]
-        return "".join(f"{text.strip()}\n" for text in new) + head
+        return "".join(f"{text.strip()}\n" for text in new) + prompt_head
     used = frozenset[str]().union(*(item.tokens for item in code)) if code else frozenset[str]()
     lines = []
     for text in imports:
@@ -90,8 +100,8 @@ def _add_missing_imports(head: str, imports: Sequence[str], code: Sequence[CodeI
             is_known = not name and path in known
             if not is_known and (package in used or name in ("_", ".")):
                 lines.append(f"import {name} {path}" if name else f"import {path}")
-    package_clause, _, rest = head.partition("\n")
-    return "\n".join([package_clause, *dict.fromkeys(lines), rest]) if lines else head
+    package_clause, _, rest = prompt_head.partition("\n")
+    return "\n".join([package_clause, *dict.fromkeys(lines), rest]) if lines else prompt_head
 
 
 def _go_imports(text: str) -> Iterator[tuple[str, str]]:

@@ -5,25 +5,25 @@ import re
 from collections.abc import Sequence
 
 from evalharness.adapters.extraction.code_blocks import CodeBlock, blocks_between_markers, clean_answer, code_blocks
-from evalharness.adapters.extraction.extracted import NOTHING, ExtractedProgram
+from evalharness.adapters.extraction.extracted import NOTHING_FOUND, ExtractedProgram
 from evalharness.adapters.extraction.languages.assembly import assemble_program
 from evalharness.adapters.extraction.languages.items import CodeItem, ParsedBlock, parse_source, split_into_items
-from evalharness.adapters.extraction.languages.nodes import leaf_nodes, text_of
+from evalharness.adapters.extraction.languages.nodes import leaf_nodes, node_text
 from evalharness.adapters.extraction.languages.selection import defines_function
-from evalharness.adapters.extraction.languages.syntax import OTHER_TAGS, LanguageSyntax
+from evalharness.adapters.extraction.languages.syntax import NEUTRAL_TAGS, LanguageSyntax
 from evalharness.adapters.extraction.languages.target import (
     TestedFunction,
     definition_pattern,
     prompt_before_definition,
 )
-from evalharness.adapters.extraction.python_program import function_program as python_function_program
+from evalharness.adapters.extraction.python_program import extract_function_program as python_function_program
 from evalharness.adapters.extraction.reasoning import without_reasoning
 
 MAX_PARAGRAPHS, MAX_PARSED = 12, 1_000_000
 """Limits of the search for code in answers without fences: paragraphs tried as its start or end, characters parsed."""
 
 
-def function_program(answer: str, target: TestedFunction) -> ExtractedProgram:
+def extract_function_program(answer: str, target: TestedFunction) -> ExtractedProgram:
     """Returns the program in a MultiPL-E answer, without tests: the prompt's beginning and the tested function.
 
     If no code in the answer defines the function, the code is taken as the function's body and appended to the prompt.
@@ -31,53 +31,60 @@ def function_program(answer: str, target: TestedFunction) -> ExtractedProgram:
     if target.language == "py":
         return python_function_program(answer, target.prompt, [target.name])
     text = clean_answer(without_reasoning(answer))
-    head = prompt_before_definition(target)
+    prompt_head = prompt_before_definition(target)
     fenced = code_blocks(text)
     for form, blocks in (
         ("fenced block", fenced),
         ("text between marks" if fenced else "whole answer", blocks_between_markers(text)),
     ):
         is_strict = form == "fenced block"
-        units = [_parse_block(block, target, is_strict) for block in blocks]
-        position = _chosen_block_index(units, blocks, target)
+        parsed_blocks = [_parse_block(block, target, is_strict) for block in blocks]
+        position = _chosen_block_index(parsed_blocks, blocks, target)
         if position is not None:
-            unit = units[position]
-            order = (*range(position)[::-1], *range(position + 1, len(units)))
+            parsed_block = parsed_blocks[position]
+            order = (*range(position)[::-1], *range(position + 1, len(parsed_blocks)))
             others = [
-                [item for item in units[other].items if not item.has_error]
+                [item for item in parsed_blocks[other].items if not item.has_error]
                 for other in order
                 if _may_be_in_language(blocks[other], target)
             ]
             rule = f"{form} {position + 1} of {len(blocks)}" if is_strict and len(blocks) > 1 else form
-            return ExtractedProgram(assemble_program(unit, others, head, target), rule)
+            return ExtractedProgram(assemble_program(parsed_block, others, prompt_head, target), rule)
     bodies = [block for block in fenced if _may_be_in_language(block, target)] or fenced
     pattern = definition_pattern(target)
-    if not target.syntax.classes and (defining := [block for block in bodies if pattern.search(block.text)]):
+    if not target.syntax.class_nodes and (defining := [block for block in bodies if pattern.search(block.text)]):
         # The function has a syntax error.
-        parts = (head.rstrip("\n"), defining[-1].text.rstrip(), target.syntax.closed_by, target.syntax.end)
+        parts = (
+            prompt_head.rstrip("\n"),
+            defining[-1].text.rstrip(),
+            target.syntax.empty_function_head,
+            target.syntax.module_end,
+        )
         return ExtractedProgram("\n".join(part for part in parts if part), "fenced block")
     body = bodies[0].text if bodies else blocks_between_markers(text)[0].text
-    rule = "body of the function" if body.strip() else NOTHING
+    rule = "body of the function" if body.strip() else NOTHING_FOUND
     return ExtractedProgram(target.prompt + _cut_at_closing_brace(body.rstrip("\n"), target.syntax), rule)
 
 
 def _parse_block(block: CodeBlock, target: TestedFunction, is_strict: bool) -> ParsedBlock:
     """Returns a code block parsed into items. Unless `is_strict` (a fenced block), items with errors are dropped."""
     text = block.text if is_strict else _parsable_paragraphs(block.text, target)
-    unit = split_into_items(text, target.syntax, target.name)
+    parsed_block = split_into_items(text, target.syntax, target.name)
     if is_strict:
-        return unit
-    understood = [item for item in unit.items if (item.names or _is_import(item, target)) and not item.has_error]
-    return ParsedBlock(tuple(understood), unit.class_name)
+        return parsed_block
+    valid_items = [
+        item for item in parsed_block.items if (item.names or _is_import(item, target)) and not item.has_error
+    ]
+    return ParsedBlock(tuple(valid_items), parsed_block.class_name)
 
 
 def _parsable_paragraphs(text: str, target: TestedFunction) -> str:
     """Returns the first (longest) run of paragraphs that parses and defines the function; all of the text if none."""
     breaks = [match.span() for match in re.finditer(r"\n[ \t]*\n", text)]
     first, last = text.find(target.name), text.rfind(target.name)
-    most = max(1, min(MAX_PARAGRAPHS, math.isqrt(MAX_PARSED // (len(text) + 1))))
-    starts = [0, *(end for _, end in breaks if end <= last)][:most]
-    ends = [len(text), *(start for start, _ in reversed(breaks) if start > first)][:most]
+    max_tries = max(1, min(MAX_PARAGRAPHS, math.isqrt(MAX_PARSED // (len(text) + 1))))
+    starts = [0, *(end for _, end in breaks if end <= last)][:max_tries]
+    ends = [len(text), *(start for start, _ in reversed(breaks) if start > first)][:max_tries]
     for start in starts:
         for end in ends:
             if start < end and _is_code_up_to_function(text[start:end], target):
@@ -97,17 +104,24 @@ def _is_code_up_to_function(text: str, target: TestedFunction) -> bool:
 
 def _is_import(item: CodeItem, target: TestedFunction) -> bool:
     syntax = target.syntax
-    kinds = (*syntax.imports, *syntax.first, *syntax.dropped, "using_declaration", "preproc_include", "use_declaration")
+    kinds = (
+        *syntax.import_nodes,
+        *syntax.leading_nodes,
+        *syntax.dropped_nodes,
+        "using_declaration",
+        "preproc_include",
+        "use_declaration",
+    )
     return item.type in kinds or item.type.startswith(("use_", "import")) or "require" in item.tokens
 
 
 def _may_be_in_language(block: CodeBlock, target: TestedFunction) -> bool:
     syntax = target.syntax
-    return block.tag in OTHER_TAGS or block.tag in (syntax.grammar, target.language, *syntax.tags)
+    return block.tag in NEUTRAL_TAGS or block.tag in (syntax.grammar, target.language, *syntax.tags)
 
 
 def _chosen_block_index(
-    units: Sequence[ParsedBlock], blocks: Sequence[CodeBlock], target: TestedFunction
+    parsed_blocks: Sequence[ParsedBlock], blocks: Sequence[CodeBlock], target: TestedFunction
 ) -> int | None:
     """Returns the index of the block to use: the last one that defines the function; None if none defines it.
 
@@ -115,19 +129,19 @@ def _chosen_block_index(
     """
     ranked = [
         (_may_be_in_language(blocks[position], target), not any(item.has_error for item in defining), position)
-        for position, unit in enumerate(units)
-        if (defining := [item for item in unit.items if defines_function(item, target)])
+        for position, parsed_block in enumerate(parsed_blocks)
+        if (defining := [item for item in parsed_block.items if defines_function(item, target)])
     ]
     return max(ranked)[2] if ranked else None
 
 
 def _cut_at_closing_brace(body: str, syntax: LanguageSyntax) -> str:
     """Returns a function's body up to its closing brace, for languages in which the tests begin with that brace."""
-    if not syntax.closed_by:
+    if not syntax.empty_function_head:
         return body
     depth, source = 0, body.encode()
     for leaf in leaf_nodes(parse_source(syntax.grammar, source)):
-        depth += {"{": 1, "}": -1, "${": 1}.get(text_of(leaf), 0)
+        depth += {"{": 1, "}": -1, "${": 1}.get(node_text(leaf), 0)
         if depth < 0:
             return source[: leaf.start_byte].decode(errors="replace").rstrip()
     return body

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from tree_sitter import Node
 from tree_sitter_language_pack import get_parser
 
-from evalharness.adapters.extraction.languages.nodes import COMMENTS, declared_names, text_of, tokens_in
+from evalharness.adapters.extraction.languages.nodes import COMMENT_NODES, declared_names, node_text, tokens_in
 from evalharness.adapters.extraction.languages.syntax import LanguageSyntax
 
-ATTRIBUTES = frozenset({"attribute_item", "decorator", "annotation"})
-ASCII_ONLY = frozenset({"d"})
+ATTRIBUTE_NODES = frozenset({"attribute_item", "decorator", "annotation"})
+ASCII_ONLY_GRAMMARS = frozenset({"d"})
 """Grammars whose scanner crashes the process at some characters outside ASCII."""
 NOT_ASCII = re.compile(rb"[\x80-\xff]")
-OPENING_TAG = re.compile(r"<\?(?:php\b|(?!=))", re.IGNORECASE)
+PHP_OPENING_TAG = re.compile(r"<\?(?:php\b|(?!=))", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ParsedBlock:
 
 def parse_source(grammar: str, source: bytes) -> Node:
     """Returns the root node of the tree-sitter syntax tree of `source`. Node positions are byte offsets."""
-    if grammar in ASCII_ONLY:
+    if grammar in ASCII_ONLY_GRAMMARS:
         source = NOT_ASCII.sub(b"_", source)
     return get_parser(grammar).parse(source).root_node  # type: ignore[arg-type]
 
@@ -57,20 +57,20 @@ def split_into_items(text: str, syntax: LanguageSyntax, name: str) -> ParsedBloc
     source = text.encode()
     items: list[CodeItem] = []
     class_name = ""
-    for node, part in _items_below(parse_source(syntax.grammar, source), syntax, source):
+    for node, item_text in _items_below(parse_source(syntax.grammar, source), syntax, source):
         body = _body_of_enclosing_class(node, syntax, name)
         if body is None:
-            items.append(_make_item(node, part))
+            items.append(_make_item(node, item_text))
             continue
         named = node.child_by_field_name("name")
-        class_name = text_of(named) if named else ""
+        class_name = node_text(named) if named else ""
         items += [replace(_make_item(*member), in_class=True) for member in _items_below(body, syntax, source)]
     return ParsedBlock(tuple(items), class_name)
 
 
 def _with_php_opening_tag(text: str) -> str:
     """Returns PHP code with an opening tag in the form that the grammar expects."""
-    match = OPENING_TAG.search(text)
+    match = PHP_OPENING_TAG.search(text)
     if match is None:
         return f"<?php\n{text}"
     return f"{text[: match.start()]}<?php{text[match.end() :]}"
@@ -78,7 +78,7 @@ def _with_php_opening_tag(text: str) -> str:
 
 def _body_of_enclosing_class(node: Node, syntax: LanguageSyntax, name: str) -> Node | None:
     """Returns the body of `node` if it is a class that contains the function `name`, else None."""
-    body = node.child_by_field_name("body") if node.type in syntax.classes else None
+    body = node.child_by_field_name("body") if node.type in syntax.class_nodes else None
     if body is not None and any(name in declared_names(member) for member in body.named_children):
         return body
     return None
@@ -92,17 +92,17 @@ def _make_item(node: Node, text: str) -> CodeItem:
 
 def _items_below(parent: Node, syntax: LanguageSyntax, source: bytes) -> Iterator[tuple[Node, str]]:
     """Yields (node, text) of each item below a syntax node; the text includes the comments and attributes before it."""
-    before: list[Node] = []
+    leading_nodes: list[Node] = []
     children = _children_without_containers(parent, syntax)
     for position, node in enumerate(children):
         if not node.is_named:
             continue
-        if node.type in COMMENTS or node.type in ATTRIBUTES:
-            before.append(node)
+        if node.type in COMMENT_NODES or node.type in ATTRIBUTE_NODES:
+            leading_nodes.append(node)
             continue
-        start = (before[0] if before else node).start_byte
+        start = (leading_nodes[0] if leading_nodes else node).start_byte
         yield node, _indented_text(source, start, _end_after_punctuation(children, position))
-        before = []
+        leading_nodes = []
 
 
 def _children_without_containers(parent: Node, syntax: LanguageSyntax) -> list[Node]:
@@ -116,12 +116,12 @@ def _children_without_containers(parent: Node, syntax: LanguageSyntax) -> list[N
 
 def _container_contents(node: Node, syntax: LanguageSyntax) -> Node | None:
     """Returns the node that holds the contents of a container, such as a namespace; None if `node` is no container."""
-    if node.type == "export_statement" and node.type in syntax.containers:
+    if node.type == "export_statement" and node.type in syntax.container_nodes:
         return node if node.child_by_field_name("declaration") else None
-    if node.type in syntax.containers:
+    if node.type in syntax.container_nodes:
         blocks = [child for child in node.children if child.type in ("declaration_list", "block")]
         return node.child_by_field_name("body") or (blocks[0] if blocks else node)
-    if syntax.grammar == "elixir" and text_of(node).startswith("defmodule"):
+    if syntax.grammar == "elixir" and node_text(node).startswith("defmodule"):
         return next((child for child in node.children if child.type == "do_block"), None)
     return None
 
@@ -138,7 +138,7 @@ def _end_after_punctuation(children: Sequence[Node], position: int) -> int:
 
 def _indented_text(source: bytes, start: int, end: int) -> str:
     """Returns the text between two byte offsets of `source`, including the indentation of its first line."""
-    line = source.rfind(b"\n", 0, start) + 1
-    if not source[line:start].strip():
-        start = line
+    line_start = source.rfind(b"\n", 0, start) + 1
+    if not source[line_start:start].strip():
+        start = line_start
     return source[start:end].decode(errors="replace").rstrip()

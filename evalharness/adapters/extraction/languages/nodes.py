@@ -7,7 +7,7 @@ from tree_sitter import Node
 
 NAME_FIELDS = ("name", "declarator", "lhs", "left", "pattern", "variable", "variables")
 """The fields of a syntax node that hold a declared name, over all grammars."""
-WRAPPERS = frozenset({
+WRAPPER_NODES = frozenset({
     "alias_declaration", "ambient_declaration", "annotated_declaration", "auto_declaration", "const_declaration",
     "const_statement", "declaration", "declaration_command", "decorated_definition", "export_statement",
     "expression_statement", "field_declaration", "global_statement", "lexical_declaration", "local_declaration",
@@ -15,19 +15,19 @@ WRAPPERS = frozenset({
     "value_definition", "var_declaration", "variable_assignments", "variable_declaration",
 })  # fmt: skip
 """Types of syntax nodes that declare what their children declare."""
-DECLARING = re.compile(
+DECLARING_NODES = re.compile(
     r".*(?:declarator|assignment|assignment_statement|assignment_expression|binding|_spec|initializer|alias)$"
 )
 """Types of a wrapper node's children that declare a name."""
-SCOPED = frozenset({
+SCOPED_NODES = frozenset({
     "attribute", "dot_index_expression", "element_reference", "field_expression", "generic_name",
     "index_expression", "member_expression", "method_expression", "method_index_expression", "nested_identifier",
     "parenthesized_operator", "qualified_identifier", "scoped_identifier", "subscript_expression", "unit_pattern",
 })  # fmt: skip
 """Types of syntax nodes that name a part of something else, such as an attribute; they declare nothing."""
-COMMENTS = frozenset({"comment", "line_comment", "block_comment", "haddock", "pod", "multiline_comment"})
-TEXTS = frozenset({"string_content", "string_fragment", "character", "char_literal", "heredoc_content"})
-WORD = re.compile(r"[^\W\d][\w?!'*/+<>=.-]*")
+COMMENT_NODES = frozenset({"comment", "line_comment", "block_comment", "haddock", "pod", "multiline_comment"})
+STRING_NODES = frozenset({"string_content", "string_fragment", "character", "char_literal", "heredoc_content"})
+IDENTIFIER = re.compile(r"[^\W\d][\w?!'*/+<>=.-]*")
 ELIXIR_DEFINITIONS = frozenset({"def", "defp", "defmacro", "defmacrop", "defguard", "defmodule"})
 RACKET_DEFINITIONS = frozenset({
     "define", "define-struct", "define-syntax", "define-syntax-rule", "define-values", "define/contract",
@@ -35,7 +35,7 @@ RACKET_DEFINITIONS = frozenset({
 })  # fmt: skip
 
 
-def text_of(node: Node) -> str:
+def node_text(node: Node) -> str:
     """Returns the source text of a syntax node."""
     return (node.text or b"").decode(errors="replace")
 
@@ -54,32 +54,32 @@ def leaf_nodes(node: Node) -> Iterator[Node]:
 
 def tokens_in(node: Node) -> frozenset[str]:
     """Returns the tokens of a syntax node, and the words in them (x in $x), without those of comments and strings."""
-    found: set[str] = set()
+    tokens: set[str] = set()
     for leaf in leaf_nodes(node):
-        if leaf.type not in COMMENTS and leaf.type not in TEXTS:
-            text = text_of(leaf)
-            found.add(text)
-            found.update(WORD.findall(text))
-    return frozenset(found)
+        if leaf.type not in COMMENT_NODES and leaf.type not in STRING_NODES:
+            text = node_text(leaf)
+            tokens.add(text)
+            tokens.update(IDENTIFIER.findall(text))
+    return frozenset(tokens)
 
 
 def declared_names(node: Node) -> frozenset[str]:
     """Returns the names that a top-level syntax node declares, such as a function's; empty for a statement."""
     if node.type == "call" and (target := node.child_by_field_name("target")):
-        return _names_in_elixir_definition(node, text_of(target))
+        return _names_in_elixir_definition(node, node_text(target))
     if node.type == "list" and node.named_children:
         return _names_in_racket_definition(node)
     if node.type == "binary_operator":
         operator = node.child_by_field_name("operator")
-        if operator is None or text_of(operator) not in ("<-", "=", "<<-"):
+        if operator is None or node_text(operator) not in ("<-", "=", "<<-"):
             return frozenset()
     if node.type.endswith("call_expression") or node.type in ("function_call", "call", "command", "pipeline"):
         return frozenset()
-    if node.type in ("class_declaration", "import_declaration") and text_of(node).startswith("extension"):
+    if node.type in ("class_declaration", "import_declaration") and node_text(node).startswith("extension"):
         return frozenset()
     if node.type == "impl_item":
         return frozenset()
-    if node.type in WRAPPERS:
+    if node.type in WRAPPER_NODES:
         return _names_declared_by_children(node)
     return _names_declared_by_fields(node) or _names_declared_by_children(node)
 
@@ -94,10 +94,10 @@ def _names_declared_by_fields(node: Node) -> frozenset[str]:
 
 def _names_declared_by_children(node: Node) -> frozenset[str]:
     names: set[str] = set()
-    if node.type in WRAPPERS:
+    if node.type in WRAPPER_NODES:
         names |= _names_declared_by_fields(node)
         for child in node.named_children:
-            if child.type in WRAPPERS or DECLARING.match(child.type) or "definition" in child.type:
+            if child.type in WRAPPER_NODES or DECLARING_NODES.match(child.type) or "definition" in child.type:
                 names |= declared_names(child)
             elif "declaration" in child.type or child.type in (
                 "class_specifier",
@@ -117,7 +117,7 @@ def _names_declared_by_children(node: Node) -> frozenset[str]:
 
 def _names_in_declarator(node: Node) -> frozenset[str]:
     """Returns the names in a declarator node, such as the variables of an assignment's left side."""
-    if node.type in SCOPED:
+    if node.type in SCOPED_NODES:
         return frozenset()
     for field in NAME_FIELDS:
         children = node.children_by_field_name(field)
@@ -127,23 +127,23 @@ def _names_in_declarator(node: Node) -> frozenset[str]:
         return frozenset().union(*(_names_in_declarator(child) for child in node.named_children))
     if node.named_children:
         return _names_in_declarator(node.named_children[0])
-    name = text_of(node).lstrip("$%@&")
-    return frozenset({name}) if WORD.match(name) and name != "_" else frozenset()
+    name = node_text(node).lstrip("$%@&")
+    return frozenset({name}) if IDENTIFIER.match(name) and name != "_" else frozenset()
 
 
-def _names_in_elixir_definition(node: Node, target: str) -> frozenset[str]:
-    if target not in ELIXIR_DEFINITIONS or len(node.named_children) < 2:
+def _names_in_elixir_definition(node: Node, keyword: str) -> frozenset[str]:
+    if keyword not in ELIXIR_DEFINITIONS or len(node.named_children) < 2:
         return frozenset()
     head = node.named_children[1].named_children[:1]
     while head and head[0].named_children and head[0].type in ("binary_operator", "call"):
         head = head[0].named_children[:1]
-    return frozenset({text_of(head[0])}) if head else frozenset()
+    return frozenset({node_text(head[0])}) if head else frozenset()
 
 
 def _names_in_racket_definition(node: Node) -> frozenset[str]:
-    if text_of(node.named_children[0]) not in RACKET_DEFINITIONS or len(node.named_children) < 2:
+    if node_text(node.named_children[0]) not in RACKET_DEFINITIONS or len(node.named_children) < 2:
         return frozenset()
     name = node.named_children[1]
     while name.type == "list" and name.named_children:
         name = name.named_children[0]
-    return frozenset({text_of(name)})
+    return frozenset({node_text(name)})

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from evalharness.adapters.extraction.languages.items import CodeItem, split_into_items
 from evalharness.adapters.extraction.languages.target import TestedFunction
 
-SHOWS = re.compile(
+DEMONSTRATION = re.compile(
     r"\(?\s*(?:print(?:ln|f|_\w+)?!?|puts|echo|p|pp|say|display(?:ln)?|write(?:ln)?|cat|message|exit|quit|q|die|abort|"
     r"(?:console|process|os|sys|io|IO|Printf|System|Console|Debug)\.[\w.]+|var_dump|print_r|stopifnot|test|describe|"
     r"it|test_that|ExUnit\.\w+|main|return|assert\w*|provide|module\+|check-\w+|unittest\.main|"
@@ -16,10 +16,10 @@ SHOWS = re.compile(
     r"(?![\w.])"
 )
 """The beginning of a statement that prints or tests the function's results, ends the program, or exports names."""
-EXPORTS = re.compile(r"(?:module\.)?exports\b|export\b")
-ENDING = frozenset({"exit", "exit!", "quit", "die", "abort", "halt"})
+EXPORT = re.compile(r"(?:module\.)?exports\b|export\b")
+EXIT_WORDS = frozenset({"exit", "exit!", "quit", "die", "abort", "halt"})
 """Words of statements that may end the program before its tests."""
-TESTING = re.compile(r"(?:#\[cfg\(test\)\]|@(?:Test|main)\b|use\s+(?:Test::|ExUnit\b))")
+TEST_CODE = re.compile(r"(?:#\[cfg\(test\)\]|@(?:Test|main)\b|use\s+(?:Test::|ExUnit\b))")
 
 
 def defines_function(item: CodeItem, target: TestedFunction) -> bool:
@@ -29,28 +29,28 @@ def defines_function(item: CodeItem, target: TestedFunction) -> bool:
 
 
 def needed_items(
-    items: Sequence[CodeItem], others: Sequence[Sequence[CodeItem]], head: str, target: TestedFunction
+    items: Sequence[CodeItem], other_blocks: Sequence[Sequence[CodeItem]], prompt_head: str, target: TestedFunction
 ) -> list[CodeItem]:
     """Returns the code items that the tested function needs, in the answer's order; those of other blocks come first.
 
-    `others` has the items of each other code block: first of the blocks before the chosen one, from the nearest to
-    the farthest, then of those after it. If two of them define the same name, the first definition is used.
+    `other_blocks` has the items of each other code block: first of the blocks before the chosen one, from the nearest
+    to the farthest, then of those after it. If two of them define the same name, the first definition is used.
     """
-    needed = _tokens_used_by([*items, *(item for block in others for item in block)], target.name)
-    known = {name for item in items for name in item.names}
+    needed = _tokens_used_by([*items, *(item for block in other_blocks for item in block)], target.name)
+    defined = {name for item in items for name in item.names}
     helpers: list[CodeItem] = []
-    for block in others:
-        of_block = [item for item in block if _is_needed_from_other_block(item, needed - known, needed, target)]
-        known |= {name for item in of_block for name in item.names}
-        helpers = [*of_block, *helpers]
+    for block in other_blocks:
+        block_helpers = [item for item in block if _is_needed_from_other_block(item, needed - defined, needed, target)]
+        defined |= {name for item in block_helpers for name in item.names}
+        helpers = [*block_helpers, *helpers]
     callers = _names_of_callers(items, target.name, needed)
-    taken = _names_declared_in(head, target) | _names_declared_in(target.tests, target)
+    provided = _names_declared_in(prompt_head, target) | _names_declared_in(target.tests, target)
     chosen = [
         item
         for item in items
         if defines_function(item, target)
         or target.name in item.names
-        or not (_is_omitted(item, target, needed, callers) or (item.names & taken and not item.names - taken))
+        or not (_is_omitted(item, target, needed, callers) or (item.names & provided and not item.names - provided))
     ]
     return [*helpers, *chosen]
 
@@ -59,7 +59,7 @@ def _is_needed_from_other_block(
     item: CodeItem, missing: frozenset[str], needed: frozenset[str], target: TestedFunction
 ) -> bool:
     """Returns whether an item of another code block defines a `missing` name, or imports a `needed` one."""
-    is_import = item.type in target.syntax.imports and bool(item.tokens & needed)
+    is_import = item.type in target.syntax.import_nodes and bool(item.tokens & needed)
     return target.name not in item.tokens and (is_import or bool(item.names & missing))
 
 
@@ -69,19 +69,19 @@ def _is_omitted(item: CodeItem, target: TestedFunction, needed: frozenset[str], 
     It is left out if it only calls, prints, tests or exports the tested function, or is a package clause. `needed`: the
     names that the tested function depends on; `callers`: the names of functions that call it.
     """
-    code = _skip_leading_comments(item)
-    if item.type in target.syntax.dropped or TESTING.match(item.text.lstrip()):
+    code = _text_after_comments(item)
+    if item.type in target.syntax.dropped_nodes or TEST_CODE.match(item.text.lstrip()):
         return True
     if item.names:
-        is_main = bool(item.names & set(target.syntax.main))
+        is_main = bool(item.names & set(target.syntax.main_functions))
         return not item.names & needed and (is_main or bool(item.tokens & callers))
     return (
-        bool(item.tokens & (callers | ENDING) or SHOWS.match(code) or EXPORTS.match(code))
-        and item.type not in target.syntax.imports
+        bool(item.tokens & (callers | EXIT_WORDS) or DEMONSTRATION.match(code) or EXPORT.match(code))
+        and item.type not in target.syntax.import_nodes
     )
 
 
-def _skip_leading_comments(item: CodeItem) -> str:
+def _text_after_comments(item: CodeItem) -> str:
     """Returns a code item's text from its first line of code on, without the comment lines before it."""
     lines = item.text.lstrip().split("\n")
     while len(lines) > 1 and lines[0].lstrip().startswith(("//", "#", "--", ";", "/*", "*")) and not item.names:
@@ -121,6 +121,6 @@ def _names_declared_in(text: str, target: TestedFunction) -> frozenset[str]:
 
     Returns none in languages whose functions are members of a class, since `text` is only a part of that class.
     """
-    if target.syntax.classes:
+    if target.syntax.class_nodes:
         return frozenset()
     return frozenset(name for item in split_into_items(text, target.syntax, target.name).items for name in item.names)

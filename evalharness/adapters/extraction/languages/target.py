@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from evalharness.adapters.extraction.languages.syntax import SYNTAX, LanguageSyntax
 
-TESTED_FUNCTION = re.compile(
+TESTED_FUNCTION_PATTERN = re.compile(
     r"""candidate\s*(?::?=|<-)\s*(?:\\&|method\(:)?(?!\W)(\w+) | \(\s*candidate\s(\S+?)\)\)
     | \bcheck\((?!candidate\b)(\w+)\)
     | [aA]ssert\((?!candidate\b)(\w+)\( | \breturn\s(\w+)\(\.\.\.\$args | ^\s+(\w+)\s"\$@" | do:\s(\w+)\(""",
@@ -29,15 +29,15 @@ class TestedFunction:
 
     @property
     def name(self) -> str:
-        return called_function(self.tests, self.prompt)
+        return tested_function_name(self.tests, self.prompt)
 
 
-def called_function(tests: str, prompt: str) -> str:
+def tested_function_name(tests: str, prompt: str) -> str:
     """Returns the name of the function that the tests call, directly or through a helper in the prompt.
 
     The problem's id may contain another name: HumanEval_23_strlen tests string_length in C++.
     """
-    match = TESTED_FUNCTION.search(tests) or TESTED_FUNCTION.search(prompt)
+    match = TESTED_FUNCTION_PATTERN.search(tests) or TESTED_FUNCTION_PATTERN.search(prompt)
     return next(filter(None, match.groups())) if match else ""
 
 

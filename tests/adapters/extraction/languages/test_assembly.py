@@ -7,16 +7,16 @@ import pytest
 from helpers.answer_forms import fenced
 from helpers.function_answers import CODES, language_of, target_of
 
-from evalharness.adapters.extraction.extracted import NOTHING
+from evalharness.adapters.extraction.extracted import NOTHING_FOUND
 from evalharness.adapters.extraction.languages.assembly import convert_import_to_require
-from evalharness.adapters.extraction.languages.function_program import function_program
+from evalharness.adapters.extraction.languages.function_program import extract_function_program
 from evalharness.adapters.extraction.languages.syntax import SYNTAX
-from evalharness.adapters.extraction.languages.target import TestedFunction, called_function
+from evalharness.adapters.extraction.languages.target import TestedFunction, tested_function_name
 from evalharness.data.files import read_records
 
 
 def program(answer: str, code: str, prompt: str, tests: str = "candidate = add_up") -> str:
-    return function_program(answer, TestedFunction(code, prompt, tests)).source
+    return extract_function_program(answer, TestedFunction(code, prompt, tests)).source
 
 
 def test_helpers_stay_in_order_and_a_main_program_is_removed() -> None:
@@ -112,12 +112,12 @@ def test_a_block_without_the_function_continues_the_prompt(code: str) -> None:
     hello = language_of(code)[1].hello
     closing = "\n}" if SYNTAX[code].closed_by else ""
     for answer in (fenced(hello.right + closing, code), hello.right + closing + "\n"):
-        found = function_program(answer, target_of(code))
+        found = extract_function_program(answer, target_of(code))
         assert (found.source.rstrip(), found.rule) == (f"{hello.prompt}{hello.right}".rstrip(), "body of the function")
 
 
 def test_an_empty_answer_says_so() -> None:
-    assert function_program("<think>cut", target_of("js")).rule == NOTHING
+    assert extract_function_program("<think>cut", target_of("js")).rule == NOTHING_FOUND
 
 
 @pytest.mark.data
@@ -127,7 +127,7 @@ def test_every_prompt_of_the_data_defines_the_function_that_its_tests_call(code:
     assert paths
     for path in paths:
         for row in read_records(path):
-            name = called_function(row["tests"], row["prompt"])
+            name = tested_function_name(row["tests"], row["prompt"])
             in_a_comment = code == "cs" and path.parent.name == "2024-04" and path.name.startswith("humaneval")
             broken = code == "elixir" and path.name.startswith("mbpp")  # its tests call nothing that its prompts define
             pattern = r"[ \t]*//[ \t]*" if in_a_comment else "[ \t]*"
@@ -157,8 +157,8 @@ def test_characters_outside_ascii_do_not_end_the_process() -> None:
     """The scanner of D's grammar crashes at them."""
     text = "long add_up(long a, long b) { /* \U000f4134\u009d \u2603 */ return a + b; }"
     strange = "\xae\U000d3134\u9d4f\u0086<\x90\n  return(a + b)\ndef add_up(a, b) do\n?\uf153\n&\U00023a73\U00030b2c\n"
-    assert NOTHING not in function_program(strange, target_of("d")).rule
-    assert text in function_program(fenced(text, "d"), target_of("d")).source
+    assert NOTHING_FOUND not in extract_function_program(strange, target_of("d")).rule
+    assert text in extract_function_program(fenced(text, "d"), target_of("d")).source
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_characters_outside_ascii_do_not_end_the_process() -> None:
 )
 def test_imports_without_a_fence_stay(code: str, text: str, kept: str) -> None:
     for answer in (text, f"Here is the function:\n\n{text}\nIt's done, isn't it?\n"):
-        found = function_program(answer, target_of(code))
+        found = extract_function_program(answer, target_of(code))
         assert (kept in found.source, found.rule) == (True, "whole answer")
 
 
@@ -185,4 +185,4 @@ def test_helpers_keep_their_order() -> None:
 
 def test_a_function_that_the_grammar_does_not_understand_is_taken_as_it_is() -> None:
     code = "long add_up(long a, long b) {\n    return a @@@@ ((((b;\n}"
-    assert code in function_program(fenced(code, "cpp"), target_of("cpp")).source
+    assert code in extract_function_program(fenced(code, "cpp"), target_of("cpp")).source

@@ -5,7 +5,7 @@ import re
 import pytest
 from helpers.function_answers import CODES, answers, target_of
 
-from evalharness.adapters.extraction.languages.function_program import function_program
+from evalharness.adapters.extraction.languages.function_program import extract_function_program
 from evalharness.adapters.extraction.languages.items import parse_source, split_into_items
 from evalharness.adapters.extraction.languages.syntax import SYNTAX
 from evalharness.sandbox.languages import languages
@@ -21,7 +21,7 @@ def test_every_language_has_a_syntax_and_twelve_forms() -> None:
 @pytest.mark.parametrize(("code", "form"), ALL)
 def test_every_form_gives_one_function_and_no_other_program(code: str, form: str) -> None:
     target = target_of(code)
-    found = function_program(answers(code)[form], target)
+    found = extract_function_program(answers(code)[form], target)
     whole = f"{found.source}\n{target.tests}"
     assert found.rule in (
         "fenced block",

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 from helpers.function_answers import answers, language_of, target_of
 
-from evalharness.adapters.extraction.languages.function_program import function_program
+from evalharness.adapters.extraction.languages.function_program import extract_function_program
 from evalharness.records import Checks, CommandProgram, Limits
 from evalharness.sandbox.engines import images
 from evalharness.sandbox.engines.docker import DockerEngine
@@ -49,7 +49,7 @@ def verdict(answer: str, code: str, sandbox: ContainerPool) -> tuple[str, str, s
         pytest.skip(f"the image {image} is not built")
     target = target_of(code)
     program = CommandProgram(
-        image, function_program(answer, target).source, Limits(30), Checks(target.tests, stem=target.prompt)
+        image, extract_function_program(answer, target).source, Limits(30), Checks(target.tests, stem=target.prompt)
     )
     sandbox.prepare([image])
     parts = sandbox.run(program).parts.values()

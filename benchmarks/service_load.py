@@ -139,7 +139,7 @@ def main() -> None:
         code = process.wait()
     time.sleep(1)
     client = docker_engine.connect_to_engine()
-    left = client.api.containers(all=True, filters={"label": [f"{docker_engine.OWNER}={owner}"]})
+    left = client.api.containers(all=True, filters={"label": [f"{docker_engine.OWNER_LABEL}={owner}"]})
     print(f"ended with exit code {code}; {len(left)} containers left")
 
 

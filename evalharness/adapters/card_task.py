@@ -72,7 +72,7 @@ class CardTask:
             prompt=prompt,
             record=record,
             reference=_official_solution(record, prefix),
-            entry_point=str(record.get("entry_point") or tested_function_name(self._fill_test_template(record))),
+            entry_point=str(record.get("entry_point") or name_of_tested_function(self._fill_test_template(record))),
             prefix=prefix,
         )
 
@@ -101,7 +101,7 @@ class CardTask:
         return {name: _field_value_as_text(record[name]) for name in self.context.version.fields}
 
 
-def tested_function_name(tests: str) -> str:
+def name_of_tested_function(tests: str) -> str:
     """Returns the name of the function under test: the only one that the Python tests call but do not define.
 
     Returns "" if the tests call none or several such functions. The name tells which function to extract from a

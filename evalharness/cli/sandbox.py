@@ -113,7 +113,7 @@ def check(
         for finding in conformance.check_hostile_programs(pool, "python"):
             print_check_result(finding)
         for name in selected:
-            if all_images and images.needs_registry(name) and not images.is_built(name):
+            if all_images and images.needs_registry(name) and not images.is_image_built(name):
                 console.print(
                     f"-    {languages()[name].language}: not checked; building its image needs a container registry"
                 )

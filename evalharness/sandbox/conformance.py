@@ -11,7 +11,7 @@ from evalharness.sandbox.languages import languages
 from evalharness.sandbox.pool import SAMPLE_SEED, ContainerPool
 
 LIMITS = Limits(time_s=2.0, memory_mb=1024)
-REFUSED = """
+EXPECT_OS_ERROR = """
 try:
     {0}
 except OSError:
@@ -19,20 +19,20 @@ except OSError:
 else:
     raise SystemError("it was allowed")
 """
-LOOKS_FRESH = """
+CHECK_CONTAINER_IS_CLEAN = """
 import os
 own = {os.getpid()}
 others = {int(name) for name in os.listdir("/proc") if name.isdigit()} - own
 assert not others, f"processes {others} are left"
 assert os.listdir("/tmp") == [str(os.getuid())] and not os.listdir("/dev/shm"), "files are left"
 """
-TRIALS = {
+HOSTILE_PROGRAMS = {
     "a program cannot reach the internet": (
-        "import socket\n" + REFUSED.format("socket.create_connection(('192.0.2.1', 53), 1)"),
+        "import socket\n" + EXPECT_OS_ERROR.format("socket.create_connection(('192.0.2.1', 53), 1)"),
         ("passed",),
     ),
     "a program cannot reach services of this machine": (
-        "import socket\n" + REFUSED.format("socket.create_connection(('127.0.0.1', 22), 1)"),
+        "import socket\n" + EXPECT_OS_ERROR.format("socket.create_connection(('127.0.0.1', 22), 1)"),
         ("passed",),
     ),
     "a program can create only sockets of type AF_UNIX": (
@@ -47,13 +47,16 @@ TRIALS = {
         "    try: os.utime(f'/dev/{name}')\n    except OSError: continue\n    raise SystemError(name)",
         ("passed",),
     ),
-    "a program cannot write outside its folders": (REFUSED.format("open('/usr/x', 'w')"), ("passed",)),
-    "a program cannot read the agent's memory": (REFUSED.format("open('/proc/1/mem', 'rb').read(1)"), ("passed",)),
-    "a program cannot signal the agent or the judge": (
-        "import os\n" + "".join(REFUSED.format(f"os.kill({pid}, 9)") for pid in ("1", "os.getppid() or 1")),
+    "a program cannot write outside its folders": (EXPECT_OS_ERROR.format("open('/usr/x', 'w')"), ("passed",)),
+    "a program cannot read the agent's memory": (
+        EXPECT_OS_ERROR.format("open('/proc/1/mem', 'rb').read(1)"),
         ("passed",),
     ),
-    "a program cannot become root": ("import os\n" + REFUSED.format("os.setuid(0)"), ("passed",)),
+    "a program cannot signal the agent or the judge": (
+        "import os\n" + "".join(EXPECT_OS_ERROR.format(f"os.kill({pid}, 9)") for pid in ("1", "os.getppid() or 1")),
+        ("passed",),
+    ),
+    "a program cannot become root": ("import os\n" + EXPECT_OS_ERROR.format("os.setuid(0)"), ("passed",)),
     "a program cannot exceed its memory": ("x = bytearray(3 << 30)", ("memory",)),
     "a program cannot fill the disk": (
         "with open('/tmp/a', 'wb') as file:\n    while True: file.write(bytes(1 << 20))",
@@ -91,10 +94,10 @@ def check_guarantees(engine: Engine, image: str) -> Iterator[EngineCheck]:
 
 
 def check_hostile_programs(pool: ContainerPool, image: str) -> Iterator[EngineCheck]:
-    """Runs the hostile programs in `TRIALS`; yields whether each ended as expected and left no processes or files."""
-    for text, (source, allowed) in TRIALS.items():
+    """Runs `HOSTILE_PROGRAMS`; yields whether each ended as expected and left no processes or files."""
+    for text, (source, allowed) in HOSTILE_PROGRAMS.items():
         outcome = _status_and_detail(pool.run(_python_program(image, source)))
-        after = _status_and_detail(pool.run(_python_program(image, LOOKS_FRESH)))
+        after = _status_and_detail(pool.run(_python_program(image, CHECK_CONTAINER_IS_CLEAN)))
         passed = outcome[0] in allowed and after[0] == "passed"
         yield EngineCheck(
             passed, text, "" if passed else f"{outcome[0]} {outcome[1]}; afterwards {after[0]} {after[1]}"

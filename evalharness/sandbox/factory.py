@@ -10,12 +10,12 @@ from evalharness.sandbox.engines.base_images import Log
 from evalharness.sandbox.engines.container import Container
 from evalharness.sandbox.engines.guarantees import GUARANTEES
 from evalharness.sandbox.pool import ContainerPool
-from evalharness.sandbox.time_bound import FACTOR
+from evalharness.sandbox.time_bound import DEFAULT_FACTOR
 from evalharness.util.limits.texts import MAX_TEXT_BYTES
 from evalharness.util.plugins import load_plugin
 from evalharness.util.suggest import unknown_name
 
-GROUP = "evalharness.sandboxes"
+ENGINE_GROUP = "evalharness.sandboxes"
 """The entry-point group in which a package registers its sandbox engines."""
 ISOLATIONS = ("namespaces", "containers")
 """What separates a sample that is not harmless from others; a container comes in addition to namespaces."""
@@ -33,7 +33,7 @@ DESCRIBED_OPTIONS = (
     OptionDescription(
         "bound",
         "number",
-        f"{FACTOR:g}",
+        f"{DEFAULT_FACTOR:g}",
         "Time limit of all runs of a sample together, as a multiple of the limit of one run",
     ),
     OptionDescription(
@@ -51,7 +51,7 @@ VERDICT_OPTIONS = frozenset({"max_text_mb", "bound"})
 
 def engine_class(name: str) -> Any:
     """Returns the class of the sandbox engine `name`, such as DockerEngine. Raises UserError for an unknown name."""
-    return load_plugin(GROUP, "sandbox", name)
+    return load_plugin(ENGINE_GROUP, "sandbox", name)
 
 
 class NoEngine:
@@ -90,7 +90,7 @@ class SandboxOptions:
     """Names of guarantees that the engine need not provide."""
     max_text_bytes: int = MAX_TEXT_BYTES
     """Size limit of an answer and of a program."""
-    bound: float = FACTOR
+    bound: float = DEFAULT_FACTOR
     """Time limit of all runs of a sample together, as a multiple of the limit of one run."""
     own_containers: bool = False
     """Whether samples that are not harmless run in separate containers, not only in namespaces."""
@@ -118,7 +118,7 @@ def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptio
         int(memory_gb * 1024) if memory_gb else None,
         allow,
         int(max_text_mb * 1e6) if max_text_mb else MAX_TEXT_BYTES,
-        _positive_number(options, "bound") or FACTOR,
+        _positive_number(options, "bound") or DEFAULT_FACTOR,
         isolation == "containers",
     )
 

@@ -38,8 +38,8 @@ from evalharness.sandbox.tampering.canaries import make_canaries, with_token_sta
 from evalharness.sandbox.tampering.harmless import is_harmless, source_without_checks
 from evalharness.sandbox.tampering.suite_canary import make_false_suites, with_protected_builtins
 
-DRAW = random.SystemRandom()
-RUNS = 5
+RANDOM = random.SystemRandom()
+SUSPICIOUS_RUNS = 5
 """How often a program that is not harmless must pass with its right tests, and how many canaries (tests made false) it
 must fail. A program that passes each run with probability p passes the check with p^5 (1 - p)^5, at most 1 in 1,024.
 """
@@ -47,7 +47,7 @@ must fail. A program that passes each run with probability p passes the check wi
 
 def _canary_run_count(harmless: bool) -> int:
     """Returns how many runs with false tests (canaries) a program with a `unittest` suite gets."""
-    return 1 if harmless else RUNS
+    return 1 if harmless else SUSPICIOUS_RUNS
 
 
 def build_job(program: Program) -> Job:
@@ -89,7 +89,7 @@ def build_job(program: Program) -> Job:
         case UnitTestProgram():
             return UnitTestJob(
                 kind="unittest",
-                right_runs=1 if harmless else RUNS,
+                right_runs=1 if harmless else SUSPICIOUS_RUNS,
                 false_runs=_canary_run_count(harmless),
                 settings=_process_settings(program.rules),
                 time_s=time_s,
@@ -179,7 +179,7 @@ def _build_command_job(program: CommandProgram, harmless: bool) -> CommandJob:
         kind="command",
         **command_rules(language),
         program=programs[0],
-        right_runs=1 if harmless or not program.checks else RUNS,
+        right_runs=1 if harmless or not program.checks else SUSPICIOUS_RUNS,
         canaries=programs[1:],
         token=token.encode(),
         memory_mb=program.limits.memory_mb,
@@ -189,15 +189,15 @@ def _build_command_job(program: CommandProgram, harmless: bool) -> CommandJob:
 def _make_false_tests(tests: str, language: Language, token: str, harmless: bool) -> list[str]:
     """Returns canaries: copies of the tests, each with one test made false.
 
-    A harmless program gets one. Any other gets at least `RUNS`: one for each test, or exactly `RUNS` if the language's
-    programs are compiled, which is expensive.
+    A harmless program gets one. Any other gets one for each test, at least `SUSPICIOUS_RUNS`; if the language's
+    programs are compiled, which is expensive, it gets exactly that number.
     """
-    made = list(make_canaries(tests, language.tests, token))
-    if harmless or not made:
-        return DRAW.sample(made, min(1, len(made)))
-    while len(made) < RUNS:
-        made += make_canaries(tests, language.tests, token)
-    return DRAW.sample(made, RUNS) if len(language.steps) > 1 else made
+    canaries = list(make_canaries(tests, language.tests, token))
+    if harmless or not canaries:
+        return RANDOM.sample(canaries, min(1, len(canaries)))
+    while len(canaries) < SUSPICIOUS_RUNS:
+        canaries += make_canaries(tests, language.tests, token)
+    return RANDOM.sample(canaries, SUSPICIOUS_RUNS) if len(language.steps) > 1 else canaries
 
 
 def _utf8_bytes(text: str) -> bytes:

@@ -86,7 +86,7 @@ class HarmlessWords(_StrictModel):
     """Texts that its string literals do not contain."""
 
 
-class HelloProblem(_StrictModel):
+class ExampleProblem(_StrictModel):
     """A small problem in MultiPL-E's format with a right and a wrong solution, for `evalharness sandbox check`."""
 
     prompt: str
@@ -116,7 +116,7 @@ class Language(_StrictModel):
     harmless: HarmlessWords | None = None
     suspicious: list[str] = []
     """Not used; accepted because language files of version 0.2 have it."""
-    hello: HelloProblem
+    hello: ExampleProblem
 
 
 @functools.cache

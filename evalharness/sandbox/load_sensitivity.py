@@ -10,9 +10,9 @@ IDLE_SHARE, BUSY_SHARE = 0.05, 0.9
 """A timeout is caused by the program itself if it had a core for at least `BUSY_SHARE` of its time, or if it neither
 had one nor waited for one for more than `IDLE_SHARE`. In between it may have waited for resources that others used.
 """
-OWN_SHARE = 1.5
+CHILD_CPU_FACTOR = 1.5
 """A program that uses more than this many times the CPU time of its first process has delayed that process itself."""
-NEAR = 0.8
+BORDERLINE_SHARE = 0.8
 """A passed program that needed more than this share of its time limit is marked as borderline."""
 
 
@@ -26,7 +26,7 @@ def needs_quiet_rerun(execution: Execution) -> bool:
 
 
 def _may_be_due_to_load(part: Outcome) -> bool:
-    if part.cpu_s > OWN_SHARE * max(part.wall_s - part.waited_s, 1.0):
+    if part.cpu_s > CHILD_CPU_FACTOR * max(part.wall_s - part.waited_s, 1.0):
         return False
     if part.waited_s > IDLE_SHARE * part.wall_s:
         return True
@@ -35,14 +35,14 @@ def _may_be_due_to_load(part: Outcome) -> bool:
 
 def mark_borderline(program: Program, execution: Execution) -> Execution:
     """Returns the execution; sets its `borderline` if a part passed but needed nearly all of its time limit."""
-    for name, part, limit in _limited_parts(program, execution):
+    for name, part, limit in _parts_with_time_limit(program, execution):
         used = max(part.wall_s - part.waited_s, part.cpu_s)
-        if part.status == "passed" and used > NEAR * limit:
+        if part.status == "passed" and used > BORDERLINE_SHARE * limit:
             return replace(execution, borderline=f"{name} needed {used:.1f} of {limit:g} s")
     return execution
 
 
-def _limited_parts(program: Program, execution: Execution) -> Iterator[tuple[str, Outcome, float]]:
+def _parts_with_time_limit(program: Program, execution: Execution) -> Iterator[tuple[str, Outcome, float]]:
     """Yields (name, outcome, time limit in seconds) of each part of the execution that has its own time limit."""
     if isinstance(program, ExecProgram | UnitTestProgram):
         yield from ((name, part, program.limits.time_s) for name, part in execution.parts.items())

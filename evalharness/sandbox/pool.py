@@ -13,7 +13,7 @@ from evalharness.sandbox.agent.shared.messages import (
     CommandJob,
     FailsOnMessage,
     Job,
-    JobTerms,
+    JobIsolation,
     NoSecret,
     PartResult,
     Reply,
@@ -28,28 +28,28 @@ from evalharness.sandbox.load_sensitivity import mark_borderline, needs_quiet_re
 from evalharness.sandbox.references import ReferenceCache
 from evalharness.sandbox.shared_lock import SharedLock
 from evalharness.sandbox.tampering.harmless import is_harmless
-from evalharness.sandbox.time_bound import FACTOR, TimeBound, TotalTimeExceeded, time_limit_of
+from evalharness.sandbox.time_bound import DEFAULT_FACTOR, TimeBound, TotalTimeExceeded, time_limit_of
 from evalharness.sandbox.warm_containers import ContainerKind, WarmContainers
 from evalharness.sandbox.worker_slots import WorkerSlots
 from evalharness.util.limits.texts import MAX_TEXT_BYTES, is_too_large, too_large_message
 
-TRIES = 3
+MAX_ATTEMPTS = 3
 """Most containers to which a job is sent, if each one is lost."""
-REFERENCE_S = 1800.0
+REFERENCE_TIMEOUT_S = 1800.0
 """Seconds after which the container of a trusted reference solution is considered lost."""
-RERUNS = 4
+MAX_WAITING_RERUNS = 4
 """Most samples that wait for a quiet rerun in addition to the samples that run; more of them delay new samples."""
-PATIENCE_S = 60.0
+MAX_RERUN_WAIT_S = 60.0
 """Seconds after which a sample that waits for a quiet rerun is preferred to new samples."""
 SAMPLE_SEED, REFERENCE_SEED = 0, 1
 """PYTHONHASHSEED of samples and of references. Fixed, so that verdicts repeat; different, because the official expected
 outputs also come from another process: a sample that returns a set's items in arbitrary order must not pass by luck.
 """
-SHARE_OF_MEMORY = 0.9
+MEMORY_SHARE = 0.9
 """The share of the machine's memory that is the default budget."""
 SUSPICIOUS_STATUSES = ("tampered", "memory")
 """After these statuses a container is discarded, even if its agent finds nothing left behind."""
-SLEEP_FACTOR, SLEEP_EXTRA_S, LONGEST_SLEEP_S = 2.0, 1.0, 60.0
+SLEEP_FACTOR, SLEEP_EXTRA_S, MAX_SLEEP_S = 2.0, 1.0, 60.0
 """Sleep of the harmless test program: a multiple of the time after which the sample's container ended, plus seconds, at
 most the last.
 """
@@ -65,9 +65,7 @@ def machine_memory_mb() -> int:
 
 def sleep_job(sleep_s: float) -> CommandJob:
     """Returns the job of a program that only sleeps, to test whether a container stays alive without the sample."""
-    step = StepMessage(
-        name="run", command=["sleep", str(sleep_s)], time_s=2 * LONGEST_SLEEP_S, warm=False, shortcut=None
-    )
+    step = StepMessage(name="run", command=["sleep", str(sleep_s)], time_s=2 * MAX_SLEEP_S, warm=False, shortcut=None)
     return CommandJob(
         kind="command",
         file="program",
@@ -108,12 +106,12 @@ class ContainerPool:
         budget_mb: int | None = None,
         allow: frozenset[str] = frozenset(),
         max_text_bytes: int = MAX_TEXT_BYTES,
-        bound: float = FACTOR,
+        bound: float = DEFAULT_FACTOR,
         own_containers: bool = False,
     ):
         self.engine, self.memory_mb, self.cpus, self.allow = engine, memory_mb, cpus, allow
         self.max_text_bytes, self.bound, self.own_containers = max_text_bytes, bound, own_containers
-        budget = budget_mb or int(machine_memory_mb() * SHARE_OF_MEMORY)
+        budget = budget_mb or int(machine_memory_mb() * MEMORY_SHARE)
         self.workers = min(workers, budget // memory_mb)
         if self.workers < 1:
             raise UserError(
@@ -122,7 +120,7 @@ class ContainerPool:
             )
         self.references = ReferenceCache()
         self._slots = WorkerSlots(self.workers, spare=min(self.workers, budget // memory_mb - self.workers))
-        self.threads = self._slots.most + RERUNS
+        self.threads = self._slots.most + MAX_WAITING_RERUNS
         self._run_lock = SharedLock()
         self._containers = WarmContainers(engine, memory_mb, cpus, most=2 * self.workers, spares=self.workers)
         self._images: dict[str, Mapping[str, str]] = {}
@@ -148,7 +146,7 @@ class ContainerPool:
             self.own_containers = self.own_containers or not hello["isolates"]
             self._images[name] = {**identity, "clock": hello["clock"], **hello["versions"]}
             for container in containers:
-                self._containers.give_back(kind, container)
+                self._containers.return_container(kind, container)
 
     def _start_containers(self, kind: ContainerKind, count: int) -> list[Container]:
         """Returns `count` containers, which it starts in parallel, because a start uses only one core."""
@@ -172,8 +170,8 @@ class ContainerPool:
         """Estimates a program's run time in seconds, for running the longest programs first; infinite if unknown."""
         if not isinstance(program, CallsProgram):
             return program.limits.time_s
-        known = self.references.cpu_seconds(self._reference_key(program.image, program.reference))
-        return float("inf") if known is None else known
+        reference_s = self.references.cpu_seconds(self._reference_key(program.image, program.reference))
+        return float("inf") if reference_s is None else reference_s
 
     def run(self, program: Program) -> Execution:
         """Runs a program; runs it again in another container if its container is lost. No program can make it raise.
@@ -189,7 +187,7 @@ class ContainerPool:
                 execution = self._run_job(program, job, bound)
             if not needs_quiet_rerun(execution):
                 return mark_borderline(program, execution)
-            with self._run_lock.exclusive(PATIENCE_S):
+            with self._run_lock.exclusive(MAX_RERUN_WAIT_S):
                 rerun = self._run_job(program, job, bound)
         except TotalTimeExceeded:
             return Execution({"program": bound.timeout_outcome()})
@@ -208,9 +206,9 @@ class ContainerPool:
 
         If so, a program whose containers all ended within `seconds` has ended them itself and gets a verdict for that.
         """
-        sleep_s = min(SLEEP_FACTOR * seconds + SLEEP_EXTRA_S, LONGEST_SLEEP_S)
+        sleep_s = min(SLEEP_FACTOR * seconds + SLEEP_EXTRA_S, MAX_SLEEP_S)
         try:
-            bound = TimeBound(2 * LONGEST_SLEEP_S)
+            bound = TimeBound(2 * MAX_SLEEP_S)
             reply, _ = self._send_with_retries(
                 ContainerKind(image, SAMPLE_SEED), sleep_job(sleep_s), NoSecret(), bound, tries=1
             )
@@ -234,7 +232,7 @@ class ContainerPool:
 
     def _run_reference(self, image: str, reference: Reference) -> tuple[float, bytes]:
         job = build_reference_job(reference, self.memory_mb)
-        bound = TimeBound(REFERENCE_S, factor=1.0)
+        bound = TimeBound(REFERENCE_TIMEOUT_S, factor=1.0)
         reply, data = self._send_with_retries(ContainerKind(image, REFERENCE_SEED), job, NoSecret(), bound)
         for name, part in reply["parts"].items():
             if part["status"] != "passed":
@@ -255,7 +253,7 @@ class ContainerPool:
         job: Job,
         secret: Secret,
         bound: TimeBound,
-        tries: int = TRIES,
+        tries: int = MAX_ATTEMPTS,
         isolated: bool = False,
     ) -> tuple[Reply, bytes]:
         """Sends a job to a container; if it is lost, to another one. Returns the reply and the bytes that follow it.
@@ -263,13 +261,13 @@ class ContainerPool:
         `isolated`: whether each process of the sample gets its own namespaces. Raises InfrastructureError after `tries`
         lost containers.
         """
-        messages = pack_message(JobTerms(isolated=isolated)) + pack_message(job) + pack_message(secret)
-        own = isolated and self.own_containers
+        messages = pack_message(JobIsolation(isolated=isolated)) + pack_message(job) + pack_message(secret)
+        has_own_container = isolated and self.own_containers
         with self._slots.occupy_slot() as slot:
             slot.limit_s = bound.limit_s
             for attempt in range(tries):
                 try:
-                    container = (self._containers.borrow_unused if own else self._containers.borrow)(kind)
+                    container = (self._containers.borrow_unused if has_own_container else self._containers.borrow)(kind)
                     slot.cpu_meter, slot.lower_priority = container.channel.cpu_s, container.channel.lower_priority
                     reply, blob = self._send_job(container, messages, bound)
                 except TotalTimeExceeded:
@@ -279,8 +277,8 @@ class ContainerPool:
                         raise
                 else:
                     suspicious = any(part["status"] in SUSPICIOUS_STATUSES for part in reply["parts"].values())
-                    if reply["clean"] and not suspicious and not own:
-                        self._containers.give_back(kind, container)
+                    if reply["clean"] and not suspicious and not has_own_container:
+                        self._containers.return_container(kind, container)
                     else:
                         self._containers.discard(container)
                     return reply, blob

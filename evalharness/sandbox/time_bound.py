@@ -14,7 +14,7 @@ from evalharness.records import (
 )
 from evalharness.sandbox.languages import languages
 
-FACTOR = 10.0
+DEFAULT_FACTOR = 10.0
 """The default bound of a sample's total time, as a multiple of its time limit."""
 
 
@@ -28,7 +28,7 @@ class TimeBound:
     When it is used up, the sandbox ends the sample's container, so nothing that the sample does can extend it.
     """
 
-    def __init__(self, limit_s: float, factor: float = FACTOR):
+    def __init__(self, limit_s: float, factor: float = DEFAULT_FACTOR):
         self.limit_s, self.factor = limit_s, factor
         self._used, self._started = 0.0, 0.0
 

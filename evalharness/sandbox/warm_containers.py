@@ -85,7 +85,7 @@ class WarmContainers:
             if unneeded:
                 self.discard(unneeded)
 
-    def give_back(self, kind: ContainerKind, container: Container) -> None:
+    def return_container(self, kind: ContainerKind, container: Container) -> None:
         """Makes a borrowed container idle again, or ends it if it has run its maximum number of jobs."""
         if container.jobs >= JOBS_PER_CONTAINER:
             self.discard(container)

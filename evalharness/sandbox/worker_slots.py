@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-CHECK_S = 1.0
+CHECK_INTERVAL_S = 1.0
 """Seconds between checks of an occupied slot."""
 SLEEPING_SHARE = 0.03
-"""A program sleeps if it used less than this share of a core between `CHECKS` consecutive checks."""
-CHECKS = 2
+"""A program sleeps if it used less than this share of a core between `MIN_SLEEPING_CHECKS` consecutive checks."""
+MIN_SLEEPING_CHECKS = 2
 
 
 @dataclass(eq=False)
@@ -41,13 +41,13 @@ class WorkerSlot:
             return False
         if self.first_cpu_s is None:
             self.first_cpu_s = self.cpu_s
-        sleeping = before is not None and 0 <= self.cpu_s - before < SLEEPING_SHARE * CHECK_S
+        sleeping = before is not None and 0 <= self.cpu_s - before < SLEEPING_SHARE * CHECK_INTERVAL_S
         self.sleeping_checks = self.sleeping_checks + 1 if sleeping else 0
         if self.cpu_s - self.first_cpu_s > self.limit_s:
             if self.lower_priority:
                 self.lower_priority()
             return True
-        return self.sleeping_checks >= CHECKS
+        return self.sleeping_checks >= MIN_SLEEPING_CHECKS
 
 
 class WorkerSlots:
@@ -90,7 +90,7 @@ class WorkerSlots:
         self._closed.set()
 
     def _watch_slots(self) -> None:
-        while not self._closed.wait(CHECK_S):
+        while not self._closed.wait(CHECK_INTERVAL_S):
             with self._lock:
                 candidates = [slot for slot in self._occupied if not slot.shared] if self._shared < self._spare else []
             for slot in candidates:

@@ -37,7 +37,7 @@ def test_no_sample_passes_that_does_not_solve_its_problem(
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     task = rows[0]["task"]
     card, entry = find_task(task)
-    if path.stem not in QUICK and not images.is_built(entry.image or card.image):
+    if path.stem not in QUICK and not images.is_image_built(entry.image or card.image):
         pytest.skip(f"the image {entry.image or card.image} is not built")
     options = ("--option", f"version={VERSIONS[task]}") if task in VERSIONS else ()
     started = time.monotonic()

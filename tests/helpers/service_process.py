@@ -23,7 +23,7 @@ class ServiceProcess(ServerProcess):
         return self.http.post("/v1/verdicts", json=submission)
 
     def containers(self) -> list[str]:
-        label = f"{docker_engine.OWNER}={docker_engine.owner_label(self.process.pid)}"
+        label = f"{docker_engine.OWNER_LABEL}={docker_engine.owner_label(self.process.pid)}"
         client: docker.DockerClient = docker_engine.connect_to_engine()
         return [container["Id"] for container in client.api.containers(all=True, filters={"label": [label]})]
 
@@ -32,7 +32,7 @@ class ServiceProcess(ServerProcess):
 def running_service(*arguments: str, token: str = TOKEN) -> Iterator[ServiceProcess]:
     """A service that is stopped at the end, after which no container of it may be left."""
     service = ServiceProcess(*arguments, token=token)
-    owned = f"{docker_engine.OWNER}={docker_engine.owner_label(service.process.pid)}"
+    owned = f"{docker_engine.OWNER_LABEL}={docker_engine.owner_label(service.process.pid)}"
     try:
         yield service
     finally:

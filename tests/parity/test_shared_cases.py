@@ -48,7 +48,7 @@ def test_every_row_has_its_verdict(
 ) -> None:
     card, entry = find_task(task)
     image = entry.image or card.image
-    if task not in QUICK and not images.is_built(image):
+    if task not in QUICK and not images.is_image_built(image):
         pytest.skip(f"the image {image} is not built")
     rows = rows_of_tasks()[task, is_chat]
     (tmp_path / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -95,7 +95,7 @@ def completions(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_a_heading_does_not_cut_an_answer(ask: Callable[..., Any], tmp_path: Path) -> None:
-    if not images.is_built("livecodebench"):
+    if not images.is_image_built("livecodebench"):
         pytest.skip("the image livecodebench is not built")
     answer = FOLDER / "01-answer-heading.md"
     options = ("--only", "1873_A", "--n", 1, "--temperature", 0, "--option", "version=three")

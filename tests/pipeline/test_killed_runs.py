@@ -83,7 +83,7 @@ def repair(kind: str, out: Path, engine: OwnEngine) -> None:
 
 
 def containers_of(run: "subprocess.Popen[str]") -> list[str]:
-    label = f"{docker_engine.OWNER}={docker_engine.owner_label(run.pid)}"
+    label = f"{docker_engine.OWNER_LABEL}={docker_engine.owner_label(run.pid)}"
     return [
         each["Id"] for each in docker_engine.connect_to_engine().api.containers(all=True, filters={"label": [label]})
     ]

@@ -35,7 +35,7 @@ def statuses(out: Path) -> list[str]:
 
 def containers_of(client: docker.DockerClient, owner: str) -> list[str]:
     """Ids of the containers of a process, running or not."""
-    labels = [f"{docker_engine.OWNER}={owner}"]
+    labels = [f"{docker_engine.OWNER_LABEL}={owner}"]
     return [each["Id"] for each in client.api.containers(all=True, filters={"label": labels})]
 
 

@@ -98,7 +98,7 @@ def test_a_memory_budget_limits_how_many_run_at_once(engine: None) -> None:
 
 def test_clean_removes_containers_of_killed_harnesses(engine: None, cli: Any) -> None:
     client = docker_engine.connect_to_engine()
-    labels = {docker_engine.LABEL: "sandbox", docker_engine.OWNER: f"{docker_engine.socket.gethostname()} 1 0"}
+    labels = {docker_engine.LABEL: "sandbox", docker_engine.OWNER_LABEL: f"{docker_engine.socket.gethostname()} 1 0"}
     created = client.api.create_container(
         images.image_tag("python"),
         ["-c", "import time; time.sleep(99)"],

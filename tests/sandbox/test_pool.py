@@ -53,7 +53,7 @@ time.sleep(60)
 
 def containers_of(client: docker.DockerClient, owner: str) -> set[str]:
     """Ids of the containers of a process on this machine, running or not."""
-    labels = [f"{docker_engine.LABEL}=sandbox", f"{docker_engine.OWNER}={owner}"]
+    labels = [f"{docker_engine.LABEL}=sandbox", f"{docker_engine.OWNER_LABEL}={owner}"]
     return {container["Id"] for container in client.api.containers(all=True, filters={"label": labels})}
 
 

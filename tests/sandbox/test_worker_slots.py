@@ -9,8 +9,8 @@ import pytest
 from helpers.programs import run
 from helpers.sandboxes import MakeSandbox
 
-from evalharness.sandbox.pool import RERUNS
-from evalharness.sandbox.worker_slots import CHECK_S, CHECKS, WorkerSlots
+from evalharness.sandbox.pool import MAX_WAITING_RERUNS
+from evalharness.sandbox.worker_slots import CHECK_INTERVAL_S, MIN_SLEEPING_CHECKS, WorkerSlots
 
 WAITS = "import time\ntime.sleep(8)\n"
 COMPUTES = "import time\nend = time.process_time() + 4\nwhile time.process_time() < end: pass\n"
@@ -31,7 +31,7 @@ def test_a_slot_is_shared_while_its_cpu_time_stands_still() -> None:
     time.sleep(0.1)
     began = time.monotonic()
     with slots.occupy_slot():
-        assert CHECKS * CHECK_S - 0.5 < time.monotonic() - began < 10 * CHECK_S
+        assert MIN_SLEEPING_CHECKS * CHECK_INTERVAL_S - 0.5 < time.monotonic() - began < 10 * CHECK_INTERVAL_S
         ended.set()
         thread.join()
         third = threading.Event()
@@ -61,10 +61,10 @@ def test_a_slot_is_not_shared_while_it_computes_or_if_unknown(
     thread = threading.Thread(target=busy)
     thread.start()
     time.sleep(0.1)
-    threading.Timer(4 * CHECK_S, ended.set).start()
+    threading.Timer(4 * CHECK_INTERVAL_S, ended.set).start()
     began = time.monotonic()
     with slots.occupy_slot():
-        assert time.monotonic() - began > 3.5 * CHECK_S
+        assert time.monotonic() - began > 3.5 * CHECK_INTERVAL_S
     thread.join()
     slots.close()
 
@@ -74,7 +74,7 @@ def test_a_slot_is_shared_when_its_program_has_used_more_than_its_limit() -> Non
 
     def busy() -> None:
         with slots.occupy_slot() as slot:
-            slot.limit_s, slot.cpu_meter, slot.lower_priority = 2 * CHECK_S, time.monotonic, lowered.set
+            slot.limit_s, slot.cpu_meter, slot.lower_priority = 2 * CHECK_INTERVAL_S, time.monotonic, lowered.set
             ended.wait(30)
 
     thread = threading.Thread(target=busy)
@@ -82,7 +82,7 @@ def test_a_slot_is_shared_when_its_program_has_used_more_than_its_limit() -> Non
     time.sleep(0.1)
     began = time.monotonic()
     with slots.occupy_slot():
-        assert 2 * CHECK_S < time.monotonic() - began < 10 * CHECK_S
+        assert 2 * CHECK_INTERVAL_S < time.monotonic() - began < 10 * CHECK_INTERVAL_S
         assert lowered.is_set()
     ended.set()
     thread.join()
@@ -95,7 +95,7 @@ def test_others_are_judged_while_a_sample_sleeps_but_not_while_it_computes(
     source: str, shares: bool, make_sandbox: MakeSandbox
 ) -> None:
     sandbox = make_sandbox()
-    assert (sandbox.workers, sandbox.threads) == (1, 2 + RERUNS)
+    assert (sandbox.workers, sandbox.threads) == (1, 2 + MAX_WAITING_RERUNS)
     run(sandbox, QUICK)
     ended: list[str] = []
 

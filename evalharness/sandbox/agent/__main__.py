@@ -19,12 +19,12 @@ from .shared.messages import HelloMessage
 FIRST_UID = 100_000
 UIDS_PER_JOB = 2
 """User ids of a job: the sample's, and that of trusted code that runs beside it."""
-CLOSED = 3
+NO_MORE_JOBS = 3
 """The exit code of a judge process that finds no more jobs."""
 
-VERSIONS = "/opt/evalharness/versions"
+VERSIONS_FOLDER = "/opt/evalharness/versions"
 """The folder in which the image's Dockerfile writes the tools' versions, one file for each."""
-PRELOAD = "/opt/evalharness/preload"
+PRELOAD_LIST = "/opt/evalharness/preload"
 """Further modules to import before the first job, one per line, in images whose programs use slow libraries."""
 STANDARD_MODULES = (
     *("abc", "array", "ast", "base64", "bisect", "calendar", "cmath", "collections", "contextlib", "copy"),
@@ -71,27 +71,27 @@ def main() -> None:
             os._exit(judge_one_job(uid))
         code = wait_for_judge(pid)
         if code:
-            sys.exit(0 if code == CLOSED else 70)
+            sys.exit(0 if code == NO_MORE_JOBS else 70)
 
 
 def import_preloaded_modules() -> None:
-    """Imports the modules that the image lists in `PRELOAD`, so that forked processes need not import them.
+    """Imports the modules that the image lists in `PRELOAD_LIST`, so that forked processes need not import them.
 
     Raises RuntimeError if a module starts a thread (a fork has only the main thread), creates a file in a writable
     folder (the check for files that a sample leaves would find it), or keeps a file open (a sample's process closes the
     descriptor, and the module may later close a pipe that has the same number).
     """
     before = os.listdir("/proc/self/fd")
-    if os.path.exists(PRELOAD):
-        with open(PRELOAD) as file:
+    if os.path.exists(PRELOAD_LIST):
+        with open(PRELOAD_LIST) as file:
             for name in file.read().split():
                 importlib.import_module(name)
     if len(os.listdir("/proc/self/task")) > 1:
-        raise RuntimeError(f"a module that {PRELOAD} lists has started a thread; remove the module from the list")
+        raise RuntimeError(f"a module that {PRELOAD_LIST} lists has started a thread; remove the module from the list")
     if os.listdir("/proc/self/fd") != before:
-        raise RuntimeError(f"a module that {PRELOAD} lists keeps a file open; remove the module from the list")
-    if not cleaning.is_clean():
-        raise RuntimeError(f"a module that {PRELOAD} lists has created a file; remove the module from the list")
+        raise RuntimeError(f"a module that {PRELOAD_LIST} lists keeps a file open; remove the module from the list")
+    if not cleaning.are_writable_folders_clean():
+        raise RuntimeError(f"a module that {PRELOAD_LIST} lists has created a file; remove the module from the list")
 
 
 def job_user_ids() -> Iterator[int]:
@@ -113,7 +113,7 @@ def load_judge_modules() -> list[str]:
     An image without NumPy can judge only kinds whose modules do not import it.
     """
     kinds = []
-    for kind in job.MODULES:
+    for kind in job.JUDGE_MODULES:
         try:
             job.load_judge_module(kind)
         except ModuleNotFoundError:
@@ -125,18 +125,18 @@ def load_judge_modules() -> list[str]:
 def tool_versions() -> dict[str, str]:
     """Returns the versions of Python and of the tools in the image, such as compilers, by name."""
     by_tool = {"python": platform.python_version()}
-    for name in sorted(os.listdir(VERSIONS)) if os.path.isdir(VERSIONS) else ():
-        with open(os.path.join(VERSIONS, name), errors="replace") as file:
+    for name in sorted(os.listdir(VERSIONS_FOLDER)) if os.path.isdir(VERSIONS_FOLDER) else ():
+        with open(os.path.join(VERSIONS_FOLDER, name), errors="replace") as file:
             by_tool[name] = file.readline().strip()
     return by_tool
 
 
 def judge_one_job(uid: int) -> int:
-    """Judges one job, in the judge process. Returns the process's exit code: 0, or `CLOSED` if stdin has no job."""
+    """Judges one job in the judge process; returns the exit code: 0, or `NO_MORE_JOBS` if stdin has no job."""
     try:
         job.judge_next_job(0, 1, uid)
     except wire.StreamClosed:
-        return CLOSED
+        return NO_MORE_JOBS
     return 0
 
 

@@ -9,26 +9,26 @@ from docker.errors import APIError, DockerException, ImageNotFound
 
 from evalharness.errors import UserError
 
-SUITE = "bookworm"
-LOCAL_BASE = f"evalharness/base:{SUITE}"
+DEBIAN_SUITE = "bookworm"
+LOCAL_BASE_IMAGE = f"evalharness/base:{DEBIAN_SUITE}"
 """The base image that is made from Debian's packages if no registry answers."""
 
 Log = Callable[[str], None]
 """Receives the messages of an image build."""
 
 
-def is_debian(official: str) -> bool:
-    """Returns whether the base image `official` is Debian's; the locally built `LOCAL_BASE` can then replace it."""
-    return official.startswith("debian:")
+def is_debian(base_image: str) -> bool:
+    """Returns whether a base image is Debian's; the locally built `LOCAL_BASE_IMAGE` can then replace it."""
+    return base_image.startswith("debian:")
 
 
 def find_base_image(client: docker.DockerClient, official: str, log: Log) -> str:
     """Returns the name of the base image for building a sandbox image; pulls or builds it if needed.
 
-    It is the first available of: `official` in the engine; for Debian, `LOCAL_BASE` in the engine; `official` from a
-    registry; for Debian, a new `LOCAL_BASE`. Raises UserError if none is available.
+    It is the first available of: `official` in the engine; for Debian, `LOCAL_BASE_IMAGE` in the engine; `official`
+    from a registry; for Debian, a new `LOCAL_BASE_IMAGE`. Raises UserError if none is available.
     """
-    for local in (official, *([LOCAL_BASE] if is_debian(official) else [])):
+    for local in (official, *([LOCAL_BASE_IMAGE] if is_debian(official) else [])):
         try:
             client.images.get(local)
             return local
@@ -49,7 +49,7 @@ def find_base_image(client: docker.DockerClient, official: str, log: Log) -> str
 
 
 def make_debian_base(client: docker.DockerClient, log: Log) -> str:
-    """Builds a minimal Debian base image with mmdebstrap in about 20 s; returns its name, `LOCAL_BASE`.
+    """Builds a minimal Debian base image with mmdebstrap in about 20 s; returns its name, `LOCAL_BASE_IMAGE`.
 
     Raises UserError if that fails.
     """
@@ -58,7 +58,7 @@ def make_debian_base(client: docker.DockerClient, log: Log) -> str:
             "no image registry answers, and mmdebstrap, which builds a base image, is not installed; check the "
             "network, or run: apt-get install mmdebstrap"
         )
-    command = ["mmdebstrap", "--variant=apt", "--include=ca-certificates", SUITE, "-"]
+    command = ["mmdebstrap", "--variant=apt", "--include=ca-certificates", DEBIAN_SUITE, "-"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -69,7 +69,7 @@ def make_debian_base(client: docker.DockerClient, log: Log) -> str:
             f"making a Debian base image with mmdebstrap failed ({messages.strip()[-300:]}); check the network and "
             "apt's sources"
         )
-    repository, _, tag = LOCAL_BASE.partition(":")
+    repository, _, tag = LOCAL_BASE_IMAGE.partition(":")
     client.api.import_image_from_data(archive, repository=repository, tag=tag)
-    log(f"built {LOCAL_BASE} from Debian {SUITE} packages")
-    return LOCAL_BASE
+    log(f"built {LOCAL_BASE_IMAGE} from Debian {DEBIAN_SUITE} packages")
+    return LOCAL_BASE_IMAGE

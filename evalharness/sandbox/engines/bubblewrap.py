@@ -17,13 +17,18 @@ from evalharness.sandbox.engines import cgroups, images, rootfs
 from evalharness.sandbox.engines.base_images import Log
 from evalharness.sandbox.engines.container import Container, last_stderr_line
 from evalharness.sandbox.engines.device_nodes import DeviceNodes
-from evalharness.sandbox.engines.docker import FILES_MB, MEMORY_FOR_AGENT_MB, PIDS
+from evalharness.sandbox.engines.docker import MAX_FOLDER_MB, MAX_PIDS, MEMORY_FOR_AGENT_MB
 
 CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL")
 AGENT_FOLDER = "/opt/evalharness/agent"
-LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
+DEVICE_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+}
 """The symbolic links in /dev."""
-NAMESPACES = ("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
+NAMESPACE_OPTIONS = ("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
 
 
 class BubblewrapEngine:
@@ -55,16 +60,16 @@ class BubblewrapEngine:
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
         """Starts a container and waits for its agent's first message. Raises InfrastructureError if that fails."""
-        name = f"{cgroups.PREFIX}-{os.getpid()}-{next(self._number)}"
+        name = f"{cgroups.GROUP_NAME_PREFIX}-{os.getpid()}-{next(self._number)}"
         memory = memory_mb + MEMORY_FOR_AGENT_MB
-        group = cgroups.ControlGroup(name, memory, PIDS, cpus)
+        group = cgroups.ControlGroup(name, memory, MAX_PIDS, cpus)
         limits = {} if "memory" in group.missing else {"EVALHARNESS_LIMIT_MEMORY": str(memory << 20)}
-        limits |= {} if "pids" in group.missing else {"EVALHARNESS_LIMIT_PIDS": str(PIDS)}
+        limits |= {} if "pids" in group.missing else {"EVALHARNESS_LIMIT_PIDS": str(MAX_PIDS)}
         folder = self._folders[image]
         settings = rootfs.read_image_settings(folder)
         environment = dict(line.split("=", 1) for line in settings["environment"])
         environment |= {"PYTHONHASHSEED": str(hash_seed), **limits}
-        confined = confining_arguments(folder, environment, self._nodes.host_paths(), group.usage_file())
+        confined = confining_arguments(folder, environment, self._nodes.host_paths(), group.cpu_time_file())
         command = [*self._prefix, *confined, *settings["entrypoint"]]
         return Container(self._starter.submit(BubblewrapChannel, command, group).result(), name)
 
@@ -89,32 +94,32 @@ def user_namespace_command() -> list[str]:
 
 
 def confining_arguments(
-    folder: Path, environment: dict[str, str], nodes: dict[str, Path], usage: Path | None
+    folder: Path, environment: dict[str, str], device_nodes: dict[str, Path], cpu_time_file: Path | None
 ) -> list[str]:
     """Returns the `bwrap` command line that confines a container as `docker.hardening_settings` does.
 
-    `folder`: the root file system; `nodes`: the device nodes by name; `usage`: the control group's CPU-time file.
+    `folder`: the root file system; `device_nodes`: the nodes by name; `cpu_time_file`: that of the control group.
     """
-    words = ["bwrap", "--die-with-parent", "--new-session", "--as-pid-1", *NAMESPACES, "--cap-drop", "ALL"]
+    arguments = ["bwrap", "--die-with-parent", "--new-session", "--as-pid-1", *NAMESPACE_OPTIONS, "--cap-drop", "ALL"]
     for capability in CAPABILITIES:
-        words += ["--cap-add", capability]
-    words += ["--ro-bind", str(folder), "/", "--proc", "/proc", "--tmpfs", "/dev", "--chdir", "/tmp", "--clearenv"]
-    for name, source in nodes.items():
-        words += ["--dev-bind", str(source), f"/dev/{name}"]  # the agent makes them read-only
-    for name, target in LINKS.items():
-        words += ["--symlink", target, f"/dev/{name}"]
-    words += ["--tmpfs", "/sys"]
+        arguments += ["--cap-add", capability]
+    arguments += ["--ro-bind", str(folder), "/", "--proc", "/proc", "--tmpfs", "/dev", "--chdir", "/tmp", "--clearenv"]
+    for name, source in device_nodes.items():
+        arguments += ["--dev-bind", str(source), f"/dev/{name}"]  # the agent makes them read-only
+    for name, target in DEVICE_LINKS.items():
+        arguments += ["--symlink", target, f"/dev/{name}"]
+    arguments += ["--tmpfs", "/sys"]
     # The kernel lets the agent mount a /proc for each sample only if an uncovered one is mounted. Only root reaches it.
-    words += ["--perms", "0700", "--tmpfs", "/mnt", "--bind", "/proc", "/mnt/proc"]
-    if usage:
-        words += ["--ro-bind", str(usage), f"/sys/fs/cgroup/{usage.name}"]
-    words += ["--ro-bind", str(images.AGENT), AGENT_FOLDER]
+    arguments += ["--perms", "0700", "--tmpfs", "/mnt", "--bind", "/proc", "/mnt/proc"]
+    if cpu_time_file:
+        arguments += ["--ro-bind", str(cpu_time_file), f"/sys/fs/cgroup/{cpu_time_file.name}"]
+    arguments += ["--ro-bind", str(images.AGENT_FOLDER), AGENT_FOLDER]
     for folder_in_memory in ("/tmp", "/dev/shm"):
-        words += ["--perms", "1777", "--size", str(FILES_MB << 20), "--tmpfs", folder_in_memory]
-    words += ["--remount-ro", "/dev"]
+        arguments += ["--perms", "1777", "--size", str(MAX_FOLDER_MB << 20), "--tmpfs", folder_in_memory]
+    arguments += ["--remount-ro", "/dev"]
     for key, value in environment.items():
-        words += ["--setenv", key, value]
-    return [*words, "--"]
+        arguments += ["--setenv", key, value]
+    return [*arguments, "--"]
 
 
 def live_pids() -> frozenset[int]:

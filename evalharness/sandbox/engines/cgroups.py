@@ -7,9 +7,9 @@ from pathlib import Path
 
 from evalharness.sandbox.agent.shared.processor_time import USAGE_FILES, parse_cpu_seconds
 
-ROOT = Path("/sys/fs/cgroup")
-PREFIX = "evalharness"
-PERIOD_US = 100_000
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+GROUP_NAME_PREFIX = "evalharness"
+QUOTA_PERIOD_US = 100_000
 """The scheduler period of a CPU quota, in microseconds."""
 
 
@@ -19,19 +19,19 @@ class ControlGroup:
     def __init__(self, name: str, memory_mb: int, pids: int, cpus: float):
         self.folders: list[Path] = []
         self.missing = {"memory", "pids", "cpu"}
-        memory, quota = str(memory_mb << 20), str(int(cpus * PERIOD_US))
-        if (ROOT / "cgroup.controllers").exists():
+        memory, quota = str(memory_mb << 20), str(int(cpus * QUOTA_PERIOD_US))
+        if (CGROUP_ROOT / "cgroup.controllers").exists():
             self._make_group(
                 _own_group_folder() / name,
                 {"memory": {"memory.max": memory, "memory.swap.max": "0"}, "pids": {"pids.max": str(pids)}}
-                | {"cpu": {"cpu.max": f"{quota} {PERIOD_US}"}},
+                | {"cpu": {"cpu.max": f"{quota} {QUOTA_PERIOD_US}"}},
             )
         else:
             both = {"memory.limit_in_bytes": memory, "memory.memsw.limit_in_bytes": memory}
-            self._make_group(ROOT / "memory" / name, {"memory": both})
-            self._make_group(ROOT / "pids" / name, {"pids": {"pids.max": str(pids)}})
-            self._make_group(ROOT / "cpu" / name, {"cpu": {"cpu.cfs_quota_us": quota}})
-            self._make_group(ROOT / "cpuacct" / name, {})
+            self._make_group(CGROUP_ROOT / "memory" / name, {"memory": both})
+            self._make_group(CGROUP_ROOT / "pids" / name, {"pids": {"pids.max": str(pids)}})
+            self._make_group(CGROUP_ROOT / "cpu" / name, {"cpu": {"cpu.cfs_quota_us": quota}})
+            self._make_group(CGROUP_ROOT / "cpuacct" / name, {})
 
     def _make_group(self, folder: Path, limits: dict[str, dict[str, str]]) -> None:
         try:
@@ -49,14 +49,14 @@ class ControlGroup:
         for folder in self.folders:
             _try_to_write(folder / "cgroup.procs", str(os.getpid()))
 
-    def usage_file(self) -> Path | None:
+    def cpu_time_file(self) -> Path | None:
         """Returns the control group's file with the CPU time; None if this machine does not count it."""
         files = (folder / name for name in USAGE_FILES for folder in self.folders)
         return next((file for file in files if file.exists()), None)
 
     def cpu_s(self) -> float | None:
         """Returns the CPU seconds that the control group has used; None if unknown."""
-        file = self.usage_file()
+        file = self.cpu_time_file()
         with contextlib.suppress(OSError):
             return parse_cpu_seconds(file.read_bytes()) if file else None
         return None
@@ -77,7 +77,11 @@ class ControlGroup:
 def remove_orphaned_groups(alive: frozenset[int]) -> int:
     """Removes control groups of ended harness processes, whose pids are not in `alive`; returns their number."""
     removed = 0
-    for folder in {*ROOT.glob(f"{PREFIX}-*"), *ROOT.glob(f"*/{PREFIX}-*"), *_own_group_folder().glob(f"{PREFIX}-*")}:
+    for folder in {
+        *CGROUP_ROOT.glob(f"{GROUP_NAME_PREFIX}-*"),
+        *CGROUP_ROOT.glob(f"*/{GROUP_NAME_PREFIX}-*"),
+        *_own_group_folder().glob(f"{GROUP_NAME_PREFIX}-*"),
+    }:
         pid = folder.name.split("-")[1]
         if not pid.isdigit() or int(pid) not in alive:
             _remove_group(folder)
@@ -90,8 +94,8 @@ def _own_group_folder() -> Path:
     with contextlib.suppress(OSError, IndexError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             if line.startswith("0::"):
-                return ROOT / line[3:].lstrip("/")
-    return ROOT
+                return CGROUP_ROOT / line[3:].lstrip("/")
+    return CGROUP_ROOT
 
 
 def _try_to_write(file: Path, text: str) -> bool:

@@ -9,7 +9,7 @@ from evalharness.sandbox.agent.shared.messages import HelloMessage, Reply, TimeL
 from evalharness.sandbox.agent.shared.wire import HEADER
 from evalharness.sandbox.time_bound import TimeBound
 
-START_S = 60.0
+START_TIMEOUT_S = 60.0
 """Seconds in which a new container's agent must send its hello message."""
 
 
@@ -44,7 +44,7 @@ class Container:
         self.channel, self.id, self.jobs = channel, name, 0
         self._pending = bytearray()
         try:
-            hello, _ = self._read_message(lambda: START_S)
+            hello, _ = self._read_message(lambda: START_TIMEOUT_S)
             self.hello = cast(HelloMessage, hello)
         except InfrastructureError:
             channel.close()

@@ -8,7 +8,7 @@ import tempfile
 import weakref
 from pathlib import Path
 
-NUMBERS = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+DEVICE_NUMBERS = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 """Major and minor number of the kernel's device, by node name."""
 
 
@@ -19,12 +19,12 @@ class DeviceNodes:
         self._folder = Path(tempfile.mkdtemp(prefix="evalharness-dev-", dir=_memory_folder()))
         self._finalizer = weakref.finalize(self, shutil.rmtree, str(self._folder), ignore_errors=True)
         self._folder.chmod(0o755)
-        self._own = all(self._make_node(name) for name in NUMBERS)
+        self._own = all(self._make_node(name) for name in DEVICE_NUMBERS)
 
     def _make_node(self, name: str) -> bool:
         path = self._folder / name
         with contextlib.suppress(OSError):
-            os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(*NUMBERS[name]))
+            os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(*DEVICE_NUMBERS[name]))
             path.chmod(0o666)
             if name != "tty":
                 path.open("rb").close()  # fails where the folder's file system admits no devices
@@ -33,7 +33,7 @@ class DeviceNodes:
 
     def host_paths(self) -> dict[str, Path]:
         """Returns the path on the host of each device node, by name."""
-        return {name: (self._folder if self._own else Path("/dev")) / name for name in NUMBERS}
+        return {name: (self._folder if self._own else Path("/dev")) / name for name in DEVICE_NUMBERS}
 
 
 def _memory_folder() -> str | None:

@@ -19,12 +19,12 @@ from evalharness.sandbox.engines.docker_channel import DockerChannel
 
 MEMORY_FOR_AGENT_MB = 1024
 """Memory beyond the sample's limit: for the judge, files in memory, and the kernel's own."""
-FILES_MB = 256
-INODES = 65536
-"""Most files in each writable folder; `FILES_MB` limits their size."""
-PIDS = 256
+MAX_FOLDER_MB = 256
+MAX_FOLDER_FILES = 65536
+"""Most files in each writable folder; `MAX_FOLDER_MB` limits their size."""
+MAX_PIDS = 256
 """Most processes and threads of a container."""
-LABEL, OWNER = "evalharness", "evalharness.owner"
+LABEL, OWNER_LABEL = "evalharness", "evalharness.owner"
 
 
 def connect_to_engine() -> docker.DockerClient:
@@ -51,7 +51,7 @@ def _short_reason(error: Exception) -> str:
 def hardening_settings(memory_mb: int, cpus: float) -> dict[str, Any]:
     """Returns the settings of the Docker API that confine a container; docs/sandbox.md lists what they guarantee."""
     memory = f"{memory_mb + MEMORY_FOR_AGENT_MB}m"
-    tmpfs = f"rw,exec,nosuid,nodev,size={FILES_MB}m,nr_inodes={INODES},mode=1777"
+    tmpfs = f"rw,exec,nosuid,nodev,size={MAX_FOLDER_MB}m,nr_inodes={MAX_FOLDER_FILES},mode=1777"
     return {
         "network_mode": "none",
         "read_only": True,
@@ -59,7 +59,7 @@ def hardening_settings(memory_mb: int, cpus: float) -> dict[str, Any]:
         "cap_add": ["SETUID", "SETGID", "KILL"],
         # The agent makes namespaces for samples, whose own filter of system calls forbids that and much more.
         "security_opt": ["no-new-privileges", "seccomp=unconfined", "apparmor=unconfined"],
-        "pids_limit": PIDS,
+        "pids_limit": MAX_PIDS,
         "mem_limit": memory,
         "memswap_limit": memory,
         "nano_cpus": int(cpus * 1e9),
@@ -94,7 +94,7 @@ def remove_orphaned_containers(client: docker.DockerClient) -> int:
     removed = 0
     with contextlib.suppress(DockerException, RequestException):
         for container in client.containers.list(all=True, filters={"label": f"{LABEL}=sandbox"}, ignore_removed=True):
-            host, _, process = container.labels.get(OWNER, "").partition(" ")
+            host, _, process = container.labels.get(OWNER_LABEL, "").partition(" ")
             pid, _, started = process.partition(" ")
             if host == socket.gethostname() and (not pid.isdigit() or not started or _start_time(int(pid)) != started):
                 with contextlib.suppress(DockerException, RequestException):
@@ -146,7 +146,7 @@ class DockerEngine:
                 images.image_tag(image),
                 stdin_open=True,
                 host_config=self._host_config(settings),
-                labels={LABEL: "sandbox", OWNER: owner_label(os.getpid())},
+                labels={LABEL: "sandbox", OWNER_LABEL: owner_label(os.getpid())},
                 environment={"PYTHONHASHSEED": str(hash_seed)},
             )
             channel = DockerChannel(self.client, str(created["Id"]))

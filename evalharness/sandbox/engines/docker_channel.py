@@ -11,7 +11,7 @@ from requests.exceptions import RequestException
 from evalharness.errors import InfrastructureError
 from evalharness.sandbox.engines.container import last_stderr_line
 
-STREAM = struct.Struct("!BxxxI")
+STREAM_HEADER = struct.Struct("!BxxxI")
 """The header of a frame of an attached stream: its kind (stdout or stderr) and length."""
 STDERR = 2
 
@@ -51,7 +51,7 @@ class DockerChannel:
         """
         self._socket.settimeout(wait_s)
         while True:
-            kind, length = STREAM.unpack(self._receive(STREAM.size))
+            kind, length = STREAM_HEADER.unpack(self._receive(STREAM_HEADER.size))
             data = self._receive(length)
             if kind != STDERR:
                 return data

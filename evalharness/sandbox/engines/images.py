@@ -17,7 +17,7 @@ from evalharness.sandbox.engines.base_images import Log, find_base_image, is_deb
 from evalharness.util.paths import bundled
 from evalharness.util.suggest import unknown_name
 
-AGENT = Path(__file__).parents[1] / "agent"
+AGENT_FOLDER = Path(__file__).parents[1] / "agent"
 DOCKERFILE = "Dockerfile"
 DOCKERFILE_END = """\
 COPY agent /opt/evalharness/agent
@@ -50,7 +50,9 @@ def image_folder(name: str) -> Path:
 
 def build_context(name: str) -> dict[str, bytes]:
     """Returns the files of a sandbox image's Docker build context by path; the agent's files are in `agent/`."""
-    agent = {f"agent/{path.relative_to(AGENT)}": path.read_bytes() for path in sorted(AGENT.rglob("*.py"))}
+    agent = {
+        f"agent/{path.relative_to(AGENT_FOLDER)}": path.read_bytes() for path in sorted(AGENT_FOLDER.rglob("*.py"))
+    }
     return _folder_files(name) | agent
 
 
@@ -154,7 +156,7 @@ def needs_registry(name: str) -> bool:
     return not is_debian(_official_base_image(name))
 
 
-def is_built(name: str) -> bool:
+def is_image_built(name: str) -> bool:
     """Returns whether a sandbox image is built in the local engine."""
     return next((image is not None for known, image in sandbox_image_ids(docker.from_env()) if known == name), False)
 

@@ -19,12 +19,12 @@ from evalharness.sandbox.engines.base_images import Log
 from evalharness.sandbox.engines.docker import connect_to_engine
 from evalharness.sandbox.references import cache_folder
 
-SETTINGS = "evalharness.json"
+SETTINGS_FILE = "evalharness.json"
 """The file in a root file system with the image's environment, entry point and id."""
 
 
 class ImageSettings(TypedDict):
-    """The content of the file `SETTINGS`: the settings of a Docker image that are not files."""
+    """The content of the file `SETTINGS_FILE`: the settings of a Docker image that are not files."""
 
     id: str
     environment: list[str]
@@ -40,7 +40,7 @@ def rootfs_folder(image: str) -> Path:
 
 def read_image_settings(folder: Path) -> ImageSettings:
     """Returns the image settings stored in a root file system's folder."""
-    return cast(ImageSettings, json.loads((folder / SETTINGS).read_text()))
+    return cast(ImageSettings, json.loads((folder / SETTINGS_FILE).read_text()))
 
 
 def ensure_rootfs(image: str, log: Log) -> Path:
@@ -49,7 +49,7 @@ def ensure_rootfs(image: str, log: Log) -> Path:
     Raises UserError if it does not exist and no container engine answers.
     """
     folder = rootfs_folder(image)
-    if (folder / SETTINGS).exists():
+    if (folder / SETTINGS_FILE).exists():
         return folder
     try:
         client = connect_to_engine()
@@ -68,7 +68,7 @@ def ensure_rootfs(image: str, log: Log) -> Path:
     try:
         _extract_archive(client.api.export(container["Id"]), unfinished)
         settings = ImageSettings(id=identity, environment=config["Env"], entrypoint=config["Entrypoint"])
-        (unfinished / SETTINGS).write_text(json.dumps(settings))
+        (unfinished / SETTINGS_FILE).write_text(json.dumps(settings))
         unfinished.chmod(0o755)
         unfinished.rename(folder)
     except OSError as error:

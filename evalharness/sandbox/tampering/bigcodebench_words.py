@@ -14,9 +14,9 @@ sklearn.linear_model sklearn.manifold sklearn.metrics sklearn.mixture sklearn.mo
 sklearn.neighbors sklearn.preprocessing sklearn.svm sklearn.tree statsmodels.tsa.seasonal struct textwrap unicodedata
 zlib zoneinfo datetime random statistics collections itertools
 """
-STORED = "columns index name"
+SETTABLE_ATTRIBUTES = "columns index name"
 """Attributes of tables and their columns that harmless code sets."""
-NAMES = """
+SUITE_NAMES = """
 abs accuracy_score add_subplot agg aggregate all amax amin annotate any apply applymap arange arccos arcsin arctan
 argmax argmin argsort array asarray ascii_letters ascii_lowercase ascii_uppercase assign astimezone astype at atan auc
 average Axes axes Axes3D axhline axis axvline b64decode b64encode bar barh barplot bdate_range between bfill bincount

@@ -13,32 +13,32 @@ from evalharness.sandbox.languages import TestPatterns
 from evalharness.sandbox.tampering.false_values import unequal_value
 
 
-def with_token_statement(tests: str, form: TestPatterns, token: str) -> str:
+def with_token_statement(tests: str, patterns: TestPatterns, token: str) -> str:
     """Returns the tests with an additional statement at their end, which prints the secret `token`.
 
     A program that prints it has reached the end of its tests. Raises ValueError if no test is found.
     """
-    return _insert_statement(tests, form, form.end.replace("{token}", token))
+    return _insert_statement(tests, patterns, patterns.end.replace("{token}", token))
 
 
-def make_canaries(tests: str, form: TestPatterns, token: str) -> Iterator[str]:
+def make_canaries(tests: str, patterns: TestPatterns, token: str) -> Iterator[str]:
     """Yields copies of the tests, each with one test made false (canaries).
 
     Each copy prints the secret `token` after its last test.
     """
-    matches = list(re.finditer(form.line, tests))
+    matches = list(re.finditer(patterns.line, tests))
     values = [match["expected"] for match in matches]
     for match in matches:
         other = unequal_value(match["expected"], values)
         if other is None:
-            yield _insert_statement(with_token_statement(tests, form, token), form, form.fails)
+            yield _insert_statement(with_token_statement(tests, patterns, token), patterns, patterns.fails)
         else:
             start, end = match.span("expected")
-            yield with_token_statement(tests[:start] + other + tests[end:], form, token)
+            yield with_token_statement(tests[:start] + other + tests[end:], patterns, token)
 
 
-def _insert_statement(tests: str, form: TestPatterns, statement: str) -> str:
-    ends = [match.end() for match in re.finditer(form.end_after or form.line, tests)]
+def _insert_statement(tests: str, patterns: TestPatterns, statement: str) -> str:
+    ends = [match.end() for match in re.finditer(patterns.end_after or patterns.line, tests)]
     if not ends:
         raise ValueError(
             "the program's tests do not match the pattern `line` in its language.yaml; correct the pattern or the tests"

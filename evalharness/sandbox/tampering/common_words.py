@@ -25,4 +25,4 @@ strength string strings strong strongest sub subarray substring suffix sum sums 
 text th third three threshold times tmp to token top total triple two txt u unique unit upper v val valid value values
 var vec vowel vowels w weight wells word words x xs y year z zero zeros
 """
-COMMON = frozenset(WORDS.split())
+COMMON_WORDS = frozenset(WORDS.split())

@@ -14,22 +14,22 @@ from typing import Any
 from evalharness.sandbox.tampering.false_values import unequal_value
 from evalharness.sandbox.tampering.source_text import Edit, SourceText
 
-DRAW = random.SystemRandom()
-TRIES = 10
+RANDOM = random.SystemRandom()
+MAX_ATTEMPTS = 10
 """How many changed copies of a literal are made before another kind of value is taken."""
-CATCHES = re.compile("[rR]aises|suppress")
+EXPECTS_EXCEPTION = re.compile("[rR]aises|suppress")
 """Context managers that expect an exception."""
 EQUALITY = re.compile(
     "assert((List|Dict|Tuple|Set|Sequence|Count|MultiLine)?Equal|_(array_|string_)?equal|_(frame|series|index)_equal)"
 )
-CLOSE = re.compile("assert(AlmostEqual|_(array_)?almost_equal(_nulp)?|_allclose|_approx_equal)")
+APPROXIMATE_EQUALITY = re.compile("assert(AlmostEqual|_(array_)?almost_equal(_nulp)?|_allclose|_approx_equal)")
 CALLED = re.compile("assert_(called|called_once|any_call|awaited|awaited_once)(_with)?")
 NEVER_RAISED = (
     *("BufferError", "EOFError", "StopAsyncIteration", "ChildProcessError", "InterruptedError", "FloatingPointError"),
     *("ProcessLookupError", "TabError", "IndentationError", "ConnectionAbortedError"),
 )
 """Exceptions that hardly any solution raises; a test that expects one of them instead fails."""
-FALSE: dict[str, tuple[int, int, Sequence[str]]] = {
+FALSE_ARGUMENTS: dict[str, tuple[int, int, Sequence[str]]] = {
     # name: (index of the first argument to replace, index after the last, replacements); `{0}` is the first, `{1}` the
     # second, `{number}` a number of the suite, `{word}` a text that matches nothing, `{error}` an exception
     "assertTrue": (0, 1, ["not ({0})", "({0}) is None"]),
@@ -80,7 +80,7 @@ class FalseAssertions:
                 yield from self._falsify_call(call)
             case ast.With(items=items):
                 for item in items:
-                    if isinstance(item.context_expr, ast.Call) and CATCHES.search(
+                    if isinstance(item.context_expr, ast.Call) and EXPECTS_EXCEPTION.search(
                         self.text.text_of(item.context_expr.func)
                     ):
                         yield from self._falsify_call(item.context_expr)
@@ -94,15 +94,15 @@ class FalseAssertions:
         name, args = _called_name(call), call.args
         if any(isinstance(arg, ast.Starred) for arg in args):
             return
-        if len(args) > 1 and (EQUALITY.fullmatch(name) or CLOSE.fullmatch(name)):
+        if len(args) > 1 and (EQUALITY.fullmatch(name) or APPROXIMATE_EQUALITY.fullmatch(name)):
             index = 0 if is_literal(args[0]) and not is_literal(args[1]) else 1
             yield self._replace_arguments(args[index], args[index], self._unequal_expression(name, call, args[index]))
         elif name == "assertTrue" and args and (equal := self._falsify_equation(args[0])):
             yield equal
-        elif name in FALSE and len(args) >= FALSE[name][1]:
-            start, end, forms = FALSE[name]
+        elif name in FALSE_ARGUMENTS and len(args) >= FALSE_ARGUMENTS[name][1]:
+            start, end, forms = FALSE_ARGUMENTS[name]
             yield self._replace_arguments(
-                args[start], args[end - 1], self._fill_template(DRAW.choice(forms), args[start:])
+                args[start], args[end - 1], self._fill_template(RANDOM.choice(forms), args[start:])
             )
         elif CALLED.fullmatch(name) and (args or call.keywords):
             last = args[-1] if args else None
@@ -111,14 +111,16 @@ class FalseAssertions:
 
     def _unequal_expression(self, name: str, call: ast.Call, argument: ast.expr) -> str:
         """Returns the source text of a value unequal to `argument`, an argument of the equality assertion `name`."""
-        if not CLOSE.fullmatch(name):
+        if not APPROXIMATE_EQUALITY.fullmatch(name):
             return self._unequal_value(argument)
         tolerance = len(call.args) > 2 or any(keyword.arg not in ("msg", "err_msg") for keyword in call.keywords)
         return self._nested_value(argument) if tolerance else self._distant_number(argument)
 
     def _fill_template(self, form: str, args: Sequence[ast.expr]) -> str:
-        word = "".join(DRAW.sample(DRAW.choice(self.words), 1)) + "".join(DRAW.choices("bcdfghjklmnpqrstvwxz", k=7))
-        error = DRAW.choice(NEVER_RAISED)
+        word = "".join(RANDOM.sample(RANDOM.choice(self.words), 1)) + "".join(
+            RANDOM.choices("bcdfghjklmnpqrstvwxz", k=7)
+        )
+        error = RANDOM.choice(NEVER_RAISED)
         return form.format(self.text.text_of(args[0]), number=self._random_number(), word=repr(word), error=error)
 
     def _falsify_equation(self, test: ast.expr) -> Edit | None:
@@ -141,8 +143,8 @@ class FalseAssertions:
         value = ast.literal_eval(node)
         others = [text for text in self.literals if _is_unequal_literal(text, value)]
         if others:
-            return DRAW.choice(others)
-        changed = (unequal_value(self.text.text_of(node)) for _ in range(TRIES))
+            return RANDOM.choice(others)
+        changed = (unequal_value(self.text.text_of(node)) for _ in range(MAX_ATTEMPTS))
         # A set whose elements are exchanged is still equal.
         return next((text for text in changed if text and _is_unequal_literal(text, value)), self._nested_value(node))
 
@@ -152,11 +154,11 @@ class FalseAssertions:
         NumPy compares a number with each element of a flat list such as `[node]`, and so finds it equal. A list with
         elements of different depth is equal to no number and no array.
         """
-        form = DRAW.choice(["({1}, [{0}])", "[{1}, [{0}]]", "([{0}], {1})", "[[{0}], {1}]"])
+        form = RANDOM.choice(["({1}, [{0}])", "[{1}, [{0}]]", "([{0}], {1})", "[[{0}], {1}]"])
         return form.format(self.text.text_of(node), self._random_number())
 
     def _random_number(self) -> str:
-        return str(DRAW.choice(self.numbers))
+        return str(RANDOM.choice(self.numbers))
 
     def _distant_number(self, node: ast.expr) -> str:
         """Returns the source text of a number that differs from the number `node` by more than any default tolerance.
@@ -166,7 +168,7 @@ class FalseAssertions:
         value = ast.literal_eval(node) if is_literal(node) else None
         if not isinstance(value, int | float) or not math.isfinite(value):
             return self._nested_value(node)
-        changed = value * DRAW.choice([0.5, 0.75, 1.25, 1.5, 2]) + DRAW.randint(1, 3)
+        changed = value * RANDOM.choice([0.5, 0.75, 1.25, 1.5, 2]) + RANDOM.randint(1, 3)
         changed = changed if abs(changed - value) > 0.1 * abs(value) + 0.5 else value + 3
         return repr(round(changed) if isinstance(value, int) else round(changed, 4))
 

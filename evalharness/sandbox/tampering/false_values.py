@@ -11,19 +11,19 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-DRAW = random.SystemRandom()
-TRIES = 30
+RANDOM = random.SystemRandom()
+MAX_ATTEMPTS = 30
 """How often a change of a value is drawn before another kind of change is tried."""
-TRUTH = re.compile(r"(?i)(?<!\w)(?:true|false)(?!\w)|#[tf](?!\w)")
+BOOLEAN = re.compile(r"(?i)(?<!\w)(?:true|false)(?!\w)|#[tf](?!\w)")
 NUMBER = re.compile(r"(?<![\w.])\d{1,15}(?:\.\d+)?(?!\w*\()(?![\w.]*\d)")
-TEXT = re.compile(r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""")
+STRING_LITERAL = re.compile(r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""")
 LETTER = re.compile("[a-zA-Z]")
 DIGITS = re.compile(r"\d+(?:\.\d+)?")
-PAIRS = re.compile(r"=>|:|->|\] =|[mM]ap|[hH]ash|[dD]ict|Pair|Entry")
+KEY_VALUE_TABLE = re.compile(r"=>|:|->|\] =|[mM]ap|[hH]ash|[dD]ict|Pair|Entry")
 """Matches tables of keys and values, whose strings are not exchanged: two keys may have the same value."""
 SET = re.compile(r"\s*(?:\{(?![^{}]*:)|(?:new\s+)?\w*[sS]et\b)")
 """Matches the beginning of a set. Python writes sets in braces, as C++ does lists."""
-NOTHING = re.compile(r"\b(?:null|undefined|nil|none|nothing|na)\b", re.IGNORECASE)
+NULL = re.compile(r"\b(?:null|undefined|nil|none|nothing|na)\b", re.IGNORECASE)
 
 
 def unequal_value(value: str, values: Sequence[str] = ()) -> str | None:
@@ -33,29 +33,29 @@ def unequal_value(value: str, values: Sequence[str] = ()) -> str | None:
     the result differs from each of them.
     """
     known = {normalize_literal(other) for other in values}
-    distinct = len(known) == len(values) or not values
-    if TRUTH.search(value):
+    are_distinct = len(known) == len(values) or not values
+    if BOOLEAN.search(value):
         return _negate_boolean(value)
     others = [other for other in values if _are_unequal_values(other, value)]
-    if not distinct and others:  # the answers may be a few words, such as YES and NO
-        return DRAW.choice(others)
+    if not are_distinct and others:  # the answers may be a few words, such as YES and NO
+        return RANDOM.choice(others)
     changes = [_swap_numbers, _swap_strings, _swap_letters]
-    DRAW.shuffle(changes)
+    RANDOM.shuffle(changes)
     for change in [*changes, _replace_by_number_between, _replace_letter, _replace_by_nearby_number]:
-        for _ in range(TRIES):
+        for _ in range(MAX_ATTEMPTS):
             changed = change(value, values)
             if changed is None:
                 break
             if not _are_unequal_values(changed, value) or _may_be_equal_sets(changed, value):
                 continue
-            if not distinct or normalize_literal(changed) not in known:
+            if not are_distinct or normalize_literal(changed) not in known:
                 return changed
-    return DRAW.choice(others) if others else None
+    return RANDOM.choice(others) if others else None
 
 
 def _negate_boolean(value: str) -> str:
     """Returns the text of a value with one of its booleans negated, in the same spelling (`True`, `true`, `#t` ...)."""
-    match = DRAW.choice(list(TRUTH.finditer(value)))
+    match = RANDOM.choice(list(BOOLEAN.finditer(value)))
     return _replace_match(value, match, _opposite_boolean(match[0]))
 
 
@@ -71,7 +71,7 @@ def _swap_parts(value: str, matches: list[re.Match[str]]) -> str | None:
     pairs = [(a, b) for a, b in itertools.pairwise(matches) if a[0] != b[0]]
     if not pairs:
         return None
-    first, second = DRAW.choice(pairs)
+    first, second = RANDOM.choice(pairs)
     between = value[first.end() : second.start()]
     return value[: first.start()] + second[0] + between + first[0] + value[second.end() :]
 
@@ -83,15 +83,15 @@ def _swap_numbers(value: str, values: Sequence[str]) -> str | None:
 
 def _swap_strings(value: str, values: Sequence[str]) -> str | None:
     """Returns the text of a value with two different string literals swapped; None if it has no two different ones."""
-    return None if PAIRS.search(value) else _swap_parts(value, list(TEXT.finditer(value)))
+    return None if KEY_VALUE_TABLE.search(value) else _swap_parts(value, list(STRING_LITERAL.finditer(value)))
 
 
 def _swap_letters(value: str, values: Sequence[str]) -> str | None:
     """Returns the text of a value with two letters of a string literal swapped; None if none has different ones."""
-    texts = [match for match in TEXT.finditer(value) if _swap_parts(match[0], _find_letters(match[0]))]
-    if not texts or PAIRS.search(value):
+    texts = [match for match in STRING_LITERAL.finditer(value) if _swap_parts(match[0], _find_letters(match[0]))]
+    if not texts or KEY_VALUE_TABLE.search(value):
         return None
-    match = DRAW.choice(texts)
+    match = RANDOM.choice(texts)
     changed = _swap_parts(match[0], _find_letters(match[0]))
     return _replace_match(value, match, changed) if changed else None
 
@@ -102,7 +102,11 @@ def _find_letters(text: str) -> list[re.Match[str]]:
 
 def _find_numbers(value: str) -> Iterator[re.Match[str]]:
     """Yields the numbers in the text of a value, except those in string literals unless the whole value is a string."""
-    texts = [] if TEXT.fullmatch(value.strip(" ()")) else [match.span() for match in TEXT.finditer(value)]
+    texts = (
+        []
+        if STRING_LITERAL.fullmatch(value.strip(" ()"))
+        else [match.span() for match in STRING_LITERAL.finditer(value)]
+    )
     for match in NUMBER.finditer(value):
         if not any(start <= match.start() < end for start, end in texts):
             yield match
@@ -123,7 +127,7 @@ def _random_number_between(old: str, values: Sequence[str]) -> str | None:
     alike = [round(float(number) * 10**decimals) for number in numbers if ("." in number) == ("." in old)]
     if len(set(alike)) < 2:
         return None
-    return _format_decimal(DRAW.randint(min(alike), max(alike)), decimals)
+    return _format_decimal(RANDOM.randint(min(alike), max(alike)), decimals)
 
 
 def _replace_by_nearby_number(value: str, values: Sequence[str]) -> str | None:
@@ -134,8 +138,8 @@ def _replace_by_nearby_number(value: str, values: Sequence[str]) -> str | None:
 def _nearby_number(old: str) -> str:
     decimals = len(old.partition(".")[2])
     whole = round(float(old) * 10**decimals)
-    step = DRAW.randint(1, max(9, whole // 4))
-    return _format_decimal(whole - step if step <= whole and DRAW.random() < 0.5 else whole + step, decimals)
+    step = RANDOM.randint(1, max(9, whole // 4))
+    return _format_decimal(whole - step if step <= whole and RANDOM.random() < 0.5 else whole + step, decimals)
 
 
 def _format_decimal(whole: int, decimals: int) -> str:
@@ -147,7 +151,7 @@ def _change_number(value: str, change: Callable[[str], str | None]) -> str | Non
     matches = list(_find_numbers(value))
     if not matches:
         return None
-    match = DRAW.choice(matches)
+    match = RANDOM.choice(matches)
     changed = change(match[0])
     if changed is None:
         return None
@@ -160,14 +164,18 @@ def _replace_letter(value: str, values: Sequence[str]) -> str | None:
     Uses a letter that occurs in the problem's expected `values` if possible. Returns None if the value has no letter.
     """
     letters = [
-        (text.start() + match.start(), match[0]) for text in TEXT.finditer(value) for match in _find_letters(text[0])
+        (text.start() + match.start(), match[0])
+        for text in STRING_LITERAL.finditer(value)
+        for match in _find_letters(text[0])
     ]
     if not letters:
         return None
-    position, old = DRAW.choice(letters)
-    alphabet = {letter[0] for other in values for text in TEXT.finditer(other) for letter in _find_letters(text[0])}
+    position, old = RANDOM.choice(letters)
+    alphabet = {
+        letter[0] for other in values for text in STRING_LITERAL.finditer(other) for letter in _find_letters(text[0])
+    }
     alphabet = {letter for letter in alphabet if letter.isupper() == str(old).isupper()} - {old}
-    new = DRAW.choice(sorted(alphabet) or ["x" if old != "x" else "y"])
+    new = RANDOM.choice(sorted(alphabet) or ["x" if old != "x" else "y"])
     return value[:position] + new + value[position + 1 :]
 
 
@@ -181,7 +189,7 @@ def normalize_literal(value: str) -> str:
     Ignores spaces, quotes, brackets, small numeric differences, and the spelling of booleans and null.
     """
     text = re.sub(r"""[\s()"']""", "", value.lower())
-    text = re.sub(r"\btrue\b|#t\b", "1", re.sub(r"\bfalse\b|#f\b", "0", NOTHING.sub("null", text)))
+    text = re.sub(r"\btrue\b|#t\b", "1", re.sub(r"\bfalse\b|#f\b", "0", NULL.sub("null", text)))
     return re.sub(r"\d+(\.\d+)?", lambda match: f"{float(match[0]):.6g}", text)
 
 

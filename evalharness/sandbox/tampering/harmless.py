@@ -19,9 +19,9 @@ from evalharness.records import (
     UnitTestProgram,
 )
 from evalharness.sandbox.languages import languages
-from evalharness.sandbox.tampering.plain_python import is_plain_python
-from evalharness.sandbox.tampering.plain_text import is_plain_text
-from evalharness.sandbox.tampering.vocabulary import CHECKED, livecodebench_vocabulary, unittest_vocabulary
+from evalharness.sandbox.tampering.plain_python import is_harmless_python
+from evalharness.sandbox.tampering.plain_text import is_harmless_text
+from evalharness.sandbox.tampering.vocabulary import CHECKED_VOCABULARY, livecodebench_vocabulary, unittest_vocabulary
 
 TASK_FUNCTION = "task_func"
 """The name that the tests of BigCodeBench call."""
@@ -34,18 +34,20 @@ def is_harmless(program: Program) -> bool:
     match program:
         case ExecProgram(checks=checks):
             checks = checks or Checks("")
-            return is_plain_python(source_without_checks(program), CHECKED, checks.text, checks.entry_point)
+            return is_harmless_python(
+                source_without_checks(program), CHECKED_VOCABULARY, checks.text, checks.entry_point
+            )
         case CallsProgram():
-            return is_plain_python(source)
+            return is_harmless_python(source)
         case CasesProgram():
-            return is_plain_python(source, livecodebench_vocabulary())
+            return is_harmless_python(source, livecodebench_vocabulary())
         case UnitTestProgram(checks=checks):
-            return is_plain_python(source, unittest_vocabulary(), checks.text, TASK_FUNCTION)
+            return is_harmless_python(source, unittest_vocabulary(), checks.text, TASK_FUNCTION)
         case CommandProgram(image=image, checks=checks):
             language = languages().get(image)
             checks = checks or Checks("")
             own = source.removeprefix(checks.stem)
-            return language is not None and is_plain_text(own, language, checks.stem, checks.text)
+            return language is not None and is_harmless_text(own, language, checks.stem, checks.text)
 
 
 def source_without_checks(program: ExecProgram) -> str:

@@ -1,6 +1,6 @@
-"""Recognizes plain Python programs: their text shows that they can do nothing but compute.
+"""Recognizes harmless Python programs: their text shows that they can do nothing but compute.
 
-A program is plain if it consists only of plain syntax over plain values and of the names of a vocabulary. Every other
+A program is harmless if it consists only of plain syntax over plain values and of the names of a vocabulary. Every other
 program is suspicious. It may still be honest, but nothing it does counts without a check from outside its process.
 """
 
@@ -10,10 +10,10 @@ import functools
 import string
 from collections.abc import Iterator
 
-from evalharness.sandbox.tampering.vocabulary import CHECKED, METHODS, Vocabulary, runtime_attributes
+from evalharness.sandbox.tampering.vocabulary import CHECKED_VOCABULARY, SPECIAL_METHODS, Vocabulary, runtime_attributes
 from evalharness.util.python_syntax import parse_python
 
-SYNTAX = (
+HARMLESS_SYNTAX = (
     *(ast.Module, ast.FunctionDef, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.While, ast.If),
     *(ast.Raise, ast.Try, ast.Assert, ast.Import, ast.ImportFrom, ast.Nonlocal, ast.Expr, ast.Pass, ast.Break),
     *(ast.Continue, ast.Delete, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Lambda, ast.IfExp, ast.Dict, ast.Set, ast.List),
@@ -22,10 +22,10 @@ SYNTAX = (
     *(ast.Slice, ast.comprehension, ast.ExceptHandler, ast.arguments, ast.arg, ast.keyword, ast.alias),
     *(ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop),
 )
-"""The syntax nodes of plain programs: no `with`, `match`, assignment expressions or coroutines."""
-SYNTAX_OF_CLASSES = (*SYNTAX, ast.ClassDef, ast.Global)
+"""The syntax nodes of harmless programs: no `with`, `match`, assignment expressions or coroutines."""
+HARMLESS_SYNTAX_WITH_CLASSES = (*HARMLESS_SYNTAX, ast.ClassDef, ast.Global)
 """The syntax nodes if a program may define classes, without bases, decorators or keywords, and set global names."""
-LARGEST = 64 << 10
+MAX_PROGRAM_CHARACTERS = 64 << 10
 """Most characters of a program that is parsed: a syntax tree takes much memory."""
 CALLS_BY_NAME = frozenset({"apply", "agg", "aggregate", "applymap"})
 """Methods of tables (pandas) that call a method whose name they receive as a text."""
@@ -33,25 +33,27 @@ AGGREGATES = frozenset({"sum", "mean", "median", "count", "min", "max", "std", "
 """The method names that `CALLS_BY_NAME` may receive."""
 
 
-def is_plain_python(source: str, vocabulary: Vocabulary = CHECKED, tests: str = "", entry_point: str = "") -> bool:
+def is_harmless_python(
+    source: str, vocabulary: Vocabulary = CHECKED_VOCABULARY, tests: str = "", entry_point: str = ""
+) -> bool:
     """Returns whether a Python program's text shows that the program can only compute.
 
     `tests` is the text of the checks that follow the program. If there are checks, the program may not define a
     builtin. Of the names that the checks use, it may define only `entry_point` or, without an entry point, only those
     that the checks call.
     """
-    if len(source) > LARGEST:
+    if len(source) > MAX_PROGRAM_CHARACTERS:
         return False
     try:
         tree = parse_python(source)
-        used = names_reserved_for_checks(tests, entry_point) | BUILTIN_NAMES if tests else frozenset()
+        reserved = names_reserved_for_checks(tests, entry_point) | BUILTIN_NAMES if tests else frozenset()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     nodes = list(ast.walk(tree))
-    everywhere = {name for node in nodes for name in names_bound_by(node)}
-    if not used.isdisjoint(globally_bound_names(tree, with_imports=vocabulary is CHECKED)):
+    bound = {name for node in nodes for name in names_bound_by(node)}
+    if not reserved.isdisjoint(globally_bound_names(tree, with_imports=vocabulary is CHECKED_VOCABULARY)):
         return False
-    return _are_plain_nodes(nodes, everywhere, vocabulary)
+    return _are_harmless_nodes(nodes, bound, vocabulary)
 
 
 BUILTIN_NAMES = frozenset(dir(builtins))
@@ -99,29 +101,29 @@ def names_bound_by(node: ast.AST) -> Iterator[str]:
         yield node.name
 
 
-def _are_plain_nodes(nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary) -> bool:
+def _are_harmless_nodes(nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary) -> bool:
     if not bound.isdisjoint(BUILTIN_NAMES - vocabulary.builtins):
         return False  # a name that is bound in one scope is the builtin in another
     if vocabulary.reserved:
         imported = {name for node in nodes if isinstance(node, ast.alias) for name in names_bound_by(node)}
         if not (bound - imported).isdisjoint(vocabulary.reserved):
             return False
-    plain = _PlainNodes(nodes, bound, vocabulary)
-    return plain.never_sets_module_attributes() and all(map(plain.is_plain_node, nodes))
+    checker = _HarmlessNodes(nodes, bound, vocabulary)
+    return checker.never_sets_module_attributes() and all(map(checker.is_harmless_node, nodes))
 
 
-class _PlainNodes:
-    """Decides which syntax nodes of a program are plain, which means that they can only compute.
+class _HarmlessNodes:
+    """Decides which syntax nodes of a program are harmless, which means that they can only compute.
 
-    A plain node uses only names that the program defines or that the vocabulary contains.
+    A harmless node uses only names that the program defines or that the vocabulary contains.
     """
 
     def __init__(self, nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary):
         self.nodes, self.vocabulary = nodes, vocabulary
         self.names = vocabulary.builtins | vocabulary.predefined | bound
         self.functions = vocabulary.builtins | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-        self.in_context = {id(node) for parent in nodes for node in _functions_plain_in_context(parent)}
-        self.syntax = SYNTAX_OF_CLASSES if vocabulary.classes else SYNTAX
+        self.in_context = {id(node) for parent in nodes for node in _functions_harmless_in_context(parent)}
+        self.syntax = HARMLESS_SYNTAX_WITH_CLASSES if vocabulary.classes else HARMLESS_SYNTAX
         self.attributes, self.settable = vocabulary.attributes, vocabulary.settable
         self.methods: frozenset[str] = frozenset()
         if vocabulary.classes:
@@ -136,7 +138,7 @@ class _PlainNodes:
         own = {name for name in own if not name.startswith("__")} - (runtime_attributes() - self.attributes)
         self.settable = frozenset(own)
         self.attributes = self.attributes | self.settable
-        self.methods = METHODS
+        self.methods = SPECIAL_METHODS
 
     def never_sets_module_attributes(self) -> bool:
         """Returns whether the program never sets attributes of modules."""
@@ -147,8 +149,8 @@ class _PlainNodes:
         uses = (node for node in self.nodes if isinstance(node, ast.Name) and node.id in modules)
         return all(id(node) in read for node in uses)
 
-    def is_plain_node(self, node: ast.AST) -> bool:
-        """Returns whether a syntax node is plain, regardless of its child nodes."""
+    def is_harmless_node(self, node: ast.AST) -> bool:
+        """Returns whether a syntax node is harmless, regardless of its child nodes."""
         if id(node) in self.in_context:
             return True
         if not isinstance(node, self.syntax):
@@ -161,7 +163,7 @@ class _PlainNodes:
             case ast.Attribute(attr=attribute):
                 return attribute in (self.attributes if _reads_attribute(node) else self.settable)
             case ast.Call(func=ast.Attribute(attr=name)) if name in CALLS_BY_NAME:
-                return bool(node.args) and self._is_plain_function(node.args[0])
+                return bool(node.args) and self._is_harmless_function(node.args[0])
             case ast.Import(names=names):
                 return all(alias.name in self.vocabulary.modules for alias in names)
             case ast.ImportFrom(module=module, names=names):
@@ -178,7 +180,7 @@ class _PlainNodes:
             return module == "math" or (self.vocabulary.import_all and module in self.vocabulary.modules)
         return name in self.vocabulary.modules[module]
 
-    def _is_plain_function(self, node: ast.expr) -> bool:
+    def _is_harmless_function(self, node: ast.expr) -> bool:
         match node:
             case ast.Lambda():
                 return True
@@ -189,7 +191,7 @@ class _PlainNodes:
             case ast.Constant(value=str(name)):
                 return name in AGGREGATES
             case ast.List(elts=items) | ast.Dict(values=items):
-                return all(map(self._is_plain_function, items))
+                return all(map(self._is_harmless_function, items))
         return False
 
 
@@ -215,8 +217,8 @@ def _names_bound_in_class_body(statement: ast.stmt) -> Iterator[str]:
             yield from names_bound_by(node)
 
 
-def _functions_plain_in_context(node: ast.AST) -> Iterator[ast.AST]:
-    """Yields the called functions in an expression that are plain only in this use.
+def _functions_harmless_in_context(node: ast.AST) -> Iterator[ast.AST]:
+    """Yields the called functions in an expression that are harmless only in this use.
 
     These are `type` in a comparison, and the method `format` of a string literal.
     """
@@ -227,11 +229,11 @@ def _functions_plain_in_context(node: ast.AST) -> Iterator[ast.AST]:
                     case ast.Call(func=ast.Name(id="type") as function, args=[_], keywords=[]):
                         yield function
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr="format") as function):
-            if _has_plain_fields(text):
+            if _has_only_simple_fields(text):
                 yield function
 
 
-def _has_plain_fields(text: str) -> bool:
+def _has_only_simple_fields(text: str) -> bool:
     """Returns whether a `str.format` string accesses neither attributes nor items of its arguments."""
     try:
         fields = [(name or "", spec or "") for _, name, spec, _ in string.Formatter().parse(text)]

@@ -1,6 +1,6 @@
-"""Recognizes plain programs of C-like languages: their words show that they can do nothing but compute.
+"""Recognizes harmless programs of C-like languages: their words show that they can do nothing but compute.
 
-A program is plain if each of its words is on a list: keywords, types, functions and members of the language's library
+A program is harmless if each of its words is on a list: keywords, types, functions and members of the language's library
 (`harmless` in `sandboxes/*/language.yaml`), and names made of common words, such as `max_count`. It may call only
 listed functions and those that it defines itself. The text is read once, token by token, in linear time.
 """
@@ -10,26 +10,26 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from evalharness.sandbox.languages import HarmlessWords, Language
-from evalharness.sandbox.tampering.common_words import COMMON
+from evalharness.sandbox.tampering.common_words import COMMON_WORDS
 
-LARGEST = 64 << 10
+MAX_PROGRAM_CHARACTERS = 64 << 10
 """Most characters of a program; a longer one counts as suspicious."""
 TOKEN = re.compile(
     r"""(?P<space>\s++)|(?P<comment>//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?)"""
     r"""|(?P<text>"(?:[^"\\\n]|\\.)*+"?|'(?:[^'\\\n]|\\.)*+'?)"""
     r"""|(?P<number>\d[\w.]*+)|(?P<word>\$?[A-Za-z_]\w*+)|(?P<sign>->|::|\?\.|=>|===?|!==?|[-+*/%<>=!&|^~?:;,.(){}\[\]])"""
 )
-PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|_+")
-MEMBER = frozenset({".", "->", "::", "?."})
-NO_TYPE = frozenset({"new", "return", "else", "case", "throw", "in", "of", "delete"})
+WORD_PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|_+")
+MEMBER_OPERATORS = frozenset({".", "->", "::", "?."})
+NON_TYPE_WORDS = frozenset({"new", "return", "else", "case", "throw", "in", "of", "delete"})
 """Words after which a name and a bracket are a call, not a function's definition."""
-FARTHEST = 60
+MAX_BRACKET_DISTANCE = 60
 """Most tokens of a list of parameters or captures."""
 BRACKETS = {")": "(", "]": "["}
 
 
 WORD = re.compile(r"\$?\w+")
-TEXT = re.compile(r"""\"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'""")
+STRING_LITERAL = re.compile(r"""\"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'""")
 CALL = re.compile(r"(\w+)\s*\(")
 
 
@@ -40,18 +40,18 @@ class Token(NamedTuple):
     text: str
 
 
-def is_plain_text(source: str, language: Language, stem: str = "", tests: str = "") -> bool:
+def is_harmless_text(source: str, language: Language, stem: str = "", tests: str = "") -> bool:
     """Returns whether the words of a program's text show that the program can only compute.
 
     Returns False for languages without word lists. `source` continues `stem`, whose last line names the function to
     define. `tests` follow the program, which may not use names that occur in them.
     """
     words = language.harmless
-    if words is None or len(source) > LARGEST or any(part in source for part in words.never.split()):
+    if words is None or len(source) > MAX_PROGRAM_CHARACTERS or any(part in source for part in words.never.split()):
         return False
     tokens = _tokenize(source)
     own = CALL.findall(stem.rstrip().rpartition("\n")[2])
-    return tokens is not None and _PlainText(tokens, words, own, tests).are_all_plain()
+    return tokens is not None and _HarmlessTokens(tokens, words, own, tests).are_all_harmless()
 
 
 def _tokenize(source: str) -> list[Token] | None:
@@ -72,8 +72,8 @@ def _tokenize(source: str) -> list[Token] | None:
     return tokens
 
 
-class _PlainText:
-    """Decides whether the tokens of one program are plain, which means words and calls that can only compute."""
+class _HarmlessTokens:
+    """Decides whether the tokens of a program are harmless: its words and calls can only compute."""
 
     def __init__(self, tokens: Sequence[Token], words: HarmlessWords, own: Sequence[str], tests: str):
         end = [Token("end", "")] * 3
@@ -81,13 +81,13 @@ class _PlainText:
         self.inner = range(len(end), len(end) + len(tokens))
         self.library = frozenset(words.library.split())
         self.owners = frozenset(words.owners.split())
-        self.reserved = set(WORD.findall(TEXT.sub('""', tests))) - self.library - set(own)
+        self.reserved = set(WORD.findall(STRING_LITERAL.sub('""', tests))) - self.library - set(own)
         defined = {self.tokens[index].text for index in self.inner if self._is_defined_function_name(index)}
         self.defined = defined | set(own)
 
-    def are_all_plain(self) -> bool:
-        """Returns whether all tokens of the program are plain, so that the program can only compute."""
-        return all(map(self._is_plain_token, self.inner))
+    def are_all_harmless(self) -> bool:
+        """Returns whether all tokens of the program are harmless, so that the program can only compute."""
+        return all(map(self._is_harmless_token, self.inner))
 
     def _token_text(self, index: int) -> str:
         return self.tokens[index].text
@@ -100,7 +100,7 @@ class _PlainText:
         if self._token_text(index + 1) == "(":
             if before.text == "function":
                 return True
-            is_type = before.kind == "word" and before.text not in NO_TYPE
+            is_type = before.kind == "word" and before.text not in NON_TYPE_WORDS
             return self.words.typed and (is_type or before.text in (">", "]"))
         return self._token_text(index + 1) == "=" and self._begins_anonymous_function(index + 2)
 
@@ -115,9 +115,9 @@ class _PlainText:
         return bool(end) and self._token_text(end + 1) in ("=>", ":")
 
     def _closing_bracket(self, index: int) -> int:
-        """Returns the index of the bracket that closes the one at `index`; 0 if it is not within `FARTHEST` tokens."""
+        """Returns the index of the bracket that closes the one at `index`; 0 if it is too far away."""
         depth = 0
-        for position in range(index, min(index + FARTHEST, len(self.tokens))):
+        for position in range(index, min(index + MAX_BRACKET_DISTANCE, len(self.tokens))):
             depth += (self._token_text(position) in BRACKETS.values()) - (self._token_text(position) in BRACKETS)
             if not depth:
                 return position
@@ -127,7 +127,7 @@ class _PlainText:
         """Returns whether the token at `index` is the square bracket that ends a lambda's captures, as in C++."""
         if self._token_text(index) != "]":
             return False
-        for position in range(index, max(index - FARTHEST, 0), -1):
+        for position in range(index, max(index - MAX_BRACKET_DISTANCE, 0), -1):
             if self._token_text(position) == "[":
                 return self.words.lambdas and self._token_text(position - 1) in ("=", "(", ",", "return", "{")
         return False
@@ -137,7 +137,7 @@ class _PlainText:
         is_type = self._token_text(index - 1) in self.library and self._token_text(index - 2) == "("
         return self.words.typed and self._token_text(index) == ")" and is_type
 
-    def _is_plain_token(self, index: int) -> bool:
+    def _is_harmless_token(self, index: int) -> bool:
         token, before, after = self.tokens[index], self._token_text(index - 1), self._token_text(index + 1)
         if token.kind == "text":
             return not any(mark in token.text for mark in self.words.never_in_texts.split())
@@ -147,9 +147,9 @@ class _PlainText:
             return True
         if token.text.startswith("$"):
             return after not in ("(", "::")
-        return self._is_plain_word(token.text, before in MEMBER, after)
+        return self._is_harmless_word(token.text, before in MEMBER_OPERATORS, after)
 
-    def _is_plain_word(self, word: str, is_member: bool, after: str) -> bool:
+    def _is_harmless_word(self, word: str, is_member: bool, after: str) -> bool:
         if word in self.owners and not self.words.typed and after not in (".", "(", "<", ">"):
             return False  # the object itself, whose functions could be replaced
         if word in self.reserved and not is_member:
@@ -163,6 +163,6 @@ class _PlainText:
 
 def _consists_of_common_words(word: str) -> bool:
     """Returns whether a name consists of common words, digits and underscores."""
-    parts = PART.findall(word)
-    known = all(part.isdigit() or part.startswith("_") or part.lower() in COMMON for part in parts)
+    parts = WORD_PART.findall(word)
+    known = all(part.isdigit() or part.startswith("_") or part.lower() in COMMON_WORDS for part in parts)
     return known and "".join(parts) == word and not word.startswith("__")

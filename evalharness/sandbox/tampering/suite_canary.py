@@ -12,13 +12,13 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from evalharness.sandbox.tampering.false_assertions import CATCHES, FalseAssertions
-from evalharness.sandbox.tampering.plain_python import BUILTIN_NAMES, LARGEST, globally_bound_names
+from evalharness.sandbox.tampering.false_assertions import EXPECTS_EXCEPTION, FalseAssertions
+from evalharness.sandbox.tampering.plain_python import BUILTIN_NAMES, MAX_PROGRAM_CHARACTERS, globally_bound_names
 from evalharness.sandbox.tampering.source_text import Edit, SourceText
 from evalharness.util.python_syntax import parse_python
 
-DRAW = random.SystemRandom()
-SKIPS = re.compile("skip|expectedFailure")
+RANDOM = random.SystemRandom()
+SKIP_MARKER = re.compile("skip|expectedFailure")
 
 
 class FalseSuite(NamedTuple):
@@ -47,20 +47,24 @@ def make_false_suites(tests: str, count: int) -> list[FalseSuite]:
 
 
 def _assertion_indices(count: int) -> list[int]:
-    first = DRAW.randrange(1000)
+    first = RANDOM.randrange(1000)
     return list(range(first, first + count))
 
 
 def _make_false_suite(
     text: SourceText, suite: ast.ClassDef, tests: list[list[ast.stmt]], assertion_index: int
 ) -> FalseSuite:
-    false = FalseAssertions(text, suite)
+    false_assertions = FalseAssertions(text, suite)
     edits: list[Edit] = []
     for statements in tests:
-        ways = [edit for statement in statements for edit in false.falsifying_edits(statement)]
-        ways = ways or [false.added_false_assertion(statement) for statement in statements if _is_simple(statement)]
-        if ways:
-            edits.append(ways[assertion_index % len(ways)])
+        possible_edits = [edit for statement in statements for edit in false_assertions.falsifying_edits(statement)]
+        possible_edits = possible_edits or [
+            false_assertions.added_false_assertion(statement)
+            for statement in statements
+            if _is_one_line_statement(statement)
+        ]
+        if possible_edits:
+            edits.append(possible_edits[assertion_index % len(possible_edits)])
     if not _still_parses(text, edits):
         edits = [edit for edit in edits if _still_parses(text, [edit])]
     return FalseSuite(text.with_edits(edits), len(edits))
@@ -81,7 +85,9 @@ def with_protected_builtins(source: str, tests: str) -> str:
     A sample that is too long to be parsed is assumed to redefine all builtins.
     """
     try:
-        bound = set(globally_bound_names(parse_python(source))) if len(source) <= LARGEST else BUILTIN_NAMES
+        bound = (
+            set(globally_bound_names(parse_python(source))) if len(source) <= MAX_PROGRAM_CHARACTERS else BUILTIN_NAMES
+        )
         redefined = BUILTIN_NAMES & bound
         nodes = _nodes_outside_f_strings(parse_python(tests)) if redefined else []
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -107,12 +113,12 @@ def _is_test(node: ast.FunctionDef) -> bool:
     return node.name.startswith("test") and not _is_skipped(node)
 
 
-def _is_simple(statement: ast.stmt) -> bool:
+def _is_one_line_statement(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr | ast.Assign) and statement.lineno == statement.end_lineno
 
 
 def _is_skipped(node: ast.ClassDef | ast.FunctionDef) -> bool:
-    return bool(SKIPS.search(" ".join(map(ast.unparse, node.decorator_list))))
+    return bool(SKIP_MARKER.search(" ".join(map(ast.unparse, node.decorator_list))))
 
 
 def _always_reached_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -122,11 +128,12 @@ def _always_reached_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """
     for statement in body:
         if any(
-            isinstance(node, ast.Return) or SKIPS.search(ast.unparse(node)) for node in _simple_statements(statement)
+            isinstance(node, ast.Return) or SKIP_MARKER.search(ast.unparse(node))
+            for node in _simple_statements(statement)
         ):
             return
         yield statement
-        if isinstance(statement, ast.With) and not CATCHES.search(_context_expressions(statement)):
+        if isinstance(statement, ast.With) and not EXPECTS_EXCEPTION.search(_context_expressions(statement)):
             yield from _always_reached_statements(statement.body)
 
 

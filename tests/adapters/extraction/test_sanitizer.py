@@ -186,7 +186,7 @@ def test_the_first_lines_of_a_run_decide_as_the_whole_run_does(lines: list[str])
     with pytest.MonkeyPatch.context() as patch:
         found = []
         for size in (sanitizer.FIRST_LINE_COUNT, len(lines)):
-            patch.setattr(sanitizer, "FIRST_LINES", size)
+            patch.setattr(sanitizer, "FIRST_LINE_COUNT", size)
             sanitizer.longest_parsable_run.cache_clear()
             found.append(sanitizer.longest_parsable_run(text))
     sanitizer.longest_parsable_run.cache_clear()

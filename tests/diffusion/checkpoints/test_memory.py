@@ -54,10 +54,10 @@ from evalharness.backends.network.loading import load_network
 from evalharness.backends.network.options import NetworkOptions
 from evalharness.backends.network.drafting import open_drafter
 from evalharness.diffusion.drafting.packing import pack_target
-from evalharness.util.memory import return_free_memory
+from evalharness.util.memory import release_free_memory
 
 def resident_mb():
-    return_free_memory()
+    release_free_memory()
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize() / 1e6
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.sandbox.engines.images import AGENT
+from evalharness.sandbox.engines.images import AGENT_FOLDER
 
 ALLOWED = {"shared": {"shared"}, "sample": {"sample", "shared"}, "judge": {"judge", "sample", "shared"}}
 """By folder, the folders that its modules may import from."""
@@ -16,7 +16,7 @@ def imported_folders(path: Path) -> set[str]:
     folders = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
-            parts = path.relative_to(AGENT).parent.parts
+            parts = path.relative_to(AGENT_FOLDER).parent.parts
             base = parts[: len(parts) - node.level + 1]
             folders.add((*base, *(node.module or "").split("."))[0])
     return folders - {""}
@@ -24,14 +24,14 @@ def imported_folders(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("folder", ALLOWED)
 def test_imports_cross_the_boundary_in_one_direction(folder: str) -> None:
-    modules = list((AGENT / folder).rglob("*.py"))
+    modules = list((AGENT_FOLDER / folder).rglob("*.py"))
     assert modules
     for path in modules:
         assert imported_folders(path) <= ALLOWED[folder], path.name
 
 
 def test_the_agent_imports_nothing_of_the_host() -> None:
-    for path in AGENT.rglob("*.py"):
+    for path in AGENT_FOLDER.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []

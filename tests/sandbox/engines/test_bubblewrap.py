@@ -65,7 +65,10 @@ def settled() -> tuple[set[int], set[Path]]:
 
 
 def groups(pid: int) -> list[Path]:
-    return [*cgroups.ROOT.glob(f"{cgroups.PREFIX}-{pid}-*"), *cgroups.ROOT.glob(f"*/{cgroups.PREFIX}-{pid}-*")]
+    return [
+        *cgroups.CGROUP_ROOT.glob(f"{cgroups.GROUP_NAME_PREFIX}-{pid}-*"),
+        *cgroups.CGROUP_ROOT.glob(f"*/{cgroups.GROUP_NAME_PREFIX}-{pid}-*"),
+    ]
 
 
 @pytest.mark.parametrize(("source", "status"), [("assert 1", "passed"), ("assert 0", "failed"), ("x", "error")])

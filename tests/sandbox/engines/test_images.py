@@ -18,9 +18,9 @@ NAME = "python"
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the images' folders and, as `agent`, of the agent's, in use for this test."""
     shutil.copytree(bundled("sandboxes"), tmp_path / "sandboxes")
-    shutil.copytree(images.AGENT, tmp_path / "agent")
+    shutil.copytree(images.AGENT_FOLDER, tmp_path / "agent")
     monkeypatch.setattr(images, "bundled", lambda name: tmp_path / name)
-    monkeypatch.setattr(images, "AGENT", tmp_path / "agent")
+    monkeypatch.setattr(images, "AGENT_FOLDER", tmp_path / "agent")
     return tmp_path
 
 

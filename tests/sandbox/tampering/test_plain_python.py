@@ -9,10 +9,10 @@ import pytest
 from evalharness.adapters import open_task
 from evalharness.records import Completion
 from evalharness.sandbox.tampering.harmless import is_harmless
-from evalharness.sandbox.tampering.plain_python import is_plain_python
+from evalharness.sandbox.tampering.plain_python import is_harmless_python
 from evalharness.sandbox.tampering.vocabulary import (
     ATTRIBUTES,
-    CHECKED,
+    CHECKED_VOCABULARY,
     FUNCTIONS,
     livecodebench_vocabulary,
     unittest_vocabulary,
@@ -64,18 +64,18 @@ SUSPICIOUS = [
 
 @pytest.mark.parametrize("source", PLAIN)
 def test_plain(source: str) -> None:
-    assert is_plain_python(source, CHECKED, TESTS, "f")
+    assert is_harmless_python(source, CHECKED_VOCABULARY, TESTS, "f")
 
 
 @pytest.mark.parametrize("source", SUSPICIOUS)
 def test_suspicious(source: str) -> None:
-    assert not is_plain_python(source, CHECKED, TESTS, "f")
+    assert not is_harmless_python(source, CHECKED_VOCABULARY, TESTS, "f")
 
 
 def test_a_sample_may_define_only_the_called_name_that_is_its_entry_point() -> None:
     source = "def helper(x): return x\ndef f(x): return x"
-    assert is_plain_python(source, CHECKED, "assert f(helper(1)) == 1")
-    assert not is_plain_python(source, CHECKED, "assert f(helper(1)) == 1", "f")
+    assert is_harmless_python(source, CHECKED_VOCABULARY, "assert f(helper(1)) == 1")
+    assert not is_harmless_python(source, CHECKED_VOCABULARY, "assert f(helper(1)) == 1", "f")
 
 
 @pytest.mark.parametrize("module", FUNCTIONS)
@@ -137,23 +137,23 @@ SUITE_TESTS = "class TestCases(unittest.TestCase):\n    def test(self):\n       
 
 @pytest.mark.parametrize("source", ANSWERING)
 def test_plain_programs_that_answer_cases(source: str) -> None:
-    assert is_plain_python(source, livecodebench_vocabulary())
-    assert not is_plain_python(source)
+    assert is_harmless_python(source, livecodebench_vocabulary())
+    assert not is_harmless_python(source)
 
 
 @pytest.mark.parametrize("source", NOT_ANSWERING)
 def test_suspicious_programs_that_answer_cases(source: str) -> None:
-    assert not is_plain_python(source, livecodebench_vocabulary())
+    assert not is_harmless_python(source, livecodebench_vocabulary())
 
 
 @pytest.mark.parametrize("source", SUITE)
 def test_plain_programs_with_a_test_suite(source: str) -> None:
-    assert is_plain_python(source, unittest_vocabulary(), SUITE_TESTS, "task_func")
+    assert is_harmless_python(source, unittest_vocabulary(), SUITE_TESTS, "task_func")
 
 
 @pytest.mark.parametrize("source", NOT_SUITE)
 def test_suspicious_programs_with_a_test_suite(source: str) -> None:
-    assert not is_plain_python(source, unittest_vocabulary(), SUITE_TESTS, "task_func")
+    assert not is_harmless_python(source, unittest_vocabulary(), SUITE_TESTS, "task_func")
 
 
 @pytest.mark.data
@@ -175,5 +175,5 @@ def test_few_reference_solutions_are_suspicious(task: str, at_most: int, dataset
 def test_any_text_takes_little_time(unit: str) -> None:
     for size in (60_000, 1_000_000):
         started = time.process_time()
-        is_plain_python(unit * (size // len(unit)), unittest_vocabulary(), SUITE_TESTS, "task_func")
+        is_harmless_python(unit * (size // len(unit)), unittest_vocabulary(), SUITE_TESTS, "task_func")
         assert time.process_time() - started < 2

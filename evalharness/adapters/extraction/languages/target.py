@@ -29,10 +29,10 @@ class TestedFunction:
 
     @property
     def name(self) -> str:
-        return tested_function_name(self.tests, self.prompt)
+        return name_of_tested_function(self.tests, self.prompt)
 
 
-def tested_function_name(tests: str, prompt: str) -> str:
+def name_of_tested_function(tests: str, prompt: str) -> str:
     """Returns the name of the function that the tests call, directly or through a helper in the prompt.
 
     The problem's id may contain another name: HumanEval_23_strlen tests string_length in C++.

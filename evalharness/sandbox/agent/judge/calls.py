@@ -8,7 +8,7 @@ so that the program cannot learn whether an output was right.
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from ..sample.running import CallOnInputs
+from ..sample.running import CallFunctionWork
 from ..shared import codec, wire
 from ..shared.messages import CallSettings, CallsJob, CallsSecret, PartResult
 from ..shared.outcome import Outcome
@@ -19,11 +19,11 @@ from .comparing.outputs import SampleOutput, outcome_of_wrong_output, request_pi
 from .references import recompute_output
 from .sample_process import SampleProcess
 
-LARGEST_OUTPUTS = 256 << 20
+MAX_STORED_BYTES = 256 << 20
 """Most bytes of all outputs that the judge stores until it compares them."""
 NO_OUTPUT = (b"!", b"")
 """Represents the output of a call that exceeded its time limit."""
-LATE_S = 0.5
+OUTPUT_GRACE_S = 0.5
 """Seconds after its time limit in which a call's output is still accepted; a program may ignore its own alarm."""
 
 
@@ -38,7 +38,7 @@ def judge(
     settings, calls = job["settings"], job["calls"]
     processes = {}
     for name, inputs in job["inputs"].items():
-        work = CallOnInputs(settings, job["memory_mb"], job["source"], job["entry_point"], inputs, calls["oracle"])
+        work = CallFunctionWork(settings, job["memory_mb"], job["source"], job["entry_point"], inputs, calls["oracle"])
         processes[name] = (work, SampleProcess(work, uid, folder))
     secret = read_secret()
     expected = wire.loads(secret["expected"])
@@ -58,12 +58,13 @@ def judge(
     return results, b""
 
 
-def time_limits(times: list[float], calls: CallSettings) -> tuple[list[float], float]:
+def call_time_limits(reference_times: list[float], calls: CallSettings) -> tuple[list[float], float]:
     """Returns the time limit of each call and the time limit of all calls together, in seconds.
 
-    `times` are the seconds that the reference solution needed for each call. Source: EvalPlus's `untrusted_check`.
+    `reference_times` are the seconds that the reference solution needed for each call. Source: EvalPlus's
+    `untrusted_check`.
     """
-    limits = [max(calls["min_time_s"], calls["time_factor"] * seconds) for seconds in times]
+    limits = [max(calls["min_time_s"], calls["time_factor"] * seconds) for seconds in reference_times]
     return limits, min(calls["max_time_s"], sum(limits)) + 1
 
 
@@ -73,7 +74,7 @@ class FunctionCalls:
     The sample's process exists already, but its code starts only when `judge` is called.
     """
 
-    def __init__(self, process: SampleProcess, work: CallOnInputs, expected: bytes, reference: str, folder: str):
+    def __init__(self, process: SampleProcess, work: CallFunctionWork, expected: bytes, reference: str, folder: str):
         self.process, self.work = process, work
         self.expected = ExpectedOutputs(
             expected, lambda index, seconds: recompute_output(work, reference, index, seconds, process.uid + 1, folder)
@@ -85,13 +86,13 @@ class FunctionCalls:
         `at_once`: compares each output when it arrives; otherwise all outputs, after the process has ended.
         """
 
-        def judge() -> PartResult:
+        def run_and_compare() -> PartResult:
             try:
                 return self._compare_at_once(calls) if at_once else self._compare_after_exit(calls)
             except wire.ValueTooLarge as error:
                 return self.process.end_process(Outcome("failed", f"an output too large to be compared: {error}"))
 
-        return self.process.result_or_tampered(judge)
+        return self.process.result_or_tampered(run_and_compare)
 
     def _run_and_yield_outputs(self, calls: CallSettings) -> Iterator[tuple[int, tuple[bytes, bytes] | None]]:
         """Runs the sample's code; yields each output as (index, message), a message being (kind, payload).
@@ -100,19 +101,21 @@ class FunctionCalls:
         ended; NO_OUTPUT if an output did not arrive within the time limit of a call.
         """
         process, expected = self.process, self.expected
-        limits, total_s = time_limits(expected.cpu_times(), calls)
+        limits, total_s = call_time_limits(expected.cpu_times(), calls)
         process.start_sample(limits, total_s + 1)
-        last_output_s, watched = 0.0, expected.are_all_small()
+        last_output_s, has_call_limits = 0.0, expected.are_all_small()
         for index in range(len(expected)):
             frame = process.next_message()
             is_output = frame is not None and frame[0] in b"od"
             # The first output also waits for the load of the program; outputs of fast calls arrive with a slow one's.
-            late = index and watched and process.watch.elapsed_s() - last_output_s > max(limits) + LATE_S
-            yield index, NO_OUTPUT if is_output and late else frame
-            if late or not is_output:
+            is_late = (
+                index and has_call_limits and process.watch.elapsed_s() - last_output_s > max(limits) + OUTPUT_GRACE_S
+            )
+            yield index, NO_OUTPUT if is_output and is_late else frame
+            if is_late or not is_output:
                 return
             last_output_s = process.watch.elapsed_s()
-            process.call_s = max(limits) + LATE_S if watched else None
+            process.call_s = max(limits) + OUTPUT_GRACE_S if has_call_limits else None
         yield len(expected), process.next_message()
 
     def _end_process(self, index: int, frame: tuple[bytes, bytes] | None) -> PartResult:
@@ -135,26 +138,26 @@ class FunctionCalls:
             if index == len(self.expected) or frame is None or frame[0] not in b"od":
                 return self._end_process(index, frame)
             kind, payload = frame
-            asked = False
+            was_requested = False
 
-            def pieces(kind: bytes = kind, payload: bytes = payload) -> list[bytes]:
-                nonlocal asked
-                asked = True
+            def get_pieces(kind: bytes = kind, payload: bytes = payload) -> list[bytes]:
+                nonlocal was_requested
+                was_requested = True
                 return request_pieces(process, payload) if kind == b"d" else [codec.encode(None), payload]
 
-            wrong = outcome_of_wrong_output(
-                SampleOutput(self.work, index, comparison), kind, payload, pieces, self.expected
+            wrong_outcome = outcome_of_wrong_output(
+                SampleOutput(self.work, index, comparison), kind, payload, get_pieces, self.expected
             )
-            if wrong:
-                return process.end_process(Outcome(wrong.status, f"input {index}: {wrong.detail}"))
-            if kind == b"d" and not asked:
+            if wrong_outcome:
+                return process.end_process(Outcome(wrong_outcome.status, f"input {index}: {wrong_outcome.detail}"))
+            if kind == b"d" and not was_requested:
                 process.send(b"n")
         raise AssertionError("unreachable")
 
     def _compare_after_exit(self, calls: CallSettings) -> PartResult:
         """Requests all outputs in full, and compares them after the sample's process has ended."""
         outputs: list[tuple[bytes, bytes, list[bytes]]] = []
-        room = LARGEST_OUTPUTS
+        remaining_bytes = MAX_STORED_BYTES
         for index, frame in self._run_and_yield_outputs(calls):
             if index == len(self.expected) or frame is None or frame[0] not in b"od":
                 result = self._end_process(index, frame)
@@ -163,8 +166,8 @@ class FunctionCalls:
             pieces = request_pieces(self.process, payload) if kind == b"d" else [codec.encode(None), payload]
             if kind == b"d" and self.expected.has_same_bytes(index, kind, payload):
                 pieces = []  # the digest decides
-            room -= sum(map(len, pieces))
-            if room < 0:
+            remaining_bytes -= sum(map(len, pieces))
+            if remaining_bytes < 0:
                 return self.process.end_process(Outcome("failed", "outputs too large to be compared"))
             outputs.append((kind, payload, pieces))
         return self._compare_outputs(result, outputs, Comparison(calls["edition"], calls["oracle"], calls["atol"]))
@@ -178,8 +181,8 @@ class FunctionCalls:
         """
         for index, (kind, payload, pieces) in enumerate(outputs):
             output = SampleOutput(self.work, index, comparison)
-            wrong = outcome_of_wrong_output(output, kind, payload, partial(list, pieces), self.expected)
-            if wrong:
-                result["status"], result["detail"] = wrong.status, f"input {index}: {wrong.detail}"
+            wrong_outcome = outcome_of_wrong_output(output, kind, payload, partial(list, pieces), self.expected)
+            if wrong_outcome:
+                result["status"], result["detail"] = wrong_outcome.status, f"input {index}: {wrong_outcome.detail}"
                 break
         return result

@@ -4,7 +4,7 @@ The judge reads the cases only after it has forked the process that runs the sam
 the judge. It stops a harmless program at its first wrong answer. Any other program receives all cases, and its answers
 are compared after it has ended, so that it cannot learn whether an answer was right. Source:
 LiveCodeBench/LiveCodeBench, lcb_runner/evaluation/testing_util.py `run_test`, and
-lcb_runner/evaluation/compute_code_generation_metrics.py `check_correctness` for the time of the whole.
+lcb_runner/evaluation/compute_code_generation_metrics.py `check_correctness` for the total time limit.
 """
 
 import json
@@ -12,24 +12,24 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..sample.livecodebench import LARGEST_ANSWER, LARGEST_INTEGER, AnswerCases
+from ..sample.livecodebench import MAX_ANSWER_BYTES, MAX_INTEGER_DIGITS, AnswerCasesWork
 from ..shared import codec
 from ..shared.messages import CasesJob, CasesSecret, PartResult
 from ..shared.outcome import Outcome
 from ..shared.wire import pack_message
 from . import limits
-from .comparing.bounded_work import ComparisonUnfinished, run_bounded
+from .comparing.bounded_work import ComparisonUnfinished, run_with_limits
 from .comparing.case_data import Case, MalformedCases, explain_difference, is_equal, read_cases
-from .comparing.outputs import COMPARE_S, SMALL, short_repr
+from .comparing.outputs import COMPARE_S, MAX_INLINE_BYTES, short_repr
 from .sample_process import SampleProcess
 
-LARGEST_ANSWERS = 256 << 20
+MAX_STORED_BYTES = 256 << 20
 """Most bytes of all answers that the judge stores until it compares them."""
 CASE_EXTRA_S, WHOLE_EXTRA_S = 1.0, 5.0
 """Additional seconds for all test cases together: per case, and once."""
 
 
-class JudgedCase(NamedTuple):
+class DecodedCase(NamedTuple):
     """A LiveCodeBench test case: input and expected output as texts, or a function's arguments and expected value."""
 
     input: Any
@@ -43,9 +43,9 @@ def judge(
 
     Returns the result of the job's only part, `cases`, and empty bytes: only reference jobs return outputs to the host.
     """
-    sys.set_int_max_str_digits(LARGEST_INTEGER)
+    sys.set_int_max_str_digits(MAX_INTEGER_DIGITS)
     function, case_s = job["function"], job["case_s"]
-    work = AnswerCases(job["settings"], job["memory_mb"], job["source"], function, case_s)
+    work = AnswerCasesWork(job["settings"], job["memory_mb"], job["source"], function, case_s)
     process = SampleProcess(work, uid, folder)
     secret = read_secret()
     try:
@@ -56,21 +56,21 @@ def judge(
     return {"cases": process.result_or_tampered(lambda: judge_in_mode(process, cases, function, case_s))}, b""
 
 
-def decode_cases(cases: list[Case], function: str) -> list[JudgedCase]:
+def decode_cases(cases: list[Case], function: str) -> list[DecodedCase]:
     """Returns the test cases with decoded arguments and values if they call a function; otherwise as texts.
 
     `function` is the name of that function; empty for programs that read stdin. Raises MalformedCases if the arguments
     or values of a function's cases are not JSON.
     """
     if not function:
-        return [JudgedCase(case.input, case.expected) for case in cases]
+        return [DecodedCase(case.input, case.expected) for case in cases]
     try:
-        return [JudgedCase([*map(json.loads, case.input.split("\n"))], json.loads(case.expected)) for case in cases]
+        return [DecodedCase([*map(json.loads, case.input.split("\n"))], json.loads(case.expected)) for case in cases]
     except (ValueError, RecursionError) as error:
         raise MalformedCases(f"the problem's test cases of function {function} are not JSON: {error}") from None
 
 
-def judge_cases(process: SampleProcess, cases: list[JudgedCase], function: str, case_s: float) -> PartResult:
+def judge_cases(process: SampleProcess, cases: list[DecodedCase], function: str, case_s: float) -> PartResult:
     """Sends the test cases one at a time up to the first wrong answer; returns `passed` if every answer is right."""
     if not cases:
         return process.end_process(Outcome("failed", "the problem has no test cases, so no program can pass"))
@@ -98,7 +98,9 @@ def start_process(process: SampleProcess, count: int, case_s: float) -> None:
     process.start_sample([], total_s)
 
 
-def judge_cases_after_exit(process: SampleProcess, cases: list[JudgedCase], function: str, case_s: float) -> PartResult:
+def judge_cases_after_exit(
+    process: SampleProcess, cases: list[DecodedCase], function: str, case_s: float
+) -> PartResult:
     """Sends all test cases whatever the answers are, and compares the answers after the process has ended.
 
     The result is that of `judge_cases`, but the sample cannot learn whether an answer was right.
@@ -114,8 +116,8 @@ def judge_cases_after_exit(process: SampleProcess, cases: list[JudgedCase], func
         if frame is None or frame[0] != b"o":
             break
         answers.append(frame[1])
-        if sum(map(len, answers)) > LARGEST_ANSWERS:
-            return process.end_process(Outcome("failed", f"answers of more than {LARGEST_ANSWERS >> 20} MiB"))
+        if sum(map(len, answers)) > MAX_STORED_BYTES:
+            return process.end_process(Outcome("failed", f"answers of more than {MAX_STORED_BYTES >> 20} MiB"))
     if len(answers) == len(cases):
         process.send(pack_message(None))
         result = process.finish_after_message(process.next_message())
@@ -135,17 +137,17 @@ def explain_wrong_answer(answer: bytes, expected: Any, function: str) -> str:
 
     Raises ValueError for bytes that an unmodified sample process never sends.
     """
-    if len(answer) > LARGEST_ANSWER:
+    if len(answer) > MAX_ANSWER_BYTES:
         raise ValueError(f"the answer has {len(answer)} bytes, more than the size limit")
     if not function:
         return explain_difference(answer.decode("utf-8", "surrogatepass"), expected)
-    if answer == codec.encode(expected) and not codec.NAN.search(answer):
+    if answer == codec.encode(expected) and not codec.NAN_BYTES.search(answer):
         return ""
     try:
-        if len(answer) <= SMALL:
+        if len(answer) <= MAX_INLINE_BYTES:
             wrong = outcome_of_wrong_value(answer, expected)
         else:
-            wrong = run_bounded(lambda: outcome_of_wrong_value(answer, expected), COMPARE_S)
+            wrong = run_with_limits(lambda: outcome_of_wrong_value(answer, expected), COMPARE_S)
     except ComparisonUnfinished:
         return "comparing the returned value with the expected one exceeded its time limit"
     if wrong and wrong.status == "tampered":

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from ..shared import clock
 from .isolation import namespaces
 
-WRITABLE = ("/tmp", "/dev/shm")
+WRITABLE_FOLDERS = ("/tmp", "/dev/shm")
 """The only folders in which a sample's user may write; both are in memory."""
-ATTEMPTS = 500
+MAX_KILL_ATTEMPTS = 500
 """Most attempts to kill a job's processes."""
-NOBODY = 65533
+NOBODY_UID = 65533
 """A user id that no sample has."""
 
 
@@ -27,10 +27,10 @@ def make_workdir(uid: int) -> str:
     return folder
 
 
-def end_processes(uid: int, keep: set[int]) -> bool:
-    """Ends every process of the job, except those whose pids are in `keep`. Returns False if some cannot be ended."""
-    for _ in range(ATTEMPTS):
-        if keep.issuperset(clock.job_pids()):
+def end_processes(uid: int, kept_pids: set[int]) -> bool:
+    """Ends every process of the job, except those whose pids are in `kept_pids`. Returns False if some cannot be ended."""
+    for _ in range(MAX_KILL_ATTEMPTS):
+        if kept_pids.issuperset(clock.job_pids()):
             return True
         kill_user_processes(uid)
         time.sleep(0.002)
@@ -42,13 +42,13 @@ def kill_user_processes(uid: int) -> None:
     run_as_user(uid, lambda: os.kill(-1, signal.SIGKILL))
 
 
-def clean_up_between_processes(uid: int, folder: str, keep: set[int]) -> bool:
-    """Ends a sample's processes, except the pids in `keep`, and removes its files, before the job's next process runs.
+def clean_up_between_processes(uid: int, folder: str, kept_pids: set[int]) -> bool:
+    """Ends a sample's processes, except the pids in `kept_pids`, and removes its files, before the job's next process runs.
 
     Returns False if something cannot be removed. Creates the folder again, because it may have extended attributes.
     """
-    ended = end_processes(uid, keep)
-    if namespaces.isolated:
+    ended = end_processes(uid, kept_pids)
+    if namespaces.isolates_forks:
         namespaces.replace_writable_folders()
         make_workdir(uid)
         return ended
@@ -57,17 +57,17 @@ def clean_up_between_processes(uid: int, folder: str, keep: set[int]) -> bool:
         return False
     os.rmdir(folder)
     make_workdir(uid)
-    return ended and is_clean(os.path.basename(folder))
+    return ended and are_writable_folders_clean(os.path.basename(folder))
 
 
 def remove_files(uid: int, folder: str) -> bool:
     """Removes the working folder and all other files of the sample's user. Returns False if something is left."""
-    if namespaces.isolated:
+    if namespaces.isolates_forks:
         return True  # they end with this process
     remove_written_files(uid, folder)
     with contextlib.suppress(OSError):
         os.rmdir(folder)
-    return is_clean() and not _has_shared_memory()
+    return are_writable_folders_clean() and not _has_shared_memory()
 
 
 def _has_shared_memory() -> bool:
@@ -85,11 +85,11 @@ def remove_written_files(uid: int, folder: str) -> None:
     for entry in os.scandir(folder):
         with contextlib.suppress(OSError):
             (os.rmdir if entry.is_dir(follow_symlinks=False) else os.unlink)(entry.path)
-    if os.listdir(folder) or not is_clean(os.path.basename(folder)):
+    if os.listdir(folder) or not are_writable_folders_clean(os.path.basename(folder)):
         run_as_user(uid, _remove_own_files)
 
 
-def is_clean(*expected: str) -> bool:
+def are_writable_folders_clean(*expected: str) -> bool:
     """Returns whether /dev/shm is empty and /tmp contains exactly the entries `expected`."""
     return set(os.listdir("/tmp")) == set(expected) and not os.listdir("/dev/shm")
 
@@ -100,8 +100,8 @@ def run_as_user(uid: int, action: Callable[[], None]) -> bool:
     if pid == 0:
         with contextlib.suppress(BaseException):
             os.setgroups([])
-            os.setresgid(NOBODY, uid, NOBODY)
-            os.setresuid(NOBODY, uid, NOBODY)  # the rights of that user, whose processes cannot signal this one
+            os.setresgid(NOBODY_UID, uid, NOBODY_UID)
+            os.setresuid(NOBODY_UID, uid, NOBODY_UID)  # the rights of that user, whose processes cannot signal this one
             action()
             os._exit(0)
         os._exit(1)
@@ -110,18 +110,18 @@ def run_as_user(uid: int, action: Callable[[], None]) -> bool:
 
 def _remove_own_files() -> None:
     """Removes all files that this process's user has in the writable folders."""
-    for folder in WRITABLE:
+    for folder in WRITABLE_FOLDERS:
         for entry in os.scandir(folder):
             if not entry.is_dir(follow_symlinks=False):
                 with contextlib.suppress(OSError):
                     os.unlink(entry.path)
                 continue
-            _empty_folder(entry.path)
+            _delete_contents(entry.path)
             with contextlib.suppress(OSError):
                 os.rmdir(entry.path)
 
 
-def _empty_folder(top: str) -> None:
+def _delete_contents(top: str) -> None:
     """Removes a folder's contents.
 
     Nested folders are moved up first, because a sample may nest them so deeply that their paths are too long.

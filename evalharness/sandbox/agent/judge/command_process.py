@@ -17,11 +17,11 @@ from .file_watch import FileWatch
 from .isolation import namespaces
 from .program_source import ProgramSource
 
-KEPT = 32 << 10
+MAX_STORED_BYTES = 32 << 10
 """Bytes of the beginning, and of the end, of each output stream that are stored."""
-SHOWN = 300
+MAX_MESSAGE_CHARACTERS = 300
 """Most characters of a message."""
-TICK_S = 0.1
+CHECK_INTERVAL_S = 0.1
 """Seconds between checks of the time limit."""
 
 
@@ -36,13 +36,13 @@ def outcome_of_exit(code: int, message: bytes) -> Outcome:
 
 
 def tail_as_one_line(data: bytes) -> str:
-    """Returns the last `SHOWN` characters of a command's output, as one line without control characters."""
+    """Returns the end of a command's output as one line without control characters, for a message."""
     text = "".join(character if character.isprintable() else " " for character in data.decode(errors="replace"))
-    return " ".join(text.split())[-SHOWN:]
+    return " ".join(text.split())[-MAX_MESSAGE_CHARACTERS:]
 
 
 class OutputStream:
-    """Reads an output stream (stdout or stderr) of a command; stores its first and last `KEPT` bytes."""
+    """Reads an output stream (stdout or stderr) of a command; stores its first and last `MAX_STORED_BYTES` bytes."""
 
     def __init__(self, fd: int):
         self.fd, self.head, self.tail = fd, b"", b""
@@ -54,9 +54,9 @@ class OutputStream:
             data = os.read(self.fd, 1 << 16)
         except BlockingIOError:
             return True
-        room = KEPT - len(self.head)
+        room = MAX_STORED_BYTES - len(self.head)
         self.head += data[:room]
-        self.tail = (self.tail + data[room:])[-KEPT:]
+        self.tail = (self.tail + data[room:])[-MAX_STORED_BYTES:]
         return bool(data)
 
     def drain(self) -> None:
@@ -69,7 +69,7 @@ class OutputStream:
             if not ready or not self.read():
                 break
 
-    def kept_output(self) -> bytes:
+    def stored_output(self) -> bytes:
         """Returns the stored beginning and end of the output."""
         return self.head + self.tail
 
@@ -91,10 +91,10 @@ class RunningCommand:
         gate, open_gate = os.pipe()
         ready, is_ready = os.pipe()
         self.started = time.monotonic()
-        self.pid, self.init = namespaces.fork()
+        self.pid, self.init_pid = namespaces.fork()
         if self.pid == 0:
             try:
-                if namespaces.isolated:
+                if namespaces.isolates_forks:
                     namespaces.enter_sample_namespaces()
                 os.write(is_ready, b"!")
                 os.read(gate, 1)  # until the process is watched
@@ -124,10 +124,10 @@ class RunningCommand:
         ended = os.pidfd_open(self.pid)
         streams = {stream.fd: stream for stream in (self.output, self.errors)}
         watched = [self.watch.fd] if self.watch else []
-        next_check, timed_out = self.started + TICK_S, False
+        next_check, timed_out = self.started + CHECK_INTERVAL_S, False
         try:
             while True:
-                ready = select.select([*streams, ended, *watched], [], [], TICK_S)[0]
+                ready = select.select([*streams, ended, *watched], [], [], CHECK_INTERVAL_S)[0]
                 for fd in ready:
                     if fd in streams and not streams[fd].read():
                         del streams[fd]
@@ -135,14 +135,14 @@ class RunningCommand:
                 if ended in ready:
                     break
                 if time.monotonic() >= next_check:
-                    next_check = time.monotonic() + TICK_S
+                    next_check = time.monotonic() + CHECK_INTERVAL_S
                     if self._exceeds_time_limit(limit_s):
                         timed_out = True
                         cleaning.kill_user_processes(self.uid)
         finally:
             os.close(ended)
         _, code, self.rusage = os.wait4(self.pid, 0)
-        namespaces.end_namespace(self.init)
+        namespaces.end_namespace(self.init_pid)
         self.wall_s, self.cpu_s = time.monotonic() - self.started, self.meter.used_s()
         for stream in (self.output, self.errors):
             stream.drain()

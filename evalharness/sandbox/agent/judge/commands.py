@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..shared.messages import CommandJob, NoSecret, PartResult, StepMessage, Usage
 from ..shared.outcome import PASSED, Outcome
 from . import cleaning, compile_server
-from .command_process import KEPT, RunningCommand, outcome_of_exit, tail_as_one_line, time_limit_message
+from .command_process import MAX_STORED_BYTES, RunningCommand, outcome_of_exit, tail_as_one_line, time_limit_message
 from .file_watch import FileWatch
 from .program_source import ProgramSource
 
@@ -45,7 +45,7 @@ def judge(
         passed = all(result["status"] == "passed" for result in ran.values())
         if is_right:
             if not passed:
-                return _with_unstable_note(ran) if results else ran, b""
+                return _add_instability_note(ran) if results else ran, b""
             results = ran
         elif passed:
             reason = "passes though one of its checks is false"
@@ -57,7 +57,7 @@ def judge(
     return results, b""
 
 
-def _with_unstable_note(results: dict[str, PartResult]) -> dict[str, PartResult]:
+def _add_instability_note(results: dict[str, PartResult]) -> dict[str, PartResult]:
     """Returns the results of a failed run, with the note that another run of the same program passed."""
     last = list(results.values())[-1]
     last["detail"] = f"passes in some runs, not in all: {last['detail']}"
@@ -142,7 +142,7 @@ def run_by_compile_server(step: StepMessage, file: str, program: bytes, uid: int
     watch = compile_server.CompileMeter(server, limit_s)
     try:
         answer = server.compile([folder.encode(), file.encode(), program], watch)
-    except compile_server.ServerLost:
+    except compile_server.CompileServerLost:
         server.kill()
         return None
     except compile_server.CompileTimeout:
@@ -150,7 +150,9 @@ def run_by_compile_server(step: StepMessage, file: str, program: bytes, uid: int
         return StepRun(Outcome("timeout", time_limit_message(limit_s)), b"", b"", watch.usage())
     if answer is None or not compile_server.write_files(uid, folder, answer.files):
         return None
-    output, errors = (data[:KEPT] + data[KEPT:][-KEPT:] for data in (answer.output, answer.errors))
+    output, errors = (
+        data[:MAX_STORED_BYTES] + data[MAX_STORED_BYTES:][-MAX_STORED_BYTES:] for data in (answer.output, answer.errors)
+    )
     return StepRun(outcome_of_exit(answer.code, errors or output), output, errors, watch.usage())
 
 

@@ -20,24 +20,23 @@ from ..shared import clock
 from ..shared.messages import Usage
 from . import cleaning
 
-COMMAND = "/opt/evalharness/warm/command"
+COMMAND_FILE = "/opt/evalharness/warm/command"
 """File with the compile server's command line, as a JSON list, in images that have one."""
-FOLDER = "/opt/evalharness/warm/empty"
+WORKING_FOLDER = "/opt/evalharness/warm/empty"
 """The server's working folder, which is empty."""
-JOBS = 200
-LARGEST_MB = 512
-"""The server is restarted after `JOBS` jobs, or above this resident size in MB, so that it cannot grow without bound.
-"""
-LARGEST_ANSWER = 256 << 20
+MAX_JOBS = 200
+MAX_RESIDENT_MB = 512
+"""The server is restarted after this number of jobs, or above this resident memory in MB, so that it cannot grow on."""
+MAX_ANSWER_BYTES = 256 << 20
 """Most bytes of an answer."""
-TICK_S = 0.1
+CHECK_INTERVAL_S = 0.1
 """Seconds between checks of the time limit."""
 DECLINED = 0xFFFFFFFF
 """The exit code by which the server asks to run the step's command instead."""
-NUMBER = struct.Struct("!I")
+UINT32 = struct.Struct("!I")
 
 
-class ServerLost(Exception):
+class CompileServerLost(Exception):
     """Raised when the compile server has ended or its answer is malformed."""
 
 
@@ -65,7 +64,7 @@ class CompileServer:
             try:
                 os.dup2(requests, 0)
                 os.dup2(answers, 1)
-                confine(uid, FOLDER, None, limit_stack=False, keep=(0, 1))
+                confine(uid, WORKING_FOLDER, None, limit_stack=False, keep=(0, 1))
                 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
                 os.execvp(command[0], command)
             finally:
@@ -75,7 +74,7 @@ class CompileServer:
         os.set_blocking(self.requests, False)
         self.ended = os.pidfd_open(self.pid)
         self.jobs = 0
-        clock.PERSISTENT[self.pid] = self.ended
+        clock.PERSISTENT_PIDFDS[self.pid] = self.ended
 
     def is_alive(self) -> bool:
         """Returns whether the compile server still runs."""
@@ -91,13 +90,13 @@ class CompileServer:
         self.kill()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
-        del clock.PERSISTENT[self.pid]
+        del clock.PERSISTENT_PIDFDS[self.pid]
         for fd in (self.requests, self.answers, self.ended):
             os.close(fd)
 
     def needs_restart(self) -> bool:
-        """Returns whether the compile server has had more than `JOBS` jobs or uses more than `LARGEST_MB` of memory."""
-        return self.jobs > JOBS or self.resident_mb() > LARGEST_MB
+        """Returns whether the compile server has had too many jobs (`MAX_JOBS`) or uses too much memory."""
+        return self.jobs > MAX_JOBS or self.resident_mb() > MAX_RESIDENT_MB
 
     def resident_mb(self) -> float:
         """Returns the resident memory of the compile server in MiB."""
@@ -105,26 +104,26 @@ class CompileServer:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
         return 0.0
 
-    def compile(self, fields: list[bytes], watch: "CompileMeter") -> CompilerOutput | None:
+    def compile(self, fields: list[bytes], meter: "CompileMeter") -> CompilerOutput | None:
         """Compiles a program; returns the compiler's output and files, or None if the step's command must run instead.
 
-        `fields` are the request: working folder, file name and program text. `watch` limits the time. Raises ServerLost
+        `fields` are the request: working folder, file name and program text. `meter` limits the time. Raises ServerLost
         if the server ends, and CompileTimeout at the time limit.
         """
-        request = memoryview(b"".join(NUMBER.pack(len(field)) + field for field in fields))
+        request = memoryview(b"".join(UINT32.pack(len(field)) + field for field in fields))
         answer = bytearray()
         while not (unpacked := _parse_answer(answer)):
-            ready = select.select([self.answers, self.ended], [self.requests] if request else [], [], TICK_S)
+            ready = select.select([self.answers, self.ended], [self.requests] if request else [], [], CHECK_INTERVAL_S)
             if self.answers in ready[0]:
                 data = os.read(self.answers, 1 << 20)
                 answer += data
-                if not data or len(answer) > LARGEST_ANSWER:
-                    raise ServerLost
+                if not data or len(answer) > MAX_ANSWER_BYTES:
+                    raise CompileServerLost
             elif self.ended in ready[0]:
-                raise ServerLost
+                raise CompileServerLost
             with contextlib.suppress(BrokenPipeError):  # it has ended, which the next iteration detects
                 request = request[os.write(self.requests, request[: 1 << 16]) :] if ready[1] else request
-            if watch.exceeds_limit():
+            if meter.exceeds_limit():
                 raise CompileTimeout
         code, texts = unpacked
         if code == DECLINED:
@@ -135,13 +134,13 @@ class CompileServer:
 
 def _parse_answer(data: bytearray) -> tuple[int, list[bytes]] | None:
     """Returns the exit code and the fields of a compile server's answer; None if `data` is not yet complete."""
-    if len(data) < 2 * NUMBER.size:
+    if len(data) < 2 * UINT32.size:
         return None
-    code, count = NUMBER.unpack_from(data)[0], NUMBER.unpack_from(data, NUMBER.size)[0]
-    position, fields = 2 * NUMBER.size, []
+    code, count = UINT32.unpack_from(data)[0], UINT32.unpack_from(data, UINT32.size)[0]
+    position, fields = 2 * UINT32.size, []
     for _ in range(count):
-        start = position + NUMBER.size
-        position = start + NUMBER.unpack_from(data, position)[0] if len(data) >= start else start
+        start = position + UINT32.size
+        position = start + UINT32.unpack_from(data, position)[0] if len(data) >= start else start
         if len(data) < position:
             return None
         fields.append(bytes(data[start:position]))
@@ -170,11 +169,11 @@ class CompileMeter:
     def exceeds_limit(self) -> bool:
         """Returns whether the program has exceeded its time limit, not counting time spent waiting for a core.
 
-        Reads the clocks at most once per `TICK_S`, and returns False in between.
+        Reads the clocks at most once per `CHECK_INTERVAL_S`, and returns False in between.
         """
         if time.monotonic() < self._next_check:
             return False
-        self._next_check = time.monotonic() + TICK_S
+        self._next_check = time.monotonic() + CHECK_INTERVAL_S
         return clock.exceeds_limit(self.limit_s, *self.used_times())
 
 
@@ -207,8 +206,8 @@ def ensure_running(users: Iterator[int]) -> None:
     if server and (not server.is_alive() or server.needs_restart()):
         server.close()
         server = None
-    if not server and os.path.exists(COMMAND):
-        with open(COMMAND) as file:
+    if not server and os.path.exists(COMMAND_FILE):
+        with open(COMMAND_FILE) as file:
             server = CompileServer(json.load(file), next(users))
     if server:
         server.jobs += 1

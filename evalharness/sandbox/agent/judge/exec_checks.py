@@ -9,12 +9,12 @@ second only those that it receives with its program.
 import os
 from collections.abc import Callable
 
-from ..sample.running import RunToEnd
-from ..sample.split_process import ServeCalls
+from ..sample.running import RunProgramWork
+from ..sample.split_process import ServeCallsWork
 from ..shared.messages import ExecJob, ExecSecret, PartResult
 from . import cleaning
 from .sample_process import SampleProcess
-from .split_checks import RunChecks
+from .split_checks import RunChecksWork
 
 SPLIT_FACTOR, SPLIT_EXTRA_S = 3.0, 5.0
 """More time for checks in a separate process, where every call is a message; the other run decides about speed."""
@@ -29,10 +29,10 @@ def judge(
     host.
     """
     # Forked before the pipes of the split run are made: a copy of them would hide their end.
-    process = SampleProcess(RunToEnd(job["settings"], job["memory_mb"]), uid, folder)
+    process = SampleProcess(RunProgramWork(job["settings"], job["memory_mb"]), uid, folder)
     split = SplitRun(job, uid, folder) if job["split"] else None
     secret = read_secret()
-    split_failure = split.failure_reason(secret, uid, folder, {process.pid}) if split else ""
+    split_failure = split.run_and_explain_failure(secret, uid, folder, {process.pid}) if split else ""
     result = process.run_to_end(job["time_s"], secret["program"])
     if result["status"] == "passed" and split_failure:
         result["status"] = "tampered"
@@ -43,34 +43,34 @@ def judge(
 class SplitRun:
     """A run in which the sample and its checks have two separate processes, connected by pipes.
 
-    The constructor forks the sample's process; `failure_reason` forks the other one and runs both.
+    The constructor forks the sample's process; `run_and_explain_failure` forks the other one and runs both.
     """
 
     def __init__(self, job: ExecJob, uid: int, folder: str):
         self.job = job
         self.to_sample, self.to_checks = os.pipe(), os.pipe()
         pipes = (self.to_sample[0], self.to_checks[1])
-        work = ServeCalls(job["settings"], job["memory_mb"], job["source"], *pipes)
+        work = ServeCallsWork(job["settings"], job["memory_mb"], job["source"], *pipes)
         self.sample = SampleProcess(work, uid, folder, pipes)
 
-    def failure_reason(self, secret: ExecSecret, uid: int, folder: str, keep: set[int]) -> str:
+    def run_and_explain_failure(self, secret: ExecSecret, uid: int, folder: str, kept_pids: set[int]) -> str:
         """Runs the checks in their own process; returns why the sample fails them, or an empty string if it passes.
 
-        Ends all other processes of the sample afterwards, except the pids in `keep`.
+        Ends all other processes of the sample afterwards, except the pids in `kept_pids`.
         """
         pipes = (self.to_checks[0], self.to_sample[1])
-        work = RunChecks(self.job["memory_mb"], secret["trusted"], secret["checks"], secret["entry_point"], *pipes)
+        work = RunChecksWork(self.job["memory_mb"], secret["trusted"], secret["checks"], secret["entry_point"], *pipes)
         checks = SampleProcess(work, uid + 1, folder, pipes)
         for fd in (*self.to_sample, *self.to_checks):
             os.close(fd)
         limit_s = SPLIT_FACTOR * self.job["time_s"] + SPLIT_EXTRA_S
         self.sample.start_sample([], limit_s)
         checks.start_sample([limit_s], limit_s + 1)
-        checks.needs.append(self.sample)
+        checks.required_processes.append(self.sample)
         result = checks.finish_after_message(checks.next_message())
         self.sample.end_without_result()
-        cleaning.end_processes(uid + 1, keep)
-        is_clean = cleaning.clean_up_between_processes(uid, folder, keep)
+        cleaning.end_processes(uid + 1, kept_pids)
+        is_clean = cleaning.clean_up_between_processes(uid, folder, kept_pids)
         if result["status"] == "passed":
             return "" if is_clean else "the program leaves processes or files that cannot be removed"
         return f"{result['status']} {result['detail']}"

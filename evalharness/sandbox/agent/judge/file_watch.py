@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 
 OPEN, ACCESS, CLOSE = 0x20, 0x01, 0x10
 """IN_OPEN, IN_ACCESS and IN_CLOSE_NOWRITE. The last two keep the kernel from merging two openings into one event."""
-EVENT = struct.Struct("iIII")
+EVENT_HEADER = struct.Struct("iIII")
 """An inotify event: watch, mask, cookie, length of the name that follows."""
-MEMORY = ("mem", "task/{pid}/mem")
-OF_COMMAND = ("cmdline", *MEMORY)
+MEMORY_FILES = ("mem", "task/{pid}/mem")
+COMMAND_FILES = ("cmdline", *MEMORY_FILES)
 """Files of a process, in /proc/PID, that no language's runtime opens."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -42,7 +42,7 @@ class FileWatch:
         """Starts watching the file of this name in the folder, if it exists."""
         self._watch_path(os.path.join(self._folder, name), name)
 
-    def watch_process(self, pid: int, files: Sequence[str] = OF_COMMAND, proc: str = "/proc") -> None:
+    def watch_process(self, pid: int, files: Sequence[str] = COMMAND_FILES, proc: str = "/proc") -> None:
         """Also watches a process's files in /proc, such as `mem`, which nothing may open.
 
         `proc` is the path of the /proc that the process itself sees, and `pid` is its pid there.
@@ -62,8 +62,8 @@ class FileWatch:
         while data := self._read_events():
             position = 0
             while position < len(data):
-                watch, mask, _, length = EVENT.unpack_from(data, position)
-                position += EVENT.size + length
+                watch, mask, _, length = EVENT_HEADER.unpack_from(data, position)
+                position += EVENT_HEADER.size + length
                 if mask & OPEN and watch in self._names:
                     self.opened[self._names[watch]] += 1
         for name, count in self.opened.items():

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..shared import wire
-from ..shared.messages import Job, JobTerms, PartResult, Reply
+from ..shared.messages import Job, JobIsolation, PartResult, Reply
 from . import cleaning
 from .isolation import namespaces
 
-MODULES = {
+JUDGE_MODULES = {
     "exec": "exec_checks",
     "calls": "calls",
     "reference": "references",
@@ -37,7 +37,7 @@ class JudgeModule(Protocol):
 
 def load_judge_module(kind: str) -> JudgeModule:
     """Returns the module that judges jobs of this kind. Raises ModuleNotFoundError if the image lacks a library."""
-    module: Any = importlib.import_module(f".{MODULES[kind]}", __package__)
+    module: Any = importlib.import_module(f".{JUDGE_MODULES[kind]}", __package__)
     return module  # type: ignore[no-any-return]
 
 
@@ -46,9 +46,9 @@ def judge_next_job(stdin: int, stdout: int, uid: int) -> None:
 
     The sample runs as user `uid`. Raises wire.StreamClosed if there is no job.
     """
-    terms: JobTerms = wire.read_message(stdin)
+    isolation: JobIsolation = wire.read_message(stdin)
     job: Job = wire.read_message(stdin)
-    if terms["isolated"]:
+    if isolation["isolated"]:
         namespaces.isolate_later_forks()
     folder = cleaning.make_workdir(uid)
     results, blob = load_judge_module(job["kind"]).judge(job, lambda: wire.read_message(stdin), uid, folder)

@@ -13,8 +13,13 @@ ALLOWED_CAPABILITIES = 1 << 5 | 1 << 6 | 1 << 7
 """KILL, SETGID and SETUID, with which the agent changes to the sample's user and ends its processes."""
 UNLIMITED = 1 << 60
 """Limits of at least this value count as no limit."""
-SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock")
-LARGEST_TMP = 4 << 30
+ENGINE_SOCKETS = (
+    "/var/run/docker.sock",
+    "/run/docker.sock",
+    "/run/podman/podman.sock",
+    "/run/containerd/containerd.sock",
+)
+MAX_FOLDER_BYTES = 4 << 30
 """Most bytes of a writable folder."""
 OTHER_UID = 65000
 """An unprivileged user id for the tests."""
@@ -30,11 +35,11 @@ def check_guarantees() -> dict[str, bool]:
         "user-separation": _can_change_user(),
         "few-capabilities": int(status.get("CapPrm", "f" * 16), 16) & ~ALLOWED_CAPABILITIES == 0,
         "no-new-privileges": status.get("NoNewPrivs") == "1",
-        "system-call-filter": syscalls.is_supported(),
+        "system-call-filter": syscalls.is_filter_supported(),
         "memory-limit": _smallest_limit("memory/memory.limit_in_bytes", "memory.max") < UNLIMITED,
         "process-limit": _smallest_limit("pids/pids.max", "pids.max") < UNLIMITED,
         "file-limit": _has_bounded_size("/tmp") and _has_bounded_size("/dev/shm"),
-        "no-engine-socket": not any(os.path.exists(path) for path in SOCKETS),
+        "no-engine-socket": not any(os.path.exists(path) for path in ENGINE_SOCKETS),
         "idle-clock": Stopwatch().exact,
     }
 
@@ -107,5 +112,5 @@ def _smallest_limit(*names: str) -> int:
 def _has_bounded_size(folder: str) -> bool:
     with contextlib.suppress(OSError):
         facts = os.statvfs(folder)
-        return facts.f_blocks * facts.f_frsize <= LARGEST_TMP
+        return facts.f_blocks * facts.f_frsize <= MAX_FOLDER_BYTES
     return False

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..shared.messages import StepMessage
 
-LARGEST_PIPE = 1 << 20
+MAX_PIPE_BYTES = 1 << 20
 """Most bytes that a pipe may hold."""
 
 
@@ -21,14 +21,14 @@ class ProgramSource:
     def __init__(self, path: str, program: bytes, piped: bool):
         self.path, self.writer = path, -1
         text = b"{ %b\n}\n" % program
-        if not piped or len(text) > LARGEST_PIPE:
+        if not piped or len(text) > MAX_PIPE_BYTES:
             with open(path, "wb") as file:
                 file.write(program)
             return
         os.mkfifo(path)
         os.chmod(path, 0o644)
         self.writer = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, LARGEST_PIPE)
+        fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, MAX_PIPE_BYTES)
         os.write(self.writer, text)
 
     def is_unopened_pipe(self) -> bool:
@@ -48,9 +48,9 @@ class ProgramSource:
             os.close(self.writer)
             self.writer = -1
 
-    def remove_if_unused(self, steps: Sequence[StepMessage], done: StepMessage) -> None:
-        """Removes the source file after the step `done`, unless a later step's command uses it."""
-        later = steps[steps.index(done) + 1 :]
+    def remove_if_unused(self, steps: Sequence[StepMessage], finished_step: StepMessage) -> None:
+        """Removes the source file after the step `finished_step`, unless a later step's command uses it."""
+        later = steps[steps.index(finished_step) + 1 :]
         if later and not any(os.path.basename(self.path) in step["command"] for step in later):
             with contextlib.suppress(OSError):
                 os.unlink(self.path)

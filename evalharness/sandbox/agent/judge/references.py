@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 
-from ..sample.running import NO_SETTINGS, CallOnInputs, RecordOutputs
+from ..sample.running import NO_SETTINGS, CallFunctionWork, RecordOutputsWork
 from ..shared import codec, wire
 from ..shared.messages import NoSecret, PartResult, ProcessSettings, ReferenceJob
 from ..shared.outcome import PASSED, Outcome
 from ..shared.outputs import FACTS, OutputFacts
 from . import cleaning
-from .comparing.expected import pack_expected
+from .comparing.expected import pack_expected_outputs
 from .sample_process import SampleProcess
 
-REFERENCE_S = 3600.0
+GROUP_TIME_LIMIT_S = 3600.0
 """Time limit for all inputs of a group, in seconds."""
-AGAIN_FACTOR, AGAIN_EXTRA_S = 10.0, 60.0
+RERUN_FACTOR, RERUN_EXTRA_S = 10.0, 60.0
 """Time limit of a second run: a multiple of the first run's time, plus seconds; a running sample may slow it down."""
 
 
@@ -29,7 +29,7 @@ def judge(
     results: dict[str, PartResult] = {}
     recorded: dict[str, bytes] = {}
     for name, inputs in job["inputs"].items():
-        work = RecordOutputs(
+        work = RecordOutputsWork(
             NO_SETTINGS, job["memory_mb"], job["source"], job["entry_point"], inputs, job["output_not_none"]
         )
         results[name], recorded[name] = record_outputs(SampleProcess(work, uid, folder))
@@ -45,7 +45,7 @@ def record_outputs(process: SampleProcess) -> tuple[PartResult, bytes]:
     small: list[bytes | None] = []
     digests: list[bytes | None] = []
 
-    process.start_sample([], REFERENCE_S)
+    process.start_sample([], GROUP_TIME_LIMIT_S)
     try:
         while (frame := process.next_message()) and frame[0] in b"fod":
             kind, payload = frame
@@ -59,10 +59,12 @@ def record_outputs(process: SampleProcess) -> tuple[PartResult, bytes]:
         result = process.finish_after_message(frame)
     except wire.ValueTooLarge as error:
         result = process.end_process(Outcome("failed", f"an output too large to be compared: {error}"))
-    return result, pack_expected(facts, small, digests)
+    return result, pack_expected_outputs(facts, small, digests)
 
 
-def recompute_output(work: CallOnInputs, source: str, index: int, seconds: float, uid: int, folder: str) -> list[bytes]:
+def recompute_output(
+    work: CallFunctionWork, source: str, index: int, seconds: float, uid: int, folder: str
+) -> list[bytes]:
     """Runs the reference solution `source` again on input `index` of `work`; returns the output in encoded pieces.
 
     `seconds` is the time that the call needed in its first run. Used for outputs too large to be stored.
@@ -73,9 +75,9 @@ def recompute_output(work: CallOnInputs, source: str, index: int, seconds: float
         stack_depth=work.settings["stack_depth"],
         address_space_mb=work.settings["address_space_mb"],
     )
-    again = RecordOutputs(settings, work.memory_mb, source, work.entry_point, inputs, output_not_none=False)
-    process = SampleProcess(again, uid, folder)
-    process.start_sample([], AGAIN_FACTOR * seconds + AGAIN_EXTRA_S)
+    rerun = RecordOutputsWork(settings, work.memory_mb, source, work.entry_point, inputs, output_not_none=False)
+    process = SampleProcess(rerun, uid, folder)
+    process.start_sample([], RERUN_FACTOR * seconds + RERUN_EXTRA_S)
     pieces: list[bytes] = []
     while (frame := process.next_message()) and frame[0] in b"fod":
         if frame[0] == b"d":

@@ -1,4 +1,4 @@
-"""A sample's process as the judge sees it: forked at once, started later, read message by message."""
+"""The judge's handle of a sample's process: forked first, started later; it sends messages to the judge."""
 
 import contextlib
 import os
@@ -19,22 +19,22 @@ from ..shared.signals import signal_name
 from . import cleaning
 from .isolation import namespaces
 
-FAREWELL_S = 1.0
+EXIT_GRACE_S = 1.0
 """Seconds that a sample's process may continue after it has closed its pipe to the judge."""
-TICK_S = 0.1
+CHECK_INTERVAL_S = 0.1
 """Seconds between checks of a process's time limit."""
-SHOWN = 300
+MAX_DETAIL_CHARACTERS = 300
 """Most characters of an outcome's detail."""
 WRITE_SIZE = 64 << 10
 """Bytes of a message that are sent at a time."""
-LARGEST_FRAME = LARGEST_OUTPUT = 64 << 20
+MAX_FRAME_BYTES = MAX_OUTPUT_BYTES = 64 << 20
 """Most bytes of a message, and of all pieces of an output, which the judge has to hold."""
 PIECE_OVERHEAD = 64
 """Bytes of memory that a stored piece needs in addition to its content."""
 
-FORGED = (ValueError, TypeError, IndexError, KeyError, StopIteration)
+FORGED_MESSAGE_ERRORS = (ValueError, TypeError, IndexError, KeyError, StopIteration)
 """Exceptions that reading a sample's messages raises if its process has been modified to send other ones."""
-REPORTED = ("timeout", "memory", "failed", "error", "tampered")
+REPORTABLE_STATUSES = ("timeout", "memory", "failed", "error", "tampered")
 """The statuses that a sample's process may report of itself."""
 
 
@@ -60,10 +60,10 @@ class SampleProcess:
         out_read, out_write = os.pipe()
         control_read, control_write = os.pipe()
         ready, is_ready = os.pipe()
-        self.pid, self.init = namespaces.fork()
+        self.pid, self.init_pid = namespaces.fork()
         if self.pid == 0:
             try:
-                if namespaces.isolated:
+                if namespaces.isolates_forks:
                     namespaces.enter_sample_namespaces()
                     namespaces.mount_writable_folders()
                     folder = cleaning.make_workdir(uid)
@@ -75,18 +75,18 @@ class SampleProcess:
                 os._exit(70)
         for fd in (out_write, control_read, is_ready):
             os.close(fd)
-        if namespaces.isolated:
+        if namespaces.isolates_forks:
             os.read(ready, 1)  # until it is in its namespaces, and has closed the pipe
         os.close(ready)
         self.out, self.control = out_read, control_write
-        self.frames = wire.FrameReader(out_read, LARGEST_FRAME)
+        self.frames = wire.FrameReader(out_read, MAX_FRAME_BYTES)
         self.watch = Stopwatch(self.pid)
         self.total_s, self.next_check = 0.0, 0.0
         self.meter = clock.JobCpuMeter()
         self.call_s: float | None = None
         """The time limit of each call, whose end is a frame; None where calls have none, or only the program's own."""
         self.frame_count, self.call = 0, RunningCall(0, 0.0, 0.0)
-        self.needs: list[SampleProcess] = [self]
+        self.required_processes: list[SampleProcess] = [self]
         """Processes that must live for this one to continue."""
 
     def start_sample(self, limits: list[float], total_s: float, text: str = "") -> None:
@@ -109,7 +109,7 @@ class SampleProcess:
         """
         while True:
             try:
-                frame = self.frames.next_message(TICK_S)
+                frame = self.frames.next_message(CHECK_INTERVAL_S)
             except wire.StreamClosed:
                 return None
             if self._end_if_over_time_limit():
@@ -117,7 +117,7 @@ class SampleProcess:
             if frame is not None:
                 self.frame_count += 1
                 return frame
-            for process in self.needs:
+            for process in self.required_processes:
                 if process.has_exited():
                     cleaning.kill_user_processes(process.uid)  # its descendants, which hold its channels open
 
@@ -130,14 +130,14 @@ class SampleProcess:
         view = memoryview(message)
         with contextlib.suppress(BrokenPipeError):
             while view and not self._end_if_over_time_limit():
-                if select.select([], [self.control], [], TICK_S)[1]:
+                if select.select([], [self.control], [], CHECK_INTERVAL_S)[1]:
                     view = view[os.write(self.control, view[:WRITE_SIZE]) :]
 
     def _end_if_over_time_limit(self) -> bool:
-        """Kills the user's processes if the time limit is exceeded; returns whether it is. Checks once per `TICK_S`."""
+        """Kills the user's processes if the time limit is exceeded; returns whether it is. Checks only at intervals."""
         if self.timed_out or time.monotonic() < self.next_check:
             return self.timed_out
-        self.next_check = time.monotonic() + TICK_S
+        self.next_check = time.monotonic() + CHECK_INTERVAL_S
         elapsed_s, cpu_s = self.watch.elapsed_s(), self.meter.used_s()
         wall_is_over = self.watch.wall_s() > clock.WALL_FACTOR * self.total_s
         whole_is_over = elapsed_s > self.total_s or cpu_s > clock.CPU_FACTOR * self.total_s or wall_is_over
@@ -176,7 +176,7 @@ class SampleProcess:
         while (frame := self.next_message()) is not None and frame[0] == b"c":
             pieces.append(frame[1])
             size += len(frame[1]) + PIECE_OVERHEAD
-            if size > LARGEST_OUTPUT:
+            if size > MAX_OUTPUT_BYTES:
                 raise ValueError("an output exceeds the size limit for comparisons")
         if frame is None or frame[0] != b"z":
             raise ValueError("the pieces of the output are incomplete")
@@ -186,7 +186,7 @@ class SampleProcess:
         """Returns the result of `judge`, which reads the process's messages; `tampered` if a message is malformed."""
         try:
             return judge()
-        except FORGED as error:
+        except FORGED_MESSAGE_ERRORS as error:
             status, detail = outcome_of_forged_message(error)
             if self.result is None:
                 return self.end_process(Outcome(status, detail))
@@ -214,8 +214,8 @@ class SampleProcess:
             return self.end_process()
         if frame[0] == b"e":
             outcome = Outcome.unpack(frame[1])
-            if outcome.status in REPORTED:
-                return self.end_process(Outcome(outcome.status, printable(outcome.detail)))
+            if outcome.status in REPORTABLE_STATUSES:
+                return self.end_process(Outcome(outcome.status, printable_text(outcome.detail)))
         return self.end_process(Outcome("tampered", f"sent a frame of kind {frame[0]!r} where none is expected"))
 
     def end_process(self, outcome: Outcome | None = None) -> PartResult:
@@ -227,12 +227,12 @@ class SampleProcess:
         if outcome or not self._exits_by_itself():
             os.kill(self.pid, signal.SIGKILL)
         _, code, usage = os.wait4(self.pid, 0)
-        namespaces.end_namespace(self.init)
+        namespaces.end_namespace(self.init_pid)
         self.ended = True
         os.close(self.out)
         os.close(self.control)
         self.watch.close()
-        status, detail = outcome or self._outcome_of(code, usage.ru_maxrss >> 10)
+        status, detail = outcome or self._outcome_of_exit(code, usage.ru_maxrss >> 10)
         self.result = PartResult(
             status=status,
             detail=detail,
@@ -248,14 +248,14 @@ class SampleProcess:
         self.end_process(PASSED)
 
     def _exits_by_itself(self) -> bool:
-        """Returns whether the process, which has closed its pipe to the judge, exits within `FAREWELL_S` seconds."""
+        """Returns whether the process, which has closed its pipe to the judge, exits within `EXIT_GRACE_S` seconds."""
         descriptor = os.pidfd_open(self.pid)
         try:
-            return bool(select.select([descriptor], [], [], FAREWELL_S)[0])
+            return bool(select.select([descriptor], [], [], EXIT_GRACE_S)[0])
         finally:
             os.close(descriptor)
 
-    def _outcome_of(self, code: int, peak_mb: int) -> Outcome:
+    def _outcome_of_exit(self, code: int, peak_mb: int) -> Outcome:
         if self.timed_out:
             return Outcome("timeout", "the program, or one of its calls, exceeded its time limit")
         if os.WIFSIGNALED(code):
@@ -273,6 +273,6 @@ def outcome_of_forged_message(error: Exception) -> Outcome:
     return Outcome("tampered", f"sent forged messages: {type(error).__name__} {error}")
 
 
-def printable(text: str) -> str:
-    """Returns the first `SHOWN` characters of a sample's text, with spaces in place of control characters."""
-    return "".join(character if character.isprintable() else " " for character in text[:SHOWN])
+def printable_text(text: str) -> str:
+    """Returns the beginning of a sample's text for a message, with spaces in place of control characters."""
+    return "".join(character if character.isprintable() else " " for character in text[:MAX_DETAIL_CHARACTERS])

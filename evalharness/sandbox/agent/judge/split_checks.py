@@ -14,10 +14,10 @@ from typing import Any
 from ..sample.alarm import Alarm
 from ..sample.reporter import Reporter
 from ..sample.running import NO_SETTINGS
-from ..sample.split_process import BUILTIN, HANDLE, MUTATORS, PLAIN, REMOTE
+from ..sample.split_process import BUILTIN_TAG, HANDLE_FORMAT, MUTATING_METHODS, PLAIN_TYPES, REMOTE_TAG
 from ..shared import codec, wire
 
-LARGEST = 64 << 20
+MAX_MESSAGE_BYTES = 64 << 20
 """Most bytes of a message from the sample."""
 WAIT_S = 3600.0
 """Seconds to wait for a message; the judge limits the total time."""
@@ -28,7 +28,7 @@ class SampleConnection:
 
     def __init__(self, inbox: int, outbox: int):
         """`inbox` and `outbox`: descriptors of the pipes from and to the sample's process."""
-        self.frames, self.outbox = wire.FrameReader(inbox, LARGEST), outbox
+        self.frames, self.outbox = wire.FrameReader(inbox, MAX_MESSAGE_BYTES), outbox
 
     def send_request(self, action: str, handle: int = 0, name: str = "", args: Any = (), kwargs: Any = None) -> Any:
         """Sends a request about an object of the sample to the sample's process; returns the answer.
@@ -36,13 +36,17 @@ class SampleConnection:
         `action` is `call`, `attribute`, `method`, `set`, `items` or `name`; `handle` is the object's number in that
         process. Raises what the sample raised, and KeyError for a name that the sample does not define.
         """
-        request = codec.encode((action, handle, name, _with_handles(list(args)), _with_handles(kwargs or {})))
-        if isinstance(codec.decode(request), codec.Opaque):
+        request = codec.encode(
+            (action, handle, name, _replace_by_handles(list(args)), _replace_by_handles(kwargs or {}))
+        )
+        if isinstance(codec.decode(request), codec.OpaqueValue):
             raise TypeError("the checks pass a value that cannot be sent to the sample's process")
         wire.write_all(self.outbox, wire.pack_message(request))
         kind, payload = self._next_message()
         if kind == b"h":
-            return _synchronized_copy(self, HANDLE.unpack(payload)[0], self._decode_answer(*self._next_message()))
+            return _synchronized_copy(
+                self, HANDLE_FORMAT.unpack(payload)[0], self._decode_answer(*self._next_message())
+            )
         if kind == b"-":
             raise KeyError(name)
         if kind == b"x":
@@ -62,14 +66,14 @@ class SampleConnection:
         if kind == b"v":
             return self._with_proxies(codec.decode(payload))
         if kind == b"r":
-            return RemoteObject(self, HANDLE.unpack(payload)[0])
+            return RemoteObject(self, HANDLE_FORMAT.unpack(payload)[0])
         name = payload.decode()
         if kind == b"m" and name in sys.stdlib_module_names | {"numpy", "collections.abc", "os.path"}:
             return importlib.import_module(name)
         raise ValueError(f"the sample's process sent an answer of unknown kind {kind!r}")
 
     def _with_proxies(self, value: Any) -> Any:
-        if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE and isinstance(value[1], int):
+        if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE_TAG and isinstance(value[1], int):
             return RemoteObject(self, value[1])
         if type(value) in (list, tuple):
             return type(value)(self._with_proxies(item) for item in value)
@@ -89,7 +93,7 @@ def _synchronized_copy(link: SampleConnection, handle: int, value: Any) -> Any:
 
         return call_on_both
 
-    mirror: Any = type(base.__name__, (base,), {name: method_on_both(name) for name in MUTATORS[base]})
+    mirror: Any = type(base.__name__, (base,), {name: method_on_both(name) for name in MUTATING_METHODS[base]})
     return mirror(value)
 
 
@@ -120,20 +124,20 @@ class RemoteObject:
         return iter(self._link.send_request("items", self._handle))
 
 
-def _with_handles(value: Any) -> Any:
+def _replace_by_handles(value: Any) -> Any:
     if isinstance(value, RemoteObject):
-        return (REMOTE, value._handle)
+        return (REMOTE_TAG, value._handle)
     base: Any = type(value).__base__
-    if base in MUTATORS:
+    if base in MUTATING_METHODS:
         value = base(value)
     if type(value) in (list, tuple):
-        return type(value)(_with_handles(item) for item in value)
+        return type(value)(_replace_by_handles(item) for item in value)
     if type(value) is dict:
-        return {key: _with_handles(item) for key, item in value.items()}
+        return {key: _replace_by_handles(item) for key, item in value.items()}
     name = getattr(value, "__name__", "")
     if inspect.isclass(value) and getattr(builtins, name, None) is value:
-        return (BUILTIN, name)
-    if not isinstance(value, PLAIN):
+        return (BUILTIN_TAG, name)
+    if not isinstance(value, PLAIN_TYPES):
         raise TypeError(f"the checks pass a {type(value).__name__}, which cannot be sent to the sample's process")
     return value
 
@@ -176,7 +180,7 @@ class CheckNamespace(dict[str, Any]):
 
 
 @dataclass
-class RunChecks:
+class RunChecksWork:
     """Runs a task's trusted code and then its checks, which call the sample's function `entry_point` by messages.
 
     The work of the checks' process (a `SampleWork`).

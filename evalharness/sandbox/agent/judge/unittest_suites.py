@@ -9,10 +9,10 @@ import random
 import re
 from collections.abc import Callable
 
-from ..sample.unittest_suite import RunSuite
+from ..sample.unittest_suite import RunSuiteWork
 from ..shared.messages import PartResult, UnitTestJob, UnitTestSecret
 from . import cleaning
-from .file_watch import MEMORY, FileWatch
+from .file_watch import MEMORY_FILES, FileWatch
 from .isolation import namespaces
 from .sample_process import SampleProcess
 
@@ -28,7 +28,7 @@ def judge(
     Returns the result of the job's only part, `checks`, and empty bytes: only reference jobs return outputs to the
     host.
     """
-    works = [RunSuite(job["settings"], job["memory_mb"]) for _ in range(job["right_runs"] + job["false_runs"])]
+    works = [RunSuiteWork(job["settings"], job["memory_mb"]) for _ in range(job["right_runs"] + job["false_runs"])]
     processes = [SampleProcess(work, uid, folder) for work in works]
     secret = read_secret()
     runs = [(secret["program"], 0)] * job["right_runs"] + secret["canaries"]
@@ -60,7 +60,7 @@ def run_watching_memory(process: SampleProcess, limit_s: float, program: str) ->
     """
     watch = FileWatch({}, "/")
     number, proc = namespaces.pid_and_proc_of(process.pid)
-    watch.watch_process(number, MEMORY, proc)
+    watch.watch_process(number, MEMORY_FILES, proc)
     result = process.run_to_end(limit_s, program)
     watch.update()
     watch.close()
@@ -75,17 +75,17 @@ def _passes_canary(result: PartResult, failing: int) -> bool:
     return result["status"] == "passed" or (count is not None and int(count[1]) < failing)
 
 
-def _combined_result(passed: PartResult | None, failed: PartResult | None, caught: bool) -> PartResult:
+def _combined_result(passed: PartResult | None, failed: PartResult | None, is_tampered: bool) -> PartResult:
     """Returns the result of a program from its runs.
 
-    `passed`, `failed`: result of a passed and of a failed run with the right tests, None if there is none; `caught`:
+    `passed`, `failed`: result of a passed and of a failed run with the right tests, None if there is none; `is_tampered`:
     whether a run with false tests shows tampering. The program passes only if no run with the right tests failed.
     """
     if failed:
         detail = f"passes in some runs, not in all: {failed['detail']}" if passed else failed["detail"]
         return PartResult(**{**failed, "detail": detail})
     assert passed
-    if caught:
+    if is_tampered:
         return PartResult(
             **{**passed, "status": "tampered", "detail": "passes although its tests were made false (canary)"}
         )

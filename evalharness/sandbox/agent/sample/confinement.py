@@ -5,11 +5,11 @@ import resource
 
 from ..shared import syscalls
 
-PROCESSES = 128
+MAX_PROCESSES = 128
 """Most processes and threads of one sample; the container allows more, so that the judge can always fork."""
 NICE = 10
 """The niceness of a sample's processes."""
-MESSAGE_QUEUES = 12
+RLIMIT_MSGQUEUE = 12
 """RLIMIT_MSGQUEUE of Linux, which `resource` does not name. Message queues would outlive their sample."""
 
 
@@ -31,8 +31,8 @@ def confine(uid: int, workdir: str, memory_mb: int | None, limit_stack: bool, ke
         for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA, *((resource.RLIMIT_STACK,) if limit_stack else ())):
             resource.setrlimit(limit, (size, size))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(MESSAGE_QUEUES, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))
+    resource.setrlimit(RLIMIT_MSGQUEUE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NPROC, (MAX_PROCESSES, MAX_PROCESSES))
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
     os.nice(NICE)  # so that the judge is scheduled, however many processes the sample starts

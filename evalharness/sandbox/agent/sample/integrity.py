@@ -6,7 +6,7 @@ A sample that replaces `os.path.exists` or `numpy.allclose` makes tests pass wit
 import sys
 from typing import Any
 
-OWNERS = (
+CHECKED_OWNERS = (
     *("builtins", "os", "posixpath", "genericpath", "math", "re", "json", "glob", "shutil", "csv", "operator", "copy"),
     *("unittest.case", "unittest.TestCase", "unittest.TestResult", "unittest.TestSuite", "unittest.TestLoader"),
     *("unittest.mock", "unittest.mock.NonCallableMock", "unittest.mock.CallableMixin", "collections.Counter"),
@@ -20,9 +20,9 @@ Attributes = dict[str, dict[str, Any]]
 
 
 def callable_attributes() -> Attributes:
-    """Returns the callable attributes of the modules and classes in `OWNERS`, for `replaced_attributes`."""
+    """Returns the callable attributes of the modules and classes in `CHECKED_OWNERS`, for `replaced_attributes`."""
     by_owner = {}
-    for name in OWNERS:
+    for name in CHECKED_OWNERS:
         owner = _find_by_dotted_name(name)
         if owner is not None:
             by_owner[name] = {key: value for key, value in vars(owner).items() if callable(value)}

@@ -18,13 +18,13 @@ from unittest.mock import mock_open, patch
 from ..shared import codec, wire
 from ..shared.messages import ProcessSettings
 from .alarm import Alarm, TimeLimit
-from .livecodebench_source import PRELUDE, WRAPPED, program_as_function
+from .livecodebench_source import PRELUDE, WRAPPER_FUNCTION, program_as_function
 from .reporter import Reporter
 from .running import set_recursion_limit
 
-LARGEST_ANSWER = 32 << 20
+MAX_ANSWER_BYTES = 32 << 20
 """Most bytes of an answer; expected answers are far shorter."""
-LARGEST_INTEGER = 50_000
+MAX_INTEGER_DIGITS = 50_000
 """Most digits of an integer in a text. Source: lcb_runner/evaluation/compute_code_generation_metrics.py."""
 
 
@@ -95,7 +95,7 @@ def load_function(source: str, name: str, alarm: Alarm, limit_s: float) -> Any:
 
 
 @dataclass
-class AnswerCases:
+class AnswerCasesWork:
     """Runs a LiveCodeBench program on test cases, which the judge sends one at a time and ends with None."""
 
     settings: ProcessSettings
@@ -117,7 +117,7 @@ class AnswerCases:
         set_recursion_limit(self.settings)
         limit_s, function = self.case_s, self.function
         alarm = PrintingAlarm(alarm.watch)
-        sys.set_int_max_str_digits(LARGEST_INTEGER)
+        sys.set_int_max_str_digits(MAX_INTEGER_DIGITS)
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
         sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         if function:
@@ -128,10 +128,10 @@ class AnswerCases:
                 source = program_as_function(self.source)
             finally:
                 alarm.stop()
-            method = load_function(source, WRAPPED, alarm, limit_s)
+            method = load_function(source, WRAPPER_FUNCTION, alarm, limit_s)
         while (case_input := wire.read_message(reporter.control_fd)) is not None:
             answer = (_call_with_arguments if function else _run_and_capture)(method, case_input, alarm, limit_s)
-            if len(answer) > LARGEST_ANSWER:
+            if len(answer) > MAX_ANSWER_BYTES:
                 raise AssertionError(f"the answer has {len(answer) >> 20} MiB, more than the size limit")
             reporter.frame(b"o", answer)
             reporter.flush()

@@ -5,18 +5,20 @@ Source: LiveCodeBench/LiveCodeBench, lcb_runner/evaluation/testing_util.py `clea
 
 import ast
 
-STARS = (
+STAR_IMPORTS = (
     *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics"),
     *("itertools", "functools", "operator", "io", "sys", "json", "builtins", "typing"),
 )
-MODULES = (
+IMPORTED_MODULES = (
     *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics"),
     *("itertools", "functools", "operator", "io", "sys", "json"),
 )
-PRELUDE = "".join([*(f"from {name} import *\n" for name in STARS), *(f"import {name}\n" for name in MODULES)])
+PRELUDE = "".join(
+    [*(f"from {name} import *\n" for name in STAR_IMPORTS), *(f"import {name}\n" for name in IMPORTED_MODULES)]
+)
 PRELUDE += "sys.setrecursionlimit(50000)\n"
 """The text before every program: `import_string` of the official grader."""
-WRAPPED = "wrapped_function"
+WRAPPER_FUNCTION = "wrapped_function"
 MAIN_GUARD = "__name__ == '__main__'"
 
 
@@ -47,7 +49,7 @@ def _wrap_in_function(source: str) -> str:
     imports: list[ast.stmt] = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
     others = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
     nothing = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
-    function = ast.FunctionDef(name=WRAPPED, args=nothing, body=others, decorator_list=[], lineno=-1)
+    function = ast.FunctionDef(name=WRAPPER_FUNCTION, args=nothing, body=others, decorator_list=[], lineno=-1)
     return "\n".join([PRELUDE, _unparse(imports), ast.unparse(function)])
 
 

@@ -12,15 +12,15 @@ from typing import Any
 
 from ..shared import codec, wire
 from ..shared.outcome import Outcome
-from ..shared.outputs import CHUNK, digest_of_pieces, encode_in_pieces
+from ..shared.outputs import CHUNK_ELEMENTS, digest_of_pieces, encode_in_pieces
 
-LARGE = 64 << 10
+MAX_DIRECT_BYTES = 64 << 10
 """Most bytes of an encoded output that is sent without a request; for a larger one the digest is sent first."""
-FLUSH = 32 << 10
+FLUSH_BYTES = 32 << 10
 """Pending messages are written when they have more than this many bytes."""
 
 _MEMORY_ERROR = Outcome("memory", "MemoryError").pack()
-OUT_OF_MEMORY = wire.FRAME.pack(b"e", len(_MEMORY_ERROR)) + _MEMORY_ERROR
+OUT_OF_MEMORY = wire.FRAME_HEADER.pack(b"e", len(_MEMORY_ERROR)) + _MEMORY_ERROR
 
 
 class Reporter:
@@ -32,12 +32,12 @@ class Reporter:
         self.flushed_at = time.monotonic()
         self._write, self._read, self._now = os.write, os.read, time.monotonic
 
-    def frame(self, kind: bytes, payload: bytes) -> None:
+    def send_frame(self, kind: bytes, payload: bytes) -> None:
         """Sends a message to the judge. It may be written later, together with further messages."""
-        self.pending += wire.FRAME.pack(kind, len(payload)) + payload
+        self.pending += wire.FRAME_HEADER.pack(kind, len(payload)) + payload
         # The output of a fast call is held back for a millisecond at most, so that a hang in the next call does not
         # hide it for long.
-        if len(self.pending) > FLUSH or self._now() - self.flushed_at > 0.001:
+        if len(self.pending) > FLUSH_BYTES or self._now() - self.flushed_at > 0.001:
             self.flush()
 
     def flush(self) -> None:
@@ -48,11 +48,11 @@ class Reporter:
         self.pending.clear()
         self.flushed_at = self._now()
 
-    def end(self) -> None:
+    def report_end(self) -> None:
         """Reports that the program has reached its end; returns to the judge a secret that it sends only now."""
-        self.frame(b"q", b"")
+        self.send_frame(b"q", b"")
         self.flush()
-        self.frame(b"p", self._read(self.control_fd, 16))
+        self.send_frame(b"p", self._read(self.control_fd, 16))
 
     def report_out_of_memory(self) -> None:
         """Reports that memory is exhausted, without allocating memory."""
@@ -60,22 +60,22 @@ class Reporter:
             self._write(self.out_fd, ready)
         self.pending.clear()
 
-    def output(self, value: Any, items: bool, whole: bool) -> None:
+    def send_output(self, value: Any, items: bool, whole: bool) -> None:
         """Sends an output of the program to the judge: a small output encoded, a large one as a digest.
 
         If the judge then requests the large output, sends it in encoded pieces. `items`: of an iterable that
         cannot be encoded, also encode the items; `whole`: send a large output encoded instead of its digest.
         """
-        if not (isinstance(value, list | tuple) and len(value) > CHUNK):
+        if not (isinstance(value, list | tuple) and len(value) > CHUNK_ELEMENTS):
             data = codec.encode(value, items)
-            if whole or len(data) <= LARGE:
-                return self.frame(b"o", data)
+            if whole or len(data) <= MAX_DIRECT_BYTES:
+                return self.send_frame(b"o", data)
         elif whole:
-            return self.frame(b"o", codec.encode(value, items))
-        self.frame(b"d", digest_of_pieces(encode_in_pieces(value)))
+            return self.send_frame(b"o", codec.encode(value, items))
+        self.send_frame(b"d", digest_of_pieces(encode_in_pieces(value)))
         self.flush()
         if self._read(self.control_fd, 1) == b"s":
             for piece in encode_in_pieces(value):
-                self.frame(b"c", piece)
-            self.frame(b"z", b"")
+                self.send_frame(b"c", piece)
+            self.send_frame(b"z", b"")
         return None

@@ -69,7 +69,7 @@ def compile_program(source: str) -> Any:
 
 
 @dataclass
-class RunToEnd:
+class RunProgramWork:
     """Runs a Python program that contains its checks to its end (a `SampleWork`)."""
 
     settings: ProcessSettings
@@ -92,7 +92,7 @@ class RunToEnd:
 
 
 @dataclass
-class CallOnInputs:
+class CallFunctionWork:
     """Calls a program's entry point on each input, in order, and reports the returned values (a `SampleWork`)."""
 
     settings: ProcessSettings
@@ -128,7 +128,7 @@ class CallOnInputs:
 
 
 @dataclass
-class RecordOutputs:
+class RecordOutputsWork:
     """Calls a reference solution on copies of the inputs; reports outputs with their `OutputFacts` (a `SampleWork`)."""
 
     settings: ProcessSettings
@@ -158,7 +158,9 @@ class RecordOutputs:
             seconds = time.process_time() - started
             if self.output_not_none:
                 output = output is not None
-            exact = codec.is_plain(output) and not any(codec.NAN.search(piece) for piece in encode_in_pieces(output))
+            exact = codec.is_plain(output) and not any(
+                codec.NAN_BYTES.search(piece) for piece in encode_in_pieces(output)
+            )
             reporter.frame(b"f", FACTS.pack(seconds, consists_of_floats(output), is_empty_sequence(output), exact))
             reporter.output(output, items=False, whole=False)
 
@@ -185,22 +187,22 @@ def run_sample_process(
     gc.enable()
     if guard:
         guards.disable_functions(guard)
-    if guard in guards.DISCARDING:
+    if guard in guards.IO_DISCARDING_GUARDS:
         guards.discard_io()
     try:
         work.run(limits, reporter, Alarm(watch))
-        reporter.end()
+        reporter.report_end()
     except MemoryError:
         signal.setitimer(signal.ITIMER_REAL, 0)
         reporter.report_out_of_memory()
     except BaseException as error:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        reporter.frame(b"e", outcome_of(error).pack())
+        reporter.frame(b"e", outcome_of_exception(error).pack())
     reporter.flush()
     leave(0)
 
 
-def outcome_of(error: BaseException) -> Outcome:
+def outcome_of_exception(error: BaseException) -> Outcome:
     """Returns the outcome of a program that raised `error`, for example `failed` for an AssertionError."""
     if isinstance(error, SystemExit) and not error.code:
         return Outcome("tampered", "exited with success before its checks ended")

@@ -22,11 +22,21 @@ from .alarm import Alarm
 from .reporter import Reporter
 from .running import compile_program, set_recursion_limit
 
-PLAIN = (*codec.BASES, *codec.VIEWS, type(None), bytearray, range, Decimal, Fraction, np.generic, np.ndarray)
-HANDLE = struct.Struct("!I")
-REMOTE, BUILTIN = "\0remote", "\0builtin"
+PLAIN_TYPES = (
+    *codec.BASE_TYPES,
+    *codec.DICT_VIEW_TYPES,
+    type(None),
+    bytearray,
+    range,
+    Decimal,
+    Fraction,
+    np.generic,
+    np.ndarray,
+)
+HANDLE_FORMAT = struct.Struct("!I")
+REMOTE_TAG, BUILTIN_TAG = "\0remote", "\0builtin"
 """The first items of pairs that represent an object of the sample, by its handle, and a builtin, by its name."""
-MUTATORS: dict[type, tuple[str, ...]] = {
+MUTATING_METHODS: dict[type, tuple[str, ...]] = {
     list: (
         *("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse"),
         *("__setitem__", "__delitem__", "__iadd__"),
@@ -38,7 +48,7 @@ MUTATORS: dict[type, tuple[str, ...]] = {
 
 
 @dataclass
-class ServeCalls:
+class ServeCallsWork:
     """Runs the sample, then answers requests of the checks' process to read or call the sample's objects.
 
     Reads requests from the pipe `inbox` until its end, and writes answers to the pipe `outbox`. A `SampleWork`.
@@ -68,7 +78,7 @@ class ServeCalls:
 
 
 def _answer_request(request: Any, scope: dict[str, Any], objects: list[Any]) -> bytes:
-    action, handle, name, args, kwargs = _replace_handles(request, objects)
+    action, handle, name, args, kwargs = _resolve_handles(request, objects)
     try:
         if action == "name":
             if name not in scope:
@@ -77,7 +87,9 @@ def _answer_request(request: Any, scope: dict[str, Any], objects: list[Any]) -> 
         if action == "attribute":
             value = getattr(objects[handle], name)
             objects.append(value)
-            handle_frame = _pack_frame(b"h", HANDLE.pack(len(objects) - 1)) if type(value) in MUTATORS else b""
+            handle_frame = (
+                _pack_frame(b"h", HANDLE_FORMAT.pack(len(objects) - 1)) if type(value) in MUTATING_METHODS else b""
+            )
             return handle_frame + _encode_value(value, objects)
         if action == "method":
             return _encode_value(getattr(objects[handle], name)(*args), objects)
@@ -94,38 +106,38 @@ def _answer_request(request: Any, scope: dict[str, Any], objects: list[Any]) -> 
 def _encode_value(value: Any, objects: list[Any]) -> bytes:
     if isinstance(value, ModuleType):
         return _pack_frame(b"m", value.__name__.encode())
-    if isinstance(value, PLAIN):
-        return _pack_frame(b"v", codec.encode(value if codec.is_plain(value) else _with_handles(value, objects)))
+    if isinstance(value, PLAIN_TYPES):
+        return _pack_frame(b"v", codec.encode(value if codec.is_plain(value) else _replace_by_handles(value, objects)))
     objects.append(value)
-    return _pack_frame(b"r", HANDLE.pack(len(objects) - 1))
+    return _pack_frame(b"r", HANDLE_FORMAT.pack(len(objects) - 1))
 
 
-def _with_handles(value: Any, objects: list[Any]) -> Any:
+def _replace_by_handles(value: Any, objects: list[Any]) -> Any:
     """Returns the value with each object that cannot be encoded replaced by a handle, its index in `objects`.
 
     Appends these objects to `objects`.
     """
     if type(value) in (list, tuple):
-        return type(value)(_with_handles(item, objects) for item in value)
+        return type(value)(_replace_by_handles(item, objects) for item in value)
     if type(value) is dict:
-        return {key: _with_handles(item, objects) for key, item in value.items()}
-    if isinstance(value, PLAIN):
+        return {key: _replace_by_handles(item, objects) for key, item in value.items()}
+    if isinstance(value, PLAIN_TYPES):
         return value
     objects.append(value)
-    return (REMOTE, len(objects) - 1)
+    return (REMOTE_TAG, len(objects) - 1)
 
 
 def _pack_frame(kind: bytes, payload: bytes) -> bytes:
-    return wire.FRAME.pack(kind, len(payload)) + payload
+    return wire.FRAME_HEADER.pack(kind, len(payload)) + payload
 
 
-def _replace_handles(value: Any, objects: list[Any]) -> Any:
-    if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE:
+def _resolve_handles(value: Any, objects: list[Any]) -> Any:
+    if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE_TAG:
         return objects[value[1]]
-    if isinstance(value, tuple) and len(value) == 2 and value[0] == BUILTIN:
+    if isinstance(value, tuple) and len(value) == 2 and value[0] == BUILTIN_TAG:
         return getattr(builtins, value[1])
     if type(value) in (list, tuple):
-        return type(value)(_replace_handles(item, objects) for item in value)
+        return type(value)(_resolve_handles(item, objects) for item in value)
     if type(value) is dict:
-        return {key: _replace_handles(item, objects) for key, item in value.items()}
+        return {key: _resolve_handles(item, objects) for key, item in value.items()}
     return value

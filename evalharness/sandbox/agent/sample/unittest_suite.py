@@ -17,15 +17,15 @@ from .alarm import Alarm, TimeLimit
 from .reporter import Reporter
 from .running import Tampered, set_recursion_limit
 
-MODULE = "__test__"
-FOLDER = "work"
-SHOWN = 3
+MODULE_NAME = "__test__"
+WORK_FOLDER = "work"
+MAX_NAMES = 3
 """Most failed tests, or replaced functions, that a message names."""
 SEED = 42
 
 
 @dataclass
-class RunSuite:
+class RunSuiteWork:
     """Loads a program and its `unittest` suite as a module and runs the tests (a `SampleWork`)."""
 
     settings: ProcessSettings
@@ -39,13 +39,13 @@ class RunSuite:
         """Runs the test suite. Raises AssertionError if any test fails."""
         set_recursion_limit(self.settings)
         seed_generators()
-        os.mkdir(FOLDER)  # a program may remove the folder that it runs in
-        os.chdir(FOLDER)
-        module = ModuleType(MODULE)
+        os.mkdir(WORK_FOLDER)  # a program may remove the folder that it runs in
+        os.chdir(WORK_FOLDER)
+        module = ModuleType(MODULE_NAME)
         before = integrity.callable_attributes()
-        vars(module).update(__builtins__=builtins, __file__=f"{MODULE}.py", sys=sys, os=os, environ=os.environ)
-        exec(compile(self.source, f"{MODULE}.py", "exec", dont_inherit=True), vars(module))
-        sys.modules[MODULE] = module
+        vars(module).update(__builtins__=builtins, __file__=f"{MODULE_NAME}.py", sys=sys, os=os, environ=os.environ)
+        exec(compile(self.source, f"{MODULE_NAME}.py", "exec", dont_inherit=True), vars(module))
+        sys.modules[MODULE_NAME] = module
         suite = unittest.TestLoader().loadTestsFromTestCase(module.TestCases)
         result = unittest.TestResult()
         alarm.start(limits[0])
@@ -55,12 +55,12 @@ class RunSuite:
         if wrong and alarm.has_expired:
             raise TimeLimit
         if wrong:
-            reasons = "; ".join(f"{case}: {text.strip().splitlines()[-1]}" for case, text in wrong[:SHOWN])
+            reasons = "; ".join(f"{case}: {text.strip().splitlines()[-1]}" for case, text in wrong[:MAX_NAMES])
             failed = {getattr(case, "test_case", case) for case, _ in wrong}  # a test may have several subtests
             raise AssertionError(f"{len(failed)} of {result.testsRun} tests failed: {reasons}")
         replaced = integrity.replaced_attributes(before)
         if replaced:
-            raise Tampered(f"replaced {', '.join(replaced[:SHOWN])} permanently")
+            raise Tampered(f"replaced {', '.join(replaced[:MAX_NAMES])} permanently")
 
 
 def seed_generators() -> None:

@@ -23,20 +23,25 @@ COMMAND_CPU_FACTOR = 3.0
 WALL_FACTOR = 10.0
 """Wall-clock limit, as a multiple of the time limit, for processes whose clock does not advance."""
 
-PERSISTENT: dict[int, int] = {}
+PERSISTENT_PIDFDS: dict[int, int] = {}
 """Processes such as a compile server that outlive jobs: pid to pidfd."""
-INITS: set[int] = set()
+INIT_PIDS: set[int] = set()
 """The init processes of the job's PID namespaces, which run no code of a sample."""
 
 
 def pids_outside_job() -> set[int]:
     """Returns the pids of processes that do not belong to the job.
 
-    They are the agent, the judge, the processes in `INITS`, and the live processes in `PERSISTENT`. An ended process is
-    not among them, because a sample's process may have received its pid.
+    They are the agent, the judge, the processes in `INIT_PIDS`, and the live processes in `PERSISTENT_PIDFDS`. An
+    ended process is not among them, because a sample's process may have received its pid.
     """
-    ended = select.select([*PERSISTENT.values()], [], [], 0)[0] if PERSISTENT else []
-    return {1, os.getpid(), *INITS, *(pid for pid, descriptor in PERSISTENT.items() if descriptor not in ended)}
+    ended = select.select([*PERSISTENT_PIDFDS.values()], [], [], 0)[0] if PERSISTENT_PIDFDS else []
+    return {
+        1,
+        os.getpid(),
+        *INIT_PIDS,
+        *(pid for pid, descriptor in PERSISTENT_PIDFDS.items() if descriptor not in ended),
+    }
 
 
 def job_pids() -> list[int]:
@@ -114,7 +119,7 @@ class JobCpuMeter:
     """Measures the CPU time that a job's processes use after the meter is created.
 
     This is the CPU time of the container's control group, which includes ended processes, minus that of the judge and
-    of the processes in `PERSISTENT`. Without a control group, only live processes count.
+    of the processes in `PERSISTENT_PIDFDS`. Without a control group, only live processes count.
     """
 
     def __init__(self) -> None:
@@ -128,7 +133,7 @@ class JobCpuMeter:
         total = processor_time.control_group_cpu_s()
         if total is None:
             return cpu_seconds()
-        return total - time.process_time() - (cpu_seconds(PERSISTENT) if PERSISTENT else 0.0)
+        return total - time.process_time() - (cpu_seconds(PERSISTENT_PIDFDS) if PERSISTENT_PIDFDS else 0.0)
 
 
 class Stopwatch:

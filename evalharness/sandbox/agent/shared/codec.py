@@ -2,8 +2,7 @@
 
 The bytes are those of `marshal` version 2, which is implemented in C and equal for equal values of equal types. Values
 of other types (numpy, Decimal, subclasses of the plain types ...) are encoded as tagged tuples; a value without a plain
-form becomes `Opaque`. Bytes of a sample never reach `marshal.loads`: `decode` reads a closed set of types and nothing
-else.
+form becomes an `OpaqueValue`. Bytes of a sample never reach `marshal.loads`: `decode` reads a closed set of types.
 """
 
 import marshal
@@ -19,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-ATOMS = frozenset({int, bool, str, float, complex, bytes, type(None)})
-CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
-BASES: tuple[Any, ...] = (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict)
-VIEWS: dict[type, str] = {type({}.keys()): "keys", type({}.items()): "items"}
-NAN = re.compile(rb"\x00{6}\xf8[\x7f\xff]")
+ATOMIC_TYPES = frozenset({int, bool, str, float, complex, bytes, type(None)})
+CONTAINER_TYPES = frozenset({list, tuple, set, frozenset, dict})
+BASE_TYPES: tuple[Any, ...] = (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict)
+DICT_VIEW_TYPES: dict[type, str] = {type({}.keys()): "keys", type({}.items()): "items"}
+NAN_BYTES = re.compile(rb"\x00{6}\xf8[\x7f\xff]")
 """The bytes of a NaN that arithmetic produces. It equals nothing, not even itself."""
 CONSTRUCTORS: dict[str, tuple[Any, tuple[type, ...]]] = {
     "Decimal": (Decimal, (str,)),
@@ -32,19 +31,19 @@ CONSTRUCTORS: dict[str, tuple[Any, tuple[type, ...]]] = {
     "range": (range, (int, int, int)),
 }
 """Constructor and argument types of each tagged type."""
-LONGEST_RANGE = 1 << 20
+MAX_RANGE_LENGTH = 1 << 20
 """Most members of a range that is accepted."""
-DTYPE = re.compile(r"[<>|=]?[biufcSU][0-9]{1,4}")
-MOST = 8 << 20
+ALLOWED_DTYPE = re.compile(r"[<>|=]?[biufcSU][0-9]{1,4}")
+MAX_VALUES = 8 << 20
 """Most values that are decoded. Members of ranges and digits of large ints count, because few bytes encode many."""
-DEEPEST = 1000
+MAX_DEPTH = 1000
 """Most levels of nesting, for values that contain themselves."""
 TAG = Ellipsis
 """The first item of a tagged tuple."""
 Tagged = tuple[Any, ...]
 
 
-class Opaque:
+class OpaqueValue:
     """Represents a value that cannot be encoded. It is equal to no value, and iterable if its items were encoded."""
 
     def __init__(self, name: str, items: list[Any] | None = None):
@@ -59,13 +58,13 @@ class Opaque:
 def is_plain(value: Any) -> bool:
     """Returns whether a value and all its nested items have builtin types that can be encoded directly."""
     level: Iterable[Any] = (value,)
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         kinds = set(map(type, level))
-        if kinds <= ATOMS:
+        if kinds <= ATOMIC_TYPES:
             return True
-        if not kinds <= ATOMS | CONTAINERS:
+        if not kinds <= ATOMIC_TYPES | CONTAINER_TYPES:
             return False
-        nested = [item for item in level if type(item) in CONTAINERS]
+        nested = [item for item in level if type(item) in CONTAINER_TYPES]
         values = [item.values() for item in nested if type(item) is dict]
         level = list(chain(chain.from_iterable(nested), chain.from_iterable(values)))
     return False
@@ -77,7 +76,7 @@ def encode(value: Any, items: bool = False) -> bytes:
     `items`: of an iterable that cannot be encoded, also encode the items. Never raises.
     """
     try:
-        plain = type(value) in ATOMS or (type(value) in CONTAINERS and is_plain(value))
+        plain = type(value) in ATOMIC_TYPES or (type(value) in CONTAINER_TYPES and is_plain(value))
         return marshal.dumps(value if plain else _to_tagged(value, items), 2)
     except Exception:  # the value's own code may run here and raise anything, or it is nested too deeply
         return marshal.dumps((TAG, "opaque", _type_name(value), None), 2)
@@ -93,11 +92,11 @@ def _type_name(value: Any) -> str:
 def _to_tagged(value: Any, items: bool) -> Any:
     """Returns a value as plain values; parts of other types (NumPy, Decimal ...) become tagged tuples."""
     kind = type(value)
-    if kind in ATOMS:
+    if kind in ATOMIC_TYPES:
         return value
     if kind is dict:
         return {_to_tagged(key, items): _to_tagged(item, items) for key, item in value.items()}
-    if kind in CONTAINERS:
+    if kind in CONTAINER_TYPES:
         return kind(_to_tagged(item, items) for item in value)
     if kind in (Counter, OrderedDict):
         return (TAG, kind.__name__, [(_to_tagged(key, items), _to_tagged(item, items)) for key, item in value.items()])
@@ -110,9 +109,9 @@ def _to_tagged(value: Any, items: bool) -> Any:
     text = "SU" if isinstance(value, np.ndarray) else ""  # a numpy scalar of text is a subclass of str or bytes
     if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufc" + text:
         return (TAG, "numpy", value.dtype.str, None if isinstance(value, np.generic) else value.shape, value.tobytes())
-    if kind in VIEWS:
-        return (TAG, VIEWS[kind], [_to_tagged(item, items) for item in value])
-    for base in BASES:
+    if kind in DICT_VIEW_TYPES:
+        return (TAG, DICT_VIEW_TYPES[kind], [_to_tagged(item, items) for item in value])
+    for base in BASE_TYPES:
         if isinstance(value, base):
             plain = dict(dict.items(value)) if base is dict else base(value)
             return (TAG, "subclass", base.__name__, kind.__name__, _to_tagged(plain, items))
@@ -129,26 +128,26 @@ def _from_tagged(tagged: Tagged) -> Any:
         if tuple(map(type, rest)) != types:
             raise ValueError(f"an encoded {kind} has constructor arguments of wrong types")
         value = make(*rest)
-        if kind == "range" and len(value) > LONGEST_RANGE:
-            raise ValueError(f"an encoded range has more than {LONGEST_RANGE} members")
+        if kind == "range" and len(value) > MAX_RANGE_LENGTH:
+            raise ValueError(f"an encoded range has more than {MAX_RANGE_LENGTH} members")
         return value
     if kind == "numpy":
         return _decode_array(*rest)
     if kind in ("keys", "items"):
         return dict.fromkeys(rest[0]).keys() if kind == "keys" else dict(rest[0]).items()
     if kind == "subclass":
-        base = {known.__name__: known for known in BASES}[rest[0]]
+        base = {known.__name__: known for known in BASE_TYPES}[rest[0]]
         if type(rest[2]) is not base:
             raise ValueError(f"an encoded value of class {rest[1]} does not have the type of its base class")
-        return Opaque(rest[1]) if base is bool else type(str(rest[1]), (base,), {})(rest[2])
+        return OpaqueValue(rest[1]) if base is bool else type(str(rest[1]), (base,), {})(rest[2])
     if kind == "opaque" and len(rest) == 2 and (rest[1] is None or type(rest[1]) is list):
-        return Opaque(str(rest[0]), rest[1])
+        return OpaqueValue(str(rest[0]), rest[1])
     raise ValueError(f"an encoded value has the unknown type {kind!r}")
 
 
 def _decode_array(dtype: str, shape: tuple[int, ...] | None, data: bytes) -> Any:
     """Returns a NumPy array, or a scalar for shape None. Raises ValueError unless the data have that shape."""
-    if not DTYPE.fullmatch(dtype):
+    if not ALLOWED_DTYPE.fullmatch(dtype):
         raise ValueError(f"an encoded array has dtype {dtype!r}, which is not supported")
     if shape is not None and not (type(shape) is tuple and all(type(size) is int and size >= 0 for size in shape)):
         raise ValueError("the shape of an encoded array is not a tuple of sizes")
@@ -162,7 +161,7 @@ class _PlainValueReader:
     """Reads plain values in the format of `marshal` version 2. Raises an exception for other bytes."""
 
     def __init__(self, data: bytes):
-        self.data, self.at, self.room = data, 0, MOST
+        self.data, self.at, self.room = data, 0, MAX_VALUES
 
     def count_values(self, values: int) -> None:
         self.room -= values

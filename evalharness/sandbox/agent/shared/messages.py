@@ -1,4 +1,4 @@
-"""The messages between the host and the agent: terms, a job, its secret, then the reply; before the first, a hello.
+"""The messages between the host and the agent: isolation, a job, its secret, then the reply; before the first, a hello.
 
 The agent reads a job's secret only after it has forked the processes that must not know it. `harmless` tells whether
 the program's text shows that it can do nothing but compute (evalharness/sandbox/tampering/harmless.py).
@@ -7,7 +7,7 @@ the program's text shows that it can do nothing but compute (evalharness/sandbox
 from typing import Literal, TypedDict
 
 
-class JobTerms(TypedDict):
+class JobIsolation(TypedDict):
     """First message of a job, before the job message: how the agent isolates the sample's processes."""
 
     isolated: bool

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import codec
 
-CHUNK = 4096
+CHUNK_ELEMENTS = 4096
 """Elements of a long list or tuple that are encoded at a time."""
 
 OutputFacts = tuple[float, bool, bool, bool]
@@ -48,10 +48,10 @@ def encode_in_pieces(value: Any) -> Iterator[bytes]:
 
     Any other output has two pieces: None, then the whole output.
     """
-    if type(value) in (list, tuple) and len(value) > CHUNK:
+    if type(value) in (list, tuple) and len(value) > CHUNK_ELEMENTS:
         yield codec.encode((type(value).__name__, len(value)))
-        for start in range(0, len(value), CHUNK):
-            yield codec.encode(list(value[start : start + CHUNK]))
+        for start in range(0, len(value), CHUNK_ELEMENTS):
+            yield codec.encode(list(value[start : start + CHUNK_ELEMENTS]))
     else:
         yield codec.encode(None)
         yield codec.encode(value)
@@ -77,11 +77,11 @@ def decode_pieces(pieces: list[bytes]) -> Any:
             raise MalformedPieces(f"{len(pieces) - 1} pieces were sent for an output of one piece")
         return codec.decode(pieces[1])
     kind, length = parse_first_piece(header, len(pieces) - 1)
-    if length > codec.MOST:
+    if length > codec.MAX_VALUES:
         raise ValueError("the output has too many elements")
     items: list[Any] = []
     for piece in pieces[1:]:
-        items += decode_piece(piece, min(CHUNK, length - len(items)))
+        items += decode_piece(piece, min(CHUNK_ELEMENTS, length - len(items)))
     return tuple(items) if kind == "tuple" else items
 
 
@@ -91,8 +91,8 @@ def parse_first_piece(header: Any, count: int) -> tuple[str, int]:
     `count` is the number of the other pieces. Raises MalformedPieces if they do not match.
     """
     match header:
-        case ("list" | "tuple" as kind, int(length)) if type(length) is int and length > CHUNK:
-            if count == -(-length // CHUNK):
+        case ("list" | "tuple" as kind, int(length)) if type(length) is int and length > CHUNK_ELEMENTS:
+            if count == -(-length // CHUNK_ELEMENTS):
                 return kind, length
             raise MalformedPieces(f"{count} pieces were sent for a list of {length} elements")
     raise MalformedPieces("the pieces do not belong to a long list or tuple")

@@ -5,7 +5,7 @@ import os
 
 USAGE_FILES = ("cpuacct.usage", "cpu.stat")
 """Names of files with the CPU time, in control groups v1 and v2."""
-FOLDERS = ("/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup")
+CONTROL_GROUP_FOLDERS = ("/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup")
 """Folders where a container finds its own control group's files."""
 
 _files: list[int] = []
@@ -25,7 +25,7 @@ def open_cpu_time_file() -> bool:
 
     Call it before static files replace /sys, because later the file is not visible.
     """
-    for folder in FOLDERS:
+    for folder in CONTROL_GROUP_FOLDERS:
         for name in USAGE_FILES:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 descriptor = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)

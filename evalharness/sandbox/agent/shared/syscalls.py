@@ -14,7 +14,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
-NUMBERS = {
+REFUSED_CALLS = {
     # name: (x86_64, aarch64); None where a machine lacks the call
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
@@ -87,88 +87,88 @@ NUMBERS = {
     "clock_adjtime": (305, 266),
 }
 """System calls that fail with EPERM: their numbers on x86_64 and aarch64."""
-WITHOUT_EFFECT = {"fadvise64": (221, 223), "readahead": (187, 213), "sync": (162, 81), "syncfs": (306, 267)}
+IGNORED_CALLS = {"fadvise64": (221, 223), "readahead": (187, 213), "sync": (162, 81), "syncfs": (306, 267)}
 """System calls that succeed and do nothing: advice to the kernel, which honest programs give, too."""
-FIRST_NEW = 450
+FIRST_REFUSED_NUMBER = 450
 """System calls from this number on are refused: they are newer than all that runtimes need, and several show or change
 what the machine caches.
 """
 CLONE, CLONE3 = (56, 220), 435
-SOCKET, SOCKETPAIR, GET_OPTION = (41, 198), (53, 199), (55, 209)
-READ_FLAGS, WRITE_FLAGS = (327, 286), (328, 287)
+SOCKET, SOCKETPAIR, GETSOCKOPT = (41, 198), (53, 199), (55, 209)
+PREADV2, PWRITEV2 = (327, 286), (328, 287)
 """preadv2 and pwritev2, whose flags ask whether the page cache holds a part of a file."""
-CONTROL, FILE_CONTROL = (16, 29), (72, 25)
+IOCTL, FCNTL = (16, 29), (72, 25)
 """ioctl and fcntl."""
-TERMINAL_REQUESTS = 0x5400
+TERMINAL_IOCTLS = 0x5400
 """The group of ioctl requests that is allowed: of terminals and pipes. Those of file systems set and show hidden flags.
 """
-HIDDEN_ATTRIBUTES = (1024, 1026, 1036, 1038)
+REFUSED_FCNTL_COMMANDS = (1024, 1026, 1036, 1038)
 """F_SETLEASE, F_NOTIFY, F_SET_RW_HINT and F_SET_FILE_RW_HINT, which act on files that a process can only read."""
-SOCKET_LEVEL, COOKIE = 1, 57
+SOL_SOCKET, SO_COOKIE = 1, 57
 """SOL_SOCKET, and SO_COOKIE: it counts the sockets of the whole machine."""
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
-"""By machine: the column in `NUMBERS`, and the kernel's constant for the architecture."""
-NEW_NAMESPACES = 0x7E020000
+"""By machine: the column in `REFUSED_CALLS`, and the kernel's constant for the architecture."""
+NAMESPACE_FLAGS = 0x7E020000
 LOAD, AND, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 AT_NUMBER, AT_ARCHITECTURE, AT_ARGUMENTS = 0, 4, 16
-ALLOW, REFUSE = 0x7FFF0000, 0x00050000
+SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO = 0x7FFF0000, 0x00050000
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
-Step = tuple[int, int, int, int]
+BpfInstruction = tuple[int, int, int, int]
 
 
-def filter_program() -> bytes | None:
+def build_filter_program() -> bytes | None:
     """Returns the seccomp filter as a BPF program in bytes; None for an unsupported machine type."""
     if platform.machine() not in MACHINES:
         return None
     column, architecture = MACHINES[platform.machine()]
-    steps: list[Step] = [
+    steps: list[BpfInstruction] = [
         (LOAD, 0, 0, AT_ARCHITECTURE),
         (JUMP_EQUAL, 1, 0, architecture),
         _return_error(errno.EPERM),
         (LOAD, 0, 0, AT_NUMBER),
         (JUMP_EQUAL, 0, 1, CLONE3),
         _return_error(errno.ENOSYS),  # the filter cannot read its flags; libraries fall back to clone
-        (JUMP_AT_LEAST, 0, 1, FIRST_NEW),  # among them those of the x32 ABI
+        (JUMP_AT_LEAST, 0, 1, FIRST_REFUSED_NUMBER),  # among them those of the x32 ABI
         _return_error(errno.ENOSYS),
     ]
-    for calls, error in ((NUMBERS, errno.EPERM), (WITHOUT_EFFECT, 0)):
+    for calls, error in ((REFUSED_CALLS, errno.EPERM), (IGNORED_CALLS, 0)):
         for number in (numbers[column] for numbers in calls.values()):
             if number is not None:
                 steps += [(JUMP_EQUAL, 0, 1, number), _return_error(error)]
     for call, rule in _argument_rules():
         steps += [(JUMP_EQUAL, 0, len(rule), call[column]), *rule]
-    steps.append((RETURN, 0, 0, ALLOW))
+    steps.append((RETURN, 0, 0, SECCOMP_RET_ALLOW))
     return b"".join(struct.pack("HBBI", *step) for step in steps)
 
 
-def _return_error(error: int) -> Step:
-    return (RETURN, 0, 0, REFUSE | error)
+def _return_error(error: int) -> BpfInstruction:
+    return (RETURN, 0, 0, SECCOMP_RET_ERRNO | error)
 
 
-def _load_argument(position: int) -> Step:
+def _load_argument(position: int) -> BpfInstruction:
     """Returns the BPF instruction that loads the low 32 bits of a system call's argument at this position."""
     return (LOAD, 0, 0, AT_ARGUMENTS + 8 * position)
 
 
-def _argument_rules() -> Iterator[tuple[tuple[int, int], list[Step]]]:
+def _argument_rules() -> Iterator[tuple[tuple[int, int], list[BpfInstruction]]]:
     """Yields each system call that is allowed or refused by its arguments, with the BPF instructions that decide.
 
     A system call is given by its numbers on x86_64 and aarch64.
     """
-    allow = (RETURN, 0, 0, ALLOW)
-    yield CLONE, [_load_argument(0), (JUMP_ANY_BIT, 0, 1, NEW_NAMESPACES), _return_error(errno.EPERM), allow]
+    allow = (RETURN, 0, 0, SECCOMP_RET_ALLOW)
+    yield CLONE, [_load_argument(0), (JUMP_ANY_BIT, 0, 1, NAMESPACE_FLAGS), _return_error(errno.EPERM), allow]
     for call in (SOCKET, SOCKETPAIR):
         yield call, [_load_argument(0), (JUMP_EQUAL, 1, 0, socket.AF_UNIX), _return_error(errno.EAFNOSUPPORT), allow]
-    for call in (READ_FLAGS, WRITE_FLAGS):
+    for call in (PREADV2, PWRITEV2):
         yield call, [_load_argument(5), (JUMP_EQUAL, 1, 0, 0), _return_error(errno.EOPNOTSUPP), allow]
-    requests: list[Step] = [_load_argument(1), (AND, 0, 0, 0xFFFFFF00), (JUMP_EQUAL, 1, 0, TERMINAL_REQUESTS)]
-    yield CONTROL, [*requests, _return_error(errno.ENOTTY), allow]
-    hidden: list[Step] = [_load_argument(1)]
-    for command in HIDDEN_ATTRIBUTES:
+    requests: list[BpfInstruction] = [_load_argument(1), (AND, 0, 0, 0xFFFFFF00), (JUMP_EQUAL, 1, 0, TERMINAL_IOCTLS)]
+    yield IOCTL, [*requests, _return_error(errno.ENOTTY), allow]
+    hidden: list[BpfInstruction] = [_load_argument(1)]
+    for command in REFUSED_FCNTL_COMMANDS:
         hidden += [(JUMP_EQUAL, 0, 1, command), _return_error(errno.EPERM)]
-    yield FILE_CONTROL, [*hidden, allow]
-    option = [_load_argument(1), (JUMP_EQUAL, 0, 3, SOCKET_LEVEL), _load_argument(2), (JUMP_EQUAL, 0, 1, COOKIE)]
-    yield GET_OPTION, [*option, _return_error(errno.ENOPROTOOPT), allow]
+    yield FCNTL, [*hidden, allow]
+    option = [_load_argument(1), (JUMP_EQUAL, 0, 3, SOL_SOCKET), _load_argument(2), (JUMP_EQUAL, 0, 1, SO_COOKIE)]
+    yield GETSOCKOPT, [*option, _return_error(errno.ENOPROTOOPT), allow]
 
 
 class _Filter(ctypes.Structure):
@@ -176,7 +176,7 @@ class _Filter(ctypes.Structure):
 
 
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
-_program = filter_program()
+_program = build_filter_program()
 _buffer = ctypes.create_string_buffer(_program) if _program else None
 _filter = _Filter(len(_program) // 8, ctypes.addressof(_buffer)) if _program and _buffer else None
 
@@ -188,7 +188,7 @@ def install_filter() -> bool:
     return bool(_prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(_filter), 0, 0) == 0)
 
 
-def is_supported() -> bool:
+def is_filter_supported() -> bool:
     """Returns whether the seccomp filter can be installed in this container. Tries it in a separate process."""
     pid = os.fork()
     if pid == 0:

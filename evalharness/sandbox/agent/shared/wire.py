@@ -13,10 +13,10 @@ from typing import Any
 from .messages import HelloMessage, Reply, TimeLimitMessage
 
 HEADER = struct.Struct("!II")
-FRAME = struct.Struct("!cI")
-LARGE_KINDS = (b"o", b"c", b"v", b"a")
+FRAME_HEADER = struct.Struct("!cI")
+VALUE_KINDS = (b"o", b"c", b"v", b"a")
 """Kinds of messages (frames) that carry values; all others are short."""
-LARGEST_TEXT = 4096
+MAX_SHORT_BYTES = 4096
 """Most bytes of a message of another kind."""
 
 
@@ -106,12 +106,12 @@ class FrameReader:
         return frame
 
     def _take_message(self) -> tuple[bytes, bytes] | None:
-        start = self.position + FRAME.size
+        start = self.position + FRAME_HEADER.size
         if len(self.buffer) < start:
             return None
-        kind, size = FRAME.unpack_from(self.buffer, self.position)
-        if size > (self.largest if kind in LARGE_KINDS else LARGEST_TEXT):
-            raise (ValueTooLarge if kind in LARGE_KINDS else ValueError)(
+        kind, size = FRAME_HEADER.unpack_from(self.buffer, self.position)
+        if size > (self.largest if kind in VALUE_KINDS else MAX_SHORT_BYTES):
+            raise (ValueTooLarge if kind in VALUE_KINDS else ValueError)(
                 f"a message has {size} bytes, more than the size limit"
             )
         if len(self.buffer) < start + size:

@@ -11,7 +11,7 @@ from evalharness.adapters.extraction.extracted import NOTHING_FOUND
 from evalharness.adapters.extraction.languages.assembly import convert_import_to_require
 from evalharness.adapters.extraction.languages.function_program import extract_function_program
 from evalharness.adapters.extraction.languages.syntax import SYNTAX
-from evalharness.adapters.extraction.languages.target import TestedFunction, tested_function_name
+from evalharness.adapters.extraction.languages.target import TestedFunction, name_of_tested_function
 from evalharness.data.files import read_records
 
 
@@ -127,7 +127,7 @@ def test_every_prompt_of_the_data_defines_the_function_that_its_tests_call(code:
     assert paths
     for path in paths:
         for row in read_records(path):
-            name = tested_function_name(row["tests"], row["prompt"])
+            name = name_of_tested_function(row["tests"], row["prompt"])
             in_a_comment = code == "cs" and path.parent.name == "2024-04" and path.name.startswith("humaneval")
             broken = code == "elixir" and path.name.startswith("mbpp")  # its tests call nothing that its prompts define
             pattern = r"[ \t]*//[ \t]*" if in_a_comment else "[ \t]*"

@@ -45,7 +45,7 @@ def sandbox(engine: None) -> Iterator[ContainerPool]:
 def verdict(answer: str, code: str, sandbox: ContainerPool) -> tuple[str, str, str]:
     """The status and the message of the program of an answer, and the program."""
     image, _ = language_of(code)
-    if code not in BUILT and not images.is_built(image):
+    if code not in BUILT and not images.is_image_built(image):
         pytest.skip(f"the image {image} is not built")
     target = target_of(code)
     program = CommandProgram(

@@ -6,7 +6,7 @@ from helpers.evalplus_early_cases import EARLY_CASES
 from helpers.official_evalplus import Official
 from helpers.programs import calls_program, only
 
-from evalharness.sandbox.agent.judge.calls import time_limits
+from evalharness.sandbox.agent.judge.calls import call_time_limits
 from evalharness.sandbox.agent.judge.comparing.outputs import short_repr
 from evalharness.sandbox.pool import ContainerPool
 
@@ -110,7 +110,7 @@ def test_what_a_call_does_to_its_inputs_stays_in_its_part(sandbox: ContainerPool
 def test_time_limits_are_those_of_untrusted_check(times: list[float], limits: list[float], total: float) -> None:
     """evalplus/eval/__init__.py `untrusted_check`, which `process.join` gives one second more."""
     rules = {"min_time_s": 4.0, "time_factor": 4.0, "max_time_s": 60.0}
-    assert time_limits(times, rules) == (limits, total)
+    assert call_time_limits(times, rules) == (limits, total)
 
 
 def test_any_value_can_be_shown() -> None:

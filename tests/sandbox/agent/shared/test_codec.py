@@ -17,7 +17,7 @@ from helpers.steady import steady
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.sandbox.agent.shared.codec import Opaque, decode, encode, is_plain
+from evalharness.sandbox.agent.shared.codec import OpaqueValue, decode, encode, is_plain
 
 Point = namedtuple("Point", "x y")
 Number = IntEnum("Number", "one two")
@@ -134,10 +134,10 @@ def test_arrays_arrive_equal(array: np.ndarray[Any, Any]) -> None:
     assert np.array_equal(arrived, array)
 
 
-@pytest.mark.parametrize("value", [deque([1]), object(), len, Ellipsis, iter([1]), np.array([None]), Opaque, Enum])
+@pytest.mark.parametrize("value", [deque([1]), object(), len, Ellipsis, iter([1]), np.array([None]), OpaqueValue, Enum])
 def test_what_has_no_plain_form_equals_nothing(value: Any) -> None:
     arrived = decode(encode(value))
-    assert isinstance(arrived, Opaque)
+    assert isinstance(arrived, OpaqueValue)
     assert arrived not in (value, [1], None)
     assert arrived != decode(encode(value))
 
@@ -152,8 +152,8 @@ def test_deep_nesting_is_decoded_or_refused() -> None:
     nest: Any = 1
     for _ in range(100_000):
         nest = [nest]
-    assert isinstance(decode(encode(nest)), Opaque)
-    assert isinstance(decode(encode((nest, np.int64(1)))), Opaque)
+    assert isinstance(decode(encode(nest)), OpaqueValue)
+    assert isinstance(decode(encode((nest, np.int64(1)))), OpaqueValue)
     with pytest.raises(ValueError, match="do not encode a plain value"):
         decode(b"[\1\0\0\0" * 100_000 + b"N")
 
@@ -162,7 +162,7 @@ def test_a_list_that_contains_itself_ends() -> None:
     ring: list[Any] = []
     ring.append(ring)
     with within(2):
-        assert isinstance(decode(encode(ring)), Opaque)
+        assert isinstance(decode(encode(ring)), OpaqueValue)
 
 
 def test_a_value_that_is_shared_many_times_is_decoded() -> None:

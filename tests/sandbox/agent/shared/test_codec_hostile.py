@@ -166,7 +166,7 @@ class Nameless(type):
 
 def hostile() -> dict[str, Any]:
     """Hostile objects by their property."""
-    impostors = {f"says that it is {kind.__name__}": Impostor(kind) for kind in codec.BASES}
+    impostors = {f"says that it is {kind.__name__}": Impostor(kind) for kind in codec.BASE_TYPES}
     strange, nameless = Strange("Odd", (), {}), Nameless("None", (), {})
     return {**impostors, "raises": Loud(), "broken list": Broken(), "type equals all": strange(), "no name": nameless()}
 
@@ -179,7 +179,7 @@ def test_hostile_objects_raise_nothing_and_equal_nothing(name: str, items: bool)
         assert arrived not in (3, [3], {1: 3})
 
 
-@pytest.mark.parametrize("value", [[range(1 << 20)] * 9, 1 << (15 * codec.MOST)], ids=["ranges", "int"])
+@pytest.mark.parametrize("value", [[range(1 << 20)] * 9, 1 << (15 * codec.MAX_VALUES)], ids=["ranges", "int"])
 def test_few_bytes_that_encode_too_many_values_are_refused(value: Any) -> None:
     with pytest.raises(ValueError, match="too many values"):
         decode(encode(value))

@@ -12,7 +12,7 @@ import pytest
 from evalharness.sandbox.agent.shared import syscalls
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or syscalls.filter_program() is None, reason="needs a known machine"
+    sys.platform != "linux" or syscalls.build_filter_program() is None, reason="needs a known machine"
 )
 
 ALLOWED = 0
@@ -37,7 +37,7 @@ def filtered(action: Callable[[], object]) -> int:
 
 def call(name: str, *arguments: int) -> Callable[[], object]:
     column = syscalls.MACHINES[os.uname().machine][0]
-    numbers = syscalls.NUMBERS | syscalls.WITHOUT_EFFECT
+    numbers = syscalls.REFUSED_CALLS | syscalls.IGNORED_CALLS
     number = numbers[name][column]
     return lambda: raw(number, *arguments)
 

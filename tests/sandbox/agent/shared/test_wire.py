@@ -44,7 +44,7 @@ def received(reader: wire.FrameReader) -> list[tuple[bytes, bytes]]:
 @given(frames, st.integers(1, 12))
 def test_frames_arrive_in_pieces_of_any_size(sent: list[tuple[bytes, bytes]], size: int) -> None:
     read, write = os.pipe()
-    data = b"".join(wire.FRAME.pack(kind, len(payload)) + payload for kind, payload in sent)
+    data = b"".join(wire.FRAME_HEADER.pack(kind, len(payload)) + payload for kind, payload in sent)
     reader, frames_read = wire.FrameReader(read, 50), []
     for start in range(0, len(data), size):
         os.write(write, data[start : start + size])
@@ -59,7 +59,7 @@ def test_frames_arrive_in_pieces_of_any_size(sent: list[tuple[bytes, bytes]], si
 
 
 def test_a_frame_longer_than_allowed_is_refused_before_it_is_read(pipe: Pipe) -> None:
-    os.write(pipe[1], wire.FRAME.pack(b"o", 51))
+    os.write(pipe[1], wire.FRAME_HEADER.pack(b"o", 51))
     with pytest.raises(ValueError, match="51 bytes"):
         wire.FrameReader(pipe[0], 50).next_message(0)
 
@@ -67,7 +67,7 @@ def test_a_frame_longer_than_allowed_is_refused_before_it_is_read(pipe: Pipe) ->
 def test_an_unfinished_frame_is_none(pipe: Pipe) -> None:
     reader = wire.FrameReader(pipe[0], 50)
     assert reader.next_message(0) is None
-    os.write(pipe[1], wire.FRAME.pack(b"o", 2) + b"a")
+    os.write(pipe[1], wire.FRAME_HEADER.pack(b"o", 2) + b"a")
     assert reader.next_message(0) is None
     os.close(pipe[1])
     with pytest.raises(wire.StreamClosed):

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from ...shared import wire
 from ...shared.outcome import PASSED, Outcome
 
-MEMORY_MB = 768
+EXTRA_MEMORY_MB = 768
 """Memory that the work may use beyond that of its process at the start."""
-LONGEST = 4096
+MAX_OUTCOME_BYTES = 4096
 """Most bytes of an outcome."""
 
 
@@ -23,7 +23,7 @@ class ComparisonUnfinished(Exception):
     """Raised when a comparison exceeded its time or memory limit."""
 
 
-def run_bounded(work: Callable[[], Outcome | None], seconds: float) -> Outcome | None:
+def run_with_limits(work: Callable[[], Outcome | None], seconds: float) -> Outcome | None:
     """Calls `work` in a separate process with a time limit in seconds and a memory limit; returns what it returns.
 
     `work` compares an output and returns the outcome of a wrong one, or None for a right one. Raises
@@ -34,13 +34,13 @@ def run_bounded(work: Callable[[], Outcome | None], seconds: float) -> Outcome |
     if pid == 0:
         try:
             _limit_memory()
-            wire.write_all(answer, (work() or PASSED).pack()[:LONGEST])
+            wire.write_all(answer, (work() or PASSED).pack()[:MAX_OUTCOME_BYTES])
         finally:
             os._exit(0)
     os.close(answer)
     data = b""
     if select.select([answers], [], [], seconds)[0]:  # the outcome fits into the pipe, so it arrives at once
-        data = os.read(answers, LONGEST)
+        data = os.read(answers, MAX_OUTCOME_BYTES)
     os.close(answers)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
@@ -55,6 +55,6 @@ def _limit_memory() -> None:
     """Limits this process's memory; makes the kernel kill this process first if the container has no memory left."""
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    resource.setrlimit(resource.RLIMIT_AS, (now + (MEMORY_MB << 20), now + (MEMORY_MB << 20)))
+    resource.setrlimit(resource.RLIMIT_AS, (now + (EXTRA_MEMORY_MB << 20), now + (EXTRA_MEMORY_MB << 20)))
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")

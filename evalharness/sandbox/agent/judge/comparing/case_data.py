@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-LARGEST_TESTS = 1 << 30
+MAX_TEST_BYTES = 1 << 30
 """Most bytes of a problem's private tests when they are decompressed."""
 TEXT_OPCODES = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
 HARMLESS_OPCODES = (*TEXT_OPCODES, "PROTO", "FRAME", "MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT", "STOP")
@@ -56,23 +56,25 @@ def _decode_private_cases(field: str) -> Any:
     try:
         return json.loads(field)
     except ValueError:
-        return json.loads(pickled_text(_decompress(field)))
+        return json.loads(read_pickled_string(_decompress(field)))
 
 
 def _decompress(field: str) -> bytes:
     try:
         unpacker = zlib.decompressobj()
-        data = unpacker.decompress(base64.b64decode(field), LARGEST_TESTS)
+        data = unpacker.decompress(base64.b64decode(field), MAX_TEST_BYTES)
     except (zlib.error, binascii.Error) as error:
         raise MalformedCases(f"the problem's private tests are neither JSON nor compressed JSON: {error}") from None
     if unpacker.unconsumed_tail:
-        raise MalformedCases(f"the problem's private tests are larger than {LARGEST_TESTS >> 20} MiB when decompressed")
+        raise MalformedCases(
+            f"the problem's private tests are larger than {MAX_TEST_BYTES >> 20} MiB when decompressed"
+        )
     if not unpacker.eof:
         raise MalformedCases("the problem's compressed private tests are truncated")
     return data
 
 
-def pickled_text(data: bytes) -> str:
+def read_pickled_string(data: bytes) -> str:
     """Returns the string that pickled `data` contains, without unpickling. Raises MalformedCases for other data."""
     texts = []
     for opcode, value, _ in pickletools.genops(data):
@@ -101,12 +103,12 @@ def explain_difference(printed: str, expected: str) -> str:
         zip(printed.split("\n"), expected.split("\n"), strict=True), start=1
     ):
         line, expected_line = line.strip(), expected_line.strip()
-        if line != expected_line and not _same_numbers(line, expected_line):
+        if line != expected_line and not _have_equal_numbers(line, expected_line):
             return f"line {number}: {_shorten_line(line)}, expected {_shorten_line(expected_line)}"
     return ""
 
 
-def _same_numbers(line: str, expected_line: str) -> bool:
+def _have_equal_numbers(line: str, expected_line: str) -> bool:
     words, numbers = line.split(), expected_line.split()
     if len(words) != len(numbers):
         return False

@@ -26,18 +26,21 @@ class Comparison:
 
     def __init__(self, edition: str, oracle: str, atol: float):
         if edition not in EDITIONS or (oracle and oracle not in ORACLES):
-            raise ValueError(f"unknown edition {edition!r} of EvalPlus's rules, or unknown oracle {oracle!r}")
+            raise ValueError(
+                f"unknown edition {edition!r} or oracle {oracle!r} of EvalPlus's rules; use an edition of "
+                f"{', '.join(EDITIONS)} and an oracle of {', '.join(ORACLES)}"
+            )
         self.early = edition == "0.2"
         self.oracle, self.atol = oracle, atol
 
-    def update_tolerance(self, floats: bool, empty: bool) -> None:
+    def update_tolerance(self, is_float: bool, is_empty: bool) -> None:
         """Updates the absolute tolerance (`atol`) after an expected value. Call it for every output, in order.
 
-        `floats`: whether that value consists of floats; `empty`: whether it is an empty list or tuple.
+        `is_float`: whether that value consists of floats; `is_empty`: whether it is an empty list or tuple.
         """
         if self.oracle == "polynomial_root" and not self.early:
             return
-        if self.atol == 0 and (floats or (self.early and empty)):
+        if self.atol == 0 and (is_float or (self.early and is_empty)):
             self.atol = FLOAT_ATOL
 
     def accepts(self, output: Any, expected: Any, args: Any) -> bool:
@@ -48,7 +51,7 @@ class Comparison:
         """
         exact = output == expected
         if self.oracle == "polynomial_root":
-            value = polynomial(args[0], output)
+            value = polynomial_value(args[0], output)
             if not self.early:
                 return bool(abs(value) <= self.atol)
             if not value <= self.atol:
@@ -73,7 +76,7 @@ class Comparison:
         return bool(np.allclose(output, expected, rtol=RTOL, atol=self.atol))
 
 
-def polynomial(coefficients: Any, x: Any) -> float:
+def polynomial_value(coefficients: Any, x: Any) -> float:
     """Returns the value at x of the polynomial with these coefficients, constant first (oracle of HumanEval/32)."""
     total: float = sum([coefficient * math.pow(x, power) for power, coefficient in enumerate(coefficients)])
     return total
@@ -92,7 +95,7 @@ def padded_digit_distance(first: int, second: int) -> int:
     return sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), two.zfill(width), strict=True))
 
 
-def _not_none(exact: Any, output: Any, expected: Any, args: Any, atol: float) -> Any:
+def _matches_not_none(exact: Any, output: Any, expected: Any, args: Any, atol: float) -> Any:
     return output == expected if isinstance(output, bool) else expected == (output is not None)
 
 
@@ -105,5 +108,5 @@ ORACLES: dict[str, Any] = {
     ),
     "padded_digits": lambda exact, output, expected, args, atol: exact or output == padded_digit_distance(*args),
     "as_sets": lambda exact, output, expected, args, atol: set(output) == set(expected),
-    "not_none": _not_none,
+    "not_none": _matches_not_none,
 }

@@ -6,7 +6,7 @@ from ...shared import codec, wire
 from ...shared.outputs import OutputFacts
 
 
-def pack_expected(facts: list[OutputFacts], small: list[bytes | None], digests: list[bytes | None]) -> bytes:
+def pack_expected_outputs(facts: list[OutputFacts], small: list[bytes | None], digests: list[bytes | None]) -> bytes:
     """Returns the expected outputs of a reference solution as bytes for storage; each list has one item per input.
 
     `small` has the encoded output, or None for a large one, whose digest is in `digests`. `facts`: see `OutputFacts`.

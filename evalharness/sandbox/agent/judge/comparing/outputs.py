@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ...sample.running import CallOnInputs
+from ...sample.running import CallFunctionWork
 from ...shared import codec, wire
 from ...shared.outcome import Outcome
 from ...shared.outputs import (
-    CHUNK,
+    CHUNK_ELEMENTS,
     ORACLES_WITH_INPUT,
     ORACLES_WITH_VALUE,
     MalformedPieces,
@@ -17,34 +17,34 @@ from ...shared.outputs import (
     digest_of_pieces,
     parse_first_piece,
 )
-from ..sample_process import FORGED, SampleProcess, outcome_of_forged_message
-from .bounded_work import ComparisonUnfinished, run_bounded
+from ..sample_process import FORGED_MESSAGE_ERRORS, SampleProcess, outcome_of_forged_message
+from .bounded_work import ComparisonUnfinished, run_with_limits
 from .comparison import Comparison
 from .expected import ExpectedOutputs
 
 COMPARE_S = 30.0
 """Time limit of a comparison in seconds."""
-SMALL = 4096
+MAX_INLINE_BYTES = 4096
 """Bytes of an output and of the expected one together above which they are compared in a separate process."""
-SHOWN = 80
+MAX_REPR_CHARACTERS = 80
 """Most characters of a value in a message."""
-DIFFERS = Outcome("failed", "a large output differs")
+LARGE_OUTPUT_DIFFERS = Outcome("failed", "a large output differs")
 
 
 def short_repr(value: Any) -> str:
-    """Returns a value's repr, shortened to `SHOWN` characters."""
+    """Returns a value's repr, shortened to `MAX_REPR_CHARACTERS` characters."""
     try:
-        text = f"<{value.name}>" if isinstance(value, codec.Opaque) else repr(value)
+        text = f"<{value.name}>" if isinstance(value, codec.OpaqueValue) else repr(value)
     except (ValueError, RecursionError):  # an int of thousands of digits, deep nesting
         text = f"<{type(value).__name__}>"
-    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+    return text if len(text) <= MAX_REPR_CHARACTERS else text[: MAX_REPR_CHARACTERS - 3] + "..."
 
 
 @dataclass(frozen=True)
 class SampleOutput:
     """The output of call number `index` of a sample, to be compared with the expected one."""
 
-    work: CallOnInputs
+    work: CallFunctionWork
     index: int
     comparison: Comparison
 
@@ -60,16 +60,16 @@ class SampleOutput:
             return outcome_of_forged_message(error)
         except ValueError as error:
             return Outcome("failed", str(error))
-        except FORGED as error:
+        except FORGED_MESSAGE_ERRORS as error:
             return outcome_of_forged_message(error)
 
     def _compare(self, output_pieces: list[bytes], expected_pieces: list[bytes], exact: bool) -> Outcome | None:
         comparison = self.comparison
         if exact and comparison.atol == 0 and codec.decode(expected_pieces[0]) is not None:
-            return None if _have_equal_elements(output_pieces, expected_pieces) else DIFFERS
+            return None if _have_equal_elements(output_pieces, expected_pieces) else LARGE_OUTPUT_DIFFERS
         output, expected, args = decode_pieces(output_pieces), decode_pieces(expected_pieces), None
         if comparison.oracle in ORACLES_WITH_INPUT:
-            if isinstance(output, codec.Opaque):
+            if isinstance(output, codec.OpaqueValue):
                 return Outcome("failed", "the returned value has a type that cannot be compared")
             output, args = output
         try:
@@ -98,9 +98,9 @@ def _have_equal_elements(output: list[bytes], expected: list[bytes]) -> bool:
     if header is None or parse_first_piece(header, len(output) - 1) != (kind, length):
         return False
     for number, (piece, expected_piece) in enumerate(zip(output[1:], expected[1:], strict=True)):
-        if piece == expected_piece and not codec.NAN.search(piece):
+        if piece == expected_piece and not codec.NAN_BYTES.search(piece):
             continue
-        count = min(CHUNK, length - number * CHUNK)
+        count = min(CHUNK_ELEMENTS, length - number * CHUNK_ELEMENTS)
         if decode_piece(piece, count) != decode_piece(expected_piece, count):
             return False
     return True
@@ -124,10 +124,12 @@ def outcome_of_wrong_output(
         try:
             output_pieces, expected_pieces = get_pieces(), expected.encoded_pieces(index)
             exact = bytes_decide and not any(expected.float_and_empty_flags(index))
-            if sum(map(len, [*output_pieces, *expected_pieces])) <= SMALL:
+            if sum(map(len, [*output_pieces, *expected_pieces])) <= MAX_INLINE_BYTES:
                 wrong = output.outcome_if_wrong(output_pieces, expected_pieces, exact)
             else:
-                wrong = run_bounded(lambda: output.outcome_if_wrong(output_pieces, expected_pieces, exact), COMPARE_S)
+                wrong = run_with_limits(
+                    lambda: output.outcome_if_wrong(output_pieces, expected_pieces, exact), COMPARE_S
+                )
         except ComparisonUnfinished:
             return Outcome("failed", "comparing the output exceeded its time limit")
         except MalformedPieces as error:

@@ -15,37 +15,37 @@ from typing import NamedTuple, NoReturn
 from ...shared import clock
 from . import static_files
 
-NEW_USER, NEW_PID, NEW_NS, NEW_IPC = 0x10000000, 0x20000000, 0x00020000, 0x08000000
-READ_ONLY, NO_SUID, NO_DEV, NO_EXEC, REMOUNT, NO_ATIME = 1, 2, 4, 8, 32, 1024
-BIND, RECURSIVE, PRIVATE, DETACH = 4096, 16384, 1 << 18, 2
-SET_PARENT_SIGNAL, GET_PARENT_SIGNAL, SET_DUMPABLE = 1, 2, 4
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNS, CLONE_NEWIPC = 0x10000000, 0x20000000, 0x00020000, 0x08000000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_NOATIME = 1, 2, 4, 8, 32, 1024
+MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 4096, 16384, 1 << 18, 2
+PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_SET_DUMPABLE = 1, 2, 4
 """Operations of prctl."""
-STATIC = "/mnt"
+STATIC_FILES_MOUNT = "/mnt"
 """Mount point, in the agent's namespace, of the static files that replace those of /proc and /sys. Only root may enter
 it.
 """
-FOLDERS = ("/tmp", "/dev/shm")
+WRITABLE_FOLDERS = ("/tmp", "/dev/shm")
 """The only folders in which a sample's user may write; both are in memory."""
-FILES = b"mode=1777,size=%dm,nr_inodes=%d"
-FILES_MB, INODES = 256, 65536
-"""Most files of each of `FOLDERS`; `FILES_MB` limits their size."""
-KEPT_IN_PROC = ("self", "thread-self", "mounts", "net", "sysvipc")
+TMPFS_OPTIONS = b"mode=1777,size=%dm,nr_inodes=%d"
+MAX_FOLDER_MB, MAX_FOLDER_FILES = 256, 65536
+"""Most files of each of `WRITABLE_FOLDERS`; `MAX_FOLDER_MB` limits their size."""
+UNMASKED_PROC_ENTRIES = ("self", "thread-self", "mounts", "net", "sysvipc")
 """The entries of /proc that show only the reader's own process and namespaces."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_own_pids = -1
+_agent_pid_namespace = -1
 """A descriptor of the agent's PID namespace, in which it has its judges; -1 without its own namespaces."""
 _masks: list[tuple[bytes, bytes]] = []
 """The mounts that replace entries of a new /proc: source and target."""
-SECOND = 2
+FORKED_PID = 2
 """The pid that a process of `fork` has in its PID namespace."""
-isolated = False
+isolates_forks = False
 """Whether this process, a judge, gives the processes that it forks their own namespaces."""
 
 
-def _check_system_call(result: int, what: str) -> None:
+def _check_system_call(result: int, call_name: str) -> None:
     if result:
-        raise OSError(ctypes.get_errno(), f"{what}: {os.strerror(ctypes.get_errno())}")
+        raise OSError(ctypes.get_errno(), f"{call_name}: {os.strerror(ctypes.get_errno())}")
 
 
 def _unshare(flags: int) -> None:
@@ -73,7 +73,7 @@ def start_namespace_trial() -> int:
                     os._exit(0)
                 os._exit(1)
             code = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
-            end_namespace(process.init)
+            end_namespace(process.init_pid)
         os._exit(code)
     return pid
 
@@ -88,24 +88,24 @@ def enter_agent_namespaces() -> None:
 
     The parent stays outside, waits for the child, and exits with its exit code. It must have no further threads.
     """
-    _new_user_namespace(NEW_USER | NEW_NS | NEW_IPC | NEW_PID)
+    _new_user_namespace(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID)
     pid = os.fork()
     if pid:
         os.close(0)
         os.close(1)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         os._exit(code if code >= 0 else 70)
-    _mount("none", "/", "", RECURSIVE | PRIVATE)
-    _mount("proc", "/proc", "proc", NO_SUID | NO_DEV | NO_EXEC)
-    _mount("tmpfs", STATIC, "tmpfs", NO_SUID | NO_DEV | NO_ATIME, b"mode=0700")
-    static_files.write_static_files(STATIC)
+    _mount("none", "/", "", MS_REC | MS_PRIVATE)
+    _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    _mount("tmpfs", STATIC_FILES_MOUNT, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOATIME, b"mode=0700")
+    static_files.write_static_files(STATIC_FILES_MOUNT)
     if os.path.isdir("/sys"):
-        _mount(f"{STATIC}/sys", "/sys", "", BIND)
+        _mount(f"{STATIC_FILES_MOUNT}/sys", "/sys", "", MS_BIND)
     _make_devices_read_only()
-    _masks.extend(_proc_masks())
+    _masks.extend(_proc_mask_mounts())
     mount_writable_folders()
-    global _own_pids
-    _own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    global _agent_pid_namespace
+    _agent_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _new_user_namespace(flags: int) -> None:
@@ -135,35 +135,37 @@ def _new_user_namespace(flags: int) -> None:
     if failed:
         raise OSError("the user ids of the new user namespace could not be mapped")
     signal_at_end = ctypes.c_int()  # of the parent, which an engine may have set and a change of user unsets
-    _check_system_call(_libc.prctl(GET_PARENT_SIGNAL, ctypes.byref(signal_at_end), 0, 0, 0), "prctl")
+    _check_system_call(_libc.prctl(PR_GET_PDEATHSIG, ctypes.byref(signal_at_end), 0, 0, 0), "prctl")
     os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
-    _check_system_call(_libc.prctl(SET_PARENT_SIGNAL, signal_at_end.value, 0, 0, 0), "prctl")
-    _check_system_call(_libc.prctl(SET_DUMPABLE, 1, 0, 0, 0), "prctl")  # or its files in /proc would belong to nobody
+    _check_system_call(_libc.prctl(PR_SET_PDEATHSIG, signal_at_end.value, 0, 0, 0), "prctl")
+    _check_system_call(
+        _libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl"
+    )  # or its files in /proc would belong to nobody
 
 
 def _make_devices_read_only() -> None:
     """Makes the device nodes in /dev read-only, so that no sample can leave a message in their time stamps."""
     for entry in os.scandir("/dev"):
         if stat.S_ISCHR(entry.stat(follow_symlinks=False).st_mode):
-            _mount(entry.path, entry.path, "", BIND)
-            _mount("none", entry.path, "", BIND | REMOUNT | READ_ONLY | NO_SUID | NO_EXEC)
+            _mount(entry.path, entry.path, "", MS_BIND)
+            _mount("none", entry.path, "", MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NOEXEC)
 
 
-def _proc_masks() -> list[tuple[bytes, bytes]]:
+def _proc_mask_mounts() -> list[tuple[bytes, bytes]]:
     """Returns the mounts (source, target) that replace files in a new /proc by static ones.
 
     The static files hide the machine's counters.
     """
     masks = []
     for name in sorted(os.listdir("/proc")):
-        if name.isdigit() or name in KEPT_IN_PROC:
+        if name.isdigit() or name in UNMASKED_PROC_ENTRIES:
             continue
         target = f"/proc/{name}"
-        source = f"{STATIC}/proc/{name}"
+        source = f"{STATIC_FILES_MOUNT}/proc/{name}"
         if not os.path.exists(source):
-            source = f"{STATIC}/empty" + ("/folder" if os.path.isdir(target) else "/file")
+            source = f"{STATIC_FILES_MOUNT}/empty" + ("/folder" if os.path.isdir(target) else "/file")
         masks.append((source.encode(), target.encode()))
     return masks
 
@@ -172,7 +174,7 @@ class ForkedProcess(NamedTuple):
     """The pids of a forked process and of the init process of its PID namespace (0 if it has no own namespace)."""
 
     pid: int
-    init: int
+    init_pid: int
 
 
 def isolate_later_forks() -> None:
@@ -180,11 +182,11 @@ def isolate_later_forks() -> None:
 
     The judge process itself gets new and empty writable folders.
     """
-    global isolated
-    if _own_pids >= 0:
-        _unshare(NEW_NS | NEW_IPC)
+    global isolates_forks
+    if _agent_pid_namespace >= 0:
+        _unshare(CLONE_NEWNS | CLONE_NEWIPC)
         mount_writable_folders()
-        isolated = True
+        isolates_forks = True
 
 
 def fork() -> ForkedProcess:
@@ -193,26 +195,26 @@ def fork() -> ForkedProcess:
     The new process must then call `enter_sample_namespaces`. The init process of the namespace only waits and adopts
     orphaned processes.
     """
-    if not isolated:
+    if not isolates_forks:
         return ForkedProcess(os.fork(), 0)
-    _unshare(NEW_PID)
-    init = os.fork()
-    if init == 0:
+    _unshare(CLONE_NEWPID)
+    init_pid = os.fork()
+    if init_pid == 0:
         _wait_forever()
     try:
         pid = os.fork()
     except OSError:
         _return_to_agent_namespace()
-        end_namespace(init)
+        end_namespace(init_pid)
         raise
     if pid:
         _return_to_agent_namespace()
-        clock.INITS.add(init)
-    return ForkedProcess(pid, init)
+        clock.INIT_PIDS.add(init_pid)
+    return ForkedProcess(pid, init_pid)
 
 
 def _return_to_agent_namespace() -> None:
-    _check_system_call(_libc.setns(_own_pids, NEW_PID), "setns")
+    _check_system_call(_libc.setns(_agent_pid_namespace, CLONE_NEWPID), "setns")
 
 
 def _wait_forever() -> NoReturn:
@@ -227,15 +229,15 @@ def _wait_forever() -> NoReturn:
 
 def pid_and_proc_of(pid: int) -> tuple[int, str]:
     """Returns the pid in its own PID namespace of a process that `fork` made, and the path of the /proc it sees."""
-    return (SECOND, f"/proc/{pid}/root/proc") if isolated else (pid, "/proc")
+    return (FORKED_PID, f"/proc/{pid}/root/proc") if isolates_forks else (pid, "/proc")
 
 
-def end_namespace(init: int) -> None:
-    """Ends a PID namespace with all its processes, by killing its init process. Does nothing if the pid `init` is 0."""
-    if init:
-        clock.INITS.discard(init)
-        os.kill(init, signal.SIGKILL)
-        os.waitpid(init, 0)
+def end_namespace(init_pid: int) -> None:
+    """Ends a PID namespace with all its processes, by killing its init process. Does nothing if `init_pid` is 0."""
+    if init_pid:
+        clock.INIT_PIDS.discard(init_pid)
+        os.kill(init_pid, signal.SIGKILL)
+        os.waitpid(init_pid, 0)
 
 
 def enter_sample_namespaces() -> None:
@@ -243,20 +245,26 @@ def enter_sample_namespaces() -> None:
 
     Its /proc shows only processes with its user and in its PID namespace, and no counters of the machine.
     """
-    _unshare(NEW_NS | NEW_IPC)
-    _mount("proc", "/proc", "proc", NO_SUID | NO_DEV | NO_EXEC, b"hidepid=2")
+    _unshare(CLONE_NEWNS | CLONE_NEWIPC)
+    _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, b"hidepid=2")
     for source, target in _masks:
-        _check_system_call(_libc.mount(source, target, b"", ctypes.c_ulong(BIND), None), "mount")
+        _check_system_call(_libc.mount(source, target, b"", ctypes.c_ulong(MS_BIND), None), "mount")
 
 
 def mount_writable_folders() -> None:
     """Mounts new and empty writable folders (/tmp, /dev/shm) over the existing ones."""
-    for folder in FOLDERS:
-        _mount("tmpfs", folder, "tmpfs", NO_SUID | NO_DEV | NO_ATIME, FILES % (FILES_MB, INODES))
+    for folder in WRITABLE_FOLDERS:
+        _mount(
+            "tmpfs",
+            folder,
+            "tmpfs",
+            MS_NOSUID | MS_NODEV | MS_NOATIME,
+            TMPFS_OPTIONS % (MAX_FOLDER_MB, MAX_FOLDER_FILES),
+        )
 
 
 def replace_writable_folders() -> None:
     """Unmounts the writable folders (/tmp, /dev/shm) of this process and mounts new and empty ones."""
-    for folder in FOLDERS:
-        _check_system_call(_libc.umount2(folder.encode(), DETACH), f"umount {folder}")
+    for folder in WRITABLE_FOLDERS:
+        _check_system_call(_libc.umount2(folder.encode(), MNT_DETACH), f"umount {folder}")
     mount_writable_folders()

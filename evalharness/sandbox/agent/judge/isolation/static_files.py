@@ -8,7 +8,7 @@ import contextlib
 import os
 import re
 
-COPIED = (
+COPIED_FILES = (
     *("proc/cmdline", "proc/cpuinfo", "proc/devices", "proc/filesystems", "proc/version", "proc/misc"),
     *("proc/sys/kernel/osrelease", "proc/sys/kernel/ostype", "proc/sys/kernel/version", "proc/sys/kernel/hostname"),
     *("proc/sys/kernel/pid_max", "proc/sys/kernel/threads-max", "proc/sys/kernel/cap_last_cap"),
@@ -20,7 +20,7 @@ COPIED = (
     *("sys/kernel/mm/transparent_hugepage/enabled", "sys/kernel/mm/transparent_hugepage/hpage_pmd_size"),
 )
 """Files whose content no ordinary user can change."""
-LIMITS = (
+LIMIT_FILES = (
     *("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.soft_limit_in_bytes", "memory.use_hierarchy"),
     *("memory.max", "memory.high", "memory.swap.max", "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.shares"),
     *("cpu.max", "cpu.weight", "cpuset.cpus", "cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.mems"),
@@ -31,11 +31,11 @@ LIMITS = (
 
 def write_static_files(folder: str) -> None:
     """Writes the static /proc and /sys files below `folder`, and an empty file and folder in `folder`/empty."""
-    for path in COPIED:
+    for path in COPIED_FILES:
         with contextlib.suppress(OSError), open(f"/{path}") as file:
             _write_file(f"{folder}/{path}", re.sub(r"(?m)^(cpu MHz\s*: ).*", r"\g<1>1000.000", file.read()))
     for group in _control_group_folders():
-        for name in LIMITS:
+        for name in LIMIT_FILES:
             with contextlib.suppress(OSError), open(f"{group}/{name}") as file:
                 _write_file(f"{folder}{group}/{name}", file.read())
     for name, text in _idle_proc_files().items():

@@ -17,8 +17,8 @@ from evalharness.sandbox.agent.judge.comparing.case_data import (
     MalformedCases,
     explain_difference,
     is_equal,
-    pickled_text,
     read_cases,
+    read_pickled_string,
 )
 
 ROWS = [
@@ -45,7 +45,7 @@ def test_public_tests_come_first_and_private_ones_in_either_form() -> None:
 @given(st.text())
 def test_the_text_of_a_pickle_is_what_unpickling_gives(text: str) -> None:
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        assert pickled_text(pickle.dumps(text, protocol)) == text
+        assert read_pickled_string(pickle.dumps(text, protocol)) == text
 
 
 class Evil:
@@ -78,7 +78,7 @@ def test_other_private_tests_are_refused_and_nothing_of_them_runs(field: str) ->
 
 
 def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(case_data, "LARGEST_TESTS", 1 << 20)
+    monkeypatch.setattr(case_data, "MAX_TEST_BYTES", 1 << 20)
     with pytest.raises(MalformedCases, match="larger than 1 MiB when decompressed"):
         read_cases("[]", packed(" " * (2 << 20) + "[]"))
 

@@ -11,27 +11,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.sandbox.agent.judge.comparing.comparison import Comparison
-from evalharness.sandbox.agent.judge.comparing.expected import ExpectedOutputs, pack_expected
+from evalharness.sandbox.agent.judge.comparing.expected import ExpectedOutputs, pack_expected_outputs
 from evalharness.sandbox.agent.judge.comparing.outputs import SampleOutput, outcome_of_wrong_output
-from evalharness.sandbox.agent.sample.running import NO_SETTINGS, CallOnInputs
+from evalharness.sandbox.agent.sample.running import NO_SETTINGS, CallFunctionWork
 from evalharness.sandbox.agent.shared import codec, wire
 from evalharness.sandbox.agent.shared.outputs import (
-    CHUNK,
+    CHUNK_ELEMENTS,
     MalformedPieces,
     decode_pieces,
     digest_of_pieces,
     encode_in_pieces,
 )
 
-LONG = CHUNK + 5
-WORK = CallOnInputs(NO_SETTINGS, 64, "", "f", wire.dumps([[1]]), "")
+LONG = CHUNK_ELEMENTS + 5
+WORK = CallFunctionWork(NO_SETTINGS, 64, "", "f", wire.dumps([[1]]), "")
 
 
 def accepted(expected: Any, pieces: list[bytes], floats: bool = False, atol: float = 0, edition: str = "0.3") -> str:
     """The status of an output of these pieces, `passed` if it is right."""
     expected_pieces = list(encode_in_pieces(expected))
     facts = (0.0, floats, False, True)
-    data = pack_expected([facts], [None], [digest_of_pieces(expected_pieces)])
+    data = pack_expected_outputs([facts], [None], [digest_of_pieces(expected_pieces)])
     known = ExpectedOutputs(data, lambda index, seconds: expected_pieces)
     output = SampleOutput(WORK, 0, Comparison(edition, "", atol))
     wrong = outcome_of_wrong_output(output, b"d", b"another digest 0", partial(list, pieces), known)
@@ -85,8 +85,15 @@ def test_nothing_without_elements_equals_a_value_with_some(empty: Any, expected:
 
 PIECES = st.lists(
     st.sampled_from([*map(codec.encode, HEADERS)])
-    | st.sampled_from([codec.encode([0] * size) for size in (0, 1, 5, CHUNK - 1, CHUNK, CHUNK + 1, LONG)])
-    | st.sampled_from([codec.encode(value) for value in (*EMPTY, np.zeros(CHUNK), np.zeros((CHUNK, 1)), range(CHUNK))])
+    | st.sampled_from(
+        [codec.encode([0] * size) for size in (0, 1, 5, CHUNK_ELEMENTS - 1, CHUNK_ELEMENTS, CHUNK_ELEMENTS + 1, LONG)]
+    )
+    | st.sampled_from(
+        [
+            codec.encode(value)
+            for value in (*EMPTY, np.zeros(CHUNK_ELEMENTS), np.zeros((CHUNK_ELEMENTS, 1)), range(CHUNK_ELEMENTS))
+        ]
+    )
     | plain_values.map(codec.encode)
     | st.binary(max_size=20),
     max_size=4,

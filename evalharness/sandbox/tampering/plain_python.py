@@ -1,7 +1,8 @@
 """Recognizes harmless Python programs: their text shows that they can do nothing but compute.
 
-A program is harmless if it consists only of plain syntax over plain values and of the names of a vocabulary. Every other
-program is suspicious. It may still be honest, but nothing it does counts without a check from outside its process.
+A program is harmless if it consists only of plain syntax over plain values and of the names of a vocabulary. Every
+other program is suspicious. It may still be honest, but nothing it does counts without a check from outside its
+process.
 """
 
 import ast

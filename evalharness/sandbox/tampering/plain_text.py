@@ -1,8 +1,8 @@
 """Recognizes harmless programs of C-like languages: their words show that they can do nothing but compute.
 
-A program is harmless if each of its words is on a list: keywords, types, functions and members of the language's library
-(`harmless` in `sandboxes/*/language.yaml`), and names made of common words, such as `max_count`. It may call only
-listed functions and those that it defines itself. The text is read once, token by token, in linear time.
+A program is harmless if each of its words is on a list: keywords, types, functions and members of the language's
+library (`harmless` in `sandboxes/*/language.yaml`), and names made of common words, such as `max_count`. It may call
+only listed functions and those that it defines itself. The text is read once, token by token, in linear time.
 """
 
 import re

@@ -37,8 +37,8 @@ sys: maxsize
 typing: Any Callable Deque Dict FrozenSet Generator Iterable Iterator List Mapping NoReturn Optional Sequence Set
 typing: Tuple Union
 """
-"""The names that a harmless program may use, by module, besides all of `math`. Not `seed`: checks also draw from `random`,
-and a program that seeds it knows what they draw.
+"""The names that a harmless program may use, by module, besides all of `math`. Not `seed`: checks also draw from
+`random`, and a program that seeds it knows what they draw.
 """
 BUILTINS = """
 abs all any ascii bin bool bytearray bytes callable chr complex dict divmod enumerate filter float format frozenset hash
@@ -148,7 +148,7 @@ def livecodebench_vocabulary() -> Vocabulary:
 def runtime_attributes() -> frozenset[str]:
     """Returns the attribute names of the interpreter's own objects, and of the modules of LiveCodeBench's vocabulary.
 
-    A program that defines one of these names does not count as harmless, because it may mean the interpreter's attribute.
+    A program that defines one of these names is not harmless, because it may mean the interpreter's attribute.
     """
     kinds = [kind for kind in vars(types).values() if isinstance(kind, type)]
     modules = map(importlib.import_module, livecodebench_vocabulary().modules)

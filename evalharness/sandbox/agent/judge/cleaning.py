@@ -28,7 +28,7 @@ def make_workdir(uid: int) -> str:
 
 
 def end_processes(uid: int, kept_pids: set[int]) -> bool:
-    """Ends every process of the job, except those whose pids are in `kept_pids`. Returns False if some cannot be ended."""
+    """Ends every process of the job except `kept_pids`. Returns False if some cannot be ended."""
     for _ in range(MAX_KILL_ATTEMPTS):
         if kept_pids.issuperset(clock.job_pids()):
             return True
@@ -43,7 +43,7 @@ def kill_user_processes(uid: int) -> None:
 
 
 def clean_up_between_processes(uid: int, folder: str, kept_pids: set[int]) -> bool:
-    """Ends a sample's processes, except the pids in `kept_pids`, and removes its files, before the job's next process runs.
+    """Ends a sample's processes except `kept_pids` and removes its files, before the job's next process runs.
 
     Returns False if something cannot be removed. Creates the folder again, because it may have extended attributes.
     """

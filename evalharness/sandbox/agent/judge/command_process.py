@@ -154,8 +154,8 @@ class RunningCommand:
             name = signal_name(code)
             if name == "SIGKILL":
                 return Outcome("memory", "killed: it exceeded the memory limit")
-            return Outcome("failed", f"ended by {name} {tail_as_one_line(self.errors.kept_output())}".strip())
-        return outcome_of_exit(os.WEXITSTATUS(code), self.errors.kept_output() or self.output.kept_output())
+            return Outcome("failed", f"ended by {name} {tail_as_one_line(self.errors.stored_output())}".strip())
+        return outcome_of_exit(os.WEXITSTATUS(code), self.errors.stored_output() or self.output.stored_output())
 
     def _update_file_watch(self) -> None:
         """Counts new openings of the watched files; if a shell has opened the source's pipe, replaces the pipe."""

@@ -119,7 +119,7 @@ def run_command(
         if watch:
             watch.close()
     violation = watch.violation if watch else ""
-    return StepRun(outcome, process.output.kept_output(), process.errors.kept_output(), process.usage(), violation)
+    return StepRun(outcome, process.output.stored_output(), process.errors.stored_output(), process.usage(), violation)
 
 
 def run_shortcut(job: CommandJob, step: StepMessage, program: bytes, uid: int, folder: str) -> StepRun | None:

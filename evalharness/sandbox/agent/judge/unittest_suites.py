@@ -78,8 +78,9 @@ def _passes_canary(result: PartResult, failing: int) -> bool:
 def _combined_result(passed: PartResult | None, failed: PartResult | None, is_tampered: bool) -> PartResult:
     """Returns the result of a program from its runs.
 
-    `passed`, `failed`: result of a passed and of a failed run with the right tests, None if there is none; `is_tampered`:
-    whether a run with false tests shows tampering. The program passes only if no run with the right tests failed.
+    `passed`, `failed`: result of a passed and of a failed run with the right tests, None if there is none;
+    `is_tampered`: whether a run with false tests shows tampering. The program passes only if no run with the
+    right tests failed.
     """
     if failed:
         detail = f"passes in some runs, not in all: {failed['detail']}" if passed else failed["detail"]

@@ -133,7 +133,7 @@ class AnswerCasesWork:
             answer = (_call_with_arguments if function else _run_and_capture)(method, case_input, alarm, limit_s)
             if len(answer) > MAX_ANSWER_BYTES:
                 raise AssertionError(f"the answer has {len(answer) >> 20} MiB, more than the size limit")
-            reporter.frame(b"o", answer)
+            reporter.send_frame(b"o", answer)
             reporter.flush()
 
 

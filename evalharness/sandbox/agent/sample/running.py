@@ -124,7 +124,7 @@ class CallFunctionWork:
                 output = function(*args)
             finally:
                 alarm.stop()
-            reporter.output((output, args) if with_inputs else output, items, whole)
+            reporter.send_output((output, args) if with_inputs else output, items, whole)
 
 
 @dataclass
@@ -161,8 +161,8 @@ class RecordOutputsWork:
             exact = codec.is_plain(output) and not any(
                 codec.NAN_BYTES.search(piece) for piece in encode_in_pieces(output)
             )
-            reporter.frame(b"f", FACTS.pack(seconds, consists_of_floats(output), is_empty_sequence(output), exact))
-            reporter.output(output, items=False, whole=False)
+            reporter.send_frame(b"f", FACTS.pack(seconds, consists_of_floats(output), is_empty_sequence(output), exact))
+            reporter.send_output(output, items=False, whole=False)
 
 
 def run_sample_process(
@@ -197,7 +197,7 @@ def run_sample_process(
         reporter.report_out_of_memory()
     except BaseException as error:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        reporter.frame(b"e", outcome_of_exception(error).pack())
+        reporter.send_frame(b"e", outcome_of_exception(error).pack())
     reporter.flush()
     leave(0)
 

@@ -110,7 +110,7 @@ def test_the_last_definition_counts() -> None:
 @pytest.mark.parametrize("code", sorted(set(SYNTAX) - {"py"}))
 def test_a_block_without_the_function_continues_the_prompt(code: str) -> None:
     hello = language_of(code)[1].hello
-    closing = "\n}" if SYNTAX[code].closed_by else ""
+    closing = "\n}" if SYNTAX[code].empty_function_head else ""
     for answer in (fenced(hello.right + closing, code), hello.right + closing + "\n"):
         found = extract_function_program(answer, target_of(code))
         assert (found.source.rstrip(), found.rule) == (f"{hello.prompt}{hello.right}".rstrip(), "body of the function")

@@ -114,7 +114,7 @@ def test_read_only_output_is_refused_before_any_work(small_disk: Path) -> None:
 
 
 def test_an_output_folder_that_vanishes_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evalharness.pipeline.store.SYNC_S", -1.0)
+    monkeypatch.setattr("evalharness.pipeline.store.SYNC_INTERVAL_S", -1.0)
     store = RunStore(tmp_path / "run", {}, {})
     store.add_verdict(BIG)
     shutil.rmtree(tmp_path / "run")

@@ -153,7 +153,7 @@ class StepMessage(TypedDict):
 
 
 class FailsOnMessage(TypedDict):
-    """Part of a message: output that makes a step fail (see `evalharness.sandbox.languages.FailsOn`)."""
+    """Part of a message: output that makes a step fail (see `evalharness.sandbox.languages.FailureOutput`)."""
 
     stderr_contains: list[str]
     output_contains: list[str]

@@ -4,9 +4,10 @@
 
 Networks have random weights and the shapes of real ones. A forward pass is one block after a context of cached tokens,
 including the statistics of its logits and the commits. Tokens per second of diffusion are at a fixed number of tokens
-per pass; how many a trained network reaches is not measured here. Writes gpu_bench.json and gpu_bench.png. Ends within
-`--minutes` and lists what is missing. Exits with 2 without a suitable GPU. With `--interpreted` and TRITON_INTERPRET=1
-a tiny network runs on a CPU to test the script; its times are meaningless.
+per pass; how many a trained network reaches is not measured here. If `--base` or EVALHARNESS_BASE names a real model,
+its speeds with AR, lookup and verified diffusion are measured, too. Writes gpu_bench.json and gpu_bench.png. Ends
+within `--minutes` and lists what is missing. Exits with 2 without a suitable GPU. With `--interpreted` and
+TRITON_INTERPRET=1 a tiny network runs on a CPU to test the script; its times are meaningless.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ BLOCK, CONTEXT, PER_PASS = 32, 1024, 4
 BATCHES = (1, 2, 4, 8, 16, 32)
 COMPILING_S = 100
 """Seconds for compiling all kernels in parallel, before anything is timed."""
+BASE = "base"
+"""The name of the real model in the results."""
 ORDER = ("7B", "0.5B", "1.5B", "LLaDA-8B")
 
 
@@ -145,6 +148,17 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
         report.measure(name, "torch.compile in a graph", partial(beside, compiled, graph_seconds))
 
 
+def measure_base(report: Report, base: str | None) -> None:
+    """Measures AR, lookup and verified diffusion of a real model, in bfloat16 on the GPU."""
+    from gpu_base import BaseBench
+
+    if not base:
+        report.missing.append("base (neither --base nor EVALHARNESS_BASE names a model)")
+        return
+    for what, call in BaseBench(base, {"device": str(report.device), "dtype": "bfloat16"}).measurements():
+        report.measure(BASE, what, call)
+
+
 def networks(chosen: list[str], interpreted: bool) -> Iterator[tuple[str, ModelConfig]]:
     """The networks by name."""
     from evalharness.diffusion.kernels.shapes import MODELS
@@ -183,7 +197,7 @@ def draw(report: Report, path: Path, title: str) -> None:
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-    models = list(dict.fromkeys(entry["model"] for entry in report.results))
+    models = list(dict.fromkeys(entry["model"] for entry in report.results if entry["model"] != BASE))
     whole = ("forward", "torch.compile in a graph", "torch.compile", "torch eager", "transformers eager")
     width = 0.8 / len(whole)
     for number, what in enumerate(whole):
@@ -226,6 +240,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder for gpu_bench.json and gpu_bench.png")
     parser.add_argument("--minutes", type=float, default=5.0, help="minutes after which no measurement starts")
     parser.add_argument("--models", nargs="+", choices=ORDER, default=ORDER, help="networks, in this order")
+    parser.add_argument("--base", default=os.environ.get("EVALHARNESS_BASE"), help="a real model: folder or GGUF file")
     parser.add_argument("--interpreted", action="store_true", help="a tiny network on a CPU in Triton's interpreter")
     args = parser.parse_args()
     if args.interpreted and os.environ.get("TRITON_INTERPRET") != "1":
@@ -247,14 +262,21 @@ def main() -> None:
     print(f"{name}: a copy reads and writes {report.bandwidth / 1e12:.3f} TB/s", flush=True)
     context, batches = (40, (1, 2)) if args.interpreted else (CONTEXT, BATCHES)
     args.out.mkdir(parents=True, exist_ok=True)
-    for model, config in networks(args.models, args.interpreted):
-        measure_model(report, model, config, context, batches)
+
+    def write_results(model: str) -> None:
         facts = {"device": name, "torch": torch.__version__, "block": BLOCK, "context": context, "per_pass": PER_PASS}
         facts |= {key: value for key, value in vars(report).items() if key not in ("device", "deadline")}
         (args.out / "gpu_bench.json").write_text(json.dumps(facts, indent=1) + "\n")
         if device.type == "cuda":
             torch.cuda.empty_cache()
         print(f"{model}: done", flush=True)
+
+    if not args.interpreted:
+        measure_base(report, args.base)
+        write_results(BASE)
+    for model, config in networks(args.models, args.interpreted):
+        measure_model(report, model, config, context, batches)
+        write_results(model)
     show(report)
     draw(report, args.out / "gpu_bench.png", f"{name}, {report.bandwidth / 1e12:.2f} TB/s")
     sys.exit(1 if report.failed else 0)

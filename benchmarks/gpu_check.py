@@ -37,7 +37,8 @@ SMALL = {
 
 
 def small_checks(device: torch.device, dtype: torch.dtype) -> Iterator[Check]:
-    """Checks every kernel, a step and short decoding at small shapes."""
+    """Checks every kernel, a step, a drafter and short decoding at small shapes."""
+    import drafting_checks as drafting
     import kernel_checks as kernels
     import step_checks as steps
 
@@ -58,6 +59,8 @@ def small_checks(device: torch.device, dtype: torch.dtype) -> Iterator[Check]:
     yield from kernels.check_samples(setting, 4, 64)
     yield from steps.check_step(setting, config, 2, 9, 4)
     yield from steps.check_decoding(setting, config, 1, 6, ("threshold", steps.NEXT))
+    yield from drafting.check_drafter(setting, config, 2, 9, 3, 64, 16)
+    yield from drafting.check_speculation(setting, config, 2, 4, ("drafter",))
 
 
 SANITIZER_S = 60
@@ -70,6 +73,7 @@ def real_checks(device: torch.device, part: int) -> Iterator[Check]:
 
     This is one of `PARTS` parts; each part has some of the networks.
     """
+    import drafting_checks as drafting
     import kernel_checks as kernels
     import step_checks as steps
 
@@ -93,6 +97,9 @@ def real_checks(device: torch.device, part: int) -> Iterator[Check]:
         causal = replace(config, layers=4, attention="causal")
         for sequences, context in ((1, 1024), (4, 200)):
             yield from steps.check_step(setting, causal, sequences, context, 32)
+        if config.attention == "causal":
+            for sequences, block, vocabulary in ((1, 5, 8192), (8, 15, 32_768)):
+                yield from drafting.check_drafter(setting, config, sequences, 300, block, vocabulary, 128)
     small = replace(QWEN_05B, **SMALL | {"hidden": 256, "vocab_size": 2000})  # type: ignore[arg-type]
     if part == 0:
         whole = replace(small, attention="bidirectional", shift=True)
@@ -103,6 +110,7 @@ def real_checks(device: torch.device, part: int) -> Iterator[Check]:
         yield from steps.check_bundled(setting)
     if part in (2, 3):
         yield from steps.check_decoding(setting, small, 1 if part == 2 else 5, limit=96)
+        yield from drafting.check_speculation(setting, small, 1 if part == 2 else 5, limit=96)
 
 
 def sanitized() -> tuple[bool, str]:

@@ -6,7 +6,7 @@ text in fewer forward passes. With `draft=lookup` drafts come from prompt lookup
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -24,6 +24,8 @@ from evalharness.util.clock import now
 
 if TYPE_CHECKING:
     from evalharness.backends.network.loading import Network
+    from evalharness.diffusion.kernels.drafting.engine import SpeculativeEngine
+    from evalharness.diffusion.rows import Row, Sampler
 
 
 class AROptions(NetworkOptions):
@@ -53,6 +55,8 @@ class AutoregressiveBackend:
         self._config = config
         self._options = parse_options(AROptions, self.name, config.options)
         self._network: Network | None = None
+        self._speculative_engine: SpeculativeEngine | None = None
+        """Decodes with prompt lookup on the fused kernels, if the network runs on them."""
 
     def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for an infilling prompt if the tokenizer lacks FIM sentinel tokens. Loads the network."""
@@ -95,18 +99,27 @@ class AutoregressiveBackend:
             active = [row for row in rows if can_generate(row)]
             started_at = now()
             if options.draft == "lookup":
-                from evalharness.backends.network.drafting import prompt_lookup_settings
-                from evalharness.diffusion.drafting.decoding import draft_and_verify
-
-                error = catch_out_of_memory(
-                    partial(draft_and_verify, model, active, sampler, prompt_lookup_settings(network))
-                )
+                error = catch_out_of_memory(partial(self._decode_with_lookup, network, active, sampler))
             elif options.draft:
                 error = catch_out_of_memory(partial(decode_self_speculatively, model, active, options.draft, sampler))
             else:
                 error = catch_out_of_memory(partial(decode_autoregressively, model, active, sampler, engine))
             for request, row in zip(batch, rows, strict=True):
                 yield make_completion(network.detokenizer, request, row, started_at, len(active), options.trace, error)
+
+    def _decode_with_lookup(self, network: Network, rows: Sequence[Row], sampler: Sampler) -> None:
+        """Decodes the rows of a batch with drafts of prompt lookup, in place."""
+        from evalharness.backends.network.drafting import (
+            open_speculative_engine,
+            prompt_lookup_settings,
+            select_speculative_engine,
+        )
+        from evalharness.diffusion.drafting.decoding import draft_and_verify
+
+        self._speculative_engine = self._speculative_engine or open_speculative_engine(network, None)
+        engine = select_speculative_engine(self._speculative_engine, self._options, sampler)
+        drafting = prompt_lookup_settings(network, engine.costs if engine else None)
+        draft_and_verify(network.model, rows, sampler, drafting, engine)
 
     def describe(self) -> Mapping[str, Any]:
         """Returns the backend's entry in the manifest: all settings that can change a result. Loads the network.
@@ -120,7 +133,7 @@ class AutoregressiveBackend:
 
     def close(self) -> None:
         """Frees the network's memory."""
-        self._network = None
+        self._network = self._speculative_engine = None
 
     def _load_network(self) -> Network:
         from evalharness.backends.network.loading import load_network, without_fused_kernels
@@ -137,7 +150,9 @@ class AutoregressiveBackend:
                     f"option draft={self._options.draft}: model {network.name} is not trained for self-speculative "
                     "decoding; use draft=lookup"
                 )
-            self._network = without_fused_kernels(network, self._options, "drafts") if self._options.draft else network
+            if self._options.draft not in (0, "lookup"):
+                network = without_fused_kernels(network, self._options, "drafts of option draft=N")
+            self._network = network
             several = bool(self._options.draft) or self._config.batch_size > 1
             if several if self._options.packed is None else self._options.packed:
                 from evalharness.diffusion.drafting.packing import pack_target

@@ -18,6 +18,7 @@ def tiny_drafter(
     target_sha256: str = "",
     target_name: str = "tiny",
     carry: bool = False,
+    rank: int = 6,
     **changes: Any,
 ) -> Drafter:
     """A drafter of `target` whose draft vocabulary is a random part of the target's."""
@@ -27,7 +28,7 @@ def tiny_drafter(
     )
     drafter = Drafter(
         DrafterConfig(
-            network, (0, 1), block=block, rank=6, target=target_name, target_sha256=target_sha256, carry=carry
+            network, (0, 1), block=block, rank=rank, target=target_name, target_sha256=target_sha256, carry=carry
         )
     )
     ids = torch.randperm(target.config.vocab_size)[:drafted].sort().values

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from evalharness.backends.diffusion.diffusion_gemma import DiffusionGemma
     from evalharness.backends.network.loading import Network
     from evalharness.diffusion.drafting.network import Drafter
+    from evalharness.diffusion.kernels.drafting.engine import SpeculativeEngine
 
 
 class DiffusionBackend:
@@ -53,6 +54,8 @@ class DiffusionBackend:
         """Whether the network is autoregressive and verifies drafts."""
         self._drafter: Drafter | None = None
         """The drafter of an autoregressive network; None if drafts come from prompt lookup alone."""
+        self._speculative_engine: SpeculativeEngine | None = None
+        """Drafts and verifies on the fused kernels, if the network runs on them."""
 
     def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for an infilling prompt that the network cannot infill. Loads the network."""
@@ -92,7 +95,11 @@ class DiffusionBackend:
         self, network: Network, requests: Iterable[Request], sampling: Sampling
     ) -> Iterator[Completion]:
         """Yields completions by speculative decoding: an autoregressive network verifies a drafter's tokens."""
-        from evalharness.backends.network.drafting import hybrid_drafting_settings
+        from evalharness.backends.network.drafting import (
+            hybrid_drafting_settings,
+            open_speculative_engine,
+            select_speculative_engine,
+        )
         from evalharness.backends.network.rows import (
             can_generate,
             catch_out_of_memory,
@@ -105,7 +112,11 @@ class DiffusionBackend:
 
         options, sampler = self._options, make_sampler(network, sampling)
         threshold = self._acceptance_threshold()
-        drafting = hybrid_drafting_settings(network, self._drafter, threshold, options.lookup, options.block)
+        self._speculative_engine = self._speculative_engine or open_speculative_engine(network, self._drafter)
+        engine = select_speculative_engine(self._speculative_engine, options, sampler)
+        drafting = hybrid_drafting_settings(
+            network, self._drafter, threshold, options.lookup, options.block, engine.costs if engine else None
+        )
         for batch in split_into_batches(requests, self._config.batch_size):
             rows = [
                 make_row(
@@ -119,7 +130,7 @@ class DiffusionBackend:
             ]
             active = [row for row in rows if can_generate(row)]
             started_at = now()
-            error = catch_out_of_memory(partial(draft_and_verify, network.model, active, sampler, drafting))
+            error = catch_out_of_memory(partial(draft_and_verify, network.model, active, sampler, drafting, engine))
             for request, row in zip(batch, rows, strict=True):
                 yield make_completion(network.detokenizer, request, row, started_at, len(active), options.trace, error)
 
@@ -187,7 +198,7 @@ class DiffusionBackend:
 
     def close(self) -> None:
         """Frees the network's memory."""
-        self._network = self._gemma = self._drafter = None
+        self._network = self._gemma = self._drafter = self._speculative_engine = None
 
     def _load_gemma(self) -> DiffusionGemma | None:
         """Returns the loaded model if it is a DiffusionGemma, else None. transformers decodes such a model."""
@@ -204,14 +215,15 @@ class DiffusionBackend:
         return self._gemma
 
     def _load_network(self) -> Network:
-        from evalharness.backends.network.loading import load_network, without_fused_kernels
+        from evalharness.backends.network.drafting import select_drafting_kernels
+        from evalharness.backends.network.loading import load_network
 
         if self._network is None:
             network = load_network(self._config.model, self._options)
             if self._options.rule in DRAFTING_RULES or not network.family.diffusion:
                 self._drafter = self._load_drafter(network)
                 self._drafting = True
-                network = without_fused_kernels(network, self._options, "drafts")
+                network = select_drafting_kernels(network, self._options, self._drafter)
             self._network = network
         return self._network
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evalharness.backends.network.loading import Network
+from evalharness.backends.network.loading import Network, refuse_torch, without_fused_kernels
+from evalharness.backends.network.options import NetworkOptions
 from evalharness.diffusion.drafting.checkpoint import load_drafter, target_fingerprint
 from evalharness.diffusion.drafting.config import read_drafter_config
-from evalharness.diffusion.drafting.costs import load_or_measure_costs
+from evalharness.diffusion.drafting.costs import ForwardPassCosts, load_or_measure_costs
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.drafting.proposals import DraftingSettings
+from evalharness.diffusion.kernels.select import unsupported_drafter
+from evalharness.diffusion.rows import Sampler
 from evalharness.errors import UserError
 from evalharness.util.paths import BUNDLED_NETWORK
+
+if TYPE_CHECKING:
+    from evalharness.diffusion.kernels.drafting.engine import SpeculativeEngine
 
 _log = logging.getLogger(__name__)
 BUNDLED_DRAFTERS = BUNDLED_NETWORK / "drafters"
@@ -84,29 +90,64 @@ def _bundled_drafter_folder(network: Network) -> Path | None:
     return None
 
 
-def prompt_lookup_settings(network: Network) -> DraftingSettings:
-    """Returns the settings of speculative decoding by prompt lookup (n-gram matches), which needs no drafter."""
-    return DraftingSettings(lookup=True, max_length=LONGEST, costs=load_or_measure_costs(network.model, None))
+def select_drafting_kernels(network: Network, options: NetworkOptions, drafter: Drafter | None) -> Network:
+    """Returns the network with the kernels that can decode it with this drafter.
+
+    Raises UserError if the fused kernels do not support the drafter and an option requires them.
+    """
+    unsupported = unsupported_drafter(drafter.config) if drafter and network.engine else ""
+    return without_fused_kernels(network, options, unsupported) if unsupported else network
+
+
+def open_speculative_engine(network: Network, drafter: Drafter | None) -> SpeculativeEngine | None:
+    """Returns the fused-kernel engine for speculative decoding; None if the network runs on torch."""
+    if network.engine is None:
+        return None
+    from evalharness.diffusion.kernels.drafting.engine import SpeculativeEngine
+
+    return SpeculativeEngine(network.engine.weights, drafter)
+
+
+def select_speculative_engine(
+    engine: SpeculativeEngine | None, options: NetworkOptions, sampler: Sampler
+) -> SpeculativeEngine | None:
+    """Returns the engine if there is one and it supports the sampler, else None.
+
+    Raises UserError if the engine does not support the sampler and an option requires the fused kernels.
+    """
+    if engine is None or engine.supports(sampler):
+        return engine
+    refuse_torch(options)
+    return None
+
+
+def prompt_lookup_settings(network: Network, costs: ForwardPassCosts | None = None) -> DraftingSettings:
+    """Returns the settings of speculative decoding by prompt lookup (n-gram matches), which needs no drafter.
+
+    `costs` are those of the engine that decodes; by default those of passes on torch, measured once per machine.
+    """
+    costs = costs or load_or_measure_costs(network.model, None)
+    return DraftingSettings(lookup=True, max_length=LONGEST, costs=costs)
 
 
 def hybrid_drafting_settings(
-    network: Network, drafter: Drafter | None, threshold: float, lookup: bool, max_draft_length: int | None
+    network: Network,
+    drafter: Drafter | None,
+    threshold: float,
+    lookup: bool,
+    max_draft_length: int | None,
+    costs: ForwardPassCosts | None = None,
 ) -> DraftingSettings:
     """Returns the settings of speculative decoding by prompt lookup and a drafter network.
 
     Each draft comes from the source with the higher expected speed. With `lookup` False only the drafter drafts;
     without a drafter only lookup does. `max_draft_length`: maximum number of tokens of a draft, besides the drafter's
     block. `threshold`: minimum ratio of an accepted token's probability to the top token's; 1 accepts only the
-    network's own tokens.
+    network's own tokens. `costs`: see `prompt_lookup_settings`.
     """
     limit = LONGEST if lookup or drafter is None else drafter.config.block
-    return DraftingSettings(
-        drafter,
-        lookup,
-        min(max_draft_length or limit, limit),
-        threshold,
-        costs=load_or_measure_costs(network.model, drafter),
-    )
+    costs = costs or load_or_measure_costs(network.model, drafter)
+    return DraftingSettings(drafter, lookup, min(max_draft_length or limit, limit), threshold, costs)
 
 
 def describe_drafter(network: Network, drafter: Drafter | None) -> Mapping[str, Any]:

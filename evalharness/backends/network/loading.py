@@ -136,13 +136,18 @@ def select_engine(
     engine = network.engine
     if engine is None or engine.supports(sampler, denoising):
         return engine
+    refuse_torch(options)
+    return None
+
+
+def refuse_torch(options: NetworkOptions) -> None:
+    """Raises UserError if an option requires the fused kernels, which do not support this run's decoding settings."""
     if required_by := fused_kernels_option(options.kernels, options.weights):
         raise UserError(
             f"{required_by} requires the fused kernels, which do not support this run's decoding settings (top_p below "
             f"1, rule editing, hold_end, blocks of more than 1024 tokens, and for some models sampling); change these "
             f"settings, such as --top-p 1 or --temperature 0, or {fallback_hint(options.weights)}"
         )
-    return None
 
 
 def describe_network(network: Network) -> dict[str, Any]:

@@ -4,10 +4,12 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.decoding import prefill, token_statistics
 from evalharness.diffusion.drafting.proposals import Draft, DraftingSettings, DraftProposer
 from evalharness.diffusion.drafting.taps import TapRecorder
@@ -16,27 +18,61 @@ from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler, record_times
 
 
+class SpeculativeEngine(Protocol):
+    """A faster implementation of speculative decoding after prefill, such as the fused kernels."""
+
+    def supports(self, sampler: Sampler) -> bool:
+        """Returns whether the engine can decode with this sampler."""
+
+    def allocate_cache(self, rows: Sequence[Row], sampler: Sampler, drafting: DraftingSettings) -> KVCache:
+        """Returns an empty KV cache for these rows; prefill must fill it before the engine decodes them."""
+
+    def draft_and_verify(
+        self, rows: Sequence[Row], drafting: DraftingSettings, states: Tensor | None, start: float
+    ) -> None:
+        """Decodes until each row has ended.
+
+        `states` [rows, T, taps * hidden] are the target's hidden states of the prefilled tokens, if a drafter needs
+        them. Times are counted from `start`, a `time.perf_counter()`.
+        """
+
+
 @torch.inference_mode()
-def draft_and_verify(model: Transformer, rows: Sequence[Row], sampler: Sampler, drafting: DraftingSettings) -> None:
+def draft_and_verify(
+    model: Transformer,
+    rows: Sequence[Row],
+    sampler: Sampler,
+    drafting: DraftingSettings,
+    engine: SpeculativeEngine | None = None,
+) -> None:
     """Decodes all rows of a batch by speculative decoding, in place, and records each row's drafts.
 
     At threshold 1 the text is that of `decode_autoregressively`, greedy or sampled, because the row's n-th random
     number chooses its n-th output token, both in drafting and in verification. A row's `forward_passes` counts the
-    passes of the target alone.
+    passes of the target alone. After prefill, `engine` decodes if it is given and supports the sampler; it must
+    belong to the same network and drafter.
     """
     if not rows:
         return
+    if engine is not None and not engine.supports(sampler):
+        engine = None
+    # An engine prepares its session once for many batches; that time is not part of this batch's latency.
+    engine_cache = engine.allocate_cache(rows, sampler, drafting) if engine else None
     start = time.perf_counter()
     taps = drafting.drafter.config.taps if drafting.drafter else ()
     with TapRecorder(model, taps) if taps else nullcontext() as recorder:
         for row in rows:
             row.text = row.prompt[:-1]
-        cache = prefill(model, rows, drafting.max_length + 1, start)
+        cache = prefill(model, rows, drafting.max_length + 1, start, engine_cache)
         for row in rows:
             row.text, row.cached = list(row.prompt), len(row.prompt) - 1
+        prefilled = recorder.states if recorder is not None and any(row.cached for row in rows) else None
+        if engine is not None:
+            engine.draft_and_verify(rows, drafting, prefilled, start)
+            return
         proposer = DraftProposer(drafting, rows, sampler, cache.capacity)
-        if recorder is not None and any(row.cached for row in rows):
-            proposer.observe_states(recorder.states, [0] * len(rows))
+        if prefilled is not None:
+            proposer.observe_states(prefilled, [0] * len(rows))
         active = list(rows)
         while active:
             drafts = proposer.propose(active)
@@ -90,19 +126,30 @@ def verify_drafts(
         count = 0
         while count < len(draft.tokens) and (draft.tokens[count] == chosen[at + count] or close[at + count]):
             count += 1
-        row.forward_passes += 1
-        position, pushed = len(row.text) - len(row.prompt), 0
-        for index, token in enumerate((*draft.tokens[:count], chosen[at + count])):
-            if not row.ended:
-                row.append_token(
-                    token, row.forward_passes - 1, len(row.text) - len(row.prompt), confidences[at + index]
-                )
-                row.cached = len(row.text)
-                row.text.append(token)
-                pushed += 1
-        accepted.append(min(count, pushed))
-        row.record_draft(position, draft.tokens, accepted[-1], draft.source)
+        tokens = [*draft.tokens[:count], chosen[at + count]]
+        accepted.append(append_verified_tokens(row, draft, tokens, confidences[at : at + count + 1]))
         at += len(draft.tokens) + 1
+    return accepted
+
+
+def append_verified_tokens(
+    row: Row, draft: Draft, tokens: Sequence[int], confidences: Sequence[float] | None = None
+) -> int:
+    """Appends the result of a verifying forward pass to a row until the row ends, and records the pass and its draft.
+
+    `tokens` are the accepted tokens of the `draft`, then the target's own next token. `confidences` are the target's
+    probabilities of these tokens, 1 by default. Returns how many drafted tokens were appended.
+    """
+    row.forward_passes += 1
+    position, pushed = len(row.text) - len(row.prompt), 0
+    for token, confidence in zip(tokens, confidences or [1.0] * len(tokens), strict=True):
+        if not row.ended:
+            row.append_token(token, row.forward_passes - 1, len(row.text) - len(row.prompt), confidence)
+            row.cached = len(row.text)
+            row.text.append(token)
+            pushed += 1
+    accepted = min(len(tokens) - 1, pushed)
+    row.record_draft(position, draft.tokens, accepted, draft.source)
     return accepted
 
 

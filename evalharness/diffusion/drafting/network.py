@@ -28,6 +28,11 @@ class DrafterCache(KVCache):
         super().__init__(config, rows, capacity, dtype, device)
         self._features = torch.zeros(rows, capacity, config.hidden, dtype=dtype, device=device)
 
+    @property
+    def features(self) -> Tensor:
+        """The context features [rows, capacity, hidden]."""
+        return self._features
+
     def store_features(self, features: Tensor, positions: Tensor) -> None:
         """Stores the context features [rows, T, hidden] of the given `positions` [rows, T]."""
         self._features[torch.arange(len(features), device=features.device)[:, None], positions] = features

@@ -45,11 +45,14 @@ class Draft:
         return self.kind.partition(" ")[0]
 
 
-class DraftProposer:
-    """Drafts tokens for the rows of a batch; draft lengths adapt to how many tokens of earlier drafts were accepted."""
+class DraftSources:
+    """Chooses where the drafts of a batch's rows come from, by the acceptance of earlier drafts.
 
-    def __init__(self, drafting: DraftingSettings, rows: Sequence[Row], sampler: Sampler, capacity: int) -> None:
-        self._drafting, self._sampler = drafting, sampler
+    Sources are prompt lookup, the drafter, or none.
+    """
+
+    def __init__(self, drafting: DraftingSettings, rows: Sequence[Row]) -> None:
+        self._drafting = drafting
         self._lookups = [NgramLookup() for _ in rows] if drafting.lookup else []
         for lookup, row in zip(self._lookups, rows, strict=False):
             lookup.extend(row.prompt)
@@ -57,59 +60,43 @@ class DraftProposer:
         for size, acceptance in EXPECTED_ACCEPTANCE.items():
             self._trackers[f"lookup {size}"] = AcceptanceTracker(drafting.max_length, acceptance)
         self._parked = 0
-        self._cache: DrafterCache | None = None
-        if drafting.drafter is not None:
-            # A row that runs on beside a longer one writes its padding behind its own text.
-            self._cache = drafting.drafter.new_cache(len(rows), capacity + drafting.drafter.config.block)
 
-    def propose(self, rows: Sequence[Row]) -> list[Draft]:
-        """Returns a draft for each row, which does not exceed the row's limit of output tokens."""
-        limits = [min(self._drafting.max_length, row.stop_checker.limit - len(row.output) - 1) for row in rows]
+    def choose(self, rows: Sequence[Row]) -> tuple[list[Draft], list[int]]:
+        """Returns a draft by prompt lookup for each row, and the rows for which the drafter should draft instead.
+
+        Drafts do not exceed the row's limit of output tokens; they have no tokens if lookup finds none.
+        """
+        limits = [self.longest_draft(row) for row in rows]
         drafts, speeds = [Draft() for _ in rows], [0.0 for _ in rows]
         for number, lookup in enumerate(self._lookups):
             drafts[number], speeds[number] = self._draft_by_lookup(lookup, limits[number], len(rows))
-        if self._cache is None:
-            return drafts
+        if self._drafting.drafter is None:
+            return drafts, []
         drafter_speed = self._drafter_speed(len(rows))
         open_rows = [
             number
             for number, draft in enumerate(drafts)
             if limits[number] > 0 and (not draft.tokens or drafter_speed > speeds[number])
         ]
-        if open_rows and self._is_drafter_active(drafter_speed, len(rows)):
-            drafted = self._draft_with_drafter(rows)
-            for number in open_rows:
-                tokens = drafted[number][: limits[number]]
-                if tokens or not drafts[number].tokens:
-                    drafts[number] = Draft(tokens, "drafter")
-        return drafts
+        return drafts, open_rows if open_rows and self._is_drafter_active(drafter_speed, len(rows)) else []
 
-    def observe_states(self, states: Tensor, starts: Sequence[int]) -> None:
-        """Adds the target's hidden states of a forward pass to the drafter's context.
+    def longest_draft(self, row: Row) -> int:
+        """Returns the most tokens that can be drafted for a row, so that the target's own token is within its limit."""
+        return min(self._drafting.max_length, row.stop_checker.limit - len(row.output) - 1)
 
-        `states` [rows, T, taps * hidden] are those of the tokens from position `starts[i]` of row i.
-        """
-        if self._cache is not None and self._drafting.drafter is not None:
-            self._drafting.drafter.extend_context(states, starts, self._cache)
+    def record_draft(self, draft: Draft, accepted: int) -> None:
+        """Updates the acceptance estimates with a verified draft, of which `accepted` tokens were accepted."""
+        if draft.tokens:
+            self._trackers[draft.kind].record_draft(len(draft.tokens), accepted)
 
-    def record_verification(
-        self, rows: Sequence[Row], starts: Sequence[int], drafts: Sequence[Draft], accepted: Sequence[int]
-    ) -> None:
-        """Updates the acceptance estimates and the prompt lookup after a forward pass that verified `drafts`.
-
-        The pass accepted `accepted[i]` tokens of row i, whose input began at position `starts[i]`.
-        """
-        for draft, count in zip(drafts, accepted, strict=True):
-            if draft.tokens:
-                self._trackers[draft.kind].record_draft(len(draft.tokens), count)
-        for lookup, row, start in zip(self._lookups, rows, starts, strict=False):
-            lookup.extend(row.text[start + 1 :])
+    def extend_lookup(self, number: int, tokens: Sequence[int]) -> None:
+        """Appends new tokens of a row of the batch to the text in which prompt lookup searches."""
+        if self._lookups:
+            self._lookups[number].extend(tokens)
 
     def keep_rows(self, row_numbers: Sequence[int]) -> None:
         """Keeps only the given rows of the batch, in the given order."""
         self._lookups = [self._lookups[number] for number in row_numbers] if self._lookups else []
-        if self._cache is not None:
-            self._cache.keep_rows(row_numbers)
 
     def _draft_by_lookup(self, lookup: NgramLookup, limit: int, rows: int) -> tuple[Draft, float]:
         """Returns a row's draft by prompt lookup, and its expected speed in tokens/s; infinite without costs."""
@@ -145,6 +132,55 @@ class DraftProposer:
             return True
         self._parked = PROBE
         return False
+
+
+class DraftProposer:
+    """Drafts tokens for the rows of a batch, from the sources that `DraftSources` chooses."""
+
+    def __init__(self, drafting: DraftingSettings, rows: Sequence[Row], sampler: Sampler, capacity: int) -> None:
+        self._drafting, self._sampler = drafting, sampler
+        self._sources = DraftSources(drafting, rows)
+        self._cache: DrafterCache | None = None
+        if drafting.drafter is not None:
+            # A row that runs on beside a longer one writes its padding behind its own text.
+            self._cache = drafting.drafter.new_cache(len(rows), capacity + drafting.drafter.config.block)
+
+    def propose(self, rows: Sequence[Row]) -> list[Draft]:
+        """Returns a draft for each row, which does not exceed the row's limit of output tokens."""
+        drafts, drafter_rows = self._sources.choose(rows)
+        if drafter_rows:
+            drafted = self._draft_with_drafter(rows)
+            for number in drafter_rows:
+                tokens = drafted[number][: self._sources.longest_draft(rows[number])]
+                if tokens or not drafts[number].tokens:
+                    drafts[number] = Draft(tokens, "drafter")
+        return drafts
+
+    def observe_states(self, states: Tensor, starts: Sequence[int]) -> None:
+        """Adds the target's hidden states of a forward pass to the drafter's context.
+
+        `states` [rows, T, taps * hidden] are those of the tokens from position `starts[i]` of row i.
+        """
+        if self._cache is not None and self._drafting.drafter is not None:
+            self._drafting.drafter.extend_context(states, starts, self._cache)
+
+    def record_verification(
+        self, rows: Sequence[Row], starts: Sequence[int], drafts: Sequence[Draft], accepted: Sequence[int]
+    ) -> None:
+        """Updates the acceptance estimates and the prompt lookup after a forward pass that verified `drafts`.
+
+        The pass accepted `accepted[i]` tokens of row i, whose input began at position `starts[i]`.
+        """
+        for draft, count in zip(drafts, accepted, strict=True):
+            self._sources.record_draft(draft, count)
+        for number, (row, start) in enumerate(zip(rows, starts, strict=True)):
+            self._sources.extend_lookup(number, row.text[start + 1 :])
+
+    def keep_rows(self, row_numbers: Sequence[int]) -> None:
+        """Keeps only the given rows of the batch, in the given order."""
+        self._sources.keep_rows(row_numbers)
+        if self._cache is not None:
+            self._cache.keep_rows(row_numbers)
 
     def _draft_with_drafter(self, rows: Sequence[Row]) -> list[list[int]]:
         """Returns the drafter's tokens for each row, cut at the draft length with the highest expected speed."""

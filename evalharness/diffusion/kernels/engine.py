@@ -118,7 +118,7 @@ class Engine:
         """
         session, config, policy = self._current_session(), self.weights.config, make_commit_policy(denoising)
         running, host = dict(enumerate(blocks)), session.tables
-        _write_end_tokens(host, [block.row for block in running.values()])
+        write_end_tokens(host, [block.row for block in running.values()])
         while running:
             host["done"][:] = 1
             for sequence, block in running.items():
@@ -158,7 +158,7 @@ class Engine:
         session = self._current_session()
         host = session.tables
         running = dict(enumerate(rows))
-        _write_end_tokens(host, rows)
+        write_end_tokens(host, rows)
         first = True
         while running:
             host["done"][:] = 1
@@ -168,7 +168,7 @@ class Engine:
                 host["limit"][sequence] = 1 if first else min(TOKENS_PER_ROUND, remaining)
                 host["context"][sequence, 0], host["context_length"][sequence] = row.text[-1], 1
                 host["cached"][sequence] = row.cached
-                _write_random_state(host, sequence, row, len(row.text) - len(row.prompt))
+                write_random_state(host, sequence, row, len(row.text) - len(row.prompt))
                 host["done"][sequence] = host["step"][sequence] = host["length"][sequence] = 0
             session.run(finished_blocks=False)
             tokens, steps = host["tokens"].tolist(), host["step"].tolist()
@@ -217,7 +217,7 @@ class Engine:
         return DecodingSession(state, host, tables, cache, first_pass, later_passes)
 
 
-def _write_end_tokens(host: Tables, rows: Sequence[Row]) -> None:
+def write_end_tokens(host: Tables, rows: Sequence[Row]) -> None:
     """Writes the end tokens that all rows of the batch share to the host's copy of the device state.
 
     The host itself checks for end tokens that only some rows have.
@@ -227,7 +227,7 @@ def _write_end_tokens(host: Tables, rows: Sequence[Row]) -> None:
     host["end_tokens"][: len(common)] = common
 
 
-def _write_random_state(host: Tables, sequence: int, row: Row, index: int) -> None:
+def write_random_state(host: Tables, sequence: int, row: Row, index: int) -> None:
     """Writes a row's seed and the index of its next random number to the host's copy of the device state.
 
     So a row's random numbers do not depend on the other rows of the batch.
@@ -263,5 +263,5 @@ def _write_block(host: Tables, sequence: int, block: BlockState, policy: CommitP
         assert len(text) + size + len(tail) <= host["tail"].shape[1]
         write_table("tail", tail)
         host["tail_length"][sequence] = len(tail)
-    _write_random_state(host, sequence, row, row.forward_passes * host["tokens"].shape[1])
+    write_random_state(host, sequence, row, row.forward_passes * host["tokens"].shape[1])
     host["done"][sequence] = host["step"][sequence] = 0

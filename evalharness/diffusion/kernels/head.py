@@ -17,9 +17,9 @@ from evalharness.diffusion.kernels.fp8 import Matrix
 from evalharness.diffusion.kernels.gemm import accumulate_tile, inner_step_size, prefetch_weights
 from evalharness.diffusion.kernels.launch import INTERPRETED, begin_kernel, ceil_div, launch_options
 
-SUMS = 5
+SUMS = 6
 """Values per tile and position: score, logit and highest other logit of the chosen token, sum of exponentials, weighted
-sum for the entropy.
+sum for the entropy, logit of the token to compare.
 """
 
 
@@ -36,12 +36,14 @@ def gumbel_noise(seed: tl.tensor, offset: tl.tensor, token: tl.tensor) -> tl.ten
     return -tl.log(tl.where(uniform < 0.015625, series, -tl.log(1.0 - uniform)))
 
 
-@triton.jit(do_not_specialize=["length", "most"])
+@triton.jit(do_not_specialize=["length", "most", "addend_rows", "addend_first", "addend_step", "input_rows"])
 def predict_tile(
     live: tl.tensor, states: tl.tensor, rows: tl.tensor, positions: tl.tensor, count: tl.tensor, weight: tl.tensor,
-    scales: tl.tensor, banned: tl.tensor, seeds: tl.tensor, offsets: tl.tensor, sums: tl.tensor, tokens: tl.tensor,
-    vocabulary: tl.tensor, hidden: tl.tensor, length: tl.tensor, most: tl.tensor, temperature: tl.tensor,
-    BANNED: tl.constexpr, SCALED_WEIGHTS: tl.constexpr, NOISE: tl.constexpr, BLOCK_V: tl.constexpr,
+    scales: tl.tensor, banned: tl.tensor, seeds: tl.tensor, offsets: tl.tensor, compared: tl.tensor, addend: tl.tensor,
+    token_ids: tl.tensor, sums: tl.tensor, tokens: tl.tensor, vocabulary: tl.tensor, hidden: tl.tensor,
+    length: tl.tensor, most: tl.tensor, temperature: tl.tensor, addend_rows: tl.tensor, addend_first: tl.tensor,
+    addend_step: tl.tensor, input_rows: tl.tensor, BANNED: tl.constexpr, SCALED_WEIGHTS: tl.constexpr,
+    NOISE: tl.constexpr, COMPARED: tl.constexpr, ADDEND_SPLITS: tl.constexpr, BLOCK_V: tl.constexpr,
     BLOCK_N: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
     """Kernel: computes the statistics of one tile of the vocabulary; one program per tile and `BLOCK_N` positions."""
@@ -64,7 +66,16 @@ def predict_tile(
     logits = accumulate_tile(states, weight, line, row, 0, hidden, hidden, BLOCK_V, BLOCK_N, STEP, UPCAST)
     if SCALED_WEIGHTS:
         logits = logits * tl.load(scales + token, mask=in_vocabulary, other=0.0)[:, None]
-    logits = logits.to(states.dtype.element_ty).to(tl.float32)
+    dtype: tl.constexpr = states.dtype.element_ty
+    logits = logits.to(dtype).to(tl.float32)
+    random_index = token
+    if ADDEND_SPLITS > 0:
+        random_index = tl.load(token_ids + line)
+        source = (addend_first + tl.minimum(column, number - 1) * addend_step).to(tl.int64)
+        added = tl.zeros([BLOCK_V, BLOCK_N], tl.float32)
+        for part in tl.static_range(ADDEND_SPLITS):
+            added += tl.load(addend + (part * addend_rows + source)[None, :] * vocabulary + line[:, None])
+        logits = (logits + added.to(dtype).to(tl.float32)).to(dtype).to(tl.float32)
     allowed = in_vocabulary
     for index in tl.static_range(BANNED):
         allowed = allowed & (token != tl.load(banned + index))
@@ -74,7 +85,7 @@ def predict_tile(
         position = tl.load(positions + column, mask=valid, other=0)
         seed = tl.load(seeds + position // length)
         offset = tl.load(offsets + position // length) + position % length
-        scores = logits + temperature * gumbel_noise(seed[None, :], offset[None, :], token[:, None])
+        scores = logits + temperature * gumbel_noise(seed[None, :], offset[None, :], random_index[:, None])
 
     score, chosen = tl.max(scores, axis=0, return_indices=True, return_indices_tie_break_left=True)
     is_chosen = tl.arange(0, BLOCK_V)[:, None] == chosen[None, :]
@@ -92,13 +103,18 @@ def predict_tile(
     tl.store(sums + 3 * stride + target, tl.sum(weights, axis=0), mask=valid)
     tl.store(sums + 4 * stride + target, tl.sum(tl.where(weights > 0, weights * lower, 0.0), axis=0), mask=valid)
     tl.store(tokens + target, tile * BLOCK_V + chosen, mask=valid)
+    if COMPARED:
+        # The input token behind the row; the last row of all has none.
+        behind = tl.load(compared + row + 1, mask=row + 1 < input_rows, other=-1)
+        logit = tl.max(tl.where(token[:, None] == behind[None, :], logits, -float("inf")), axis=0)
+        tl.store(sums + 5 * stride + target, logit, mask=valid)
 
 
 @triton.jit(do_not_specialize=["most"])
 def merge_tiles(
     live: tl.tensor, positions: tl.tensor, count: tl.tensor, sums: tl.tensor, tokens: tl.tensor, proposed: tl.tensor,
-    probability: tl.tensor, second: tl.tensor, entropy: tl.tensor, most: tl.tensor, TILES: tl.constexpr,
-    BLOCK: tl.constexpr, PDL: tl.constexpr,
+    probability: tl.tensor, second: tl.tensor, entropy: tl.tensor, share: tl.tensor, most: tl.tensor,
+    TILES: tl.constexpr, COMPARED: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
     """Kernel: merges a position's statistics over all vocabulary tiles; one program per position."""
     if not begin_kernel(live, PDL):
@@ -132,6 +148,9 @@ def merge_tiles(
     tl.store(probability + position, tl.exp(chosen - highest) / mass)
     tl.store(second + position, tl.exp(runner_up - highest) / mass)
     tl.store(entropy + position, tl.log(mass) - moment / mass)
+    if COMPARED:
+        logit = tl.max(tl.load(source + 5 * stride, mask=valid, other=-float("inf")), axis=0)
+        tl.store(share + position, tl.exp(logit - highest))
 
 
 @dataclass(frozen=True)
@@ -143,6 +162,8 @@ class TokenStatistics:
     probability: Tensor
     second: Tensor
     entropy: Tensor
+    share: Tensor | None = None
+    """The probability of the token to compare, as a share of the most probable token's."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +175,21 @@ class SamplingNoise:
     """int64 [B]."""
     offsets: Tensor
     """int32 [B]."""
+
+
+@dataclass(frozen=True)
+class Addend:
+    """Logits that `predict_tokens` adds to its own, as a drafter's Markov head does, and the ids of the tokens.
+
+    Entry i of `positions` gets row `first` + i * `step` of the logits.
+    """
+
+    parts: Tensor
+    """[splits, N, vocabulary], float32; the logits are the sum over the splits."""
+    first: int
+    step: int
+    token_ids: Tensor
+    """[vocabulary], int32: the ids that select the random numbers of the tokens."""
 
 
 def tile_shape(most: int) -> tuple[int, int]:
@@ -184,7 +220,7 @@ def allocate_workspace(vocabulary: int, most: int, device: torch.device | str) -
 def predict_tokens(
     states: Tensor, weight: Matrix, rows: Tensor, positions: Tensor, count: Tensor, banned: Tensor,
     work: tuple[Tensor, Tensor], statistics: TokenStatistics, length: int, live: Tensor,
-    noise: SamplingNoise | None = None,
+    noise: SamplingNoise | None = None, compared: Tensor | None = None, addend: Addend | None = None,
 ) -> None:  # fmt: skip
     """Chooses a token for each of the first `count` [1] entries of `positions`; writes the results to `statistics`.
 
@@ -192,6 +228,9 @@ def predict_tokens(
     from the state rows[i]; both are int32 [most]. `weight` is the output head's matrix [vocabulary, hidden]; `banned`,
     int32, are tokens with probability zero; `length` is the number of positions per block; `work` comes from
     `allocate_workspace`. Without `noise` the most probable token is chosen, the first one of equally probable ones.
+
+    `compared` [N], int32, are the input tokens of a causal pass: the token behind each row is compared with the row's
+    prediction, see `TokenStatistics.share`.
     """
     sums, tokens = work
     most = rows.shape[0]
@@ -202,33 +241,47 @@ def predict_tokens(
     shared_options = launch_options(live)
     predict_tile[(ceil_div(most, block_n), tiles)](
         live, states, rows, positions, count, weight.values, unused if weight.scale is None else weight.scale, banned,
-        unused if noise is None else noise.seeds, unused if noise is None else noise.offsets, sums, tokens, vocabulary,
+        unused if noise is None else noise.seeds, unused if noise is None else noise.offsets,
+        unused if compared is None else compared, unused if addend is None else addend.parts,
+        unused if addend is None else addend.token_ids, sums, tokens, vocabulary,
         hidden, length, most, 1.0 if noise is None else noise.temperature,
-        BANNED=banned.shape[0], SCALED_WEIGHTS=weight.scale is not None, NOISE=noise is not None, BLOCK_V=block_v,
+        0 if addend is None else addend.parts.shape[1], 0 if addend is None else addend.first,
+        0 if addend is None else addend.step, states.shape[0],
+        BANNED=banned.shape[0], SCALED_WEIGHTS=weight.scale is not None, NOISE=noise is not None,
+        COMPARED=compared is not None, ADDEND_SPLITS=0 if addend is None else addend.parts.shape[0], BLOCK_V=block_v,
         BLOCK_N=block_n, STEP=inner_step_size(hidden, weight.scale is not None), UPCAST=INTERPRETED,
         num_warps=warps_per_tile(block_n), num_stages=4, **shared_options,
     )  # fmt: skip
     merge_tiles[(most,)](
         live, positions, count, sums, tokens, statistics.proposed, statistics.probability, statistics.second,
-        statistics.entropy, most,
-        TILES=tiles, BLOCK=triton.next_power_of_2(tiles), num_warps=4, **shared_options,
+        statistics.entropy, unused if statistics.share is None else statistics.share, most,
+        TILES=tiles, COMPARED=compared is not None, BLOCK=triton.next_power_of_2(tiles), num_warps=4, **shared_options,
     )  # fmt: skip
 
 
 def predict_tokens_reference(
-    states: Tensor, weight: Matrix, banned: Tensor, noise: Tensor | None = None
-) -> TokenStatistics:
+    states: Tensor, weight: Matrix, banned: Tensor, noise: Tensor | None = None, compared: Tensor | None = None,
+    addend: Tensor | None = None,
+) -> TokenStatistics:  # fmt: skip
     """Returns the results of `predict_tokens` for all `states` [N, hidden], computed by PyTorch.
 
-    `noise` [N, vocabulary] is Gumbel noise times the temperature; if given, it is added to the logits.
+    `noise` [N, vocabulary] is Gumbel noise times the temperature; if given, it is added to the logits. `addend`
+    [N, vocabulary] are logits to add, and `compared` [N] the tokens to compare with the predictions.
     """
-    logits = (states @ weight.dequantized(states.dtype).T).float()
+    logits = states @ weight.dequantized(states.dtype).T
+    if addend is not None:
+        logits = logits + addend.to(logits.dtype)
+    logits = logits.float()
     logits[:, banned.long()] = -torch.inf
     proposed = (logits if noise is None else logits + noise).argmax(dim=-1)
     log_probabilities = logits.log_softmax(dim=-1)
     second = log_probabilities.scatter(1, proposed[:, None], -torch.inf).amax(dim=-1).exp()
     entropy = torch.special.entr(log_probabilities.exp()).sum(dim=-1)
-    return TokenStatistics(proposed.int(), log_probabilities.gather(1, proposed[:, None])[:, 0].exp(), second, entropy)
+    share = None
+    if compared is not None:
+        share = (logits.gather(1, compared.long()[:, None])[:, 0] - logits.amax(dim=-1)).exp()
+    probability = log_probabilities.gather(1, proposed[:, None])[:, 0].exp()
+    return TokenStatistics(proposed.int(), probability, second, entropy, share)
 
 
 def gumbel_noise_reference(seed: int, offset: int, vocabulary: int) -> Tensor:

@@ -1,6 +1,7 @@
 """Kernel that writes a forward pass's input on the device: each sequence's tokens, and the rows to predict from."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -63,6 +64,17 @@ class DecodingState:
     """[E]: tokens that end a sequence."""
 
 
+def allocate_fields(
+    shapes: Mapping[str, tuple[int, ...]], device: torch.device | str
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Returns one int32 tensor of zeros with the memory of all fields, and each field as a view of it."""
+    # Each field starts at a multiple of 16 bytes, so that the compiler can use wide loads.
+    sizes = [-(-math.prod(shape) // 4) * 4 for shape in shapes.values()]
+    flat = torch.zeros(sum(sizes), dtype=torch.int32, device=device)
+    fields = zip(shapes.items(), torch.split(flat, sizes), strict=True)
+    return flat, {name: part[: math.prod(shape)].view(shape) for (name, shape), part in fields}
+
+
 def new_decoding_state(
     sequences: int, length: int, context: int, steps: int, end_tokens: int, device: torch.device | str, tail: int = 0
 ) -> DecodingState:
@@ -75,11 +87,7 @@ def new_decoding_state(
         "confidence": block, "seeds": (sequences, 2), "offsets": one, "done": one, "live": (1,),
         "end_tokens": (end_tokens,),
     }  # fmt: skip
-    # Each field starts at a multiple of 16 bytes, so that the compiler can use wide loads.
-    sizes = [-(-math.prod(shape) // 4) * 4 for shape in shapes.values()]
-    flat = torch.zeros(sum(sizes), dtype=torch.int32, device=device)
-    fields = zip(shapes.items(), torch.split(flat, sizes), strict=True)
-    views = {name: part[: math.prod(shape)].view(shape) for (name, shape), part in fields}
+    flat, views = allocate_fields(shapes, device)
     views["confidence"] = views["confidence"].view(torch.float32)
     views["seeds"] = views["seeds"].view(torch.int64)[:, 0]
     views["done"].fill_(1)

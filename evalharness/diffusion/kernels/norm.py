@@ -4,6 +4,7 @@ Each row is read and written once: the kernel adds a layer's output to the resid
 for the next product.
 """
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 import triton
 import triton.language as tl
@@ -63,6 +64,27 @@ def add_and_norm_row(
     tl.store(normed + row * hidden + column, result, mask=valid)
 
 
+@triton.jit
+def sum_and_norm_row(
+    live: tl.tensor, parts: tl.tensor, gain: tl.tensor, normed: tl.tensor, hidden: tl.tensor, stride: tl.tensor,
+    eps: tl.tensor, SPLITS: tl.constexpr, NORM: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
+) -> None:  # fmt: skip
+    """Kernel: adds the parts of a row, and writes its RMSNorm, or without NORM the sum; one program per row."""
+    if not begin_kernel(live, PDL):
+        return
+    row, rows = tl.program_id(0).to(tl.int64), tl.num_programs(0).to(tl.int64)
+    column = tl.arange(0, BLOCK)
+    valid = column < hidden
+    total = tl.zeros([BLOCK], tl.float32)
+    for part in tl.static_range(SPLITS):
+        total += tl.load(parts + (part * rows + row) * hidden + column, mask=valid, other=0.0).to(tl.float32)
+    dtype = normed.dtype.element_ty
+    result = total.to(dtype)
+    if NORM:
+        result = rms_norm_row(result.to(tl.float32), gain, column, valid, hidden, eps, dtype)
+    tl.store(normed + row * stride + column, result, mask=valid)
+
+
 def embed_and_norm(
     tokens: Tensor, table: Tensor, gain: Tensor, eps: float, residual: Tensor, normed: Tensor, live: Tensor
 ) -> None:
@@ -89,6 +111,19 @@ def add_and_norm(partials: Tensor, residual: Tensor, gain: Tensor, eps: float, n
     )  # fmt: skip
 
 
+def sum_and_norm(parts: Tensor, gain: Tensor | None, eps: float, normed: Tensor, live: Tensor) -> None:
+    """Writes the RMSNorm of the sum of `parts` [splits, N, hidden] to `normed` [N, hidden], whose rows may be strided.
+
+    Without a `gain` the sum itself is written.
+    """
+    splits, rows, hidden = parts.shape
+    sum_and_norm_row[(rows,)](
+        live, parts, live if gain is None else gain, normed, hidden, normed.stride(0), eps, SPLITS=splits,
+        NORM=gain is not None, BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden),
+        **launch_options(live),
+    )  # fmt: skip
+
+
 def warps_per_row(hidden: int) -> int:
     """Returns the number of warps per row of `hidden` elements, so that each thread has 8 or 16 elements."""
     return int(max(1, min(16, triton.next_power_of_2(hidden) // 256)))
@@ -104,3 +139,9 @@ def add_and_norm_reference(partials: Tensor, residual: Tensor, gain: Tensor, eps
     """Returns the results of `add_and_norm`, computed by PyTorch: residual and normed."""
     residual = residual + partials.sum(dim=0).to(residual.dtype)
     return residual, F.rms_norm(residual, gain.shape, gain, eps)
+
+
+def sum_and_norm_reference(parts: Tensor, gain: Tensor | None, eps: float, dtype: torch.dtype) -> Tensor:
+    """Returns the result of `sum_and_norm` in the precision `dtype`, computed by PyTorch."""
+    total = parts.float().sum(dim=0).to(dtype)
+    return total if gain is None else F.rms_norm(total, gain.shape, gain, eps)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from evalharness.diffusion.drafting.config import DrafterConfig
 from evalharness.diffusion.kernels.kernel_options import (
     KernelsOption,
     WeightFormat,
@@ -49,7 +50,8 @@ def select_kernels(kernels: KernelsOption, model: Transformer, weights: WeightFo
         )
     reason = required_option or "a Hopper GPU and a network of a supported shape"
     return KernelSelection(
-        "fused", f"{reason}; prefill, drafts, sampling with top_p below 1 and the rule editing run on torch"
+        "fused",
+        f"{reason}; prefill, drafts of option draft=N, sampling with top_p below 1 and the rule editing run on torch",
     )
 
 
@@ -71,4 +73,19 @@ def unsupported_reason(model: Transformer) -> str:
             return f"the fused kernels need a multiple of 64, and the network's {name} size is {size}"
     if importlib.util.find_spec("triton") is None:
         return "triton, which compiles the fused kernels, is not installed"
+    return ""
+
+
+def unsupported_drafter(config: DrafterConfig) -> str:
+    """Returns which drafters the fused kernels do not support, if this one is among them, such as "drafters with ...".
+
+    Returns "" if they support it. It is for a target that they support.
+    """
+    network = config.network
+    if network.head_dim not in (64, 128):
+        return f"drafters with heads of {network.head_dim} dimensions (other than 64 or 128)"
+    if network.intermediate % 64:
+        return f"drafters with an intermediate size of {network.intermediate} (no multiple of 64)"
+    if config.rank % 16:
+        return f"drafters with a Markov head of rank {config.rank} (no multiple of 16)"
     return ""

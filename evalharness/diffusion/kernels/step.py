@@ -1,5 +1,6 @@
 """A whole decoding step (forward pass and commit) as a sequence of kernels over preallocated buffers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -53,31 +54,32 @@ def read_weights(model: Transformer, precision: Precision | None = None) -> Kern
     They may share memory with the network, which must not be trained afterwards.
     """
     precision = precision or Precision()
+    layers = tuple(read_layer(layer, precision) for layer in model.layers if isinstance(layer, Layer))
+    assert len(layers) == len(model.layers)
+    head = read_matrix(model.head, precision)
+    return KernelWeights(model.config, model.embed.weight.detach(), layers, model.norm.weight, head, precision)
 
-    def to_matrix(linear: torch.nn.Linear) -> Matrix:
-        weight = linear.weight.detach()
-        return Matrix(weight) if precision.weights == "network" else quantize_to_fp8(weight)
 
-    config, layers = model.config, []
-    for layer in model.layers:
-        assert isinstance(layer, Layer)
-        q_norm, k_norm = (layer.q_norm.weight, layer.k_norm.weight) if config.qk_norm else (None, None)
-        layers.append(
-            LayerWeights(
-                attention_norm=layer.attention_norm.weight,
-                qkv=to_matrix(layer.qkv),
-                bias=layer.qkv.bias,
-                q_norm=q_norm,
-                k_norm=k_norm,
-                out=to_matrix(layer.out),
-                mlp_norm=layer.mlp_norm.weight,
-                gate_up=to_matrix(layer.gate_up),
-                down=to_matrix(layer.down),
-            )
-        )
-    return KernelWeights(
-        config, model.embed.weight.detach(), tuple(layers), model.norm.weight, to_matrix(model.head), precision
+def read_layer(layer: Layer, precision: Precision) -> LayerWeights:
+    """Returns the weights of one Transformer layer in the form that the kernels read, quantized as `precision` says."""
+    q_norm, k_norm = (layer.q_norm.weight, layer.k_norm.weight) if layer.config.qk_norm else (None, None)
+    return LayerWeights(
+        attention_norm=layer.attention_norm.weight,
+        qkv=read_matrix(layer.qkv, precision),
+        bias=layer.qkv.bias,
+        q_norm=q_norm,
+        k_norm=k_norm,
+        out=read_matrix(layer.out, precision),
+        mlp_norm=layer.mlp_norm.weight,
+        gate_up=read_matrix(layer.gate_up, precision),
+        down=read_matrix(layer.down, precision),
     )
+
+
+def read_matrix(linear: torch.nn.Linear, precision: Precision) -> Matrix:
+    """Returns the weight matrix of a linear layer, quantized as `precision` says."""
+    weight = linear.weight.detach()
+    return Matrix(weight) if precision.weights == "network" else quantize_to_fp8(weight)
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def new_buffers(
             empty_fp8(rows, wide, device),
             empty_fp8(rows, config.intermediate, device),
         )
-    floats = empty_tensor(3, cache.rows * predicted, dtype=torch.float32)
+    floats = empty_tensor(4, cache.rows * predicted, dtype=torch.float32)
     return StepBuffers(
         step_input=new_step_input(cache.rows, size, predicted, device),
         residual=empty_tensor(rows, config.hidden),
@@ -156,10 +158,29 @@ def new_buffers(
     )
 
 
-def forward(weights: KernelWeights, buffers: StepBuffers, cache: KVCache, live: Tensor) -> None:
-    """Runs the network's forward pass with kernels, on the input that `layout.write_step_input` has written.
+AfterLayer = Callable[[int], None]
 
-    It writes the final normalized hidden states to `buffers.normed`, and keys and values to the cache.
+
+def forward(
+    weights: KernelWeights, buffers: StepBuffers, cache: KVCache, live: Tensor, after_layer: AfterLayer | None = None
+) -> None:
+    """Runs the network's forward pass with kernels, on the tokens in `buffers.step_input`.
+
+    It writes the final normalized hidden states to `buffers.normed`, and keys and values to the cache. `after_layer`:
+    see `run_layers`.
+    """
+    b, gain, eps = buffers, weights.layers[0].attention_norm, weights.config.norm_eps
+    norm.embed_and_norm(b.step_input.tokens, weights.embed, gain, eps, b.residual, b.normed, live)
+    run_layers(weights, buffers, cache, live, after_layer)
+
+
+def run_layers(
+    weights: KernelWeights, buffers: StepBuffers, cache: KVCache, live: Tensor, after_layer: AfterLayer | None = None
+) -> None:
+    """Runs all Transformer layers and the last norm on the inputs in `buffers.residual`.
+
+    `buffers.normed` must have the inputs after the first layer's norm. `after_layer` is called with each layer's number
+    when `buffers.residual` has the layer's output, which the next layer overwrites.
     """
     config, b = weights.config, buffers
     eps = config.norm_eps
@@ -171,9 +192,6 @@ def forward(weights: KernelWeights, buffers: StepBuffers, cache: KVCache, live: 
         quantize_rows(x, b.quantized[index], live)
         return b.quantized[index]
 
-    norm.embed_and_norm(
-        b.step_input.tokens, weights.embed, weights.layers[0].attention_norm, eps, b.residual, b.normed, live
-    )
     for number, (layer, gain) in enumerate(zip(weights.layers, gains, strict=True)):
         # A bidirectional network computes every key anew, so its layers share one layer's cache.
         keys, values = cache.layer(0 if config.attention == "bidirectional" else number)
@@ -189,6 +207,8 @@ def forward(weights: KernelWeights, buffers: StepBuffers, cache: KVCache, live: 
         mlp.gate_up(quantize_if_needed(b.normed, 0), layer.gate_up, b.gated, live)
         gemm.split_matmul(quantize_if_needed(b.gated, 2), layer.down, down, live)
         norm.add_and_norm(down, b.residual, gain, eps, b.normed, live)
+        if after_layer is not None:
+            after_layer(number)
 
 
 def step(

@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.drafters import tiny_drafter
 from helpers.network_backends import ar, build, diffusion
 
+from evalharness.backends.network import drafting
 from evalharness.backends.network.loading import describe_network, load_network, select_engine, without_fused_kernels
 from evalharness.backends.network.options import NetworkOptions
 from evalharness.backends.network.rows import make_sampler
@@ -76,6 +78,34 @@ def test_decoding_without_fused_kernels_is_an_error_only_if_they_are_required(fo
         UserError, match=r"weights=fp8 requires the fused kernels, which do not support drafts.*weights=network"
     ):
         without_fused_kernels(network, eight, "drafts")
+
+
+def test_drafts_are_decoded_without_fused_kernels_only_if_they_are_not_supported(folder):
+    pytest.importorskip("triton", reason="Triton is not available on this system")
+    from evalharness.diffusion.kernels.engine import Engine
+
+    loaded = load_network(str(folder), NetworkOptions(device="cpu"))
+    assert drafting.open_speculative_engine(loaded, None) is None
+    network = replace(loaded, engine=Engine(loaded.model), kernels=KernelSelection("fused", "a test"))
+    auto, fused = NetworkOptions(), NetworkOptions(kernels="fused")
+    engine = drafting.open_speculative_engine(network, None)
+    greedy, nucleus = make_sampler(network, Sampling()), make_sampler(network, Sampling(temperature=0.8, top_p=0.9))
+    assert drafting.select_speculative_engine(engine, fused, greedy) is engine
+    assert drafting.select_speculative_engine(engine, auto, nucleus) is None
+    assert drafting.select_speculative_engine(None, auto, nucleus) is None
+    with pytest.raises(UserError, match=r"kernels=fused requires the fused kernels.*--top-p 1 or"):
+        drafting.select_speculative_engine(engine, fused, nucleus)
+    assert engine is not None
+    assert drafting.prompt_lookup_settings(network, engine.costs).costs == engine.costs
+
+    drafter = tiny_drafter(loaded.model)
+    assert drafting.select_drafting_kernels(network, fused, None) is network
+    on_torch = drafting.select_drafting_kernels(network, auto, drafter)
+    assert (on_torch.engine, on_torch.kernels.name) == (None, "torch")
+    assert on_torch.kernels.reason.startswith("drafters with heads of 8 dimensions")
+    with pytest.raises(UserError, match="kernels=fused requires the fused kernels, which do not support drafters with"):
+        drafting.select_drafting_kernels(network, fused, drafter)
+    assert drafting.select_drafting_kernels(loaded, auto, drafter) is loaded
 
 
 def test_description_has_the_precision_of_the_kernels(folder):

@@ -10,8 +10,11 @@ import pytest
 pytest.importorskip("triton", reason="Triton is not available on this system")
 
 FILES = sorted((Path(__file__).parent / "interpreted").glob("test_*.py"))
-SLOW = ("test_engine", "test_gpu_check", "test_bidirectional", "test_commit", "test_head", "test_sampling")
-"""Files that take more than ten seconds. Each kernel of the first two, whole decoding steps, has its own file."""
+SLOW = (
+    "test_engine", "test_speculation", "test_gpu_check", "test_bidirectional", "test_commit", "test_head",
+    "test_sampling",
+)  # fmt: skip
+"""Files that take more than ten seconds. Each kernel of the first three, whole decoding, has its own file."""
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.kernels.select import KernelSelection, select_kernels, unsupported_reason
+from evalharness.diffusion.drafting.config import DrafterConfig
+from evalharness.diffusion.kernels.select import (
+    KernelSelection,
+    select_kernels,
+    unsupported_drafter,
+    unsupported_reason,
+)
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
 
@@ -62,6 +68,21 @@ def test_unsupported_networks_are_named(
     found = unsupported_reason(OnDevice(network(dtype, **changes)))  # type: ignore[arg-type]
     assert reason in found
     assert bool(found) == bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("rank", "changes", "reason"),
+    [
+        (128, {"head_dim": 32}, "heads of 32 dimensions"),
+        (128, {"intermediate": 200}, "intermediate size of 200"),
+        (100, {}, "Markov head of rank 100"),
+        (128, {}, ""),
+    ],
+)
+def test_unsupported_drafters_are_named(rank: int, changes: dict[str, Any], reason: str) -> None:
+    config = DrafterConfig(ModelConfig(**SHAPE | changes), (0,), block=4, rank=rank)
+    assert reason in unsupported_drafter(config)
+    assert bool(unsupported_drafter(config)) == bool(reason)
 
 
 def test_bidirectional_networks_use_the_kernels_only_on_request(

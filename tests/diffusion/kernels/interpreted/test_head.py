@@ -10,6 +10,7 @@ from scipy.stats import chi2_contingency, chisquare, gumbel_r, kstest
 
 from evalharness.diffusion.kernels.fp8 import Matrix, quantize_to_fp8
 from evalharness.diffusion.kernels.head import (
+    Addend,
     SamplingNoise,
     TokenStatistics,
     allocate_workspace,
@@ -29,7 +30,7 @@ def find(states, weight, banned=NONE, rows=None, places=None, total=None, **more
     rows = torch.arange(len(states), dtype=torch.int32) if rows is None else rows
     places = rows if places is None else places
     total = total or len(states)
-    found = TokenStatistics(torch.full((total,), -1, dtype=torch.int32), *torch.full((3, total), math.nan))
+    found = TokenStatistics(torch.full((total,), -1, dtype=torch.int32), *torch.full((4, total), math.nan))
     # More space than rows, as when some positions are final; entries after the count are invalid.
     most = len(rows) + 3
     pad = torch.full((3,), 10**6, dtype=torch.int32)
@@ -91,6 +92,42 @@ def test_only_selected_rows_are_read_and_only_their_positions_written():
     assert found.proposed[[7, 2]].tolist() == expected.proposed.tolist()
     torch.testing.assert_close(found.entropy[[7, 2]], expected.entropy)
     assert found.probability.isnan().sum() == 7
+
+
+def test_tokens_behind_the_rows_are_compared_with_the_predictions():
+    torch.manual_seed(0)
+    states, weight = torch.randn(5, 32), torch.randn(300, 32) / 4
+    tokens, banned = torch.tensor([7, 3, 299, 9, 140], dtype=torch.int32), torch.tensor([9], dtype=torch.int32)
+    rows, places = torch.tensor([3, 0, 2, 1, 4], dtype=torch.int32), torch.tensor([4, 1, 0, 3, 2], dtype=torch.int32)
+    found = find(states, weight, banned, rows=rows, places=places, compared=tokens)
+    behind = torch.tensor([3, 299, 9, 140, 0])
+    expected = predict_tokens_reference(states, Matrix(weight), banned, compared=behind)
+    assert found.share is not None
+    assert expected.share is not None
+    torch.testing.assert_close(found.share[places[:4].long()], expected.share[rows[:4].long()], rtol=1e-4, atol=1e-6)
+    assert found.share[0] == 0, "a banned token has no probability"
+    assert found.share[2] == 0, "nothing is behind the last row"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_logits_of_another_product_are_added(dtype):
+    torch.manual_seed(0)
+    states, weight = torch.randn(9, 16).to(dtype), (torch.randn(200, 16) / 4).to(dtype)
+    parts, rows = torch.randn(2, 3 * 4, 200), torch.tensor([5, 0, 5], dtype=torch.int32)
+    places, ids = torch.arange(3, dtype=torch.int32), torch.randperm(1000)[:200].int()
+    noise = SamplingNoise(0.7, torch.tensor([3, 4, 5]), torch.tensor([8, 9, 7], dtype=torch.int32))
+    found = TokenStatistics(torch.full((3,), -1, dtype=torch.int32), *torch.full((3, 3), math.nan))
+    predict_tokens(
+        states, Matrix(weight), rows, places, torch.tensor([3], dtype=torch.int32), NONE,
+        allocate_workspace(200, 3, "cpu"), found, 1, LIVE, noise, addend=Addend(parts, 1, 4, ids),
+    )  # fmt: skip
+    gumbel = torch.stack([gumbel_noise_reference(seed, seed + 5 - 3 * (seed == 5), 1000) for seed in (3, 4, 5)])
+    expected = predict_tokens_reference(
+        states[rows.long()], Matrix(weight), NONE, 0.7 * gumbel[:, ids.long()], addend=parts.sum(0)[1::4]
+    )
+    assert found.proposed.tolist() == expected.proposed.tolist()
+    tolerance = 1e-5 if dtype == torch.float32 else 5e-3
+    torch.testing.assert_close(found.probability, expected.probability, rtol=tolerance, atol=1e-6)
 
 
 def test_eight_bit_weights_with_one_scale_per_token():

@@ -10,6 +10,8 @@ from evalharness.diffusion.kernels.norm import (
     add_and_norm_reference,
     embed_and_norm,
     embed_and_norm_reference,
+    sum_and_norm,
+    sum_and_norm_reference,
 )
 
 LIVE = torch.ones(1, dtype=torch.int32)
@@ -38,6 +40,22 @@ def test_add_and_norm_agrees_with_pytorch(splits, rows, hidden, dtype):
     tolerance = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 2e-3, "atol": 2e-3}
     torch.testing.assert_close(residual, expected_residual, **tolerance)
     torch.testing.assert_close(normed, expected, **tolerance)
+
+
+@pytest.mark.parametrize(("splits", "rows", "hidden"), [(1, 4, 128), (5, 3, 96)])
+@pytest.mark.parametrize("normalized", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_sum_and_norm_agrees_with_pytorch_and_writes_only_its_columns(splits, rows, hidden, normalized, dtype):
+    generator = torch.Generator().manual_seed(0)
+    parts = torch.randn(splits, rows, hidden, generator=generator)
+    gain = torch.randn(hidden, generator=generator).to(dtype) if normalized else None
+    wide = torch.full((rows, 3 * hidden), 7.0, dtype=dtype)
+    sum_and_norm(parts, gain, 1e-5, wide[:, hidden : 2 * hidden], LIVE)
+    tolerance = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 2e-3, "atol": 2e-3}
+    expected = sum_and_norm_reference(parts, gain, 1e-5, dtype)
+    torch.testing.assert_close(wide[:, hidden : 2 * hidden], expected, **tolerance)
+    assert (wide[:, :hidden] == 7).all()
+    assert (wide[:, 2 * hidden :] == 7).all()
 
 
 def test_parts_are_added_in_order():

@@ -1,0 +1,1 @@
+"""Speculative decoding on fused kernels: drafting, verification and acceptance on the device."""

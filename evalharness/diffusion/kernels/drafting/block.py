@@ -1,0 +1,155 @@
+"""Kernels around the drafter's forward pass: its input before, the drafted tokens after it, and context features."""
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from evalharness.diffusion.kernels.drafting.state import SpeculationState
+from evalharness.diffusion.kernels.launch import begin_kernel, launch_options
+from evalharness.diffusion.kernels.layout import StepInput
+from evalharness.diffusion.kernels.norm import warps_per_row
+
+
+@triton.jit(do_not_specialize=["stride", "capacity"])
+def begin_sequence_block(
+    live: tl.tensor, done: tl.tensor, last: tl.tensor, cached: tl.tensor, offsets: tl.tensor, index: tl.tensor,
+    features: tl.tensor, tokens: tl.tensor, positions: tl.tensor, limits: tl.tensor, previous: tl.tensor,
+    draft_offsets: tl.tensor, before: tl.tensor, stride: tl.tensor, capacity: tl.tensor, hidden: tl.tensor,
+    L: tl.constexpr, DEPTHS: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_H: tl.constexpr, PDL: tl.constexpr,
+) -> None:  # fmt: skip
+    """Kernel: writes the input of a sequence's drafted block; one program per sequence."""
+    if not begin_kernel(live, PDL):
+        return
+    sequence = tl.program_id(0)
+    idle = tl.load(done + sequence) != 0
+    anchor, start = tl.load(last + sequence), tl.load(cached + sequence)
+    t = tl.arange(0, BLOCK_T)
+    row = sequence * L + t
+    tl.store(tokens + row, tl.where(t == 0, anchor, 0), mask=t < L)
+    tl.store(positions + row, tl.where(idle, -1, start + t), mask=t < L)
+    tl.store(limits + row, tl.where(idle, -1, start + L - 1 + 0 * t), mask=t < L)
+    tl.store(previous + sequence, tl.load(index + anchor))
+    tl.store(draft_offsets + t * stride + sequence, tl.load(offsets + sequence) + t, mask=t < DEPTHS)
+    column = tl.arange(0, BLOCK_H)
+    source = features + (sequence.to(tl.int64) * capacity + start - 1) * hidden
+    feature = tl.load(source + column, mask=(column < hidden) & (start > 0), other=0.0)
+    tl.store(before + sequence * hidden + column, feature, mask=column < hidden)
+
+
+@triton.jit
+def embed_block_row(
+    live: tl.tensor, tokens: tl.tensor, table: tl.tensor, masks: tl.tensor, residual: tl.tensor, hidden: tl.tensor,
+    L: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
+) -> None:  # fmt: skip
+    """Kernel: writes the input embedding of a row of the drafted blocks; one program per row."""
+    if not begin_kernel(live, PDL):
+        return
+    row = tl.program_id(0).to(tl.int64)
+    column = tl.arange(0, BLOCK)
+    valid = column < hidden
+    place = row % L
+    source = masks + (place - 1) * hidden
+    if place == 0:
+        source = table + tl.load(tokens + row).to(tl.int64) * hidden
+    tl.store(residual + row * hidden + column, tl.load(source + column, mask=valid), mask=valid)
+
+
+@triton.jit(do_not_specialize=["stride"])
+def finish_sequence_block(
+    live: tl.tensor, done: tl.tensor, uses_drafter: tl.tensor, limit: tl.tensor, output_length: tl.tensor,
+    chosen: tl.tensor, vocabulary: tl.tensor, drafts: tl.tensor, draft_length: tl.tensor, stride: tl.tensor,
+    D: tl.constexpr, DEPTHS: tl.constexpr, BLOCK_T: tl.constexpr, PDL: tl.constexpr,
+) -> None:  # fmt: skip
+    """Kernel: writes the drafted token ids of a sequence, within its limit; one program per sequence."""
+    if not begin_kernel(live, PDL):
+        return
+    sequence = tl.program_id(0)
+    if (tl.load(uses_drafter + sequence) == 0) | (tl.load(done + sequence) != 0):
+        return
+    # The target adds a token to the draft.
+    room = tl.load(limit + sequence) - tl.load(output_length + sequence) - 1
+    length = tl.maximum(tl.minimum(room, DEPTHS), 0)
+    t = tl.arange(0, BLOCK_T)
+    valid = t < length
+    token = tl.load(vocabulary + tl.load(chosen + t * stride + sequence, mask=valid, other=0), mask=valid, other=0)
+    tl.store(drafts + sequence * D + t, token, mask=valid)
+    tl.store(draft_length + sequence, length)
+
+
+@triton.jit(do_not_specialize=["size", "capacity"])
+def store_feature_row(
+    live: tl.tensor, features: tl.tensor, positions: tl.tensor, stored: tl.tensor, size: tl.tensor,
+    capacity: tl.tensor, hidden: tl.tensor, BLOCK: tl.constexpr, PDL: tl.constexpr,
+) -> None:  # fmt: skip
+    """Kernel: stores the context feature of a row at its position; one program per row."""
+    if not begin_kernel(live, PDL):
+        return
+    row = tl.program_id(0).to(tl.int64)
+    position = tl.load(positions + row)
+    if position < 0:
+        return
+    column = tl.arange(0, BLOCK)
+    valid = column < hidden
+    target = stored + ((row // size) * capacity + position) * hidden
+    tl.store(target + column, tl.load(features + row * hidden + column, mask=valid), mask=valid)
+
+
+def begin_blocks(
+    state: SpeculationState, step_input: StepInput, index: Tensor, features: Tensor, previous: Tensor, offsets: Tensor,
+    before: Tensor,
+) -> None:  # fmt: skip
+    """Writes the input of a drafter pass over blocks of L tokens, one block per sequence, from the `state`.
+
+    A block begins with the sequence's last token, and each of its positions attends to all of them. `index`
+    [vocabulary] are the draft vocabulary's indices; the last tokens' are written to `previous` [B]. `before`
+    [B, hidden] gets the context feature before the block, of `features` [B, capacity, hidden], or zeros if there is
+    none. `offsets` [depths, stride] gets the indices of the random numbers of the drafted tokens.
+    """
+    sequences, length = state.last.shape[0], step_input.tokens.shape[0] // state.last.shape[0]
+    hidden = before.shape[1]
+    begin_sequence_block[(sequences,)](
+        state.live, state.done, state.last, state.cached, state.offsets, index, features, step_input.tokens,
+        step_input.positions, step_input.limits, previous, offsets, before, offsets.stride(0), features.shape[1],
+        hidden, L=length, DEPTHS=offsets.shape[0], BLOCK_T=triton.next_power_of_2(length),
+        BLOCK_H=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(state.live),
+    )  # fmt: skip
+
+
+def embed_blocks(tokens: Tensor, table: Tensor, masks: Tensor, residual: Tensor, live: Tensor) -> None:
+    """Writes the input embeddings of blocks of L rows to `residual` [B * L, hidden].
+
+    The first row of a block has the embedding of its token in `table`, the others are `masks` [L - 1, hidden].
+    `tokens` are int32 [B * L].
+    """
+    rows, hidden = residual.shape
+    embed_block_row[(rows,)](
+        live, tokens, table, masks, residual, hidden, L=masks.shape[0] + 1, BLOCK=triton.next_power_of_2(hidden),
+        num_warps=warps_per_row(hidden), **launch_options(live),
+    )  # fmt: skip
+
+
+def finish_blocks(state: SpeculationState, chosen: Tensor, vocabulary: Tensor) -> None:
+    """Writes the drafter's drafts to the `state` of the sequences that use the drafter, within their limits.
+
+    `chosen` [depths, stride] are the drafted tokens of each sequence as indices in the draft `vocabulary` [V], int32.
+    """
+    sequences, longest = state.drafts.shape
+    depths = chosen.shape[0]
+    finish_sequence_block[(sequences,)](
+        state.live, state.done, state.uses_drafter, state.limit, state.output_length, chosen, vocabulary, state.drafts,
+        state.draft_length, chosen.stride(0), D=longest, DEPTHS=depths, BLOCK_T=triton.next_power_of_2(depths),
+        num_warps=1, **launch_options(state.live),
+    )  # fmt: skip
+
+
+def store_features(features: Tensor, positions: Tensor, stored: Tensor, live: Tensor) -> None:
+    """Stores `features` [N, hidden] of N = B * T rows at their `positions` [N] in `stored` [B, capacity, hidden].
+
+    Rows at position -1 are padding.
+    """
+    rows, hidden = features.shape
+    sequences, capacity, _ = stored.shape
+    store_feature_row[(rows,)](
+        live, features, positions, stored, rows // sequences, capacity, hidden, BLOCK=triton.next_power_of_2(hidden),
+        num_warps=warps_per_row(hidden), **launch_options(live),
+    )  # fmt: skip

@@ -1,0 +1,223 @@
+"""A speculative decoding engine on fused kernels: CUDA graphs draft, verify and accept; the host reads the results.
+
+With a drafter alone, the sequences advance for several passes without the host. Prompt lookup drafts on the host, so
+that it reads the results of each pass; a drafter's pass and the verifying pass are still one graph.
+
+The text is that of the engine's autoregressive decoding, up to the rounding of sums: the random numbers of sampled
+tokens are the same. A pass has a fixed size, so that drafts have the longest length that fits.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.drafting.costs import ForwardPassCosts
+from evalharness.diffusion.drafting.decoding import append_verified_tokens
+from evalharness.diffusion.drafting.network import Drafter
+from evalharness.diffusion.drafting.proposals import Draft, DraftingSettings, DraftSources
+from evalharness.diffusion.kernels.drafting.drafter import draft_tokens, new_drafter_buffers, read_drafter_weights
+from evalharness.diffusion.kernels.drafting.passes import DraftingKernels, verify_drafts
+from evalharness.diffusion.kernels.drafting.state import SpeculationState, new_speculation_state
+from evalharness.diffusion.kernels.engine import (
+    CAPACITY_STEP,
+    END_TOKENS,
+    KERNELS_PER_LAYER,
+    Tables,
+    write_end_tokens,
+    write_random_state,
+)
+from evalharness.diffusion.kernels.graphs import capture_steps, current_device, run_until_done, steps_per_graph
+from evalharness.diffusion.kernels.launch import ceil_div
+from evalharness.diffusion.kernels.step import KernelWeights, new_buffers
+from evalharness.diffusion.rows import Row, Sampler, record_times
+
+PASSES_PER_ROUND = 8
+"""Verifying passes that run before the host reads the tokens, if a drafter alone drafts."""
+
+
+@dataclass(frozen=True)
+class SpeculationSession:
+    """Device state, KV caches and CUDA graphs for batches of the same size and settings."""
+
+    state: SpeculationState
+    host: SpeculationState
+    tables: Tables
+    """The fields of `host` as NumPy arrays of the same memory, which are faster to write."""
+    cache: KVCache
+    drafter: DraftingKernels | None
+    verify: Callable[[], None]
+    """Runs a verifying pass over the drafts that the host has written."""
+    draft_and_verify: Callable[[], None]
+    """Runs the drafter before; without a drafter the same as `verify`."""
+
+    def run(self, single_pass: bool) -> None:
+        """Copies the host's state to the device, decodes until all sequences are done, and copies the state back.
+
+        `single_pass` says that the round has only one verifying pass.
+        """
+        tables = self.tables
+        tables["live"][0] = (tables["done"] == 0).sum()
+        drafts = bool(((tables["done"] == 0) & (tables["uses_drafter"] != 0)).any())
+        advance = self.draft_and_verify if drafts else self.verify
+        with current_device(self.state.live.device):
+            self.state.flat.copy_(self.host.flat)
+            if single_pass:
+                advance()
+            else:
+                run_until_done(advance, self.state.live)
+            self.host.flat.copy_(self.state.flat)
+
+
+class SpeculativeEngine:
+    """Speculative decoding with the fused kernels for one network and its drafter, or prompt lookup alone.
+
+    `select.select_kernels` and `select.unsupported_drafter` decide whether they are supported.
+    """
+
+    def __init__(self, weights: KernelWeights, drafter: Drafter | None = None) -> None:
+        """`weights` are those of the target, from `step.read_weights`."""
+        self._weights, self._drafter = weights, drafter
+        self._drafter_weights = None if drafter is None else read_drafter_weights(drafter)
+        self._key: tuple[Any, ...] = ()
+        self._session: SpeculationSession | None = None
+
+    @property
+    def costs(self) -> ForwardPassCosts:
+        """The costs of a drafter pass, in units of the target's pass: the ratio of the weights that they read.
+
+        The costs of verification do not depend on the drafts, because a pass has a fixed size.
+        """
+        drafter = self._drafter_weights
+        share = drafter.bytes_per_pass / self._weights.bytes_per_pass if drafter else 0.0
+        return ForwardPassCosts((1, 1 << 30), (1.0, 1.0), share)
+
+    def supports(self, sampler: Sampler) -> bool:
+        """Returns whether the kernels can decode with this sampler; they sample without top_p."""
+        return sampler.temperature == 0 or sampler.top_p == 1
+
+    def allocate_cache(self, rows: Sequence[Row], sampler: Sampler, drafting: DraftingSettings) -> KVCache:
+        """Returns a KV cache for these rows, the sequences of a batch; prefill must fill it.
+
+        The next call of `draft_and_verify` must be for the same rows.
+        """
+        assert drafting.drafter is self._drafter
+        size = max(len(row.prompt) + row.stop_checker.limit for row in rows) + drafting.max_length + 1
+        if self._drafter_weights is not None:
+            size += self._drafter_weights.block
+        capacity = ceil_div(size, CAPACITY_STEP) * CAPACITY_STEP
+        key = (len(rows), sampler, drafting.max_length, drafting.threshold)
+        if self._session is None or key != self._key or self._session.cache.capacity < capacity:
+            self._session = None
+            with current_device(self._weights.embed.device):
+                self._session, self._key = self._open_session(len(rows), capacity, sampler, drafting), key
+        return self._session.cache
+
+    def draft_and_verify(
+        self, rows: Sequence[Row], drafting: DraftingSettings, states: Tensor | None, start: float
+    ) -> None:
+        """Decodes until each row has ended; the KV cache has all tokens of a row except the last.
+
+        `states` [rows, T, taps * hidden] are the target's hidden states of these tokens, for the drafter; None if there
+        are none. Times are counted from `start`, a `time.perf_counter()`.
+        """
+        session = self._session
+        assert session is not None
+        host, drafter = session.tables, drafting.drafter
+        if drafter is not None and session.drafter is not None and states is not None:
+            drafter.extend_context(states, [0] * len(rows), session.drafter.cache)
+        sources = DraftSources(drafting, rows)
+        write_end_tokens(host, rows)
+        running, first = list(enumerate(rows)), True
+        while running:
+            host["done"][:] = 1
+            # The host reads the first pass alone, so that the time to first token is measured.
+            passes = 1 if first or drafting.lookup or drafter is None else PASSES_PER_ROUND
+            drafts, drafter_rows = sources.choose([row for _, row in running])
+            for number in drafter_rows:
+                drafts[number] = Draft([], "drafter")
+            for (sequence, row), draft in zip(running, drafts, strict=True):
+                _write_sequence(host, sequence, row, draft, passes)
+            session.run(single_pass=passes == 1)
+            for number, ((sequence, row), draft) in enumerate(zip(running, drafts, strict=True)):
+                before = len(row.text)
+                for verified, accepted in _append_round(host, sequence, row, draft.kind):
+                    sources.record_draft(verified, accepted)
+                sources.extend_lookup(number, row.text[before:])
+            record_times((row for _, row in running), start)
+            kept = [number for number, (_, row) in enumerate(running) if not row.ended]
+            sources.keep_rows(kept)
+            running, first = [running[number] for number in kept], False
+
+    def _open_session(
+        self, sequences: int, capacity: int, sampler: Sampler, drafting: DraftingSettings
+    ) -> SpeculationSession:
+        """Allocates a session and captures its CUDA graphs."""
+        weights, longest = self._weights, drafting.max_length
+        device = weights.embed.device
+        cache = KVCache(weights.config, sequences, capacity, weights.embed.dtype, device)
+        state, host = (
+            new_speculation_state(sequences, longest, PASSES_PER_ROUND, END_TOKENS, target)
+            for target in (device, torch.device("cpu"))
+        )
+        drafter = None
+        if drafting.drafter is not None and self._drafter_weights is not None:
+            own_cache = drafting.drafter.new_cache(sequences, capacity)
+            depths = min(longest, self._drafter_weights.block)
+            buffers = new_drafter_buffers(self._drafter_weights, own_cache, longest + 1, depths)
+            drafter = DraftingKernels(self._drafter_weights, buffers, own_cache)
+        target_buffers = new_buffers(weights, cache, longest + 1, longest + 1, sampler.banned)
+        verify = partial(
+            verify_drafts, weights, state, target_buffers, cache, drafter, sampler.temperature, drafting.threshold
+        )
+
+        def draft_and_verify() -> None:
+            assert drafter is not None
+            draft_tokens(drafter.weights, drafter.buffers, drafter.cache, state, sampler.temperature)
+            verify()
+
+        verify_graph = capture_steps(verify, 1, state.live)
+        draft_graph = verify_graph
+        if drafter is not None:
+            layers = weights.config.layers + drafter.weights.network.config.layers
+            count = 1 if drafting.lookup else steps_per_graph(KERNELS_PER_LAYER * layers)
+            draft_graph = capture_steps(draft_and_verify, count, state.live)
+        tables = {name: table.numpy() for name, table in vars(host).items()}
+        return SpeculationSession(state, host, tables, cache, drafter, verify_graph, draft_graph)
+
+
+def _write_sequence(host: Tables, sequence: int, row: Row, draft: Draft, passes: int) -> None:
+    """Writes a row to the host's copy of the device state, for a round of `passes` passes.
+
+    A `draft` of the drafter has no tokens yet.
+    """
+    host["last"][sequence], host["cached"][sequence] = row.text[-1], row.cached
+    host["drafts"][sequence, : len(draft.tokens)] = draft.tokens
+    host["draft_length"][sequence] = len(draft.tokens)
+    host["uses_drafter"][sequence], host["pass_limit"][sequence] = draft.kind == "drafter", passes
+    host["limit"][sequence] = row.stop_checker.limit - len(row.output)
+    host["output_length"][sequence] = host["passes"][sequence] = host["done"][sequence] = 0
+    write_random_state(host, sequence, row, len(row.text) - len(row.prompt))
+
+
+def _append_round(host: Tables, sequence: int, row: Row, kind: str) -> list[tuple[Draft, int]]:
+    """Appends the tokens of a round to a row; `kind` is that of the round's drafts.
+
+    Returns the drafts, and how many tokens of each were accepted.
+    """
+    outputs, written, drafts = host["outputs"][sequence].tolist(), 0, []
+    for number in range(int(host["passes"][sequence])):
+        if row.ended:
+            # The host found the end, such as a stop sequence, after the device had gone on.
+            row.forward_passes += 1
+            continue
+        count = int(host["accepted"][sequence, number])
+        length = int(host["verified_lengths"][sequence, number])
+        draft = Draft(host["verified_drafts"][sequence, number, :length].tolist(), kind if length else "none")
+        drafts.append((draft, append_verified_tokens(row, draft, outputs[written : written + count + 1])))
+        written += count + 1
+    return drafts

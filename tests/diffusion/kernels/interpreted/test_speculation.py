@@ -1,0 +1,144 @@
+"""Speculative decoding with the kernels, compared with the engine's plain decoding and with PyTorch."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from helpers.drafters import tiny_drafter
+from helpers.tiny_network import MASK, new_row, tiny_model
+
+from evalharness.diffusion.autoregression import decode_autoregressively
+from evalharness.diffusion.drafting.decoding import draft_and_verify
+from evalharness.diffusion.drafting.proposals import DraftingSettings
+from evalharness.diffusion.kernels.drafting.engine import SpeculativeEngine
+from evalharness.diffusion.kernels.engine import Engine
+from evalharness.diffusion.rows import Sampler
+
+GREEDY = Sampler(banned=(MASK,))
+DRAWN = Sampler(temperature=0.8, banned=(MASK,))
+PROMPTS = [[5, 9, 30], [12, 33, 4, 4, 21, 12, 33, 4]]
+
+
+def make_target(seed=0):
+    return tiny_model(seed, heads=2, kv_heads=1)
+
+
+def make_drafter(target, favourite=None, **more):
+    """A random drafter, or one that drafts mostly the token `favourite`."""
+    drafter = tiny_drafter(target, rank=16, block=3, drafted=39, **more)
+    if favourite is not None:
+        drafter.previous.weight.fill_(1.0)
+        drafter.following.weight[drafter.target_parts.index[favourite]] = 1.0
+    return drafter
+
+
+def new_rows(count=2, limit=4, seeded=False, stops=()):
+    return [
+        new_row(prompt, limit + 2 * number, stops, seed=number if seeded else None)
+        for number, prompt in enumerate(PROMPTS[:count])
+    ]
+
+
+def results(rows):
+    return [(row.text, row.output, row.stop_checker.reason) for row in rows]
+
+
+def settings_of(way, target, **more):
+    drafter = None if way == "lookup" else make_drafter(target, carry=way == "drafter")
+    return DraftingSettings(drafter, lookup=way != "drafter", max_length=3, **more)
+
+
+@pytest.mark.parametrize(
+    ("way", "sampler"),
+    [("lookup", DRAWN), ("drafter", GREEDY), ("drafter", DRAWN), ("hybrid", GREEDY)],
+    ids=["lookup, sampled", "drafter", "drafter, sampled", "hybrid"],
+)
+def test_text_is_that_of_plain_decoding(way, sampler):
+    target = make_target(3)
+    drafting, plain_engine = settings_of(way, target), Engine(target)
+    engine = SpeculativeEngine(plain_engine.weights, drafting.drafter)
+    if way == "hybrid":
+        drafting = replace(drafting, costs=engine.costs)
+    plain, fused = (new_rows(seeded=sampler is DRAWN) for _ in range(2))
+    decode_autoregressively(target, plain, sampler, plain_engine)
+    draft_and_verify(target, fused, sampler, drafting, engine)
+    assert results(fused) == results(plain)
+    for row in fused:
+        assert [draft.forward_pass for draft in row.drafts] == list(range(row.forward_passes))
+        for draft in row.drafts:
+            end = len(row.prompt) + draft.position + draft.accepted
+            assert list(draft.tokens[: draft.accepted]) == row.text[end - draft.accepted : end]
+    if sampler is GREEDY:
+        theirs = new_rows()
+        draft_and_verify(target, theirs, sampler, drafting)
+        assert [(row.drafts, row.steps) for row in fused] == [(row.drafts, row.steps) for row in theirs]
+
+
+def test_accepted_drafts_of_the_drafter_save_passes_and_a_session_is_reused():
+    target = make_target(3)
+    drafter = make_drafter(target, favourite=30)
+    drafting, engine = DraftingSettings(drafter, max_length=3), SpeculativeEngine(Engine(target).weights, drafter)
+    for prompts, limit in ((PROMPTS, 9), (PROMPTS[::-1], 6)):
+        plain, fused, theirs = ([new_row(prompt, limit) for prompt in prompts] for _ in range(3))
+        decode_autoregressively(target, plain, GREEDY)
+        draft_and_verify(target, fused, GREEDY, drafting, engine)
+        assert results(fused) == results(plain)
+        assert sum(row.forward_passes for row in fused) < sum(row.forward_passes for row in plain) * 0.7
+        draft_and_verify(target, theirs, GREEDY, drafting)
+        assert [row.drafts for row in fused] == [row.drafts for row in theirs]
+
+
+def test_a_stop_sequence_that_the_host_finds_ends_the_row():
+    target = make_target(5)
+    free = new_rows(2, 6)
+    decode_autoregressively(target, free, GREEDY)
+    stop = free[1].stop_checker.result()[0][2:3]
+    drafting = settings_of("drafter", target)
+    fused, theirs = (new_rows(2, 6, stops=(stop,)) for _ in range(2))
+    draft_and_verify(target, fused, GREEDY, drafting, SpeculativeEngine(Engine(target).weights, drafting.drafter))
+    draft_and_verify(target, theirs, GREEDY, drafting)
+    assert [row.stop_checker.result() for row in fused] == [row.stop_checker.result() for row in theirs]
+    assert [row.drafts for row in fused] == [row.drafts for row in theirs]
+    assert len(fused[1].output) < len(free[1].output)
+
+
+def test_typical_acceptance_equals_that_of_pytorch():
+    target = make_target(6)
+    drafting = settings_of("hybrid", target, threshold=0.01)
+    fused, theirs = new_rows(), new_rows()
+    draft_and_verify(target, fused, GREEDY, drafting, SpeculativeEngine(Engine(target).weights, drafting.drafter))
+    draft_and_verify(target, theirs, GREEDY, drafting)
+    assert results(fused) == results(theirs)
+    assert [row.drafts for row in fused] == [row.drafts for row in theirs]
+    accepted = [
+        draft.tokens[number] != token
+        for row in fused
+        for draft in row.drafts
+        for number, token in enumerate(plain_choices(target, row, draft)[: draft.accepted])
+    ]
+    assert any(accepted), "no token but the target's own choices was accepted"
+
+
+def plain_choices(target, row, draft):
+    """The target's own choices after the text before a draft, and after each of its tokens."""
+    text = row.prompt + row.text[len(row.prompt) : len(row.prompt) + draft.position]
+    choices = []
+    for token in draft.tokens:
+        tokens = torch.tensor([text])
+        mask = torch.ones(len(text), len(text), dtype=torch.bool).tril()[None, None]
+        hidden = target(tokens, torch.arange(len(text))[None], mask)
+        choices.append(int(GREEDY.mask_banned(target.logits(hidden[0, -1:])).argmax()))
+        text = [*text, token]
+    return choices
+
+
+def test_top_p_is_decoded_by_pytorch():
+    target = make_target(6)
+    engine, nucleus = SpeculativeEngine(Engine(target).weights), Sampler(0.8, 0.9, (MASK,))
+    assert engine.supports(GREEDY)
+    assert engine.supports(DRAWN)
+    assert not engine.supports(nucleus)
+    fused, theirs = (new_rows(1, 4, seeded=True) for _ in range(2))
+    for rows, chosen in ((fused, engine), (theirs, None)):
+        draft_and_verify(target, rows, nucleus, DraftingSettings(lookup=True), chosen)
+    assert results(fused) == results(theirs)

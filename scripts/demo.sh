@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Shows the harness end to end: the official solutions, which must all pass, on the real data if EVALHARNESS_DATA names
 # it; then models decoded in several ways on the bundled sample: the bundled network one token after the other and by
-# diffusion, and the code model that EVALHARNESS_BASE names, a GGUF file or folder, with and without drafts.
+# diffusion, and the code model that EVALHARNESS_BASE names, a GGUF file, folder or hub id, with and without drafts.
 set -euo pipefail
 evalharness=$1
 out=results/demo
@@ -21,7 +21,8 @@ step "Both side by side."
 "$evalharness" frontier "$out/ar" "$out/diffusion" --out "$out/frontier.html"
 if [ -z "${EVALHARNESS_BASE:-}" ]; then
     step "Done. Open $out/frontier.html in a browser; README.md goes on with a model of your own."
-    echo "No code model was run: set EVALHARNESS_BASE to a GGUF file or folder of Qwen2.5-Coder-0.5B-Instruct."
+    echo "No code model was run, because EVALHARNESS_BASE is not set. Set it to Qwen/Qwen2.5-Coder-0.5B-Instruct, which is"
+    echo "downloaded from the hub (1 GB), or to a GGUF file or folder of that model."
     exit
 fi
 step "The code model $EVALHARNESS_BASE, on four problems: autoregressive, then with drafts that it verifies: the same text."

@@ -35,8 +35,12 @@ class BaseBench:
     The texts are compared with those of autoregression on PyTorch, which is measured first.
     """
 
-    def __init__(self, model: str, options: dict[str, str], kernels: tuple[str, ...] = ("torch", "fused")) -> None:
+    def __init__(
+        self, model: str, drafter: str | None, options: dict[str, str], kernels: tuple[str, ...] = ("torch", "fused")
+    ) -> None:
+        """`drafter`: the folder of a drafter, by default the one that is bundled for the model."""
         self._model, self._options, self._kernels = model, options, kernels
+        self._drafter = {"drafter": drafter} if drafter else {}
         self._texts: list[str] = []
 
     def measurements(self) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
@@ -47,7 +51,13 @@ class BaseBench:
 
     def _measure(self, method: str, kernels: str) -> dict[str, Any]:
         kind, options = METHODS[method]
-        backend = kind(BackendConfig(self._model, 1, {**self._options, **options, "kernels": kernels}))
+        options = {
+            **self._options,
+            **options,
+            **(self._drafter if kind is DiffusionBackend else {}),
+            "kernels": kernels,
+        }
+        backend = kind(BackendConfig(self._model, 1, options))
         requests = [
             Request(Problem(f"bench/{number}", Prompt(messages=(Message("user", task),)), {}, ""), 0)
             for number, task in enumerate(f"Write a Python function that {task}." for task in TASKS)

@@ -27,6 +27,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from evalharness.errors import UserError
+
 if TYPE_CHECKING:
     from evalharness.diffusion.config import ModelConfig
     from evalharness.diffusion.kernels.step import KernelWeights
@@ -59,6 +61,9 @@ class Report:
             return
         try:
             entry = {"model": model, "what": what} | call()
+        except UserError as error:
+            self.missing.append(f"{name} ({error})")
+            return
         except Exception as error:
             self.failed.append(f"{name} ({type(error).__name__}: {str(error).partition(chr(10))[0]})")
             return
@@ -148,14 +153,15 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
         report.measure(name, "torch.compile in a graph", partial(beside, compiled, graph_seconds))
 
 
-def measure_base(report: Report, base: str | None) -> None:
+def measure_base(report: Report, base: str | None, drafter: str | None) -> None:
     """Measures AR, lookup and verified diffusion of a real model, in bfloat16 on the GPU."""
     from gpu_base import BaseBench
 
     if not base:
         report.missing.append("base (neither --base nor EVALHARNESS_BASE names a model)")
         return
-    for what, call in BaseBench(base, {"device": str(report.device), "dtype": "bfloat16"}).measurements():
+    options = {"device": str(report.device), "dtype": "bfloat16"}
+    for what, call in BaseBench(base, drafter, options).measurements():
         report.measure(BASE, what, call)
 
 
@@ -241,6 +247,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0, help="minutes after which no measurement starts")
     parser.add_argument("--models", nargs="+", choices=ORDER, default=ORDER, help="networks, in this order")
     parser.add_argument("--base", default=os.environ.get("EVALHARNESS_BASE"), help="a real model: folder or GGUF file")
+    parser.add_argument("--drafter", help="the base's drafter [default: the bundled one]")
     parser.add_argument("--interpreted", action="store_true", help="a tiny network on a CPU in Triton's interpreter")
     args = parser.parse_args()
     if args.interpreted and os.environ.get("TRITON_INTERPRET") != "1":
@@ -272,7 +279,7 @@ def main() -> None:
         print(f"{model}: done", flush=True)
 
     if not args.interpreted:
-        measure_base(report, args.base)
+        measure_base(report, args.base, args.drafter)
         write_results(BASE)
     for model, config in networks(args.models, args.interpreted):
         measure_model(report, model, config, context, batches)

@@ -215,17 +215,21 @@ def check_attention(setting: Setting, config: ModelConfig, sequences: int, size:
 
 
 def check_head(setting: Setting, config: ModelConfig, rows: int, fp8: bool) -> Iterator[Check]:
-    """Statistics over the vocabulary for some of the rows, with banned tokens."""
+    """Statistics over the vocabulary for some of the rows, with banned tokens and input tokens to compare."""
     states, weight = setting.random(rows, config.hidden), make_weight(setting, config.vocab_size, config.hidden, fp8)
     selected = max(1, rows - 3)
     banned = torch.tensor([config.mask_id, 7], device=setting.device, dtype=torch.int32)
     order = torch.randperm(rows, device=setting.device).int()
     places = torch.randperm(rows, device=setting.device).int()
-    figures = (setting.poison(rows, dtype=torch.float32) for _ in range(3))
+    figures = (setting.poison(rows, dtype=torch.float32) for _ in range(4))
     found = head.TokenStatistics(torch.full((rows,), -1, device=setting.device, dtype=torch.int32), *figures)
     work = head.allocate_workspace(config.vocab_size, rows, setting.device)
     count = torch.tensor([selected], device=setting.device, dtype=torch.int32)
-    head.predict_tokens(states, weight, order, places, count, banned, work, found, rows, setting.live())
+    tokens = torch.randint(8, config.mask_id if config.mask_id > 8 else config.vocab_size, (rows,)).int()
+    tokens = tokens.to(setting.device)
+    head.predict_tokens(
+        states, weight, order, places, count, banned, work, found, rows, setting.live(), compared=tokens
+    )
 
     at, row = places[:selected].long(), order[:selected].long()
     logits = states[row].double() @ weight.dequantized(torch.float64).T
@@ -242,7 +246,12 @@ def check_head(setting: Setting, config: ModelConfig, rows: int, fp8: bool) -> I
         (found.second[at].double().log() - second).abs() / (2 * step),
         (found.entropy[at].double() - entropy).abs() / (step * (1 + entropy)),
     )
-    error = max(float(each.nan_to_num(nan=math.inf).max()) for each in errors)
+    assert found.share is not None
+    before = row + 1 < rows
+    logit = logits[before].gather(1, tokens[row[before] + 1].long()[:, None])[:, 0]
+    share = found.share[at][before].double().log() - (logit - logits[before].amax(dim=-1))
+    errors = (*errors, share.abs() / (2 * step))
+    error = max(float(each.nan_to_num(nan=math.inf).max()) for each in errors if len(each))
     left = torch.ones(rows, dtype=torch.bool, device=setting.device).scatter(0, at, False)
     untouched = bool(found.probability[left].isnan().all())
     yield Check(

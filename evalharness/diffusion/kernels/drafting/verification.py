@@ -87,9 +87,9 @@ def accept_sequence_draft(
     chosen = tl.load(proposed + sequence * SIZE + t, mask=predicted, other=-1)
     accepts = draft == chosen
     if TYPICAL:
-        own = tl.load(share + sequence * SIZE + t, mask=drafted, other=0.0)
-        # Tokens that the target must not choose have a share of 0.
-        accepts = accepts | ((own >= threshold) & (own > 0))
+        draft_share = tl.load(share + sequence * SIZE + t, mask=drafted, other=0.0)
+        # Banned tokens have a share of 0, and are not accepted at a threshold of 0 either.
+        accepts = accepts | ((draft_share >= threshold) & (draft_share > 0))
     count = tl.min(tl.where(drafted & accepts, BLOCK_T, t), axis=0)
     count = tl.minimum(count, length)
     token, final = tl.where(t < count, draft, chosen), t <= count

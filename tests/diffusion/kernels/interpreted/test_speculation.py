@@ -5,14 +5,19 @@ from dataclasses import replace
 import pytest
 import torch
 from helpers.drafters import tiny_drafter
+from helpers.network_backends import ar, build, diffusion, text_request
 from helpers.tiny_network import MASK, new_row, tiny_model
 
 from evalharness.diffusion.autoregression import decode_autoregressively
+from evalharness.diffusion.checkpoints.folder import load_checkpoint
+from evalharness.diffusion.drafting.checkpoint import save_drafter
 from evalharness.diffusion.drafting.decoding import draft_and_verify
 from evalharness.diffusion.drafting.proposals import DraftingSettings
 from evalharness.diffusion.kernels.drafting.engine import SpeculativeEngine
 from evalharness.diffusion.kernels.engine import Engine
+from evalharness.diffusion.kernels.select import KernelSelection
 from evalharness.diffusion.rows import Sampler
+from evalharness.records import Sampling
 
 GREEDY = Sampler(banned=(MASK,))
 DRAWN = Sampler(temperature=0.8, banned=(MASK,))
@@ -130,6 +135,33 @@ def plain_choices(target, row, draft):
         choices.append(int(GREEDY.mask_banned(target.logits(hidden[0, -1:])).argmax()))
         text = [*text, token]
     return choices
+
+
+@pytest.mark.parametrize(("kind", "options"), [(ar, {"draft": "lookup"}), (diffusion, {})], ids=["ar", "diffusion"])
+def test_backends_use_the_engine_and_answer_as_on_torch(kind, options, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for module in ("backends.network.loading", "diffusion.drafting.packing"):
+        # Packed matrices, which only a CPU has, cannot be read by kernels.
+        monkeypatch.setattr(f"evalharness.{module}.can_pack", lambda _: False)
+    folder = build(tmp_path / "model")
+    target = load_checkpoint(folder)
+    save_drafter(make_drafter(target), tmp_path / "drafter", quantized=False)
+    if kind is diffusion:
+        options = {"drafter": str(tmp_path / "drafter"), "rule": "verified", "block": "3"}
+    request, sampling = text_request("def f(a):\n"), Sampling(max_new_tokens=4)
+    texts = []
+    for fused in (False, True):
+        backend = kind(folder, device="cpu", **options)
+        network = backend._load_network()
+        if fused:
+            backend._network = replace(
+                network, engine=Engine(network.model), kernels=KernelSelection("fused", "a test")
+            )
+        (completion,) = backend.generate([request], sampling)
+        texts.append(completion.text)
+        assert completion.drafts is not None
+        assert (backend._speculative_engine is not None) == fused
+    assert texts[0] == texts[1]
 
 
 def test_top_p_is_decoded_by_pytorch():

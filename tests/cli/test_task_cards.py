@@ -139,7 +139,7 @@ def test_records_without_ids_are_numbered_and_prompts_may_be_continued(
         ({"name": "humaneval"}, "the name 'humaneval' is used more than once for tasks or groups; choose another name"),
         ({"recipes": {}}, "recipes: unknown key; did you mean recipe?"),
         ({"recipe": {"users": "x"}}, "recipe.users: unknown key; did you mean user?"),
-        ({"recipe": {"stops": []}}, "recipe: a recipe needs either the key user (for a chat model) or the key"),
+        ({"recipe": {"stops": []}}, "recipe: a recipe needs exactly one of the keys user (for a chat model) and"),
         ({"recipe": {"user": "{prompt}", "max_new_tokens": 0}}, "recipe.max_new_tokens: Input should be greater than"),
         (
             {"recipe": {"user": "{text}"}},

@@ -95,7 +95,7 @@ def test_hub_and_files_give_equal_records_and_fingerprints(
         local = load_records(*cards.find_task(task), version, tmp_path)
         assert remote["records"] == local.records
         assert remote["fingerprint"] == local.fingerprint
-        assert not remote["official"]
+        assert not remote["is_official"]
         assert remote["origin"].startswith("hub ")
 
 
@@ -116,7 +116,7 @@ def test_a_loading_script_does_not_run(tmp_path: Path) -> None:
         assert not any("code_generation_lite.py" in request for request in hub.requests)
     assert [row["question_id"] for row in loaded["records"]] == [row["question_id"] for row in rows]
     assert loaded["origin"] == f"hub {hub_source.repo}@{hub_source.revision}"
-    assert not loaded["official"]
+    assert not loaded["is_official"]
     again, missing = load(
         tmp_path, ("livecodebench", "lite", "hub"), ("livecodebench", "full", "hub"), HF_ENDPOINT=dead_url()
     )
@@ -132,7 +132,7 @@ def test_official_data_from_the_hub_are_recognized(tmp_path: Path, datasets_dir:
     wanted = [("humaneval", None, "hub"), ("mbpp", "full", "hub"), ("mbpp", "sanitized", "hub")]
     with FakeHub({**humaneval_repo(humaneval), **mbpp_repo(full, sanitized)}) as hub:
         loaded = load(tmp_path, *wanted, HF_ENDPOINT=hub.url)
-    assert [result["official"] for result in loaded] == [True, True, True]
+    assert [result["is_official"] for result in loaded] == [True, True, True]
     assert [result["records"] for result in loaded] == [humaneval, full, sanitized]
 
 

@@ -118,7 +118,7 @@ def test_an_output_folder_that_vanishes_is_noticed(tmp_path: Path, monkeypatch: 
     store = RunStore(tmp_path / "run", {}, {})
     store.add_verdict(BIG)
     shutil.rmtree(tmp_path / "run")
-    with pytest.raises(UserError, match="No such file or directory; correct this"):
+    with pytest.raises(UserError, match="No such file or directory; fix the cause"):
         store.add_verdict(Verdict("t", 1, passed=True, status="passed"))
     store.close()
 

@@ -85,6 +85,6 @@ def check_unique_names(cards: Sequence[Card]) -> None:
     group_names = {ALL_TASKS, *(group for card in cards for group in card.groups)}
     for name in tasks:
         if tasks.count(name) > 1 or name in group_names:
-            raise ValueError(f"the name {name!r} is used more than once for tasks or groups; make each name unique")
+            raise ValueError(f"the name {name!r} is used more than once for tasks or groups")
     if any(ALL_TASKS in card.groups for card in cards):
         raise ValueError(f"the group name {ALL_TASKS!r} is reserved for the group of all tasks; rename the group")

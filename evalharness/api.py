@@ -75,9 +75,9 @@ def run(
     """Evaluates a model on one task (a benchmark), or resumes an unfinished run, and returns the finished run.
 
     `out` is the run directory; by default one in `results/` whose name depends on the configuration. `options` are the
-    `--option key=value` pairs of task, backend and sandbox. `settings` are those of `RunSettings`. `progress` shows
-    bars and notes on stderr, or takes an object that receives them.
-    Raises UserError before any work where the configuration is not possible.
+    `--option key=value` pairs of task, backend and sandbox. `settings` are those of `RunSettings`. `progress`: whether
+    to show bars and notes on stderr, or an object that receives them. Raises UserError before any work where the
+    configuration is not possible.
     """
     config = _run_config(task, backend, model, options, dict(settings))
     runs = run_all([config], out=out, progress=progress, alone=True)
@@ -120,8 +120,8 @@ def run_all(
     """Evaluates one backend on several tasks, or resumes these runs; the configurations differ only in the task.
 
     Each run has a folder below `out` with the name of its task; with `alone`, for a single configuration, `out` itself
-    is the run directory. Of several tasks, `data="sample"` leaves out those without a bundled sample of their data,
-    and the backend `reference` those without official solutions.
+    is the run directory. Of several tasks, `data="sample"` leaves out those without a bundled sample of the data, and
+    the backend `reference` leaves out those without official solutions.
     """
     from evalharness.pipeline.run import run_all as run_jobs
 

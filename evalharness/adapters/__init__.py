@@ -1,8 +1,8 @@
 """Adapters: one module per benchmark family, with its prompts, extraction of programs, and verdicts.
 
-An adapter is a class that implements `evalharness.records.Task` and takes a `TaskContext`. It is found by the name in
-the entry-point group `evalharness.adapters`, which a task card gives as `adapter`. What an adapter of another package
-needs is exported here.
+An adapter is a class that implements `evalharness.records.Task` and takes a `TaskContext`. It is found by its name in
+the entry-point group `evalharness.adapters`; a task card (the YAML file that describes a task) has this name as
+`adapter`. This module exports what an adapter of another package needs.
 """
 
 from evalharness.adapters.context import TaskContext

@@ -19,7 +19,7 @@ from evalharness.sandbox.engines.images import image_folder
 from evalharness.util.yaml_text import parse_yaml
 
 SOLVABILITY_FACET = "solvability in this image"
-"""The category (facet) that separates problems whose reference solution fails in the sandbox image."""
+"""The category (facet) by which reports separate problems whose reference solution fails in the sandbox image."""
 
 
 class BigCodeBenchRecord(TypedDict):

@@ -1,4 +1,4 @@
-"""Tasks that a card describes without code: each record has tests, which run after the extracted program."""
+"""Tasks that a card (YAML file in tasks/) defines without code: each record's tests run after the extracted program."""
 
 import ast
 import builtins
@@ -29,14 +29,14 @@ from evalharness.util.paths import bundled
 from evalharness.util.suggest import unknown_name
 
 TESTS_KEY = "tests"
-"""The card's rule with the template of the test program, and the record field that its default uses."""
+"""The key in the card's `rules` of the template of the test code; by default the record field with this name."""
 
 
 class CardTask:
-    """A task that a short task card defines, without its own Python code."""
+    """A task that a short task card (YAML file) defines, without its own Python code."""
 
     def __init__(self, context: TaskContext):
-        """Raises UserError for a template without a field of the records, an unknown extraction rule or image."""
+        """Raises UserError for a template that uses no field of the records, an unknown extraction rule or image."""
         self.context, self.name = context, context.name
         self._tests = str(context.rules.get(TESTS_KEY, "{tests}"))
         fields = context.version.fields

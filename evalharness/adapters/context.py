@@ -1,4 +1,4 @@
-"""The context of a task that its adapter receives: the task card, the loaded data, and the user's options."""
+"""The context of a task that its adapter receives: the task card (YAML file), the loaded data, the user's options."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from evalharness.sandbox.languages import command_rules, languages
 
 @dataclass(frozen=True)
 class TaskContext:
-    """The input of an adapter: task card, recipe, loaded data, selected records and the user's task options."""
+    """The input of an adapter: task card, recipe (prompt templates, sampling), data, selected records, task options."""
 
     card: Card
     entry: TaskEntry
@@ -26,9 +26,9 @@ class TaskContext:
     recipe: Recipe
     split: str | None
     data: LoadedData
-    """All records of the version, with their origin and fingerprint."""
+    """All records of the selected version of the benchmark's data, with their origin and digest."""
     records: tuple[Record, ...]
-    """The selected records (release, split and time window), in the order of their ids."""
+    """The records of the selected release, split and time window, in the order of their ids."""
     is_sample: bool
     """Whether the data are the bundled sample."""
     options: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Opens a task by name: finds its card, checks the task options, loads its data and makes its adapter."""
+"""Opens a task by name: finds its card (YAML file), checks the task options, loads the data and makes the adapter."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,7 +89,7 @@ def load_task_context(name: str, sources: DataSources, options: Mapping[str, str
 
 
 def select_extraction_rule(recipe: Recipe, recipe_name: str, choice: str | None) -> Recipe:
-    """Returns the recipe with the extraction rule that `--option extraction=official|robust` selects.
+    """Returns the prompt recipe with the extraction rule that `--option extraction=official|robust` selects.
 
     Without the option (`choice` is None) the recipe is returned unchanged. Raises UserError if the recipe does not have
     the selected rule; the message calls the recipe `recipe_name`.

@@ -1,4 +1,4 @@
-"""Builds prompts from the templates of a recipe."""
+"""Builds prompts from the templates of a recipe (a task's prompt and sampling settings)."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ def build_infilling_prompt(recipe: Recipe, prefix: str, suffix: str, reference_m
 
     A recipe of kind `infill` gives prefix and suffix to the backend, which applies the model's FIM format. A recipe of
     another kind puts them into its templates as `{prefix}` and `{suffix}`. Only a recipe with `middle: oracle` uses
-    `reference_middle`, and tells the backend no more than its length.
+    `reference_middle`, and tells the backend only the length of this middle.
     """
     if recipe.middle is None:
         return build_prompt(recipe, {"prefix": prefix, "suffix": suffix})

@@ -7,7 +7,7 @@ def verdict_of(completion: Completion, execution: Execution) -> Verdict:
     """Returns the default verdict: passed if every part of the execution passed.
 
     Otherwise status and detail are those of the first part that did not pass. CPU and wall-clock times are summed over
-    the parts; `peak_mb` is the largest of theirs.
+    the parts; `peak_mb` is the largest peak of any part.
     """
     if execution.infrastructure:
         return Verdict(*completion.key, passed=False, status="infrastructure", detail=execution.infrastructure)

@@ -51,13 +51,13 @@ class ShownProblem:
     language: str
     """The programming language, for syntax highlighting."""
     image: str = ""
-    """The sandbox image that runs programs of the task; empty where it runs none, or where that is not known."""
+    """The sandbox image that runs programs of the task; empty if the task runs none, or if the image is not known."""
 
     @property
     def question(self) -> str:
         """The problem statement: the code to continue or to infill, or the last chat message, or the prompt's text.
 
-        For MBPP it is text and tests of the dataset's record, because the prompt also has few-shot examples.
+        For MBPP it consists of text and tests of the dataset's record, because the prompt also has few-shot examples.
         """
         record, messages = self.problem.record, self.problem.prompt.messages
         if self.problem.prefix:

@@ -15,7 +15,7 @@ def hide_model_name(text: str, label: str, problem_text: str) -> str:
     """Returns the text with the name of the model and of its family masked by block characters.
 
     `label` is the model's label in reports. A name that also occurs in the text `problem_text` is not masked, and
-    neither is a label that is a plain word, such as `reference`, because it names a backend and not a model.
+    neither is a label that is a plain word, such as `reference`, because such a word names a backend and not a model.
     """
     name = label.partition(" (")[0].casefold()
     family = LEADING_FAMILY.match(name)

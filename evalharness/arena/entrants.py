@@ -15,7 +15,7 @@ from evalharness.report.task_variant import language_of, task_of, task_title
 from evalharness.util.text import counted
 
 ProblemKey = tuple[str, str]
-"""Identifies a problem: the task's title, with its version and options, and the problem's task_id."""
+"""Identifies a problem: the task's title, which includes data version and options, and the problem's task_id."""
 
 
 @dataclass

@@ -31,7 +31,7 @@ class Side:
     """End-to-end latency of the model, in seconds."""
     output_tokens: int | None = None
     wait_s: float = 0.0
-    """Seconds from showing the pair until the whole answer was visible; 0 except in the arm `recorded`."""
+    """Seconds from showing the pair until the whole answer was visible; 0 except in the arm `recorded` (see `Arm`)."""
 
 
 @dataclass(frozen=True)

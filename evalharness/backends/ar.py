@@ -122,7 +122,7 @@ class AutoregressiveBackend:
         draft_and_verify(network.model, rows, sampler, drafting, engine)
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the backend's entry in the manifest: all settings that can change a result. Loads the network.
+        """Returns the backend's entry in the run's manifest: all settings that can change a result. Loads the network.
 
         Raises UserError if the network cannot be loaded.
         """

@@ -50,10 +50,11 @@ def decode_autoregressively(
 def decode_self_speculatively(model: Transformer, rows: Sequence[Row], block: int, sampler: Sampler) -> None:
     """Decodes the text of `decode_autoregressively` in fewer passes: one pass drafts `block` tokens, the next verifies.
 
-    The input of a drafting pass is the row's last final token and mask tokens. The first drafted token is therefore an
-    ordinary next-token prediction, which is accepted without verification. The verifying pass replaces the first
-    rejected token by its own prediction. At a temperature above 0, both passes use the same random numbers. Source:
-    self-speculation of a jointly trained network, as in LinearSpec of Nemotron-Labs Diffusion (SGLang).
+    The input of a drafting pass is the row's last final token (no later pass changes a final token) and mask tokens.
+    The first drafted token is therefore an ordinary next-token prediction, which is accepted without verification. The
+    verifying pass replaces the first rejected token by its own prediction. At a temperature above 0, both passes use
+    the same random numbers. Source: self-speculation of a jointly trained network, as in LinearSpec of Nemotron-Labs
+    Diffusion (SGLang).
     """
     if not rows:
         return
@@ -123,8 +124,8 @@ def sample_output_tokens(
     """Returns, for each row, the tokens sampled at the given `positions` of its input to a forward pass.
 
     They are consecutive output tokens of the row, after its final tokens and `skipped_drafts` drafted ones. The n-th
-    output token of a row always uses the row's n-th random number, so that a draft and its verification agree as often
-    as possible.
+    output token of a row always uses the row's n-th random number, in drafting and in verification, so that both choose
+    the same token as often as possible.
     """
     sources = [(row, position) for row in range(len(rows)) for position in positions]
     logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))

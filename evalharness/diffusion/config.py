@@ -10,8 +10,9 @@ from evalharness.errors import UserError
 MODEL_TYPE = "evalharness-diffusion"
 
 Attention = Literal["causal", "bidirectional", "block_causal"]
-"""Which tokens a committed token attends to. causal: itself and earlier tokens; block_causal: its own block and earlier
-tokens; bidirectional: all, masks included. The block being denoised always attends to itself and to earlier tokens.
+"""Which tokens a committed token, one that is no longer a mask, attends to. causal: itself and earlier tokens;
+block_causal: its own block and earlier tokens; bidirectional: all, masks included. The block being denoised always
+attends to itself and to earlier tokens.
 """
 
 KEYS = {

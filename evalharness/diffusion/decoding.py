@@ -1,8 +1,8 @@
 """Block diffusion decoding: blocks of masks are denoised from left to right, the tokens of a block in parallel.
 
-Networks with causal or block-causal attention cache the text that is final. A finished block enters the cache in the
-first forward pass over the next block, so that it needs no pass for itself. Bidirectional networks compute the whole
-canvas in every pass and have no cache.
+Networks with causal or block-causal attention keep finished blocks in the KV cache. A finished block's keys and values
+are computed in the first forward pass over the next block, so that it needs no pass for itself. Bidirectional networks
+compute the whole canvas in every pass and have no cache.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ def advance_blocks(
     denoising: DenoisingSettings,
     on_commit: Callable[[BlockState], None] | None = None,
 ) -> list[Row]:
-    """Commits the tokens that the decoding rule chooses after a forward pass; replaces finished blocks by the next.
+    """Writes the tokens that the decoding rule chooses after a forward pass; replaces finished blocks by the next.
 
     `inputs` are the inputs of the pass, one per row, and `hidden` [rows, T, hidden] its hidden states. `on_commit` is
-    called with each block after its commit, before the row's next block is started. Returns the rows that have ended or
-    whose block is finished.
+    called with each block after its tokens are written, before the row's next block is started. Returns the rows that
+    have ended or whose block is finished.
     """
     statistics, editable = predict_blocks(model, hidden, blocks, inputs, denoising)
     chosen = choose_positions(statistics, denoising) & editable
@@ -199,7 +199,7 @@ def suppress_end_tokens(
 
 
 def choose_positions(blocks: BlockPredictions, denoising: DenoisingSettings) -> Tensor:
-    """Returns which positions of the blocks to commit after a forward pass, bool [B, L].
+    """Returns at which positions of the blocks to write the proposed tokens after a forward pass, bool [B, L].
 
     The decoding rule chooses them among the masks of the current sub-block.
     """

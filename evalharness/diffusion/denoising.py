@@ -1,4 +1,8 @@
-"""The settings of block diffusion decoding, and the state of a block while it is denoised."""
+"""The settings of block diffusion decoding, and the state of a block while it is denoised.
+
+A token is committed when a forward pass writes it in place of a mask. It is final when no later pass can change it:
+with most decoding rules immediately, but with the rule `editing` only when its block is finished.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +32,13 @@ class DenoisingSettings:
     sub_block: int = 0
     """If positive, a block is denoised in sub-blocks of this length, from left to right."""
     first_token_alone: bool = False
-    """Whether the first forward pass over a block commits only the block's first mask, whatever the rule chooses."""
+    """Whether the first forward pass over a block replaces only the block's first mask, whatever the decoding rule
+    chooses.
+    """
     rule_sees_temperature: bool = False
-    """Whether the decoding rule sees probabilities after temperature and top_p; by default the network's own."""
+    """Whether the decoding rule decides by probabilities after temperature and top_p; by default by the network's
+    own.
+    """
     hold_end: int = 0
     """Number of output tokens, from the first one, that cannot be an end token."""
     held_end_tokens: tuple[int, ...] = ()
@@ -70,7 +78,7 @@ class DecodingEngine(Protocol):
 
 @dataclass
 class BlockState:
-    """The block of a row (sequence) that is being denoised: tokens, masks, and the pass that committed each token."""
+    """The block of a row (sequence) that is being denoised: its tokens and masks, and when each token was written."""
 
     row: Row
     number: int = -1
@@ -87,15 +95,17 @@ class BlockState:
     step: int = 0
     """Denoising steps done on the block."""
     edit_passes: int = 0
-    """Forward passes after the last mask was committed; only rules that edit need them."""
+    """Forward passes after the last mask was replaced; only decoding rules that also replace tokens need them."""
     pushed: int = 0
-    """Leading tokens of the block that are already in the row's output."""
+    """Number of the block's leading tokens that are final and have been appended to the row's output (or are its
+    prompt's).
+    """
     committed_at: list[int] = field(default_factory=list)
-    """For each token, the row's forward pass that committed it, counted from 0."""
+    """For each token, the row's forward pass that wrote it, counted from 0."""
     confidence: list[float] = field(default_factory=list)
     """For each token, its probability in that forward pass; 1 for tokens that were not predicted."""
     changed: list[int] = field(default_factory=list)
-    """Positions of the block that the latest forward pass committed or edited."""
+    """Positions of the block at which the latest forward pass wrote a token in place of a mask or of another token."""
 
     def start_next_block(self, denoising: DenoisingSettings, config: ModelConfig) -> None:
         """Replaces the finished block by the row's next one, which follows its final text and consists of masks."""
@@ -136,9 +146,13 @@ class BlockState:
         )
 
     def commit(self, proposed: Sequence[int], chosen: Sequence[bool], confidence: Sequence[float], rule: Rule) -> bool:
-        """Commits the `proposed` tokens at the `chosen` positions of the block; returns whether the block is finished.
+        """Writes `proposed` tokens to the `chosen` positions of the block; returns whether the block is finished.
 
-        Tokens that become final are appended to the row's output.
+        Call it once after each forward pass. The arguments have one entry per position; `confidence` is the probability
+        of the proposed token and is only recorded. A finished block has no masks, and `rule`, the decoding rule, does
+        not replace any of the block's tokens later. Tokens that no later pass can change are appended to the row's
+        output: those before the first mask or, with a rule that replaces tokens, all at once when the block is
+        finished.
         """
         row = self.row
         self.changed = changes = [position for position in range(len(self.tokens)) if chosen[position]]

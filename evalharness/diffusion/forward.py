@@ -58,7 +58,7 @@ def forward_rows(model: Transformer, inputs: Sequence[RowInput], cache: KVCache 
 
 
 def _plan_row_packing(lengths: Sequence[int], device: torch.device) -> RowPacking:
-    """Returns how to join rows of the given lengths without padding, and how to pad them again."""
+    """Returns how to join rows of the given lengths without padding, and how to pad the joined rows again."""
     size = max(lengths)
     padded: list[int] = []
     packed: list[int] = []

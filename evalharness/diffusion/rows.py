@@ -39,13 +39,13 @@ class Row:
     suffix: list[int] = field(default_factory=list)
     """Tokens after the infilled middle, for bidirectional networks, which attend to them in place."""
     canvas: int = 0
-    """Masks that a bidirectional network attends to from the start: the most tokens it can generate. 0 for other
-    networks.
+    """Number of masks that a bidirectional network attends to from the start: the most tokens that it can generate. 0
+    for other networks.
     """
     length: int | None = None
     """The number of tokens to generate, if it is fixed in advance."""
     text: list[int] = field(default_factory=list)
-    """All final tokens, prompt included."""
+    """All final tokens (those that no later pass changes), prompt included."""
     cached: int = 0
     """Number of tokens of `text` that are in the KV cache."""
     forward_passes: int = 0
@@ -57,7 +57,7 @@ class Row:
     first_s: float | None = None
     """Seconds from the start of the batch to the row's first output."""
     first_tokens: int | None = None
-    """Output tokens at that time."""
+    """Number of output tokens at the time `first_s`."""
     ended_s: float | None = None
     """Seconds from the start of the batch to the row's end."""
     steps: list[int] = field(default_factory=list)
@@ -65,19 +65,19 @@ class Row:
     blocks: list[int] = field(default_factory=list)
     """For each output token, the index of its block."""
     confidences: list[float] = field(default_factory=list)
-    """For each output token, its probability in the pass that committed it; 1 for tokens that were not predicted."""
+    """For each output token, its probability in the pass that wrote it; 1 for tokens that were not predicted."""
     _uniforms: "array[float]" = field(default_factory=lambda: array("f"))
 
     @property
     def output(self) -> list[int]:
-        """The tokens generated so far, without the end token."""
+        """The tokens generated so far, without the end (EOS) token."""
         return self.stop_checker.tokens
 
     def append_token(self, token: int, step: int, block: int, confidence: float = 1.0) -> bool:
         """Appends a final token to the row's output; returns whether the row has ended with it.
 
-        `step` is the number of the forward pass that committed the token, `block` the index of its block, and
-        `confidence` its probability.
+        `step` is the number of the forward pass that wrote the token, `block` the index of the token's block, and
+        `confidence` the token's probability.
         """
         self.ended = self.stop_checker.add_token(token)
         if len(self.stop_checker.tokens) > len(self.steps):

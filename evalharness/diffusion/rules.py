@@ -1,7 +1,7 @@
-"""Decoding rules of block diffusion: which positions of a block a denoising step commits.
+"""Decoding rules of block diffusion: at which positions of a block a denoising step commits (writes) tokens.
 
-They decide from statistics of each position [B, L], and return true where the proposed token is to be written. Every
-rule commits at least one mask of a block that has masks. Only the rule `editing` changes positions that are not masks.
+They decide by statistics of each position [B, L], and return true where the proposed token is to be written. Every rule
+commits at least one mask of a block that has masks. Only the rule `editing` also replaces tokens that are not masks.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,8 @@ class Rule:
     needs_distribution: bool = False
     """Whether the rule reads margins and entropies."""
     max_edit_passes: int = 0
-    """Forward passes that a block may have after its last mask was committed. Only if positive, a rule may edit tokens.
+    """Forward passes that a block may have after its last mask was replaced. Only if positive, a rule may replace
+    tokens that are not masks.
     """
 
 

@@ -18,7 +18,9 @@ from evalharness.util.suggest import unknown_name
 ENGINE_GROUP = "evalharness.sandboxes"
 """The entry-point group in which a package registers its sandbox engines."""
 ISOLATIONS = ("namespaces", "containers")
-"""What separates a sample that is not harmless from others; a container comes in addition to namespaces."""
+"""What separates a sample from others unless it is harmless (its text shows that it can only compute): namespaces
+alone, or also its own container.
+"""
 DESCRIBED_OPTIONS = (
     OptionDescription("runtime", "text", "", "Engine docker only: another container runtime, such as runsc"),
     OptionDescription(
@@ -55,7 +57,7 @@ def engine_class(name: str) -> Any:
 
 
 class NoEngine:
-    """The sandbox engine for runs that run no programs; it needs no container engine."""
+    """The sandbox engine for runs of the harness that run no programs; it needs no container engine."""
 
     name = "none"
 
@@ -87,13 +89,13 @@ class SandboxOptions:
     memory_mb: int | None = None
     """Memory of all containers together; None for 90 % of the machine's."""
     allow: frozenset[str] = frozenset()
-    """Names of guarantees that the engine need not provide."""
+    """Names of guarantees, such as `network-off`, that the engine need not provide."""
     max_text_bytes: int = MAX_TEXT_BYTES
     """Size limit of an answer and of a program."""
     bound: float = DEFAULT_FACTOR
     """Time limit of all runs of a sample together, as a multiple of the limit of one run."""
     own_containers: bool = False
-    """Whether samples that are not harmless run in separate containers, not only in namespaces."""
+    """Whether samples that are not harmless (see `is_harmless`) run in separate containers, not only in namespaces."""
 
 
 def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptions:

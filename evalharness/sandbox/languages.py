@@ -83,7 +83,7 @@ class HarmlessWords(_StrictModel):
     never: str = ""
     """Texts that a harmless program does not contain anywhere."""
     never_in_texts: str = ""
-    """Texts that its string literals do not contain."""
+    """Texts that no string literal of a harmless program contains."""
 
 
 class ExampleProblem(_StrictModel):
@@ -98,7 +98,8 @@ class ExampleProblem(_StrictModel):
 class Language(_StrictModel):
     """The content of a `language.yaml`: a programming language that a sandbox image runs.
 
-    `code` is MultiPL-E's name for it. Without `harmless`, no program of the language counts as harmless.
+    `code` is MultiPL-E's name for it. Without `harmless`, no program of the language is recognized as harmless (able
+    only to compute).
     """
 
     language: str

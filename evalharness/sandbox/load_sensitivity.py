@@ -8,10 +8,13 @@ from evalharness.sandbox.languages import languages
 
 IDLE_SHARE, BUSY_SHARE = 0.05, 0.9
 """A timeout is caused by the program itself if it had a core for at least `BUSY_SHARE` of its time, or if it neither
-had one nor waited for one for more than `IDLE_SHARE`. In between it may have waited for resources that others used.
+had one nor waited for one for more than `IDLE_SHARE`. Between these shares it may have waited for resources that other
+programs used.
 """
 CHILD_CPU_FACTOR = 1.5
-"""A program that uses more than this many times the CPU time of its first process has delayed that process itself."""
+"""A program that uses more than this many times the CPU time of its first process has other processes, which delay the
+first one.
+"""
 BORDERLINE_SHARE = 0.8
 """A passed program that needed more than this share of its time limit is marked as borderline."""
 

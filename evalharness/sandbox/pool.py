@@ -48,10 +48,12 @@ outputs also come from another process: a sample that returns a set's items in a
 MEMORY_SHARE = 0.9
 """The share of the machine's memory that is the default budget."""
 SUSPICIOUS_STATUSES = ("tampered", "memory")
-"""After these statuses a container is discarded, even if its agent finds nothing left behind."""
+"""After these statuses of a sample its container is discarded, even if the agent finds no processes or files left
+behind.
+"""
 SLEEP_FACTOR, SLEEP_EXTRA_S, MAX_SLEEP_S = 2.0, 1.0, 60.0
-"""Sleep of the harmless test program: a multiple of the time after which the sample's container ended, plus seconds, at
-most the last.
+"""How long the test program `sleep_job` sleeps: a multiple of the time after which a sample's container ended, plus
+seconds; `MAX_SLEEP_S` at most.
 """
 ENDS_ITS_CONTAINER = Outcome(
     "error", "ended every container that it ran in, although a program that only sleeps did not"
@@ -204,7 +206,8 @@ class ContainerPool:
     def _container_survives_sleep(self, image: str, seconds: float) -> bool:
         """Returns whether a container stays alive while a program sleeps in it for longer than `seconds`.
 
-        If so, a program whose containers all ended within `seconds` has ended them itself and gets a verdict for that.
+        If the container stays alive, a sample whose containers all ended within `seconds` has ended them itself, and
+        gets a verdict for that.
         """
         sleep_s = min(SLEEP_FACTOR * seconds + SLEEP_EXTRA_S, MAX_SLEEP_S)
         try:

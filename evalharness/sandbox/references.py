@@ -14,7 +14,7 @@ from evalharness.records import Reference
 from evalharness.sandbox.agent.shared.wire import dumps
 
 HEADER = struct.Struct("!d16s")
-"""CPU seconds of the reference, and a digest of the bytes that follow."""
+"""Header of a cache file: CPU seconds of the reference solution, and a digest of the bytes that follow."""
 
 
 def cache_folder() -> Path:

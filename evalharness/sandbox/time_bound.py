@@ -1,4 +1,4 @@
-"""The bound of a sample's total time: all of its runs, canaries and the quiet rerun included."""
+"""The bound of a sample's total time: all of its runs, those with false tests and after a timeout included."""
 
 import time
 

@@ -23,8 +23,8 @@ class WarmContainers:
     """The warm (started) containers of a sandbox, idle or busy.
 
     If there are `most` or more, an idle container is ended before another one starts. In addition, up to `spares`
-    unused containers wait for samples that need a new one. Each container has `memory_mb` MB of memory for its sample
-    and `cpus` cores. Thread-safe.
+    unused containers wait for samples that must not share one with earlier samples. Each container has `memory_mb` MB
+    of memory for its sample and `cpus` cores. Thread-safe.
     """
 
     def __init__(self, engine: Engine, memory_mb: int, cpus: float, most: int, spares: int):

@@ -1,1 +1,1 @@
-"""Extraction of programs from a model's output, by the rule that a recipe names in its field `extraction`."""
+"""Extraction of programs from a model's output, by the rule that the task's recipe names in its field `extraction`."""

@@ -31,7 +31,9 @@ class ShownAnswer(BaseModel):
 
     text: str
     timing: Timing | None = None
-    """None unless the pair's arm is `recorded`, which measures the effect of speed on votes."""
+    """None unless the pair's arm (experimental condition) is `recorded`, which measures the effect of speed on
+    votes.
+    """
 
 
 class PairView(BaseModel):

@@ -24,7 +24,9 @@ from evalharness.util.http.refusals import RequestRefused
 LONGEST_WAIT_S = 60.0
 """Longest generation time, in seconds, of an answer that may be shown at its recorded speed."""
 AskModels = Callable[[ProblemKey, tuple[str, str]], dict[str, Answer]]
-"""Function that returns the answers of the live ones among two models to a problem, by model."""
+"""Function that asks those of two models that are live (generate on request) to answer a problem; returns the answers
+by model.
+"""
 
 
 class Session:

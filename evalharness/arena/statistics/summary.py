@@ -80,8 +80,8 @@ class VoteSummary:
     first_share: tuple[int, int]
     """Votes for the answer shown first, and all decided votes (without ties and both bad)."""
     latency: Estimate | None
-    """Advantage, in log odds, of an answer that appeared in half the other's time; None without votes of the arm
-    `recorded`.
+    """Advantage, in log odds, of an answer that appeared in half the other's time; None without votes on answers shown
+    at their recorded speed.
     """
     recorded_votes: int
     verdicts: VerdictAgreement

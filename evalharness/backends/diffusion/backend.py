@@ -1,9 +1,9 @@
 """The backend `diffusion`: the bundled network, or another one by --model, decoded by block diffusion.
 
-`rule` selects which tokens of a block a denoising step commits: threshold (those with at least the confidence
-`threshold`), factor and entropy-bounded (`bound`), confidence, margin, entropy and static (`steps` steps per block),
-dynamic (both), editing (`threshold`, and `edit` for tokens to replace). An option that is not set has the model's
-default.
+`rule` selects which masks of a block a denoising step replaces by predicted tokens: threshold (those with at least the
+confidence `threshold`), factor and entropy-bounded (`bound`), confidence, margin, entropy and static (`steps` steps per
+block), dynamic (both), editing (`threshold`, and `edit` for tokens to replace). An option that is not set has the
+model's default.
 
 An autoregressive network is decoded by speculative decoding: a drafter proposes tokens and the network verifies them.
 Rule verified, the default, accepts only the tokens that the network would choose itself; rule typical also accepts
@@ -167,7 +167,7 @@ class DiffusionBackend:
             yield make_completion(network.detokenizer, request, row, started_at, len(active), trace, error)
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the backend's entry in the manifest: all settings that can change a result. Loads the network.
+        """Returns the backend's entry in the run's manifest: all settings that can change a result. Loads the network.
 
         Raises UserError if the network cannot be loaded.
         """

@@ -71,7 +71,7 @@ def middle_scores(network: Network, rows: Sequence[Row]) -> list[float]:
 
     With causal attention, one more forward pass computes the probabilities from left to right. They include that of the
     end token, which distinguishes a complete middle from the beginning of a longer one. With bidirectional attention,
-    they are the probabilities with which the tokens were committed.
+    they are the probabilities that the tokens had in the forward passes that wrote them.
     """
     model = network.model
     if model.config.attention != "causal":

@@ -74,7 +74,8 @@ def make_denoising_settings(
 ) -> DenoisingSettings:
     """Returns the block diffusion settings of a run.
 
-    With `fixed_length` the sampler never chooses an end token, so that each middle has exactly the given length.
+    With `fixed_length` the sampler never chooses an end token, so that each infilled middle has exactly the given
+    length.
     """
     resolved = resolve_decoding_settings(network, options)
     block = resolved["block"] or sampling.max_new_tokens

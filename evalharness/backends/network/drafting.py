@@ -32,8 +32,8 @@ LONGEST = 15
 def open_drafter(network: Network, path: str | None) -> Drafter:
     """Returns the drafter in folder `path`, or the bundled drafter for this network if `path` is None.
 
-    Its weights are packed for inference. Raises UserError if the folder has no drafter that fits the network, or if no
-    drafter is bundled for it.
+    The drafter's weights are converted to a layout that is faster for inference on a CPU. Raises UserError if the
+    folder has no drafter that fits the network, or if no drafter is bundled for it.
     """
     folder = Path(path).expanduser() if path is not None else _bundled_drafter_folder(network)
     if folder is not None:
@@ -51,8 +51,8 @@ def open_drafter(network: Network, path: str | None) -> Drafter:
 def open_drafter_or_lookup(network: Network, path: str | None, lookup: bool) -> Drafter | None:
     """Returns the drafter as `open_drafter` does, or None if prompt lookup is to draft alone.
 
-    This is the case, and a warning is logged, if `lookup` is True, `path` is None and no drafter is bundled for the
-    network. Raises the same errors as `open_drafter`.
+    Returns None, and logs a warning, if `lookup` is True, `path` is None and no drafter is bundled for the network.
+    Raises the same errors as `open_drafter`.
     """
     if path is not None or not lookup or _bundled_drafter_folder(network) is not None:
         return open_drafter(network, path)

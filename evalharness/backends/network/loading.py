@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from evalharness.diffusion.kernels.engine import Engine
 
 SMALL = 100_000_000
-"""Number of parameters below which a network gets one CPU thread and a packed copy of its weights.
+"""Number of parameters below which a network gets one CPU thread, and a copy of its weights in oneDNN's faster layout.
 
 A second thread would hardly speed up such a small network, but slow down the sandbox. The copy needs little memory.
 """

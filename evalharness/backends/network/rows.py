@@ -110,7 +110,7 @@ def make_completion(
 
 
 def make_trace(detokenizer: Detokenizer, row: Row) -> Trace:
-    """Returns the text of each output token, with the numbers of the forward pass and the block that committed it.
+    """Returns the text of each output token, with the numbers of its block and of the forward pass that wrote it.
 
     If a character consists of several tokens, the last of them has it as its text and the others have "".
     """

@@ -28,9 +28,11 @@ class ModelFamily:
     sub_block: int = 0
     """If positive, a block is denoised in sub-blocks of this length, from left to right."""
     first_token_alone: bool = False
-    """Whether the first forward pass over a block commits only the block's first token, whatever the rule chooses."""
+    """Whether the first forward pass over a block writes only the block's first token, whatever the decoding rule
+    chooses.
+    """
     rule_sees_temperature: bool = False
-    """Whether the decoding rule sees probabilities after temperature and top_p; else the network's own."""
+    """Whether the decoding rule decides by probabilities after temperature and top_p; if not, by the network's own."""
     diffusion: bool = True
     """False for autoregressive models."""
     can_draft: bool = False

@@ -17,7 +17,7 @@ class DrafterConfig:
 
     network: ModelConfig
     taps: tuple[int, ...]
-    """Layers of the target (from 0) whose hidden states are the drafter's context."""
+    """Layers of the target (from 0) whose output hidden states the drafter receives as its context."""
     block: int
     """Tokens that are drafted in one forward pass."""
     rank: int
@@ -27,9 +27,11 @@ class DrafterConfig:
     target_sha256: str = ""
     """Digest of the target's configuration and of samples of its weights, by which the drafter is found."""
     tap_norms: bool = True
-    """Whether the hidden states of each tapped layer are normalized before they are concatenated."""
+    """Whether the hidden states of each layer in `taps` are normalized before they are concatenated."""
     carry: bool = False
-    """Whether the context feature of the last position is also added, by a matrix, to the block's inputs."""
+    """Whether the context feature (see `Drafter.context_features`) of the position before the block, multiplied by a
+    matrix, is added to the block's inputs.
+    """
 
     def to_json(self) -> dict[str, Any]:
         """Returns the drafter's configuration as the JSON object that `config.json` contains."""

@@ -1,4 +1,7 @@
-"""Speculative decoding: the target verifies drafts, for its own text or (below threshold 1) one close to it."""
+"""Speculative decoding: the target network verifies drafted tokens.
+
+At threshold 1 the text is the one that the target generates without drafts; at a lower threshold it may differ.
+"""
 
 import math
 import time

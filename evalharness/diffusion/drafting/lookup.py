@@ -6,7 +6,7 @@ Source: prompt lookup decoding, as `prompt_lookup_num_tokens` of transformers.
 from collections.abc import Collection, Sequence
 
 EXPECTED_ACCEPTANCE = {8: 0.93, 5: 0.88, 3: 0.78, 2: 0.68, 1: 0.45}
-"""The n-gram lengths that are looked up; the first one with an earlier occurrence is used.
+"""The n-gram lengths that are looked up, in this order; the first with an earlier occurrence in the text is used.
 
 The values are first estimates of the probability that the target accepts a drafted token if it accepts those before it
 (answers of Qwen2.5-Coder-0.5B-Instruct to training prompts).

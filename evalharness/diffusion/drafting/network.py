@@ -85,7 +85,7 @@ class _TargetParts:
 
 
 class Drafter(nn.Module):
-    """The drafter network: drafts `block` tokens in one forward pass over the last committed token and mask tokens.
+    """The drafter network: drafts `block` tokens in one forward pass over the text's last token and mask tokens.
 
     It uses the target's embedding and output head (see `attach_target`), which are not in its state dict.
     """
@@ -132,7 +132,8 @@ class Drafter(nn.Module):
     def attach_target(self, target: Transformer) -> None:
         """Connects the drafter to its target, whose embedding and output head it uses.
 
-        It copies the rows of the output head for the draft vocabulary, so call it before that matrix is packed.
+        It copies the rows of the output head for the draft vocabulary, so call it before `pack_target` frees that
+        matrix.
         """
         ids = self.vocabulary.long()
         index = torch.full((target.config.vocab_size,), len(ids), dtype=torch.long, device=ids.device)
@@ -140,14 +141,14 @@ class Drafter(nn.Module):
         self._shared = _TargetParts(target, linear_from_matrix(target.head.weight.detach()[ids]), index)
 
     def pack_matrices(self) -> None:
-        """Packs all matrices for faster float32 passes over a few tokens on a CPU. A packed drafter cannot be saved."""
+        """Converts all matrices to oneDNN's packed layout, faster on a CPU; a packed drafter cannot be saved."""
         shared = self.target_parts
         self._shared = _TargetParts(shared.target, pack_linear(shared.head), shared.index)
         pack_linears(self)
 
     @property
     def target_parts(self) -> "_TargetParts":
-        """The target and its restricted output head. `attach_target` must have been called."""
+        """The target, and its output head restricted to the draft vocabulary. `attach_target` must have been called."""
         assert self._shared is not None
         return self._shared
 
@@ -189,10 +190,10 @@ class Drafter(nn.Module):
             cache.update(number, *layer.project_context(context, rotation))
 
     def embed_blocks(self, anchors: Tensor, before: Tensor) -> Tensor:
-        """Returns the input embeddings [..., block, hidden] of drafted blocks: the anchor, then mask tokens.
+        """Returns the input embeddings [..., block, hidden] of drafted blocks: the text's last token, then mask tokens.
 
-        `anchors` [...] are the ids of the last committed tokens, with which the blocks begin. `before` [..., hidden]
-        are the context features of the positions before the anchors.
+        `anchors` [...] are the ids of these last tokens, with which the blocks begin. `before` [..., hidden] are the
+        context features of the positions before the anchors.
         """
         masks = self.mask.expand(*anchors.shape, *self.mask.shape)
         x = torch.cat((self.target_parts.target.embed(anchors).detach()[..., None, :], masks), dim=-2)
@@ -201,8 +202,8 @@ class Drafter(nn.Module):
     def forward(self, anchors: Tensor, starts: Sequence[int], cache: DrafterCache) -> Tensor:
         """Returns the final hidden states [rows, block, hidden] of one drafted block per row.
 
-        A block begins with its anchor, the last committed token: `anchors` [rows] are the token ids and `starts` their
-        positions. The cache must contain the context of all positions before the anchors.
+        A block begins with the last token of the row's text, its anchor: `anchors` [rows] are the token ids and
+        `starts` their positions. The cache must contain the context of all positions before the anchors.
         """
         block, device = self.config.block, anchors.device
         first = torch.tensor(starts, device=device)

@@ -13,7 +13,7 @@ from evalharness.diffusion.drafting.network import Drafter, DrafterCache
 from evalharness.diffusion.rows import Row, Sampler
 
 PROBE = 16
-"""Forward passes after which a drafter that did not pay is tried again."""
+"""Forward passes after which a drafter that was suspended, because it made decoding slower, is tried again."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class DraftSources:
         self._lookups = [self._lookups[number] for number in row_numbers] if self._lookups else []
 
     def _draft_by_lookup(self, lookup: NgramLookup, limit: int, rows: int) -> tuple[Draft, float]:
-        """Returns a row's draft by prompt lookup, and its expected speed in tokens/s; infinite without costs."""
+        """Returns a row's draft by prompt lookup, and its expected tokens/s; infinite without measured costs."""
         tokens, size = lookup.propose(max(0, limit))
         if not tokens:
             return Draft(), 0.0
@@ -111,7 +111,7 @@ class DraftSources:
         return Draft(tokens, kind) if tokens else Draft(), speed
 
     def _drafter_speed(self, rows: int) -> float:
-        """Returns the expected speed of each of `rows` rows with the drafter, in tokens/s; 0 without costs."""
+        """Returns the expected speed of each of `rows` rows with the drafter, in tokens/s; 0 without measured costs."""
         drafter, costs = self._drafting.drafter, self._drafting.costs
         if costs is None or drafter is None:
             return 0.0

@@ -1,4 +1,4 @@
-"""Records hidden states of some layers (taps) during a target's forward passes."""
+"""Records the hidden states of some layers (`taps`) in a target's forward passes, as input of a drafter."""
 
 from collections.abc import Callable, Sequence
 from types import TracebackType

@@ -25,7 +25,8 @@ class ContinuousBatch:
     """Continuous batching: rows (sequences), each with its own settings, share one network's forward passes.
 
     A row's tokens do not depend on the other rows, apart from floating-point rounding. A batch must be used by one
-    thread. Batches of the same network may run in different threads concurrently, unless they have `taps`.
+    thread. Batches of the same network may run in different threads concurrently, unless they have `taps` (record
+    hidden states).
     """
 
     def __init__(self, model: Transformer, taps: Sequence[int] = (), prefill_tokens: int = PREFILL_TOKENS) -> None:

@@ -1,4 +1,4 @@
-"""Decoder of one row in continuous batching: its input to the next forward pass, and what a pass changed."""
+"""Decoder of one row (sequence) in continuous batching: the row's inputs to forward passes, and what a pass changed."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
@@ -45,7 +45,7 @@ class Decoder(ABC):
     """Whether a pass computes many tokens of the row, so that a shared batch saves little."""
 
     def __init__(self, row: Row, settings: Hashable, traced: bool) -> None:
-        """`traced`: whether the decoder keeps what each pass changed (`frames`) and computes confidences."""
+        """`traced`: whether the decoder stores what each pass changed (`frames`) and computes confidences."""
         self.row, self.settings, self.traced = row, settings, traced
         self.frames: list[DecodingFrame] = []
         """What the passes changed since the frames were last taken."""
@@ -62,7 +62,7 @@ class Decoder(ABC):
     def observe_states(self, states: Tensor, start: int) -> None:  # noqa: B027 -- most decoders have no drafter
         """Passes the target's recorded hidden states [1, T, taps * hidden] of a forward pass to the drafter, if any.
 
-        They are those of the row's tokens from position `start`.
+        `states` are those of the row's tokens from position `start`.
         """
 
     @abstractmethod

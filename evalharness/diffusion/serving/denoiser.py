@@ -25,7 +25,7 @@ class DenoisingDecoder(Decoder):
         row.text = row.prompt[: denoising.prefilled_prompt_length(len(row.prompt))]
 
     def next_prefill_input(self, size: int) -> RowInput | None:
-        """Returns the next part of the prompt to prefill, about `size` tokens; None if there is none.
+        """Returns the next part of the prompt to prefill, about `size` tokens; None if nothing is left to prefill.
 
         With block-causal attention it consists of whole blocks. Bidirectional networks have no prefill.
         """
@@ -49,7 +49,7 @@ class DenoisingDecoder(Decoder):
     def apply_predictions(
         self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
     ) -> list[Row]:
-        """Commits tokens in the block of each row after a forward pass; see `Decoder.apply_predictions`."""
+        """Writes predicted tokens in the block of each row after a forward pass; see `Decoder.apply_predictions`."""
         blocks, traced = [], {}
         for member in members:
             assert isinstance(member, DenoisingDecoder)
@@ -66,7 +66,7 @@ class DenoisingDecoder(Decoder):
 
 
 def frame_of_block(block: BlockState) -> DecodingFrame:
-    """Returns the tokens of a block that the latest forward pass committed or changed."""
+    """Returns the tokens of a block that the latest forward pass wrote, in place of masks or of other tokens."""
     first = output_position(block.row, block.start)
     return DecodingFrame(
         block.row.forward_passes,

@@ -28,7 +28,7 @@ class SpeculativeDecoder(CausalDecoder):
         row.drafts = []
 
     def observe_states(self, states: Tensor, start: int) -> None:
-        """Passes the target's recorded hidden states of a forward pass to the drafter; see `Decoder.observe_states`."""
+        """Passes the target's hidden states in a forward pass to the drafter; see `Decoder.observe_states`."""
         self._proposer.observe_states(states, [start])
 
     def next_input(self, model: Transformer) -> RowInput:

@@ -51,7 +51,7 @@ class BubblewrapEngine:
         cgroups.remove_orphaned_groups(live_pids())
 
     def prepare(self, image: str) -> dict[str, str]:
-        """Exports a sandbox image's root file system unless it exists; returns its description for the manifest.
+        """Exports a sandbox image's root file system unless it exists; returns what the manifest states of the image.
 
         Raises UserError if that fails.
         """

@@ -1,7 +1,7 @@
 """Root file systems of sandbox images as plain folders, for the engine bubblewrap.
 
-A machine with an engine exports them, one folder per image, and they can be copied to others. Their copy of the agent
-is not used; the installed package's is mounted over it.
+A machine with a container engine exports them, one folder per image; the folders can be copied to other machines. The
+agent's files in them are not used: those of the installed package are mounted over them.
 """
 
 import json

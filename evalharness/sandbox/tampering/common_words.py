@@ -1,4 +1,4 @@
-"""Common English words from which variable names are made, and from which no library makes a dangerous name."""
+"""Common English words of variable names; no library has a dangerous function whose name consists of them alone."""
 
 WORDS = """
 a abc above acc add after all alpha alphabet alphabets amount ans answer apples area arr array arrays average avg b

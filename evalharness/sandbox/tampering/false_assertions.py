@@ -1,7 +1,7 @@
 """Makes one assertion of a Python unit test false, by the same method and with values like those of the suite.
 
-Every argument is evaluated at most once, as in the original. Only the assertion itself raises: for a sample that has
-disabled the assertion, no other exception may make the test fail.
+Every argument is evaluated at most once, as in the original. Only the assertion itself raises an exception, so a sample
+that has disabled assertions passes the false test and is detected.
 """
 
 import ast
@@ -16,9 +16,9 @@ from evalharness.sandbox.tampering.source_text import Edit, SourceText
 
 RANDOM = random.SystemRandom()
 MAX_ATTEMPTS = 10
-"""How many changed copies of a literal are made before another kind of value is taken."""
+"""Most changed copies of a literal that are tried before another kind of value is used."""
 EXPECTS_EXCEPTION = re.compile("[rR]aises|suppress")
-"""Context managers that expect an exception."""
+"""Matches the names of context managers that expect an exception."""
 EQUALITY = re.compile(
     "assert((List|Dict|Tuple|Set|Sequence|Count|MultiLine)?Equal|_(array_|string_)?equal|_(frame|series|index)_equal)"
 )
@@ -86,7 +86,7 @@ class FalseAssertions:
                         yield from self._falsify_call(item.context_expr)
 
     def added_false_assertion(self, statement: ast.stmt) -> Edit:
-        """Returns an edit that inserts a false assertion after a simple statement of a test, on the same line."""
+        """Returns an edit that inserts a new false assertion after a simple statement of a test, on the same line."""
         _, end = self.text.byte_range(statement)
         return Edit(end, end, f"; self.assertEqual({self._random_number()}, [{self._random_number()}])")
 

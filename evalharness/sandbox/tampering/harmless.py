@@ -1,9 +1,9 @@
 """Decides whether a program is harmless: its text shows that it can do nothing but compute.
 
-Such a program cannot leave anything for another run, cannot learn anything of its checks, and cannot end or change
-them, so it runs in a warm container. Any other program runs in its own container, with all that the judge can do
-against tampering. Nearly all honest samples of HumanEval and MBPP are harmless; `evalharness` never fails a
-sample because it is not.
+Such a program cannot leave files or processes for another run and cannot read, end or change its checks, so it runs in
+a container that other samples have used. Any other program runs in its own namespaces or container, and with canaries
+(tests made false, which it must fail). Nearly all honest samples of HumanEval and MBPP are harmless; `evalharness`
+never fails a sample because it is not.
 """
 
 import functools
@@ -24,7 +24,7 @@ from evalharness.sandbox.tampering.plain_text import is_harmless_text
 from evalharness.sandbox.tampering.vocabulary import CHECKED_VOCABULARY, livecodebench_vocabulary, unittest_vocabulary
 
 TASK_FUNCTION = "task_func"
-"""The name that the tests of BigCodeBench call."""
+"""The name of the function that the tests of BigCodeBench call."""
 
 
 @functools.lru_cache(256)
@@ -51,9 +51,10 @@ def is_harmless(program: Program) -> bool:
 
 
 def source_without_checks(program: ExecProgram) -> str:
-    """Returns the program's source without its checks, but with the blank lines at their beginning.
+    """Returns the program's source without its checks, but with the blank lines with which the checks begin.
 
-    A backslash at the end of the source would join its last line with the first of these lines.
+    A backslash at the end of the source joins its last line with the first blank line, so that the parser sees what
+    runs.
     """
     if program.checks is None:
         return program.source

@@ -1,8 +1,7 @@
 """Recognizes harmless Python programs: their text shows that they can do nothing but compute.
 
 A program is harmless if it consists only of plain syntax over plain values and of the names of a vocabulary. Every
-other program is suspicious. It may still be honest, but nothing it does counts without a check from outside its
-process.
+other program is suspicious: it may be honest, but passes only if it also passes checks outside its process.
 """
 
 import ast
@@ -25,7 +24,9 @@ HARMLESS_SYNTAX = (
 )
 """The syntax nodes of harmless programs: no `with`, `match`, assignment expressions or coroutines."""
 HARMLESS_SYNTAX_WITH_CLASSES = (*HARMLESS_SYNTAX, ast.ClassDef, ast.Global)
-"""The syntax nodes if a program may define classes, without bases, decorators or keywords, and set global names."""
+"""The syntax nodes of harmless programs that may define classes (without bases, decorators or keywords) and set global
+names.
+"""
 MAX_PROGRAM_CHARACTERS = 64 << 10
 """Most characters of a program that is parsed: a syntax tree takes much memory."""
 CALLS_BY_NAME = frozenset({"apply", "agg", "aggregate", "applymap"})
@@ -142,7 +143,7 @@ class _HarmlessNodes:
         self.methods = SPECIAL_METHODS
 
     def never_sets_module_attributes(self) -> bool:
-        """Returns whether the program never sets attributes of modules."""
+        """Returns whether the program never assigns to attributes of modules, which could change the checks."""
         if not self.settable:
             return True
         modules = {name for node in self.nodes if isinstance(node, ast.Import) for name in _imported_names(node)}

@@ -43,8 +43,8 @@ class Token(NamedTuple):
 def is_harmless_text(source: str, language: Language, stem: str = "", tests: str = "") -> bool:
     """Returns whether the words of a program's text show that the program can only compute.
 
-    Returns False for languages without word lists. `source` continues `stem`, whose last line names the function to
-    define. `tests` follow the program, which may not use names that occur in them.
+    Returns False for languages without word lists. `source` continues `stem`, the problem's given code, whose last line
+    names the function to define. `tests` follow the program, which may not use names that occur in them.
     """
     words = language.harmless
     if words is None or len(source) > MAX_PROGRAM_CHARACTERS or any(part in source for part in words.never.split()):

@@ -1,9 +1,9 @@
-"""Canaries of `unittest` suites: false assertions catch samples that disable assertions or read their tests.
+"""Canaries of `unittest` suites: false assertions detect samples that disable assertions or read their tests.
 
-Each test gets one false assertion, drawn at random, so that it must fail. All tests stay. Their text is edited in place
-and keeps its lines, comments and methods, and the false values are like those of the suite: a sample can tell a canary
-from the original only by knowing that a value is wrong. Only statements that a passing test always reaches are changed:
-those of the test itself and of its `with` blocks.
+In a canary each test has one false assertion, drawn at random, so that every test must fail. The text of the tests is
+edited in place and keeps its lines, comments and methods, and the false values are like those of the suite: a sample
+can tell a canary from the original only by knowing that a value is wrong. Only statements that a passing test always
+reaches are changed: those of the test itself and of its `with` blocks.
 """
 
 import ast
@@ -22,7 +22,7 @@ SKIP_MARKER = re.compile("skip|expectedFailure")
 
 
 class FalseSuite(NamedTuple):
-    """A `unittest` suite with false assertions, of which at least `failing` tests must fail."""
+    """A `unittest` suite with false assertions; an honest solution fails at least `failing` of its tests."""
 
     tests: str
     failing: int

@@ -1,6 +1,7 @@
-"""Names that harmless Python code uses, by kind of program: modules with their members, builtins, attributes.
+"""Names that a Python program may use and still count as harmless (able only to compute), by kind of program.
 
-These are lists of harmless code, not of dangerous code: what is missing here makes a program suspicious.
+The names are modules with their members, builtins, and attributes. These are lists of what is allowed: a program with
+any other name is suspicious, which means that it runs with more isolation and more checks.
 """
 
 import builtins
@@ -37,15 +38,15 @@ sys: maxsize
 typing: Any Callable Deque Dict FrozenSet Generator Iterable Iterator List Mapping NoReturn Optional Sequence Set
 typing: Tuple Union
 """
-"""The names that a harmless program may use, by module, besides all of `math`. Not `seed`: checks also draw from
-`random`, and a program that seeds it knows what they draw.
+"""The names that a harmless program may use, by module, besides all of `math`. Without `seed` of `random`: a program
+that seeds the generator knows the random numbers that its checks draw.
 """
 BUILTINS = """
 abs all any ascii bin bool bytearray bytes callable chr complex dict divmod enumerate filter float format frozenset hash
 hex int isinstance iter len list map max min next oct ord pow print range repr reversed round set slice sorted str sum
 tuple zip
 """
-"""The builtins that a harmless program may use, besides the exceptions."""
+"""The builtins that a harmless program may use, besides the classes of exceptions."""
 VALUE_TYPES = (
     *(str, bytes, bytearray, int, float, complex, list, tuple, dict, set, frozenset, range),
     *(Counter, OrderedDict, defaultdict, deque, date, datetime, timedelta, Decimal, Fraction, re.Pattern, re.Match),
@@ -57,22 +58,24 @@ operator: itemgetter abs add and_ concat contains eq floordiv ge getitem gt inde
 operator: mul ne neg not_ or_ pos pow rshift sub truediv truth xor
 functools: partial reduce wraps
 """
-"""Further names for programs that answer LiveCodeBench's cases: no checks share their process."""
+"""Further names that programs for LiveCodeBench may use, because no checks run in their process."""
 STREAM_ATTRIBUTES = frozenset({"buffer", "close", "flush", "read", "readline", "readlines", "start", "write"})
 SPECIAL = "init lt repr str len call eq hash iter next"
 SPECIAL_METHODS = frozenset(f"__{name}__" for name in SPECIAL.split())
-"""Special methods that classes of such programs may define."""
+"""Special methods that classes of a harmless LiveCodeBench program may define."""
 UNSAFE_PRELUDE_MODULES = "functools io operator string sys typing"
-"""Modules of LiveCodeBench's prelude (imported with `*`) that contain functions which do more than compute."""
+"""Modules that LiveCodeBench's grader imports with `*` before a program, and which have functions that do more than
+compute.
+"""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The names that a harmless program may use.
+    """The names that a program may use and still count as harmless, which means that it can only compute.
 
-    `settable`: attributes that it may set. `predefined`: names that are defined before it starts. `reserved`: names
-    that it may not define, because the official grader's imports give them another meaning. `classes`: whether it may
-    define classes and set their attributes. `import_all`: whether it may import all names of a module by `*`.
+    `settable`: attributes that a program may set. `predefined`: names that are defined before it starts. `reserved`:
+    names that it may not define, because the official grader's imports give them another meaning. `classes`: whether it
+    may define classes and set their attributes. `import_all`: whether it may import all names of a module by `*`.
     """
 
     modules: dict[str, frozenset[str]]
@@ -104,7 +107,7 @@ def _public_names(value: object) -> frozenset[str]:
 
 
 def _callable_names(module: str) -> set[str]:
-    """Returns the names of a module's functions and classes, and of its submodules and dispatch tables."""
+    """Returns the names of a module's functions, classes and submodules, and `modules` (as in `sys.modules`)."""
     loaded = importlib.import_module(module)
     return {
         name
@@ -125,12 +128,12 @@ ATTRIBUTES = (
     | frozenset().union(*FUNCTIONS.values())
 ) - {"format", "format_map"}
 CHECKED_VOCABULARY = Vocabulary(FUNCTIONS, PLAIN_BUILTINS, ATTRIBUTES)
-"""The vocabulary of programs whose checks run in their own process."""
+"""The names that a harmless program may use if it runs with assertions or its function is called on inputs."""
 
 
 @functools.cache
 def livecodebench_vocabulary() -> Vocabulary:
-    """Returns the vocabulary for programs that are run on LiveCodeBench's test cases."""
+    """Returns the names that a harmless program may use if it is run on LiveCodeBench's test cases."""
     modules = _merge_module_names(FUNCTIONS, parse_module_names(LIVECODEBENCH_MODULE_NAMES))
     known = frozenset().union(*modules.values())
     return Vocabulary(
@@ -146,9 +149,10 @@ def livecodebench_vocabulary() -> Vocabulary:
 
 @functools.cache
 def runtime_attributes() -> frozenset[str]:
-    """Returns the attribute names of the interpreter's own objects, and of the modules of LiveCodeBench's vocabulary.
+    """Returns the attribute names of Python's built-in types and of modules that LiveCodeBench programs may use.
 
-    A program that defines one of these names is not harmless, because it may mean the interpreter's attribute.
+    That a program defines one of these names does not make reading it harmless, because the read may reach the built-in
+    attribute instead, such as a frame's `f_globals`.
     """
     kinds = [kind for kind in vars(types).values() if isinstance(kind, type)]
     modules = map(importlib.import_module, livecodebench_vocabulary().modules)
@@ -157,7 +161,7 @@ def runtime_attributes() -> frozenset[str]:
 
 @functools.cache
 def unittest_vocabulary() -> Vocabulary:
-    """Returns the vocabulary for programs that BigCodeBench's `unittest` suites test."""
+    """Returns the names that a harmless program may use if BigCodeBench's `unittest` suites test it."""
     names = frozenset(SUITE_NAMES.split())
     modules = _merge_module_names(FUNCTIONS, dict.fromkeys(SUITE_MODULES.split(), names))
     return Vocabulary(

@@ -17,7 +17,7 @@ JS_IMPORT = re.compile(
 TS_IMPORT = re.compile(r"import\s+(?P<name>[\w$]+)\s*=\s*(?P<call>require\s*\([^()\n]*\))\s*;?")
 """A TypeScript import of a CommonJS module."""
 REQUIRE_DECLARATION = "declare var require: any;"
-"""The declaration that makes TypeScript accept calls of Node's `require`; it may occur repeatedly."""
+"""The declaration that makes TypeScript accept calls of Node's `require`; a program may contain it repeatedly."""
 GO_IMPORT = re.compile(r'(?:([\w.]+)[ \t]+)?("[^"\n]+"|`[^`\n]+`)')
 
 

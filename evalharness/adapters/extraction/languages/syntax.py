@@ -21,9 +21,11 @@ class LanguageSyntax:
     container_nodes: tuple[str, ...] = ()
     """Nodes whose contents count as contents of the file, such as namespaces and exports."""
     class_nodes: tuple[str, ...] = ()
-    """Nodes of classes. The class around the function is replaced by its members: prompt and tests have their own."""
+    """Nodes of classes. The class around the function is replaced by its members, because prompt and tests have their
+    own class.
+    """
     class_opening: str = ""
-    """A pattern of the line of the prompt that opens this class."""
+    """A pattern of the line of the prompt that opens the class around the function."""
     import_nodes: tuple[str, ...] = ()
     """Import nodes. Imports that the prompt lacks are moved to the beginning of the program."""
     leading_nodes: tuple[str, ...] = ()

@@ -1,8 +1,8 @@
 """Judges what a sample's function returns: other processes call it on inputs, the judge compares the outputs.
 
-The judge reads the expected outputs only after it has forked the processes that run the sample. It stops the part of a
-harmless program at its first wrong output. Of any other program it receives all outputs before it compares the first,
-so that the program cannot learn whether an output was right.
+The judge reads the expected outputs only after it has forked the processes that run the sample. It stops a harmless
+program (its text shows that it can only compute) at the first wrong output of a group of inputs. Of any other program
+it receives all outputs before it compares the first, so that the program cannot learn whether an output was right.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,8 +32,8 @@ def judge(
 ) -> tuple[dict[str, PartResult], bytes]:
     """Judges a program by the values that its function returns for groups of inputs.
 
-    Returns the result of each group up to the first failed one, and empty bytes: only reference jobs return outputs to
-    the host.
+    Returns the result of each group up to the first failed one, and empty bytes: only jobs that run a reference
+    solution return outputs to the host.
     """
     settings, calls = job["settings"], job["calls"]
     processes = {}

@@ -1,9 +1,9 @@
 """Judges a program by LiveCodeBench's test cases, which it receives one at a time.
 
 The judge reads the cases only after it has forked the process that runs the sample, and the expected answers stay in
-the judge. It stops a harmless program at its first wrong answer. Any other program receives all cases, and its answers
-are compared after it has ended, so that it cannot learn whether an answer was right. Source:
-LiveCodeBench/LiveCodeBench, lcb_runner/evaluation/testing_util.py `run_test`, and
+the judge. It stops a harmless program (its text shows that it can only compute) at its first wrong answer. Any other
+program receives all cases, and its answers are compared after it has ended, so that it cannot learn whether an answer
+was right. Source: LiveCodeBench/LiveCodeBench, lcb_runner/evaluation/testing_util.py `run_test`, and
 lcb_runner/evaluation/compute_code_generation_metrics.py `check_correctness` for the total time limit.
 """
 
@@ -41,7 +41,8 @@ def judge(
 ) -> tuple[dict[str, PartResult], bytes]:
     """Judges a program by LiveCodeBench's test cases.
 
-    Returns the result of the job's only part, `cases`, and empty bytes: only reference jobs return outputs to the host.
+    Returns the result of the job's only part, `cases`, and empty bytes: only jobs that run a reference solution return
+    outputs to the host.
     """
     sys.set_int_max_str_digits(MAX_INTEGER_DIGITS)
     function, case_s = job["function"], job["case_s"]

@@ -158,7 +158,7 @@ class RunningCommand:
         return outcome_of_exit(os.WEXITSTATUS(code), self.errors.stored_output() or self.output.stored_output())
 
     def _update_file_watch(self) -> None:
-        """Counts new openings of the watched files; if a shell has opened the source's pipe, replaces the pipe."""
+        """Counts new openings of the watched files; if a shell has opened the program's pipe, replaces the pipe."""
         if not self.watch:
             return
         self.watch.update()

@@ -1,7 +1,7 @@
 """Judges programs of any language by commands (compile, run ...), each of which must succeed.
 
-The program contains its checks, as in MultiPL-E. After the last check, a statement prints a token of this run alone: a
-program that exits early with success does not pass. Each canary is the same program with one check made false; a
+The program contains its checks, as in MultiPL-E. After the last check, a statement prints a secret token, new for each
+run: a program that exits early with success does not pass. Each canary is the same program with one check made false; a
 program that passes with one of them has tampered with its checks, as has one that opens its own source.
 """
 
@@ -75,7 +75,7 @@ def run_steps(job: CommandJob, program: bytes, uid: int, folder: str) -> dict[st
     results: dict[str, PartResult] = {}
     for step in job["steps"]:
         is_last = step is job["steps"][-1]
-        ran = run_by_compile_server(step, job["file"], program, uid, folder) or run_shortcut(
+        ran = run_by_compile_server(step, job["file"], program, uid, folder) or try_shortcut_command(
             job, step, program, uid, folder
         )
         ran = ran or run_command(job, step["command"], step["time_s"], uid, folder, source)
@@ -122,10 +122,11 @@ def run_command(
     return StepRun(outcome, process.output.stored_output(), process.errors.stored_output(), process.usage(), violation)
 
 
-def run_shortcut(job: CommandJob, step: StepMessage, program: bytes, uid: int, folder: str) -> StepRun | None:
-    """Runs the step's faster command (`shortcut`), if it has one that applies to this program.
+def try_shortcut_command(job: CommandJob, step: StepMessage, program: bytes, uid: int, folder: str) -> StepRun | None:
+    """Runs the step's faster command (`shortcut`) instead of its normal one, for example with precompiled headers.
 
-    Returns None if there is none or if it fails; the caller must then run the step's normal command.
+    Returns None if the step has no shortcut, if the shortcut is not for programs that begin like this one, or if it
+    fails; the caller must then run the step's normal command, whose outcome counts.
     """
     shortcut = step["shortcut"]
     if not shortcut or not re.match(shortcut["begins"].encode(), program):
@@ -135,7 +136,11 @@ def run_shortcut(job: CommandJob, step: StepMessage, program: bytes, uid: int, f
 
 
 def run_by_compile_server(step: StepMessage, file: str, program: bytes, uid: int, folder: str) -> StepRun | None:
-    """Compiles the program by the compile server; returns None if the step's normal command must run instead."""
+    """Compiles the program by the compile server, an already started compiler, instead of the step's command.
+
+    Returns None if the step or image has no compile server, or if the server cannot compile this program; the step's
+    normal command must then run.
+    """
     server, limit_s = compile_server.server, step["time_s"]
     if not step["warm"] or not server or not server.is_alive():
         return None

@@ -107,8 +107,8 @@ class CompileServer:
     def compile(self, fields: list[bytes], meter: "CompileMeter") -> CompilerOutput | None:
         """Compiles a program; returns the compiler's output and files, or None if the step's command must run instead.
 
-        `fields` are the request: working folder, file name and program text. `meter` limits the time. Raises ServerLost
-        if the server ends, and CompileTimeout at the time limit.
+        `fields` are the request: working folder, file name and program text. `meter` limits the time. Raises
+        CompileServerLost if the server ends, and CompileTimeout at the time limit.
         """
         request = memoryview(b"".join(UINT32.pack(len(field)) + field for field in fields))
         answer = bytearray()

@@ -1,9 +1,9 @@
 """Judges a Python program that contains its checks: it passes when it reaches its end.
 
-As under the official graders, sample and checks share a process. If the sample's text does not rule out that it could
-reach its checks, they also run in a separate process and must pass there, too. That comes first. Both processes that
-run the sample are forked before the judge has read the checks, so that the first can find nothing of them, and the
-second only those that it receives with its program.
+As under the official graders, sample and checks share a process. If the sample's text does not rule out that the sample
+could change its checks, they first run in a separate process, and must pass there, too. Both processes that run the
+sample are forked before the judge has read the checks: the first never has them in its memory, and the second has only
+those that it receives with its program.
 """
 
 import os
@@ -25,8 +25,8 @@ def judge(
 ) -> tuple[dict[str, PartResult], bytes]:
     """Judges a Python program that contains its checks (such as assertions) by running it to its end.
 
-    Returns the result of the job's only part, `checks`, and empty bytes: only reference jobs return outputs to the
-    host.
+    Returns the result of the job's only part, `checks`, and empty bytes: only jobs that run a reference solution return
+    outputs to the host.
     """
     # Forked before the pipes of the split run are made: a copy of them would hide their end.
     process = SampleProcess(RunProgramWork(job["settings"], job["memory_mb"]), uid, folder)

@@ -1,4 +1,4 @@
-"""Tests from inside a container which guarantees of the sandbox hold."""
+"""Tests from inside a container which guarantees of the sandbox (no network, memory limit ...) hold."""
 
 import contextlib
 import os

@@ -67,7 +67,8 @@ def recompute_output(
 ) -> list[bytes]:
     """Runs the reference solution `source` again on input `index` of `work`; returns the output in encoded pieces.
 
-    `seconds` is the time that the call needed in its first run. Used for outputs too large to be stored.
+    `seconds` is the time that the call needed in its first run. Used for outputs too large to be stored, of which only
+    the digest is known.
     """
     inputs = wire.dumps([wire.loads(work.inputs)[index]])
     settings = ProcessSettings(

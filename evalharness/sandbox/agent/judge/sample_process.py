@@ -1,4 +1,4 @@
-"""The judge's handle of a sample's process: forked first, started later; it sends messages to the judge."""
+"""The judge's handle of a sample's process, which is forked first, runs the sample's code later, and sends messages."""
 
 import contextlib
 import os
@@ -156,9 +156,9 @@ class SampleProcess:
         return elapsed_s - self.call.elapsed_s > self.call_s or cpu_s - self.call.cpu_s > clock.CPU_FACTOR * self.call_s
 
     def reached_end(self, frame: tuple[bytes, bytes] | None) -> bool:
-        """Returns whether the process has reached its end, which it announces by the message `frame`.
+        """Returns whether the process has run its program to the end, which it announces by the message `frame`.
 
-        Sends it a secret, which an unmodified process returns only at its end.
+        Sends the process a secret, which an unmodified process returns only after its program's last statement.
         """
         if frame != (b"q", b""):
             return False

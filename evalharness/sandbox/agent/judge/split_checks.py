@@ -1,6 +1,6 @@
 """Runs a sample's checks in a separate process, which calls the sample's functions by messages.
 
-The other end is sample/split_process.py, which also describes the messages.
+The sample's process runs sample/split_process.py, which also describes the messages.
 """
 
 import ast
@@ -183,7 +183,7 @@ class CheckNamespace(dict[str, Any]):
 class RunChecksWork:
     """Runs a task's trusted code and then its checks, which call the sample's function `entry_point` by messages.
 
-    The work of the checks' process (a `SampleWork`).
+    This is the work of the checks' process (a `SampleWork`).
     """
 
     memory_mb: int

@@ -1,8 +1,9 @@
 """Judges a program whose checks are a `unittest` class named TestCases, as in BigCodeBench.
 
 Tests and sample share a process by design, because tests patch what the sample calls. So a sample also runs with false
-tests (tampering/suite_canary.py), and has tampered if it passes those. All runs are forked before the judge has read
-any tests, each receives only its own, and they come in random order: nothing in a process tells which run it is.
+tests, which every honest solution fails (tampering/suite_canary.py), and has tampered if it passes those. The processes
+of all runs are forked before the judge has read any tests, each receives only its own tests, and they run in random
+order: no process can find out whether its tests are the false ones.
 """
 
 import random
@@ -25,8 +26,8 @@ def judge(
 ) -> tuple[dict[str, PartResult], bytes]:
     """Judges a Python program by a `unittest` suite.
 
-    Returns the result of the job's only part, `checks`, and empty bytes: only reference jobs return outputs to the
-    host.
+    Returns the result of the job's only part, `checks`, and empty bytes: only jobs that run a reference solution return
+    outputs to the host.
     """
     works = [RunSuiteWork(job["settings"], job["memory_mb"]) for _ in range(job["right_runs"] + job["false_runs"])]
     processes = [SampleProcess(work, uid, folder) for work in works]
@@ -70,7 +71,7 @@ def run_watching_memory(process: SampleProcess, limit_s: float, program: str) ->
 
 
 def _passes_canary(result: PartResult, failing: int) -> bool:
-    """Returns whether a run with false tests shows tampering: fewer tests failed than `failing`, which must fail."""
+    """Returns whether a run with `failing` tests made false shows tampering, because fewer tests than that failed."""
     count = FAILED_COUNT.match(result["detail"]) if result["status"] == "failed" else None
     return result["status"] == "passed" or (count is not None and int(count[1]) < failing)
 

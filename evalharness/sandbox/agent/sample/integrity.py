@@ -41,7 +41,7 @@ def replaced_attributes(before: Attributes) -> list[str]:
 
 
 def _find_by_dotted_name(name: str) -> Any:
-    """Returns the imported module, or its class or function, with this dotted name; None if there is none."""
+    """Returns the imported module, or its class or function, with this dotted name; None if it does not exist."""
     if name in sys.modules:
         return sys.modules[name]
     module, _, attribute = name.rpartition(".")

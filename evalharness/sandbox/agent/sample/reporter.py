@@ -1,9 +1,9 @@
 """The messages (frames) that a sample's process sends to the judge.
 
 `o` an output, encoded; `d` the digest of a large output, which the judge answers by `n` (next) or `s` (send: frames `c`
-with its pieces follow, then `z`); `f` facts of a trusted program's output; `e` the outcome of an exception; `q` the end
-is reached, which the judge answers by a secret, and `p` returns that. A process that ends without `e` or `p` did not
-finish its part.
+with its pieces follow, then `z`); `f` facts (`OutputFacts`) of a trusted program's output; `e` the outcome of an
+exception; `q` the end is reached, which the judge answers by a secret; `p` returns this secret. A process that ends
+without `e` or `p` did not finish its part.
 """
 
 import os

@@ -1,9 +1,10 @@
 """Serves calls to a sample's functions from its checks, which run in a separate process (judge/split_checks.py).
 
 Whatever a sample does to assertions, comparisons, builtins, frames or its own process has no effect on the checks: they
-see only plain values, decoded by `codec`. Frames of the sample: `v` a value; `r` the handle of an object without a
-plain form, such as a function; `m` the name of a module; `-` no such name; `x` an exception; and after a call, `a` the
-arguments as the call left them. `h` precedes the value of a list, dict or set that an object holds and is its handle.
+see only plain values, decoded by `codec`. Frames of the sample: `v` a value; `r` the handle (a number) of an object
+that cannot be encoded, such as a function; `m` the name of a module; `-` no such name; `x` an exception; and after a
+call, `a` the arguments as the call left them. `h` precedes the value of a list, dict or set that an object holds and is
+its handle.
 """
 
 import builtins

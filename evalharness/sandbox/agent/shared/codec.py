@@ -1,8 +1,8 @@
 """A strict binary encoding of plain Python values between processes: fast to write, safe to read.
 
 The bytes are those of `marshal` version 2, which is implemented in C and equal for equal values of equal types. Values
-of other types (numpy, Decimal, subclasses of the plain types ...) are encoded as tagged tuples; a value without a plain
-form becomes an `OpaqueValue`. Bytes of a sample never reach `marshal.loads`: `decode` reads a closed set of types.
+of other types (numpy, Decimal, subclasses of the plain types ...) are encoded as tagged tuples; any other value becomes
+an `OpaqueValue`. Bytes of a sample never reach `marshal.loads`: `decode` reads a closed set of types.
 """
 
 import marshal

@@ -1,4 +1,4 @@
-"""The messages between the host and the agent: isolation, a job, its secret, then the reply; before the first, a hello.
+"""The messages between the host and the agent: first the agent's hello; per job: isolation, job, secret, reply.
 
 The agent reads a job's secret only after it has forked the processes that must not know it. `harmless` tells whether
 the program's text shows that it can do nothing but compute (evalharness/sandbox/tampering/harmless.py).
@@ -77,7 +77,7 @@ class CallsJob(TypedDict):
 
 
 class CallsSecret(TypedDict):
-    """Secret message of a calls job: the expected outputs, recorded by a reference job, and the reference solution."""
+    """Secret message of a calls job: the expected outputs, recorded by a `ReferenceJob`, and the reference solution."""
 
     expected: bytes
     reference: str

@@ -1,4 +1,4 @@
-"""Encodes the outputs of calls for transport: in pieces, with facts about them."""
+"""Encodes the outputs of calls for transport: in pieces, with facts such as whether an output consists of floats."""
 
 import hashlib
 import struct

@@ -3,7 +3,7 @@
 Source: evalplus/evalplus, evalplus/eval/__init__.py `unsafe_execute` and evalplus/eval/_special_oracle.py, in two
 editions: `0.3` as of commit 26d6d00, and `0.2` as of tag v0.2.1, which graded the data versions of its time. Quirks
 that verdicts depend on are kept: once a float is expected, the comparison is tolerant for all later outputs of the part
-(`atol` stays), and oracles that use the input see it as the program left it.
+(`atol` stays), and special comparison rules (oracles) that use the input see it as the program left it.
 """
 
 import math
@@ -46,8 +46,8 @@ class Comparison:
     def accepts(self, output: Any, expected: Any, args: Any) -> bool:
         """Returns whether an output is right; `args` are the arguments of the call.
 
-        Raises what the comparison raises, for example an exception of a sample's `__eq__`; the caller counts that as a
-        wrong output.
+        Raises what the comparison raises, for example an exception of a sample's `__eq__`; the caller counts an
+        exception as a wrong output.
         """
         exact = output == expected
         if self.oracle == "polynomial_root":

@@ -9,7 +9,8 @@ from ...shared.outputs import OutputFacts
 def pack_expected_outputs(facts: list[OutputFacts], small: list[bytes | None], digests: list[bytes | None]) -> bytes:
     """Returns the expected outputs of a reference solution as bytes for storage; each list has one item per input.
 
-    `small` has the encoded output, or None for a large one, whose digest is in `digests`. `facts`: see `OutputFacts`.
+    `small` has the encoded output, or None for a large one, whose digest is in `digests`. `facts`: for each output, CPU
+    time of the call and properties of the value (see `OutputFacts`).
     """
     return wire.dumps((facts, small, digests))
 

@@ -116,7 +116,8 @@ def outcome_of_wrong_output(
     """Returns the outcome of a wrong output; None if it is right.
 
     `kind` and `payload` are the sample's message: the encoded output, or the digest of a large one. `get_pieces()`
-    returns the whole output; it is called only if the message alone does not show that the output is right.
+    requests and returns the whole output; it is called only if the message alone does not show that the output is
+    right.
     """
     index, comparison = output.index, output.comparison
     bytes_decide = comparison.oracle not in ORACLES_WITH_VALUE

@@ -1,4 +1,4 @@
-"""Linux namespaces: those of the agent, and new ones for each process of a sample that is not harmless.
+"""Linux namespaces: the agent's, and new ones for each process of a sample whose text does not show it to be harmless.
 
 At its start the agent moves into a user namespace in which it is root, while to the machine it is an ordinary user. So
 it may make other namespaces, although its container has no right to. A process of a sample then has its own process
@@ -34,13 +34,13 @@ UNMASKED_PROC_ENTRIES = ("self", "thread-self", "mounts", "net", "sysvipc")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _agent_pid_namespace = -1
-"""A descriptor of the agent's PID namespace, in which it has its judges; -1 without its own namespaces."""
+"""A descriptor of the agent's PID namespace, in which it forks its judge processes; -1 if it has no own namespaces."""
 _masks: list[tuple[bytes, bytes]] = []
 """The mounts that replace entries of a new /proc: source and target."""
 FORKED_PID = 2
 """The pid that a process of `fork` has in its PID namespace."""
 isolates_forks = False
-"""Whether this process, a judge, gives the processes that it forks their own namespaces."""
+"""Whether this process, a job's judge process, gives the processes that it forks their own namespaces."""
 
 
 def _check_system_call(result: int, call_name: str) -> None:

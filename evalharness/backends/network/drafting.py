@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalharness.backends.network.loading import Network, refuse_torch, without_fused_kernels
+from evalharness.backends.network.loading import Network, check_torch_is_allowed, without_fused_kernels
 from evalharness.backends.network.options import NetworkOptions
 from evalharness.diffusion.drafting.checkpoint import load_drafter, target_fingerprint
 from evalharness.diffusion.drafting.config import read_drafter_config
@@ -117,7 +117,7 @@ def select_speculative_engine(
     """
     if engine is None or engine.supports(sampler):
         return engine
-    refuse_torch(options)
+    check_torch_is_allowed(options)
     return None
 
 

@@ -136,12 +136,12 @@ def select_engine(
     engine = network.engine
     if engine is None or engine.supports(sampler, denoising):
         return engine
-    refuse_torch(options)
+    check_torch_is_allowed(options)
     return None
 
 
-def refuse_torch(options: NetworkOptions) -> None:
-    """Raises UserError if an option requires the fused kernels, which do not support this run's decoding settings."""
+def check_torch_is_allowed(options: NetworkOptions) -> None:
+    """Raises UserError if an option requires the fused kernels, for decoding settings that only torch supports."""
     if required_by := fused_kernels_option(options.kernels, options.weights):
         raise UserError(
             f"{required_by} requires the fused kernels, which do not support this run's decoding settings (top_p below "

@@ -21,7 +21,7 @@ from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler, record_times
 
 
-class SpeculativeEngine(Protocol):
+class SpeculativeDecodingEngine(Protocol):
     """A faster implementation of speculative decoding after prefill, such as the fused kernels."""
 
     def supports(self, sampler: Sampler) -> bool:
@@ -46,7 +46,7 @@ def draft_and_verify(
     rows: Sequence[Row],
     sampler: Sampler,
     drafting: DraftingSettings,
-    engine: SpeculativeEngine | None = None,
+    engine: SpeculativeDecodingEngine | None = None,
 ) -> None:
     """Decodes all rows of a batch by speculative decoding, in place, and records each row's drafts.
 

@@ -132,8 +132,9 @@ def new_drafter_buffers(weights: DrafterWeights, cache: DrafterCache, size: int,
     """
     config, device, dtype = weights.network.config, weights.network.embed.device, weights.network.embed.dtype
     sequences = cache.rows
-    # Each row starts at a multiple of 16 bytes, so that the compiler can use wide loads.
-    rows, stride = sequences * size, ceil_div(sequences, 4) * 4
+    rows = sequences * size
+    # The rows of `chosen` and `offsets` start at multiples of 16 bytes, so that the compiler can use wide loads.
+    stride = ceil_div(sequences, 4) * 4
 
     def empty_partial_products(weight: Matrix, rows: int) -> Tensor:
         width, inner = weight.values.shape

@@ -240,17 +240,17 @@ def check_head(setting: Setting, config: ModelConfig, rows: int, fp8: bool) -> I
     logs = logits.log_softmax(dim=-1)
     second = logs.scatter(1, top[:, None], -math.inf).amax(dim=-1)
     entropy = torch.special.entr(logs.exp()).sum(dim=-1)
+    assert found.share is not None
+    before = row + 1 < rows
+    logit = logits[before].gather(1, tokens[row[before] + 1].long()[:, None])[:, 0]
+    share = found.share[at][before].double().log() - (logit - logits[before].amax(dim=-1))
     errors = (
         (logits.amax(dim=-1) - logits.gather(1, top[:, None])[:, 0]) / step,
         (found.probability[at].double().log() - logs.gather(1, top[:, None])[:, 0]).abs() / (2 * step),
         (found.second[at].double().log() - second).abs() / (2 * step),
         (found.entropy[at].double() - entropy).abs() / (step * (1 + entropy)),
+        share.abs() / (2 * step),
     )
-    assert found.share is not None
-    before = row + 1 < rows
-    logit = logits[before].gather(1, tokens[row[before] + 1].long()[:, None])[:, 0]
-    share = found.share[at][before].double().log() - (logit - logits[before].amax(dim=-1))
-    errors = (*errors, share.abs() / (2 * step))
     error = max(float(each.nan_to_num(nan=math.inf).max()) for each in errors if len(each))
     left = torch.ones(rows, dtype=torch.bool, device=setting.device).scatter(0, at, False)
     untouched = bool(found.probability[left].isnan().all())

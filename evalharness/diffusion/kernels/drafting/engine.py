@@ -4,11 +4,11 @@ With a drafter alone, the sequences advance for several passes without the host.
 that it reads the results of each pass; a drafter's pass and the verifying pass are still one graph.
 
 The text is that of the engine's autoregressive decoding, up to the rounding of sums: the random numbers of sampled
-tokens are the same. A pass has a fixed size, so that drafts have the longest length that fits.
+tokens are the same. A pass has a fixed size, so that drafts have the longest length that fits into it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -38,6 +38,11 @@ from evalharness.diffusion.rows import Row, Sampler, record_times
 
 PASSES_PER_ROUND = 8
 """Verifying passes that run before the host reads the tokens, if a drafter alone drafts."""
+ROWS_PER_PASS = 256
+"""Rows (tokens) of a verifying pass up to which its time is that of reading the weights, on an H100 or H200.
+
+A weight of two bytes takes part in two operations per row, and these GPUs compute 200 to 300 operations per byte.
+"""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ class SpeculativeEngine:
         The next call of `draft_and_verify` must be for the same rows.
         """
         assert drafting.drafter is self._drafter
+        drafting = shorten_drafts(drafting, len(rows))
         size = max(len(row.prompt) + row.stop_checker.limit for row in rows) + drafting.max_length + 1
         if self._drafter_weights is not None:
             size += self._drafter_weights.block
@@ -125,7 +131,7 @@ class SpeculativeEngine:
         `states` [rows, T, taps * hidden] are the target's hidden states of these tokens, for the drafter; None if there
         are none. Times are counted from `start`, a `time.perf_counter()`.
         """
-        session = self._session
+        session, drafting = self._session, shorten_drafts(drafting, len(rows))
         assert session is not None
         host, drafter = session.tables, drafting.drafter
         if drafter is not None and session.drafter is not None and states is not None:
@@ -188,6 +194,14 @@ class SpeculativeEngine:
             draft_graph = capture_steps(draft_and_verify, count, state.live)
         tables = {name: table.numpy() for name, table in vars(host).items()}
         return SpeculationSession(state, host, tables, cache, drafter, verify_graph, draft_graph)
+
+
+def shorten_drafts(drafting: DraftingSettings, sequences: int) -> DraftingSettings:
+    """Returns the settings with drafts so short that a pass over this many sequences has at most `ROWS_PER_PASS` rows.
+
+    Drafts have at least one token.
+    """
+    return replace(drafting, max_length=min(drafting.max_length, max(1, ROWS_PER_PASS // sequences - 1)))
 
 
 def _write_sequence(host: Tables, sequence: int, row: Row, draft: Draft, passes: int) -> None:

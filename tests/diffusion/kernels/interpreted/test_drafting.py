@@ -6,12 +6,14 @@ from helpers.tiny_network import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evalharness.diffusion.drafting.proposals import DraftingSettings
 from evalharness.diffusion.kernels.drafting.drafter import (
     draft_tokens,
     extend_context,
     new_drafter_buffers,
     read_drafter_weights,
 )
+from evalharness.diffusion.kernels.drafting.engine import shorten_drafts
 from evalharness.diffusion.kernels.drafting.state import new_speculation_state
 from evalharness.diffusion.kernels.drafting.verification import accept_drafts, write_draft_input
 from evalharness.diffusion.kernels.head import TokenStatistics, gumbel_noise_reference
@@ -99,6 +101,12 @@ def test_a_pass_appends_the_accepted_tokens_and_the_targets_own(drafts, chosen, 
             assert state.done[row] == ended
     assert state.live.item() == state.done.tolist().count(0) == 0
     assert (state.output_length[2], state.passes[2], state.last[2]) == (0, 0, 52)
+
+
+def test_drafts_are_shorter_in_large_batches():
+    drafting = DraftingSettings(lookup=True, max_length=15)
+    lengths = [shorten_drafts(drafting, sequences).max_length for sequences in (1, 16, 32, 500)]
+    assert lengths == [15, 15, 7, 1]
 
 
 def test_drafter_equals_that_of_pytorch():

@@ -1,4 +1,4 @@
-"""The command `evalharness merge`, which joins the runs of shards."""
+"""The command `evalharness merge`, which joins the runs of shards (parts of a run, from several machines)."""
 
 from pathlib import Path
 from typing import Annotated

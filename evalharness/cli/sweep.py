@@ -107,5 +107,5 @@ def sweep(
 
 
 def _with_combination_name(summary: Summary, run: Path) -> Summary:
-    """Returns a summary with the swept option values, the name of the parent folder, below the model's name."""
+    """Returns a summary with the option values of its run, the parent folder's name, below the model's name."""
     return {**summary, "model": f"{summary['model'] or ''}\n{run.parent.name}".strip()}

@@ -25,7 +25,7 @@ BUFFERED_COMPLETIONS = 256
 NO_REPLICA_S = 300
 """Seconds that a run waits while no replica of the backend is alive, before it fails."""
 LOSSES_IN_A_ROW = 5
-"""Most losses of a replica without a completion in between; after one more, the run fails."""
+"""Most successive losses of backend replicas without a completion in between; after one more, the run fails."""
 
 
 class ClusterBackend:

@@ -31,9 +31,9 @@ class Node:
     id: str
     address: str
     actor: Any
-    """The Ray actor of its `GradingWorker`."""
+    """The Ray actor of the node's `GradingWorker`."""
     workers: int
-    """Samples that it grades at a time."""
+    """Samples that the node grades at a time."""
 
     @property
     def label(self) -> str:

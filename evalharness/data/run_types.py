@@ -16,7 +16,7 @@ class DataDescription(TypedDict):
     fingerprint: str
     """The sha256 of the records in a canonical form, as `sha256:HEX`."""
     official: bool
-    """Whether the fingerprint is the one that the task's card pins."""
+    """Whether the fingerprint is the one that the task's card (YAML file) states."""
 
 
 class TaskDescription(TypedDict):
@@ -39,14 +39,14 @@ class TaskDescription(TypedDict):
     options: dict[str, str]
     grading: dict[str, str]
     deviations: list[str]
-    """The ids of the card's known deviations from the official grader."""
+    """The ids of the known deviations from the official grader, which the task's card (YAML file) describes."""
 
 
 class SampleSelection(TypedDict, total=False):
     """The selection of samples that a run consists of."""
 
     file: bool
-    """True where a samples file names them; `n` and `limit` are absent then."""
+    """True if a samples file determines the samples; `n` and `limit` are absent then."""
     n: int
     limit: int | None
     shard: str
@@ -117,11 +117,11 @@ class Manifest(TypedDict):
     """The content of a run's `manifest.json`: configuration, environment and stretches."""
 
     config: RunConfiguration
-    """As of the latest stretch."""
+    """The configuration with which the latest process wrote to the run."""
     environment: Environment
-    """That of the first stretch."""
+    """The environment of the first process that wrote to the run."""
     stretches: NotRequired[list[Stretch]]
-    """In the order of time; absent in runs of earlier versions."""
+    """One entry per process that wrote to the run, in the order of time; absent in runs of earlier versions."""
 
 
 class Rate(TypedDict):

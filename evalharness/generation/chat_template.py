@@ -33,5 +33,5 @@ def encode_prompt(tokenizer: Any, model_name: str, prompt: Prompt, alternative: 
 
 
 def why_chat_is_expected(tokenizer: Any) -> str:
-    """Returns why the model expects chat messages, as text for a warning; empty if it has no chat template."""
+    """Returns why the model expects chat messages, for a warning; "" if the tokenizer has no chat template."""
     return "the model's tokenizer has a chat template" if getattr(tokenizer, "chat_template", None) else ""

@@ -33,7 +33,7 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
 
 @dataclass(slots=True)
 class ProblemCounts:
-    """Counts of one problem's samples; those of status `infrastructure` are only counted in `statuses`."""
+    """Counts of one problem's samples; those of status `infrastructure` (not graded) are only counted in `statuses`."""
 
     statuses: Counter[Status] = field(default_factory=Counter)
     samples: int = 0
@@ -63,7 +63,7 @@ def counts_by_problem(verdicts: Iterable[Verdict]) -> dict[str, ProblemCounts]:
 
 
 def pass_rates(tallies: Mapping[str, ProblemCounts], ks: Sequence[int] = DEFAULT_KS) -> dict[str, Rate]:
-    """Returns `pass@k` (and `base_pass@k` of plus tasks) for each k for which every problem has at least k samples.
+    """Returns `pass@k` (for EvalPlus also `base_pass@k`) for each k for which every problem has at least k samples.
 
     Each value is the mean of `pass_at_k` over problems, a fraction; `ci95` is its interval by `mean_interval`. Problems
     without a graded sample are omitted.

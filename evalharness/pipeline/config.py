@@ -21,7 +21,7 @@ RESULT_NEUTRAL_FIELDS = frozenset(
         "settle_failures", "ask_again",
     }
 )  # fmt: skip
-"""Fields of RunConfig on which a run's default folder name does not depend; it does on task and backend `options`."""
+"""Fields of RunConfig that do not affect a run's default folder name; of `options`, those of task and backend do."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class RunConfig:
     limit: int | None = None
     """Only the first problems; None for all."""
     n: int | None = None
-    """Samples per problem; None, here and for temperature, top_p and max_new_tokens: what the task's recipe says."""
+    """Samples per problem; None, here and for temperature, top_p and max_new_tokens: the value in the task's recipe
+    (its prompt and sampling settings).
+    """
     ks: tuple[int, ...] = ()
     """The k of each pass@k that is reported; empty for 1, 10 and 100 as far as n allows."""
     temperature: float | None = None
@@ -55,7 +57,7 @@ class RunConfig:
     replicas: int | None = None
     """Copies of a generating backend; None for one per GPU, or one without GPUs. For the executor `ray` alone."""
     shard: str | None = None
-    """The share of the samples, such as 1/7; None for all."""
+    """The part of the problems that this run covers, such as 1/7 for the first of seven parts; None for all."""
     only: tuple[str, ...] = ()
     """Ids of single problems; empty for all problems."""
     overwrite: bool = False

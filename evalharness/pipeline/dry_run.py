@@ -1,4 +1,4 @@
-"""Counts the requests and tokens that a run would need, without an engine, a model or a run directory."""
+"""Counts the requests and tokens that a run would need, without a container engine, a model or a run directory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

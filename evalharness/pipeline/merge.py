@@ -1,4 +1,4 @@
-"""Joins the run directories of shards into one, with the completions, verdicts and summary of a single run."""
+"""Joins the run directories of shards (parts of a run) into one, with completions, verdicts and summary of one run."""
 
 import fcntl
 import json
@@ -26,12 +26,12 @@ from evalharness.util.jsonl import complete_lines
 from evalharness.util.text import counted
 
 SHARD_SPECIFIC_KEYS = frozenset({"shard", *SummaryResults.__annotations__})
-"""Keys of a shard's summary that are about that shard alone, such as its pass rate."""
+"""Keys of a shard's summary that are not valid for the joined run, such as the shard's pass rate."""
 
 
 @dataclass(frozen=True)
 class ShardedRun:
-    """The checked shards of one run, which are to be joined."""
+    """The checked shards of one run, each a part of its problems in its own directory, which are to be joined."""
 
     config: RunConfiguration
     manifests: Mapping[Path, Manifest]

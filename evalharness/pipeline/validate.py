@@ -1,6 +1,7 @@
-"""The validation stage: mistakes in a configuration are refused here, before an engine, model or folder is used.
+"""The validation stage: refuses mistakes in a configuration before a container engine, model or folder is used.
 
-What only the model can tell, such as whether it has sentinel tokens for infilling, is checked as soon as it is loaded.
+What depends on the model, such as whether its tokenizer has sentinel tokens for infilling, is checked as soon as the
+model is loaded.
 """
 
 from collections import Counter

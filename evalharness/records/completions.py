@@ -39,7 +39,7 @@ class RejectedDraft:
     step: int
     """The forward pass, counted from 0."""
     position: int
-    """The index in the output of the token that stands in the place of the first of them."""
+    """The index, in the output, of the token that replaced the first rejected token."""
     tokens: tuple[str, ...]
     """The text of each rejected token."""
 

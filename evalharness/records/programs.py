@@ -20,7 +20,9 @@ class ProcessRules:
     guard: str = ""
     """The official grader whose restrictions apply (sandbox/agent/sample/guards.py); empty for none."""
     stack_depth: int | None = None
-    """The stack frames that the official grader has below the program; None leaves Python's recursion limit alone."""
+    """The stack frames that the official grader has below the program; None leaves Python's recursion limit
+    unchanged.
+    """
     address_space_mb: int | None = None
     """The limit of the address space; None for the memory limit."""
 
@@ -60,7 +62,7 @@ class Reference:
     groups: Mapping[str, bytes]
     """Input groups by name, each a list of argument lists encoded by `sandbox.agent.shared.wire.dumps`."""
     output_not_none: bool = False
-    """Keep only whether each output is not None."""
+    """Whether to record only if each output is None, because EvalPlus compares no more for this problem."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class UnitTestProgram:
 class CommandProgram:
     """A program and its test code in any language; commands in `sandboxes/*/language.yaml` compile and run it.
 
-    The language's steps set the time limits; `limits.time_s` is their sum, for information.
+    Each command has its own time limit there; `limits.time_s` is the sum of these limits, for information.
     """
 
     image: str

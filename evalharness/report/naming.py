@@ -25,9 +25,9 @@ MAX_VALUE_LENGTH = 32
 Settings = tuple[tuple[str, Any], ...]
 """Key and value of each setting that differs between this and other runs of the model."""
 ModelKey = tuple[str | None, str | None]
-"""Backend and model."""
+"""Identifies a model: the names of backend and model."""
 Curve = tuple[Any, ...]
-"""A model with all settings that are not swept numbers."""
+"""Identifies a curve of the frontier plot: a model with all settings that are not swept numbers."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ Family = Literal["ar", "diffusion", "other"]
 """The family of a model, by how it generates: autoregressive, diffusion, or unknown ("other")."""
 FAMILIES: tuple[Family, ...] = ("diffusion", "ar", "other")
 DIFFUSION_TOKENS_PER_PASS = 1.5
-"""A model that commits more tokens per forward pass generates by diffusion. An AR model has hardly more than 1."""
+"""A model that generates more tokens per forward pass than this is considered a diffusion model. An AR model has hardly
+more than 1.
+"""
 
 
 def settings_of(run: Run) -> dict[str, Any]:
@@ -27,7 +29,7 @@ def settings_of(run: Run) -> dict[str, Any]:
 def selected_problems(run: Run) -> str:
     """Returns a text about the problems of its task that a run covers: "first 20", "shard 1/2" or "all".
 
-    It is a text, not a number, so that runs on different problems never form one curve.
+    It is a text, not a number, so that runs on different problems never form one curve of the frontier plot.
     """
     selection = run.config.get("samples", {})
     limit, shard, only = selection.get("limit"), selection.get("shard"), selection.get("only")

@@ -20,7 +20,7 @@ class DataKind(StrEnum):
     SAMPLE = "sample"
     """The bundled sample."""
     UNOFFICIAL = "unofficial"
-    """Data whose fingerprint is not the one that the task's card pins."""
+    """Data whose fingerprint is not the one that the task's card (YAML file) states."""
 
 
 def data_kind(summary: Summary) -> DataKind:

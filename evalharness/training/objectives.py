@@ -1,8 +1,8 @@
 """The joint training loss: next-token prediction on clean text, and denoising of masked answer blocks.
 
-One forward pass is over [clean text ; noised answer (; its complement)]. Clean text attends to earlier text. A noised
-block attends to the clean text before it and to itself, as in decoding (BD3-LM, arXiv 2503.09573, with causal attention
-in clean text).
+One forward pass is over [clean text ; noised answer (; the answer with exactly the other tokens masked)]. Noised means
+partly masked. Clean text attends to earlier text. A noised block attends to the clean text before it and to itself, as
+in decoding (BD3-LM, arXiv 2503.09573, with causal attention in clean text).
 """
 
 from collections.abc import Callable

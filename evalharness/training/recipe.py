@@ -57,7 +57,8 @@ class Objective(StrictSection):
     """Recipe section `objective`: autoregressive loss on clean text, plus `alpha` times the denoising loss."""
 
     alpha: float = 1.0
-    """The weight of the denoising loss. 0 leaves noised copies out of the forward pass, which then costs half as much.
+    """The weight of the denoising loss. 0 leaves noised (partly masked) copies out of the forward pass, which then
+    costs half as much.
     """
     denoise_from: float = 0.0
     """The fraction of the run in which `alpha` is 0: first next tokens alone, then both (Stable-DiffCoder)."""
@@ -120,7 +121,7 @@ class OptimizerSettings(StrictSection):
     warm_up: int = 50
     """Steps in which the learning rates rise linearly."""
     cool_down: float = Field(default=0.3, ge=0, lt=1)
-    """The last fraction of the run, in which the learning rates fall linearly to zero."""
+    """The final fraction of the run in which the learning rates fall linearly to zero."""
 
 
 class Recipe(StrictSection):
@@ -130,7 +131,7 @@ class Recipe(StrictSection):
     steps: int | None = Field(None, gt=0)
     minutes: float | None = Field(None, gt=0)
     step_tokens: int = Field(default=16_384, gt=0)
-    """Token positions per optimizer step, including noised copies."""
+    """Token positions per optimizer step, including noised (partly masked) copies."""
     micro_tokens: int = Field(default=4_096, gt=0)
     """Token positions per forward pass (micro-batch)."""
     checkpoint_s: float = 180
@@ -155,7 +156,7 @@ class Recipe(StrictSection):
     shape: NetworkShape | None = None
     """The shape of a new network."""
     start: Path | None = None
-    """Instead of a shape, the folder of a network to continue with: its weights and its tokenizer."""
+    """Instead of a shape, the folder of a network whose training continues: its weights and its tokenizer are used."""
     objective: Objective = Field(default_factory=Objective)
     optimizer: OptimizerSettings = Field(
         default_factory=OptimizerSettings, validation_alias=AliasChoices("optimizer", "optimiser")

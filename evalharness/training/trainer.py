@@ -43,7 +43,9 @@ class TrainingState:
     spent_s: float = 0.0
     """Seconds of training, over all resumed runs."""
     cooling_from: float | None = None
-    """`spent_s` when the user asked for the cool-down; None if the user has not."""
+    """`spent_s` when the user asked for the cool-down (the final decrease of the learning rate); None if the user has
+    not.
+    """
     cooled: bool = False
     """Whether the learning rate has begun to fall."""
     log: list[Row] = field(default_factory=list)

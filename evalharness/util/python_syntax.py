@@ -9,7 +9,7 @@ MAX_ATTEMPTS = 3
 
 
 def parse_python(source: str) -> ast.Module:
-    """Returns the syntax tree of Python source, like `ast.parse_python`, but without warnings, and thread-safe.
+    """Returns the syntax tree of Python source, like `ast.parse`, but without warnings, and thread-safe.
 
     CPython 3.11 counts the depth of syntax trees in one variable for all threads, and raises SystemError when two
     threads parse at once, or after one has failed (python/cpython issue 106905).

@@ -45,7 +45,7 @@ def load_user_card(path: Path) -> Card:
 
 
 def find_task(name: str) -> tuple[Card, TaskEntry]:
-    """Returns the card and the entry of a task; `name` may also be FILE.yaml (its first task) or FILE.yaml:TASK.
+    """Returns a task's card and its entry in the card; `name` may be FILE.yaml (its first task) or FILE.yaml:TASK, too.
 
     Raises UserError for an unknown name and for an invalid card.
     """

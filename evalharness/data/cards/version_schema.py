@@ -131,7 +131,7 @@ class DataVersion(StrictModel):
         return isinstance(self.problems, Mapping)
 
     def for_split(self, values: Mapping[str, str], split: str | None) -> "DataVersion":
-        """Returns the data version for one split, with only the split's files and with `values` filled into file names.
+        """Returns the data version with one split's files; `values` replace the placeholders in file names.
 
         A version whose splits share files keeps them.
         """

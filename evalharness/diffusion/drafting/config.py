@@ -21,7 +21,7 @@ class DrafterConfig:
     block: int
     """Tokens that are drafted in one forward pass."""
     rank: int
-    """Rank of the Markov head."""
+    """Rank of the Markov head, a low-rank matrix of logits of each token given the previous token."""
     target: str = ""
     """The target's name."""
     target_sha256: str = ""

@@ -28,7 +28,7 @@ class DraftingSettings:
     threshold: float = 1.0
     """1 accepts only the target's own tokens; below, also drafts with this share of the top token's probability."""
     costs: ForwardPassCosts | None = None
-    """Costs from which the length of each draft is chosen; without them, drafts have the maximum length."""
+    """Measured times of forward passes, by which the length of each draft is chosen; None: the maximum length."""
 
 
 @dataclass

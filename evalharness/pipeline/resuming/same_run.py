@@ -80,7 +80,7 @@ def transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_larger_counts(saved: Mapping[str, Any], requested: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the manifest's entry `samples`, with `n` and `limit` replaced by wanted values that are larger."""
+    """Returns the manifest's entry `samples`, with `n` and `limit` replaced by the requested values that are larger."""
     updated = dict(saved)
     if {"n", "limit"} <= saved.keys() & requested.keys():
         if (requested["n"] or 0) >= (saved["n"] or 0):

@@ -11,7 +11,7 @@ from evalharness.metrics.throughput import measurement_conditions
 from evalharness.pipeline.resuming.same_run import transport_options
 
 VOLATILE_CONDITIONS = ("clocks",)
-"""Measurement conditions that change all the time, so that a difference says nothing."""
+"""Measurement conditions that change all the time, so that a difference between two processes is not reported."""
 EXCLUDED_OPTIONS = ("base_url", "max_tokens_field")
 """Transport options that are not measurement conditions themselves; `base_url` is the condition `endpoint`."""
 

@@ -10,7 +10,7 @@ from evalharness.errors import UserError
 SCHEMA_VERSION = "0.3.0"
 Details = dict[str, str]
 Relationship = Literal["first_party", "third_party", "collaborative", "other"]
-"""Between the organization that ran the evaluation and the model."""
+"""The relationship of the organization that ran the evaluation to the model's developer."""
 
 
 def parse_relationship(text: str) -> Relationship:

@@ -10,7 +10,7 @@ class Layout:
     columns: int
     """Panels side by side."""
     width: float
-    """Of a panel, in inches."""
+    """Width of a panel, in inches."""
     height: float
     legend_columns: int
     labels: int
@@ -20,7 +20,7 @@ class Layout:
     title_width: int = 80
     axis_width: int = 72
     panel_distance: float = 0.95
-    """Between the axes of two panels, one below the other, in inches: axis label and title."""
+    """Distance between the axes of two panels, one below the other, in inches: room for axis label and title."""
     name: str = "point"
     """The beginning of the ids of markers in an SVG."""
 
@@ -42,7 +42,7 @@ NARROW = Layout(
     panel_distance=1.25,
     name="narrow-point",
 )
-"""For a window as narrow as a phone's: its text is about 10 pixels high there."""
+"""The layout for a window as narrow as a phone's, in which the plot's text is about 10 pixels high."""
 
 
 def wide_layout(panel_count: int) -> Layout:

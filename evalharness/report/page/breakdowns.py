@@ -19,7 +19,9 @@ from evalharness.report.task_variant import (
 
 RATE = "pass@1"
 ORDERS = {"difficulty": ("easy", "medium", "hard")}
-"""Facets whose kinds have a natural order. The kinds of other facets are sorted by name."""
+"""Facets (kinds of category, such as difficulty) whose categories have a natural order. Those of other facets are
+sorted by name.
+"""
 FAMILY_MARKS = {DataKind.FULL: "", DataKind.SAMPLE: SAMPLE_SUFFIX, DataKind.UNOFFICIAL: f", {UNOFFICIAL}"}
 
 Cell = tuple[str, float, float, float, int] | None

@@ -43,7 +43,7 @@ class ProblemRow(NamedTuple):
     task_id: str
     entry_point: str
     kinds: list[str]
-    """The kind of problem in each facet; "" where it has none."""
+    """The problem's category in each facet, such as "easy" in the facet "difficulty"; "" where it has none."""
     prompt: Location | None
     """Where its prompt is; None where the task's data are not available."""
 

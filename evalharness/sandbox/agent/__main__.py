@@ -20,7 +20,7 @@ FIRST_UID = 100_000
 UIDS_PER_JOB = 2
 """User ids of a job: the sample's, and that of trusted code that runs beside it."""
 NO_MORE_JOBS = 3
-"""The exit code of a judge process that finds no more jobs."""
+"""The exit code of a judge process (the forked process that grades one job) that finds no more jobs."""
 
 VERSIONS_FOLDER = "/opt/evalharness/versions"
 """The folder in which the image's Dockerfile writes the tools' versions, one file for each."""
@@ -38,7 +38,7 @@ STANDARD_MODULES = (
 def main() -> None:
     """Judges jobs until stdin ends, each in a forked judge process.
 
-    Exits, too, if a judge process dies, because it may have read a message on stdin only in part.
+    Exits, too, if a judge process dies, because that process may have read a message on stdin only in part.
     """
     has_group_clock = processor_time.open_cpu_time_file()  # before the agent covers it
     guarantees = probe.check_guarantees() | {"group-clock": has_group_clock}

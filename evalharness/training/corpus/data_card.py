@@ -22,8 +22,8 @@ class DataCard:
     documents: int = 0
     tokens: int = 0
     counts: dict[str, int] = field(default_factory=dict)
-    """Documents and tokens by document format ("documents of view x", "tokens of view x"), and tokens by problem
-    family.
+    """Documents and tokens by document format, which the keys call view ("documents of view x", "tokens of view x"),
+    and tokens by problem family.
     """
     dropped: dict[str, int] = field(default_factory=dict)
     """The number of documents dropped by decontamination, by reason."""

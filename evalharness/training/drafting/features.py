@@ -52,7 +52,7 @@ class FeatureBuffer:
     """
 
     def __init__(self, prompt: int, limit: int, width: int) -> None:
-        """`prompt`: tokens of the prompt; `limit`: most tokens of the answer; `width`: taps times hidden size."""
+        """`prompt`: tokens of the prompt; `limit`: most tokens of the answer; `width`: recorded layers * hidden."""
         self._prompt = prompt
         self.states = torch.zeros(prompt + limit, width, dtype=torch.bfloat16)
         """The hidden states [tokens, width] of the tapped layers; 0 for tokens without a forward pass."""

@@ -11,7 +11,9 @@ from evalharness.diffusion.network import Transformer
 from evalharness.training.drafting.features import FeatureSource
 
 SMOOTHING = 2.0
-"""Pairs that each token is taken to begin in addition, distributed as the tokens are."""
+"""Additive smoothing: pairs added to those that begin with each token; their second tokens have the tokens'
+frequencies.
+"""
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ class AnswerSettings(StrictSection):
     slots: int = Field(default=48, gt=0)
     """Answers that are generated concurrently."""
     together: int = Field(default=1, gt=0)
-    """Prompts that are read in one pass; more than one pays on a GPU alone."""
+    """Prompts that are prefilled in one forward pass; more than one is faster only on a GPU."""
     shard: int = Field(default=128, gt=0)
     """Texts per file."""
     eight_bit: bool = False
@@ -40,15 +40,17 @@ class FeatureSettings(StrictSection):
     """Recipe section `features`: which hidden states of the target the drafter gets, and whether they are stored."""
 
     taps: tuple[int, ...] = (6, 14, 21)
-    """Layers (from 0) whose output the drafter sees."""
+    """Layers of the target (from 0) whose output hidden states the drafter receives."""
     stored: bool = True
-    """Store them on disk, 5 kB per token of a text with three taps of 896. If not, the target reads each text again
-    whenever it is trained on; for a GPU."""
+    """Store the hidden states on disk, 5 kB per token of a text for three layers of width 896. If not, the target
+    processes each text again whenever the drafter is trained on it; for a GPU.
+    """
     with_answers: bool = True
-    """Keep them while the answers are generated (0.12 GB per 64 texts of 350 tokens with three taps of 896); answers
-    without features, and all if this is false, are read by the target a second time."""
+    """Record the hidden states while the answers are generated (0.12 GB per 64 texts of 350 tokens for three layers of
+    width 896). The target processes answers without recorded states, or all if this is false, a second time.
+    """
     eight_bit: bool = False
-    """Compute them with 8-bit products in that second time, as `answers.eight_bit`."""
+    """Whether this second processing uses 8-bit products, as `answers.eight_bit`."""
 
 
 class DrafterShape(StrictSection):
@@ -62,15 +64,19 @@ class DrafterShape(StrictSection):
     rank: int = Field(default=192, gt=0)
     """Rank of the Markov head."""
     heads: int = Field(default=0, ge=0)
-    """0, here and for the next two: as many as a layer of the target has."""
+    """Attention heads; 0, here and for the next two fields: the size of a layer of the target."""
     kv_heads: int = Field(default=0, ge=0)
     intermediate: int = Field(default=0, ge=0)
     carry: bool = True
-    """Add the context feature of the last position, by a matrix, to the block's inputs."""
+    """Add the context feature (projected hidden states of the target) of the position before a block to the block's
+    inputs, multiplied by a matrix.
+    """
     start: tuple[int, ...] = ()
-    """Layers of the target that the drafter's layers start from; without them, they start from random numbers."""
+    """Layers of the target whose weights initialize the drafter's layers; if empty, random numbers do."""
     pairs: bool = True
-    """Start the Markov head from how often pairs of tokens occur in the answers."""
+    """Initialize the Markov head (logits of a token given the one before it) from the frequencies of token pairs in the
+    answers.
+    """
 
 
 class OptimizationSettings(StrictSection):
@@ -80,9 +86,11 @@ class OptimizationSettings(StrictSection):
     texts: int = Field(default=8, gt=0)
     """Texts per step."""
     anchors: int = Field(default=32, gt=0)
-    """Blocks per text; each begins at a random position of the answer, its anchor."""
+    """Blocks that are drafted per text in a training step; each begins at a random position of the answer, its
+    anchor.
+    """
     optimizer: Literal["adamw", "muon"] = "adamw"
-    """For the layers' matrices. A step of Muon costs as much as the gradients of some hundred blocks."""
+    """The optimizer of the layers' matrices. A step of Muon costs as much as the gradients of some hundred blocks."""
     bfloat16: bool = False
     """Compute products in bfloat16, for a GPU; the parameters stay float32."""
     rate: float = 6e-4
@@ -92,7 +100,7 @@ class OptimizationSettings(StrictSection):
     cross_entropy: float = 0.1
     """The weight of cross-entropy in the loss; the rest is the L1 distance of the distributions."""
     decay: float = 4.0
-    """Positions over which the weight of a position falls by a factor of e."""
+    """Number of positions in a block over which the weight of a position's loss falls by a factor of e."""
     log_every: int = 10
     evaluate_every: int = 200
     checkpoint_s: float = 180

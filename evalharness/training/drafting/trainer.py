@@ -167,7 +167,7 @@ class DrafterTrainer:
         )
 
     def _draw_texts(self) -> Iterator[tuple[int, Random]]:
-        """Yields the number of each text of the current step, and a random generator for choosing its anchors.
+        """Yields the number of each text of the current step, and a random generator for choosing the text's anchors.
 
         Anchors are the positions after which a block is drafted. Texts are in random order, without repetition in an
         epoch.

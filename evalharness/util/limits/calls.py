@@ -31,12 +31,12 @@ WALL_CLOCK_LIMIT_S = 120.0
 """Seconds after which a worker that neither answers nor uses its processor time is ended."""
 MAX_ANSWER_BYTES = 64 << 20
 EXCEEDED_ERRORS = ("MemoryError", "RecursionError")
-"""Exceptions by which a call reports that the text is too much for it."""
+"""Exceptions by which a call reports that its text is too large or too deeply nested."""
 
 POLL_INTERVAL_S = 0.2
 """Seconds between checks whether the calling thread has been stopped."""
 STOP_EVENT: ContextVar[threading.Event | None] = ContextVar("stopped", default=None)
-"""Set by a thread whose calls end with LimitExceeded once its event is set."""
+"""A thread may put an event here; once the event is set, the thread's calls end with LimitExceeded."""
 
 Value = TypeVar("Value")
 

@@ -194,11 +194,11 @@ def write_files(uid: int, folder: str, files: list[tuple[str, bytes]]) -> bool:
 
 
 server: CompileServer | None = None
-"""The running server. A judge inherits the agent's."""
+"""The running compile server; None if none runs. A judge process, a fork of the agent, inherits the agent's."""
 
 
 def ensure_running(users: Iterator[int]) -> None:
-    """Starts or restarts the compile server if needed, in images that have one, as the next of the user ids `users`.
+    """Starts or restarts the compile server if needed, in images that have one, under the next user id of `users`.
 
     The agent calls it between jobs.
     """

@@ -40,7 +40,7 @@ class ExecJob(TypedDict):
     source: str
     """The sample without its checks, for the run in which both have separate processes."""
     split: bool
-    """Whether that separate run is needed."""
+    """Whether to run the sample and its checks also in two separate processes."""
     harmless: bool
     settings: ProcessSettings
     time_s: float
@@ -181,8 +181,8 @@ class CommandJob(CommandRules):
     right_runs: int
     canaries: list[bytes]
     token: bytes
-    """Placeholder for what the program prints after its last check, which the judge draws for each run; empty for a
-    program without checks.
+    """Placeholder in the program for the secret that the program prints after its last check, and which the judge draws
+    for each run; empty for a program without checks.
     """
     memory_mb: int
 

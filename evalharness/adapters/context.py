@@ -63,8 +63,8 @@ class TaskContext:
             return Limits(time_s=float(self.rules["time_s"]), memory_mb=int(self.rules["memory_mb"]))
         except (KeyError, ValueError, TypeError) as error:
             raise UserError(
-                f"the task card of {self.name} has no valid rules.time_s (seconds) and rules.memory_mb ({error}); add "
-                "them"
+                f"the task card of {self.name} needs the numbers rules.time_s (seconds) and rules.memory_mb, but one "
+                f"is missing or not a number ({error}); add or correct it"
             ) from None
 
     def describe(self) -> TaskDescription:

@@ -83,7 +83,7 @@ def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
                 first = next(earlier.line for _, earlier in scan_samples(path, file) if earlier.key == sample.key)
                 raise UserError(
                     f"{path}, line {number}: task_id {sample.task_id!r} with sample_id {sample.sample_id} is already "
-                    f"in line {first}; give the samples of a problem different sample_ids"
+                    f"in line {first}; give each sample of a problem its own sample_id"
                 )
             yield offset, sample
         offset += len(line)

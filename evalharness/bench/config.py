@@ -60,7 +60,8 @@ def check_options(config: BenchConfig) -> None:
     if not levels or min(levels) < 1 or len(set(levels)) < len(levels):
         numbers = ",".join(map(str, levels))
         raise UserError(
-            f"--concurrency {numbers} is not possible; give different numbers of at least 1, such as 1,2,4,8"
+            f"--concurrency {numbers!r} is empty, or has a number below 1 or the same number twice; give distinct "
+            "numbers of at least 1, such as 1,2,4,8"
         )
     check_at_least(1, {"--requests": config.requests})
     check_at_least(1, {"--input-tokens": config.input_tokens, "--output-tokens": config.output_tokens})

@@ -49,7 +49,9 @@ def summarize_level(
     failures = [reason for row in measured if (reason := row.error or row.refusal)]
     figures = compute_speed(rows, tokenizer, conditions, warmup=warmup)
     if not figures:
-        reason = failures[0] if failures else "no request took any time; the prompts may leave no room for output"
+        reason = (
+            failures[0] if failures else "no answer took a measurable time (the prompts may leave no room for output)"
+        )
         raise UserError(
             f"no request at concurrency {concurrency} was measured: {reason}; fix this, or change --input-tokens, "
             "--task or --requests"

@@ -76,7 +76,7 @@ class ClusterSandboxes:
         if not self.nodes:
             raise UserError(
                 f"no node of the cluster can grade: {'; '.join(reasons) or 'all have 0 CPUs'}; "
-                "correct at least one node"
+                "fix the cause on at least one node"
             )
 
     def refresh_nodes(self, reasons: list[str] | None = None) -> list[Node]:

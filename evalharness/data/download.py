@@ -62,7 +62,7 @@ def _pull_version(card: Card, entry: TaskEntry, version: DataVersion, folder: Pa
                 f"{path} does not have the data that the task card expects; delete it to download them again"
                 if path.exists()
                 else f"the data from {loaded.origin} are not those that the task card expects (their fingerprint is "
-                f"{loaded.fingerprint[:19]}...); update evalharness, or run a version of the task whose data are there"
+                f"{loaded.fingerprint[:19]}...); update evalharness, or run the task with another --option version="
             )
     except UserError as error:
         return PulledVersion(entry.name, version.name, error=_message_without_data_option(error))

@@ -96,7 +96,9 @@ def _unreachable_reason(source: HubSource) -> str:
 def _check_cached_revision(rows: Any, revision: str | None) -> None:
     """Raises LookupError if cached rows are of another revision, since offline the library uses the latest it has."""
     if revision and not all(revision in file["filename"] for file in rows.cache_files):
-        raise LookupError(f"the cached copy has another revision than {revision}")
+        raise LookupError(
+            f"the local Hugging Face cache has no copy of revision {revision}; connect to the network to download it"
+        )
 
 
 @contextlib.contextmanager

@@ -2,6 +2,9 @@
 
 from evalharness.records import Completion, Request
 
+EMPTY_PROMPT = "the prompt has no tokens, so the model cannot continue it; change the recipe or its template"
+"""The error of a completion whose prompt is empty after tokenization."""
+
 
 def empty_completion(request: Request, prompt_tokens: int, error: str = "") -> Completion:
     """Returns an empty completion for a request for which nothing could be generated.

@@ -66,7 +66,8 @@ class SandboxClient:
             pause_s *= random.uniform(0.5, 1.5)  # so that many clients do not retry at the same moment
             if time.monotonic() + pause_s > deadline:
                 raise InfrastructureError(
-                    f"{reason}; gave up after {self.retry_s:g} s; start the service, or pass a larger retry_s"
+                    f"the grading service at {self._http.base_url} did not grade the samples within "
+                    f"{self.retry_s:g} s: {reason}; start the service, or pass a larger retry_s to the client"
                 )
             time.sleep(pause_s)
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evalharness.errors import UserError
 from evalharness.util.http.address import check_address
 from evalharness.util.http.hosts import allowed_hosts
 from evalharness.util.http.request_checks import RequestLimits
+from evalharness.util.number_checks import check_above_zero, check_at_least
 
 KEY_VARIABLE = "EVALHARNESS_API_KEY"
 """The default environment variable of the API key. There is no option for the key itself: every user of the machine can
@@ -59,13 +59,11 @@ class ServerConfig:
 
     def check(self) -> None:
         """Raises UserError for invalid settings of the model server."""
-        if min(self.concurrency, self.max_new_tokens, self.body_bytes, self.workers) < 1 or self.queue < 0:
-            raise UserError(
-                "--max-concurrency, --max-new-tokens, --max-body-mb and --workers must be at least 1, and --queue at "
-                "least 0; give larger numbers"
-            )
-        if min(self.read_s, self.drain_s, self.request_s) <= 0:
-            raise UserError("--read-timeout, --drain and --request-timeout must be greater than 0; give larger numbers")
+        check_at_least(1, {"--max-concurrency": self.concurrency, "--max-new-tokens": self.max_new_tokens})
+        check_at_least(1, {"--workers": self.workers})
+        check_at_least(0, {"--queue": self.queue})
+        check_above_zero({"--max-body-mb": self.body_bytes / (1 << 20), "--read-timeout": self.read_s})
+        check_above_zero({"--drain": self.drain_s, "--request-timeout": self.request_s})
         check_address(self.host, self.port, self.key, self.key_variable)
         allowed_hosts(self.host, self.allowed_hosts)
 

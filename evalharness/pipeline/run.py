@@ -141,7 +141,9 @@ def execute_run(run: PreparedRun, executor: Executor, store: RunStore, progress:
     if adjusted := adjusted_options(executor.backend):
         store.record_adjustments(adjusted)
         listed = ", ".join(f"{key}={value}" for key, value in adjusted.items())
-        progress.note(f"the endpoint refused an option's value; sent and recorded in the manifest instead: {listed}")
+        progress.note(
+            f"the endpoint refused an option's value; this value is sent instead, and is in the manifest: {listed}"
+        )
     summary = summarize(run.prepared, executor.backend, store.folder, len(run.requests))
     store.write_summary(summary)
     if warning := answer_warning(summary):

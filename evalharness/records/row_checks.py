@@ -12,6 +12,15 @@ from evalharness.records import Completion, Verdict
 
 Row = Completion | Verdict
 
+TYPE_WORDS: Mapping[Any, str] = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a finite number",
+    str: "a string",
+    types.NoneType: "null",
+}
+"""The types of fields as messages name them."""
+
 
 def check_row(row: Row) -> None:
     """Raises ValueError if a field of a stored completion or verdict is invalid; the message names the field."""
@@ -19,7 +28,7 @@ def check_row(row: Row) -> None:
     for name, allowed in _checked_fields(kind).items():
         value = getattr(row, name)
         if not _is_allowed(value, allowed):
-            raise ValueError(f"the field {name} is {_shortened_text(value)}, a value that no run writes")
+            raise ValueError(f"the field {name} is {_shortened_text(value)}, but must be {_allowed_text(allowed)}")
     if not row.task_id:
         raise ValueError("the field task_id is empty; it must name a problem")
     if row.sample_id < 0:
@@ -66,6 +75,12 @@ def _is_allowed(value: Any, allowed: tuple[Any, ...]) -> bool:
         type(value) is kind or (kind is float and type(value) is int) if isinstance(kind, type) else value == kind
         for kind in allowed
     )
+
+
+def _allowed_text(allowed: tuple[Any, ...]) -> str:
+    """Returns the allowed types and values of a field as a list in words, such as "a string or null"."""
+    words = [TYPE_WORDS[kind] if isinstance(kind, type) else repr(kind) for kind in allowed]
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def _shortened_text(value: Any) -> str:

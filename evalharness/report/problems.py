@@ -46,11 +46,15 @@ def load_problems(run: Run, data: str | None = None) -> RunProblems:
         opened, context = open_task(name, source, options)
         if context.data.fingerprint != task["data"]["fingerprint"]:
             return RunProblems(
-                missing=f"The data from {context.data.origin} are not those of this run; try --data DIR."
+                missing=f"The data from {context.data.origin} are not those of this run; give the run's data with "
+                "--data DIR."
             )
         return RunProblems({problem.task_id: problem for problem in opened.problems()}, task=opened)
     except KeyError as error:
-        return RunProblems(missing=f"The run's manifest does not say which data it used: {error} is missing.")
+        return RunProblems(
+            missing=f"The run's manifest.json does not say which data it used: the key {error} is missing; repeat "
+            "the run."
+        )
     except (UserError, OSError) as error:
         return RunProblems(missing=f"The task's data could not be read: {error}")
 

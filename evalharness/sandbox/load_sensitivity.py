@@ -41,7 +41,7 @@ def mark_borderline(program: Program, execution: Execution) -> Execution:
     for name, part, limit in _parts_with_time_limit(program, execution):
         used = max(part.wall_s - part.waited_s, part.cpu_s)
         if part.status == "passed" and used > BORDERLINE_SHARE * limit:
-            return replace(execution, borderline=f"{name} needed {used:.1f} of {limit:g} s")
+            return replace(execution, borderline=f"the part {name} used {used:.1f} s of its time limit of {limit:g} s")
     return execution
 
 

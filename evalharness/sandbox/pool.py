@@ -56,7 +56,7 @@ SLEEP_FACTOR, SLEEP_EXTRA_S, MAX_SLEEP_S = 2.0, 1.0, 60.0
 seconds; `MAX_SLEEP_S` at most.
 """
 ENDS_ITS_CONTAINER = Outcome(
-    "error", "ended every container that it ran in, although a program that only sleeps did not"
+    "error", "the program ended every container that it ran in; a container whose program only sleeps survived"
 )
 
 
@@ -200,7 +200,7 @@ class ContainerPool:
         except InfrastructureError as error:
             return Execution(infrastructure=str(error))
         changed = _statuses_of_parts(execution.parts.values()) != _statuses_of_parts(rerun.parts.values())
-        borderline = "timed out while others ran, not when it ran alone" if changed else ""
+        borderline = "timed out while other samples ran, but not when it ran alone" if changed else ""
         return Execution(rerun.parts, borderline=borderline or mark_borderline(program, rerun).borderline)
 
     def _container_survives_sleep(self, image: str, seconds: float) -> bool:

@@ -55,7 +55,7 @@ class TimeBound:
 
     def timeout_outcome(self) -> Outcome:
         """Returns the outcome `timeout` for a sample that has used up its time budget."""
-        detail = f"its total time was used up: {self.factor:g} times its limit of {self.limit_s:g} s"
+        detail = f"all runs of the sample together exceeded {self.factor:g} times its time limit of {self.limit_s:g} s"
         return Outcome("timeout", detail, wall_s=self.used_s())
 
 

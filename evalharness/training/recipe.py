@@ -80,7 +80,7 @@ class Objective(StrictSection):
     @model_validator(mode="after")
     def _check_noise(self) -> "Objective":
         if not 0 <= self.noise[0] <= self.noise[1] <= 1:
-            raise ValueError("noise must have two fractions from 0 to 1, the lower one first")
+            raise ValueError(f"noise is {list(self.noise)}, but must be two fractions from 0 to 1, the lower one first")
         return self
 
 
@@ -167,13 +167,14 @@ class Recipe(StrictSection):
     @model_validator(mode="after")
     def _check_combinations(self) -> "Recipe":
         if (self.steps is None) == (self.minutes is None):
-            raise ValueError("a recipe needs either steps or minutes, and not both")
+            raise ValueError("a recipe needs exactly one of the keys steps and minutes; add or remove one")
         if [self.shape, self.start, self.certainty].count(None) != 2:
             raise ValueError(
-                "a recipe needs exactly one of shape (a new network), start (continue a network) and certainty"
+                "a recipe needs exactly one of the keys shape (a new network), start (continue a network) and "
+                "certainty; add or remove one"
             )
         if self.device == "cuda" and self.processes != 1:
-            raise ValueError("device: cuda needs processes: 1")
+            raise ValueError(f"with device: cuda the recipe needs processes: 1, not {self.processes}")
         return self
 
     @property

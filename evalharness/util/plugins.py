@@ -25,7 +25,8 @@ def plugin_entry_points(group: str) -> list[EntryPoint]:
         if by_name.setdefault(point.name, point) is not point and by_name[point.name].value != point.value:
             owner = "evalharness itself" if _is_from_this_package(by_name[point.name]) else "another plug-in"
             report_disabled_plugin(
-                package_of_plugin(point), f"{owner} has the name {point.name!r} in the group {group}"
+                package_of_plugin(point),
+                f"{owner} already has the name {point.name!r} in the entry-point group {group}",
             )
     return sorted(by_name.values(), key=lambda point: point.name)
 

@@ -67,8 +67,8 @@ def test_failed_requests_are_counted_and_excluded(endpoint: Endpoint, tmp_path: 
     ("changes", "words"),
     [
         ({"task": "random"}, "random tokens measure nothing"),
-        ({"concurrency": (0,)}, "at least 1"),
-        ({"concurrency": (2, 2)}, "different numbers"),
+        ({"concurrency": (0,)}, "--concurrency '0' is empty, or has a number below 1"),
+        ({"concurrency": (2, 2)}, "the same number twice; give distinct numbers of at least 1"),
         ({"requests": 0}, "--requests"),
         ({"task": "humaneval", "input_tokens": 5}, "remove --input-tokens or --task"),
         ({"backend": "reference"}, "generates nothing"),

@@ -179,4 +179,4 @@ def test_the_name_of_another_backend_cannot_be_taken(site: Path, cli: Command) -
     done = cli("backends")
     assert done.returncode == 0
     [line] = done.stderr.splitlines()
-    assert line.startswith("note: plug-in disabled: package thief: evalharness itself has the name")
+    assert line.startswith("note: plug-in disabled: package thief: evalharness itself already has the name")

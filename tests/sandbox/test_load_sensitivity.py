@@ -42,4 +42,4 @@ def test_pass_near_the_limit_is_borderline(outcome: Outcome, flagged: bool) -> N
 def test_each_step_has_its_own_limit() -> None:
     program = CommandProgram("cpp", "", Limits(time_s=0))
     execution = Execution({"compile": Outcome("passed", wall_s=14.0), "run": Outcome("passed", wall_s=0.1)})
-    assert mark_borderline(program, execution).borderline == "compile needed 14.0 of 15 s"
+    assert mark_borderline(program, execution).borderline == "the part compile used 14.0 s of its time limit of 15 s"

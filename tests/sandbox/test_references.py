@@ -79,7 +79,7 @@ def test_a_lost_or_broken_file_is_made_again(make_sandbox: MakeSandbox, cache: P
         ("def f(x): raise ValueError('no answer')", "error on its base inputs: ValueError: no answer"),
         ("def f(x): assert x == 1", "failed on its base inputs: AssertionError"),
         ("def g(x): pass", "error on its base inputs: KeyError: 'f'"),
-        ("import os\nos._exit(0)", "tampered on its base inputs: exited with success"),
+        ("import os\nos._exit(0)", "tampered on its base inputs: the program exited with success"),
         ("def f(x): return bytearray(5 << 30)", "memory on its base inputs: MemoryError"),
     ],
 )

@@ -223,12 +223,12 @@ def test_bundled_recipes_are_valid(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("steps: 3\nminutes: 4\n", "either steps or minutes"),
-        ("steps: 3\n", "needs exactly one of shape"),
+        ("steps: 3\nminutes: 4\n", "exactly one of the keys steps and minutes"),
+        ("steps: 3\n", "needs exactly one of the keys shape"),
         ("steps: 0\n", "greater than 0"),
         ("steps: 3\nprocesses: 0\n", "greater than 0"),
         ("steps: 3\nobjective: {noise: [0.5, 0.2]}\n", "the lower one first"),
-        ("steps: 3\nstart: x\ndevice: cuda\n", "device: cuda needs processes: 1"),
+        ("steps: 3\nstart: x\ndevice: cuda\n", "with device: cuda the recipe needs processes: 1, not 2"),
         ("steps: 3\nstep: 4\n", "step: Extra inputs"),
         ("- a\n", "is not a YAML mapping; write it like"),
         ("a: [", "is not valid YAML"),

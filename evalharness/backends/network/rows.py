@@ -10,7 +10,7 @@ from evalharness.backends.network.draft_records import count_drafts, rejected_dr
 from evalharness.backends.network.loading import Network
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.generation.chat_template import encode_prompt
-from evalharness.generation.completions import empty_completion
+from evalharness.generation.completions import EMPTY_PROMPT, empty_completion
 from evalharness.generation.encoding import encode_text
 from evalharness.generation.sampling import sample_seed
 from evalharness.generation.stopping import Detokenizer, StopChecker
@@ -86,7 +86,7 @@ def make_completion(
     text, tokens = row.stop_checker.result()
     if row.ended_s is None:
         if not row.prompt:
-            return empty_completion(request, 0, "the prompt has no tokens")
+            return empty_completion(request, 0, EMPTY_PROMPT)
         return empty_completion(request, len(row.prompt), error if row.stop_checker.limit else "")
     return Completion(
         *request.key,

@@ -41,7 +41,7 @@ class CircuitBreaker:
         try:
             return await self._send_and_count_failures(send)
         except InfrastructureError as error:
-            self._reason = f"not sent, because the last {self._failures} requests failed: {error}"
+            self._reason = f"request not sent, because the last {self._failures} requests failed: {error}"
             raise
 
     async def _send_and_count_failures(self, send: Callable[[], Awaitable[Result]]) -> Result:

@@ -97,8 +97,13 @@ def _text_of_html_page(text: str) -> str:
 
 def describe_error(error: Exception) -> str:
     """Returns an exception as one line with its type, because many exceptions have no message."""
+    if isinstance(error, httpx.ConnectTimeout):
+        return f"no connection to the endpoint within the time limit ({type(error).__name__})"
     if isinstance(error, TimeoutError | httpx.TimeoutException):
-        return f"no answer within the time limit ({type(error).__name__})"
+        return (
+            f"no answer from the endpoint within the time limit ({type(error).__name__}); raise --option timeout_s "
+            "or idle_timeout_s"
+        )
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 

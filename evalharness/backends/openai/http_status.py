@@ -55,7 +55,7 @@ def error_for_status(status: ErrorStatus, address: Address) -> Exception:
         if _TOO_LONG.search(message):
             return PromptRefused(f"HTTP {code}: {message}")
         if not unpaid:
-            return AttemptError(f"HTTP {code}: {message}", status.retry_after_s)
+            return AttemptError(f"the endpoint answered HTTP {code}: {message}", status.retry_after_s)
     if code == 401:  # The message is not shown: it may repeat parts of the key.
         return UserError(f"{url} rejects the API key (HTTP 401); set ${key_name} to a valid key")
     if code == 404:

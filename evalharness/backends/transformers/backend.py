@@ -133,7 +133,9 @@ class TransformersBackend:
                 # Outside the handler, where the exception's frames no longer reference the tensors.
                 _free_device_memory()
                 if len(batch) == 1:
-                    completions = [batch[0].empty_completion(f"out of device memory with a batch size of 1: {reason}")]
+                    advice = "lower --max-new-tokens, or use a device with more memory"
+                    error_message = f"out of device memory with a batch size of 1: {reason}; {advice}"
+                    completions = [batch[0].empty_completion(error_message)]
                 else:
                     self._batch_size = len(batch) // 2
                     warnings.warn(

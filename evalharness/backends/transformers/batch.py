@@ -7,7 +7,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from evalharness.backends.transformers.causal_lm import CausalLM, tokenize_prompt
-from evalharness.generation.completions import empty_completion
+from evalharness.generation.completions import EMPTY_PROMPT, empty_completion
 from evalharness.generation.sampling import SeededSampler, sample_seed
 from evalharness.generation.stopping import BatchStopChecker, GeneratedRow, StopChecker
 from evalharness.records import Completion, Prompt, Request, Sampling
@@ -35,7 +35,7 @@ def encode_row(lm: CausalLM, request: Request, sampling: Sampling) -> Row:
     """Returns a request as a tokenized row whose `limit` is at most what fits into the context after the prompt."""
     ids = tokenize_prompt(lm, request.problem.prompt)
     if not ids:
-        return Row(request, ids, error="the prompt has no tokens")
+        return Row(request, ids, error=EMPTY_PROMPT)
     room = sampling.max_new_tokens if lm.positions is None else lm.positions - len(ids)
     return Row(request, ids, limit=max(0, min(sampling.max_new_tokens, room)))
 

@@ -46,8 +46,10 @@ def load_drafter(folder: Path, target: Transformer) -> Drafter:
     weight = target.embed.weight
     if config.network.hidden != target.config.hidden or max(config.taps) >= target.config.layers:
         raise UserError(
-            f"drafter {folder} was trained for model {config.target}, which has other sizes than this model; give "
-            "--option drafter= a drafter that was trained for this model"
+            f"drafter {folder} was trained for model {config.target}, which has other sizes than this model (hidden "
+            f"size {config.network.hidden} and at least {max(config.taps) + 1} layers; this model has hidden size "
+            f"{target.config.hidden} and {target.config.layers} layers); give --option drafter= a drafter that was "
+            "trained for this model"
         )
     try:
         state = load_file(folder / FILE, device=str(weight.device))

@@ -29,5 +29,5 @@ def add_page(app: FastAPI, page: str, folders: Sequence[Path]) -> None:
     @app.get("/static/{name}")
     async def serve_static_file(name: str) -> Response:
         if name not in files:
-            raise RequestRefused(404, "there is no such file")
+            raise RequestRefused(404, f"this service has no file {name!r}; reload the page")
         return FileResponse(files[name], headers=SECURITY_HEADERS)

@@ -138,7 +138,7 @@ class _ChildProcessPool:
         channel = Connection(ours.detach())
         if not channel.poll(WALL_CLOCK_LIMIT_S):
             channel.close()
-            raise OSError(f"the child process did not answer within {WALL_CLOCK_LIMIT_S:g} s")
+            raise OSError(f"the child process that parses samples did not answer within {WALL_CLOCK_LIMIT_S:g} s")
         return _ChildProcess(channel, int(channel.recv_bytes(100)))
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ def read_bounded_lines(path: Path, file: IO[bytes]) -> Iterator[bytes]:
         line = file.readline(MAX_LINE_BYTES)
         if len(line) == MAX_LINE_BYTES:
             raise UserError(
-                f"{path}, line {number}: the line is longer than {MAX_LINE_BYTES >> 20} MB; remove or split it"
+                f"{path}, line {number}: the line is longer than {MAX_LINE_BYTES >> 20} MB; remove or shorten it"
             )
         if not line:
             return
@@ -69,7 +69,7 @@ class _DecompressedFile(io.RawIOBase):
         if self._read > self._limit:
             raise UserError(
                 f"{self._path} expands to more than {self._limit >> 20} MB, {MAX_EXPANSION_RATIO} times its size or "
-                "more; if that is intended, decompress the file before"
+                "more; if that is intended, decompress it yourself and give the decompressed file"
             )
         return len(block)
 

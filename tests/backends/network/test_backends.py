@@ -21,6 +21,7 @@ from evalharness.generation.stopping import StopChecker
 from evalharness.records import Completion, Message, Oracle, Prompt, Sampling
 
 SAMPLING = Sampling(max_new_tokens=20)
+NO_TOKENS = "the prompt has no tokens, so the model cannot continue it; change the recipe or its template"
 TEXTS = ("def f(a):\n    return", "x", "for i in range(3):\n    print(i)\n", "snow ☃")
 
 
@@ -167,7 +168,7 @@ def test_prompt_without_room_for_output_gives_an_empty_completion(folder: Path) 
     assert short.output_tokens is not None
     assert short.output_tokens <= 8
     (empty,) = ar(folder).generate([text_request("")], SAMPLING)
-    assert empty.error == "the prompt has no tokens"
+    assert empty.error == NO_TOKENS
 
 
 def test_batch_that_exceeds_the_device_memory_is_an_error_of_the_backend(
@@ -183,7 +184,7 @@ def test_batch_that_exceeds_the_device_memory_is_an_error_of_the_backend(
             assert row.error == (
                 "out of device memory: CUDA out of memory. Tried to allocate 9 GiB.; use a smaller --batch-size"
                 if row.sample_id == 0
-                else "the prompt has no tokens"
+                else NO_TOKENS
             )
     (search,) = diffusion(folder).generate([infilling_request("search")], SAMPLING)
     assert search.error.startswith("out of device memory")

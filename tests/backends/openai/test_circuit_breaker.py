@@ -25,8 +25,8 @@ def page_without_type(reply: Reply) -> None:
 @pytest.mark.parametrize(
     ("failure", "message"),
     [
-        (http_error(500, "no GPU"), "HTTP 500: no GPU"),
-        (page(502), "HTTP 502: an HTML page: 502 Bad Gateway nginx"),
+        (http_error(500, "no GPU"), "the endpoint answered HTTP 500: no GPU"),
+        (page(502), "the endpoint answered HTTP 502: an HTML page: 502 Bad Gateway nginx"),
         (page(200), "the endpoint sent no JSON answer, but an HTML page: 502 Bad Gateway nginx"),
         (page_without_type, "the endpoint sent no JSON answer, but an HTML page: 502 Bad Gateway nginx"),
     ],
@@ -39,7 +39,7 @@ def test_a_dead_endpoint_stops_a_run_after_a_few_problems(endpoint: Endpoint, fa
     assert all(message in completion.error for completion in completions)
     assert len(endpoint.bodies) <= 2 * (FAILURES_IN_A_ROW + 2)
     assert completions[0].error == f"{message} (attempt 2 of 2)"
-    assert completions[-1].error.startswith("not sent, because the last ")
+    assert completions[-1].error.startswith("request not sent, because the last ")
 
 
 def test_an_endpoint_that_recovers_gets_all_later_requests(endpoint: Endpoint) -> None:

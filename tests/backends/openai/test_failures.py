@@ -92,7 +92,7 @@ def test_idle_timeout_does_not_apply_before_the_answer(endpoint: Endpoint) -> No
 def test_timeout_applies_to_a_whole_attempt(endpoint: Endpoint) -> None:
     endpoint.respond_with(wait(0.3), answer_with(*"xyz" * 10, delay_s=0.02), answer_with("x"))
     completion = complete(endpoint, timeout_s=0.15, max_retries=1)
-    assert "no answer within the time limit" in completion.error
+    assert "no answer from the endpoint within the time limit" in completion.error
     assert "2 of 2" in completion.error
     assert complete(endpoint, timeout_s=0.15).text == "x"
 
@@ -118,7 +118,7 @@ def test_invalid_retry_after_is_ignored(endpoint: Endpoint, value: str) -> None:
 def test_completion_has_the_error_after_the_last_retry(endpoint: Endpoint) -> None:
     endpoint.default = http_error(500, f"broken\nby {KEY}")
     completion = complete(endpoint, max_retries=2)
-    assert completion.error == "HTTP 500: broken by *** (attempt 3 of 3)"
+    assert completion.error == "the endpoint answered HTTP 500: broken by *** (attempt 3 of 3)"
     assert (completion.text, completion.output_tokens, completion.total_s, completion.started_at) == (
         "",
         None,

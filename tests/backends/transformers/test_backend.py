@@ -77,7 +77,7 @@ def test_prompt_without_room_does_not_affect_other_rows(model: Path) -> None:
     assert (first.text, last.text) == (REST, SNOW_REST)
     assert long.key == ("long", 0)
     assert (long.text, long.output_tokens, long.finish_reason, long.error) == ("", 0, "length", "")
-    assert empty.error == "the prompt has no tokens"
+    assert empty.error == "the prompt has no tokens, so the model cannot continue it; change the recipe or its template"
     assert first.batch == 2
 
 
@@ -107,7 +107,10 @@ def test_out_of_memory_halves_the_batch_size(model: Path, monkeypatch: pytest.Mo
         completions = list(backend(model, 4).generate(requests, GREEDY))
     assert [c.text for c in completions[:4]] == [c.text for c in expected[:4]]
     assert [c.batch for c in completions] == [2, 2, 2, 2, None]
-    assert completions[4].error == "out of device memory with a batch size of 1: CUDA out of memory. Tried ..."
+    assert completions[4].error == (
+        "out of device memory with a batch size of 1: CUDA out of memory. Tried ...; lower --max-new-tokens, or use a "
+        "device with more memory"
+    )
 
 
 def test_requests_are_taken_one_batch_at_a_time(model: Path) -> None:

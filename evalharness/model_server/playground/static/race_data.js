@@ -47,7 +47,7 @@
     } catch {
       // Something that should be an object is none.
     }
-    if (!good) throw new Error("This is no race that this version can play.");
+    if (!good) throw new Error("This is not a race that this version of the playground can play; save or share the race again.");
     const recordings = race.recordings.map((one) => ({
       ...app.newRecording(one.title, one.way, {}),
       frames: one.frames, text: one.text, usage: one.usage, timings: one.timings,

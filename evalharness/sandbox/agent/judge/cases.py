@@ -118,7 +118,9 @@ def judge_cases_after_exit(
             break
         answers.append(frame[1])
         if sum(map(len, answers)) > MAX_STORED_BYTES:
-            return process.end_process(Outcome("failed", f"answers of more than {MAX_STORED_BYTES >> 20} MiB"))
+            return process.end_process(
+                Outcome("failed", f"the program's answers have more than {MAX_STORED_BYTES >> 20} MiB")
+            )
     if len(answers) == len(cases):
         process.send(pack_message(None))
         result = process.finish_after_message(process.next_message())

@@ -153,8 +153,10 @@ class RunningCommand:
         if os.WIFSIGNALED(code):
             name = signal_name(code)
             if name == "SIGKILL":
-                return Outcome("memory", "killed: it exceeded the memory limit")
-            return Outcome("failed", f"ended by {name} {tail_as_one_line(self.errors.stored_output())}".strip())
+                return Outcome("memory", "killed: the step exceeded the memory limit")
+            return Outcome(
+                "failed", f"the step was ended by {name} {tail_as_one_line(self.errors.stored_output())}".strip()
+            )
         return outcome_of_exit(os.WEXITSTATUS(code), self.errors.stored_output() or self.output.stored_output())
 
     def _update_file_watch(self) -> None:

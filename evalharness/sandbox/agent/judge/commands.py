@@ -40,7 +40,7 @@ def judge(
         if reason and (results or not is_right):
             continue
         if number and not cleaning.clean_up_between_processes(uid, folder, set()):
-            reason = reason or "leaves processes or files that cannot be removed"
+            reason = reason or "the program leaves processes or files that cannot be removed"
         ran = run_steps(job, program, uid, folder)
         passed = all(result["status"] == "passed" for result in ran.values())
         if is_right:
@@ -48,7 +48,7 @@ def judge(
                 return _add_instability_note(ran) if results else ran, b""
             results = ran
         elif passed:
-            reason = "passes though one of its checks is false"
+            reason = "the program passes although one of its tests was made false (canary)"
         elif not results and any(result["status"] == "timeout" for result in ran.values()):
             programs.sort(key=lambda later: later != job["program"])  # it takes too long with the right checks, too
     if reason:
@@ -60,7 +60,7 @@ def judge(
 def _add_instability_note(results: dict[str, PartResult]) -> dict[str, PartResult]:
     """Returns the results of a failed run, with the note that another run of the same program passed."""
     last = list(results.values())[-1]
-    last["detail"] = f"passes in some runs, not in all: {last['detail']}"
+    last["detail"] = f"the program passes in some runs, but not in all: {last['detail']}"
     return results
 
 
@@ -174,5 +174,5 @@ def judge_output(job: CommandJob, token: bytes, output: bytes, errors: bytes, is
     if marks:
         return Outcome("failed", tail_as_one_line(errors or output))
     if is_last and token and token not in output:
-        return Outcome("tampered", "exited with success before all its tests had run")
+        return Outcome("tampered", "the program exited with success before all its tests had run")
     return PASSED

@@ -36,7 +36,10 @@ def judge(
     result = process.run_to_end(job["time_s"], secret["program"])
     if result["status"] == "passed" and split_failure:
         result["status"] = "tampered"
-        result["detail"] = f"passes only where it can touch its checks: {split_failure}"
+        result["detail"] = (
+            f"the program passes only in one process with its tests, where it can change them; in a separate process: "
+            f"{split_failure}"
+        )
     return {"checks": result}, b""
 
 

@@ -68,7 +68,8 @@ class FileWatch:
                     self.opened[self._names[watch]] += 1
         for name, count in self.opened.items():
             if count > self._max_opens[name]:
-                self.violation = f"opens {name if self._max_opens[name] else f'/proc/PID/{name}'} itself"
+                file = name if self._max_opens[name] else f"/proc/PID/{name}"
+                self.violation = f"the program opens {file} itself, which is not allowed"
 
     def _read_events(self) -> bytes:
         try:

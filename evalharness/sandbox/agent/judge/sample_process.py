@@ -216,7 +216,9 @@ class SampleProcess:
             outcome = Outcome.unpack(frame[1])
             if outcome.status in REPORTABLE_STATUSES:
                 return self.end_process(Outcome(outcome.status, printable_text(outcome.detail)))
-        return self.end_process(Outcome("tampered", f"sent a frame of kind {frame[0]!r} where none is expected"))
+        return self.end_process(
+            Outcome("tampered", f"the program sent a message of kind {frame[0]!r}, which is not expected here")
+        )
 
     def end_process(self, outcome: Outcome | None = None) -> PartResult:
         """Ends the process; returns its outcome and used resources.
@@ -261,16 +263,16 @@ class SampleProcess:
         if os.WIFSIGNALED(code):
             name = signal_name(code)
             if name == "SIGKILL" and peak_mb > self.work.memory_mb / 2:
-                return Outcome("memory", "killed: it exceeded the memory limit")
-            return Outcome("error", f"ended by {name} before its checks ended")
+                return Outcome("memory", "killed: the program exceeded the memory limit")
+            return Outcome("error", f"the program was ended by {name} before its tests ended")
         if os.WEXITSTATUS(code) == 0:
-            return Outcome("tampered", "exited with success before its checks ended")
-        return Outcome("error", f"exited with code {os.WEXITSTATUS(code)} before its checks ended")
+            return Outcome("tampered", "the program exited with success before its tests ended")
+        return Outcome("error", f"the program exited with code {os.WEXITSTATUS(code)} before its tests ended")
 
 
 def outcome_of_forged_message(error: Exception) -> Outcome:
     """Returns the outcome `tampered` for a process whose message caused `error` when the judge read it."""
-    return Outcome("tampered", f"sent forged messages: {type(error).__name__} {error}")
+    return Outcome("tampered", f"the program sent forged messages: {type(error).__name__} {error}")
 
 
 def printable_text(text: str) -> str:

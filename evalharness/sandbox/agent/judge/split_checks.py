@@ -19,6 +19,9 @@ from ..shared import codec, wire
 
 MAX_MESSAGE_BYTES = 64 << 20
 """Most bytes of a message from the sample."""
+CANNOT_BE_SENT = (
+    "cannot be sent to the sample's process, so the tests fail; use numbers, strings, lists and dicts in the tests"
+)
 WAIT_S = 3600.0
 """Seconds to wait for a message; the judge limits the total time."""
 
@@ -40,7 +43,7 @@ class SampleConnection:
             (action, handle, name, _replace_by_handles(list(args)), _replace_by_handles(kwargs or {}))
         )
         if isinstance(codec.decode(request), codec.OpaqueValue):
-            raise TypeError("the checks pass a value that cannot be sent to the sample's process")
+            raise TypeError(f"the tests give the sample a value that {CANNOT_BE_SENT}")
         wire.write_all(self.outbox, wire.pack_message(request))
         kind, payload = self._next_message()
         if kind == b"h":
@@ -138,7 +141,7 @@ def _replace_by_handles(value: Any) -> Any:
     if inspect.isclass(value) and getattr(builtins, name, None) is value:
         return (BUILTIN_TAG, name)
     if not isinstance(value, PLAIN_TYPES):
-        raise TypeError(f"the checks pass a {type(value).__name__}, which cannot be sent to the sample's process")
+        raise TypeError(f"the tests give the sample a value of type {type(value).__name__}, which {CANNOT_BE_SENT}")
     return value
 
 

@@ -84,11 +84,15 @@ def _combined_result(passed: PartResult | None, failed: PartResult | None, is_ta
     right tests failed.
     """
     if failed:
-        detail = f"passes in some runs, not in all: {failed['detail']}" if passed else failed["detail"]
+        detail = f"the program passes in some runs, but not in all: {failed['detail']}" if passed else failed["detail"]
         return PartResult(**{**failed, "detail": detail})
     assert passed
     if is_tampered:
         return PartResult(
-            **{**passed, "status": "tampered", "detail": "passes although its tests were made false (canary)"}
+            **{
+                **passed,
+                "status": "tampered",
+                "detail": "the program passes although its tests were made false (canary)",
+            }
         )
     return passed

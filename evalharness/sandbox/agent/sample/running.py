@@ -205,7 +205,7 @@ def run_sample_process(
 def outcome_of_exception(error: BaseException) -> Outcome:
     """Returns the outcome of a program that raised `error`, for example `failed` for an AssertionError."""
     if isinstance(error, SystemExit) and not error.code:
-        return Outcome("tampered", "exited with success before its checks ended")
+        return Outcome("tampered", "the program exited with success before its tests ended")
     kinds = ((Tampered, "tampered"), (TimeLimit, "timeout"), (MemoryError, "memory"), (AssertionError, "failed"))
     status = next((name for kind, name in kinds if isinstance(error, kind)), "error")
     try:

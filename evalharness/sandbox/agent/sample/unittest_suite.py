@@ -60,7 +60,7 @@ class RunSuiteWork:
             raise AssertionError(f"{len(failed)} of {result.testsRun} tests failed: {reasons}")
         replaced = integrity.replaced_attributes(before)
         if replaced:
-            raise Tampered(f"replaced {', '.join(replaced[:MAX_NAMES])} permanently")
+            raise Tampered(f"the program replaced {', '.join(replaced[:MAX_NAMES])} permanently")
 
 
 def seed_generators() -> None:

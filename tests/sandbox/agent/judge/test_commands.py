@@ -50,7 +50,7 @@ ENDS = {
         "  return 0;\n}\nrequire('node:assert').deepEqual = () => {};\n",
         "run",
         "tampered",
-        "passes though",
+        "the program passes although",
     ),
     "js prints without end": ("js", "  while (true) console.log('x'.repeat(1e5));\n}\n", "run", "timeout", ""),
 }

@@ -36,7 +36,7 @@ def test_every_way_to_open_the_source_counts(way: str, tmp_path: Path) -> None:
     assert not watch.violation
     run(WAYS[way], file)
     watch.update()
-    assert watch.violation == "opens program itself"
+    assert watch.violation == "the program opens program itself, which is not allowed"
     watch.close()
 
 
@@ -51,7 +51,7 @@ def test_opening_memory_or_command_line_counts(name: str, tmp_path: Path) -> Non
     assert not watch.violation
     process.communicate(b"\n")
     watch.update()
-    assert watch.violation == f"opens /proc/PID/{name} itself"
+    assert watch.violation == f"the program opens /proc/PID/{name} itself, which is not allowed"
 
 
 SCRIPT = b"""#!/bin/bash

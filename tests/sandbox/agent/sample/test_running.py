@@ -117,7 +117,7 @@ def test_exhausted_memory_has_its_status(source: str, sandbox: ContainerPool) ->
 
 def test_the_reason_is_reported(sandbox: ContainerPool) -> None:
     assert run(sandbox, "assert 0, 'why'").detail == "AssertionError: why"
-    assert run(sandbox, "import os\nos._exit(4)").detail == "exited with code 4 before its checks ended"
+    assert run(sandbox, "import os\nos._exit(4)").detail == "the program exited with code 4 before its tests ended"
     assert "SIGABRT" in run(sandbox, "import os\nos.abort()").detail
     assert len(run(sandbox, "raise ValueError('x' * 10**7)").detail) < 400
 

@@ -28,7 +28,7 @@ MAX_INLINE_BYTES = 4096
 """Bytes of an output and of the expected one together above which they are compared in a separate process."""
 MAX_REPR_CHARACTERS = 80
 """Most characters of a value in a message."""
-LARGE_OUTPUT_DIFFERS = Outcome("failed", "a large output differs")
+LARGE_OUTPUT_DIFFERS = Outcome("failed", "a large output differs from the expected output")
 
 
 def short_repr(value: Any) -> str:
@@ -75,7 +75,7 @@ class SampleOutput:
         try:
             accepted = comparison.accepts(output, expected, args)
             if accepted and args is not None and not comparison.accepts(output, expected, self._decode_arguments()):
-                return Outcome("tampered", "right only for arguments that the program itself has changed")
+                return Outcome("tampered", "the output is right only because the program changed its arguments")
         except Exception as error:
             reason = f"{short_repr(output)} cannot be compared with {short_repr(expected)}: {type(error).__name__}"
             return Outcome("failed", reason)

@@ -8,7 +8,7 @@ from evalharness.records import Message, Oracle, Prompt
 
 
 def build_prompt(recipe: Recipe, values: Mapping[str, str], extra_stops: tuple[str, ...] = ()) -> Prompt:
-    """Returns the prompt that a recipe's templates make, in which each `{name}` is replaced by `values[name]`.
+    """Returns the prompt made from a recipe's templates, in which `values[name]` replaces each `{name}`.
 
     A completion recipe has the template `prompt`; a chat recipe has `user`, and optionally `system` and `prefill`.
     `extra_stops` are added to the recipe's stop sequences.

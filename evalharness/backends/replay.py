@@ -61,7 +61,7 @@ class ReplayBackend:
         self._sha256 = digest.hexdigest()
 
     def recipe(self) -> str | None:
-        """Returns the recipe that generated the samples if the file is a run's `completions.jsonl`, else None."""
+        """Returns the name of the samples' prompt recipe if the file is a run's `completions.jsonl`, else None."""
         if self.path.name != COMPLETIONS or not (self.path.parent / MANIFEST).exists():
             return None
         return str(read_manifest(self.path.parent)["config"]["task"]["recipe"]["name"])

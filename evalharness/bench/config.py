@@ -28,7 +28,7 @@ class BenchConfig:
     input_tokens: int | None = None
     """Length of coding prompts; None for `CODE_TOKENS`."""
     output_tokens: int | None = None
-    """Token limit of a completion; None for the recipe's limit, or `CODE_TOKENS` for coding prompts."""
+    """Token limit of a completion; None for the task's default limit, or `CODE_TOKENS` for coding prompts."""
     requests: int = 32
     """Measured requests per level."""
     warmup: int | None = None

@@ -220,7 +220,7 @@ class AnswerCounts(TypedDict):
     token_limit: NotRequired[int]
     """The largest number of new tokens that an answer could have."""
     with_reasoning: NotRequired[int]
-    """Answers with reasoning that was sent apart from the text."""
+    """Answers with reasoning that was sent separately from the text."""
     reasoning_tokens: NotRequired[int]
     """The endpoint's count of the tokens of that reasoning."""
     reasoning_common_tokens: NotRequired[int]
@@ -241,7 +241,9 @@ class SummaryResults(TypedDict):
     """Samples of the run, with or without a verdict."""
     metrics: dict[str, Rate]
     facets: NotRequired[dict[str, dict[str, FacetMetrics]]]
-    """Rates by kind of problem: facet, such as `month`, then kind, such as `2024-08`."""
+    """Rates by problem category: first the kind of category (facet), such as `month`, then the category, such as
+    `2024-08`.
+    """
     speed: Speed
     """Empty if no request was timed."""
     statuses: dict[Status, int]

@@ -41,7 +41,7 @@ class BlockPredictions:
 
 @dataclass(frozen=True)
 class Rule:
-    """A decoding rule of block diffusion: it chooses the positions to commit after each forward pass."""
+    """A decoding rule of block diffusion: it chooses at which positions each forward pass writes the proposed token."""
 
     name: str
     choose: Callable[[BlockPredictions], Tensor]
@@ -54,12 +54,14 @@ class Rule:
 
 
 Schedule = Callable[[int, int], tuple[int, ...]]
-"""Function of a number of masks and a number of steps: how many positions each step commits, all positive."""
+"""Function of a number of masks and a number of denoising steps: how many masks each step replaces by tokens, all
+positive.
+"""
 
 
 @cache
 def even_schedule(masks: int, steps: int) -> tuple[int, ...]:
-    """Returns how many masks each denoising step commits: as even as possible, larger numbers first.
+    """Returns how many masks each denoising step replaces by tokens: as even as possible, larger numbers first.
 
     Source: ML-GSAI/LLaDA generate.py get_num_transfer_tokens.
     """
@@ -69,9 +71,9 @@ def even_schedule(masks: int, steps: int) -> tuple[int, ...]:
 
 @cache
 def linear_schedule(masks: int, steps: int, eps: float = 1e-3) -> tuple[int, ...]:
-    """Returns how many masks each denoising step commits, so that the masked fraction falls linearly from 1 to eps.
+    """Returns how many masks each step replaces by tokens, so that the masked fraction falls linearly from 1 to eps.
 
-    Source: DreamLM/Dream generation_utils.py _sample. Steps in which that code commits nothing are left out, because
+    Source: DreamLM/Dream generation_utils.py _sample. Steps in which that code replaces no mask are left out, because
     they do not change the text.
     """
     times = torch.linspace(1, eps, steps + 1)
@@ -84,7 +86,9 @@ def linear_schedule(masks: int, steps: int, eps: float = 1e-3) -> tuple[int, ...
 
 
 def threshold_rule(blocks: BlockPredictions, threshold: float) -> Tensor:
-    """Rule `threshold`: commits all masks with a probability of at least `threshold`, and always the most probable one.
+    """Returns the masks that rule `threshold` replaces by the proposed tokens, bool [B, L].
+
+    They are all masks whose token has a probability of at least `threshold`, and always the most probable one.
 
     Source: Fast-dLLM (arXiv 2505.22618) section 3.3.
     """
@@ -94,9 +98,11 @@ def threshold_rule(blocks: BlockPredictions, threshold: float) -> Tensor:
 
 
 def factor_rule(blocks: BlockPredictions, bound: float) -> Tensor:
-    """Rule `factor`: commits the n most probable masks, for the largest n with (n + 1)(1 - p_n) <= bound.
+    """Returns the masks that rule `factor` replaces by the proposed tokens, bool [B, L].
 
-    p_n is the n-th largest probability; at least one mask is committed.
+    They are the n most probable ones, for the largest n with (n + 1)(1 - p_n) <= bound.
+
+    p_n is the n-th largest probability; at least one mask is replaced.
 
     Source: Fast-dLLM section 3.3, theorem 1.
     """
@@ -107,12 +113,18 @@ def factor_rule(blocks: BlockPredictions, bound: float) -> Tensor:
 
 
 def confidence_rule(blocks: BlockPredictions, steps: int, schedule: Schedule = even_schedule) -> Tensor:
-    """Rule `confidence` (LLaDA's low-confidence remasking): commits the most probable masks, as many as scheduled."""
+    """Returns the masks that rule `confidence` (LLaDA's low-confidence remasking) replaces by tokens, bool [B, L].
+
+    They are the ones with the most probable tokens, as many as `schedule` gives for the current denoising step.
+    """
     return _select_highest_scoring(blocks.masked, blocks.probability, _scheduled_counts(blocks, steps, schedule))
 
 
 def static_rule(blocks: BlockPredictions, steps: int, length: int) -> Tensor:
-    """Rule `static`: commits the most probable masks, as many as scheduled for a block that began with `length` masks.
+    """Returns the masks that rule `static` replaces by the proposed tokens, bool [B, L].
+
+    They are the ones with the most probable tokens, as many as an even schedule of `length` masks gives for the current
+    denoising step.
 
     Source: SDAR's low_confidence_static.
     """
@@ -122,7 +134,9 @@ def static_rule(blocks: BlockPredictions, steps: int, length: int) -> Tensor:
 
 
 def margin_rule(blocks: BlockPredictions, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
-    """Rule `margin` (Dream's topk_margin): commits the masks with the largest margins, as many as scheduled.
+    """Returns the masks that rule `margin` (Dream's topk_margin) replaces by the proposed tokens, bool [B, L].
+
+    They are the ones with the largest margins, as many as `schedule` gives for the current denoising step.
 
     The margin is the probability of the most probable token minus that of the second.
     """
@@ -130,12 +144,17 @@ def margin_rule(blocks: BlockPredictions, steps: int, schedule: Schedule = linea
 
 
 def entropy_rule(blocks: BlockPredictions, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
-    """Rule `entropy` (Dream): commits the masks with the lowest entropies, as many as scheduled."""
+    """Returns the masks that rule `entropy` (Dream) replaces by the proposed tokens, bool [B, L].
+
+    They are the ones with the lowest entropies, as many as `schedule` gives for the current denoising step.
+    """
     return _select_highest_scoring(blocks.masked, -blocks.entropy, _scheduled_counts(blocks, steps, schedule))
 
 
 def entropy_bounded_rule(blocks: BlockPredictions, bound: float) -> Tensor:
-    """Rule `entropy-bounded`: commits masks of lowest entropy whose entropies add up to at most `bound`, at least one.
+    """Returns the masks that rule `entropy-bounded` replaces by the proposed tokens, bool [B, L].
+
+    They are the ones of lowest entropy whose entropies add up to at most `bound` nats, at least one.
 
     Source: arXiv 2505.24857.
     """
@@ -145,9 +164,12 @@ def entropy_bounded_rule(blocks: BlockPredictions, bound: float) -> Tensor:
 
 
 def dynamic_rule(blocks: BlockPredictions, threshold: float, steps: int, length: int) -> Tensor:
-    """Rule `dynamic`: commits all masks with a probability above `threshold`, at least as many as rule `static`.
+    """Returns the masks that rule `dynamic` replaces by the proposed tokens, bool [B, L].
 
-    If there are fewer, it commits the masks of rule `static`. Source: SDAR, LLaDA2.0.
+    They are all masks whose token has a probability above `threshold`, if these are at least as many as rule `static`
+    replaces.
+
+    If there are fewer, they are the masks of rule `static`. Source: SDAR, LLaDA2.0.
     """
     counts = _scheduled_counts(blocks, steps, even_schedule, length)
     confident = blocks.masked & (blocks.probability > threshold)
@@ -156,9 +178,10 @@ def dynamic_rule(blocks: BlockPredictions, threshold: float, steps: int, length:
 
 
 def editing_rule(blocks: BlockPredictions, threshold: float, edit_threshold: float) -> Tensor:
-    """Rule `editing`: commits the masks of rule `threshold`, and replaces committed tokens.
+    """Returns the positions at which rule `editing` writes the proposed tokens, bool [B, L].
 
-    A committed token is replaced if the probability of another token exceeds `edit_threshold`.
+    They are the masks of rule `threshold`, and tokens that are no masks if the probability of another token exceeds
+    `edit_threshold`.
 
     Source: LLaDA2.1 sections 2 to 4.
     """
@@ -220,7 +243,7 @@ def _select_highest_scoring(masked: Tensor, score: Tensor, counts: Tensor | int)
 
 
 def _scheduled_counts(blocks: BlockPredictions, steps: int, schedule: Schedule, length: int = 0) -> Tensor:
-    """Returns how many masks the schedule commits in the current step of each block, int64 [B].
+    """Returns how many masks the schedule replaces by tokens in each block's current step, int64 [B].
 
     The schedule of a block is made for `length` masks; if that is 0, for the number of masks that it began with.
     """

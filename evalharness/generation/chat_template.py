@@ -12,7 +12,7 @@ def encode_prompt(tokenizer: Any, model_name: str, prompt: Prompt, alternative: 
     """Returns the token ids of a text or chat prompt, including the prompt's `prefill` (the start of the answer).
 
     Raises UserError if the tokenizer has no chat template for a chat prompt, or the template rejects the messages. For
-    this error, `alternative` says what else the user can do besides choosing another recipe.
+    this error, `alternative` says what the user can do besides choosing another recipe (prompt format).
     """
     if not prompt.messages:
         return encode_text(tokenizer, (prompt.text or "") + prompt.prefill)

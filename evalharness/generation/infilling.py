@@ -68,7 +68,7 @@ def find_infilling(tokenizer: Any, name: str) -> Infilling | None:
 
 
 def require_free_middle_length(backend_name: str, prompt: Prompt) -> None:
-    """Raises UserError if the recipe fixes or searches the length of the middle of an infilling prompt.
+    """Raises UserError if an infilling prompt asks for a middle of a fixed length, or for a search of the length.
 
     Left-to-right models cannot do that, because they decide the length by their EOS token.
     """

@@ -58,7 +58,7 @@ def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summa
 
 
 def recipe_mismatch_warning(run: PreparedRun, backend: Backend) -> str:
-    """Returns a warning if the recipe's prompts are text to continue, but the model expects chat messages; else "".
+    """Returns a warning if the task's prompts are text to continue, but the model expects chat messages; else "".
 
     Such a model may reply to the text instead of continuing it, which lowers its pass rate.
     """

@@ -71,7 +71,7 @@ class PreparedRun:
     folder: Path
     prepared: PreparedTask
     requests: tuple[Request, ...]
-    """The requests for all samples of the run, with --shard of that shard only."""
+    """The requests for all samples of the run; with --shard, only for those of the shard (a part of the problems)."""
     sample_selection: SampleSelection
 
 
@@ -192,7 +192,7 @@ def tasks_with_official_solutions(
 
 
 def samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
-    """Returns --n, else the recipe's samples per problem, or 1 if all samples of a problem would be equal."""
+    """Returns --n, else the task's default samples per problem, or 1 if all samples of a problem would be equal."""
     if config.n is not None:
         return config.n
     return 1 if config.backend == ReferenceBackend.name or config.temperature == 0 else recipe.n

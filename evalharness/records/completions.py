@@ -103,7 +103,7 @@ class Completion:
     trace: Trace | None = None
     """The denoising history, where the backend is asked to keep it."""
     reasoning: str | None = None
-    """The reasoning that an endpoint sends apart from the answer. It is not graded."""
+    """The reasoning that an endpoint sends separately from the answer. It is not graded."""
     reasoning_tokens: int | None = None
     """The part of `output_tokens` that is reasoning."""
     finish_reason: str = "stop"

@@ -22,7 +22,7 @@ class RunProblems:
     missing: str = ""
     """Why there are no problems: one or more sentences."""
     task: Task | None = None
-    """The task with the run's recipe, which makes programs of completions."""
+    """The task, which makes programs of completions by the run's recipe (its prompt and extraction settings)."""
 
 
 def load_problems(run: Run, data: str | None = None) -> RunProblems:

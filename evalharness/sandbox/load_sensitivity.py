@@ -16,11 +16,13 @@ CHILD_CPU_FACTOR = 1.5
 first one.
 """
 BORDERLINE_SHARE = 0.8
-"""A passed program that needed more than this share of its time limit is marked as borderline."""
+"""A passed program that needed more than this share of its time limit is marked as borderline: it might fail if run
+again.
+"""
 
 
 def needs_quiet_rerun(execution: Execution) -> bool:
-    """Returns whether any part timed out for a reason that may be the machine's load; such samples get a quiet rerun.
+    """Returns whether any part timed out perhaps because of the machine's load; such samples run again, alone.
 
     Time limits do not count time spent waiting for a core. But a busy machine also runs more slowly, programs wait for
     a disk that others use, and a program waits longer for its child processes while these wait for a core.

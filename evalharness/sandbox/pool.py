@@ -1,4 +1,4 @@
-"""The sandbox's container pool: as many warm containers as workers, for all images, under one memory budget."""
+"""The sandbox's container pool: as many warm (running) containers as workers, for all images, in one memory budget."""
 
 import os
 import time
@@ -38,9 +38,13 @@ MAX_ATTEMPTS = 3
 REFERENCE_TIMEOUT_S = 1800.0
 """Seconds after which the container of a trusted reference solution is considered lost."""
 MAX_WAITING_RERUNS = 4
-"""Most samples that wait for a quiet rerun in addition to the samples that run; more of them delay new samples."""
+"""Most samples that wait for a quiet rerun (a second run without others) besides those that run; more delay new
+samples.
+"""
 MAX_RERUN_WAIT_S = 60.0
-"""Seconds after which a sample that waits for a quiet rerun is preferred to new samples."""
+"""Seconds after which a sample that waits for a quiet rerun (a second run without others) is preferred to new
+samples.
+"""
 SAMPLE_SEED, REFERENCE_SEED = 0, 1
 """PYTHONHASHSEED of samples and of references. Fixed, so that verdicts repeat; different, because the official expected
 outputs also come from another process: a sample that returns a set's items in arbitrary order must not pass by luck.

@@ -18,7 +18,7 @@ def infilled_program(problem: Problem, completion: Completion, recipe: Recipe) -
 def extract_middle(problem: Problem, completion: Completion, recipe: Recipe) -> str | None:
     """Returns the infilled middle; None if the completion is a whole program without the problem's prefix and suffix.
 
-    Raises UserError if the recipe names an unknown extraction.
+    Raises UserError if the recipe (the task's prompt settings) names an unknown extraction rule.
     """
     if completion.form == "completion":
         return completion.text

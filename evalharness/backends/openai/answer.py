@@ -23,9 +23,9 @@ class Answer:
     cut: bool
     """Whether this client, not the endpoint, cut the text at a stop sequence."""
     reasoning: str
-    """The reasoning (chain of thought) that the endpoint sent apart from the text."""
+    """The reasoning (chain of thought) that the endpoint sent separately from the text."""
     refusal: str
-    """The model's own refusal, which OpenAI sends apart from the text."""
+    """The model's own refusal, which OpenAI sends separately from the text."""
     finish_reason: str
     prompt_tokens: int | None
     output_tokens: int | None

@@ -1,6 +1,7 @@
 """An engine for any backend of the harness: waiting requests with equal sampling parameters form a batch.
 
-One batch runs at a time. The text of a completion is sent as a whole at its end, and there are no denoising frames.
+One batch runs at a time. The text of a completion is sent as a whole at its end, and there are no denoising frames
+(what each pass changed).
 """
 
 import asyncio

@@ -22,7 +22,7 @@ class Job:
     options: Mapping[str, str] = field(default_factory=dict)
     """Decoding options of the request, which override the server's."""
     traced: bool = False
-    """Whether the client wants denoising frames or logprobs."""
+    """Whether the client wants denoising frames (what each forward pass changed) or logprobs."""
     streamed: bool = True
     """Whether the client reads the text while it is generated; if not, the engine reports only the end."""
 

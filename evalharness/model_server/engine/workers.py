@@ -52,7 +52,7 @@ class EngineJob:
     sent: int = 0
     """Output tokens that were reported to the client."""
     every_pass: bool = False
-    """Whether each forward pass is reported, for frames and probabilities."""
+    """Whether each forward pass is reported, for denoising frames and probabilities."""
     streamed: bool = True
     """Whether progress is reported; if not, only the end is reported."""
     reported_s: float = -math.inf

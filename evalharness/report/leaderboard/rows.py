@@ -51,7 +51,7 @@ def _cell_of_run(run: Run, metric: str, usual_recipe: str) -> Cell:
 
 
 def _most_frequent_recipes(runs: Sequence[Run]) -> dict[Column, str]:
-    """Returns the most frequent recipe of each leaderboard column; cells of other recipes get a footnote."""
+    """Returns the most frequent prompt recipe of each leaderboard column; cells of other recipes get a footnote."""
     counts: dict[Column, Counter[str]] = defaultdict(Counter)
     for run in runs:
         counts[column_of(run.summary)][str(run.summary.get("recipe", ""))] += 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 CHUNK_BYTES = 256_000
-"""Size at which a data file (a chunk) is closed; a browser parses as much in less than the time of a frame."""
+"""Size at which a data file (a chunk) is closed; a browser parses as much in less than a video frame's time."""
 
 Location = tuple[int, int]
 """Where a value is stored: the number of its chunk (data file), and its index in the chunk."""

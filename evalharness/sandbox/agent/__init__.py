@@ -1,4 +1,4 @@
-"""The agent inside a container: a warm interpreter that forks a judge per job, which forks the sample's processes.
+"""The agent in a container: a running interpreter that forks a judge per job, which forks the sample's processes.
 
     agent (pid 1, root, reads no job)  ->  judge (root, one job)  ->  sample (its own user, one part of the job)
 

@@ -1,7 +1,7 @@
 """Recognizes harmless Python programs: their text shows that they can do nothing but compute.
 
-A program is harmless if it consists only of plain syntax over plain values and of the names of a vocabulary. Every
-other program is suspicious: it may be honest, but passes only if it also passes checks outside its process.
+A program is harmless if it consists only of plain syntax over plain values and of names on a list (vocabulary.py).
+Every other program is suspicious: it may be honest, but passes only if it also passes checks outside its process.
 """
 
 import ast

@@ -18,7 +18,7 @@ class DataCard:
     """The content of a training corpus's `data_card.json`: settings, counts, packages, dropped documents."""
 
     settings: dict[str, Any]
-    """The `data` section of the recipe."""
+    """The `data` section of the training recipe (YAML file)."""
     documents: int = 0
     tokens: int = 0
     counts: dict[str, int] = field(default_factory=dict)

@@ -83,7 +83,7 @@ class FeatureBuffer:
 
 
 def features_path(folder: Path, shard_number: int) -> Path:
-    """Returns the path of the file with the target's features of shard `shard_number` of the training texts."""
+    """Returns the path of the file with the target's features of the texts in shard file `shard_number`."""
     return folder / f"features-{shard_number:05d}.safetensors"
 
 

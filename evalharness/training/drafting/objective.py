@@ -69,8 +69,8 @@ def compute_draft_loss(
 ) -> DraftLoss:
     """Returns a drafter's loss on M drafted blocks of one text.
 
-    `anchors` [M] are the positions in the text after which a block is drafted. Positions of a block after the end of
-    the text have no loss.
+    `anchors` [M] are the positions in the text of the last known token, after which a block is drafted. Positions of a
+    block after the end of the text have no loss.
     """
     text, block = features.text, drafter.config.block
     device = anchors.device

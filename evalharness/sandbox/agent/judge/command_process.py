@@ -26,7 +26,7 @@ CHECK_INTERVAL_S = 0.1
 
 
 def time_limit_message(limit_s: float) -> str:
-    """Returns the detail of a step's outcome if its command exceeded its time limit."""
+    """Returns the message about a command that exceeded its time limit of `limit_s` seconds."""
     return f"the step exceeded its time limit of {limit_s:g} s"
 
 

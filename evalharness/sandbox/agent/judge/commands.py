@@ -24,9 +24,10 @@ def judge(
 ) -> tuple[dict[str, PartResult], bytes]:
     """Judges a program of any language by running its commands (compile, run ...).
 
-    Returns the result of each command (step) up to the first failed one, and empty bytes: only reference jobs return
-    outputs to the host. The program runs `right_runs` times and each canary (a copy with one false check) once, in
-    random order. The verdict is `passed` if every run of the program passes, and `tampered` if a canary passes, too.
+    Returns the result of each command (step) up to the first failed one, and empty bytes: only jobs that run a
+    reference solution return outputs to the host. The program runs `right_runs` times and each canary (a copy with one
+    false check) once, in random order. The verdict is `passed` if every run of the program passes, and `tampered` if a
+    canary passes, too.
     """
     read_secret()
     programs = [job["program"]] * job["right_runs"] + job["canaries"]

@@ -29,8 +29,9 @@ class JudgeModule(Protocol):
         """Judges a job, whose sample runs as user `uid` in `folder`.
 
         Returns the results by part of the job (for example by group of inputs), and bytes that the host stores: the
-        outputs of a reference job, otherwise empty. Calls `read_secret` exactly once, after it has forked all processes
-        of the sample; `read_secret` returns what the sample must not know, such as tests or expected outputs.
+        outputs of a reference solution if the job runs one, otherwise empty. Calls `read_secret` exactly once, after it
+        has forked all processes of the sample; `read_secret` returns what the sample must not know, such as tests or
+        expected outputs.
         """
         ...
 

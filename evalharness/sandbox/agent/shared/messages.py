@@ -188,7 +188,7 @@ class CommandJob(CommandRules):
 
 
 class NoSecret(TypedDict):
-    """Secret message of a reference or command job: empty, because these jobs have no secret."""
+    """Secret message of a `ReferenceJob` or `CommandJob`: empty, because these jobs have no secret."""
 
 
 Job = ExecJob | CallsJob | ReferenceJob | CasesJob | UnitTestJob | CommandJob

@@ -105,7 +105,7 @@ class BigCodeBench:
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Returns the verdict: passed if no unit test failed or raised.
 
-        The verdict's `detail` mentions that no program can pass this problem in the sandbox image, if so.
+        The verdict's `detail` states it if no program can pass this problem in the sandbox image.
         """
         verdict = verdict_of(completion, execution)
         cause = self._unsolvable.get(completion.task_id)

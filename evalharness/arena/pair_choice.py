@@ -79,7 +79,10 @@ class PairChooser:
         return [gain / sum(gains) * (1 - EVEN_SHARE) + EVEN_SHARE / len(pairs) for gain in gains]
 
     def _draw_answers(self, models: tuple[str, str], seen: set[PairKey]) -> CandidatePair | None:
-        """Returns two answers that the voter has not seen, on the problem least often drawn for these models."""
+        """Returns two answers that the voter has not seen, on the problem least often drawn for these models.
+
+        Returns None if the voter has seen all pairs of the two models' answers.
+        """
         drawn, in_front = self._draw_counts(models)
         keys = list(self.entrants.problems)
         self.random.shuffle(keys)
@@ -98,7 +101,10 @@ class PairChooser:
     def _candidate_answers(
         self, key: ProblemKey, models: tuple[str, str]
     ) -> Iterator[tuple[Answer | None, Answer | None]]:
-        """Yields the pairs of answers of two models to a problem whose texts differ."""
+        """Yields the pairs of answers of two models to a problem whose texts differ.
+
+        In place of a live model's answer, which is not generated yet, a pair has None.
+        """
         left, right = ([None] if model in self.entrants.live else self.entrants.answers(key, model) for model in models)
         for first in left:
             for second in right:

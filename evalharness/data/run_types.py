@@ -114,7 +114,7 @@ class Stretch(TypedDict):
 
 
 class Manifest(TypedDict):
-    """The content of a run's `manifest.json`: configuration, environment and stretches."""
+    """The content of a run's `manifest.json`: configuration, environment and stretches (see `Stretch`)."""
 
     config: RunConfiguration
     """The configuration with which the latest process wrote to the run."""

@@ -143,7 +143,10 @@ def _forward_pass_figures(completions: Sequence[Completion]) -> Speed:
 
 
 def _steady_figures(completions: Sequence[Completion], after: float) -> Speed:
-    """Returns the entry `steady`: tokens/s in the time window in which the most requests were in progress."""
+    """Returns {"steady": ...}: tokens/s in the time window in which the most requests were in progress.
+
+    Returns {} if there is no such window, or if a completion's tokens were not counted.
+    """
     window = steady_window([request_span(completion) for completion in completions], after)
     if window is None or any(completion.output_tokens is None for completion in completions):
         return {}

@@ -147,7 +147,7 @@ class RunStore:
         write_json(self.folder / MANIFEST, content)
 
     def manifest(self) -> Manifest:
-        """Returns the run's manifest: its configuration, environment and stretches."""
+        """Returns the run's manifest: configuration, environment, and stretches (the part that each process wrote)."""
         return read_manifest(self.folder)
 
     def completions(self) -> Iterator[Completion]:

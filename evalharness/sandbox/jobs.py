@@ -190,8 +190,9 @@ def _build_command_job(program: CommandProgram, harmless: bool) -> CommandJob:
 def _make_false_tests(tests: str, language: Language, token: str, harmless: bool) -> list[str]:
     """Returns canaries: copies of the tests, each with one test made false.
 
-    A program that `is_harmless` gets one. Any other gets one for each test, at least `SUSPICIOUS_RUNS`; if the
-    language's programs are compiled, which is expensive, it gets exactly that number.
+    If `harmless` (the program's text shows that it can only compute), one copy. Otherwise one copy for each test, at
+    least `SUSPICIOUS_RUNS`, or exactly `SUSPICIOUS_RUNS` if programs are compiled, which is expensive. Returns none if
+    no test can be made false.
     """
     canaries = list(make_canaries(tests, language.tests, token))
     if harmless or not canaries:

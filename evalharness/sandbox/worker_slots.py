@@ -34,7 +34,11 @@ class WorkerSlot:
     shared: bool = False
 
     def may_be_shared(self) -> bool:
-        """Reads the CPU meter; returns whether the program sleeps, or has used more CPU time than its limit."""
+        """Returns whether a second program may use the slot now; reads the container's CPU meter.
+
+        It may if the slot's program sleeps, or if it has used more CPU time than its limit. False if the CPU time is
+        unknown.
+        """
         before = self.cpu_s
         self.cpu_s = self.cpu_meter() if self.cpu_meter else None
         if self.cpu_s is None:

@@ -110,10 +110,11 @@ def _last_line_of_longest_run(
 
 
 def _first_error_line(lines: list[str], start: int, end: int) -> int | None:
-    """Returns the same as `_find_error_line` for lines[start : end + 1], but usually parses only a few of them.
+    """Returns the number of the first line in lines[start : end + 1] with a syntax error; None if there is none.
 
-    A syntax error in the first lines remains one whatever follows, unless something is merely not closed yet, such as a
-    bracket. So first 8 lines are parsed, then 64, and so on.
+    Usually parses only a few lines: an error in the first lines remains one whatever follows, unless something is
+    merely not closed yet, such as a bracket. So first 8 lines are parsed, then 64, and so on. Lines are counted from
+    `start`, from 1.
     """
     size = FIRST_LINE_COUNT
     while start + size <= end:

@@ -49,10 +49,10 @@ def open_drafter(network: Network, path: str | None) -> Drafter:
 
 
 def open_drafter_or_lookup(network: Network, path: str | None, lookup: bool) -> Drafter | None:
-    """Returns the drafter as `open_drafter` does, or None if prompt lookup is to draft alone.
+    """Returns the drafter as `open_drafter` does, or None if there is no drafter and prompt lookup can draft alone.
 
-    Returns None, and logs a warning, if `lookup` is True, `path` is None and no drafter is bundled for the network.
-    Raises the same errors as `open_drafter`.
+    That is the case, and a warning is logged, if `lookup` is True, `path` is None and no drafter is bundled for the
+    network. Raises the same errors as `open_drafter`.
     """
     if path is not None or not lookup or _bundled_drafter_folder(network) is not None:
         return open_drafter(network, path)

@@ -59,7 +59,7 @@ class Address:
         return self.url.copy_with(path=self.url.path.rstrip("/") + path)
 
     def headers(self) -> dict[str, str]:
-        """Returns the HTTP headers of every request. They refuse compression, because it could delay chunks."""
+        """Returns the HTTP headers of every request. They refuse compression, which could delay chunks."""
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
         return {**headers, "authorization": f"Bearer {self.key}"} if self.key else headers
 

@@ -141,7 +141,10 @@ class AnswerReader:
         )
 
     def _first_burst(self) -> tuple[int, int | None]:
-        """Returns the length of the text in the first burst of chunks, and the endpoint's token count at its end."""
+        """Returns the length of the text in the first burst of chunks, and the endpoint's token count at its end.
+
+        The count is None if the endpoint reports none while it streams; without chunks the result is (0, None).
+        """
         if self._first_s is None or self._last_s is None:
             return 0, None
         until = self._first_s + max(BURST_S, BURST_SHARE * (self._last_s - self._first_s))

@@ -234,7 +234,7 @@ class Client:
     def _masked_message(self, text: str) -> str:
         """Returns an endpoint's message for display, with secrets masked and at most 300 characters.
 
-        It is masked before it is shortened, because a part of a key would not be recognized.
+        The message is masked before it is shortened, because a part of a key would not be recognized.
         """
         return re.sub(r"\S*\*{2,}\S*", "***", self._address.secrets.mask_text(text))[:_LONGEST_QUOTE]
 

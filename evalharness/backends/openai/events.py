@@ -42,7 +42,7 @@ class EventReader:
         """Number of events so far."""
 
     def feed(self, block: bytes) -> list[bytes]:
-        """Adds a block of bytes; returns the data of each event that it completes. Other fields are ignored."""
+        """Adds a block of bytes; returns the field `data` of each event that the block completes, if any."""
         block = self._held + block
         self._held = b"\r" if block.endswith(b"\r") else b""
         first, *others = _LINE_END.split(block.removesuffix(b"\r"))
@@ -129,7 +129,7 @@ def parse_chunk(data: bytes) -> Chunk:
 
 
 def _normalize_finish_reason(value: Any) -> str | None:
-    """Returns a finish reason with every server's name of the token limit replaced by `length`."""
+    """Returns a server's finish reason, or `length` if it is a name of the token limit; None if there is none."""
     if not value:
         return None
     return "length" if str(value).lower() in _AT_LIMIT else str(value)

@@ -50,7 +50,7 @@ class GrowingCache(KVCache):
     def view(self, first: int, end: int) -> KVCache:
         """Returns a KV cache of the rows [first, end) that shares their memory.
 
-        It must not be used after a change of the number of rows or of the capacity.
+        The returned cache must not be used after a change of the number of rows or of the capacity.
         """
         view = copy.copy(self)
         view._keys, view._values = self._keys[:, first:end], self._values[:, first:end]

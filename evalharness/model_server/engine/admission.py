@@ -44,7 +44,7 @@ class AdmissionQueue:
         self.rows += rows
 
     def release(self, rows: int, seconds: float | None) -> None:
-        """Subtracts `rows` ended completions from the count.
+        """Subtracts `rows` ended completions from the count of waiting and running ones.
 
         `seconds`: their duration, which enters the mean duration; None for completions that never ran.
         """

@@ -100,7 +100,7 @@ class WorkerPool:
             self.wake.notify_all()
 
     def should_take_job(self, worker: Worker) -> bool:
-        """Returns whether a worker should take the next waiting job. The caller must hold `wake`."""
+        """Returns whether a worker should take the next waiting job. The caller must hold the pool's lock `wake`."""
         if not self._waiting or self.running >= self._concurrency:
             return False
         if not self._waiting[0].decoder.wide:
@@ -108,7 +108,7 @@ class WorkerPool:
         return worker is min(self._workers, key=lambda other: other.rows)
 
     def take_waiting_job(self, worker: Worker) -> EngineJob:
-        """Assigns the next waiting job to a worker and returns it. The caller must hold `wake`."""
+        """Assigns the next waiting job to a worker; returns the job. The caller must hold the pool's lock `wake`."""
         entry = self._waiting.popleft()
         entry.worker = worker
         worker.rows += 1

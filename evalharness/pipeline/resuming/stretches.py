@@ -35,7 +35,7 @@ def stretches_of(manifest: Manifest) -> list[Stretch]:
 
 
 def joined_stretches(manifests: Sequence[Manifest], completions: Sequence[int]) -> list[Stretch]:
-    """Returns the stretches of several runs as those of one run, for merging shards.
+    """Returns the stretches (parts that one process wrote) of several runs as those of one run, for merging shards.
 
     `completions` are the numbers of completions of the runs.
     """
@@ -70,13 +70,13 @@ def measured_conditions(manifest: Manifest, completions: int) -> dict[str, Any]:
 
 
 def _stretches_with_completions(stretches: Sequence[Stretch], completions: int) -> list[Stretch]:
-    """Returns the stretches in which completions were generated; `completions` is the run's total number."""
+    """Returns the stretches (parts of a run) that generated completions; `completions` is the run's total number."""
     ends = [*(stretch["completions"] for stretch in stretches[1:]), completions]
     return [stretch for stretch, end in zip(stretches, ends, strict=True) if end > stretch["completions"]]
 
 
 def _differing_conditions(conditions: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Returns the measurement conditions that differ between stretches, each with its values in order."""
+    """Returns the conditions that differ between stretches (parts of a run), each with its values in order."""
     keys = dict.fromkeys(key for condition in conditions for key in condition)
     values = {key: list(dict.fromkeys(condition.get(key) for condition in conditions)) for key in keys}
     return {key: different for key, different in values.items() if len(different) > 1}

@@ -157,7 +157,7 @@ def needs_registry(name: str) -> bool:
 
 
 def is_image_built(name: str) -> bool:
-    """Returns whether a sandbox image is built in the local engine."""
+    """Returns whether a sandbox image is built in the local container engine."""
     return next((image is not None for known, image in sandbox_image_ids(docker.from_env()) if known == name), False)
 
 

@@ -117,7 +117,7 @@ def _are_harmless_nodes(nodes: list[ast.AST], bound: set[str], vocabulary: Vocab
 class _HarmlessNodes:
     """Decides which syntax nodes of a program are harmless, which means that they can only compute.
 
-    A harmless node uses only names that the program defines or that the vocabulary contains.
+    A harmless node uses only names that the program defines or that the vocabulary (a list of allowed names) contains.
     """
 
     def __init__(self, nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary):

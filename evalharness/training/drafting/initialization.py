@@ -37,8 +37,8 @@ def initialize_from_layers(drafter: Drafter, target: Transformer, layer_numbers:
 def initialize_markov_head(drafter: Drafter, store: FeatureSource) -> None:
     """Initializes the drafter's Markov head, a low-rank matrix of logits of each token given the previous token.
 
-    It becomes a low-rank approximation of the log frequencies of token pairs in the answers, in which pairs with a
-    frequent first token have more weight.
+    The head becomes a low-rank approximation of the log frequencies of token pairs in the answers, in which pairs with
+    a frequent first token have more weight.
     """
     size = drafter.config.network.vocab_size
     pairs, tokens = _count_token_pairs(drafter, store)

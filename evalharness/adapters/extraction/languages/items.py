@@ -23,9 +23,9 @@ class CodeItem:
 
     type: str
     text: str
-    """Its text with the comments and attributes before it."""
+    """The item's text with the comments and attributes before it."""
     names: frozenset[str]
-    """The names that it declares; empty for a statement."""
+    """The names that the item declares; empty for a statement."""
     tokens: frozenset[str]
     """The tokens of its code, and the words in them, such as x in $x; without comments and string literals."""
     in_class: bool = False

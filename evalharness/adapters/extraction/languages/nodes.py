@@ -116,7 +116,7 @@ def _names_declared_by_children(node: Node) -> frozenset[str]:
 
 
 def _names_in_declarator(node: Node) -> frozenset[str]:
-    """Returns the names in a declarator node, such as the variables of an assignment's left side."""
+    """Returns the names in a declarator node, such as the variables of an assignment's left side; may be empty."""
     if node.type in SCOPED_NODES:
         return frozenset()
     for field in NAME_FIELDS:

@@ -86,7 +86,8 @@ def namespace_trial_succeeds(trial: int) -> bool:
 def enter_agent_namespaces() -> None:
     """Forks this process into new namespaces, where the child has pid 1; returns only in the child.
 
-    The parent stays outside, waits for the child, and exits with its exit code. It must have no further threads.
+    The parent stays outside, waits for the child, and exits with the child's exit code. This process must have no other
+    threads.
     """
     _new_user_namespace(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID)
     pid = os.fork()
@@ -243,7 +244,7 @@ def end_namespace(init_pid: int) -> None:
 def enter_sample_namespaces() -> None:
     """Gives this process, made by `fork`, its own mounts and System V IPC namespace.
 
-    Its /proc shows only processes with its user and in its PID namespace, and no counters of the machine.
+    The process's /proc then shows only processes with the same user and PID namespace, and no counters of the machine.
     """
     _unshare(CLONE_NEWNS | CLONE_NEWIPC)
     _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, b"hidepid=2")

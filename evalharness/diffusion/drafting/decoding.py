@@ -163,5 +163,6 @@ def _accepted_by_threshold(logits: Tensor, drafts: Sequence[Draft], threshold: f
     """
     tokens = [token for draft in drafts for token in (*draft.tokens, 0)]
     own = logits.gather(1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0]
-    close: list[bool] = (own - logits.amax(dim=1) >= math.log(threshold)).tolist()
+    least = math.log(threshold) if threshold else -math.inf
+    close: list[bool] = (own - logits.amax(dim=1) >= least).tolist()
     return close

@@ -117,12 +117,12 @@ def test_perfect_drafts_are_all_accepted(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_threshold_below_one_accepts_more_and_one_is_exact() -> None:
     target, sampler = tiny_model(6), Sampler(banned=(MASK, END))
     passes = {}
-    for threshold in (1.0, 0.5, 0.01, 1e-9):
+    for threshold in (1.0, 0.5, 0.01, 1e-9, 0.0):
         rows = made_rows(4, 40, None)
         drafter = tiny_drafter(target)
         draft_and_verify(target, rows, sampler, DraftingSettings(drafter, threshold=threshold))
         passes[threshold] = sum(row.forward_passes for row in rows)
-    assert passes[1.0] >= passes[0.5] >= passes[0.01] >= passes[1e-9]
+    assert passes[1.0] >= passes[0.5] >= passes[0.01] >= passes[1e-9] >= passes[0.0]
     assert passes[1e-9] < passes[1.0]
 
 

@@ -66,7 +66,7 @@ class PreparedTask:
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run of which everything has been checked that does not need the sandbox or the model."""
+    """A run whose configuration has passed all checks that need neither the sandbox nor the model."""
 
     folder: Path
     prepared: PreparedTask

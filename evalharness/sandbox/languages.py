@@ -81,9 +81,9 @@ class HarmlessWords(_StrictModel):
     lambdas: bool = False
     """Whether anonymous functions begin with captures in square brackets."""
     never: str = ""
-    """Texts that a harmless program does not contain anywhere."""
+    """Texts that a harmless (compute-only) program does not contain anywhere."""
     never_in_texts: str = ""
-    """Texts that no string literal of a harmless program contains."""
+    """Texts that no string literal of a harmless (compute-only) program contains."""
 
 
 class ExampleProblem(_StrictModel):

@@ -113,8 +113,7 @@ def _first_error_line(lines: list[str], start: int, end: int) -> int | None:
     """Returns the number of the first line in lines[start : end + 1] with a syntax error; None if there is none.
 
     Usually parses only a few lines: an error in the first lines remains one whatever follows, unless something is
-    merely not closed yet, such as a bracket. So first 8 lines are parsed, then 64, and so on. Lines are counted from
-    `start`, from 1.
+    merely not closed yet, such as a bracket. So first 8 lines are parsed, then 64, and so on. Line 1 is lines[start].
     """
     size = FIRST_LINE_COUNT
     while start + size <= end:

@@ -14,7 +14,9 @@ START_TIMEOUT_S = 60.0
 
 
 class Channel(Protocol):
-    """The byte stream to and from a container's agent. `send` and `receive` raise InfrastructureError if it ended."""
+    """The byte stream to and from a container's agent. `send` and `receive` raise InfrastructureError if the container
+    ended.
+    """
 
     def send(self, data: bytes, wait_s: float) -> None:
         """Sends all bytes to the agent, waiting for at most `wait_s` seconds at a time."""

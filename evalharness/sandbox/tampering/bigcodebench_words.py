@@ -1,4 +1,4 @@
-"""Modules, functions and methods of BigCodeBench's libraries that a program may use and still count as harmless.
+"""Modules, functions and methods of BigCodeBench's libraries that harmless (compute-only) programs may use.
 
 None of them runs a text as code, opens a file that the program names, starts a process or a thread, or leads to such a
 function: an attribute of an imported module may be another module, so the names `os`, `sys`, `io`, `core`, `testing`,
@@ -15,7 +15,7 @@ sklearn.neighbors sklearn.preprocessing sklearn.svm sklearn.tree statsmodels.tsa
 zlib zoneinfo datetime random statistics collections itertools
 """
 SETTABLE_ATTRIBUTES = "columns index name"
-"""Attributes of pandas tables and columns that a program may set and still count as harmless."""
+"""Attributes of pandas tables and columns that harmless (compute-only) programs may set."""
 SUITE_NAMES = """
 abs accuracy_score add_subplot agg aggregate all amax amin annotate any apply applymap arange arccos arcsin arctan
 argmax argmin argsort array asarray ascii_letters ascii_lowercase ascii_uppercase assign astimezone astype at atan auc

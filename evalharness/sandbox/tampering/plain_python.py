@@ -22,10 +22,10 @@ HARMLESS_SYNTAX = (
     *(ast.Slice, ast.comprehension, ast.ExceptHandler, ast.arguments, ast.arg, ast.keyword, ast.alias),
     *(ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop),
 )
-"""The syntax nodes of harmless programs: no `with`, `match`, assignment expressions or coroutines."""
+"""The syntax nodes of harmless (compute-only) programs: no `with`, `match`, assignment expressions or coroutines."""
 HARMLESS_SYNTAX_WITH_CLASSES = (*HARMLESS_SYNTAX, ast.ClassDef, ast.Global)
-"""The syntax nodes of harmless programs that may define classes (without bases, decorators or keywords) and set global
-names.
+"""The syntax nodes of harmless (compute-only) programs that may define classes (without bases, decorators or keywords)
+and set global names.
 """
 MAX_PROGRAM_CHARACTERS = 64 << 10
 """Most characters of a program that is parsed: a syntax tree takes much memory."""
@@ -132,7 +132,10 @@ class _HarmlessNodes:
             self._allow_class_attributes()
 
     def _allow_class_attributes(self) -> None:
-        """Allows the attributes and methods that the program's classes define, except those of interpreter objects."""
+        """Allows the attributes and methods that the program's classes define.
+
+        Excludes names that objects of the interpreter have, too, because reading these names may reach such objects.
+        """
         own = {node.attr for node in self.nodes if isinstance(node, ast.Attribute) and not _reads_attribute(node)}
         for node in self.nodes:
             if isinstance(node, ast.ClassDef):
@@ -152,7 +155,7 @@ class _HarmlessNodes:
         return all(id(node) in read for node in uses)
 
     def is_harmless_node(self, node: ast.AST) -> bool:
-        """Returns whether a syntax node is harmless, regardless of its child nodes."""
+        """Returns whether a syntax node is harmless (can only compute), regardless of its child nodes."""
         if id(node) in self.in_context:
             return True
         if not isinstance(node, self.syntax):
@@ -220,7 +223,7 @@ def _names_bound_in_class_body(statement: ast.stmt) -> Iterator[str]:
 
 
 def _functions_harmless_in_context(node: ast.AST) -> Iterator[ast.AST]:
-    """Yields the called functions in an expression that are harmless only in this use.
+    """Yields the called functions in an expression that are harmless (only compute) in this use, but not in general.
 
     These are `type` in a comparison, and the method `format` of a string literal.
     """

@@ -13,7 +13,7 @@ from evalharness.sandbox.languages import HarmlessWords, Language
 from evalharness.sandbox.tampering.common_words import COMMON_WORDS
 
 MAX_PROGRAM_CHARACTERS = 64 << 10
-"""Most characters of a program; a longer one is not recognized as harmless."""
+"""Most characters of a program; a longer one is not recognized as harmless (compute-only)."""
 TOKEN = re.compile(
     r"""(?P<space>\s++)|(?P<comment>//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?)"""
     r"""|(?P<text>"(?:[^"\\\n]|\\.)*+"?|'(?:[^'\\\n]|\\.)*+'?)"""

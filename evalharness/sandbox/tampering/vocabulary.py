@@ -38,15 +38,15 @@ sys: maxsize
 typing: Any Callable Deque Dict FrozenSet Generator Iterable Iterator List Mapping NoReturn Optional Sequence Set
 typing: Tuple Union
 """
-"""The names that a harmless program may use, by module, besides all of `math`. Without `seed` of `random`: a program
-that seeds the generator knows the random numbers that its checks draw.
+"""The names that a harmless (compute-only) program may use, by module, besides all of `math`. Without `seed` of
+`random`: a program that seeds the generator knows the random numbers that its checks draw.
 """
 BUILTINS = """
 abs all any ascii bin bool bytearray bytes callable chr complex dict divmod enumerate filter float format frozenset hash
 hex int isinstance iter len list map max min next oct ord pow print range repr reversed round set slice sorted str sum
 tuple zip
 """
-"""The builtins that a harmless program may use, besides the classes of exceptions."""
+"""The builtins that a harmless (compute-only) program may use, besides the classes of exceptions."""
 VALUE_TYPES = (
     *(str, bytes, bytearray, int, float, complex, list, tuple, dict, set, frozenset, range),
     *(Counter, OrderedDict, defaultdict, deque, date, datetime, timedelta, Decimal, Fraction, re.Pattern, re.Match),
@@ -58,11 +58,13 @@ operator: itemgetter abs add and_ concat contains eq floordiv ge getitem gt inde
 operator: mul ne neg not_ or_ pos pow rshift sub truediv truth xor
 functools: partial reduce wraps
 """
-"""Further names that programs for LiveCodeBench may use, because no checks run in their process."""
+"""Further names that harmless (compute-only) programs for LiveCodeBench may use, because no checks run in their
+process.
+"""
 STREAM_ATTRIBUTES = frozenset({"buffer", "close", "flush", "read", "readline", "readlines", "start", "write"})
 SPECIAL = "init lt repr str len call eq hash iter next"
 SPECIAL_METHODS = frozenset(f"__{name}__" for name in SPECIAL.split())
-"""Special methods that classes of a harmless LiveCodeBench program may define."""
+"""Special methods that classes of a harmless (compute-only) LiveCodeBench program may define."""
 UNSAFE_PRELUDE_MODULES = "functools io operator string sys typing"
 """Modules that LiveCodeBench's grader imports with `*` before a program, and which have functions that do more than
 compute.
@@ -128,12 +130,12 @@ ATTRIBUTES = (
     | frozenset().union(*FUNCTIONS.values())
 ) - {"format", "format_map"}
 CHECKED_VOCABULARY = Vocabulary(FUNCTIONS, PLAIN_BUILTINS, ATTRIBUTES)
-"""The names that a harmless program may use if it runs with assertions or its function is called on inputs."""
+"""The names that a harmless (compute-only) program may use if it runs with assertions or is called on inputs."""
 
 
 @functools.cache
 def livecodebench_vocabulary() -> Vocabulary:
-    """Returns the names that a harmless program may use if it is run on LiveCodeBench's test cases."""
+    """Returns the names that a harmless (compute-only) program may use if LiveCodeBench's test cases judge it."""
     modules = _merge_module_names(FUNCTIONS, parse_module_names(LIVECODEBENCH_MODULE_NAMES))
     known = frozenset().union(*modules.values())
     return Vocabulary(
@@ -151,8 +153,8 @@ def livecodebench_vocabulary() -> Vocabulary:
 def runtime_attributes() -> frozenset[str]:
     """Returns the attribute names of Python's built-in types and of modules that LiveCodeBench programs may use.
 
-    That a program defines one of these names does not make reading it harmless, because the read may reach the built-in
-    attribute instead, such as a frame's `f_globals`.
+    A program that reads one of these names is not considered harmless (compute-only), even if its own classes define
+    the name: the read may reach a built-in attribute instead, such as a frame's `f_globals`.
     """
     kinds = [kind for kind in vars(types).values() if isinstance(kind, type)]
     modules = map(importlib.import_module, livecodebench_vocabulary().modules)
@@ -161,7 +163,7 @@ def runtime_attributes() -> frozenset[str]:
 
 @functools.cache
 def unittest_vocabulary() -> Vocabulary:
-    """Returns the names that a harmless program may use if BigCodeBench's `unittest` suites test it."""
+    """Returns the names that a harmless (compute-only) program may use if BigCodeBench's `unittest` suites judge it."""
     names = frozenset(SUITE_NAMES.split())
     modules = _merge_module_names(FUNCTIONS, dict.fromkeys(SUITE_MODULES.split(), names))
     return Vocabulary(

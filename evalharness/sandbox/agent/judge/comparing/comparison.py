@@ -77,19 +77,19 @@ class Comparison:
 
 
 def polynomial_value(coefficients: Any, x: Any) -> float:
-    """Returns the value at x of the polynomial with these coefficients, constant first (oracle of HumanEval/32)."""
+    """Returns the value at x of the polynomial with these coefficients, constant first (to check HumanEval/32)."""
     total: float = sum([coefficient * math.pow(x, power) for power, coefficient in enumerate(coefficients)])
     return total
 
 
 def pyramid_surface(base: float, height: float) -> int:
-    """Returns the surface area of a square pyramid with base edge `base` (oracle of Mbpp/581)."""
+    """Returns the surface area of a square pyramid with base edge `base` (to check Mbpp/581)."""
     slant = math.sqrt((base / 2) ** 2 + height**2)
     return round(base**2 + 4 * (base * slant) / 2)
 
 
 def padded_digit_distance(first: int, second: int) -> int:
-    """Returns the sum of the digits' differences, after padding the shorter number with zeros (oracle of Mbpp/558)."""
+    """Returns the sum of the digits' differences, after padding the shorter number with zeros (to check Mbpp/558)."""
     one, two = str(first), str(second)
     width = max(len(one), len(two))
     return sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), two.zfill(width), strict=True))

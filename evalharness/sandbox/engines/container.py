@@ -14,8 +14,9 @@ START_TIMEOUT_S = 60.0
 
 
 class Channel(Protocol):
-    """The byte stream to and from a container's agent. `send` and `receive` raise InfrastructureError if the container
-    ended.
+    """The byte stream to and from a container's agent.
+
+    `send` and `receive` raise InfrastructureError if the container has ended.
     """
 
     def send(self, data: bytes, wait_s: float) -> None:

@@ -153,8 +153,9 @@ def livecodebench_vocabulary() -> Vocabulary:
 def runtime_attributes() -> frozenset[str]:
     """Returns the attribute names of Python's built-in types and of modules that LiveCodeBench programs may use.
 
-    A program that reads one of these names is not considered harmless (compute-only), even if its own classes define
-    the name: the read may reach a built-in attribute instead, such as a frame's `f_globals`.
+    Unless a vocabulary lists the name, a program that reads it is not considered harmless (compute-only), even if the
+    program's own classes define the name: the read may reach a built-in attribute instead, such as a frame's
+    `f_globals`.
     """
     kinds = [kind for kind in vars(types).values() if isinstance(kind, type)]
     modules = map(importlib.import_module, livecodebench_vocabulary().modules)

@@ -1,8 +1,9 @@
 """Measures drafting for an autoregressive model: pass@1, speed against plain decoding, and acceptance, in one process.
 
 All methods answer a problem one after another before the next problem, in an order that rotates, at batch size 1, so
-that a busy machine slows all methods equally. A run directory per task and method is written below --out; a stopped
-measurement goes on where it was stopped. At the end all answers are graded, and the tables are printed.
+that a busy machine slows all methods equally. Problems come in random order, so that those of a stopped measurement are
+a sample of all. A run directory per task and method is written below --out; a stopped measurement goes on where it was
+stopped. At the end all answers are graded, and the tables are printed; before, those of the speeds so far.
 
     EVALHARNESS_DATA=DIR python benchmarks/drafting.py --model BASE [--drafter DIR] --out runs [--task humaneval]
     evalharness frontier runs/humaneval/* --out frontier.png
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import numpy as np
 
@@ -106,12 +108,16 @@ def open_methods(task: str, args: argparse.Namespace, networks: Networks, stack:
     return sorted(opened, key=lambda method: list(METHODS).index(method.name))
 
 
-def generate(task: str, args: argparse.Namespace, networks: Networks) -> None:
-    """Generates what is missing, problem by problem and method by method."""
+def generate(task: str, args: argparse.Namespace, networks: Networks) -> bool:
+    """Generates what is missing, problem by problem and method by method; returns whether nothing is missing."""
     with ExitStack() as stack:
         methods = open_methods(task, args, networks, stack)
         start = time.monotonic()
-        for number, requests in enumerate(zip(*(method.prepared.requests for method in methods), strict=True)):
+        problems = list(zip(*(method.prepared.requests for method in methods), strict=True))
+        Random(0).shuffle(problems)
+        for number, requests in enumerate(problems):
+            if args.minutes and time.monotonic() - args.started > 60 * args.minutes:
+                return False
             pairs = list(zip(methods, requests, strict=True))
             shift = number % len(pairs)
             for method, request in pairs[shift:] + pairs[:shift]:
@@ -120,8 +126,7 @@ def generate(task: str, args: argparse.Namespace, networks: Networks) -> None:
                     method.store.add_completion(completion)
             done = f"{number + 1} of {len(methods[0].prepared.requests)} problems"
             print(f"{task}: {done}, {time.monotonic() - start:.0f} s", flush=True)
-            if args.minutes and time.monotonic() - args.started > 60 * args.minutes:
-                raise SystemExit("stopped after --minutes; the same command goes on")
+    return True
 
 
 def speed_ratio(first: Sequence[Completion], second: Sequence[Completion]) -> tuple[float, float, float]:
@@ -144,9 +149,14 @@ def speed_ratio(first: Sequence[Completion], second: Sequence[Completion]) -> tu
 
 
 def tables(task: str, args: argparse.Namespace) -> Iterator[str]:
-    """The lines of both tables of a task: quality and speed, and acceptance."""
+    """The lines of both tables of a task, on the problems that all methods have answered.
+
+    The first table is quality, if all are judged, and speed; the second one is acceptance.
+    """
     names = [name for name in METHODS if name in (args.methods or TASKS[task][1])]
-    rows = {name: sorted(read_completions(args.out / task / name), key=lambda row: row.task_id) for name in names}
+    found = {name: {row.task_id: row for row in read_completions(args.out / task / name)} for name in names}
+    common = [key for key in found[PLAIN] if all(key in found[name] for name in names)]
+    rows = {name: [found[name][key] for key in common] for name in names}
     passed = {
         name: {verdict.task_id: float(verdict.status == "passed") for verdict in read_verdicts(args.out / task / name)}
         for name in names
@@ -157,8 +167,13 @@ def tables(task: str, args: argparse.Namespace) -> Iterator[str]:
     yield f"| {setting} | {' | '.join(columns)} |"
     yield "|---|---|---|---|---|---|---|"
     for name in names:
-        keys = sorted(passed[PLAIN])
-        difference = paired_difference([passed[PLAIN][key] for key in keys], [passed[name][key] for key in keys])
+        quality = "not judged |"
+        if all(key in passed[name] and key in passed[PLAIN] for key in common):
+            difference = paired_difference(
+                [passed[PLAIN][key] for key in common], [passed[name][key] for key in common]
+            )
+            share = sum(passed[name][key] for key in common) / len(common)
+            quality = f"{100 * share:.1f} | {100 * difference.value:+.1f} (p {difference.p:.2f})"
         ratio, low, high = speed_ratio(plain, rows[name])
         tokens, seconds = (
             sum(getattr(row, field) or 0 for row in rows[name]) for field in ("output_tokens", "total_s")
@@ -166,17 +181,16 @@ def tables(task: str, args: argparse.Namespace) -> Iterator[str]:
         passes = sum(row.forwards or 0 for row in rows[name])
         same = sum(first.text == second.text for first, second in zip(plain, rows[name], strict=True))
         yield (
-            f"| {name} | {100 * sum(passed[name].values()) / len(passed[name]):.1f} | {100 * difference.value:+.1f} "
-            f"(p {difference.p:.2f}) | {same} | {tokens / seconds:.2f} | {ratio:.2f} [{low:.2f}, {high:.2f}] | "
+            f"| {name} | {quality} | {same} | {tokens / seconds:.2f} | {ratio:.2f} [{low:.2f}, {high:.2f}] | "
             f"{tokens / max(1, passes):.2f} |"
         )
     yield ""
     yield f"| {task}: drafts | passes | acceptance length | accepted by position (%) |"
     yield "|---|---|---|---|"
     for name in names[1:]:
-        for source, found in draft_acceptance(part for row in rows[name] for part in row.drafts or ()).items():
-            shares = " ".join(f"{100 * share:.0f}" for share in found["acceptance_by_position"])
-            yield f"| {name}, {source} | {found['passes']} | {found['acceptance_length']:.2f} | {shares} |"
+        for source, drafts in draft_acceptance(part for row in rows[name] for part in row.drafts or ()).items():
+            shares = " ".join(f"{100 * share:.0f}" for share in drafts["acceptance_by_position"])
+            yield f"| {name}, {source} | {drafts['passes']} | {drafts['acceptance_length']:.2f} | {shares} |"
     yield ""
 
 
@@ -196,13 +210,15 @@ def main() -> None:
     args = parser.parse_args()
     args.started = time.monotonic()
     networks = Networks()
-    for task in args.task or TASKS:
-        generate(task, args, networks)
     lines: list[str] = []
     for task in args.task or TASKS:
-        for name in args.methods or TASKS[task][1]:
-            run(config(task, name, args), args.out / task / name)  # grades
-        lines += tables(task, args)
+        if generate(task, args, networks):
+            for name in args.methods or TASKS[task][1]:
+                run(config(task, name, args), args.out / task / name)  # grades
+        else:
+            print("stopped after --minutes; the same command goes on", flush=True)
+        if (args.out / task).is_dir():
+            lines += tables(task, args)
     print("\n".join(lines))
     (args.out / "tables.md").write_text("\n".join(lines))
 

@@ -11,7 +11,7 @@ from evalharness.diffusion.kernels.norm import warps_per_row
 
 
 @triton.jit(do_not_specialize=["stride", "capacity"])
-def begin_sequence_block(
+def write_sequence_block_input(
     live: tl.tensor, done: tl.tensor, last: tl.tensor, cached: tl.tensor, offsets: tl.tensor, index: tl.tensor,
     features: tl.tensor, tokens: tl.tensor, positions: tl.tensor, limits: tl.tensor, previous: tl.tensor,
     draft_offsets: tl.tensor, before: tl.tensor, stride: tl.tensor, capacity: tl.tensor, hidden: tl.tensor,
@@ -55,7 +55,7 @@ def embed_block_row(
 
 
 @triton.jit(do_not_specialize=["stride"])
-def finish_sequence_block(
+def write_sequence_block_drafts(
     live: tl.tensor, done: tl.tensor, uses_drafter: tl.tensor, limit: tl.tensor, output_length: tl.tensor,
     chosen: tl.tensor, vocabulary: tl.tensor, drafts: tl.tensor, draft_length: tl.tensor, stride: tl.tensor,
     D: tl.constexpr, DEPTHS: tl.constexpr, BLOCK_T: tl.constexpr, PDL: tl.constexpr,
@@ -94,23 +94,24 @@ def store_feature_row(
     tl.store(target + column, tl.load(features + row * hidden + column, mask=valid), mask=valid)
 
 
-def begin_blocks(
-    state: SpeculationState, step_input: StepInput, index: Tensor, features: Tensor, previous: Tensor, offsets: Tensor,
-    before: Tensor,
+def write_block_input(
+    state: SpeculationState, step_input: StepInput, vocabulary_index: Tensor, features: Tensor,
+    last_token_indices: Tensor, offsets: Tensor, feature_before: Tensor,
 ) -> None:  # fmt: skip
     """Writes the input of a drafter pass over blocks of L tokens, one block per sequence, from the `state`.
 
-    A block begins with the sequence's last token, and each of its positions attends to all of them. `index`
-    [vocabulary] are the draft vocabulary's indices; the last tokens' are written to `previous` [B]. `before`
-    [B, hidden] gets the context feature before the block, of `features` [B, capacity, hidden], or zeros if there is
-    none. `offsets` [depths, stride] gets the indices of the random numbers of the drafted tokens.
+    A block begins with the sequence's last token, and each of its positions attends to all of them. `vocabulary_index`
+    [target vocabulary] are the tokens' indices in the draft vocabulary; those of the last tokens are written to
+    `last_token_indices` [B]. `feature_before` [B, hidden] gets the context feature of the position before the block
+    from `features` [B, capacity, hidden], or zeros if there is none. `offsets` [depths, stride] gets the indices of the
+    random numbers of the drafted tokens.
     """
     sequences, length = state.last.shape[0], step_input.tokens.shape[0] // state.last.shape[0]
-    hidden = before.shape[1]
-    begin_sequence_block[(sequences,)](
-        state.live, state.done, state.last, state.cached, state.offsets, index, features, step_input.tokens,
-        step_input.positions, step_input.limits, previous, offsets, before, offsets.stride(0), features.shape[1],
-        hidden, L=length, DEPTHS=offsets.shape[0], BLOCK_T=triton.next_power_of_2(length),
+    hidden = feature_before.shape[1]
+    write_sequence_block_input[(sequences,)](
+        state.live, state.done, state.last, state.cached, state.offsets, vocabulary_index, features, step_input.tokens,
+        step_input.positions, step_input.limits, last_token_indices, offsets, feature_before, offsets.stride(0),
+        features.shape[1], hidden, L=length, DEPTHS=offsets.shape[0], BLOCK_T=triton.next_power_of_2(length),
         BLOCK_H=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(state.live),
     )  # fmt: skip
 
@@ -128,14 +129,14 @@ def embed_blocks(tokens: Tensor, table: Tensor, masks: Tensor, residual: Tensor,
     )  # fmt: skip
 
 
-def finish_blocks(state: SpeculationState, chosen: Tensor, vocabulary: Tensor) -> None:
+def write_block_drafts(state: SpeculationState, chosen: Tensor, vocabulary: Tensor) -> None:
     """Writes the drafter's drafts to the `state` of the sequences that use the drafter, within their limits.
 
     `chosen` [depths, stride] are the drafted tokens of each sequence as indices in the draft `vocabulary` [V], int32.
     """
     sequences, longest = state.drafts.shape
     depths = chosen.shape[0]
-    finish_sequence_block[(sequences,)](
+    write_sequence_block_drafts[(sequences,)](
         state.live, state.done, state.uses_drafter, state.limit, state.output_length, chosen, vocabulary, state.drafts,
         state.draft_length, chosen.stride(0), D=longest, DEPTHS=depths, BLOCK_T=triton.next_power_of_2(depths),
         num_warps=1, **launch_options(state.live),

@@ -197,7 +197,7 @@ def draft_tokens(
     """
     b, step, live, network = buffers, buffers.step, state.live, weights.network
     gain, eps = network.layers[0].attention_norm, network.config.norm_eps
-    block.begin_blocks(state, step.step_input, weights.index, cache.features, b.chosen[0], b.offsets, b.before)
+    block.write_block_input(state, step.step_input, weights.index, cache.features, b.chosen[0], b.offsets, b.before)
     block.embed_blocks(step.step_input.tokens, network.embed, weights.mask, step.residual, live)
     if weights.carry is not None and b.carried is not None:
         gemm.split_matmul(b.before, weights.carry, b.carried, live)
@@ -215,4 +215,4 @@ def draft_tokens(
             weights.previous, weights.following, b.chosen[depth][:count], b.sequences, b.count, step.banned, step.work,
             statistics, 1, live, noise, addend=head.Addend(b.logits, depth, weights.block, weights.vocabulary),
         )  # fmt: skip
-    block.finish_blocks(state, b.chosen[1:], weights.vocabulary)
+    block.write_block_drafts(state, b.chosen[1:], weights.vocabulary)

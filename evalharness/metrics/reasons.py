@@ -1,5 +1,7 @@
 """Groups problems by the reason why the backend or the machine failed on them, for tables and messages."""
 
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from evalharness.data.run_types import FailureReason
@@ -8,21 +10,28 @@ from evalharness.util.text import counted, shortened
 MOST_REASONS = 5
 """Most reasons that are kept, the most frequent first."""
 MOST_PROBLEMS = 10
-"""Most problem ids that are kept for each reason, in the order in which they failed."""
+"""Most problem ids that are kept for each reason, the first ones in the order of their numbers."""
 SHOWN_CHARACTERS = 200
 """Maximum length of a reason, in characters."""
 
 
 def group_reasons(failures: Iterable[tuple[str, str]]) -> list[FailureReason]:
     """Groups failures, given as (problem, reason), by reason; the most frequent reason comes first."""
-    groups: dict[str, FailureReason] = {}
+    counts: Counter[str] = Counter()
+    problems: defaultdict[str, set[str]] = defaultdict(set)
     for task_id, text in failures:
         reason = shortened(text, SHOWN_CHARACTERS)
-        group = groups.setdefault(reason, {"reason": reason, "samples": 0, "problems": []})
-        group["samples"] += 1
-        if task_id not in group["problems"] and len(group["problems"]) < MOST_PROBLEMS:
-            group["problems"].append(task_id)
-    return sorted(groups.values(), key=lambda group: -group["samples"])[:MOST_REASONS]
+        counts[reason] += 1
+        problems[reason].add(task_id)
+    return [
+        {"reason": reason, "samples": count, "problems": sorted(problems[reason], key=_number_order)[:MOST_PROBLEMS]}
+        for reason, count in counts.most_common(MOST_REASONS)
+    ]
+
+
+def _number_order(task_id: str) -> list[tuple[int, str]]:
+    """Returns a sort key by which HumanEval/9 comes before HumanEval/10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", task_id)]
 
 
 def reason_text(reason: FailureReason) -> str:

@@ -20,6 +20,7 @@ from random import Random
 import numpy as np
 
 from evalharness.data.run_files import read_completions, read_verdicts
+from evalharness.errors import UserError
 from evalharness.metrics.drafts import draft_acceptance
 from evalharness.metrics.paired_tests import paired_difference
 from evalharness.pipeline.config import RunConfig
@@ -224,4 +225,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(f"drafting.py: {error}") from None

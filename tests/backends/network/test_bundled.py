@@ -77,4 +77,5 @@ def test_wheel_contains_the_network_and_its_cards(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
     for name in ("config.json", "model.safetensors", "tokenizer.json", "MODEL_CARD.md", "DATA_CARD.md"):
         assert f"evalharness/diffusion/bundled/{name}" in names
+    assert "evalharness/diffusion/bundled/drafters/qwen2.5-coder-0.5b/model.safetensors" in names
     assert "evalharness/_bundled/tasks/humaneval.yaml" in names

@@ -145,7 +145,7 @@ def test_a_wrong_race_is_refused(playground: ModelServer, visit: Open, place: st
         }""",
         [place, value],
     )
-    assert "no race" in refused
+    assert "is not a race" in refused
 
 
 def test_infill_a_hole_and_see_rejected_drafts(playground: ModelServer, visit: Open) -> None:

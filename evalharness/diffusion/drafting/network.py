@@ -226,8 +226,15 @@ class Drafter(nn.Module):
         `previous` [...] are the tokens one position earlier, as indices in the draft vocabulary (see
         `draft_vocabulary_indices`).
         """
-        bias: Tensor = self.following(self.previous(previous))
-        return self.target_parts.head(states) + bias  # type: ignore[no-any-return]
+        return self.position_logits(states) + self.markov_bias(previous)
+
+    def position_logits(self, states: Tensor) -> Tensor:
+        """Returns the part of the logits [..., V] that final hidden states [..., hidden] give alone."""
+        return self.target_parts.head(states)  # type: ignore[no-any-return]
+
+    def markov_bias(self, previous: Tensor) -> Tensor:
+        """Returns the part of the logits [..., V] that the tokens one position earlier give; see `logits`."""
+        return self.following(self.previous(previous))  # type: ignore[no-any-return]
 
     def acceptance_logits(self, states: Tensor, previous: Tensor) -> Tensor:
         """Returns the logits [...] of the probability that the target accepts each drafted token.

@@ -189,11 +189,13 @@ class DraftProposer:
         assert self._cache is not None
         device = drafter.norm.weight.device
         anchors = torch.tensor([row.text[-1] for row in rows], device=device)
-        states = drafter(anchors, [row.cached for row in rows], self._cache)
+        size = min(drafter.config.block, self._drafting.max_length)
+        states = drafter(anchors, [row.cached for row in rows], self._cache)[:, :size]
+        position_logits = drafter.position_logits(states)
         previous = drafter.draft_vocabulary_indices(anchors)
         tokens, acceptance = [], []
-        for depth in range(min(drafter.config.block, self._drafting.max_length)):
-            logits = drafter.logits(states[:, depth], previous).float()
+        for depth in range(size):
+            logits = (position_logits[:, depth] + drafter.markov_bias(previous)).float()
             if costs is not None:
                 acceptance.append(torch.sigmoid(drafter.acceptance_logits(states[:, depth], previous).float()))
             uniforms = []

@@ -47,7 +47,7 @@ class BigCodeBench:
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
         self._calibrated = context.options.get("calibrated", "yes") == "yes"
-        self._unsolvable = unsolvable_problems(context.image)
+        self._unsolvable = reasons_for_unsolvable_problems(context.image)
         if context.recipe.kind == "completion" and context.split == "instruct":
             raise UserError(
                 "--option split=instruct needs a chat recipe, but the selected recipe continues text; add --option "
@@ -87,14 +87,14 @@ class BigCodeBench:
         extracted = extract(problem, completion, self.context.recipe)
         return UnitTestProgram(
             image=self.context.image,
-            source=self._calibrated_code(problem, extracted.source),
+            source=self._prepend_prompt_code(problem, extracted.source),
             limits=self.context.limits,
             rules=self.context.process_rules,
             checks=Checks(problem.record["test"], entry_point=problem.entry_point),
             found_by=extracted.rule,
         )
 
-    def _calibrated_code(self, problem: Problem, code: str) -> str:
+    def _prepend_prompt_code(self, problem: Problem, code: str) -> str:
         """Returns `code` with the prompt's imports and an empty function put before it, unless it starts with them.
 
         Source: bigcodebench/evaluate.py `evaluate`, option `calibrated`.
@@ -115,7 +115,7 @@ class BigCodeBench:
 
 
 @cache
-def unsolvable_problems(image: str) -> Mapping[str, str]:
+def reasons_for_unsolvable_problems(image: str) -> Mapping[str, str]:
     """Returns, by task_id, why the reference solutions of some problems fail in a sandbox image.
 
     Each cause is a text "KIND: REASON". Problems whose reference solution passes are absent.

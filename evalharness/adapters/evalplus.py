@@ -74,12 +74,14 @@ class EvalPlus:
             source=extracted.source,
             limits=self.context.limits,
             rules=self.context.process_rules,
-            calls=CallRules(**self._call_rules, oracle=self._comparison_rule(problem), atol=problem.record["atol"]),
+            calls=CallRules(
+                **self._call_rules, oracle=self._comparison_rule_name(problem), atol=problem.record["atol"]
+            ),
             reference=self._reference_solution(problem),
             found_by=extracted.rule,
         )
 
-    def _comparison_rule(self, problem: Problem) -> str:
+    def _comparison_rule_name(self, problem: Problem) -> str:
         """Returns the name of EvalPlus's special comparison rule for a problem; "" for plain equality."""
         return str(self._oracles.get(problem.entry_point, ""))
 
@@ -97,7 +99,7 @@ class EvalPlus:
                     "base": self._encode_inputs(record, record["base_input"]),
                     "plus": self._encode_inputs(record, record["plus_input"]),
                 },
-                output_not_none=self._comparison_rule(problem) == "not_none",
+                output_not_none=self._comparison_rule_name(problem) == "not_none",
             )
         return self._references[problem.task_id]
 

@@ -10,7 +10,7 @@ from evalharness.data.cards.task_options import check_task_options, family_optio
 from evalharness.data.cards.version_schema import DataVersion
 from evalharness.data.loading import load_records
 from evalharness.data.sources import DataSource, DataSources
-from evalharness.data.splits import select_split
+from evalharness.data.splits import select_records_of_split
 from evalharness.data.time_window import TimeWindow
 from evalharness.data.versions import choose_data_source, find_version
 from evalharness.errors import UserError
@@ -24,14 +24,14 @@ TASK_METHODS = ("problems", "program", "verdict")
 """The methods that an adapter must have (`evalharness.records.Task`)."""
 
 
-def open_task(name: str, sources: DataSources, options: Mapping[str, str]) -> tuple[Task, TaskContext]:
+def open_task(task_name: str, sources: DataSources, options: Mapping[str, str]) -> tuple[Task, TaskContext]:
     """Opens a task by name: loads its data, and returns its adapter and the context that the adapter was given.
 
     Raises UserError for an unknown task or option, and for data that cannot be loaded.
     """
-    card, entry = find_task(name)
+    card, entry = find_task(task_name)
     adapter = load_plugin(ADAPTER_GROUP, f"adapter of {entry.name}", card.adapter)
-    context = load_task_context(name, sources, options)
+    context = load_task_context(task_name, sources, options)
     if not callable(adapter):
         raise UserError(
             f"the adapter {card.adapter!r} of the task {entry.name} is not a class; update or uninstall its package"
@@ -46,31 +46,33 @@ def open_task(name: str, sources: DataSources, options: Mapping[str, str]) -> tu
     return task, context
 
 
-def load_task_context(name: str, sources: DataSources, options: Mapping[str, str]) -> TaskContext:
+def load_task_context(task_name: str, sources: DataSources, options: Mapping[str, str]) -> TaskContext:
     """Checks a task's `--option`s, loads its data and returns its context.
 
     Raises UserError for an unknown task or option, and for data that cannot be loaded.
     """
-    card, entry = find_task(name)
+    card, entry = find_task(task_name)
     source = choose_data_source(entry, sources)
     check_task_options(entry.name, card, options)
     recipe_name, recipes = options.get("recipe", entry.default_recipe), card.recipes_of(entry)
     if recipe_name not in recipes:
-        raise UserError(unknown_name(f"recipe of {name}", recipe_name, list(recipes)))
+        raise UserError(unknown_name(f"recipe of {task_name}", recipe_name, list(recipes)))
     split = options.get("split", entry.default_split)
     if split is not None and split not in entry.splits:
-        raise UserError(unknown_name(f"split of {name}", split, list(entry.splits)))
+        raise UserError(unknown_name(f"split of {task_name}", split, list(entry.splits)))
     version = find_version(entry, options.get("version"), split)
     window = TimeWindow.parse(options.get("start"), options.get("end"))
     release = _select_release(entry, version, source, options.get("release"))
     data = load_records(card, entry, version.name, source, split, entry.releases[release] if release else None)
-    records = select_split(entry, data.records, split)
+    records = select_records_of_split(entry, data.records, split)
     if card.date_field:
-        records = window.records_in_window(records, card.date_field, f"version {version.name} of {name}")
+        records = window.records_in_window(records, card.date_field, f"version {version.name} of {task_name}")
     recorded_options = {key: value for key, value in options.items() if key in family_option_names(card)}
     if options.get("extraction") == "robust" and recipes[recipe_name].robust_extraction:
         recorded_options["extraction"] = "robust"
-    recipe = select_extraction_rule(recipes[recipe_name], f"{name}, recipe {recipe_name}", options.get("extraction"))
+    recipe = select_extraction_rule(
+        recipes[recipe_name], f"{task_name}, recipe {recipe_name}", options.get("extraction")
+    )
     if "prompt" in options:
         recipe = with_user_templates(recipe, Path(options["prompt"]))
         recorded_options["prompt"] = str(Path(options["prompt"]).expanduser().resolve())
@@ -105,16 +107,16 @@ def select_extraction_rule(recipe: Recipe, recipe_name: str, choice: str | None)
     raise UserError(f"{recipe_name} has {available}; leave out --option extraction={choice}")
 
 
-def _select_release(entry: TaskEntry, version: DataVersion, source: DataSource, name: str | None) -> str | None:
+def _select_release(entry: TaskEntry, version: DataVersion, source: DataSource, release_name: str | None) -> str | None:
     """Returns the release that `--option release=` names, or the default release; None for data without releases.
 
     Raises UserError for an unknown release, and for any release if the data have no releases.
     """
     if source == "sample" or len(version.file) <= 1:
-        if name is not None:
+        if release_name is not None:
             data = f"the sample of {entry.name}" if source == "sample" else f"version {version.name} of {entry.name}"
-            raise UserError(f"{data} has no releases; leave out --option release={name}")
+            raise UserError(f"{data} has no releases; leave out --option release={release_name}")
         return None
-    if name is not None and name not in entry.releases:
-        raise UserError(unknown_name(f"release of {entry.name}", name, list(entry.releases)))
-    return name or entry.default_release
+    if release_name is not None and release_name not in entry.releases:
+        raise UserError(unknown_name(f"release of {entry.name}", release_name, list(entry.releases)))
+    return release_name or entry.default_release

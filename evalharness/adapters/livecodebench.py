@@ -57,7 +57,7 @@ class LiveCodeBench:
                 prompt=self._make_prompt(record),
                 record=record,
                 reference=record.get("reference_solution"),
-                entry_point=called_method(record),
+                entry_point=name_of_called_method(record),
                 facets=problem_facets(record),
             )
             for record in cast(Sequence[LiveCodeBenchRecord], self.context.records)
@@ -88,7 +88,7 @@ class LiveCodeBench:
         return verdict_of(completion, execution)
 
 
-def called_method(record: LiveCodeBenchRecord) -> str:
+def name_of_called_method(record: LiveCodeBenchRecord) -> str:
     """Returns the name of the method that a record's test cases call; "" for a program that reads stdin.
 
     The name is `func_name` of the metadata; in data without metadata, that of the only method in the starter code.

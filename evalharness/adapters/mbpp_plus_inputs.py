@@ -70,10 +70,10 @@ def restore_input_types(task_id: str, inputs: list[list[Any]]) -> list[Any]:
             return [[restore(value) for value in arguments] for arguments in inputs]
     for restores, numbers in RESTORE_BY_POSITION.items():
         if number in numbers:
-            return [_restore_by_position(restores, arguments) for arguments in inputs]
+            return [_restore_argument_types(restores, arguments) for arguments in inputs]
     return inputs
 
 
-def _restore_by_position(restores: tuple[TypeRestorer, ...], arguments: list[Any]) -> list[Any]:
-    restored = [restore(value) for restore, value in zip(restores, arguments, strict=False)]
-    return restored + arguments[len(restores) :]
+def _restore_argument_types(type_restorers: tuple[TypeRestorer, ...], arguments: list[Any]) -> list[Any]:
+    restored = [restore(value) for restore, value in zip(type_restorers, arguments, strict=False)]
+    return restored + arguments[len(type_restorers) :]

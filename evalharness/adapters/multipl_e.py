@@ -85,16 +85,16 @@ class MultiPlE:
         return verdict_of(completion, execution)
 
 
-def _split_at_tests(problem: Problem, text: str) -> tuple[str, str]:
+def _split_at_tests(problem: Problem, program: str) -> tuple[str, str]:
     """Splits a whole program before the problem's tests; returns both parts.
 
     Raises UserError if the program does not end with the tests.
     """
     tests = problem.record["tests"].rstrip()
-    start = text.rfind(f"\n{tests}")
-    if start < 0 or not AFTER_TESTS.fullmatch(text, start + 1 + len(tests)):
+    start = program.rfind(f"\n{tests}")
+    if start < 0 or not AFTER_TESTS.fullmatch(program, start + 1 + len(tests)):
         raise UserError(
             f"in the samples file, the program of {problem.task_id} does not end with this problem's tests; check "
             "--task, --option version and --option split, or give the completion instead of the program"
         )
-    return text[:start], text[start + 1 :]
+    return program[:start], program[start + 1 :]

@@ -12,7 +12,7 @@ from typing import IO
 from evalharness.data.cards import find_task
 from evalharness.data.cards.schema import Card, TaskEntry
 from evalharness.data.cards.version_schema import DataVersion, HubSource
-from evalharness.data.hub import DATA_OPTION_HINT, hub_files
+from evalharness.data.hub import DATA_OPTION_HINT, download_hub_files
 from evalharness.data.loading import LoadedData, load_records
 from evalharness.data.sources import DataSource
 from evalharness.data.versions import find_version, pulled_path
@@ -32,14 +32,14 @@ class PulledVersion:
     error: str = ""
 
 
-def pull_data(tasks: Sequence[str], folder: Path, every_version: bool = False) -> Iterator[PulledVersion]:
+def pull_data(task_names: Sequence[str], folder: Path, every_version: bool = False) -> Iterator[PulledVersion]:
     """Downloads the data of tasks, in the default or every version, and yields the result for each version.
 
     Data that are already in the folder are not downloaded again. Data that are not available, or do not have the card's
     fingerprint, are not stored; the result then contains the reason. Raises UserError for an unknown task, and if the
     folder is not writable.
     """
-    for task in tasks:
+    for task in task_names:
         card, entry = find_task(task)
         for name, version in entry.versions.items():
             if version.shipped:
@@ -76,7 +76,7 @@ def _pull_files(card: Card, entry: TaskEntry, version: DataVersion, hub: HubSour
     paths = [folder / name for name in version.file]
     try:
         if not all(path.exists() for path in paths):
-            for source, path in zip(hub_files(hub), paths, strict=True):
+            for source, path in zip(download_hub_files(hub), paths, strict=True):
                 _copy_file(source, path)
         loaded = load_records(card, entry, version.name, folder)
         if version.sha256 and not loaded.is_official:
@@ -93,19 +93,19 @@ def _message_without_data_option(error: UserError) -> str:
     return str(error).removesuffix(DATA_OPTION_HINT)
 
 
-def _copy_file(source: Path, path: Path) -> None:
-    with source.open("rb") as original, _atomic_write(path) as copy:
+def _copy_file(source: Path, target: Path) -> None:
+    with source.open("rb") as original, _open_for_atomic_write(target) as copy:
         shutil.copyfileobj(original, copy)
 
 
 def _write_records(path: Path, loaded: LoadedData) -> None:
-    with _atomic_write(path) as compressed, gzip.open(compressed, "wt", encoding="utf-8") as file:
+    with _open_for_atomic_write(path) as compressed, gzip.open(compressed, "wt", encoding="utf-8") as file:
         for record in loaded.records:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 @contextlib.contextmanager
-def _atomic_write(path: Path) -> Iterator[IO[bytes]]:
+def _open_for_atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Opens a file that appears only when it is written completely; creates its folder. Raises UserError on failure."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

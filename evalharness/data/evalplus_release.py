@@ -10,14 +10,14 @@ from pathlib import Path
 
 from evalharness.data.cards.version_schema import EvalPlusSource
 from evalharness.data.files import Record, read_records
-from evalharness.data.hub import DATA_OPTION_HINT, error_with_cause
+from evalharness.data.hub import DATA_OPTION_HINT, describe_error_with_cause
 from evalharness.errors import UserError
 
 STALL_TIMEOUT_S = 60.0
 """Seconds without data after which a download fails. The evalplus package sets no limit."""
 
 
-def evalplus_records(source: EvalPlusSource) -> list[Record]:
+def load_evalplus_records(source: EvalPlusSource) -> list[Record]:
     """Returns the records of an EvalPlus release, which is downloaded at first use.
 
     The inputs of MBPP+ lack some of their types; see `adapters.mbpp_plus_inputs`. Raises UserError if the release is
@@ -45,7 +45,7 @@ def _download(url: str, path: Path) -> None:
         partial_file.replace(path)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise UserError(
-            f"{url} cannot be downloaded ({error_with_cause(error)}); check the network{DATA_OPTION_HINT}"
+            f"{url} cannot be downloaded ({describe_error_with_cause(error)}); check the network{DATA_OPTION_HINT}"
         ) from error
     finally:
         partial_file.unlink(missing_ok=True)

@@ -17,21 +17,21 @@ Record = dict[str, Any]
 def read_records(path: Path) -> list[Record]:
     """Returns the records of a data file in order. Raises UserError if the file is missing or damaged."""
     try:
-        return _read_document(path) if path.suffix == ".json" else list(_read_lines(path))
+        return _read_json_file(path) if path.suffix == ".json" else list(_read_json_lines(path))
     except FileNotFoundError:
         raise UserError(f"data file {path} is missing; put it there, or give another source with --data") from None
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"data file {path} cannot be read ({error}); replace the file") from None
 
 
-def _read_lines(path: Path) -> Iterator[Record]:
+def _read_json_lines(path: Path) -> Iterator[Record]:
     """Yields the records of a .jsonl data file while reading it, one for each line that is not blank."""
     with open_uncompressed(path) as file:
         for number, value in numbered_json_values(path, file):
-            yield _check_object(value, f"{path}, line {number}")
+            yield _check_is_object(value, f"{path}, line {number}")
 
 
-def _read_document(path: Path) -> list[Record]:
+def _read_json_file(path: Path) -> list[Record]:
     """Returns the records of a .json data file: a list, or an object that maps ids to records."""
     try:
         with open_uncompressed(path) as file:
@@ -40,16 +40,16 @@ def _read_document(path: Path) -> list[Record]:
         reason = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
         raise UserError(f"{path}: not JSON ({reason}); replace the file") from None
     if isinstance(value, dict):
-        value = [{"task_id": key, **_check_object(entry, f"{path}, entry {key!r}")} for key, entry in value.items()]
+        value = [{"task_id": key, **_check_is_object(entry, f"{path}, entry {key!r}")} for key, entry in value.items()]
     if not isinstance(value, list):
         raise UserError(
             f"{path}: neither a JSON list of records nor an object that maps ids to records; replace the file"
         )
-    return [_check_object(entry, f"{path}, entry {number}") for number, entry in enumerate(value, start=1)]
+    return [_check_is_object(entry, f"{path}, entry {number}") for number, entry in enumerate(value, start=1)]
 
 
-def _check_object(value: Any, position: str) -> Record:
+def _check_is_object(record: Any, position: str) -> Record:
     """Returns a record unchanged. Raises UserError, with the record's position, if it is not a JSON object."""
-    if not isinstance(value, dict):
+    if not isinstance(record, dict):
         raise UserError(f"{position}: the record is not a JSON object; replace the file")
-    return value
+    return record

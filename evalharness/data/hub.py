@@ -18,7 +18,7 @@ DATA_OPTION_HINT = ", or use --data DIR"
 """The end of error messages for commands that read data. `evalharness data pull` has no such option."""
 
 
-def hub_records(source: HubSource) -> list[Record]:
+def load_hub_records(source: HubSource) -> list[Record]:
     """Returns the rows of a data set on the Hugging Face hub. Raises UserError if they cannot be loaded.
 
     A first request tests whether the hub responds, since the library's own retries take longer. If it does not, only
@@ -31,7 +31,7 @@ def hub_records(source: HubSource) -> list[Record]:
         )
     import datasets
 
-    with _use_hub_or_cache(source) as unreachable:
+    with _offline_if_unreachable(source) as is_offline:
         rows = datasets.load_dataset(
             source.repo,
             source.config,
@@ -39,22 +39,22 @@ def hub_records(source: HubSource) -> list[Record]:
             split="+".join(source.splits),
             revision=source.revision,
         )
-        _check_cached_revision(rows, source.revision if unreachable else None)
+        _check_cached_revision(rows, source.revision if is_offline else None)
         return [dict(row) for row in rows.to_list()]
 
 
-def hub_files(source: HubSource) -> list[Path]:
+def download_hub_files(source: HubSource) -> list[Path]:
     """Returns the local paths of a hub data set's files, downloaded if needed. Raises UserError if that fails.
 
     This is for data sets with a loading script, which is not executed.
     """
     from huggingface_hub import hf_hub_download
 
-    with _use_hub_or_cache(source) as unreachable:
+    with _offline_if_unreachable(source) as is_offline:
         return [
             Path(
                 hf_hub_download(
-                    source.repo, name, repo_type="dataset", revision=source.revision, local_files_only=bool(unreachable)
+                    source.repo, name, repo_type="dataset", revision=source.revision, local_files_only=is_offline
                 )
             )
             for name in source.files
@@ -62,17 +62,17 @@ def hub_files(source: HubSource) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _use_hub_or_cache(source: HubSource) -> Iterator[str]:
-    """Context manager for loading from the hub; yields why the hub does not respond, or "" if it does.
+def _offline_if_unreachable(source: HubSource) -> Iterator[bool]:
+    """A context manager for loading from the hub; yields whether the hub is unreachable, so that only caches are used.
 
-    If the hub does not respond, the libraries use only their caches. Any exception of the block becomes a UserError.
+    Any exception of the block becomes a UserError.
     """
-    unreachable = _unreachable_reason(source)
+    unreachable_reason = _unreachable_reason(source)
     try:
-        with _without_progress_bars(), _without_network() if unreachable else contextlib.nullcontext():
-            yield unreachable
+        with _without_progress_bars(), _without_network() if unreachable_reason else contextlib.nullcontext():
+            yield bool(unreachable_reason)
     except Exception as error:  # The libraries' errors have no common class.
-        reason = unreachable or error_with_cause(error)
+        reason = unreachable_reason or describe_error_with_cause(error)
         raise UserError(
             f"the Hugging Face hub does not provide {source.repo} ({reason}); check the network, $HF_ENDPOINT and "
             f"$HF_HUB_OFFLINE{DATA_OPTION_HINT}"
@@ -89,7 +89,7 @@ def _unreachable_reason(source: HubSource) -> str:
             f"{constants.ENDPOINT}/datasets/{source.repo}/resolve/{revision}/README.md", timeout=HUB_TIMEOUT_S
         )
     except Exception as error:  # The HTTP library, and so the class, depends on huggingface_hub's version.
-        return error_with_cause(error)
+        return describe_error_with_cause(error)
     return ""
 
 
@@ -138,7 +138,7 @@ def _without_progress_bars() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def error_with_cause(error: BaseException) -> str:
+def describe_error_with_cause(error: BaseException) -> str:
     """Returns an exception and its root cause on one line, each shortened to 150 characters."""
     root = error
     while root.__cause__ is not None:

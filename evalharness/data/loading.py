@@ -6,14 +6,15 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from evalharness.data.cards.schema import Card, TaskEntry
 from evalharness.data.cards.version_schema import DataVersion
-from evalharness.data.evalplus_release import evalplus_records
+from evalharness.data.evalplus_release import load_evalplus_records
 from evalharness.data.files import Record, read_records
-from evalharness.data.hub import hub_files, hub_records
+from evalharness.data.hub import download_hub_files, load_hub_records
 from evalharness.data.record_fields import check_records, with_adapter_fields
-from evalharness.data.shipped import shipped_paths
+from evalharness.data.shipped import paths_of_shipped_data
 from evalharness.data.sources import DataSource, check_data_folder
 from evalharness.data.task_ids import natural_sort_key
 from evalharness.data.versions import find_version, version_files
@@ -54,14 +55,14 @@ def load_records(
     """
     version = find_version(entry, version_name, split)
     if release is not None:
-        version = _select_files(version, slice(release[0] - 1, release[1]))
+        version = _with_selected_files(version, slice(release[0] - 1, release[1]))
     records, origin, checksums = _read_version(card, entry, version, source, split)
     records = [record for record in records if all(record.get(field) == value for field, value in entry.where.items())]
     records = _with_task_ids(card, entry, with_adapter_fields(records, version.fields))
     records = sorted(records, key=lambda record: natural_sort_key(record.get("task_id")))
     check_records(records, version.fields, f"{entry.name} ({origin})")
-    digest = fingerprint(records, version.fields)
-    official = _is_official(version, digest, checksums)
+    digest = compute_fingerprint(records, version.fields)
+    official = _is_official_data(version, digest, checksums)
     return LoadedData(records, origin, digest, official)
 
 
@@ -72,14 +73,14 @@ def _with_task_ids(card: Card, entry: TaskEntry, records: Iterable[Record]) -> l
     return [{"task_id": record[card.id_field], **record} if card.id_field in record else record for record in records]
 
 
-def _is_official(version: DataVersion, digest: str, checksums: tuple[str, ...]) -> bool:
+def _is_official_data(version: DataVersion, fingerprint: str, checksums: tuple[str, ...]) -> bool:
     """Returns whether loaded data are those that the card describes, according to checksums or fingerprint."""
     if version.sha256:
         return checksums == version.sha256
-    return digest == version.fingerprint or bool(version.shipped and version.fingerprint is None)
+    return fingerprint == version.fingerprint or bool(version.shipped and version.fingerprint is None)
 
 
-def fingerprint(records: Iterable[Record], fields: Iterable[str]) -> str:
+def compute_fingerprint(records: Iterable[Record], fields: Iterable[str]) -> str:
     """Returns the fingerprint of data records: "sha256:" and a hash of their `fields` in canonical JSON lines."""
     digest = hashlib.sha256()
     for record in records:
@@ -89,32 +90,42 @@ def fingerprint(records: Iterable[Record], fields: Iterable[str]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _select_files(version: DataVersion, selection: slice) -> DataVersion:
-    hub = version.hub and version.hub.model_copy(update={"files": version.hub.files[selection]})
-    files = {"file": version.file[selection], "sha256": version.sha256[selection]}
+def _with_selected_files(version: DataVersion, file_range: slice) -> DataVersion:
+    hub = version.hub and version.hub.model_copy(update={"files": version.hub.files[file_range]})
+    files = {"file": version.file[file_range], "sha256": version.sha256[file_range]}
     return version.model_copy(update={**files, "hub": hub})
+
+
+class _ReadRecords(NamedTuple):
+    """The records of a data version as its files have them."""
+
+    records: list[Record]
+    origin: str
+    """Where they come from, such as "hub REPOSITORY@REVISION"."""
+    checksums: tuple[str, ...] = ()
+    """The sha256 of each file, if the card states checksums."""
 
 
 def _read_version(
     card: Card, entry: TaskEntry, version: DataVersion, source: DataSource, split: str | None
-) -> tuple[list[Record], str, tuple[str, ...]]:
-    """Returns a version's records, their origin, and the checksum of each file if the card states checksums."""
+) -> _ReadRecords:
+    """Returns the records of a data version, with their origin and the checksums of their files."""
     if version.shipped and source != "sample":
-        paths = shipped_paths(card.folder, version.shipped)
-        return _read_files(paths), SHIPPED_ORIGIN_PREFIX + ", ".join(map(str, paths)), _file_checksums(paths, version)
+        paths = paths_of_shipped_data(card.folder, version.shipped)
+        origin = SHIPPED_ORIGIN_PREFIX + ", ".join(map(str, paths))
+        return _ReadRecords(_read_files(paths), origin, _file_checksums(paths, version))
     if isinstance(source, Path):
         check_data_folder(source)
         paths = version_files(entry, version, source)
         _check_files_exist(entry, version, paths, source)
-        return _read_files(paths), f"folder {source}", _file_checksums(paths, version)
+        return _ReadRecords(_read_files(paths), f"folder {source}", _file_checksums(paths, version))
     if source == "sample":
-        return _read_sample(card, entry, version, split), "sample", ()
+        return _ReadRecords(_read_bundled_sample(card, entry, version, split), "sample")
     if version.hub is not None and version.hub.files:
-        paths = hub_files(version.hub)
+        paths = download_hub_files(version.hub)
         origin = f"hub {version.hub.repo}@{version.hub.revision or 'main'}"
-        return _read_files(paths), origin, _file_checksums(paths, version)
-    records, origin = _read_published_records(entry, version, use_override=version.name == entry.default_version)
-    return records, origin, ()
+        return _ReadRecords(_read_files(paths), origin, _file_checksums(paths, version))
+    return _read_published_records(entry, version, use_override=version.name == entry.default_version)
 
 
 def _read_files(paths: Sequence[Path]) -> list[Record]:
@@ -155,7 +166,7 @@ def _file_checksums(paths: Sequence[Path], version: DataVersion) -> tuple[str, .
     return tuple(checksums)
 
 
-def _read_sample(card: Card, entry: TaskEntry, version: DataVersion, split: str | None) -> list[Record]:
+def _read_bundled_sample(card: Card, entry: TaskEntry, version: DataVersion, split: str | None) -> list[Record]:
     if version.name != entry.default_version:
         raise UserError(
             f"the bundled sample of {entry.name} has no version {version.name!r}; leave out --option version="
@@ -169,7 +180,7 @@ def _read_sample(card: Card, entry: TaskEntry, version: DataVersion, split: str 
     return read_records(path)
 
 
-def _read_published_records(entry: TaskEntry, version: DataVersion, *, use_override: bool) -> tuple[list[Record], str]:
+def _read_published_records(entry: TaskEntry, version: DataVersion, *, use_override: bool) -> _ReadRecords:
     """Returns a version's records and their origin, from EvalPlus's release or the hub.
 
     With `use_override`, a file that EvalPlus's own environment variable names replaces the release.
@@ -178,9 +189,10 @@ def _read_published_records(entry: TaskEntry, version: DataVersion, *, use_overr
         variable = EVALPLUS_OVERRIDES[version.evalplus.name]
         override = os.environ.get(variable) if use_override else None
         if override:
-            return read_records(Path(override)), f"{variable} {override}"
+            return _ReadRecords(read_records(Path(override)), f"{variable} {override}")
         origin = f"evalplus {version.evalplus.name} {version.evalplus.version} {version.evalplus.variant}"
-        return evalplus_records(version.evalplus), origin
+        return _ReadRecords(load_evalplus_records(version.evalplus), origin)
     if version.hub is not None:
-        return hub_records(version.hub), f"hub {version.hub.repo}@{version.hub.revision or 'main'}"
+        origin = f"hub {version.hub.repo}@{version.hub.revision or 'main'}"
+        return _ReadRecords(load_hub_records(version.hub), origin)
     raise UserError(f"the data of {entry.name}, version {version.name}, are not on the hub; use --data DIR")

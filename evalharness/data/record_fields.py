@@ -31,27 +31,29 @@ def _field_value(record: Mapping[str, Any], field: str) -> Any:
     return _field_value(nested, inner) if isinstance(nested, Mapping) else None
 
 
-def check_records(records: Sequence[Record], fields: Mapping[str, str], data: str) -> None:
+def check_records(records: Sequence[Record], fields: Mapping[str, str], data_name: str) -> None:
     """Raises UserError if a task's data have no records, a field is missing, or an id occurs twice.
 
-    `data` is the task and origin of the data, for messages.
+    `data_name` is the task and origin of the data, for messages.
     """
     if not records:
-        raise UserError(f"the data of {data} contain no records; replace the file, or use another --data")
+        raise UserError(f"the data of {data_name} contain no records; replace the file, or use another --data")
     seen = set()
     for record in records:
         task_id = str(record.get("task_id"))
-        if missing := [_field_for_message(name, field) for name, field in fields.items() if name not in record]:
+        if missing := [_field_name_for_message(name, field) for name, field in fields.items() if name not in record]:
             available = ", ".join(key for key in record if key not in fields and key != "task_id")
             hint = f"; it has {available}" if available else ""
             raise UserError(
-                f"the data of {data} contain a record {task_id} without the fields {', '.join(missing)}{hint}; replace "
-                "the file, or use another --data"
+                f"the data of {data_name} contain a record {task_id} without the fields {', '.join(missing)}{hint}; "
+                "replace the file, or use another --data"
             )
         if task_id in seen:
-            raise UserError(f"the data of {data} contain two records with the id {task_id}; remove one from the file")
+            raise UserError(
+                f"the data of {data_name} contain two records with the id {task_id}; remove one from the file"
+            )
         seen.add(task_id)
 
 
-def _field_for_message(name: str, field: str) -> str:
-    return name if name == field else f"{field} (the card's {name})"
+def _field_name_for_message(adapter_name: str, field: str) -> str:
+    return adapter_name if adapter_name == field else f"{field} (the card's {adapter_name})"

@@ -63,40 +63,42 @@ def read_verdicts(folder: Path) -> Iterator[Verdict]:
     return read_rows(folder / VERDICTS, Verdict)
 
 
-def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
+def read_rows(path: Path, row_type: type[Row]) -> Iterator[Row]:
     """Yields the completions or verdicts in a run's .jsonl file; nothing if the file does not exist.
 
     Fields that this version does not know are ignored, so that files of later versions can be read. Raises UserError,
     with the line number, at an invalid line and at a second line for the same sample.
     """
-    field_names = {field.name for field in fields(kind)}
+    field_names = {field.name for field in fields(row_type)}
     keys = SampleKeySet()
     for number, line in complete_lines(path):
         try:
             content = json.loads(line)
-            row = kind(**{key: _convert_field(key, value) for key, value in content.items() if key in field_names})
+            row = row_type(
+                **{key: _field_value_from_json(key, value) for key, value in content.items() if key in field_names}
+            )
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             raise UserError(
-                f"{path}, line {number} is damaged: not the JSON object of a {kind.__name__.lower()}; fix or remove "
-                "the line"
+                f"{path}, line {number} is damaged: not the JSON object of a {row_type.__name__.lower()}; fix or "
+                "remove the line"
             ) from None
         try:
             check_row(row)
         except ValueError as error:
-            name = kind.__name__.lower()
+            name = row_type.__name__.lower()
             raise UserError(f"{path}, line {number} is not a valid {name}: {error}; remove the line") from None
         if not keys.add(row.key):
             raise repeated_row_error(f"{path}, line {number}", row)
         yield row
 
 
-def _convert_field(key: str, value: Any) -> Any:
+def _field_value_from_json(field_name: str, value: Any) -> Any:
     """Returns the value of a completion's or verdict's field, converted from JSON; task ids are interned strings."""
-    if key == "task_id":
+    if field_name == "task_id":
         return sys.intern(value)
-    if key == "trace" and value is not None:
+    if field_name == "trace" and value is not None:
         return _parse_trace(value)
-    if key == "drafts" and value is not None:
+    if field_name == "drafts" and value is not None:
         return tuple(
             DraftCounts(part["source"], part["passes"], tuple(part["drafted"]), tuple(part["accepted"]))
             for part in value

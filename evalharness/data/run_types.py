@@ -100,7 +100,7 @@ class Environment(TypedDict):
     """The environments of the runs that `merge` joined."""
 
 
-class Stretch(TypedDict):
+class RunStretch(TypedDict):
     """A stretch: the part of a run that one process wrote. Resuming a run begins a new stretch."""
 
     environment: Environment
@@ -114,13 +114,13 @@ class Stretch(TypedDict):
 
 
 class Manifest(TypedDict):
-    """The content of a run's `manifest.json`: configuration, environment and stretches (see `Stretch`)."""
+    """The content of a run's `manifest.json`: configuration, environment and stretches (see `RunStretch`)."""
 
     config: RunConfiguration
     """The configuration with which the latest process wrote to the run."""
     environment: Environment
     """The environment of the first process that wrote to the run."""
-    stretches: NotRequired[list[Stretch]]
+    stretches: NotRequired[list[RunStretch]]
     """One entry per process that wrote to the run, in the order of time; absent in runs of earlier versions."""
 
 

@@ -6,22 +6,23 @@ from pathlib import Path
 from evalharness.errors import UserError
 
 
-def shipped_paths(folder: Path, names: tuple[str, ...]) -> list[Path]:
+def paths_of_shipped_data(card_folder: Path, names: tuple[str, ...]) -> list[Path]:
     """Returns the paths of the data files that come with a task card (its key `shipped`).
 
-    `folder` is the card's folder. A name is a path relative to it, or PACKAGE:PATH for a file in a Python package.
+    `card_folder` is the card's folder. A name is a path relative to it, or PACKAGE:PATH for a file in a Python package.
     Raises UserError for a package that is not installed.
     """
-    return [_shipped_path(folder, name) for name in names]
+    return [_shipped_path(card_folder, name) for name in names]
 
 
-def _shipped_path(folder: Path, name: str) -> Path:
+def _shipped_path(card_folder: Path, name: str) -> Path:
     package, colon, inner = name.partition(":")
     if not colon or not package.replace(".", "").isidentifier():
-        return folder / name
+        return card_folder / name
     try:
         return Path(str(files(package).joinpath(inner)))
     except ModuleNotFoundError:
         raise UserError(
-            f"a task card in {folder} uses data of the package {package}, which is not installed; install the package"
+            f"a task card in {card_folder} uses data of the package {package}, which is not installed; install the "
+            "package"
         ) from None

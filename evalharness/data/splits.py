@@ -9,17 +9,17 @@ from evalharness.errors import UserError
 from evalharness.util.suggest import unknown_name
 
 
-def select_split(entry: TaskEntry, records: Sequence[Record], name: str | None) -> list[Record]:
+def select_records_of_split(entry: TaskEntry, records: Sequence[Record], split_name: str | None) -> list[Record]:
     """Returns the data records of a task's split; None selects the default split, or all records without splits.
 
     Raises UserError for an unknown split.
     """
-    name = name or entry.default_split
-    if name is None:
+    split_name = split_name or entry.default_split
+    if split_name is None:
         return list(records)
-    if name not in entry.splits:
-        raise UserError(unknown_name(f"split of {entry.name}", name, list(entry.splits)))
-    split = entry.splits[name]
+    if split_name not in entry.splits:
+        raise UserError(unknown_name(f"split of {entry.name}", split_name, list(entry.splits)))
+    split = entry.splits[split_name]
     if isinstance(split, str):
         return [record for record in records if str(record["task_id"]).startswith(split)]
     first, last = split

@@ -61,7 +61,7 @@ class TimeWindow:
         return (self.start is None or self.start <= date) and (self.end is None or date <= self.end)
 
 
-def _parse_day(name: str, text: str | None) -> datetime | None:
+def _parse_day(option_name: str, text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
@@ -69,4 +69,4 @@ def _parse_day(name: str, text: str | None) -> datetime | None:
             raise ValueError(text)
         return datetime.fromisoformat(text)
     except ValueError:
-        raise UserError(f"--option {name}={text} is not a date; write it as 2024-08-01") from None
+        raise UserError(f"--option {option_name}={text} is not a date; write it as 2024-08-01") from None

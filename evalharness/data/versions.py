@@ -9,14 +9,14 @@ from evalharness.errors import UserError
 from evalharness.util.suggest import unknown_name
 
 
-def find_version(entry: TaskEntry, name: str | None, split: str | None = None) -> DataVersion:
+def find_version(entry: TaskEntry, version_name: str | None, split: str | None = None) -> DataVersion:
     """Returns the data version of a task with this name, or the default version, with only the split's files.
 
     Raises UserError for an unknown name.
     """
-    if name is not None and name not in entry.versions:
-        raise UserError(unknown_name(f"version of {entry.name}", name, list(entry.versions)))
-    version = entry.versions[name or entry.default_version]
+    if version_name is not None and version_name not in entry.versions:
+        raise UserError(unknown_name(f"version of {entry.name}", version_name, list(entry.versions)))
+    version = entry.versions[version_name or entry.default_version]
     return version.for_split(entry.values, split or entry.default_split)
 
 

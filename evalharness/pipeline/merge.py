@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from evalharness.data.run_files import COMPLETIONS, MANIFEST, SUMMARY, VERDICTS, read_manifest, read_summary
-from evalharness.data.run_types import Environment, Manifest, RunConfiguration, Stretch, Summary, SummaryResults
+from evalharness.data.run_types import Environment, Manifest, RunConfiguration, RunStretch, Summary, SummaryResults
 from evalharness.errors import UserError
 from evalharness.metrics.tokenizing import BUNDLED_NAME
 from evalharness.pipeline.config import RunConfig
@@ -178,7 +178,7 @@ def _write_merged_run(out: Path, run: ShardedRun) -> MergedRun:
     return MergedRun(out, summary, tuple(_missing_verdict_reasons(run, run.sample_count - verdict_count)))
 
 
-def _stretches_of_shards(run: ShardedRun) -> list[Stretch]:
+def _stretches_of_shards(run: ShardedRun) -> list[RunStretch]:
     """Returns the stretches (the part of a run that one process wrote) of all shards, numbered as one run's."""
     completions = [sum(1 for _ in complete_lines(folder / COMPLETIONS)) for folder in run.manifests]
     return joined_stretches(list(run.manifests.values()), completions)

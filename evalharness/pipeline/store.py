@@ -25,7 +25,7 @@ from evalharness.data.run_files import (
     read_manifest,
     read_verdicts,
 )
-from evalharness.data.run_types import Environment, Manifest, RunConfiguration, Stretch, Summary
+from evalharness.data.run_types import Environment, Manifest, RunConfiguration, RunStretch, Summary
 from evalharness.errors import UserError
 from evalharness.pipeline.resuming.folders import delete_rows
 from evalharness.pipeline.resuming.same_run import holds_resumable_run
@@ -142,7 +142,7 @@ class RunStore:
         if adjusted and latest.get("adjusted") != adjusted:
             self._write_manifest([*earlier, {**latest, "adjusted": dict(adjusted)}], manifest["environment"])
 
-    def _write_manifest(self, stretches: list[Stretch], environment: Environment) -> None:
+    def _write_manifest(self, stretches: list[RunStretch], environment: Environment) -> None:
         content: Manifest = {"config": self._config, "environment": environment, "stretches": stretches}
         write_json(self.folder / MANIFEST, content)
 

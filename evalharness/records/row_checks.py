@@ -25,10 +25,12 @@ TYPE_WORDS: Mapping[Any, str] = {
 def check_row(row: Row) -> None:
     """Raises ValueError if a field of a stored completion or verdict is invalid; the message names the field."""
     kind: Any = type(row)
-    for name, allowed in _checked_fields(kind).items():
+    for name, allowed in _allowed_values_by_field(kind).items():
         value = getattr(row, name)
         if not _is_allowed(value, allowed):
-            raise ValueError(f"the field {name} is {_shortened_text(value)}, but must be {_allowed_text(allowed)}")
+            raise ValueError(
+                f"the field {name} is {_shortened_repr(value)}, but must be {_describe_allowed_values(allowed)}"
+            )
     if not row.task_id:
         raise ValueError("the field task_id is empty; it must name a problem")
     if row.sample_id < 0:
@@ -50,10 +52,10 @@ def _check_verdict(verdict: Verdict) -> None:
 
 
 @cache
-def _checked_fields(kind: type[Any]) -> Mapping[str, tuple[Any, ...]]:
+def _allowed_values_by_field(row_type: type[Any]) -> Mapping[str, tuple[Any, ...]]:
     """Returns the allowed types and values of each field of a dataclass, by name; skips fields with dataclasses."""
-    hints = get_type_hints(kind)
-    allowed = {field.name: _allowed_types(hints[field.name]) for field in fields(kind)}
+    hints = get_type_hints(row_type)
+    allowed = {field.name: _types_allowed_by_hint(hints[field.name]) for field in fields(row_type)}
     return {
         name: kinds
         for name, kinds in allowed.items()
@@ -61,11 +63,13 @@ def _checked_fields(kind: type[Any]) -> Mapping[str, tuple[Any, ...]]:
     }
 
 
-def _allowed_types(hint: Any) -> tuple[Any, ...]:
+def _types_allowed_by_hint(type_hint: Any) -> tuple[Any, ...]:
     """Returns the types that a type hint allows, and the values if it is a Literal."""
-    if get_origin(hint) in (Union, types.UnionType):
-        return tuple(allowed_type for alternative in get_args(hint) for allowed_type in _allowed_types(alternative))
-    return get_args(hint) if get_origin(hint) is Literal else (hint,)
+    if get_origin(type_hint) in (Union, types.UnionType):
+        return tuple(
+            allowed_type for alternative in get_args(type_hint) for allowed_type in _types_allowed_by_hint(alternative)
+        )
+    return get_args(type_hint) if get_origin(type_hint) is Literal else (type_hint,)
 
 
 def _is_allowed(value: Any, allowed: tuple[Any, ...]) -> bool:
@@ -77,13 +81,13 @@ def _is_allowed(value: Any, allowed: tuple[Any, ...]) -> bool:
     )
 
 
-def _allowed_text(allowed: tuple[Any, ...]) -> str:
+def _describe_allowed_values(allowed: tuple[Any, ...]) -> str:
     """Returns the allowed types and values of a field as a list in words, such as "a string or null"."""
     words = [TYPE_WORDS[kind] if isinstance(kind, type) else repr(kind) for kind in allowed]
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
-def _shortened_text(value: Any) -> str:
+def _shortened_repr(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
 

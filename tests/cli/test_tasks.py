@@ -13,7 +13,7 @@ from evalharness.cli.listing.tasks import problem_count
 from evalharness.data import cards
 from evalharness.data.cards.task_options import describe_task_options
 from evalharness.data.loading import load_records
-from evalharness.data.splits import select_split
+from evalharness.data.splits import select_records_of_split
 
 
 @pytest.mark.data
@@ -24,7 +24,7 @@ from evalharness.data.splits import select_split
 def test_the_listed_number_of_problems_is_that_of_a_run(name: str, version: str | None, datasets_dir: Path) -> None:
     card, entry = cards.find_task(name)
     records = load_records(card, entry, version, datasets_dir).records
-    assert problem_count(entry) == len(select_split(entry, records, None))
+    assert problem_count(entry) == len(select_records_of_split(entry, records, None))
 
 
 NAME = re.compile(r"[\w.+-]+")

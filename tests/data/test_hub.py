@@ -14,10 +14,10 @@ from helpers.fake_hub import FakeHub, dead_url, load, parquet, readme
 from helpers.humaneval_repo import HUMANEVAL, humaneval_repo
 
 from evalharness.data import cards
-from evalharness.data.evalplus_release import evalplus_records
+from evalharness.data.evalplus_release import load_evalplus_records
 from evalharness.data.files import read_records
 from evalharness.data.loading import load_records
-from evalharness.data.splits import select_split
+from evalharness.data.splits import select_records_of_split
 from evalharness.errors import UserError
 
 SPLITS = ["prompt", "train", "validation", "test"]
@@ -66,7 +66,7 @@ def mbpp_repo(full: list[dict[str, Any]], sanitized: list[dict[str, Any]]) -> di
     files = {"README.md": readme({"full": SPLITS, "sanitized": SPLITS})}
     for config, rows in (("full", full), ("sanitized", sanitized)):
         for split in SPLITS:
-            part = select_split(entry, rows, split)
+            part = select_records_of_split(entry, rows, split)
             files[f"{config}/{split}-00000-of-00001.parquet"] = parquet(part)
     return {hub.repo: (hub.revision, files)}
 
@@ -263,8 +263,8 @@ def test_evalplus_downloads_the_requested_version(
     packed = gzip.compress("".join(f"{json.dumps(row)}\n" for row in PLUS).encode())
     with FakeHub(plain={"/v0.1.9/HumanEvalPlus.jsonl.gz": packed}) as hub:
         serve_release(monkeypatch, hub.url)
-        assert evalplus_records(source) == PLUS
-        assert evalplus_records(source) == PLUS
+        assert load_evalplus_records(source) == PLUS
+        assert load_evalplus_records(source) == PLUS
         assert hub.requests == ["GET /v0.1.9/HumanEvalPlus.jsonl.gz"]
     assert [path.name for path in evalplus_cache.iterdir()] == ["HumanEvalPlus-v0.1.9.jsonl"]
     assert capfd.readouterr().out == ""
@@ -279,6 +279,6 @@ def test_an_incomplete_download_is_not_stored(
     with FakeHub(plain={"/v0.2.0/MbppPlus.jsonl.gz": served} if served else {}) as hub:
         serve_release(monkeypatch, hub.url)
         with pytest.raises(UserError, match=r"MbppPlus\.jsonl\.gz cannot be downloaded") as caught:
-            evalplus_records(source)
+            load_evalplus_records(source)
     assert "\n" not in str(caught.value)
     assert not evalplus_cache.exists() or not list(evalplus_cache.iterdir())

@@ -11,7 +11,7 @@ from evalharness.data import cards
 from evalharness.data.files import read_records
 from evalharness.data.loading import LoadedData, load_records
 from evalharness.data.sources import parse_data_source
-from evalharness.data.splits import select_split
+from evalharness.data.splits import select_records_of_split
 from evalharness.data.versions import find_version
 from evalharness.errors import UserError
 
@@ -72,7 +72,8 @@ def test_every_version_has_its_fingerprint(datasets_dir: Path) -> None:
                     assert loaded.is_official, (entry.name, name, split, loaded.fingerprint)
                     assert loaded.origin == f"folder {datasets_dir}"
                     assert (
-                        not version.has_files_per_split or select_split(entry, loaded.records, split) == loaded.records
+                        not version.has_files_per_split
+                        or select_records_of_split(entry, loaded.records, split) == loaded.records
                     )
 
 
@@ -80,20 +81,20 @@ def test_every_version_has_its_fingerprint(datasets_dir: Path) -> None:
 def test_mbpp_splits(datasets_dir: Path) -> None:
     card, entry = cards.find_task("mbpp")
     records = load_records(card, entry, None, datasets_dir).records
-    sizes = {name: len(select_split(entry, records, name)) for name in entry.splits}
+    sizes = {name: len(select_records_of_split(entry, records, name)) for name in entry.splits}
     assert sizes == {"prompt": 10, "test": 500, "validation": 90, "train": 374, "all": 974}
-    assert select_split(entry, records, None) == select_split(entry, records, "test")
+    assert select_records_of_split(entry, records, None) == select_records_of_split(entry, records, "test")
     sanitized = load_records(card, entry, "sanitized", datasets_dir).records
-    assert len(select_split(entry, sanitized, None)) == 257
+    assert len(select_records_of_split(entry, sanitized, None)) == 257
     with pytest.raises(UserError, match="unknown split of mbpp 'tests'; did you mean test"):
-        select_split(entry, records, "tests")
+        select_records_of_split(entry, records, "tests")
 
 
 def test_a_task_without_splits_has_no_split_names() -> None:
     _, entry = cards.find_task("humaneval")
-    assert select_split(entry, ROWS, None) == ROWS
+    assert select_records_of_split(entry, ROWS, None) == ROWS
     with pytest.raises(UserError, match="unknown split of humaneval 'test'"):
-        select_split(entry, ROWS, "test")
+        select_records_of_split(entry, ROWS, "test")
 
 
 def test_unknown_version() -> None:

@@ -60,17 +60,17 @@ def code_blocks(answer: str) -> list[CodeBlock]:
     blocks = []
     for token in markdown_parser().parse(answer):
         if token.type == "fence":
-            blocks.append(CodeBlock(token.content, language_tag(token.info)))
+            blocks.append(CodeBlock(token.content, language_of_fence(token.info)))
         elif token.type == "code_block" and CODE_MARKER.search(token.content):
             # A fence that is indented by four spaces, as below an item of a list.
             inner = markdown_parser().parse(textwrap.dedent(token.content))
-            blocks += [CodeBlock(part.content, language_tag(part.info)) for part in inner if part.type == "fence"]
+            blocks += [CodeBlock(part.content, language_of_fence(part.info)) for part in inner if part.type == "fence"]
     return blocks
 
 
-def language_tag(info: str) -> str:
+def language_of_fence(fence_info: str) -> str:
     """Returns the language named after an opening code fence, in lower case; "" if none is named."""
-    match = re.match(r"[{.\s]*([A-Za-z][\w+#-]*)", info[:100])
+    match = re.match(r"[{.\s]*([A-Za-z][\w+#-]*)", fence_info[:100])
     return match[1].lower() if match else ""
 
 
@@ -97,7 +97,7 @@ def _block_between(answer: str, start: int, end: int) -> CodeBlock:
     """Returns answer[start:end] as a code block, without its fence's line and the `>` marks of a block quote."""
     text, tag = answer[start:end], ""
     if start > 0 and (info := FENCE_INFO.match(text)):
-        tag, text = language_tag(info[0]), text[info.end() :]
+        tag, text = language_of_fence(info[0]), text[info.end() :]
     lines = [line for line in text.splitlines() if line.strip()]
     if lines and all(line.lstrip().startswith(">") for line in lines):
         text = QUOTE_PREFIX.sub("", text)

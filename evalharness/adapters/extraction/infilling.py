@@ -57,7 +57,7 @@ def _first_nonempty_line(problem: Problem, text: str) -> str:
     return lines[1] if text.startswith(("\n", " \n")) else lines[0]
 
 
-def _without_overlap(problem: Problem, text: str) -> str:
+def _without_repeated_prefix_and_suffix(problem: Problem, text: str) -> str:
     """Returns an infilled text without the end of the prefix and the beginning of the suffix, if it repeats them.
 
     The longest overlap is removed; one of white space only if it contains a line break. The overlap with the
@@ -81,6 +81,6 @@ MIDDLE_EXTRACTIONS: Mapping[str, Callable[[Problem, str], str]] = {
     "as_it_is": _use_whole_text,
     "first_line": _first_line_with_break,
     "first_filled_line": _first_nonempty_line,
-    "without_overlap": _without_overlap,
+    "without_overlap": _without_repeated_prefix_and_suffix,
 }
 """The values of an infilling recipe's field `extraction`."""

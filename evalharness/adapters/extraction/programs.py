@@ -46,7 +46,7 @@ def extract(problem: Problem, completion: Completion, recipe: Recipe) -> Extract
     record = {key: problem.record[key] for key in EXTRACTION_FIELDS if key in problem.record}
     stripped_problem = replace(problem, record=record, reference=None)
     source, rule = bounded_call(
-        extract_in_child_process,
+        extract_source_and_rule,
         recipe.extraction,
         stripped_problem,
         completion.text,
@@ -56,16 +56,16 @@ def extract(problem: Problem, completion: Completion, recipe: Recipe) -> Extract
     return ExtractedProgram(source, rule)
 
 
-def extract_in_child_process(extraction: str, problem: Problem, text: str) -> list[str]:
-    """Returns [program, where it was found] for the text of a model's answer. Called in a child process."""
-    extracted = EXTRACTION_RULES[extraction](problem, text.encode(errors="replace").decode())
+def extract_source_and_rule(rule_name: str, problem: Problem, answer: str) -> list[str]:
+    """Returns [program, where it was found] for a model's answer, by an extraction rule. Called in a child process."""
+    extracted = EXTRACTION_RULES[rule_name](problem, answer.encode(errors="replace").decode())
     return [extracted.source, extracted.rule]
 
 
-def check_extraction_rule(name: str) -> None:
+def check_extraction_rule(rule_name: str) -> None:
     """Raises UserError if there is no extraction rule of that name."""
-    if name not in EXTRACTION_RULES:
-        raise UserError(unknown_name("extraction rule", name, list(EXTRACTION_RULES)))
+    if rule_name not in EXTRACTION_RULES:
+        raise UserError(unknown_name("extraction rule", rule_name, list(EXTRACTION_RULES)))
 
 
 def _join_prefix_and_completion(problem: Problem, text: str) -> ExtractedProgram:

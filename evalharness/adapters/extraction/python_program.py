@@ -21,15 +21,15 @@ from evalharness.adapters.extraction.python_syntax import (
     expose_methods_as_functions,
     future_imports,
     is_function_body,
-    is_stub,
-    missing_definitions,
+    is_function_stub,
     names_bound_by,
     names_read_in,
     parse_code,
+    sources_of_missing_definitions,
     without_statements,
 )
 from evalharness.adapters.extraction.reasoning import without_reasoning
-from evalharness.adapters.extraction.sanitizer import longest_parsable_run, sanitize
+from evalharness.adapters.extraction.sanitizer import longest_parsable_lines, sanitize
 
 PYTHON_TAGS = frozenset(
     {"", "py", "python", "python2", "python3", "py3", "pycon", "ipython", "sage", "code", "text", "plaintext"}
@@ -52,57 +52,60 @@ class _SplitAnswer(NamedTuple):
     """The blocks parsed as Python code; None for those that do not parse."""
 
 
-def extract_function_program(answer: str, prefix: str, names: Sequence[str]) -> ExtractedProgram:
-    """Returns the Python program in an answer that defines the functions or classes `names`, which the tests call.
+def extract_function_program(answer: str, prefix: str, tested_names: Sequence[str]) -> ExtractedProgram:
+    """Returns the Python program in an answer that defines the functions or classes that the tests call.
 
-    `prefix` is the code in the prompt; its imports and helper functions are put before the answer's code. If `names` is
-    empty, any code is accepted.
+    `tested_names` are the names of these; if it is empty, any code is accepted. `prefix` is the code in the prompt; its
+    imports and helper functions are put before the answer's code.
     """
     text = clean_answer(without_reasoning(answer))
-    prompt_head = _prefix_before_definition(prefix, names)
+    prompt_head = _prefix_before_definition(prefix, tested_names)
     parsed: list[ParsedCode] = []
     splits: list[_SplitAnswer] = []
     for form, blocks in _split_into_blocks(text):
         splits.append(_SplitAnswer(form, blocks, [parse_code(block.text) for block in blocks]))
         parsed += [code for code in splits[-1].codes if code]
-        if program := _program_from_blocks(splits[-1], prompt_head, names):
+        if program := _program_from_blocks(splits[-1], prompt_head, tested_names):
             return program
     for split in splits:
-        methods = [code and expose_methods_as_functions(code, names) for code in split.codes]
-        if program := _program_from_blocks(split._replace(form=CLASS_METHOD, codes=methods), prompt_head, names):
+        methods = [code and expose_methods_as_functions(code, tested_names) for code in split.codes]
+        if program := _program_from_blocks(split._replace(form=CLASS_METHOD, codes=methods), prompt_head, tested_names):
             return program
-    if sanitized := _program_from_sanitizer(text, prompt_head, names):
+    if sanitized := _program_from_sanitizer(text, prompt_head, tested_names):
         return ExtractedProgram(sanitized, "sanitizer")
     texts = [text, *(block.text for block in code_blocks(text))]
-    if completed := _complete_prefix_with_body(texts, prefix, parsed, names):
+    if completed := _complete_prefix_with_body(texts, prefix, parsed, tested_names):
         return ExtractedProgram(completed, "body of the function")
-    return ExtractedProgram(f"{prompt_head}\n{sanitize(text, names[0] if names else '')}", NOTHING_FOUND)
+    return ExtractedProgram(f"{prompt_head}\n{sanitize(text, tested_names[0] if tested_names else '')}", NOTHING_FOUND)
 
 
-def _program_from_blocks(split: "_SplitAnswer", prompt_head: str, names: Sequence[str]) -> ExtractedProgram | None:
-    """Returns the program made of the last block of a split answer that defines all `names`; None if no block does."""
+def _program_from_blocks(
+    split: "_SplitAnswer", prompt_head: str, tested_names: Sequence[str]
+) -> ExtractedProgram | None:
+    """Returns the program made of the last block of a split answer that defines all tested names, else None."""
     codes = split.codes
-    position = _chosen_block_index(codes, split.blocks, names)
+    position = _chosen_block_index(codes, split.blocks, tested_names)
     if position is None:
         return None
     code = codes[position]
     assert code is not None
     others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
     return ExtractedProgram(
-        _assemble_program(code, others, prompt_head, names), _describe_block(split.form, position, len(codes))
+        _assemble_program(code, others, prompt_head, tested_names),
+        _describe_block_position(split.form, position, len(codes)),
     )
 
 
-def extract_contest_program(answer: str, method: str) -> ExtractedProgram:
+def extract_contest_program(answer: str, method_name: str) -> ExtractedProgram:
     """Returns the Python program in an answer to a contest problem.
 
-    `method` is the method of class `Solution` that the test cases call: the program is the code that defines this
-    class, or a function `method` if no code does. With an empty `method` the problem needs a program that reads stdin.
+    `method_name` is the method of class `Solution` that the test cases call: the program is the code that defines this
+    class, or a function of that name if no code does. With an empty name the problem needs a program that reads stdin.
     """
-    if not method:
+    if not method_name:
         return extract_stdin_program(answer)
     program = extract_function_program(answer, "", ["Solution"])
-    return program if program.rule != NOTHING_FOUND else extract_function_program(answer, "", [method])
+    return program if program.rule != NOTHING_FOUND else extract_function_program(answer, "", [method_name])
 
 
 def extract_stdin_program(answer: str) -> ExtractedProgram:
@@ -118,9 +121,9 @@ def extract_stdin_program(answer: str) -> ExtractedProgram:
                 if code and _uses_any_name(code, names):
                     others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
                     return ExtractedProgram(
-                        _assemble_program(code, others, "", ()), _describe_block(form, position, len(blocks))
+                        _assemble_program(code, others, "", ()), _describe_block_position(form, position, len(blocks))
                     )
-    run = parse_code(longest_parsable_run(text))
+    run = parse_code(longest_parsable_lines(text))
     if run and _uses_any_name(run, STDIN_NAMES):
         return ExtractedProgram(run.text, "sanitizer")
     return ExtractedProgram(text, NOTHING_FOUND)
@@ -135,21 +138,21 @@ def _split_into_blocks(text: str) -> Iterator[tuple[str, list[CodeBlock]]]:
     yield "indented block or code in a line", inline_and_indented_blocks(text)
 
 
-def _describe_block(form: str, position: int, count: int) -> str:
+def _describe_block_position(block_kind: str, position: int, count: int) -> str:
     """Returns where a program was found, such as "fenced block 2 of 3". Only fenced blocks are numbered."""
-    return f"{form} {position + 1} of {count}" if form == FENCED_BLOCK and count > 1 else form
+    return f"{block_kind} {position + 1} of {count}" if block_kind == FENCED_BLOCK and count > 1 else block_kind
 
 
 def _chosen_block_index(
-    codes: Sequence[ParsedCode | None], blocks: Sequence[CodeBlock], names: Sequence[str]
+    codes: Sequence[ParsedCode | None], blocks: Sequence[CodeBlock], tested_names: Sequence[str]
 ) -> int | None:
-    """Returns the index of the block to use: the last one that defines all `names`; None if none does.
+    """Returns the index of the block to use: the last one that defines all `tested_names`; None if none does.
 
     Blocks whose functions have a body, and those tagged as Python, are preferred.
     """
-    defining = [position for position, code in enumerate(codes) if code and defines_all(code, names)]
+    defining = [position for position, code in enumerate(codes) if code and defines_all(code, tested_names)]
     ranked = [
-        (not is_stub(code, names), blocks[position].tag in PYTHON_TAGS, position)
+        (not is_function_stub(code, tested_names), blocks[position].tag in PYTHON_TAGS, position)
         for position in defining
         if (code := codes[position])
     ]
@@ -162,45 +165,47 @@ def _uses_any_name(code: ParsedCode, names: set[str] | frozenset[str]) -> bool:
     return bool((names_read_in(code.tree) | attributes | imported) & names)
 
 
-def _prefix_before_definition(prefix: str, names: Sequence[str]) -> str:
+def _prefix_before_definition(prefix: str, tested_names: Sequence[str]) -> str:
     """Returns the part of `prefix` before the definition of function names[0]; "" if it does not define it."""
-    match = names and re.search(rf"^(?:async\s+)?def\s+{re.escape(names[0])}\b", prefix, re.MULTILINE)
+    match = tested_names and re.search(rf"^(?:async\s+)?def\s+{re.escape(tested_names[0])}\b", prefix, re.MULTILINE)
     return prefix[: match.start()] if match else ""
 
 
-def _assemble_program(code: ParsedCode, others: Sequence[ParsedCode], prompt_head: str, names: Sequence[str]) -> str:
+def _assemble_program(
+    code: ParsedCode, other_blocks: Sequence[ParsedCode], prompt_head: str, tested_names: Sequence[str]
+) -> str:
     """Returns a program: `__future__` imports, `prompt_head`, used definitions from other blocks, and the code."""
     known = set[str]()
     if head_code := parse_code(prompt_head):
         known = {name for statement in head_code.tree.body for name in names_bound_by(statement)}
-    helpers = missing_definitions(code, others, known)
-    futures = [part for other in (code, *others) for part in future_imports(other)]
-    removed = [*future_imports(code), *(demonstration_statements(code, names) if names else ())]
+    helpers = sources_of_missing_definitions(code, other_blocks, known)
+    futures = [part for other in (code, *other_blocks) for part in future_imports(other)]
+    removed = [*future_imports(code), *(demonstration_statements(code, tested_names) if tested_names else ())]
     future = "".join(f"{ast.unparse(part)}\n" for part in futures)
     parts = [future, prompt_head, *helpers, without_statements(code, removed).strip("\n") + "\n"]
     return "\n".join(part for part in parts if part)
 
 
-def _program_from_sanitizer(text: str, prompt_head: str, names: Sequence[str]) -> str | None:
-    """Returns the program that EvalPlus's sanitizer finds in an answer; None if it does not define all `names`."""
-    for sanitized in (longest_parsable_run, lambda text: sanitize(text, names[0] if names else "")):
-        code = parse_code(sanitized(text))
-        if code and names and defines_all(code, names):
-            return _assemble_program(code, [], prompt_head, names)
+def _program_from_sanitizer(answer: str, prompt_head: str, tested_names: Sequence[str]) -> str | None:
+    """Returns the program that EvalPlus's sanitizer finds in an answer; None if it lacks a tested name."""
+    for sanitized in (longest_parsable_lines, lambda answer: sanitize(answer, tested_names[0] if tested_names else "")):
+        code = parse_code(sanitized(answer))
+        if code and tested_names and defines_all(code, tested_names):
+            return _assemble_program(code, [], prompt_head, tested_names)
     return None
 
 
 def _complete_prefix_with_body(
-    texts: Sequence[str], prefix: str, parsed: Sequence[ParsedCode], names: Sequence[str]
+    answer_texts: Sequence[str], prefix: str, parsed_blocks: Sequence[ParsedCode], tested_names: Sequence[str]
 ) -> str | None:
     """Returns `prefix` with a function body from the answer appended; None if no text of the answer is a valid body."""
     if not prefix.strip():
         return None
-    bodies = [textwrap.indent(code.text, "    ") for code in parsed if is_function_body(code)]
-    for body in (*bodies, *texts):
+    bodies = [textwrap.indent(code.text, "    ") for code in parsed_blocks if is_function_body(code)]
+    for body in (*bodies, *answer_texts):
         program = f"{prefix.rstrip()}\n{body.rstrip()}\n"
         code = parse_code(program)
-        if code and defines_all(code, names) and not is_stub(code, names):
-            demonstrations = demonstration_statements(code, names)
+        if code and defines_all(code, tested_names) and not is_function_stub(code, tested_names):
+            demonstrations = demonstration_statements(code, tested_names)
             return without_statements(code, demonstrations) + "\n" if demonstrations else program
     return None

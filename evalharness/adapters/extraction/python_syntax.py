@@ -95,13 +95,13 @@ def defines_all(code: ParsedCode, names: Iterable[str]) -> bool:
     return bound.issuperset(names)
 
 
-def expose_methods_as_functions(code: ParsedCode, names: Iterable[str]) -> ParsedCode:
-    """Returns the code with an assignment `name = Class().name` appended for each function in `names` that it lacks.
+def expose_methods_as_functions(code: ParsedCode, method_names: Iterable[str]) -> ParsedCode:
+    """Returns the code with an assignment `name = Class().name` appended for each method that it lacks as a function.
 
-    The class, such as `Solution`, is the last one that has all of them as methods and a constructor without required
+    The class, such as `Solution`, is the last one that has all of `method_names` and a constructor without required
     arguments. If there is none, the code is returned unchanged.
     """
-    missing = sorted(set(names) - set[str]().union(*map(names_bound_by, code.tree.body)))
+    missing = sorted(set(method_names) - set[str]().union(*map(names_bound_by, code.tree.body)))
     for statement in reversed(code.tree.body if missing else []):
         if isinstance(statement, ast.ClassDef):
             methods = {part.name: part for part in statement.body if isinstance(part, ast.FunctionDef)}
@@ -120,12 +120,12 @@ def _needs_arguments(constructor: ast.FunctionDef | None) -> bool:
     return required > 1 or any(default is None for default in arguments.kw_defaults)
 
 
-def is_stub(code: ParsedCode, names: Sequence[str]) -> bool:
+def is_function_stub(code: ParsedCode, function_names: Sequence[str]) -> bool:
     """Returns whether the last function with one of these names is a stub: it has only `pass` or a docstring."""
     functions = [
         statement
         for statement in code.tree.body
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name in names
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name in function_names
     ]
     return bool(functions) and all(map(_is_placeholder_statement, functions[-1].body))
 
@@ -148,7 +148,9 @@ def is_function_body(code: ParsedCode) -> bool:
     )
 
 
-def missing_definitions(code: ParsedCode, other_blocks: Sequence[ParsedCode], known_names: set[str]) -> list[str]:
+def sources_of_missing_definitions(
+    code: ParsedCode, other_blocks: Sequence[ParsedCode], known_names: set[str]
+) -> list[str]:
     """Returns the source of the statements in other code blocks that define the names that `code` uses but lacks.
 
     `known_names` need no definition. `other_blocks` has first the blocks before `code`, from the nearest to the
@@ -201,27 +203,28 @@ def line_range_of_statement(statement: ast.stmt) -> tuple[int, int]:
     return min([statement.lineno, *(node.lineno for node in decorators)]), statement.end_lineno or statement.lineno
 
 
-def demonstration_statements(code: ParsedCode, names: Sequence[str]) -> list[ast.stmt]:
-    """Returns the top-level statements that only print or test the results of the functions `names`.
+def demonstration_statements(code: ParsedCode, function_names: Sequence[str]) -> list[ast.stmt]:
+    """Returns the top-level statements that only print or test the results of the functions `function_names`.
 
     These are assertions, `if __name__ == "__main__"`, calls of functions such as `print`, and statements that call the
     functions. A statement that defines a name that the functions use is not among them.
     """
-    needed = _names_used_by(code, names)
+    needed = _names_used_by(code, function_names)
     return [
         statement
         for statement in code.tree.body
-        if not names_bound_by(statement) & needed and _is_demonstration(statement, _names_of_callers(code, names))
+        if not names_bound_by(statement) & needed
+        and _is_demonstration(statement, _names_of_callers(code, function_names))
     ]
 
 
-def _names_used_by(code: ParsedCode, names: Iterable[str]) -> set[str]:
-    """Returns `names` and all names that these functions use, directly or transitively."""
+def _names_used_by(code: ParsedCode, function_names: Iterable[str]) -> set[str]:
+    """Returns `function_names` and all names that these functions use, directly or transitively."""
     uses: dict[str, set[str]] = {}
     for statement in code.tree.body:
         for name in names_bound_by(statement):
             uses.setdefault(name, set()).update(names_read_in(statement))
-    reached, pending = set[str](), list(names)
+    reached, pending = set[str](), list(function_names)
     while pending:
         name = pending.pop()
         if name not in reached:
@@ -230,9 +233,9 @@ def _names_used_by(code: ParsedCode, names: Iterable[str]) -> set[str]:
     return reached
 
 
-def _names_of_callers(code: ParsedCode, names: Iterable[str]) -> set[str]:
-    """Returns `names` and the names of the functions and classes that use them, directly or transitively."""
-    callers, grown = set(names), True
+def _names_of_callers(code: ParsedCode, function_names: Iterable[str]) -> set[str]:
+    """Returns `function_names` and the names of the functions and classes that use them, directly or transitively."""
+    callers, grown = set(function_names), True
     definitions = [
         (names_bound_by(statement), names_read_in(statement))
         for statement in code.tree.body
@@ -245,7 +248,7 @@ def _names_of_callers(code: ParsedCode, names: Iterable[str]) -> set[str]:
     return callers
 
 
-def _is_demonstration(statement: ast.stmt, callers: set[str]) -> bool:
+def _is_demonstration(statement: ast.stmt, caller_names: set[str]) -> bool:
     match statement:
         case ast.Assert():
             return True
@@ -262,11 +265,11 @@ def _is_demonstration(statement: ast.stmt, callers: set[str]) -> bool:
             name,
         ) in DEMONSTRATING_METHODS:
             return True
-    return bool(names_read_in(statement) & (callers | {"input"}))
+    return bool(names_read_in(statement) & (caller_names | {"input"}))
 
 
-def _contains_call(value: ast.expr) -> bool:
-    return any(isinstance(node, ast.Call | ast.Await | ast.Yield | ast.YieldFrom) for node in ast.walk(value))
+def _contains_call(expression: ast.expr) -> bool:
+    return any(isinstance(node, ast.Call | ast.Await | ast.Yield | ast.YieldFrom) for node in ast.walk(expression))
 
 
 def without_statements(code: ParsedCode, removed: Iterable[ast.stmt]) -> str:

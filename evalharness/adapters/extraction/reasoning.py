@@ -47,11 +47,11 @@ def without_reasoning(text: str) -> str:
     return "".join([*answer_parts, "" if is_open else text[start:]])
 
 
-def _channel_messages(text: str, channel: str) -> list[str]:
-    """Returns the contents of the messages of channel `channel` in a text in gpt-oss's harmony format."""
+def _channel_messages(text: str, channel_name: str) -> list[str]:
+    """Returns the contents of the messages of channel `channel_name` in a text in gpt-oss's harmony format."""
     contents = []
     for match in CHANNEL_HEADER.finditer(text):
-        if match[1] == channel:
+        if match[1] == channel_name:
             end = END_OF_MESSAGE.search(text, match.end())
             contents.append(text[match.end() : end.start() if end else len(text)])
     return contents

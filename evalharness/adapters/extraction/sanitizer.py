@@ -25,31 +25,31 @@ INCOMPLETE_SOURCE_ERROR = re.compile(
 """Errors of an incomplete source."""
 
 
-def sanitize(text: str, entry_point: str) -> str:
+def sanitize(answer: str, entry_point: str) -> str:
     """Returns the code in an answer that the entry point needs: imports, classes, functions and assignments.
 
     If there is none, returns the longest run of lines that parses. Source: evalplus/sanitize.py `sanitize`.
     """
-    code = str(_evalplus_extraction_function()(text, entry_point)).strip()
-    return code or longest_parsable_run(text)
+    code = str(_evalplus_extraction_function()(answer, entry_point)).strip()
+    return code or longest_parsable_lines(answer)
 
 
 @cache
 def _evalplus_extraction_function(needs_return: bool = True) -> Any:
-    """Returns EvalPlus's function `extract_target_code_or_empty` with `longest_parsable_run` as its `code_extract`.
+    """Returns EvalPlus's function `extract_target_code_or_empty` with `longest_parsable_lines` as its `code_extract`.
 
     If `needs_return` is False, the function also keeps functions that have no `return` statement.
     """
     from evalplus import sanitize as official
 
     function = official.extract_target_code_or_empty
-    scope = {**vars(official), "code_extract": longest_parsable_run}
+    scope = {**vars(official), "code_extract": longest_parsable_lines}
     if not needs_return:
         scope["has_return_statement"] = lambda node: True
     return types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__)
 
 
-def sanitize_for_bigcodebench(text: str, entry_point: str) -> str:
+def sanitize_for_bigcodebench(answer: str, entry_point: str) -> str:
     """Returns the code in an answer that BigCodeBench's sanitizer keeps.
 
     It differs from `sanitize` in that functions without `return` are kept and trailing calls of the entry point are
@@ -57,7 +57,7 @@ def sanitize_for_bigcodebench(text: str, entry_point: str) -> str:
 
     Source: bigcodebench/sanitize.py `sanitize`, `extract_target_code_or_empty`.
     """
-    code = str(_evalplus_extraction_function(needs_return=False)(text.strip(), entry_point))
+    code = str(_evalplus_extraction_function(needs_return=False)(answer.strip(), entry_point))
     lines = code.splitlines()
     first_removed = len(lines)
     for number in range(len(lines) - 1, -1, -1):
@@ -67,11 +67,11 @@ def sanitize_for_bigcodebench(text: str, entry_point: str) -> str:
             first_removed = number
     if first_removed < len(lines):
         code = "\n".join(lines[:first_removed])
-    return code.strip() or longest_parsable_run(text)
+    return code.strip() or longest_parsable_lines(answer)
 
 
 @lru_cache(maxsize=2)  # one answer is sanitized several times
-def longest_parsable_run(text: str) -> str:
+def longest_parsable_lines(text: str) -> str:
     """Returns the run of consecutive lines that parses as Python and has the most non-blank lines.
 
     If nothing parses, returns the first line. Source: evalplus/sanitize.py `code_extract`.
@@ -87,51 +87,56 @@ def longest_parsable_run(text: str) -> str:
         if nonblank_before[-1] - nonblank_before[start] <= best_count:
             break
         last = with_nul[bisect.bisect_left(with_nul, start)] - 1
-        end = _last_line_of_longest_run(lines, nonblank_before, start, last, best_count)
+        end = _last_line_of_longest_parsable_lines(lines, nonblank_before, start, last, best_count)
         if end is not None:
             best, best_count = (start, end), nonblank_before[end + 1] - nonblank_before[start]
     return "\n".join(lines[best[0] : best[1] + 1])
 
 
-def _last_line_of_longest_run(
-    lines: list[str], nonblank_before: list[int], start: int, end: int, best_count: int
+def _last_line_of_longest_parsable_lines(
+    lines: list[str], nonblank_lines_before: list[int], first_line: int, last_line: int, best_nonblank_count: int
 ) -> int | None:
-    """Returns the index of the last line of the longest parsable run of lines that begins at line `start`.
+    """Returns the index of the last line of the longest parsable run of lines that begins at line `first_line`.
 
-    `end` is the last line that the run may include. Returns None if no such run has more than `best_count` non-blank
-    lines. `nonblank_before[i]` is the number of non-blank lines before line i.
+    `last_line` is the last line that the run may include. Returns None if no such run has more than
+    `best_nonblank_count` non-blank lines. `nonblank_lines_before[i]` is the number of non-blank lines before line i.
     """
-    while end > start and nonblank_before[end + 1] - nonblank_before[start] > best_count:
-        error_line = _first_error_line(lines, start, end)
+    while (
+        last_line > first_line
+        and nonblank_lines_before[last_line + 1] - nonblank_lines_before[first_line] > best_nonblank_count
+    ):
+        error_line = _first_error_line(lines, first_line, last_line)
         if error_line is None:
-            return _end_of_shortest_equivalent_run(lines, nonblank_before, start, end)
-        end = min(end - 1, start + error_line - 2)
+            return _last_line_without_trailing_blanks(lines, nonblank_lines_before, first_line, last_line)
+        last_line = min(last_line - 1, first_line + error_line - 2)
     return None
 
 
-def _first_error_line(lines: list[str], start: int, end: int) -> int | None:
+def _first_error_line(lines: list[str], first_line: int, last_line: int) -> int | None:
     """Returns the number of the first line in lines[start : end + 1] with a syntax error; None if there is none.
 
     Usually parses only a few lines: an error in the first lines remains one whatever follows, unless something is
     merely not closed yet, such as a bracket. So first 8 lines are parsed, then 64, and so on. Line 1 is lines[start].
     """
     size = FIRST_LINE_COUNT
-    while start + size <= end:
-        error = _find_parse_error("\n".join(lines[start : start + size]))
+    while first_line + size <= last_line:
+        error = _find_parse_error("\n".join(lines[first_line : first_line + size]))
         if isinstance(error, SyntaxError) and not INCOMPLETE_SOURCE_ERROR.search(str(error.msg)):
             line = max(error.lineno or 1, error.end_lineno or 1)
             if line < size:
                 return line
         size *= GROWTH_FACTOR
-    return _find_error_line("\n".join(lines[start : end + 1]))
+    return _find_error_line("\n".join(lines[first_line : last_line + 1]))
 
 
-def _end_of_shortest_equivalent_run(lines: list[str], nonblank_before: list[int], start: int, end: int) -> int:
+def _last_line_without_trailing_blanks(
+    lines: list[str], nonblank_lines_before: list[int], first_line: int, last_line: int
+) -> int:
     """Returns the last line of the shortest parsable run with the same non-blank lines as lines[start : end + 1]."""
-    first = end
-    while first - 1 > start and nonblank_before[first] == nonblank_before[end + 1]:
+    first = last_line
+    while first - 1 > first_line and nonblank_lines_before[first] == nonblank_lines_before[last_line + 1]:
         first -= 1
-    while first < end and _find_error_line("\n".join(lines[start : first + 1])) is not None:
+    while first < last_line and _find_error_line("\n".join(lines[first_line : first + 1])) is not None:
         first += 1
     return first
 

@@ -54,21 +54,21 @@ def read_card(path: Path) -> Card:
 
 
 def _validate_card(
-    path: Path, model: type[Model], content: Mapping[str, Any], models: Sequence[type[BaseModel]]
+    path: Path, model: type[Model], content: Mapping[str, Any], suggested_models: Sequence[type[BaseModel]]
 ) -> Model:
     """Returns a card's content as the pydantic model `model`. Raises ValueError with the file and each invalid field.
 
-    `models` are the models whose keys are suggested in place of an unknown key.
+    `suggested_models` are the models whose keys are suggested in place of an unknown key.
     """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        known_keys = list(dict.fromkeys(name for part in models for name in part.model_fields))
-        problems = (_field_error(dict(item), known_keys) for item in error.errors())
+        known_keys = list(dict.fromkeys(name for part in suggested_models for name in part.model_fields))
+        problems = (_describe_field_error(dict(item), known_keys) for item in error.errors())
         raise ValueError(f"{path}: fix these keys: {'; '.join(dict.fromkeys(problems))}") from error
 
 
-def _field_error(error: Mapping[str, Any], known_keys: Sequence[str]) -> str:
+def _describe_field_error(error: Mapping[str, Any], known_keys: Sequence[str]) -> str:
     """Returns a pydantic error as "FIELD: what is wrong". For an unknown key it suggests one of `known_keys`."""
     key_path = ".".join(map(str, error["loc"])) or "card"
     if error["type"] == "missing":

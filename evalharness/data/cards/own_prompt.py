@@ -13,7 +13,7 @@ from evalharness.util.yaml_text import parse_yaml
 CHAT_TEMPLATES = ("system", "user", "prefill")
 
 
-def with_user_templates(recipe: Recipe, path: Path) -> Recipe:
+def with_user_templates(recipe: Recipe, template_path: Path) -> Recipe:
     """Returns the recipe with its prompt templates replaced by those in the user's file.
 
     The file is YAML that maps names to templates: system, user and prefill for a chat recipe, prompt for a completion
@@ -24,22 +24,27 @@ def with_user_templates(recipe: Recipe, path: Path) -> Recipe:
     if main_template is None:
         raise UserError("--option prompt= is for recipes with a prompt template, not for infilling; remove it")
     try:
-        text = path.expanduser().read_text(encoding="utf-8")
+        text = template_path.expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--option prompt={path} cannot be read: {error}; give a text or YAML file") from None
+        raise UserError(f"--option prompt={template_path} cannot be read: {error}; give a text or YAML file") from None
     try:
-        content = parse_yaml(text) if path.suffix in (".yaml", ".yml") else text
+        content = parse_yaml(text) if template_path.suffix in (".yaml", ".yml") else text
     except (yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"--option prompt={path} is not valid YAML: {one_line(str(error))}; fix the file") from None
+        raise UserError(
+            f"--option prompt={template_path} is not valid YAML: {one_line(str(error))}; fix the file"
+        ) from None
     templates = {main_template: content} if isinstance(content, str) else content
     if not isinstance(templates, dict) or not templates:
         raise UserError(
-            f"--option prompt={path} contains no template; write one under its name, such as {main_template}: TEXT"
+            f"--option prompt={template_path} contains no template; write one under its name, such as "
+            f"{main_template}: TEXT"
         )
     allowed = list(dict.fromkeys([*(CHAT_TEMPLATES if recipe.kind == "chat" else ()), *recipe.fields]))
     for name, template in templates.items():
         if name not in allowed:
-            raise UserError(f"--option prompt={path}: {unknown_name('template', str(name), allowed)}")
+            raise UserError(f"--option prompt={template_path}: {unknown_name('template', str(name), allowed)}")
         if not isinstance(template, str):
-            raise UserError(f"--option prompt={path}: the template {name} is not a text; write it in quotation marks")
+            raise UserError(
+                f"--option prompt={template_path}: the template {name} is not a text; write it in quotation marks"
+            )
     return recipe.model_copy(update={"fields": {**recipe.fields, **templates}})

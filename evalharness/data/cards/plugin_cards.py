@@ -26,7 +26,7 @@ CARDS_SUBFOLDER = "cards"
 """The folder in a plug-in's package with its cards, if none are beside its modules."""
 
 
-def plugin_cards(builtin_cards: tuple[Card, ...]) -> Iterator[Card]:
+def load_plugin_cards(builtin_cards: tuple[Card, ...]) -> Iterator[Card]:
     """Yields the task cards of all plug-ins. A broken plug-in or card is logged in one line and skipped.
 
     `builtin_cards` are this package's cards, whose names no other card may have.
@@ -53,26 +53,26 @@ def plugin_cards(builtin_cards: tuple[Card, ...]) -> Iterator[Card]:
             yield card
 
 
-def plugin_card_paths(point: EntryPoint) -> list[Path]:
+def plugin_card_paths(entry_point: EntryPoint) -> list[Path]:
     """Returns the task-card files of a plug-in's entry point.
 
     The entry point's value can be a module or package (cards in its folder, or in the subfolder `cards`), a path as
     object or text, the dotted name of a module, a resource of `importlib.resources`, or a function that returns one of
     these. Raises FileNotFoundError if there are no cards, or whatever importing the plug-in raises.
     """
-    value: Any = point.load()
-    return _card_files_at(_path_of_plugin_object(value() if callable(value) else value))
+    value: Any = entry_point.load()
+    return _card_files_at(_card_path_of_plugin_object(value() if callable(value) else value))
 
 
-def _path_of_plugin_object(value: Any) -> Path:
-    if isinstance(value, str) and DOTTED_NAME.fullmatch(value) and not Path(value).exists():
-        value = import_module(value)
-    if isinstance(value, ModuleType):
-        is_package = hasattr(value, "__path__")
-        return Path(next(iter(value.__path__))) if is_package else Path(str(value.__file__)).parent
-    if isinstance(value, MultiplexedPath):
-        return Path(str(next(value.iterdir()))).parent
-    return Path(str(value))
+def _card_path_of_plugin_object(plugin_object: Any) -> Path:
+    if isinstance(plugin_object, str) and DOTTED_NAME.fullmatch(plugin_object) and not Path(plugin_object).exists():
+        plugin_object = import_module(plugin_object)
+    if isinstance(plugin_object, ModuleType):
+        is_package = hasattr(plugin_object, "__path__")
+        return Path(next(iter(plugin_object.__path__))) if is_package else Path(str(plugin_object.__file__)).parent
+    if isinstance(plugin_object, MultiplexedPath):
+        return Path(str(next(plugin_object.iterdir()))).parent
+    return Path(str(plugin_object))
 
 
 def _card_files_at(path: Path) -> list[Path]:

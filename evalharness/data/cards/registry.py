@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 
 from evalharness.data.cards.files import ALL_TASKS, check_unique_names, read_card, read_cards
-from evalharness.data.cards.plugin_cards import plugin_cards
+from evalharness.data.cards.plugin_cards import load_plugin_cards
 from evalharness.data.cards.schema import Card, TaskEntry
 from evalharness.errors import UserError
 from evalharness.util.paths import bundled
@@ -21,13 +21,13 @@ def load_cards() -> tuple[Card, ...]:
     """
     cards = tuple(read_cards(bundled("tasks")))
     check_unique_names(cards)
-    return (*cards, *plugin_cards(cards))
+    return (*cards, *load_plugin_cards(cards))
 
 
-def card_path(name: str) -> Path | None:
+def card_path(task_name: str) -> Path | None:
     """Returns the path of the card file in a task name such as FILE.yaml or FILE.yaml:TASK; None for other names."""
-    file, colon, _ = name.rpartition(":")
-    candidates = (name, file) if colon else (name,)
+    file, colon, _ = task_name.rpartition(":")
+    candidates = (task_name, file) if colon else (task_name,)
     return next((Path(path) for path in candidates if path.endswith(CARD_SUFFIXES)), None)
 
 
@@ -44,24 +44,24 @@ def load_user_card(path: Path) -> Card:
     return card
 
 
-def find_task(name: str) -> tuple[Card, TaskEntry]:
-    """Returns a task's card and its entry in the card; `name` may be FILE.yaml (its first task) or FILE.yaml:TASK, too.
+def find_task(task_name: str) -> tuple[Card, TaskEntry]:
+    """Returns a task's card and its entry in the card. FILE.yaml (its first task) and FILE.yaml:TASK are names, too.
 
     Raises UserError for an unknown name and for an invalid card.
     """
     cards = load_cards()
-    if path := card_path(name):
+    if path := card_path(task_name):
         cards = (load_user_card(path),)
-        name = name.removeprefix(str(path)).removeprefix(":") or next(iter(cards[0].tasks))
+        task_name = task_name.removeprefix(str(path)).removeprefix(":") or next(iter(cards[0].tasks))
     for card in cards:
-        if name in card.tasks:
-            return card, card.tasks[name]
-    raise UserError(unknown_name("task", name, [task for card in cards for task in card.tasks]))
+        if task_name in card.tasks:
+            return card, card.tasks[task_name]
+    raise UserError(unknown_name("task", task_name, [task for card in cards for task in card.tasks]))
 
 
-def strip_card_file(name: str) -> str:
+def strip_card_file(task_name: str) -> str:
     """Returns a task's name without the card file, as in FILE.yaml:TASK. Raises UserError for an unknown task."""
-    return find_task(name)[1].name if card_path(name) else name
+    return find_task(task_name)[1].name if card_path(task_name) else task_name
 
 
 def task_groups() -> dict[str, tuple[str, ...]]:
@@ -89,7 +89,7 @@ def expand_task_names(names: str) -> list[str]:
     tasks: list[str] = []
     for name in requested:
         if path := card_path(name):
-            tasks += _tasks_of_file(name, path)
+            tasks += _tasks_of_card_file(name, path)
         elif name in known_names:
             tasks += groups.get(name, (name,))
         else:
@@ -97,11 +97,11 @@ def expand_task_names(names: str) -> list[str]:
     return list(dict.fromkeys(tasks))
 
 
-def _tasks_of_file(name: str, path: Path) -> list[str]:
+def _tasks_of_card_file(task_name: str, path: Path) -> list[str]:
     """Returns the tasks that a name such as FILE.yaml or FILE.yaml:TASK stands for, as ABSOLUTE_PATH:TASK."""
     absolute = path.expanduser().resolve()
     card = load_user_card(absolute)
-    task_name = name.removeprefix(str(path)).removeprefix(":")
-    if task_name and task_name not in card.tasks:
-        raise UserError(unknown_name(f"task of {path}", task_name, list(card.tasks)))
-    return [f"{absolute}:{task}" for task in ([task_name] if task_name else card.tasks)]
+    name_in_card = task_name.removeprefix(str(path)).removeprefix(":")
+    if name_in_card and name_in_card not in card.tasks:
+        raise UserError(unknown_name(f"task of {path}", name_in_card, list(card.tasks)))
+    return [f"{absolute}:{task}" for task in ([name_in_card] if name_in_card else card.tasks)]

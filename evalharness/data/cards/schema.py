@@ -10,11 +10,11 @@ from evalharness.data.cards.recipe_schema import Recipe
 from evalharness.data.cards.version_schema import DataVersion, StrictModel
 
 
-def _add_key_as_name(value: Any) -> Any:
+def _add_keys_as_names(entries: Any) -> Any:
     """Returns a mapping of a task card in which each entry also has its key, as `name`; other values unchanged."""
-    if not isinstance(value, dict):
-        return value
-    return {key: {**entry, "name": key} if isinstance(entry, dict) else entry for key, entry in value.items()}
+    if not isinstance(entries, dict):
+        return entries
+    return {key: {**entry, "name": key} if isinstance(entry, dict) else entry for key, entry in entries.items()}
 
 
 class OfficialGrader(StrictModel):
@@ -34,9 +34,9 @@ class CardOption(StrictModel):
     help: str = Field("", description="What the option does")
 
 
-def _list_to_mapping(value: Any) -> Any:
+def _option_names_to_entries(option_names: Any) -> Any:
     """Returns a list of option names as a mapping of names to empty descriptions; other values unchanged."""
-    return {name: {} for name in value} if isinstance(value, list | tuple) else value
+    return {name: {} for name in option_names} if isinstance(option_names, list | tuple) else option_names
 
 
 class Deviation(StrictModel):
@@ -60,7 +60,7 @@ class TaskEntry(StrictModel):
     where: Mapping[str, str] = Field(
         {}, description="Selects the records of the task in data of several tasks: those with these values"
     )
-    versions: Annotated[Mapping[str, DataVersion], BeforeValidator(_add_key_as_name)] = Field(
+    versions: Annotated[Mapping[str, DataVersion], BeforeValidator(_add_keys_as_names)] = Field(
         min_length=1, description="Versions of the data by name; see below"
     )
     splits: Mapping[str, tuple[int, int] | str] = Field(
@@ -115,7 +115,7 @@ class Card(StrictModel):
     date_field: str | None = Field(
         None, description="The record field with the problem's date (ISO 8601), for the options start= and end="
     )
-    options: Annotated[Mapping[str, CardOption], BeforeValidator(_list_to_mapping)] = Field(
+    options: Annotated[Mapping[str, CardOption], BeforeValidator(_option_names_to_entries)] = Field(
         {}, description="Further task options by name, each with values, default and help; the adapter interprets them"
     )
     grading: OfficialGrader | None = Field(None, description="The official grader, if there is one")
@@ -124,7 +124,7 @@ class Card(StrictModel):
     rules: Mapping[str, Any] = Field(
         {}, description="Settings of the adapter; time_s (seconds) and memory_mb limit each program"
     )
-    tasks: Annotated[Mapping[str, TaskEntry], BeforeValidator(_add_key_as_name)] = Field(
+    tasks: Annotated[Mapping[str, TaskEntry], BeforeValidator(_add_keys_as_names)] = Field(
         min_length=1, description="Tasks by name; see below"
     )
     groups: Mapping[str, tuple[str, ...]] = Field({}, description="Names that stand for several tasks")
@@ -142,7 +142,7 @@ class Card(StrictModel):
             return card
         filled = {
             name: {"default_recipe": first, **entry}
-            if isinstance(entry, Mapping) and (first := _first_recipe(card, entry)) is not None
+            if isinstance(entry, Mapping) and (first := _first_recipe_name(card, entry)) is not None
             else entry
             for name, entry in tasks.items()
         }
@@ -165,16 +165,16 @@ class Card(StrictModel):
         return {name: recipe for name, recipe in self.recipes.items() if not entry.recipes or name in entry.recipes}
 
 
-def _first_recipe(card: Mapping[str, Any], entry: Mapping[str, Any]) -> Any:
+def _first_recipe_name(card: Mapping[str, Any], entry: Mapping[str, Any]) -> Any:
     """Returns the name of the first recipe of a card's task; None if the card is malformed."""
     names = entry.get("recipes") or card.get("recipes")
     return next(iter(names)) if isinstance(names, Mapping | list) and names else None
 
 
-def check_name_is_defined(field: str, name: str | None, names: Mapping[str, Any]) -> None:
-    """Raises ValueError if the value `name` of a card's field is not one of `names`, which the card defines."""
-    if name not in names:
+def check_name_is_defined(field: str, name: str | None, defined_names: Mapping[str, Any]) -> None:
+    """Raises ValueError if the value `name` of a card's field is not one of `defined_names`, which the card defines."""
+    if name not in defined_names:
         raise ValueError(
             f"{field} is {name!r}, which the card does not define; use a name that it defines: "
-            f"{', '.join(names) or 'none'}"
+            f"{', '.join(defined_names) or 'none'}"
         )

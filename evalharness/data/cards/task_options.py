@@ -15,9 +15,9 @@ WINDOW_OPTIONS = ("start", "end")
 DAY_FORMAT = "a day such as 2024-08-01"
 
 
-def task_option_names(task: str) -> frozenset[str]:
-    """Returns the names of the `--option`s of all known tasks, and of `task` if that is in a user's card file."""
-    user_cards = [find_task(task)[0]] if card_path(task) else []
+def task_option_names(task_name: str) -> frozenset[str]:
+    """Returns the names of the `--option`s of all known tasks, and of this task if it is in a user's card file."""
+    user_cards = [find_task(task_name)[0]] if card_path(task_name) else []
     return frozenset(COMMON_OPTIONS).union(*(family_option_names(card) for card in (*load_cards(), *user_cards)))
 
 
@@ -27,15 +27,15 @@ def family_option_names(card: Card) -> tuple[str, ...]:
     return (*card.options, *(("release",) if has_releases else ()), *(WINDOW_OPTIONS if card.date_field else ()))
 
 
-def check_task_options(name: str, card: Card, options: Mapping[str, str]) -> None:
+def check_task_options(task_name: str, card: Card, options: Mapping[str, str]) -> None:
     """Raises UserError for an `--option` that the task does not have, and for a value that its card does not allow."""
     known_options = (*COMMON_OPTIONS, *family_option_names(card))
     for key, value in options.items():
         if key not in known_options:
-            raise UserError(unknown_name(f"option of task {name}", key, list(known_options)))
+            raise UserError(unknown_name(f"option of task {task_name}", key, list(known_options)))
         allowed = card.options[key].values if key in card.options else ()
         if allowed and value not in allowed:
-            raise UserError(unknown_name(f"{key} of task {name}", value, allowed))
+            raise UserError(unknown_name(f"{key} of task {task_name}", value, allowed))
 
 
 def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescription]:
@@ -75,6 +75,6 @@ def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescriptio
     ]
 
 
-def _describe_option_with_choices(name: str, names: Iterable[str], default: str, meaning: str) -> OptionDescription:
-    ordered = sorted(names, key=lambda choice: choice != default)
+def _describe_option_with_choices(name: str, choices: Iterable[str], default: str, meaning: str) -> OptionDescription:
+    ordered = sorted(choices, key=lambda choice: choice != default)
     return OptionDescription(name, ", ".join(ordered), default, meaning)

@@ -19,13 +19,13 @@ def _string_to_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _list_to_mapping(value: Any) -> Any:
-    return {name: name for name in value} if isinstance(value, list | tuple) else value
+def _field_names_to_mapping(field_names: Any) -> Any:
+    return {name: name for name in field_names} if isinstance(field_names, list | tuple) else field_names
 
 
 StringOrStrings = Annotated[tuple[str, ...], BeforeValidator(_string_to_list)]
 """One string or a list of strings in YAML."""
-FieldMap = Annotated[Mapping[str, str], BeforeValidator(_list_to_mapping)]
+FieldMap = Annotated[Mapping[str, str], BeforeValidator(_field_names_to_mapping)]
 """In YAML a list of fields of the records, or a mapping of the adapter's names to the records' fields.
 
 `a.b` is the field b of the object a.
@@ -130,18 +130,20 @@ class DataVersion(StrictModel):
         """Whether each split of this data version has its own files."""
         return isinstance(self.problems, Mapping)
 
-    def for_split(self, values: Mapping[str, str], split: str | None) -> "DataVersion":
-        """Returns the data version with one split's files; `values` replace the placeholders in file names.
+    def for_split(self, placeholder_values: Mapping[str, str], split: str | None) -> "DataVersion":
+        """Returns the data version with one split's files; `placeholder_values` replace the placeholders in file names.
 
         A version whose splits share files keeps them.
         """
-        values = {**values, "split": split or ""}
-        hub = self.hub and self.hub.model_copy(update={"config": fill_template(self.hub.config or "", values) or None})
+        placeholder_values = {**placeholder_values, "split": split or ""}
+        hub = self.hub and self.hub.model_copy(
+            update={"config": fill_template(self.hub.config or "", placeholder_values) or None}
+        )
         problems = self.problems[split or ""] if isinstance(self.problems, Mapping) else self.problems
         fingerprint = self.fingerprint[split or ""] if isinstance(self.fingerprint, Mapping) else self.fingerprint
         return self.model_copy(
             update={
-                "file": tuple(fill_template(path, values) for path in self.file),
+                "file": tuple(fill_template(path, placeholder_values) for path in self.file),
                 "hub": hub,
                 "split": (split or "") if self.has_files_per_split else "",
                 "problems": problems,

@@ -6,7 +6,7 @@ The manifest lists them with the settings that may differ between them, such as 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evalharness.data.run_types import Environment, Manifest, RunConfiguration, Stretch
+from evalharness.data.run_types import Environment, Manifest, RunConfiguration, RunStretch
 from evalharness.metrics.throughput import measurement_conditions
 from evalharness.pipeline.resuming.same_run import transport_options
 
@@ -16,7 +16,7 @@ EXCLUDED_OPTIONS = ("base_url", "max_tokens_field")
 """Transport options that are not measurement conditions themselves; `base_url` is the condition `endpoint`."""
 
 
-def new_stretch(config: RunConfiguration, environment: Environment, completions: int) -> Stretch:
+def new_stretch(config: RunConfiguration, environment: Environment, completions: int) -> RunStretch:
     """Returns the manifest entry of a new stretch (the part of a run that one process writes).
 
     `completions` is the number of completions that exist when the stretch begins.
@@ -29,17 +29,17 @@ def new_stretch(config: RunConfiguration, environment: Environment, completions:
     }
 
 
-def stretches_of(manifest: Manifest) -> list[Stretch]:
+def stretches_of(manifest: Manifest) -> list[RunStretch]:
     """Returns the stretches in a run's manifest: one entry per process that wrote a part of the run."""
     return list(manifest.get("stretches") or [new_stretch(manifest["config"], manifest["environment"], 0)])
 
 
-def joined_stretches(manifests: Sequence[Manifest], completions: Sequence[int]) -> list[Stretch]:
+def joined_stretches(manifests: Sequence[Manifest], completions: Sequence[int]) -> list[RunStretch]:
     """Returns the stretches (parts that one process wrote) of several runs as those of one run, for merging shards.
 
     `completions` are the numbers of completions of the runs.
     """
-    joined: list[Stretch] = []
+    joined: list[RunStretch] = []
     completions_before = 0
     for manifest, count in zip(manifests, completions, strict=True):
         joined += [
@@ -69,7 +69,7 @@ def measured_conditions(manifest: Manifest, completions: int) -> dict[str, Any]:
     return conditions
 
 
-def _stretches_with_completions(stretches: Sequence[Stretch], completions: int) -> list[Stretch]:
+def _stretches_with_completions(stretches: Sequence[RunStretch], completions: int) -> list[RunStretch]:
     """Returns the stretches (parts of a run) that generated completions; `completions` is the run's total number."""
     ends = [*(stretch["completions"] for stretch in stretches[1:]), completions]
     return [stretch for stretch, end in zip(stretches, ends, strict=True) if end > stretch["completions"]]
@@ -82,7 +82,7 @@ def _differing_conditions(conditions: Sequence[Mapping[str, Any]]) -> dict[str, 
     return {key: different for key, different in values.items() if len(different) > 1}
 
 
-def _conditions_of_stretch(backend: Mapping[str, Any], stretch: Stretch) -> dict[str, Any]:
+def _conditions_of_stretch(backend: Mapping[str, Any], stretch: RunStretch) -> dict[str, Any]:
     """Returns the measurement conditions of one stretch (the part of a run that one process wrote)."""
     environment, transport = stretch["environment"], stretch["transport"]
     measured = measurement_conditions({**backend, **transport}, environment["hardware"])

@@ -7,7 +7,7 @@ from evalharness.adapters.extraction.code_blocks import (
     clean_answer,
     code_blocks,
     inline_and_indented_blocks,
-    language_tag,
+    language_of_fence,
 )
 
 
@@ -59,7 +59,7 @@ def test_small_pieces() -> None:
     [("python", "python"), ("Python3 title=a.py", "python3"), ("{.python}", "python"), ("", ""), ("c++", "c++")],
 )
 def test_language_tag(info: str, tag: str) -> None:
-    assert language_tag(info) == tag
+    assert language_of_fence(info) == tag
 
 
 @pytest.mark.parametrize(

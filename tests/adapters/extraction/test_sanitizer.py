@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalharness.adapters.extraction import sanitizer
-from evalharness.adapters.extraction.sanitizer import longest_parsable_run, sanitize, sanitize_for_bigcodebench
+from evalharness.adapters.extraction.sanitizer import longest_parsable_lines, sanitize, sanitize_for_bigcodebench
 
 PROSE = ["", " ", "Here is the code:", "It's done.", "```python", "```", "    ```", "a b", "$", "“quoted”", "# comment"]
 STATEMENTS = ["x = 1", "y: int = 3", "import os", "return", "print 'hi'", "1 = x", "f(a=1, 2)", "a := 1", "é = 2", "x;"]
@@ -60,7 +60,7 @@ TEXTS = st.lists(st.sampled_from(PROSE + STATEMENTS + BLOCKS + MORE_BLOCKS + OPE
 @settings(deadline=None, max_examples=300)
 @given(TEXTS)
 def test_the_longest_run_equals_the_official_one(text: str) -> None:
-    assert longest_parsable_run(text) == code_extract(text)
+    assert longest_parsable_lines(text) == code_extract(text)
 
 
 @settings(deadline=None, max_examples=150)
@@ -110,7 +110,7 @@ def test_terminal_escape_codes_are_removed() -> None:
     """Newer releases of the package remove them before the search; 0.3.1 does not."""
     coloured = ANSWER.replace("def f(", "\x1b[1;32mdef\x1b[0m f(").replace("import", "\x1b[31mimport\x1b[0m")
     assert sanitize(coloured, "f") == sanitize(ANSWER, "f")
-    assert "\x1b" not in longest_parsable_run("\x1b[2Kplain text here\x1b[0m")
+    assert "\x1b" not in longest_parsable_lines("\x1b[2Kplain text here\x1b[0m")
 
 
 def test_text_in_which_nothing_parses() -> None:
@@ -187,9 +187,9 @@ def test_the_first_lines_of_a_run_decide_as_the_whole_run_does(lines: list[str])
         found = []
         for size in (sanitizer.FIRST_LINE_COUNT, len(lines)):
             patch.setattr(sanitizer, "FIRST_LINE_COUNT", size)
-            sanitizer.longest_parsable_run.cache_clear()
-            found.append(sanitizer.longest_parsable_run(text))
-    sanitizer.longest_parsable_run.cache_clear()
+            sanitizer.longest_parsable_lines.cache_clear()
+            found.append(sanitizer.longest_parsable_lines(text))
+    sanitizer.longest_parsable_lines.cache_clear()
     assert found[0] == found[1]
 
 

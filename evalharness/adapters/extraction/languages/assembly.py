@@ -36,7 +36,7 @@ def assemble_program(
     code = [item for item in needed if item.type not in (*syntax.leading_nodes, *syntax.import_nodes)]
     other_types = [item for item in code if not item.in_class and item.type in syntax.class_nodes]
     members = [item for item in code if item not in other_types]
-    texts = [_without_exports(item) for item in members]
+    texts = [_text_without_export_keywords(item) for item in members]
     if syntax.grammar in ("javascript", "typescript"):
         used = frozenset[str]().union(*(item.tokens for item in members if item.type != "import_statement"))
         texts = [
@@ -63,20 +63,20 @@ def assemble_program(
     return "\n".join(part for part in parts if part)
 
 
-def _without_exports(item: CodeItem) -> str:
+def _text_without_export_keywords(item: CodeItem) -> str:
     """Returns the text of a code item (such as a definition) without the keyword `export`."""
     return re.sub(r"^([ \t]*)export\s+(?:default\s+)?(?=\S)", r"\1", item.text, flags=re.MULTILINE)
 
 
-def convert_import_to_require(text: str, used: frozenset[str]) -> str:
+def convert_import_to_require(statement: str, used_tokens: frozenset[str]) -> str:
     """Returns the `require` calls that replace a JavaScript `import`, since tests run as a script; "" if unused.
 
-    `used` are the tokens of the code: an import none of whose names is among them is dropped.
+    `used_tokens` are the tokens of the code: an import none of whose names is among them is dropped.
     """
-    if (assigned := TS_IMPORT.fullmatch(text.strip())) and assigned["name"] in used:
+    if (assigned := TS_IMPORT.fullmatch(statement.strip())) and assigned["name"] in used_tokens:
         return f"const {assigned['name']} = {assigned['call']};"
-    match = JS_IMPORT.fullmatch(text.strip())
-    if match is None or not used & frozenset(re.findall(r"[\w$]+", match["names"])):
+    match = JS_IMPORT.fullmatch(statement.strip())
+    if match is None or not used_tokens & frozenset(re.findall(r"[\w$]+", match["names"])):
         return ""
     named = re.sub(r"(\w+)\s+as\s+(\w+)", r"\1: \2", match["list"] or "")
     lines = [f"const {{{named}}} = require({match['module']});"] if named.strip() else []
@@ -95,7 +95,7 @@ def _add_missing_imports(
     used = frozenset[str]().union(*(item.tokens for item in code)) if code else frozenset[str]()
     lines = []
     for text in imports:
-        for name, path in _go_imports(text):
+        for name, path in _names_and_paths_of_go_import(text):
             package = name or path.strip('"`').rpartition("/")[2]
             is_known = not name and path in known
             if not is_known and (package in used or name in ("_", ".")):
@@ -104,8 +104,8 @@ def _add_missing_imports(
     return "\n".join([package_clause, *dict.fromkeys(lines), rest]) if lines else prompt_head
 
 
-def _go_imports(text: str) -> Iterator[tuple[str, str]]:
+def _names_and_paths_of_go_import(statement: str) -> Iterator[tuple[str, str]]:
     """Yields (name, quoted path) of each package in a Go import statement; the name is "" if none is given."""
-    for match in GO_IMPORT.finditer(text):
+    for match in GO_IMPORT.finditer(statement):
         name = "" if match[1] in (None, "import") else match[1]
         yield name, match[2]

@@ -66,11 +66,11 @@ def extract_function_program(answer: str, target: TestedFunction) -> ExtractedPr
     return ExtractedProgram(target.prompt + _cut_at_closing_brace(body.rstrip("\n"), target.syntax), rule)
 
 
-def _parse_block(block: CodeBlock, target: TestedFunction, is_strict: bool) -> ParsedBlock:
-    """Returns a code block parsed into items. Unless `is_strict` (a fenced block), items with errors are dropped."""
-    text = block.text if is_strict else _parsable_paragraphs(block.text, target)
+def _parse_block(block: CodeBlock, target: TestedFunction, is_fenced: bool) -> ParsedBlock:
+    """Returns a code block parsed into items. Unless it is a fenced block, items with errors are dropped."""
+    text = block.text if is_fenced else _parsable_paragraphs(block.text, target)
     parsed_block = split_into_items(text, target.syntax, target.name)
-    if is_strict:
+    if is_fenced:
         return parsed_block
     valid_items = [
         item for item in parsed_block.items if (item.names or _is_import(item, target)) and not item.has_error

@@ -50,21 +50,21 @@ def parse_source(grammar: str, source: bytes) -> Node:
     return get_parser(grammar).parse(source).root_node  # type: ignore[arg-type]
 
 
-def split_into_items(text: str, syntax: LanguageSyntax, name: str) -> ParsedBlock:
-    """Returns code split into top-level items. A class that contains function `name` is replaced by its members."""
+def split_into_items(text: str, syntax: LanguageSyntax, function_name: str) -> ParsedBlock:
+    """Returns code split into top-level items. A class that contains the function is replaced by its members."""
     if syntax.grammar == "php":
         text = _with_php_opening_tag(text)
     source = text.encode()
     items: list[CodeItem] = []
     class_name = ""
-    for node, item_text in _items_below(parse_source(syntax.grammar, source), syntax, source):
-        body = _body_of_enclosing_class(node, syntax, name)
+    for node, item_text in _item_nodes_with_text(parse_source(syntax.grammar, source), syntax, source):
+        body = _body_of_enclosing_class(node, syntax, function_name)
         if body is None:
             items.append(_make_item(node, item_text))
             continue
         named = node.child_by_field_name("name")
         class_name = node_text(named) if named else ""
-        items += [replace(_make_item(*member), in_class=True) for member in _items_below(body, syntax, source)]
+        items += [replace(_make_item(*member), in_class=True) for member in _item_nodes_with_text(body, syntax, source)]
     return ParsedBlock(tuple(items), class_name)
 
 
@@ -76,10 +76,10 @@ def _with_php_opening_tag(text: str) -> str:
     return f"{text[: match.start()]}<?php{text[match.end() :]}"
 
 
-def _body_of_enclosing_class(node: Node, syntax: LanguageSyntax, name: str) -> Node | None:
-    """Returns the body of `node` if it is a class that contains the function `name`, else None."""
+def _body_of_enclosing_class(node: Node, syntax: LanguageSyntax, function_name: str) -> Node | None:
+    """Returns the body of `node` if it is a class that contains the function `function_name`, else None."""
     body = node.child_by_field_name("body") if node.type in syntax.class_nodes else None
-    if body is not None and any(name in declared_names(member) for member in body.named_children):
+    if body is not None and any(function_name in declared_names(member) for member in body.named_children):
         return body
     return None
 
@@ -90,7 +90,7 @@ def _make_item(node: Node, text: str) -> CodeItem:
     )
 
 
-def _items_below(parent: Node, syntax: LanguageSyntax, source: bytes) -> Iterator[tuple[Node, str]]:
+def _item_nodes_with_text(parent: Node, syntax: LanguageSyntax, source: bytes) -> Iterator[tuple[Node, str]]:
     """Yields (node, text) of each item below a syntax node; the text includes the comments and attributes before it."""
     leading_nodes: list[Node] = []
     children = _children_without_containers(parent, syntax)
@@ -101,7 +101,7 @@ def _items_below(parent: Node, syntax: LanguageSyntax, source: bytes) -> Iterato
             leading_nodes.append(node)
             continue
         start = (leading_nodes[0] if leading_nodes else node).start_byte
-        yield node, _indented_text(source, start, _end_after_punctuation(children, position))
+        yield node, _text_with_indentation(source, start, _end_byte_after_punctuation(children, position))
         leading_nodes = []
 
 
@@ -126,19 +126,19 @@ def _container_contents(node: Node, syntax: LanguageSyntax) -> Node | None:
     return None
 
 
-def _end_after_punctuation(children: Sequence[Node], position: int) -> int:
+def _end_byte_after_punctuation(children: Sequence[Node], child_index: int) -> int:
     """Returns the byte offset of the end of children[position], including the punctuation that follows it."""
-    end = children[position].end_byte
-    for node in children[position + 1 :]:
+    end = children[child_index].end_byte
+    for node in children[child_index + 1 :]:
         if node.is_named or node.type not in (";", ";;", ","):
             break
         end = node.end_byte
     return end
 
 
-def _indented_text(source: bytes, start: int, end: int) -> str:
+def _text_with_indentation(source: bytes, start_byte: int, end_byte: int) -> str:
     """Returns the text between two byte offsets of `source`, including the indentation of its first line."""
-    line_start = source.rfind(b"\n", 0, start) + 1
-    if not source[line_start:start].strip():
-        start = line_start
-    return source[start:end].decode(errors="replace").rstrip()
+    line_start = source.rfind(b"\n", 0, start_byte) + 1
+    if not source[line_start:start_byte].strip():
+        start_byte = line_start
+    return source[start_byte:end_byte].decode(errors="replace").rstrip()

@@ -36,7 +36,7 @@ def needed_items(
     `other_blocks` has the items of each other code block: first of the blocks before the chosen one, from the nearest
     to the farthest, then of those after it. If two of them define the same name, the first definition is used.
     """
-    needed = _tokens_used_by([*items, *(item for block in other_blocks for item in block)], target.name)
+    needed = _tokens_used_by_function([*items, *(item for block in other_blocks for item in block)], target.name)
     defined = {name for item in items for name in item.names}
     helpers: list[CodeItem] = []
     for block in other_blocks:
@@ -56,27 +56,29 @@ def needed_items(
 
 
 def _is_needed_from_other_block(
-    item: CodeItem, missing: frozenset[str], needed: frozenset[str], target: TestedFunction
+    item: CodeItem, missing_names: frozenset[str], needed_names: frozenset[str], target: TestedFunction
 ) -> bool:
-    """Returns whether an item of another code block defines a `missing` name, or imports a `needed` one."""
-    is_import = item.type in target.syntax.import_nodes and bool(item.tokens & needed)
-    return target.name not in item.tokens and (is_import or bool(item.names & missing))
+    """Returns whether an item of another code block defines a missing name, or imports a needed one."""
+    is_import = item.type in target.syntax.import_nodes and bool(item.tokens & needed_names)
+    return target.name not in item.tokens and (is_import or bool(item.names & missing_names))
 
 
-def _is_omitted(item: CodeItem, target: TestedFunction, needed: frozenset[str], callers: frozenset[str]) -> bool:
+def _is_omitted(
+    item: CodeItem, target: TestedFunction, needed_names: frozenset[str], caller_names: frozenset[str]
+) -> bool:
     """Returns whether to leave a code item of an answer out of the program.
 
-    It is left out if it only calls, prints, tests or exports the tested function, or is a package clause. `needed`: the
-    names that the tested function depends on; `callers`: the names of functions that call it.
+    It is left out if it only calls, prints, tests or exports the tested function, or is a package clause.
+    `needed_names`: the names that the tested function depends on; `caller_names`: the names of functions that call it.
     """
     code = _text_after_comments(item)
     if item.type in target.syntax.dropped_nodes or TEST_CODE.match(item.text.lstrip()):
         return True
     if item.names:
         is_main = bool(item.names & set(target.syntax.main_functions))
-        return not item.names & needed and (is_main or bool(item.tokens & callers))
+        return not item.names & needed_names and (is_main or bool(item.tokens & caller_names))
     return (
-        bool(item.tokens & (callers | EXIT_WORDS) or DEMONSTRATION.match(code) or EXPORT.match(code))
+        bool(item.tokens & (caller_names | EXIT_WORDS) or DEMONSTRATION.match(code) or EXPORT.match(code))
         and item.type not in target.syntax.import_nodes
     )
 
@@ -89,13 +91,13 @@ def _text_after_comments(item: CodeItem) -> str:
     return "\n".join(lines).lstrip()
 
 
-def _tokens_used_by(items: Iterable[CodeItem], name: str) -> frozenset[str]:
-    """Returns function `name` and all identifiers that it uses, directly or through other items (transitively)."""
+def _tokens_used_by_function(items: Iterable[CodeItem], function_name: str) -> frozenset[str]:
+    """Returns the function's name and all identifiers that it uses, directly or through other items (transitively)."""
     uses: dict[str, set[str]] = {}
     for item in items:
         for declared in item.names:
             uses.setdefault(declared, set()).update(item.tokens)
-    reached, pending = set[str](), [name]
+    reached, pending = set[str](), [function_name]
     while pending:
         word = pending.pop()
         if word not in reached:
@@ -104,12 +106,18 @@ def _tokens_used_by(items: Iterable[CodeItem], name: str) -> frozenset[str]:
     return frozenset(reached)
 
 
-def _names_of_callers(items: Sequence[CodeItem], name: str, needed: frozenset[str]) -> frozenset[str]:
-    """Returns function `name` and the names of items that use it, directly or transitively, but not `needed` ones."""
-    callers, grown = {name}, True
+def _names_of_callers(items: Sequence[CodeItem], function_name: str, needed_names: frozenset[str]) -> frozenset[str]:
+    """Returns the function's name and the names of items that use it, directly or transitively.
+
+    Items that declare one of `needed_names` are not among them.
+    """
+    callers, grown = {function_name}, True
     while grown:
         new = {
-            declared for item in items if item.tokens & callers and not item.names & needed for declared in item.names
+            declared
+            for item in items
+            if item.tokens & callers and not item.names & needed_names
+            for declared in item.names
         } - callers
         callers |= new
         grown = bool(new)

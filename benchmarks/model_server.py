@@ -33,7 +33,7 @@ import httpx
 from evalharness.backends.factory import BackendConfig, find_backend
 from evalharness.bench.config import BenchConfig
 from evalharness.bench.runner import bench
-from evalharness.bench.workload import coding_problems
+from evalharness.bench.workload import make_coding_problems
 from evalharness.records import Request, Sampling
 
 LEVELS = (1, 8)
@@ -112,7 +112,7 @@ def added_latency(url: str, way: str, model: str | None, options: Mapping[str, s
     sampling = Sampling(max_new_tokens=OUTPUT_TOKENS)
     direct_ms, served_ms, outside_ms = [], [], []
     with httpx.Client(base_url=url, timeout=600) as http:
-        for number, problem in enumerate(coding_problems(pairs + 2, PROMPT_TOKENS)):
+        for number, problem in enumerate(make_coding_problems(pairs + 2, PROMPT_TOKENS)):
             request = Request(problem, 0)
             start = time.perf_counter()
             [completion] = backend.generate([request], sampling)

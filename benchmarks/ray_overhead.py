@@ -77,7 +77,7 @@ def grade_on_node(problems: dict[str, Problem], completions: Sequence[Completion
     actor, task_reference = next(iter(sandboxes.nodes.values())).actor, ray.put((task, problems))
     for size in (32, 8):
         for begin in range(0, len(completions), size):
-            ray.get(actor.judge.remote([task_reference], completions[begin : begin + size]))
+            ray.get(actor.grade_completions.remote([task_reference], completions[begin : begin + size]))
         timer.report(f"node, chunks of {size}", len(completions))
     sandboxes.close()
 

@@ -16,7 +16,7 @@ from itertools import count
 from evalharness.backends.diffusion.options import DiffusionOptions
 from evalharness.backends.network.loading import load_network
 from evalharness.backends.options import parse_options
-from evalharness.bench.workload import coding_problems
+from evalharness.bench.workload import make_coding_problems
 from evalharness.diffusion.serving.batch import ContinuousBatch
 from evalharness.model_server.engine.decoders import DecoderFactory
 from evalharness.model_server.engine.job import Job
@@ -99,7 +99,7 @@ def main() -> None:
     arguments = parser.parse_args()
     network = load_network(arguments.model, parse_options(DiffusionOptions, "diffusion", {}))
     factory = DecoderFactory(network, None, {"ar": {}, "diffusion": {}})
-    problems = list(coding_problems(64, PROMPT_TOKENS))
+    problems = list(make_coding_problems(64, PROMPT_TOKENS))
     found = {setting: Measured() for setting in SETTINGS}
     for _ in range(arguments.rounds):
         for (rows, threads), total in found.items():

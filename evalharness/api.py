@@ -21,8 +21,8 @@ from evalharness.data.runs import Run, load_run
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, default_workers
 from evalharness.pipeline.progress import ConsoleProgress, Progress, SilentProgress
-from evalharness.util.suggest import unknown_name
-from evalharness.util.visible import raw_stream
+from evalharness.util.suggest import unknown_name_message
+from evalharness.util.visible import unwrap_stream
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -214,7 +214,7 @@ def _run_config(
     """Returns the configuration of a run from the arguments of `run`. Raises UserError for an unknown setting."""
     unknown = sorted(set(settings) - set(RunSettings.__annotations__))
     if unknown:
-        raise UserError(unknown_name("keyword argument", unknown[0], sorted(RunSettings.__annotations__)))
+        raise UserError(unknown_name_message("keyword argument", unknown[0], sorted(RunSettings.__annotations__)))
     texts = {
         key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in (options or {}).items()
     }
@@ -231,7 +231,9 @@ def _progress_receiver(progress: bool | Progress) -> Progress:
     if isinstance(progress, bool):
         from rich.console import Console
 
-        return ConsoleProgress(Console(file=raw_stream(sys.stderr), soft_wrap=True)) if progress else SilentProgress()
+        return (
+            ConsoleProgress(Console(file=unwrap_stream(sys.stderr), soft_wrap=True)) if progress else SilentProgress()
+        )
     return progress
 
 

@@ -23,7 +23,7 @@ from evalharness.data.cards.task_options import describe_task_options
 from evalharness.data.cards.version_schema import DataVersion, HubSource
 from evalharness.records.options import OptionDescription
 from evalharness.sandbox.factory import DESCRIBED_OPTIONS
-from evalharness.util.paths import bundled
+from evalharness.util.paths import bundled_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = re.compile(r"(<!-- table: ([\w -]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -76,7 +76,7 @@ def option_table(options: Iterable[OptionDescription]) -> str:
 def task_option_table() -> str:
     """Returns a row for each option of each family, without the names of versions, recipes, splits and releases."""
     rows: dict[str, OptionDescription] = {}
-    for card in read_cards(bundled("tasks")):
+    for card in read_cards(bundled_folder("tasks")):
         for entry in card.tasks.values():
             for option in describe_task_options(card, entry):
                 by_name = option.name in ("version", "recipe", "split", "release")
@@ -89,7 +89,7 @@ def recipe_table() -> str:
     """Returns a row for each recipe of the bundled tasks."""
     rows = [
         (card.family, f"`{name}`", recipe.kind, str(recipe.n), f"{recipe.temperature:g}", str(recipe.max_new_tokens))
-        for card in read_cards(bundled("tasks"))
+        for card in read_cards(bundled_folder("tasks"))
         for name, recipe in card.recipes.items()
     ]
     return markdown(("family", "recipe", "kind", "samples", "temperature", "token limit"), rows)

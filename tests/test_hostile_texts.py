@@ -45,7 +45,7 @@ from evalharness.sandbox.languages import languages
 from evalharness.util import text as texts
 from evalharness.util.limits.calls import LimitExceeded
 from evalharness.util.limits.texts import MAX_TEXT_BYTES, is_too_large
-from evalharness.util.visible import visible
+from evalharness.util.visible import escape_control_characters
 
 PACKAGE = Path(__file__).parents[1] / "evalharness"
 MAX_S = 1.0
@@ -132,7 +132,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "shortened": lambda text: texts.shortened(text, 300),
     "error text": lambda text: texts.error_text(ValueError(text)),
     "page": page_row,
-    "visible": visible,
+    "visible": escape_control_characters,
     "endpoint's answer": answer_read,
     "endpoint's events": events_read,
 }

@@ -25,8 +25,8 @@ from evalharness.records import (
     Verdict,
 )
 from evalharness.sandbox.languages import languages
-from evalharness.util.paths import bundled
-from evalharness.util.suggest import unknown_name
+from evalharness.util.paths import bundled_folder
+from evalharness.util.suggest import unknown_name_message
 
 TESTS_KEY = "tests"
 """The key in the card's `rules` of the template of the test code; by default the record field with this name."""
@@ -47,9 +47,9 @@ class CardTask:
                     f"one of the card's fields in braces: {', '.join(f'{{{field}}}' for field in fields)}"
                 )
         check_extraction_rule(context.recipe.extraction)
-        images = sorted(path.parent.name for path in bundled("sandboxes").glob("*/Dockerfile"))
+        images = sorted(path.parent.name for path in bundled_folder("sandboxes").glob("*/Dockerfile"))
         if context.image not in images:
-            raise UserError(unknown_name("sandbox image", context.image, images))
+            raise UserError(unknown_name_message("sandbox image", context.image, images))
         self._language = None if context.image in PYTHON_IMAGES else languages().get(context.image)
 
     def problems(self) -> Sequence[Problem]:

@@ -16,7 +16,7 @@ from evalharness.data.versions import choose_data_source, find_version
 from evalharness.errors import UserError
 from evalharness.records import Task
 from evalharness.util.plugins import load_plugin
-from evalharness.util.suggest import unknown_name
+from evalharness.util.suggest import unknown_name_message
 
 ADAPTER_GROUP = "evalharness.adapters"
 """The entry-point group of adapters."""
@@ -56,10 +56,10 @@ def load_task_context(task_name: str, sources: DataSources, options: Mapping[str
     check_task_options(entry.name, card, options)
     recipe_name, recipes = options.get("recipe", entry.default_recipe), card.recipes_of(entry)
     if recipe_name not in recipes:
-        raise UserError(unknown_name(f"recipe of {task_name}", recipe_name, list(recipes)))
+        raise UserError(unknown_name_message(f"recipe of {task_name}", recipe_name, list(recipes)))
     split = options.get("split", entry.default_split)
     if split is not None and split not in entry.splits:
-        raise UserError(unknown_name(f"split of {task_name}", split, list(entry.splits)))
+        raise UserError(unknown_name_message(f"split of {task_name}", split, list(entry.splits)))
     version = find_version(entry, options.get("version"), split)
     window = TimeWindow.parse(options.get("start"), options.get("end"))
     release = _select_release(entry, version, source, options.get("release"))
@@ -118,5 +118,5 @@ def _select_release(entry: TaskEntry, version: DataVersion, source: DataSource, 
             raise UserError(f"{data} has no releases; leave out --option release={release_name}")
         return None
     if release_name is not None and release_name not in entry.releases:
-        raise UserError(unknown_name(f"release of {entry.name}", release_name, list(entry.releases)))
+        raise UserError(unknown_name_message(f"release of {entry.name}", release_name, list(entry.releases)))
     return release_name or entry.default_release

@@ -11,7 +11,7 @@ from evalharness.arena.records import Pair, Side, Vote
 from evalharness.arena.rows import parse_vote, vote_to_json
 from evalharness.arena.store import VoteStore
 from evalharness.errors import UserError
-from evalharness.util.files import atomic_write
+from evalharness.util.files import open_for_atomic_write
 
 SIDE_COLUMNS = ("model", "sample_id", "passed", "status", "total_s", "output_tokens", "wait_s")
 COLUMNS = (
@@ -45,7 +45,7 @@ def export_votes(store: VoteStore, out: Path) -> int:
     votes = store.votes()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(out) as file:
+        with open_for_atomic_write(out) as file:
             for line in _csv_lines(votes):
                 file.write(line.encode())
     except OSError as error:

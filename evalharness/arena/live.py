@@ -21,7 +21,7 @@ from evalharness.records import Backend, Completion, Request, Sampling
 from evalharness.report.task_variant import language_of
 from evalharness.sandbox.pool import ContainerPool
 from evalharness.util.http.refusals import RequestRefused
-from evalharness.util.jsonl import complete_lines, parse_json_line
+from evalharness.util.jsonl import parse_json_line, read_complete_lines
 
 LIVE = "live.jsonl"
 _log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class LiveModels:
     def load_answers(self) -> None:
         """Loads the stored answers of earlier sessions, so that pairs without a vote can be shown again."""
         remove_incomplete_line(self.path)
-        for number, line in complete_lines(self.path):
+        for number, line in read_complete_lines(self.path):
             row = parse_json_line(self.path, number, line)
             try:
                 key, model = (row.pop("task"), row["task_id"]), row.pop("model")

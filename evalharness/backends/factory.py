@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from evalharness.records import Backend
 from evalharness.util.plugins import load_plugin, load_plugins, plugin_names
-from evalharness.util.suggest import unknown_name
+from evalharness.util.suggest import unknown_name_message
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -73,4 +73,4 @@ def unknown_option_message(name: str, backend: str, valid_options: Collection[st
         option = nearest[0]
         owner = other_owners[option]
         return f"unknown option {name!r} of backend {backend}; backend {owner} has an option {option}; leave it out"
-    return unknown_name("option", name, sorted(valid_options))
+    return unknown_name_message("option", name, sorted(valid_options))

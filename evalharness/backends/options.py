@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evalharness.errors import UserError
 from evalharness.records.options import OptionDescription
-from evalharness.util.suggest import unknown_name
+from evalharness.util.suggest import unknown_name_message
 
 Schema = TypeVar("Schema", bound=BaseModel)
 _LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
@@ -34,7 +34,7 @@ def parse_options(schema: type[Schema], backend: str, options: Mapping[str, str]
     """Returns a backend's `--option` values as its pydantic model. Raises UserError for a wrong key or value."""
     for key in options:
         if key not in schema.model_fields:
-            raise UserError(unknown_name(f"option of backend {backend}", key, sorted(schema.model_fields)))
+            raise UserError(unknown_name_message(f"option of backend {backend}", key, sorted(schema.model_fields)))
     try:
         return schema.model_validate(dict(options))
     except ValidationError as error:
@@ -42,7 +42,9 @@ def parse_options(schema: type[Schema], backend: str, options: Mapping[str, str]
         option = ".".join(str(part) for part in first["loc"])
         if first["type"] == "literal_error":
             choices = re.findall(r"'(.*?)'", first["ctx"]["expected"])
-            raise UserError(unknown_name(f"{option} of backend {backend}", str(first["input"]), choices)) from None
+            raise UserError(
+                unknown_name_message(f"{option} of backend {backend}", str(first["input"]), choices)
+            ) from None
         raise UserError(
             f"option {option}={first.get('input')!r} of backend {backend} is not valid: {first['msg']}; "
             f"see `evalharness backends {backend}`"

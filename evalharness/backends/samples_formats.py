@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from evalharness.errors import UserError
 from evalharness.util.jsonl import parse_json_line
-from evalharness.util.limits.files import decompressing_reader
+from evalharness.util.limits.files import make_decompressing_reader
 
 STDIN = Path("-")
 GZIP = b"\x1f\x8b"
@@ -46,7 +46,7 @@ def _open_as_utf8(path: Path) -> IO[bytes]:
     file: IO[bytes] = path.open("rb") if path != STDIN else _copy_to_temporary_file(sys.stdin.buffer)
     while file.read(2) == GZIP:
         file.seek(0)
-        with decompressing_reader(path, file) as compressed:
+        with make_decompressing_reader(path, file) as compressed:
             file = _copy_to_temporary_file(compressed)
     file.seek(0)
     if path.suffix == ".gz" and file.name == str(path):

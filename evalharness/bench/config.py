@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from evalharness.bench.workload import refuse_random_tokens
+from evalharness.bench.workload import refuse_random_token_task
 from evalharness.errors import UserError
 from evalharness.util.number_checks import check_at_least
 
@@ -42,20 +42,20 @@ class BenchConfig:
     options: Mapping[str, str] = field(default_factory=dict)
     """Options of backend and task."""
 
-    def warmup_requests(self, concurrency: int) -> int:
+    def warmup_request_count(self, concurrency: int) -> int:
         """Returns the number of unmeasured requests that are sent first at this concurrency."""
         return concurrency if self.warmup is None else self.warmup
 
-    def folder_name(self) -> str:
+    def default_folder_name(self) -> str:
         """Returns the default name of the output folder, which contains a digest of the configuration."""
         digest = hashlib.sha256(json.dumps(asdict(self), default=str).encode()).hexdigest()[:8]
         model = [self.model.strip("/").replace("/", "--")] if self.model else []
         return "_".join(["bench", self.task or "code", self.backend, *model, digest])
 
 
-def check_options(config: BenchConfig) -> None:
+def check_bench_options(config: BenchConfig) -> None:
     """Raises UserError if options of `evalharness bench` are out of range or contradict each other."""
-    refuse_random_tokens(config.task)
+    refuse_random_token_task(config.task)
     levels = config.concurrency
     if not levels or min(levels) < 1 or len(set(levels)) < len(levels):
         numbers = ",".join(map(str, levels))

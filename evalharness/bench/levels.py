@@ -13,7 +13,7 @@ from evalharness.records import Completion, Key
 
 
 @dataclass(frozen=True)
-class LevelResult:
+class ConcurrencyResult:
     """The result of `evalharness bench` at one concurrency: speed, failures, token counts and cost."""
 
     concurrency: int
@@ -32,22 +32,22 @@ class LevelResult:
     """In the currency of the prices; None without prices or token counts."""
 
 
-def summarize_level(
-    rows: Sequence[Completion],
-    warmup: AbstractSet[Key],
+def summarize_concurrency_level(
+    completions: Sequence[Completion],
+    warmup_keys: AbstractSet[Key],
     concurrency: int,
     tokenizer: CommonTokenizer | None,
-    conditions: Mapping[str, Any],
-    prices: tuple[float, float] | None,
-) -> LevelResult:
-    """Calculates speed and other figures of one concurrency from its completions (`rows`), without `warmup` requests.
+    measurement_conditions: Mapping[str, Any],
+    prices_per_million: tuple[float, float] | None,
+) -> ConcurrencyResult:
+    """Returns speed and other figures of one concurrency, from its completions without those in `warmup_keys`.
 
-    `conditions`, such as the hardware, are stored with the figures. `prices`: of a million prompt tokens and of a
-    million output tokens. Raises UserError if no request has timings.
+    `measurement_conditions`, such as the hardware, are stored with the figures. `prices_per_million`: the prices of a
+    million prompt tokens and of a million output tokens. Raises UserError if no request has timings.
     """
-    measured = [row for row in rows if row.key not in warmup]
+    measured = [row for row in completions if row.key not in warmup_keys]
     failures = [reason for row in measured if (reason := row.error or row.refusal)]
-    figures = compute_speed(rows, tokenizer, conditions, warmup=warmup)
+    figures = compute_speed(completions, tokenizer, measurement_conditions, warmup=warmup_keys)
     if not figures:
         reason = (
             failures[0] if failures else "no answer took a measurable time (the prompts may leave no room for output)"
@@ -60,7 +60,7 @@ def summarize_level(
     timed = [row for row in succeeded if row.total_s is not None and row.started_at is not None]
     prompt_tokens = [row.prompt_tokens for row in timed if row.prompt_tokens is not None]
     output_tokens = [row.output_tokens for row in timed if row.output_tokens is not None]
-    return LevelResult(
+    return ConcurrencyResult(
         concurrency=concurrency,
         speed=figures,
         failed=len(failures),
@@ -68,5 +68,5 @@ def summarize_level(
         prompt_tokens=percentiles(prompt_tokens) if len(prompt_tokens) == len(timed) else {},
         output_tokens=percentiles(output_tokens) if len(output_tokens) == len(timed) else {},
         at_limit=sum(row.finish_reason == "length" for row in timed),
-        cost_per_problem=cost_per_problem(timed, *prices) if prices else None,
+        cost_per_problem=cost_per_problem(timed, *prices_per_million) if prices_per_million else None,
     )

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from evalharness.backends import find_backend, option_names
-from evalharness.bench.config import CODE_TOKENS, BenchConfig, check_options
-from evalharness.bench.levels import LevelResult, summarize_level
-from evalharness.bench.workload import coding_problems, prompts_fingerprint, select_requests
+from evalharness.bench.config import CODE_TOKENS, BenchConfig, check_bench_options
+from evalharness.bench.levels import ConcurrencyResult, summarize_concurrency_level
+from evalharness.bench.workload import fingerprint_prompts, make_coding_problems, make_requests
 from evalharness.data.run_files import MANIFEST
 from evalharness.data.run_types import Environment
 from evalharness.errors import UserError
@@ -22,7 +22,7 @@ from evalharness.pipeline.store import append_completions, write_json
 from evalharness.pipeline.unanswered import generate_unless_refused
 from evalharness.pipeline.validate import check_backend, check_prompt, prepare_task
 from evalharness.records import Problem, Sampling
-from evalharness.util.differences import differences
+from evalharness.util.differences import find_differences
 from evalharness.util.files import check_writable
 from evalharness.util.text import counted
 
@@ -46,7 +46,7 @@ class BenchFile(TypedDict):
     backend: Mapping[str, Any]
     environment: Environment
     levels: list[dict[str, Any]]
-    """One `LevelResult` per concurrency."""
+    """One `ConcurrencyResult` per concurrency."""
 
 
 @dataclass(frozen=True)
@@ -62,40 +62,42 @@ class PreparedBench:
     """The configuration as `bench.json` stores it."""
 
 
-def bench(config: BenchConfig, folder: Path, log: Callable[[str], None] = lambda text: None) -> list[LevelResult]:
-    """Measures a backend's speed at each concurrency, and writes `bench.json` and the completions into `folder`.
+def bench(
+    config: BenchConfig, out_folder: Path, log: Callable[[str], None] = lambda text: None
+) -> list[ConcurrencyResult]:
+    """Measures a backend's speed at each concurrency, and writes `bench.json` and the completions into `out_folder`.
 
     Raises UserError for invalid options, before any request, and if no request at a concurrency was measured.
     """
-    return run_levels(validate(config, folder), log)
+    return measure_concurrency_levels(validate(config, out_folder), log)
 
 
-def validate(config: BenchConfig, folder: Path) -> PreparedBench:
+def validate(config: BenchConfig, out_folder: Path) -> PreparedBench:
     """Validates the options of `evalharness bench` and prepares its prompts. Raises UserError for invalid options."""
-    check_options(config)
+    check_bench_options(config)
     for concurrency in config.concurrency:
-        check_backend(backend_config(config, concurrency))
+        check_backend(make_run_config(config, concurrency))
     tokenizer = load_common_tokenizer(config.tokenizer)
     problems, sampling = load_problems_and_sampling(config, tokenizer)
     settings = {**asdict(config), "options": {key: redact_url_secrets(value) for key, value in config.options.items()}}
-    check_bench_folder(folder, settings)
-    return PreparedBench(config, folder, problems, sampling, tokenizer, settings)
+    check_output_folder(out_folder, settings)
+    return PreparedBench(config, out_folder, problems, sampling, tokenizer, settings)
 
 
-def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[LevelResult]:
+def measure_concurrency_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[ConcurrencyResult]:
     """Measures a backend's speed at one concurrency after another, each with its own prompts; writes `bench.json`."""
     config, folder = prepared.config, prepared.folder
-    levels: list[LevelResult] = []
+    levels: list[ConcurrencyResult] = []
     begin = 0
     for concurrency in config.concurrency:
-        warmup = config.warmup_requests(concurrency)
-        with closing(make_backend(backend_config(config, concurrency))) as backend:
+        warmup = config.warmup_request_count(concurrency)
+        with closing(make_backend(make_run_config(config, concurrency))) as backend:
             check_prompt(backend, prepared.problems[0].prompt)
             if not levels:
                 description, environment = dict(backend.describe()), process_environment()
                 folder.mkdir(parents=True, exist_ok=True)
             log(f"concurrency {concurrency}: {counted(warmup, 'warm-up request')}, {config.requests} measured")
-            requests = select_requests(prepared.problems, begin, warmup + config.requests)
+            requests = make_requests(prepared.problems, begin, warmup + config.requests)
             begin += len(requests)
             rows = list(generate_unless_refused(backend, requests, prepared.sampling))
             measured_under = {
@@ -104,13 +106,15 @@ def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[Leve
             }
         warmup_keys = {request.key for request in requests[:warmup]}
         levels.append(
-            summarize_level(rows, warmup_keys, concurrency, prepared.tokenizer, measured_under, config.prices)
+            summarize_concurrency_level(
+                rows, warmup_keys, concurrency, prepared.tokenizer, measured_under, config.prices
+            )
         )
         (folder / f"completions-{concurrency}.jsonl").unlink(missing_ok=True)
         append_completions(folder / f"completions-{concurrency}.jsonl", rows)
         content: BenchFile = {
             "config": prepared.settings,
-            "workload": {"prompts": len(prepared.problems), "fingerprint": prompts_fingerprint(prepared.problems)},
+            "workload": {"prompts": len(prepared.problems), "fingerprint": fingerprint_prompts(prepared.problems)},
             "sampling": asdict(prepared.sampling),
             "backend": description,
             "environment": environment,
@@ -120,15 +124,15 @@ def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[Leve
     return levels
 
 
-def check_bench_folder(folder: Path, settings: Mapping[str, Any]) -> None:
+def check_output_folder(out_folder: Path, settings: Mapping[str, Any]) -> None:
     """Raises UserError if the output folder is not writable, or contains a run or a bench with other settings.
 
     A bench with the same settings may be there; its result will be replaced.
     """
-    check_writable(folder)
-    if (folder / MANIFEST).exists():
-        raise UserError(f"{folder} contains a run of `evalharness run`; choose another folder with --out")
-    path = folder / BENCH_FILE
+    check_writable(out_folder)
+    if (out_folder / MANIFEST).exists():
+        raise UserError(f"{out_folder} contains a run of `evalharness run`; choose another folder with --out")
+    path = out_folder / BENCH_FILE
     try:
         existing = json.loads(path.read_bytes())["config"]
     except FileNotFoundError:
@@ -139,10 +143,10 @@ def check_bench_folder(folder: Path, settings: Mapping[str, Any]) -> None:
         raise UserError(
             f"{path} is not the result of `evalharness bench`, a JSON object; choose another folder with --out"
         ) from None
-    for name, old, new in differences(existing, json.loads(json.dumps(settings))):
+    for name, old, new in find_differences(existing, json.loads(json.dumps(settings))):
         raise UserError(
-            f"{folder} contains a bench with other settings ({name} was {old}, now {new}); choose another folder with "
-            "--out"
+            f"{out_folder} contains a bench with other settings ({name} was {old}, now {new}); choose another folder "
+            "with --out"
         )
 
 
@@ -154,15 +158,15 @@ def load_problems_and_sampling(
     Raises UserError for an invalid task or too many prompts.
     """
     if config.task is not None:
-        prepared = prepare_task(backend_config(config, 1))
+        prepared = prepare_task(make_run_config(config, 1))
         return list(prepared.problems.values()), prepared.sampling
-    count = sum(config.requests + config.warmup_requests(concurrency) for concurrency in config.concurrency)
-    problems = coding_problems(count, config.input_tokens or CODE_TOKENS, tokenizer.count if tokenizer else None)
+    count = sum(config.requests + config.warmup_request_count(concurrency) for concurrency in config.concurrency)
+    problems = make_coding_problems(count, config.input_tokens or CODE_TOKENS, tokenizer.count if tokenizer else None)
     limit = config.output_tokens or CODE_TOKENS
     return problems, Sampling(config.temperature, max_new_tokens=limit, seed=config.seed)
 
 
-def backend_config(config: BenchConfig, concurrency: int) -> RunConfig:
+def make_run_config(config: BenchConfig, concurrency: int) -> RunConfig:
     """Returns a run configuration with which the backend processes `concurrency` requests at a time.
 
     Sets the backend's option `concurrency` if it has one, otherwise the batch size.

@@ -6,33 +6,33 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from evalharness.bench.levels import LevelResult
+from evalharness.bench.levels import ConcurrencyResult
 from evalharness.util.text import counted
 
 ABSENT = "-"
 
 
-def level_table(levels: Sequence[LevelResult]) -> Table:
+def make_result_table(levels: Sequence[ConcurrencyResult]) -> Table:
     """Returns the result table of `bench`, with one row per concurrency, and without columns that have no value."""
     columns: dict[str, list[str]] = {
         "concurrency": [str(level.concurrency) for level in levels],
         "requests": [str(level.speed["requests"]) for level in levels],
         "tokens/s\nsteady": [
-            _number_text(level.speed.get("steady", {}).get("output_tokens_per_s")) for level in levels
+            _format_number(level.speed.get("steady", {}).get("output_tokens_per_s")) for level in levels
         ],
-        "tokens/s\nall": [_number_text(level.speed.get("output_tokens_per_s")) for level in levels],
+        "tokens/s\nall": [_format_number(level.speed.get("output_tokens_per_s")) for level in levels],
         "per request\np50 tokens/s": [
-            _number_text(level.speed.get("output_tokens_per_s_per_request")) for level in levels
+            _format_number(level.speed.get("output_tokens_per_s_per_request")) for level in levels
         ],
-        "common\ntokens/s": [_number_text(level.speed.get("common_tokens_per_s")) for level in levels],
-        "TTFT\np50/p90/p99 s": [_percentile_text(level.speed.get("first_output_s"), 2) for level in levels],
+        "common\ntokens/s": [_format_number(level.speed.get("common_tokens_per_s")) for level in levels],
+        "TTFT\np50/p90/p99 s": [_format_percentiles(level.speed.get("first_output_s"), 2) for level in levels],
         "TPOT\np50/p90/p99 ms": [
-            _percentile_text(level.speed.get("time_per_output_token_s"), 1, 1000) for level in levels
+            _format_percentiles(level.speed.get("time_per_output_token_s"), 1, 1000) for level in levels
         ],
-        "latency\np50/p90/p99 s": [_percentile_text(level.speed.get("latency_s"), 2) for level in levels],
-        "tokens/\nforward": [_number_text(level.speed.get("tokens_per_forward"), 2) for level in levels],
-        "prefill\nshare": [_number_text(level.speed.get("prefill_share"), 2) for level in levels],
-        "cost per\nproblem": [_number_text(level.cost_per_problem, 6) for level in levels],
+        "latency\np50/p90/p99 s": [_format_percentiles(level.speed.get("latency_s"), 2) for level in levels],
+        "tokens/\nforward": [_format_number(level.speed.get("tokens_per_forward"), 2) for level in levels],
+        "prefill\nshare": [_format_number(level.speed.get("prefill_share"), 2) for level in levels],
+        "cost per\nproblem": [_format_number(level.cost_per_problem, 6) for level in levels],
     }
     shown = {name: cells for name, cells in columns.items() if any(cell != ABSENT for cell in cells)}
     table = Table(box=SIMPLE_HEAD, show_edge=False)
@@ -43,7 +43,7 @@ def level_table(levels: Sequence[LevelResult]) -> Table:
     return table
 
 
-def level_remarks(levels: Sequence[LevelResult]) -> list[str]:
+def make_result_remarks(levels: Sequence[ConcurrencyResult]) -> list[str]:
     """Returns the lines below `bench`'s table: token counts and failures of each concurrency, then the hardware."""
     lines = []
     for level in levels:
@@ -67,9 +67,9 @@ def level_remarks(levels: Sequence[LevelResult]) -> list[str]:
     return [*lines, f"measured on: {common or 'hardware not stated'}"]
 
 
-def _number_text(value: float | None, digits: int = 1) -> str:
-    return ABSENT if value is None else f"{value:.{digits}f}"
+def _format_number(value: float | None, decimals: int = 1) -> str:
+    return ABSENT if value is None else f"{value:.{decimals}f}"
 
 
-def _percentile_text(values: Mapping[str, Any] | None, digits: int, scale: float = 1.0) -> str:
-    return "/".join(f"{scale * value:.{digits}f}" for value in values.values()) if values else ABSENT
+def _format_percentiles(percentiles: Mapping[str, Any] | None, decimals: int, factor: float = 1.0) -> str:
+    return "/".join(f"{factor * value:.{decimals}f}" for value in percentiles.values()) if percentiles else ABSENT

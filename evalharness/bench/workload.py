@@ -20,24 +20,26 @@ INSTRUCTION = (
 )
 
 
-def refuse_random_tokens(task: str | None) -> None:
+def refuse_random_token_task(task_name: str | None) -> None:
     """Raises UserError if `bench --task` names a workload of random tokens, as other benchmarks have."""
-    if task in RANDOM_WORKLOADS:
+    if task_name in RANDOM_WORKLOADS:
         raise UserError(
-            f"--task {task}: the steps of a diffusion model and the acceptance of speculative decoding depend on the "
-            "text, so random tokens measure nothing useful; remove --task to use coding prompts, or name a task"
+            f"--task {task_name}: the steps of a diffusion model and the acceptance of speculative decoding depend on "
+            "the text, so random tokens measure nothing useful; remove --task to use coding prompts, or name a task"
         )
 
 
-def coding_problems(count: int, tokens: int, count_tokens: Callable[[str], int] | None = None) -> list[Problem]:
-    """Returns `count` problems with coding prompts of about `tokens` tokens, from different parts of the package.
+def make_coding_problems(
+    count: int, prompt_tokens: int, count_tokens: Callable[[str], int] | None = None
+) -> list[Problem]:
+    """Returns `count` problems with coding prompts of about `prompt_tokens` tokens each, from this package's source.
 
     `count_tokens` measures the length; without it, `CHARACTERS_PER_TOKEN` estimates it. No two prompts have the same
     first line after the instruction, so that a server's prefix cache cannot reuse one for another. Raises UserError if
     there is not enough code.
     """
-    lines = _source_lines()
-    starts = _unique_statement_starts(lines)
+    lines = _read_package_source_lines()
+    starts = _find_unique_statement_starts(lines)
     if count > len(starts):
         raise UserError(
             f"--requests and --warmup, over all --concurrency levels, need {count} different coding prompts, and "
@@ -45,12 +47,12 @@ def coding_problems(count: int, tokens: int, count_tokens: Callable[[str], int] 
         )
     chosen = [starts[len(starts) * number // count] for number in range(count)]
     return [
-        Problem(f"code/{number}", Prompt(text=_code_prompt(lines, start, tokens, count_tokens)), {}, None)
+        Problem(f"code/{number}", Prompt(text=_make_coding_prompt(lines, start, prompt_tokens, count_tokens)), {}, None)
         for number, start in enumerate(chosen)
     ]
 
 
-def _source_lines() -> list[str]:
+def _read_package_source_lines() -> list[str]:
     """Returns the source lines of this package's modules, sorted by path, without modules with very long lines."""
     root = Path(evalharness.__file__).parent
     source: list[str] = []
@@ -61,39 +63,48 @@ def _source_lines() -> list[str]:
     return source
 
 
-def _unique_statement_starts(lines: Sequence[str]) -> list[int]:
-    """Returns the indices in `lines` of top-level statements whose first line occurs only once in the code."""
-    occurrences = Counter(lines)
-    top_level = (number for number, line in enumerate(lines) if line and not line[0].isspace())
-    return [number for number in top_level if lines[number][0] not in ")]}\"'" and occurrences[lines[number]] == 1]
+def _find_unique_statement_starts(source_lines: Sequence[str]) -> list[int]:
+    """Returns the indices in `source_lines` of top-level statements whose first line occurs only once in the code."""
+    occurrences = Counter(source_lines)
+    top_level = (number for number, line in enumerate(source_lines) if line and not line[0].isspace())
+    return [
+        number
+        for number in top_level
+        if source_lines[number][0] not in ")]}\"'" and occurrences[source_lines[number]] == 1
+    ]
 
 
-def _code_prompt(lines: Sequence[str], start: int, tokens: int, count_tokens: Callable[[str], int] | None) -> str:
-    """Returns a coding prompt of at least `tokens` tokens: the instruction, then whole lines from index `start` on.
+def _make_coding_prompt(
+    source_lines: Sequence[str], first_line: int, prompt_tokens: int, count_tokens: Callable[[str], int] | None
+) -> str:
+    """Returns a coding prompt of at least `prompt_tokens` tokens: the instruction, then lines from `first_line` on.
 
-    After the last line, continues with the first line.
+    `first_line` is an index in `source_lines`; after the last line, the prompt continues with the first one.
     """
     size = count_tokens or (lambda text: round(len(text) / CHARACTERS_PER_TOKEN))
-    text, position = INSTRUCTION, start
-    target = max(tokens, size(INSTRUCTION) + 1)
+    text, position = INSTRUCTION, first_line
+    target = max(prompt_tokens, size(INSTRUCTION) + 1)
     while size(text) < target:
         # A line has fewer than 24 tokens on average: add blocks first, which needs fewer counts, then single lines.
         block = max(1, (target - size(text)) // 24)
-        text += "".join(f"{lines[(position + offset) % len(lines)]}\n" for offset in range(block))
+        text += "".join(f"{source_lines[(position + offset) % len(source_lines)]}\n" for offset in range(block))
         position += block
     return text
 
 
-def select_requests(problems: Sequence[Problem], first: int, count: int) -> list[Request]:
-    """Returns requests number `first` to `first + count - 1` of a bench.
+def make_requests(problems: Sequence[Problem], first_number: int, request_count: int) -> list[Request]:
+    """Returns requests number `first_number` to `first_number + request_count - 1` of a bench.
 
     They go through the problems in order; after the last problem, they request a further sample of each.
     """
     total = len(problems)
-    return [Request(problems[number % total], number // total) for number in range(first, first + count)]
+    return [
+        Request(problems[number % total], number // total)
+        for number in range(first_number, first_number + request_count)
+    ]
 
 
-def prompts_fingerprint(problems: Sequence[Problem]) -> str:
+def fingerprint_prompts(problems: Sequence[Problem]) -> str:
     """Returns a hash of all prompts of a bench. Two benches with equal hashes sent the same prompts."""
     digest = hashlib.sha256()
     for problem in problems:

@@ -71,7 +71,7 @@ def bench(
     """
     from evalharness.bench.config import BenchConfig
     from evalharness.bench.runner import bench as run_bench
-    from evalharness.bench.tables import level_remarks, level_table
+    from evalharness.bench.tables import make_result_remarks, make_result_table
 
     config = BenchConfig(
         backend=backend,
@@ -89,9 +89,9 @@ def bench(
         prices=opt.parse_prices(price_in, price_out),
         options=opt.parse_key_values(option),
     )
-    folder = out or Path("results") / config.folder_name()
+    folder = out or Path("results") / config.default_folder_name()
     levels = run_bench(config, folder, log)
-    print_table(level_table(levels))
-    for line in level_remarks(levels):
+    print_table(make_result_table(levels))
+    for line in make_result_remarks(levels):
         print(line)
     print(f"written to {folder}")

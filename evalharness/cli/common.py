@@ -15,7 +15,7 @@ from evalharness.errors import InfrastructureError, UserError
 from evalharness.metrics.reasons import reason_text
 from evalharness.util.plugins import logger
 from evalharness.util.text import counted
-from evalharness.util.visible import visible_streams
+from evalharness.util.visible import escape_standard_streams
 
 CLICK_ERROR: Any = typer.BadParameter.__mro__[1]
 """click's `UsageError`, by a path that exists in every version of typer."""
@@ -86,7 +86,7 @@ def _infrastructure_failures(summary: Mapping[str, Any]) -> int:
 
 def run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Runs a command line and returns its exit code; prints errors of the user or the machine as one line on stderr."""
-    with visible_streams():
+    with escape_standard_streams():
         return _run_app(app, arguments)
 
 

@@ -11,7 +11,7 @@ from evalharness.cli import options as opt
 from evalharness.cli.common import ExitCode, show_help
 from evalharness.errors import UserError
 from evalharness.util.text import counted
-from evalharness.util.visible import raw_stream, visible
+from evalharness.util.visible import escape_control_characters, unwrap_stream
 
 app = typer.Typer(help="Builds and checks the sandbox's images.", callback=show_help, invoke_without_command=True)
 
@@ -96,14 +96,14 @@ def check(
         )
     pool = open_sandbox(sandbox, 1, {**options, "allow": ",".join(GUARANTEES)}, print_unbuffered)
     all_good = True
-    console = Console(file=raw_stream(sys.stdout), soft_wrap=True, highlight=False)
+    console = Console(file=unwrap_stream(sys.stdout), soft_wrap=True, highlight=False)
 
     def print_check_result(finding: conformance.EngineCheck) -> None:
         nonlocal all_good
         all_good = all_good and finding.passed
         mark = "[green]yes[/]" if finding.passed else "[red]NO [/]"
-        console.print(f"{mark}  {escape(visible(finding.text))}", end="")
-        console.print(f"\n     {visible(finding.reason)}" if finding.reason else "", markup=False)
+        console.print(f"{mark}  {escape(escape_control_characters(finding.text))}", end="")
+        console.print(f"\n     {escape_control_characters(finding.reason)}" if finding.reason else "", markup=False)
 
     try:
         pool.prepare(["python"])

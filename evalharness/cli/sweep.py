@@ -12,7 +12,7 @@ from evalharness.cli.common import ExitCode, exit_if_verdicts_missing, exit_with
 from evalharness.cli.run import INTERRUPTED, worker_count
 from evalharness.cli.tables import print_table
 from evalharness.data.run_types import Summary
-from evalharness.util.visible import raw_stream
+from evalharness.util.visible import unwrap_stream
 
 
 def sweep(
@@ -96,7 +96,7 @@ def sweep(
     ]
     folder = out or Path("results") / f"sweep_{bases[0].folder_name()}"
     try:
-        done = run_sweep(bases, swept, folder, ConsoleProgress(Console(file=raw_stream(sys.stderr), soft_wrap=True)))
+        done = run_sweep(bases, swept, folder, ConsoleProgress(Console(file=unwrap_stream(sys.stderr), soft_wrap=True)))
     except KeyboardInterrupt:
         exit_with_message(INTERRUPTED, ExitCode.INTERRUPTED)
     print_table(summary_table([_with_combination_name(summary, path) for path, summary in done.items()]))

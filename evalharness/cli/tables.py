@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evalharness.records.options import OptionDescription
-from evalharness.util.visible import raw_stream, visible, write_error_as_user_error
+from evalharness.util.visible import escape_control_characters, raise_write_error_as_user_error, unwrap_stream
 
 WIDTH_WITHOUT_TERMINAL = 200
 """Columns of a table that is written to a file or a pipe."""
@@ -26,7 +26,7 @@ class StdoutConsole(Console):
     """A rich console on stdout that raises BrokenPipeError instead of ending the process; `run_app` handles it."""
 
     def __init__(self, **settings: Any):
-        super().__init__(file=raw_stream(sys.stdout), **settings)
+        super().__init__(file=unwrap_stream(sys.stdout), **settings)
 
     def on_broken_pipe(self) -> None:
         raise
@@ -51,7 +51,9 @@ def print_table(table: Table, whole_words: bool = False) -> None:
     """Prints a table as wide as the terminal; with `whole_words`, wider if a word would otherwise be split."""
     console = stdout_console()
     for column in table.columns:
-        column._cells = [Text(visible(cell)) if isinstance(cell, str) else cell for cell in column.cells]
+        column._cells = [
+            Text(escape_control_characters(cell)) if isinstance(cell, str) else cell for cell in column.cells
+        ]
     if whole_words:
         between = SEPARATOR_WIDTH * (len(table.columns) - 1)
         texts = [[str(cell) for cell in (column.header, *column.cells)] for column in table.columns]
@@ -60,7 +62,7 @@ def print_table(table: Table, whole_words: bool = False) -> None:
             column.width = width
         if sum(widths) + between > console.width:
             console = StdoutConsole(width=sum(widths) + between)
-    with write_error_as_user_error(console.file):  # type: ignore[arg-type]
+    with raise_write_error_as_user_error(console.file):  # type: ignore[arg-type]
         console.print(table)
 
 

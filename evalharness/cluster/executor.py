@@ -34,10 +34,10 @@ def open_cluster(config: RunConfig, stored_backend: Backend | None, log: Log, sa
         sandboxes.close()
         raise
 
-    def grader(task: Task, problems: Mapping[str, Problem], on_verdict: VerdictCallback) -> ClusterGrader:
+    def make_grader(task: Task, problems: Mapping[str, Problem], on_verdict: VerdictCallback) -> ClusterGrader:
         return ClusterGrader(task, problems, sandboxes, on_verdict, log)
 
-    return Executor(sandboxes, backend, grader, backend.replicas if isinstance(backend, ClusterBackend) else 1)
+    return Executor(sandboxes, backend, make_grader, backend.replicas if isinstance(backend, ClusterBackend) else 1)
 
 
 def connect_to_ray(address: str | None) -> None:
@@ -59,7 +59,7 @@ def connect_to_ray(address: str | None) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
             f"no Ray cluster answers at {address or 'this machine'} ({' '.join(str(error).split())[:200]}); "
-            "start one with `ray start --head`, or name another with --ray-address"
+            "start one with `ray start --head`, or give the address of another one with --ray-address"
         ) from None
     finally:
         if threading.current_thread() is threading.main_thread():

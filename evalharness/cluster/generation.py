@@ -42,15 +42,15 @@ class ClusterBackend:
         remote_class: Any = ray.remote(GenerationWorker)
         options = {"num_cpus": 0, "num_gpus": 1 if gpus else 0, "max_restarts": -1, "scheduling_strategy": "SPREAD"}
         self._actors = [remote_class.options(**options).remote(config) for _ in range(self.replicas)]
-        self._description: Mapping[str, Any] = self._result_of_call(self._actors[0].describe.remote())
+        self._description: Mapping[str, Any] = self._wait_for_call(self._actors[0].describe.remote())
         self.chunk_size = BATCHES_PER_CHUNK * max(config.batch_size, int(self._description.get("concurrency") or 1))
 
-    def _result_of_call(self, reference: Any) -> Any:
+    def _wait_for_call(self, call_reference: Any) -> Any:
         """Waits for a remote call of a backend replica; returns its result. Raises the replica's UserError."""
         import ray
 
         try:
-            return ray.get(reference)
+            return ray.get(call_reference)
         except ray.exceptions.RayTaskError as error:
             raise error.cause if isinstance(error.cause, UserError) else error from None
         except ray.exceptions.ActorDiedError as error:
@@ -62,11 +62,11 @@ class ClusterBackend:
 
     def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for a kind of prompt that the backend does not support."""
-        self._result_of_call(self._actors[0].check_prompt.remote(prompt))
+        self._wait_for_call(self._actors[0].check_prompt.remote(prompt))
 
     def why_chat_is_expected(self) -> str:
         """Returns the reason why the backend's model expects chat messages; "" if it does not or this is unknown."""
-        return str(self._result_of_call(self._actors[0].why_chat_is_expected.remote()))
+        return str(self._wait_for_call(self._actors[0].why_chat_is_expected.remote()))
 
     def describe(self) -> Mapping[str, Any]:
         """Returns the backend's description for the manifest, without the number of replicas."""
@@ -81,14 +81,16 @@ class ClusterBackend:
         work = _RequestQueue(pending)
         threads = [
             threading.Thread(
-                target=work.serve_replica, args=(actor, problems, sampling, self.chunk_size, self.log), daemon=True
+                target=work.send_requests_to_replica,
+                args=(actor, problems, sampling, self.chunk_size, self.log),
+                daemon=True,
             )
             for actor in self._actors
         ]
         for thread in threads:
             thread.start()
         try:
-            yield from work.results()
+            yield from work.iterate_completions()
         finally:
             work.stop.set()
             for thread in threads:
@@ -116,7 +118,7 @@ class _RequestQueue:
         self._lock = threading.Lock()
         self.stop = threading.Event()
 
-    def results(self) -> Iterator[Completion]:
+    def iterate_completions(self) -> Iterator[Completion]:
         """Yields one completion per request. Raises a replica's exception, or InfrastructureError if all are lost."""
         idle_s = 0
         while self._unanswered:
@@ -126,8 +128,9 @@ class _RequestQueue:
                 idle_s = 0 if self._serving else idle_s + 1
                 if idle_s > NO_REPLICA_S:
                     raise InfrastructureError(
-                        f"no replica of the backend has been alive in the Ray cluster for {NO_REPLICA_S} s; "
-                        "see `ray status` and the logs of Ray"
+                        f"no replica of the backend has been alive in the Ray cluster for {NO_REPLICA_S} s; start "
+                        "nodes with free GPUs or CPUs (`ray status` shows them), then repeat the command, which "
+                        "resumes the run"
                     ) from None
                 continue
             if isinstance(result, BaseException):
@@ -135,25 +138,27 @@ class _RequestQueue:
             self._unanswered -= 1
             yield result
 
-    def _take_requests(self, size: int) -> list[Request]:
+    def _take_requests(self, max_requests: int) -> list[Request]:
         with self._lock:
-            retried = [self._retries.popleft() for _ in range(min(size, len(self._retries)))]
-            return retried or list(itertools.islice(self._requests, size))
+            retried = [self._retries.popleft() for _ in range(min(max_requests, len(self._retries)))]
+            return retried or list(itertools.islice(self._requests, max_requests))
 
-    def serve_replica(self, actor: Any, problems: Any, sampling: Sampling, chunk_size: int, log: Log) -> None:
+    def send_requests_to_replica(
+        self, replica_actor: Any, problems_reference: Any, sampling: Sampling, chunk_size: int, log: Log
+    ) -> None:
         """Sends chunks of requests to a backend replica, one at a time, until `stop` is set."""
         import ray
 
         losses = 0
-        while self._wait_until_ready(actor):
+        while self._wait_until_replica_is_ready(replica_actor):
             unanswered = {request.key: request for request in self._take_requests(chunk_size)}
             if not unanswered:
                 self.stop.wait(0.2)  # another replica may still be lost, and its requests come back
                 continue
             with self._count_as_serving():
                 try:
-                    generate = actor.generate.options(num_returns="streaming")
-                    for reference in generate.remote([problems], list(unanswered), sampling):
+                    generate = replica_actor.generate.options(num_returns="streaming")
+                    for reference in generate.remote([problems_reference], list(unanswered), sampling):
                         completion = ray.get(reference)
                         if unanswered.pop(completion.key, None):
                             self._put_result(completion)
@@ -169,7 +174,8 @@ class _RequestQueue:
                     if losses > LOSSES_IN_A_ROW:
                         self._put_result(
                             InfrastructureError(
-                                f"a replica of the backend was lost {losses} times: {error}; see Ray's logs"
+                                f"a replica of the backend was lost {losses} times: {error}; fix the cause that Ray's "
+                                "logs on its node give, such as lack of memory, then repeat the command"
                             )
                         )
                         return
@@ -186,7 +192,7 @@ class _RequestQueue:
             with self._lock:
                 self._serving -= 1
 
-    def _wait_until_ready(self, actor: Any) -> bool:
+    def _wait_until_replica_is_ready(self, replica_actor: Any) -> bool:
         """Waits until Ray has started, or restarted, a backend replica; returns False if `stop` is set before.
 
         A replica that Ray cannot place on a node receives no requests; the other replicas answer them.
@@ -195,7 +201,7 @@ class _RequestQueue:
 
         while not self.stop.is_set():
             try:
-                reference = actor.wait_until_loaded.remote()
+                reference = replica_actor.wait_until_loaded.remote()
                 while not self.stop.is_set():
                     if ray.wait([reference], timeout=0.5)[0]:
                         ray.get(reference)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from evalharness.cluster.nodes import ClusterSandboxes, Node
+from evalharness.cluster.nodes import ClusterSandboxes, GradingNode
 from evalharness.errors import InfrastructureError
 from evalharness.pipeline.executors import Log, VerdictCallback
 from evalharness.pipeline.grading import MAX_QUEUED_COMPLETIONS
@@ -53,7 +53,7 @@ class ClusterGrader:
         self._queue: queue.Queue[Completion] = queue.Queue(queue_size)
         self._retries: deque[Completion] = deque()
         self._failures: dict[Key, int] = {}
-        self._lost_nodes: list[Node] = []
+        self._lost_nodes: list[GradingNode] = []
         self._pending = 0
         """Completions that were queued and have no verdict yet."""
         self._sample_s = 1.0
@@ -63,8 +63,10 @@ class ClusterGrader:
         self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
         for node in list(sandboxes.nodes.values()):
-            self._start_threads(node)
-        self._watcher = threading.Thread(target=self._run_and_store_error, args=(self._watch_nodes,), daemon=True)
+            self._start_grading_threads(node)
+        self._watcher = threading.Thread(
+            target=self._run_and_store_exception, args=(self._add_new_nodes_until_stopped,), daemon=True
+        )
         self._watcher.start()
 
     def put(self, completion: Completion) -> None:
@@ -98,13 +100,15 @@ class ClusterGrader:
             thread.join()
         self._watcher.join(1.0)
 
-    def _start_threads(self, node: Node) -> None:
+    def _start_grading_threads(self, node: GradingNode) -> None:
         for _ in range(CHUNKS_PER_NODE):
-            thread = threading.Thread(target=self._run_and_store_error, args=(self._serve_node, node), daemon=True)
+            thread = threading.Thread(
+                target=self._run_and_store_exception, args=(self._send_chunks_to_node, node), daemon=True
+            )
             self._threads.append(thread)
             thread.start()
 
-    def _run_and_store_error(self, function: Callable[..., None], *arguments: Any) -> None:
+    def _run_and_store_exception(self, function: Callable[..., None], *arguments: Any) -> None:
         """Runs a thread's function. If it raises, stores the exception and stops the grader."""
         try:
             function(*arguments)
@@ -112,21 +116,22 @@ class ClusterGrader:
             self._error = self._error or error
             self._stop.set()
 
-    def _watch_nodes(self) -> None:
+    def _add_new_nodes_until_stopped(self) -> None:
         """Adds new nodes until the grader stops. Raises InfrastructureError after `NO_NODE_S` without a node."""
         last_seen = time.monotonic()
         while not self._stop.wait(REFRESH_S):
             for node in self.sandboxes.refresh_nodes():
                 self.log(f"node {node.label} has joined the cluster and grades samples")
-                self._start_threads(node)
+                self._start_grading_threads(node)
             if self.sandboxes.nodes:
                 last_seen = time.monotonic()
             elif time.monotonic() - last_seen > NO_NODE_S:
                 raise InfrastructureError(
-                    f"the Ray cluster has had no node that can grade for {NO_NODE_S:g} s; see the log for the reasons"
+                    f"the Ray cluster has had no node that can grade for {NO_NODE_S:g} s; start a node, or fix what "
+                    "the log reports about the nodes, then repeat the command, which resumes the run"
                 )
 
-    def _serve_node(self, node: Node) -> None:
+    def _send_chunks_to_node(self, node: GradingNode) -> None:
         """Sends chunks of completions to a node, one at a time, until the node is lost or the grader stops."""
         import ray
 
@@ -136,29 +141,29 @@ class ClusterGrader:
                 continue
             try:
                 begin = time.monotonic()
-                verdicts = self._wait_for_verdicts(node.actor.judge.remote([self._task_reference], chunk))
+                verdicts = self._wait_for_verdicts(node.actor.grade_completions.remote([self._task_reference], chunk))
             except ray.exceptions.RayTaskError:
                 raise
             except ray.exceptions.RayError as error:
-                self._handle_loss(node, chunk, type(error).__name__)
+                self._handle_lost_node(node, chunk, type(error).__name__)
                 return
             if verdicts is not None:
                 self._update_mean_sample_s((time.monotonic() - begin) * node.workers / len(chunk))
                 self._handle_verdicts(chunk, verdicts)
 
-    def _wait_for_verdicts(self, reference: Any) -> list[Verdict] | None:
+    def _wait_for_verdicts(self, call_reference: Any) -> list[Verdict] | None:
         """Waits for the verdicts of a remote call to a node; returns them, or None if the grader stops before."""
         import ray
 
         while not self._stop.is_set():
             try:
-                verdicts: list[Verdict] = ray.get(reference, timeout=0.5)
+                verdicts: list[Verdict] = ray.get(call_reference, timeout=0.5)
                 return verdicts
             except ray.exceptions.GetTimeoutError:
                 continue
         return None
 
-    def _take_chunk(self, node: Node) -> list[Completion]:
+    def _take_chunk(self, node: GradingNode) -> list[Completion]:
         """Takes the next completions for a node from the queue: about `CHUNK_S` seconds of work, at most its share."""
         waiting = self._queue.qsize() + len(self._retries)
         fair_share = -(-waiting // max(1, CHUNKS_PER_NODE * len(self.sandboxes.nodes)))
@@ -181,12 +186,12 @@ class ClusterGrader:
             if self._stop.is_set():
                 return
             failed = verdict.status == "infrastructure" and not completion.error
-            if failed and self._count_failure(completion):
+            if failed and self._count_failure_and_check_retry(completion):
                 self._retries.append(completion)
             else:
                 self._report_verdict(verdict)
 
-    def _handle_loss(self, node: Node, chunk: list[Completion], reason: str) -> None:
+    def _handle_lost_node(self, node: GradingNode, chunk: list[Completion], reason: str) -> None:
         """Queues the completions of a lost node again, and removes the node."""
         with self._lock:
             logged = node in self._lost_nodes
@@ -194,7 +199,7 @@ class ClusterGrader:
         if not logged:
             self.log(f"node {node.label} is lost ({reason}); other nodes grade its samples")
         for completion in chunk:
-            if self._count_failure(completion):
+            if self._count_failure_and_check_retry(completion):
                 self._retries.append(completion)
                 continue
             detail = f"each of the {RETRIES + 1} nodes that graded this sample was lost ({reason})"
@@ -206,7 +211,7 @@ class ClusterGrader:
         with self._lock:
             self._pending -= 1
 
-    def _count_failure(self, completion: Completion) -> bool:
+    def _count_failure_and_check_retry(self, completion: Completion) -> bool:
         """Counts a failed attempt to grade a completion; returns whether to try again."""
         with self._lock:
             self._failures[completion.key] = self._failures.get(completion.key, 0) + 1

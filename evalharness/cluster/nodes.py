@@ -11,7 +11,7 @@ from evalharness.errors import InfrastructureError, UserError
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.executors import Log
 from evalharness.pipeline.manifest import VERDICT_NEUTRAL_KEYS
-from evalharness.util.differences import differences
+from evalharness.util.differences import find_differences
 from evalharness.util.version import __version__
 
 START_S = 120.0
@@ -25,7 +25,7 @@ STARTS = 3
 
 
 @dataclass(frozen=True)
-class Node:
+class GradingNode:
     """A node of a Ray cluster whose sandbox pool grades samples."""
 
     id: str
@@ -38,10 +38,10 @@ class Node:
     @property
     def label(self) -> str:
         """The node's address and shortened id, for messages."""
-        return node_label(self.id, self.address)
+        return format_node_label(self.id, self.address)
 
 
-def node_label(node_id: str, address: str) -> str:
+def format_node_label(node_id: str, address: str) -> str:
     """Returns a node's address and shortened id, for messages."""
     return f"{address} ({node_id[:8]})"
 
@@ -51,7 +51,7 @@ class ClusterSandboxes:
 
     def __init__(self, config: RunConfig, log: Log, sandbox_needed: bool):
         self.config, self.log, self.sandbox_needed = config, log, sandbox_needed
-        self.nodes: dict[str, Node] = {}
+        self.nodes: dict[str, GradingNode] = {}
         self._starts: Counter[str] = Counter()
         self._images: list[str] = []
         self._description: Mapping[str, Any] = {}
@@ -66,7 +66,7 @@ class ClusterSandboxes:
         return sum(node.workers for node in self.nodes.values())
 
     def prepare(self, names: list[str]) -> None:
-        """Starts a sandbox pool on every node and prepares the images `names`.
+        """Starts a sandbox pool on every node and prepares the sandbox images `names` there.
 
         Excludes nodes that cannot grade, and logs the reason. Raises UserError if no node can.
         """
@@ -79,11 +79,11 @@ class ClusterSandboxes:
                 "fix the cause on at least one node"
             )
 
-    def refresh_nodes(self, reasons: list[str] | None = None) -> list[Node]:
+    def refresh_nodes(self, failure_reasons: list[str] | None = None) -> list[GradingNode]:
         """Adds nodes that have joined the Ray cluster and removes those that have left; returns the new ones.
 
         Starts a node up to `STARTS` times if its processes are lost, and only once if the user must correct it. Appends
-        to `reasons` one line about each node that cannot grade.
+        to `failure_reasons` one line about each node that cannot grade.
         """
         import ray
 
@@ -103,13 +103,13 @@ class ClusterSandboxes:
                     except (UserError, InfrastructureError) as error:
                         if isinstance(error, UserError):
                             self._starts[node_id] = STARTS
-                        reason = f"node {node_label(node_id, address)} does not grade: {error}"
+                        reason = f"node {format_node_label(node_id, address)} does not grade: {error}"
                         self.log(reason)
-                        if reasons is not None:
-                            reasons.append(reason)
+                        if failure_reasons is not None:
+                            failure_reasons.append(reason)
             return added
 
-    def _start_node(self, node_id: str, address: str, cpus: int) -> Node:
+    def _start_node(self, node_id: str, address: str, cpus: int) -> GradingNode:
         """Starts the sandbox pool of a node. Raises UserError or InfrastructureError if the node cannot grade."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -122,11 +122,11 @@ class ClusterSandboxes:
             scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False),
         ).remote(self.config, cpus, self.sandbox_needed)
         try:
-            workers = ray.get(actor.start.remote(__version__), timeout=START_S)
+            workers = ray.get(actor.start_workers.remote(__version__), timeout=START_S)
             self._copy_images(actor)
-            description = ray.get(actor.prepare.remote(self._images))
+            description = ray.get(actor.prepare_and_describe.remote(self._images))
             self._check_same_sandbox(description)
-            node = Node(node_id, address, actor, workers)
+            node = GradingNode(node_id, address, actor, workers)
             self.nodes[node_id] = node
             return node
         except ray.exceptions.GetTimeoutError:
@@ -141,31 +141,32 @@ class ClusterSandboxes:
             raise
         except ray.exceptions.RayError as error:
             raise InfrastructureError(
-                f"the node's processes were lost ({type(error).__name__}); see Ray's logs on that node"
+                f"the node's processes were lost ({type(error).__name__}); fix the cause that Ray's logs on that node "
+                "give, such as lack of memory"
             ) from None
 
-    def _copy_images(self, actor: Any) -> None:
+    def _copy_images(self, node_actor: Any) -> None:
         """Copies sandbox images from the first node to a node that lacks them or has others of the same name."""
         import ray
 
         for name in self._images if self.nodes else ():
             image_id = self._description["images"][name].get("id")
-            if image_id and ray.get(actor.image_id.remote(name)) != image_id:
+            if image_id and ray.get(node_actor.image_id.remote(name)) != image_id:
                 if name not in self._image_files:
                     first = next(iter(self.nodes.values()))
                     self._image_files[name] = first.actor.pack_image.remote(name)
-                ray.get(actor.unpack_image.remote(self._image_files[name]))
+                ray.get(node_actor.unpack_image.remote(self._image_files[name]))
 
-    def _check_same_sandbox(self, description: Mapping[str, Any]) -> None:
+    def _check_same_sandbox(self, sandbox_description: Mapping[str, Any]) -> None:
         """Raises UserError if a node's sandbox differs from the first node's in what can change a verdict."""
         if not self._description:
-            self._description = description
+            self._description = sandbox_description
             return
         first, other = (
             {key: value for key, value in description_.items() if key not in VERDICT_NEUTRAL_KEYS}
-            for description_ in (self._description, description)
+            for description_ in (self._description, sandbox_description)
         )
-        for name, first_value, other_value in differences(first, other):
+        for name, first_value, other_value in find_differences(first, other):
             raise UserError(
                 f"the node's sandbox differs from the first node's: {name} is {other_value} instead of {first_value}; "
                 "install the same on both"
@@ -178,7 +179,7 @@ class ClusterSandboxes:
         cluster = {"ray": ray.__version__, "nodes": len(self.nodes), "workers": self.workers}
         return {**self._description, "cluster": cluster}
 
-    def remove_node(self, node: Node) -> None:
+    def remove_node(self, node: GradingNode) -> None:
         """Removes a node that does not answer, and ends its process."""
         import ray
 

@@ -17,7 +17,7 @@ from evalharness.data.loading import LoadedData, load_records
 from evalharness.data.sources import DataSource
 from evalharness.data.versions import find_version, pulled_path
 from evalharness.errors import UserError
-from evalharness.util.files import atomic_write
+from evalharness.util.files import open_for_atomic_write
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _open_for_atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Opens a file that appears only when it is written completely; creates its folder. Raises UserError on failure."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as file:
+        with open_for_atomic_write(path) as file:
             yield file
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; name another folder with --dir") from None

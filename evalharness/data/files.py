@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.errors import UserError
-from evalharness.util.jsonl import numbered_json_values
-from evalharness.util.limits.files import open_uncompressed
+from evalharness.util.jsonl import parse_json_lines
+from evalharness.util.limits.files import open_decompressed
 
 Record = dict[str, Any]
 """One item of a benchmark, as its data file has it."""
@@ -26,15 +26,15 @@ def read_records(path: Path) -> list[Record]:
 
 def _read_json_lines(path: Path) -> Iterator[Record]:
     """Yields the records of a .jsonl data file while reading it, one for each line that is not blank."""
-    with open_uncompressed(path) as file:
-        for number, value in numbered_json_values(path, file):
+    with open_decompressed(path) as file:
+        for number, value in parse_json_lines(path, file):
             yield _check_is_object(value, f"{path}, line {number}")
 
 
 def _read_json_file(path: Path) -> list[Record]:
     """Returns the records of a .json data file: a list, or an object that maps ids to records."""
     try:
-        with open_uncompressed(path) as file:
+        with open_decompressed(path) as file:
             value = json.loads(file.read())
     except (ValueError, RecursionError) as error:
         reason = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)

@@ -11,7 +11,7 @@ from evalharness.data.run_types import Manifest, Summary
 from evalharness.errors import UserError
 from evalharness.records import Completion, DraftCounts, RejectedDraft, Trace, Verdict
 from evalharness.records.row_checks import check_row, repeated_row_error
-from evalharness.util.jsonl import complete_lines
+from evalharness.util.jsonl import read_complete_lines
 from evalharness.util.sample_key_set import SampleKeySet
 
 MANIFEST, SUMMARY = "manifest.json", "summary.json"
@@ -71,7 +71,7 @@ def read_rows(path: Path, row_type: type[Row]) -> Iterator[Row]:
     """
     field_names = {field.name for field in fields(row_type)}
     keys = SampleKeySet()
-    for number, line in complete_lines(path):
+    for number, line in read_complete_lines(path):
         try:
             content = json.loads(line)
             row = row_type(

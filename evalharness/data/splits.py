@@ -6,7 +6,7 @@ from evalharness.data.cards.schema import TaskEntry
 from evalharness.data.files import Record
 from evalharness.data.task_ids import problem_number
 from evalharness.errors import UserError
-from evalharness.util.suggest import unknown_name
+from evalharness.util.suggest import unknown_name_message
 
 
 def select_records_of_split(entry: TaskEntry, records: Sequence[Record], split_name: str | None) -> list[Record]:
@@ -18,7 +18,7 @@ def select_records_of_split(entry: TaskEntry, records: Sequence[Record], split_n
     if split_name is None:
         return list(records)
     if split_name not in entry.splits:
-        raise UserError(unknown_name(f"split of {entry.name}", split_name, list(entry.splits)))
+        raise UserError(unknown_name_message(f"split of {entry.name}", split_name, list(entry.splits)))
     split = entry.splits[split_name]
     if isinstance(split, str):
         return [record for record in records if str(record["task_id"]).startswith(split)]

@@ -6,7 +6,7 @@ from evalharness.data.cards.schema import TaskEntry
 from evalharness.data.cards.version_schema import DataVersion
 from evalharness.data.sources import DataSource, DataSources
 from evalharness.errors import UserError
-from evalharness.util.suggest import unknown_name
+from evalharness.util.suggest import unknown_name_message
 
 
 def find_version(entry: TaskEntry, version_name: str | None, split: str | None = None) -> DataVersion:
@@ -15,7 +15,7 @@ def find_version(entry: TaskEntry, version_name: str | None, split: str | None =
     Raises UserError for an unknown name.
     """
     if version_name is not None and version_name not in entry.versions:
-        raise UserError(unknown_name(f"version of {entry.name}", version_name, list(entry.versions)))
+        raise UserError(unknown_name_message(f"version of {entry.name}", version_name, list(entry.versions)))
     version = entry.versions[version_name or entry.default_version]
     return version.for_split(entry.values, split or entry.default_split)
 

@@ -24,44 +24,45 @@ class AdmissionControl:
         self._pending_of: Counter[str] = Counter()
 
     @contextmanager
-    def admit(self, client: str, samples: int) -> Iterator[None]:
+    def admit(self, client_address: str, sample_count: int) -> Iterator[None]:
         """Counts a client's samples as pending during a `with` block. Raises RequestRefused if a limit is exceeded."""
         largest = min(self.limit, self.limit_per_client)
-        if samples > largest:
+        if sample_count > largest:
             raise RequestRefused(
                 413,
-                f"a submission may have at most {counted(largest, 'sample')}, this one has {samples}; "
+                f"a submission may have at most {counted(largest, 'sample')}, this one has {sample_count}; "
                 "split it into smaller submissions",
             )
-        if self._pending_of[client] + samples > self.limit_per_client:
+        if self._pending_of[client_address] + sample_count > self.limit_per_client:
             raise RequestRefused(
                 429,
-                f"this client has {counted(self._pending_of[client], 'pending sample')} and submits {samples} more, "
+                f"this client has {counted(self._pending_of[client_address], 'pending sample')} and submits "
+                f"{sample_count} more, "
                 f"above the limit of {self.limit_per_client} per client; retry later",
-                self.retry_s,
+                self.retry_after_s,
             )
-        if self.pending + samples > self.limit:
+        if self.pending + sample_count > self.limit:
             raise RequestRefused(
                 503,
-                f"the service has {counted(self.pending, 'pending sample')} and this submission has {samples} more, "
-                f"above the limit of {self.limit}; retry later",
-                self.retry_s,
+                f"the service has {counted(self.pending, 'pending sample')} and this submission has {sample_count} "
+                f"more, above the limit of {self.limit}; retry later",
+                self.retry_after_s,
             )
-        self.pending += samples
-        self._pending_of[client] += samples
+        self.pending += sample_count
+        self._pending_of[client_address] += sample_count
         try:
             yield
         finally:
-            self.pending -= samples
-            self._pending_of[client] -= samples
-            if not self._pending_of[client]:
-                del self._pending_of[client]
+            self.pending -= sample_count
+            self._pending_of[client_address] -= sample_count
+            if not self._pending_of[client_address]:
+                del self._pending_of[client_address]
 
-    def record_duration(self, seconds: float) -> None:
+    def record_grading_time(self, seconds: float) -> None:
         """Adds the grading time of one sample, in seconds, to the moving average."""
         self.mean_s += SMOOTHING * (seconds - self.mean_s)
 
     @property
-    def retry_s(self) -> int:
+    def retry_after_s(self) -> int:
         """Seconds until about half of the pending samples should be graded, for the HTTP header Retry-After."""
         return max(1, min(LONGEST_RETRY_S, math.ceil(self.pending * self.mean_s / self.workers / 2)))

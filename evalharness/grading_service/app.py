@@ -20,7 +20,7 @@ from evalharness.grading_service.metrics import ServiceMetrics
 from evalharness.records import Completion, Verdict
 from evalharness.util.http.error_responses import add_error_responses
 from evalharness.util.http.refusals import ErrorResponse, RequestRefused
-from evalharness.util.http.request_checks import RequestChecks
+from evalharness.util.http.request_checks import RequestCheckMiddleware
 from evalharness.util.version import __version__
 
 CLIENT_CLOSED_REQUEST = 499
@@ -32,17 +32,18 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def resolve_task_name(name: str, config: ServiceConfig) -> str:
+def resolve_task_name(requested_name: str, config: ServiceConfig) -> str:
     """Returns the name, or the path of the card file, of the task that a client's request names.
 
     Raises UserError for a card file that the service was not started with, because clients must not make it read files.
     """
     cards = {strip_card_file(task): task for task in config.tasks if card_path(task)}
-    if card_path(name) and name not in cards.values():
+    if card_path(requested_name) and requested_name not in cards.values():
         raise UserError(
-            f"unknown task {name!r}; a card file is served only if the service was started with --task and this file"
+            f"unknown task {requested_name!r}; a card file is served only if the service was started with --task and "
+            "this file"
         )
-    return cards.get(name, name)
+    return cards.get(requested_name, requested_name)
 
 
 def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
@@ -51,7 +52,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
     admission = AdmissionControl(config.queue, config.per_client, pool.sandbox.workers)
     metrics = ServiceMetrics(lambda: admission.pending)
     app.state.cut_short = False
-    app.add_middleware(RequestChecks, limits=config.limits, on_response=metrics.count_response)
+    app.add_middleware(RequestCheckMiddleware, limits=config.limits, on_response=metrics.count_response)
 
     @app.post("/v1/verdicts", response_model=VerdictsResponse, responses=ERRORS, openapi_extra=SUBMISSION_SCHEMA)
     async def verdicts(request: Request) -> Response:
@@ -70,25 +71,25 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
                 disconnected.cancel()
                 if not grading.done():
                     grading.cancel()
-                    metrics.count_abandoned(len(completions))
+                    metrics.count_abandoned_samples(len(completions))
             if grading.cancelled() or not grading.done():
                 return Response(status_code=CLIENT_CLOSED_REQUEST)
             rows = VerdictsResponse(verdicts=grading.result()).model_dump_json(exclude_none=True)
             return Response(rows, media_type="application/json")
 
-    async def grade_all(task: str, loaded: LoadedTask, completions: Sequence[Completion]) -> list[Verdict]:
-        return await asyncio.gather(*[grade_one(task, loaded, completion) for completion in completions])
+    async def grade_all(task_name: str, loaded_task: LoadedTask, completions: Sequence[Completion]) -> list[Verdict]:
+        return await asyncio.gather(*[grade_one(task_name, loaded_task, completion) for completion in completions])
 
-    async def grade_one(task: str, loaded: LoadedTask, completion: Completion) -> Verdict:
+    async def grade_one(task_name: str, loaded_task: LoadedTask, completion: Completion) -> Verdict:
         begin = time.monotonic()
-        verdict = await asyncio.wrap_future(pool.submit(loaded, completion))
-        metrics.count_verdict(task, verdict.status, time.monotonic() - begin)
-        admission.record_duration(verdict.wall_s)
+        verdict = await asyncio.wrap_future(pool.submit(loaded_task, completion))
+        metrics.count_verdict(task_name, verdict.status, time.monotonic() - begin)
+        admission.record_grading_time(verdict.wall_s)
         return verdict
 
     @app.get("/health")
     async def health() -> HealthResponse:
-        """Returns version and load of the service; needs no token."""
+        """Returns version and load of the service; needs no access token."""
         return HealthResponse(status="ok", version=__version__, held=admission.pending, most=admission.limit)
 
     @app.get("/metrics")
@@ -96,7 +97,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
         """Returns the service's metrics in Prometheus' text format."""
         return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
-    add_error_responses(app, retry_s=lambda: admission.retry_s)
+    add_error_responses(app, retry_after_s=lambda: admission.retry_after_s)
     return app
 
 

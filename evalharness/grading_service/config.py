@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evalharness.util.http.address import check_address
-from evalharness.util.http.hosts import allowed_hosts
+from evalharness.util.http.address import check_service_address
+from evalharness.util.http.hosts import resolve_allowed_hosts
 from evalharness.util.http.request_checks import RequestLimits
 from evalharness.util.number_checks import check_above_zero, check_at_least
 
@@ -16,7 +16,9 @@ class ServiceConfig:
     host: str = "127.0.0.1"
     port: int = 8377
     token: str = field(default="", repr=False)
-    """Clients send it as `Authorization: Bearer TOKEN`. It may be empty only where `host` is a loopback address."""
+    """The access token, which clients send as `Authorization: Bearer TOKEN`. It may be empty only if `host` is a
+    loopback address.
+    """
     allowed_hosts: tuple[str, ...] = ()
     """Further host names by which clients may address the service, such as that of a proxy."""
     tasks: tuple[str, ...] = ()
@@ -42,15 +44,15 @@ class ServiceConfig:
     """Options of the sandbox."""
 
     def check(self) -> None:
-        """Raises UserError for invalid settings, such as an address that others can reach without a token."""
+        """Raises UserError for invalid settings, such as an address that others can reach without an access token."""
         check_at_least(1, {"--workers": self.workers, "--queue": self.queue, "--per-client": self.per_client})
         check_at_least(1, {"--max-body-mb": min(self.body_bytes, self.bodies_bytes) >> 20})
         check_above_zero({"--read-timeout": self.read_s, "--drain": self.drain_s})
-        check_address(self.host, self.port, self.token)
-        allowed_hosts(self.host, self.allowed_hosts)
+        check_service_address(self.host, self.port, self.token)
+        resolve_allowed_hosts(self.host, self.allowed_hosts)
 
     @property
     def limits(self) -> RequestLimits:
-        """The size and time limits, the token and the host names against which each HTTP request is checked."""
-        hosts = allowed_hosts(self.host, self.allowed_hosts)
-        return RequestLimits(self.token, self.body_bytes, self.bodies_bytes, self.read_s, hosts=hosts)
+        """The access token, the size and time limits and the host names against which each HTTP request is checked."""
+        hosts = resolve_allowed_hosts(self.host, self.allowed_hosts)
+        return RequestLimits(self.token, self.body_bytes, self.bodies_bytes, self.read_s, allowed_hosts=hosts)

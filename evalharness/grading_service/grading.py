@@ -33,24 +33,24 @@ class LoadedTask:
 class GradingPool:
     """The loaded tasks of the grading service, and the threads that grade samples."""
 
-    def __init__(self, sandbox: ContainerPool, data: str | None):
-        self.sandbox, self.source = sandbox, parse_data_source(data)
+    def __init__(self, sandbox: ContainerPool, data_source: str | None):
+        self.sandbox, self.source = sandbox, parse_data_source(data_source)
         self._threads = ThreadPoolExecutor(sandbox.threads, "grader")
         self._loaded: OrderedDict[TaskKey, LoadedTask] = OrderedDict()
         self._lock, self._loading = threading.Lock(), threading.Lock()
 
-    def load_task(self, name: str, options: Mapping[str, str]) -> LoadedTask:
-        """Returns the task `name` with its data. Loads it on first use, and prepares its sandbox image.
+    def load_task(self, task_name: str, task_options: Mapping[str, str]) -> LoadedTask:
+        """Returns the task `task_name` with its data. Loads it on first use, and prepares its sandbox image.
 
         Raises UserError for an unknown task or option, and if its data or image are not available.
         """
-        key = (name, tuple(sorted(options.items())))
-        if loaded := self._find_loaded(key):
+        key = (task_name, tuple(sorted(task_options.items())))
+        if loaded := self._find_loaded_task(key):
             return loaded
         with self._loading:
-            if loaded := self._find_loaded(key):
+            if loaded := self._find_loaded_task(key):
                 return loaded
-            task, context = open_task(name, self.source, options)
+            task, context = open_task(task_name, self.source, task_options)
             self.sandbox.prepare([context.image] if context.image else [])
             loaded = LoadedTask(task, {problem.task_id: problem for problem in task.problems()})
             with self._lock:
@@ -59,32 +59,32 @@ class GradingPool:
                     self._loaded.popitem(last=False)
             return loaded
 
-    def _find_loaded(self, key: TaskKey) -> LoadedTask | None:
+    def _find_loaded_task(self, task_key: TaskKey) -> LoadedTask | None:
         with self._lock:
-            if key in self._loaded:
-                self._loaded.move_to_end(key)
-            return self._loaded.get(key)
+            if task_key in self._loaded:
+                self._loaded.move_to_end(task_key)
+            return self._loaded.get(task_key)
 
-    def parse_samples(self, loaded: LoadedTask, rows: Sequence[Any]) -> list[Completion]:
+    def parse_samples(self, loaded_task: LoadedTask, sample_rows: Sequence[Any]) -> list[Completion]:
         """Converts the samples of a request to completions. Raises UserError that names the first invalid sample."""
         counts: dict[str, int] = {}
         completions = []
-        for number, row in enumerate(rows):
+        for number, row in enumerate(sample_rows):
             location = f"samples[{number}]"
             sample = parse_sample(location, number, row, counts)
-            check_sample(location, sample, loaded.problems)
-            completion = sample.completion(loaded.problems[sample.task_id])
+            check_sample(location, sample, loaded_task.problems)
+            completion = sample.completion(loaded_task.problems[sample.task_id])
             if completion.form == "program":  # raises UserError if the problem's tests are not in the program
-                loaded.task.program(loaded.problems[sample.task_id], completion)
+                loaded_task.task.program(loaded_task.problems[sample.task_id], completion)
             completions.append(completion)
         if not completions:
             raise UserError("the list samples is empty; submit at least one sample")
         return completions
 
-    def submit(self, loaded: LoadedTask, completion: Completion) -> "Future[Verdict]":
+    def submit(self, loaded_task: LoadedTask, completion: Completion) -> "Future[Verdict]":
         """Queues a completion for grading; returns its future verdict, which can be cancelled while it is queued."""
-        problem = loaded.problems[completion.task_id]
-        return self._threads.submit(grade_completion, loaded.task, problem, completion, self.sandbox)
+        problem = loaded_task.problems[completion.task_id]
+        return self._threads.submit(grade_completion, loaded_task.task, problem, completion, self.sandbox)
 
     def close(self) -> None:
         """Ends all containers; samples that are still being graded get no verdict. Safe to call twice."""

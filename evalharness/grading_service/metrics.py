@@ -29,18 +29,18 @@ class ServiceMetrics:
         gauge = Gauge("evalharness_samples_held", "Samples that are waiting or running", registry=self.registry)
         gauge.set_function(pending)
 
-    def count_response(self, code: int) -> None:
+    def count_response(self, status_code: int) -> None:
         """Counts an HTTP response by its status code."""
-        self._responses.labels(str(code)).inc()
+        self._responses.labels(str(status_code)).inc()
 
-    def count_verdict(self, task: str, status: str, seconds: float) -> None:
+    def count_verdict(self, task_name: str, status: str, latency_s: float) -> None:
         """Counts a verdict by task and status, and records its latency in seconds."""
-        self._verdicts.labels(task, status).inc()
-        self._latency.labels(task).observe(seconds)
+        self._verdicts.labels(task_name, status).inc()
+        self._latency.labels(task_name).observe(latency_s)
 
-    def count_abandoned(self, samples: int) -> None:
+    def count_abandoned_samples(self, sample_count: int) -> None:
         """Counts samples whose client disconnected before their verdict."""
-        self._abandoned.inc(samples)
+        self._abandoned.inc(sample_count)
 
     def render(self) -> bytes:
         """Returns all metrics of the service in Prometheus' text format."""

@@ -22,8 +22,8 @@ from evalharness.model_server.playground.problems import PlaygroundProblems
 from evalharness.model_server.playground.routes import add_playground
 from evalharness.model_server.responding import Responder, current_time
 from evalharness.util.http.error_responses import add_error_responses
-from evalharness.util.http.refusals import RequestRefused, refusal_response
-from evalharness.util.http.request_checks import RequestChecks
+from evalharness.util.http.refusals import RequestRefused, make_refusal_response
+from evalharness.util.http.request_checks import RequestCheckMiddleware
 from evalharness.util.version import __version__
 
 ParseBody = Callable[[bytes, RequestDefaults], AnswerRequest]
@@ -40,7 +40,9 @@ def make_app(config: ServerConfig, engine: Engine, problems: PlaygroundProblems)
         app.add_middleware(
             CORSMiddleware, allow_origins=config.cors, allow_methods=["GET", "POST"], allow_headers=["*"]
         )
-    app.add_middleware(RequestChecks, limits=config.limits, error_body=error_body, on_response=metrics.count_response)
+    app.add_middleware(
+        RequestCheckMiddleware, limits=config.limits, make_error_body=error_body, on_response=metrics.count_response
+    )
     served = ServedModel(engine.name, engine.decoding_methods)
 
     def parse_chat(raw: bytes, defaults: RequestDefaults) -> AnswerRequest:
@@ -100,12 +102,12 @@ def make_app(config: ServerConfig, engine: Engine, problems: PlaygroundProblems)
 
     add_playground(app, engine, problems, config.max_new_tokens)
 
-    add_error_responses(app, user_error_status=400, body=error_body)
+    add_error_responses(app, user_error_status=400, make_body=error_body)
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
         reason = f"{request.method} {request.url.path} is not an endpoint; docs/serving.md lists the endpoints"
-        return refusal_response(RequestRefused(error.status_code, reason), body=error_body)
+        return make_refusal_response(RequestRefused(error.status_code, reason), make_body=error_body)
 
     return app
 

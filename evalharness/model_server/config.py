@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evalharness.util.http.address import check_address
-from evalharness.util.http.hosts import allowed_hosts
+from evalharness.util.http.address import check_service_address
+from evalharness.util.http.hosts import resolve_allowed_hosts
 from evalharness.util.http.request_checks import RequestLimits
 from evalharness.util.number_checks import check_above_zero, check_at_least
 
@@ -64,11 +64,11 @@ class ServerConfig:
         check_at_least(0, {"--queue": self.queue})
         check_above_zero({"--max-body-mb": self.body_bytes / (1 << 20), "--read-timeout": self.read_s})
         check_above_zero({"--drain": self.drain_s, "--request-timeout": self.request_s})
-        check_address(self.host, self.port, self.key, self.key_variable)
-        allowed_hosts(self.host, self.allowed_hosts)
+        check_service_address(self.host, self.port, self.key, self.key_variable)
+        resolve_allowed_hosts(self.host, self.allowed_hosts)
 
     @property
     def limits(self) -> RequestLimits:
         """Size and time limits of an HTTP request."""
-        hosts = allowed_hosts(self.host, self.allowed_hosts)
+        hosts = resolve_allowed_hosts(self.host, self.allowed_hosts)
         return RequestLimits(self.key, self.body_bytes, self.bodies_bytes, self.read_s, PUBLIC_PATHS, hosts)

@@ -21,8 +21,8 @@ from evalharness.pipeline.summary import compute_results
 from evalharness.pipeline.validate import PreparedTask, prepare_task
 from evalharness.records import Key
 from evalharness.report.runs import run_folders
-from evalharness.util.differences import differences
-from evalharness.util.jsonl import complete_lines
+from evalharness.util.differences import find_differences
+from evalharness.util.jsonl import read_complete_lines
 from evalharness.util.text import counted
 
 SHARD_SPECIFIC_KEYS = frozenset({"shard", *SummaryResults.__annotations__})
@@ -83,7 +83,7 @@ def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]
     first, first_config = next(iter(configs.items()))
     config = _without_shard(manifests[first]["config"])
     for folder, other in configs.items():
-        for key_path, old, new in differences(first_config, other):
+        for key_path, old, new in find_differences(first_config, other):
             raise UserError(
                 f"{first} and {folder} are not shards of one run: {key_path} differs in {MANIFEST} ({old}, {new}); "
                 "leave one of them out"
@@ -180,7 +180,7 @@ def _write_merged_run(out: Path, run: ShardedRun) -> MergedRun:
 
 def _stretches_of_shards(run: ShardedRun) -> list[RunStretch]:
     """Returns the stretches (the part of a run that one process wrote) of all shards, numbered as one run's."""
-    completions = [sum(1 for _ in complete_lines(folder / COMPLETIONS)) for folder in run.manifests]
+    completions = [sum(1 for _ in read_complete_lines(folder / COMPLETIONS)) for folder in run.manifests]
     return joined_stretches(list(run.manifests.values()), completions)
 
 
@@ -229,7 +229,7 @@ def _join_rows(path: Path, run: ShardedRun) -> int:
 def _row_offsets(path: Path) -> Iterator[tuple[Key, int]]:
     """Yields (sample key, byte offset) for each complete line of a .jsonl file. Raises UserError at a damaged line."""
     offset = 0
-    for number, line in complete_lines(path):
+    for number, line in read_complete_lines(path):
         try:
             row = json.loads(line)
             yield (row["task_id"], row["sample_id"]), offset

@@ -11,7 +11,7 @@ from rich.progress import Progress as ProgressBars
 
 from evalharness.generation.token_meter import generated_tokens
 from evalharness.records import Completion, Verdict
-from evalharness.util.visible import visible
+from evalharness.util.visible import escape_control_characters
 
 LINE_INTERVAL_S = 30.0
 """Seconds between lines about progress, where the output is not a terminal."""
@@ -137,7 +137,7 @@ class ConsoleProgress:
 
     def note(self, text: str) -> None:
         """Prints a line above the progress bars."""
-        self.console.print(visible(text), highlight=False, markup=False)
+        self.console.print(escape_control_characters(text), highlight=False, markup=False)
 
     def start(self, total: int, generated: int, graded: int) -> None:
         """Shows the progress bars; the existing samples of a resumed run count as done."""

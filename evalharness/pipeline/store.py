@@ -32,7 +32,7 @@ from evalharness.pipeline.resuming.same_run import holds_resumable_run
 from evalharness.pipeline.resuming.stretches import new_stretch, stretches_of
 from evalharness.pipeline.unanswered import is_unanswered
 from evalharness.records import Completion, Key, Verdict
-from evalharness.util.files import atomic_write, write_atomically
+from evalharness.util.files import open_for_atomic_write, write_atomically
 from evalharness.util.sample_key_set import SampleKeySet
 
 SYNC_INTERVAL_S = 1.0
@@ -98,7 +98,7 @@ class RunStore:
         for name in (COMPLETIONS, VERDICTS):
             remove_incomplete_line(self.folder / name)
         if any(row.status == "infrastructure" for row in self.verdicts()):
-            with atomic_write(self.folder / VERDICTS) as file:
+            with open_for_atomic_write(self.folder / VERDICTS) as file:
                 file.writelines(_json_line(row) for row in self.verdicts() if row.status != "infrastructure")
 
     def _remove_unanswered(self) -> None:
@@ -107,7 +107,7 @@ class RunStore:
         if not unanswered:
             return
         for name, rows in ((VERDICTS, self.verdicts), (COMPLETIONS, self.completions)):
-            with atomic_write(self.folder / name) as file:
+            with open_for_atomic_write(self.folder / name) as file:
                 file.writelines(_json_line(row) for row in rows() if row.key not in unanswered)
 
     def check_rows_are_requested(self, requests: Collection[Key]) -> None:

@@ -17,7 +17,7 @@ from evalharness.metrics.tokenizing import CommonTokenizer, load_common_tokenize
 from evalharness.pipeline.resuming.stretches import measured_conditions
 from evalharness.pipeline.validate import PreparedTask
 from evalharness.records import STATUSES, Backend, Completion, Status
-from evalharness.util.jsonl import complete_lines
+from evalharness.util.jsonl import read_complete_lines
 from evalharness.util.sample_key_set import SampleKeySet
 
 
@@ -60,7 +60,7 @@ def compute_results(prepared: PreparedTask, folder: Path, sample_count: int) -> 
     manifest = read_manifest(folder)
     tallies = counts_by_problem(read_verdicts(folder))
     statuses = sum((counts.statuses for counts in tallies.values()), Counter[Status]())
-    conditions = measured_conditions(manifest, sum(1 for _ in complete_lines(folder / COMPLETIONS)))
+    conditions = measured_conditions(manifest, sum(1 for _ in read_complete_lines(folder / COMPLETIONS)))
     tokenizer = load_common_tokenizer(prepared.config.tokenizer)
     results: SummaryResults = {
         "problems": len(tallies),

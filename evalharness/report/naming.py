@@ -11,7 +11,7 @@ from evalharness.data.runs import Run
 from evalharness.report.run_settings import Family, family_of, settings_of
 from evalharness.report.task_variant import base_task, task_of
 from evalharness.util.text import one_line
-from evalharness.util.visible import visible
+from evalharness.util.visible import escape_control_characters
 
 NOT_SHOWN = (
     "seed", "config_sha256", "weights_sample_sha256", "chat_template_sha256", "torch", "transformers", "model",
@@ -92,8 +92,10 @@ def name_runs(runs: Sequence[Run]) -> list[RunName]:
         group = groups[models[index], _task_data_key(run)]
         folder = "" if len(group) == 1 else _folder_names([runs[other] for other in group])[group.index(index)]
         ambiguous = sum(_are_displayed_alike(shown[other], shown[index]) for other in group) > 1
-        model_name = visible(one_line(model_names[models[index]]))
-        names.append(RunName(model_name, family_of(run), shown[index], visible(one_line(folder)), ambiguous))
+        model_name = escape_control_characters(one_line(model_names[models[index]]))
+        names.append(
+            RunName(model_name, family_of(run), shown[index], escape_control_characters(one_line(folder)), ambiguous)
+        )
     return names
 
 
@@ -183,5 +185,5 @@ def _last_part_of_key(key: str) -> str:
 
 
 def _shortened_value(value: Any) -> str:
-    text = f"{value:g}" if isinstance(value, float) else visible(one_line(str(value)))
+    text = f"{value:g}" if isinstance(value, float) else escape_control_characters(one_line(str(value)))
     return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 3] + "..."

@@ -8,8 +8,8 @@ from typing import Any
 
 from evalharness.errors import UserError
 from evalharness.report.run_settings import Family
-from evalharness.util.paths import bundled
-from evalharness.util.suggest import unknown_name
+from evalharness.util.paths import bundled_folder
+from evalharness.util.suggest import unknown_name_message
 
 SINGLE_SOURCE = "secondary, one copy"
 SINGLE_SOURCE_MARK = "†"
@@ -65,7 +65,7 @@ class PublishedPoint:
 
 def published_sets() -> list[str]:
     """Returns the names of the bundled sets of published results."""
-    return sorted(path.stem for path in bundled("results/published").glob("*.json"))
+    return sorted(path.stem for path in bundled_folder("results/published").glob("*.json"))
 
 
 def load_published(names: str) -> list[PublishedPoint]:
@@ -77,13 +77,13 @@ def load_published(names: str) -> list[PublishedPoint]:
     for name in filter(None, (part.strip() for part in names.split(","))):
         if name == "all":
             for set_name in published_sets():
-                points += _read_published_file(bundled("results/published") / f"{set_name}.json")
+                points += _read_published_file(bundled_folder("results/published") / f"{set_name}.json")
         elif name in published_sets():
-            points += _read_published_file(bundled("results/published") / f"{name}.json")
+            points += _read_published_file(bundled_folder("results/published") / f"{name}.json")
         elif Path(name).is_file():
             points += _read_published_file(Path(name))
         else:
-            raise UserError(unknown_name("published set", name, ["all", *published_sets()]))
+            raise UserError(unknown_name_message("published set", name, ["all", *published_sets()]))
     return points
 
 

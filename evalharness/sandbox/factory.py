@@ -13,7 +13,7 @@ from evalharness.sandbox.pool import ContainerPool
 from evalharness.sandbox.time_bound import DEFAULT_FACTOR
 from evalharness.util.limits.texts import MAX_TEXT_BYTES
 from evalharness.util.plugins import load_plugin
-from evalharness.util.suggest import unknown_name
+from evalharness.util.suggest import unknown_name_message
 
 ENGINE_GROUP = "evalharness.sandboxes"
 """The entry-point group in which a package registers its sandbox engines."""
@@ -111,10 +111,10 @@ def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptio
     allow = frozenset(filter(None, options.get("allow", "").split(",")))
     for guarantee in allow:
         if guarantee not in GUARANTEES:
-            raise UserError(unknown_name("guarantee", guarantee, list(GUARANTEES)))
+            raise UserError(unknown_name_message("guarantee", guarantee, list(GUARANTEES)))
     isolation = options.get("isolation", ISOLATIONS[0])
     if isolation not in ISOLATIONS:
-        raise UserError(unknown_name("isolation", isolation, list(ISOLATIONS)))
+        raise UserError(unknown_name_message("isolation", isolation, list(ISOLATIONS)))
     return SandboxOptions(
         runtime,
         int(memory_gb * 1024) if memory_gb else None,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from evalharness.errors import UserError
 from evalharness.sandbox.agent.shared.messages import CommandRules, FailsOnMessage, ShortcutMessage, StepMessage
-from evalharness.util.paths import bundled
+from evalharness.util.paths import bundled_folder
 from evalharness.util.yaml_text import parse_yaml
 
 
@@ -127,7 +127,7 @@ def languages() -> dict[str, Language]:
     Raises UserError for an invalid language.yaml.
     """
     by_image = {}
-    for path in sorted(bundled("sandboxes").glob("*/language.yaml")):
+    for path in sorted(bundled_folder("sandboxes").glob("*/language.yaml")):
         try:
             by_image[path.parent.name] = Language(**parse_yaml(path.read_text()))
         except (ValidationError, yaml.YAMLError, TypeError, re.error) as error:

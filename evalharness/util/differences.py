@@ -17,15 +17,15 @@ class Difference(NamedTuple):
     new: str
 
 
-def differences(old: Any, new: Any, key_path: str = "") -> Iterator[Difference]:
+def find_differences(old: Any, new: Any, key_path: str = "") -> Iterator[Difference]:
     """Yields each difference between two JSON values; `key_path` is the path of keys to them, for recursion."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
-            yield from differences(old.get(key), new.get(key), f"{key_path}.{key}" if key_path else str(key))
+            yield from find_differences(old.get(key), new.get(key), f"{key_path}.{key}" if key_path else str(key))
     elif old != new:
-        yield Difference(key_path, _shortened_json(old), _shortened_json(new))
+        yield Difference(key_path, _format_short_json(old), _format_short_json(new))
 
 
-def _shortened_json(value: Any) -> str:
+def _format_short_json(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= MAX_VALUE_CHARACTERS else text[: MAX_VALUE_CHARACTERS - 3] + "..."

@@ -31,10 +31,10 @@ def missing_modules(extra: Extra) -> list[str]:
     return [module for module in extra.modules if not is_installed(module)]
 
 
-def is_installed(module: str) -> bool:
+def is_installed(module_name: str) -> bool:
     """Returns whether a top-level Python module is installed, without importing it."""
     try:
-        return find_spec(module) is not None
+        return find_spec(module_name) is not None
     except (ImportError, ValueError):
         return False
 
@@ -44,8 +44,8 @@ def install_command(extra: Extra) -> str:
     return f"pip install 'evalharness[{extra.name}]'"
 
 
-def require_extra(name: str, command: str) -> None:
-    """Raises UserError if the extra `name` is not installed; `command` needs it."""
-    extra = EXTRAS[name]
+def require_extra(extra_name: str, needed_by: str) -> None:
+    """Raises UserError if an extra is not installed. `needed_by`, for the message, is the command that needs it."""
+    extra = EXTRAS[extra_name]
     if missing := missing_modules(extra):
-        raise UserError(f"{command} needs {', '.join(missing)}; install with: {install_command(extra)}")
+        raise UserError(f"{needed_by} needs {', '.join(missing)}; install with: {install_command(extra)}")

@@ -11,7 +11,7 @@ from evalharness.errors import UserError
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+def open_for_atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """A context manager that writes a binary file and gives it its name only if the block raises no exception.
 
     The content is on the disk (fsync) before the file gets its name. After an exception the temporary file is removed,
@@ -32,8 +32,8 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file completely or not at all (see `atomic_write`)."""
-    with atomic_write(path) as file:
+    """Writes a file completely or not at all (see `open_for_atomic_write`)."""
+    with open_for_atomic_write(path) as file:
         file.write(content)
 
 
@@ -45,7 +45,7 @@ def os_error_reason(error: OSError) -> str:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises UserError if an output folder is not writable or, if it does not exist, cannot be created."""
+    """Raises UserError if the output folder (--out) is not writable or, if it does not exist, cannot be created."""
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not existing.is_dir():
         raise UserError(f"cannot write to {folder}: {existing} is not a folder; choose another folder with --out")

@@ -9,7 +9,7 @@ from typing import Any
 from evalharness.errors import UserError
 
 
-def complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def read_complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yields (line number from 1, line) for each complete line of a file; nothing if the file does not exist.
 
     Skips a last line without line break, which a process is still writing or was killed while writing.
@@ -21,7 +21,7 @@ def complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     yield number, line
 
 
-def numbered_json_values(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
+def parse_json_lines(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
     """Yields (line number from 1, JSON value) for each line that is not blank. `path` is for messages only.
 
     Raises UserError that names the line if it is not JSON, or if the file cannot be read.
@@ -34,10 +34,10 @@ def numbered_json_values(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[i
         raise UserError(f"{path} cannot be read: {error}; check that the file is complete and readable") from None
 
 
-def parse_json_line(path: Path, number: int, line: bytes) -> Any:
+def parse_json_line(path: Path, line_number: int, line: bytes) -> Any:
     """Returns the JSON value of one line. Raises UserError that names file and line if it is not JSON."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
         reason = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise UserError(f"{path}, line {number}: not JSON ({reason}); fix or remove the line") from None
+        raise UserError(f"{path}, line {line_number}: not JSON ({reason}); fix or remove the line") from None

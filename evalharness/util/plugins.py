@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from evalharness.errors import UserError
-from evalharness.util.suggest import unknown_name
+from evalharness.util.suggest import unknown_name_message
 from evalharness.util.text import error_text
 
 OWN_PACKAGE = "evalharness"
@@ -25,7 +25,7 @@ def plugin_entry_points(group: str) -> list[EntryPoint]:
         if by_name.setdefault(point.name, point) is not point and by_name[point.name].value != point.value:
             owner = "evalharness itself" if _is_from_this_package(by_name[point.name]) else "another plug-in"
             report_disabled_plugin(
-                package_of_plugin(point),
+                describe_plugin_package(point),
                 f"{owner} already has the name {point.name!r} in the entry-point group {group}",
             )
     return sorted(by_name.values(), key=lambda point: point.name)
@@ -43,14 +43,14 @@ def load_plugin(group: str, kind: str, name: str) -> Any:
     """
     points = {point.name: point for point in plugin_entry_points(group)}
     if name not in points:
-        raise UserError(unknown_name(kind, name, list(points)))
+        raise UserError(unknown_name_message(kind, name, list(points)))
     try:
         return points[name].load()
     except PLUGIN_ERRORS as error:
         if _is_from_this_package(points[name]):
             raise
         raise UserError(
-            f"{kind} {name} ({package_of_plugin(points[name])}) cannot be loaded: {error_line(error)}; "
+            f"{kind} {name} ({describe_plugin_package(points[name])}) cannot be loaded: {exception_line(error)}; "
             "fix or uninstall its package"
         ) from error
 
@@ -63,17 +63,17 @@ def load_plugins(group: str) -> Iterator[tuple[str, Any]]:
         except PLUGIN_ERRORS as error:
             if _is_from_this_package(point):
                 raise
-            report_disabled_plugin(package_of_plugin(point), error_line(error))
+            report_disabled_plugin(describe_plugin_package(point), exception_line(error))
         else:
             yield point.name, loaded
 
 
-def package_of_plugin(point: EntryPoint) -> str:
+def describe_plugin_package(point: EntryPoint) -> str:
     """Returns "package NAME" for the package that registered an entry point; "entry point NAME" if it is unknown."""
     return f"package {point.dist.name}" if point.dist else f"entry point {point.name}"
 
 
-def error_line(error: BaseException) -> str:
+def exception_line(error: BaseException) -> str:
     """Returns an exception as one line: its type and message; for a UserError or ValueError only the message."""
     text = error_text(error)
     is_readable = isinstance(error, UserError | ValueError) or text == type(error).__name__
@@ -81,9 +81,9 @@ def error_line(error: BaseException) -> str:
 
 
 @cache
-def report_disabled_plugin(owner: str, reason: str) -> None:
+def report_disabled_plugin(plugin_package: str, reason: str) -> None:
     """Logs, once for each plug-in and reason, that a plug-in is not used."""
-    logger.warning("note: plug-in disabled: %s: %s; fix or uninstall it", owner, reason)
+    logger.warning("note: plug-in disabled: %s: %s; fix or uninstall it", plugin_package, reason)
 
 
 def _is_from_this_package(point: EntryPoint) -> bool:

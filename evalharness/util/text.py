@@ -13,15 +13,15 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def error_text(error: BaseException, limit: int = 300) -> str:
-    """Returns an exception's message, or its type if it has none, on one line of at most `limit` characters."""
-    return shortened(str(error).strip().rstrip(".") or type(error).__name__, limit)
+def error_text(error: BaseException, max_length: int = 300) -> str:
+    """Returns an exception's message, or its type if it has none, on one line of at most `max_length` characters."""
+    return shortened(str(error).strip().rstrip(".") or type(error).__name__, max_length)
 
 
-def shortened(text: str, limit: int) -> str:
-    """Returns the text on one line; a text longer than `limit` characters is cut after a word and ends in `...`.
+def shortened(text: str, max_length: int) -> str:
+    """Returns the text on one line; a text longer than `max_length` characters is cut after a word and ends in `...`.
 
     Unlike `textwrap.shorten`, a first word that is longer than the limit is cut, not dropped.
     """
-    short = textwrap.shorten(text, limit, placeholder="...")
-    return one_line(text)[: limit - 3] + "..." if short == "..." else short
+    short = textwrap.shorten(text, max_length, placeholder="...")
+    return one_line(text)[: max_length - 3] + "..." if short == "..." else short

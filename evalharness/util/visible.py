@@ -16,13 +16,13 @@ CONTROL_CHARACTERS = re.compile(
 """Control characters except line break and tab, bidirectional controls, invisible characters, and surrogates."""
 
 
-def visible(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     """Returns the text with control, bidirectional and invisible characters written as `\\x1b`, `\\u202e` and so on."""
     return CONTROL_CHARACTERS.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 @contextlib.contextmanager
-def write_error_as_user_error(stream: TextIO) -> Iterator[None]:
+def raise_write_error_as_user_error(stream: TextIO) -> Iterator[None]:
     """A context manager that raises UserError if its block cannot write to `stream`, except for a closed pipe."""
     try:
         yield
@@ -35,35 +35,35 @@ def write_error_as_user_error(stream: TextIO) -> Iterator[None]:
         ) from None
 
 
-class VisibleStream:
-    """A text stream that writes control and invisible characters as escapes (see `visible`)."""
+class EscapingStream:
+    """A text stream that writes control and invisible characters as escapes (see `escape_control_characters`)."""
 
     def __init__(self, stream: TextIO):
         self.raw = stream
 
     def write(self, text: str) -> int:
         """Writes a text; returns its number of characters. Raises UserError if writing fails (full disk)."""
-        with write_error_as_user_error(self.raw):
-            self.raw.write(visible(text))
+        with raise_write_error_as_user_error(self.raw):
+            self.raw.write(escape_control_characters(text))
         return len(text)
 
     def flush(self) -> None:
         """Flushes the wrapped stream. Raises UserError if writing fails, such as for a full disk."""
-        with write_error_as_user_error(self.raw):
+        with raise_write_error_as_user_error(self.raw):
             self.raw.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.raw, name)
 
 
-def raw_stream(stream: TextIO) -> TextIO:
-    """Returns the stream that a `VisibleStream` wraps, for a writer that escapes control characters itself."""
-    return stream.raw if isinstance(stream, VisibleStream) else stream
+def unwrap_stream(stream: TextIO) -> TextIO:
+    """Returns the stream that a `EscapingStream` wraps, for a writer that escapes control characters itself."""
+    return stream.raw if isinstance(stream, EscapingStream) else stream
 
 
 @contextlib.contextmanager
-def visible_streams() -> Iterator[None]:
+def escape_standard_streams() -> Iterator[None]:
     """A context manager that makes stdout and stderr write control and invisible characters as escapes like `\\x1b`."""
-    stdout, stderr = VisibleStream(raw_stream(sys.stdout)), VisibleStream(raw_stream(sys.stderr))
+    stdout, stderr = EscapingStream(unwrap_stream(sys.stdout)), EscapingStream(unwrap_stream(sys.stderr))
     with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
         yield

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from helpers.openai_server import Reply, serving
 
-from evalharness.util.paths import bundled
+from evalharness.util.paths import bundled_folder
 
 pytestmark = pytest.mark.docker
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-SOLUTIONS = [json.loads(line) for line in (bundled("tasks") / "samples" / "humaneval.jsonl").read_text().splitlines()]
+SOLUTIONS = [
+    json.loads(line) for line in (bundled_folder("tasks") / "samples" / "humaneval.jsonl").read_text().splitlines()
+]
 
 
 def answer(reply: Reply) -> None:

@@ -10,9 +10,9 @@ import pytest
 from helpers.openai_server import Endpoint, answer_with, http_error, serving
 
 from evalharness.bench.config import BenchConfig
-from evalharness.bench.levels import LevelResult
+from evalharness.bench.levels import ConcurrencyResult
 from evalharness.bench.runner import bench
-from evalharness.bench.tables import level_remarks
+from evalharness.bench.tables import make_result_remarks
 from evalharness.errors import UserError
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -124,13 +124,13 @@ def test_only_conditions_common_to_all_levels_are_printed() -> None:
     speeds = [
         {"warmup_requests": 1, "conditions": {"hardware": "H100", "batch_size": batch_size}} for batch_size in (1, 2)
     ]
-    levels = [LevelResult(1, speed, 0, 0, {}, {}, 0, None) for speed in speeds]
-    assert level_remarks(levels)[-1] == "measured on: hardware H100"
+    levels = [ConcurrencyResult(1, speed, 0, 0, {}, {}, 0, None) for speed in speeds]
+    assert make_result_remarks(levels)[-1] == "measured on: hardware H100"
 
 
 def test_a_single_warm_up_request_is_singular() -> None:
-    levels = [LevelResult(1, {"warmup_requests": number}, 0, 0, {}, {}, 0, None) for number in (1, 2)]
-    first, second, _ = level_remarks(levels)
+    levels = [ConcurrencyResult(1, {"warmup_requests": number}, 0, 0, {}, {}, 0, None) for number in (1, 2)]
+    first, second, _ = make_result_remarks(levels)
     assert "1 warm-up request excluded" in first
     assert "2 warm-up requests excluded" in second
 

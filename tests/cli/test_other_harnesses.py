@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from evalharness.util.paths import bundled
+from evalharness.util.paths import bundled_folder
 
 Command = Callable[..., Any]
-RECORDS = [json.loads(line) for line in (bundled("tasks") / "samples" / "humaneval.jsonl").read_text().splitlines()][:2]
+RECORDS = [
+    json.loads(line) for line in (bundled_folder("tasks") / "samples" / "humaneval.jsonl").read_text().splitlines()
+][:2]
 PROGRAMS = [record["prompt"] + record["canonical_solution"] for record in RECORDS]
 GRADE = ("grade", "--task", "humaneval", "--data", "sample")
 

@@ -1,19 +1,22 @@
 """The executor `ray` without the package Ray, and the pickling of tasks for other machines."""
 
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from evalharness.adapters import open_task
+from evalharness.cluster.worker import GenerationWorker, GradingWorker
 from evalharness.data.cards import load_cards
 from evalharness.records import CallsProgram, Completion
-from evalharness.util.paths import bundled
+from evalharness.util.paths import bundled_folder
 
-SAMPLES = bundled("tasks") / "samples"
+SAMPLES = bundled_folder("tasks") / "samples"
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -40,6 +43,14 @@ def test_the_executor_local_does_not_import_ray() -> None:
         "sys.exit('ray' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_each_remote_call_names_a_method_of_a_worker() -> None:
+    root = Path(__file__).parents[2]
+    paths = [*(root / "evalharness" / "cluster").glob("*.py"), *(root / "benchmarks").glob("ray_*.py")]
+    call = re.compile(r"actors?(?:\[\d\])?\.(\w+)\.(?:remote|options)\(")
+    called = {name for path in paths for name in call.findall(path.read_text(encoding="utf-8"))}
+    assert {"grade_completions", "generate"} <= called <= {*dir(GradingWorker), *dir(GenerationWorker)}
 
 
 def sample_tasks() -> list[str]:

@@ -124,7 +124,7 @@ def test_bundled_images_exist() -> None:
     for card in cards.load_cards():
         for entry in card.tasks.values():
             image = entry.image or card.image
-            assert not image or (paths.bundled("sandboxes") / image / "Dockerfile").is_file(), entry.name
+            assert not image or (paths.bundled_folder("sandboxes") / image / "Dockerfile").is_file(), entry.name
 
 
 def test_a_card_can_be_written_to_a_manifest() -> None:
@@ -233,7 +233,7 @@ def test_a_malformed_plugin_card_is_disabled_with_one_line_that_names_file_and_f
 
 def test_a_malformed_bundled_card_names_file_and_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tasks").mkdir()
-    monkeypatch.setattr(registry, "bundled", tmp_path.joinpath)
+    monkeypatch.setattr(registry, "bundled_folder", tmp_path.joinpath)
     for text, message in [
         ("adapter: x\ntasks: {}\n", "recipes: missing"),
         ("a: [", "not valid YAML"),
@@ -252,7 +252,7 @@ def test_bundled_folders_of_a_wheel_take_precedence(tmp_path: Path, monkeypatch:
     (package / "_bundled" / "results" / "published").mkdir(parents=True)
     (tmp_path / "site" / "tasks").mkdir()
     monkeypatch.setattr(paths, "_PACKAGE", package)
-    assert paths.bundled("results/published") == package / "_bundled" / "results" / "published"
-    assert paths.bundled("tasks") == tmp_path / "site" / "tasks"
+    assert paths.bundled_folder("results/published") == package / "_bundled" / "results" / "published"
+    assert paths.bundled_folder("tasks") == tmp_path / "site" / "tasks"
     with pytest.raises(FileNotFoundError, match="'sandboxes'"):
-        paths.bundled("sandboxes")
+        paths.bundled_folder("sandboxes")

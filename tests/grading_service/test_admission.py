@@ -13,7 +13,7 @@ def test_submissions_beyond_the_total_limit_are_refused_with_a_retry_time() -> N
     with admission.admit("a", 8):
         with pytest.raises(RequestRefused) as refused, admission.admit("b", 3):
             pass
-        assert (refused.value.status, refused.value.retry_s) == (503, 1)
+        assert (refused.value.status, refused.value.retry_after_s) == (503, 1)
         with admission.admit("b", 2):
             assert admission.pending == 10
     assert admission.pending == 0
@@ -36,17 +36,17 @@ def test_a_submission_above_the_limit_is_refused_without_a_retry_time() -> None:
         AdmissionControl(10, 4, 2).admit("a", 5),
     ):
         pass
-    assert (refused.value.status, refused.value.retry_s) == (413, None)
+    assert (refused.value.status, refused.value.retry_after_s) == (413, None)
 
 
 def test_the_retry_time_grows_with_the_duration_of_samples() -> None:
     admission = AdmissionControl(100, 100, workers=2)
     for _ in range(200):
-        admission.record_duration(4.0)
+        admission.record_grading_time(4.0)
     with admission.admit("a", 20):
-        assert 15 <= admission.retry_s <= 20
+        assert 15 <= admission.retry_after_s <= 20
     with admission.admit("a", 100):
-        assert admission.retry_s == 60
+        assert admission.retry_after_s == 60
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 12))))

@@ -259,7 +259,7 @@ def test_a_port_in_use_is_reported(engine: None) -> None:
 
 def test_the_client_raises_what_the_service_reports(service: ServiceProcess) -> None:
     sample = solutions()[:1]
-    with SandboxClient(service.url, "wrong") as client, pytest.raises(UserError, match="wrong token"):
+    with SandboxClient(service.url, "wrong") as client, pytest.raises(UserError, match="wrong access token"):
         client.judge("mbpp", sample)
     with SandboxClient(service.url, TOKEN) as client:
         assert client.health()["status"] == "ok"

@@ -48,7 +48,7 @@ def test_errors_in_the_openai_package(client: openai.OpenAI, server: ModelServer
     assert refused.value.param == "threshold"
     with pytest.raises(openai.NotFoundError, match="not served"):
         client.completions.create(model="gpt", prompt=PROMPT)
-    with pytest.raises(openai.AuthenticationError, match="wrong token"):
+    with pytest.raises(openai.AuthenticationError, match="wrong access token"):
         openai.OpenAI(base_url=f"{server.url}/v1", api_key="other").models.list()
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from evalharness.errors import UserError
 from evalharness.pipeline.store import RunStore
 from evalharness.records import Completion, DraftCounts, RejectedDraft, Trace, Verdict
-from evalharness.util.differences import differences
+from evalharness.util.differences import find_differences
 
 CONFIG = {"task": {"name": "t"}, "sampling": {"seed": 0}}
 COMPLETIONS = [
@@ -215,7 +215,7 @@ def test_the_manifest_holds_configuration_and_environment(folder: Path) -> None:
 def test_differences_name_the_place_and_both_values() -> None:
     old = {"a": {"b": 1, "c": [1, 2]}, "d": "x", "gone": 1}
     new = {"a": {"b": 2, "c": [1, 3]}, "d": "x", "new": {"e": "long " * 40}}
-    places = list(differences(old, new))
+    places = list(find_differences(old, new))
     assert places[:3] == [("a.b", "1", "2"), ("a.c", "[1, 2]", "[1, 3]"), ("gone", "1", "null")]
     assert places[3][:2] == ("new", "null")
     assert len(places[3][2]) == 60
@@ -230,5 +230,5 @@ PLAIN = st.recursive(
 
 @given(PLAIN, PLAIN)
 def test_differences_are_there_exactly_where_values_differ(old: object, new: object) -> None:
-    assert not list(differences(old, old))
-    assert bool(list(differences(old, new))) == (old != new)
+    assert not list(find_differences(old, old))
+    assert bool(list(find_differences(old, new))) == (old != new)

@@ -7,7 +7,7 @@ import pytest
 
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.run import run
-from evalharness.util.paths import bundled
+from evalharness.util.paths import bundled_folder
 
 pytestmark = pytest.mark.docker
 FIM = ("fim-single-line", "fim-multi-line", "fim-random-span", "fim-random-span-light")
@@ -29,7 +29,7 @@ def test_references_pass(task: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", [*PYTHON, *SLOW])
 def test_wrong_samples_fail(task: str, tmp_path: Path) -> None:
-    file = bundled("tasks") / "samples" / "wrong" / f"{task}.jsonl"
+    file = bundled_folder("tasks") / "samples" / "wrong" / f"{task}.jsonl"
     planted = {
         (str(row["task_id"]), row["sample_id"]): row for row in map(json.loads, file.read_text().split("\n")[:-1])
     }

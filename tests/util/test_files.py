@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.util.files import atomic_write, write_atomically
+from evalharness.util.files import open_for_atomic_write, write_atomically
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 def test_an_exception_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_atomically(path, b"first")
-    with pytest.raises(TypeError), atomic_write(path) as file:
+    with pytest.raises(TypeError), open_for_atomic_write(path) as file:
         file.writelines([b"half", "not bytes"])  # type: ignore[list-item]
     assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]

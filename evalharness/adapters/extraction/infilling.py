@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from evalharness.data.cards import Recipe
 from evalharness.errors import UserError
 from evalharness.records import Completion, Problem
-from evalharness.util.suggest import unknown_name
+from evalharness.util.suggest import unknown_name_message
 
 
 def infilled_program(problem: Problem, completion: Completion, recipe: Recipe) -> str:
@@ -25,7 +25,7 @@ def extract_middle(problem: Problem, completion: Completion, recipe: Recipe) -> 
     if completion.form == "solution":
         return _text_between_prefix_and_suffix(problem, completion.text)
     if recipe.extraction not in MIDDLE_EXTRACTIONS:
-        raise UserError(unknown_name("infilling extraction rule", recipe.extraction, list(MIDDLE_EXTRACTIONS)))
+        raise UserError(unknown_name_message("infilling extraction rule", recipe.extraction, list(MIDDLE_EXTRACTIONS)))
     return MIDDLE_EXTRACTIONS[recipe.extraction](problem, completion.text)
 
 

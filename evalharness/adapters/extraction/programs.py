@@ -12,7 +12,7 @@ from evalharness.data.cards import Recipe
 from evalharness.errors import UserError
 from evalharness.records import Completion, Problem
 from evalharness.util.limits.calls import CPU_LIMIT_S, bounded_call
-from evalharness.util.suggest import unknown_name
+from evalharness.util.suggest import unknown_name_message
 
 EXTRACTION_FIELDS = ("language", "prompt", "tests")
 """The fields of a problem's record that extraction rules read. Others may have megabytes of test cases."""
@@ -65,7 +65,7 @@ def extract_source_and_rule(rule_name: str, problem: Problem, answer: str) -> li
 def check_extraction_rule(rule_name: str) -> None:
     """Raises UserError if there is no extraction rule of that name."""
     if rule_name not in EXTRACTION_RULES:
-        raise UserError(unknown_name("extraction rule", rule_name, list(EXTRACTION_RULES)))
+        raise UserError(unknown_name_message("extraction rule", rule_name, list(EXTRACTION_RULES)))
 
 
 def _join_prefix_and_completion(problem: Problem, text: str) -> ExtractedProgram:

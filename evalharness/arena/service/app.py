@@ -11,9 +11,9 @@ from evalharness.arena.service.session import Session
 from evalharness.report.page.document import html_document
 from evalharness.report.page.static_files import STATIC as REPORT_STATIC
 from evalharness.util.http.error_responses import add_error_responses
-from evalharness.util.http.pages import add_page
-from evalharness.util.http.refusals import RequestRefused, refusal_response
-from evalharness.util.http.request_checks import RequestChecks, RequestLimits
+from evalharness.util.http.pages import add_page_routes
+from evalharness.util.http.refusals import RequestRefused, make_refusal_response
+from evalharness.util.http.request_checks import RequestCheckMiddleware, RequestLimits
 from evalharness.util.version import __version__
 
 STATIC = Path(__file__).with_name("static")
@@ -25,7 +25,7 @@ def make_app(session: Session, limits: RequestLimits) -> FastAPI:
     """Returns the FastAPI application of the arena's voting page."""
     app = FastAPI(title="evalharness arena", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.cut_short = False
-    app.add_middleware(RequestChecks, limits=limits, on_response=lambda status: None)
+    app.add_middleware(RequestCheckMiddleware, limits=limits, on_response=lambda status: None)
 
     @app.post("/api/pair")
     def next_pair(request: PairRequest) -> PairResponse:
@@ -43,13 +43,13 @@ def make_app(session: Session, limits: RequestLimits) -> FastAPI:
         return Health(status="ok", version=__version__, votes=len(session.store))
 
     page = html_document("evalharness arena", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)
-    add_page(app, page, (REPORT_STATIC, STATIC))
+    add_page_routes(app, page, (REPORT_STATIC, STATIC))
 
     add_error_responses(app)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid_request(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        return refusal_response(RequestRefused(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"))
+        return make_refusal_response(RequestRefused(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"))
 
     return app

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalharness.errors import UserError
-from evalharness.util.http.address import check_address
-from evalharness.util.http.hosts import allowed_hosts
+from evalharness.util.http.address import check_service_address
+from evalharness.util.http.hosts import resolve_allowed_hosts
 from evalharness.util.http.request_checks import RequestLimits
 
 BODY_BYTES = 64 << 10
@@ -62,11 +62,11 @@ class ArenaConfig:
             raise UserError(
                 "--with-sandbox grades only the answers of live models; add --live BACKEND:MODEL, or leave it out"
             )
-        check_address(self.host, self.port, self.token)
-        allowed_hosts(self.host, self.allowed_hosts)
+        check_service_address(self.host, self.port, self.token)
+        resolve_allowed_hosts(self.host, self.allowed_hosts)
 
     @property
     def limits(self) -> RequestLimits:
         """Size and time limits of an HTTP request."""
-        hosts = allowed_hosts(self.host, self.allowed_hosts)
+        hosts = resolve_allowed_hosts(self.host, self.allowed_hosts)
         return RequestLimits(self.token, BODY_BYTES, 256 * BODY_BYTES, READ_S, PUBLIC_PATHS, hosts)

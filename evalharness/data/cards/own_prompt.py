@@ -6,7 +6,7 @@ import yaml
 
 from evalharness.data.cards.recipe_schema import REQUIRED_TEMPLATES, Recipe
 from evalharness.errors import UserError
-from evalharness.util.suggest import unknown_name
+from evalharness.util.suggest import unknown_name_message
 from evalharness.util.text import one_line
 from evalharness.util.yaml_text import parse_yaml
 
@@ -42,7 +42,7 @@ def with_user_templates(recipe: Recipe, template_path: Path) -> Recipe:
     allowed = list(dict.fromkeys([*(CHAT_TEMPLATES if recipe.kind == "chat" else ()), *recipe.fields]))
     for name, template in templates.items():
         if name not in allowed:
-            raise UserError(f"--option prompt={template_path}: {unknown_name('template', str(name), allowed)}")
+            raise UserError(f"--option prompt={template_path}: {unknown_name_message('template', str(name), allowed)}")
         if not isinstance(template, str):
             raise UserError(
                 f"--option prompt={template_path}: the template {name} is not a text; write it in quotation marks"

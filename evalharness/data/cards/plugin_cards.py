@@ -13,8 +13,8 @@ from evalharness.data.cards.files import card_files, check_unique_names, read_ca
 from evalharness.data.cards.schema import Card
 from evalharness.util.plugins import (
     PLUGIN_ERRORS,
-    error_line,
-    package_of_plugin,
+    describe_plugin_package,
+    exception_line,
     plugin_entry_points,
     report_disabled_plugin,
 )
@@ -36,18 +36,18 @@ def load_plugin_cards(builtin_cards: tuple[Card, ...]) -> Iterator[Card]:
         try:
             paths = plugin_card_paths(point)
         except PLUGIN_ERRORS as error:
-            report_disabled_plugin(package_of_plugin(point), error_line(error))
+            report_disabled_plugin(describe_plugin_package(point), exception_line(error))
             continue
         for path in paths:
             try:
                 card = read_card(path)
             except ValueError as error:
-                report_disabled_plugin(package_of_plugin(point), error_line(error))
+                report_disabled_plugin(describe_plugin_package(point), exception_line(error))
                 continue
             try:
                 check_unique_names([*accepted, card])
             except ValueError as error:
-                report_disabled_plugin(package_of_plugin(point), f"{path}: {error}")
+                report_disabled_plugin(describe_plugin_package(point), f"{path}: {error}")
                 continue
             accepted.append(card)
             yield card

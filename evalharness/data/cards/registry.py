@@ -7,8 +7,8 @@ from evalharness.data.cards.files import ALL_TASKS, check_unique_names, read_car
 from evalharness.data.cards.plugin_cards import load_plugin_cards
 from evalharness.data.cards.schema import Card, TaskEntry
 from evalharness.errors import UserError
-from evalharness.util.paths import bundled
-from evalharness.util.suggest import unknown_name
+from evalharness.util.paths import bundled_folder
+from evalharness.util.suggest import unknown_name_message
 
 CARD_SUFFIXES = (".yaml", ".yml")
 
@@ -19,7 +19,7 @@ def load_cards() -> tuple[Card, ...]:
 
     Raises ValueError for an invalid bundled card. A broken plug-in or card is logged in one line and skipped.
     """
-    cards = tuple(read_cards(bundled("tasks")))
+    cards = tuple(read_cards(bundled_folder("tasks")))
     check_unique_names(cards)
     return (*cards, *load_plugin_cards(cards))
 
@@ -56,7 +56,7 @@ def find_task(task_name: str) -> tuple[Card, TaskEntry]:
     for card in cards:
         if task_name in card.tasks:
             return card, card.tasks[task_name]
-    raise UserError(unknown_name("task", task_name, [task for card in cards for task in card.tasks]))
+    raise UserError(unknown_name_message("task", task_name, [task for card in cards for task in card.tasks]))
 
 
 def strip_card_file(task_name: str) -> str:
@@ -93,7 +93,7 @@ def expand_task_names(names: str) -> list[str]:
         elif name in known_names:
             tasks += groups.get(name, (name,))
         else:
-            raise UserError(unknown_name("task", name, known_names))
+            raise UserError(unknown_name_message("task", name, known_names))
     return list(dict.fromkeys(tasks))
 
 
@@ -103,5 +103,5 @@ def _tasks_of_card_file(task_name: str, path: Path) -> list[str]:
     card = load_user_card(absolute)
     name_in_card = task_name.removeprefix(str(path)).removeprefix(":")
     if name_in_card and name_in_card not in card.tasks:
-        raise UserError(unknown_name(f"task of {path}", name_in_card, list(card.tasks)))
+        raise UserError(unknown_name_message(f"task of {path}", name_in_card, list(card.tasks)))
     return [f"{absolute}:{task}" for task in ([name_in_card] if name_in_card else card.tasks)]

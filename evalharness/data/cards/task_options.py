@@ -6,7 +6,7 @@ from evalharness.data.cards.registry import card_path, find_task, load_cards
 from evalharness.data.cards.schema import Card, TaskEntry
 from evalharness.errors import UserError
 from evalharness.records.options import OptionDescription
-from evalharness.util.suggest import unknown_name
+from evalharness.util.suggest import unknown_name_message
 
 COMMON_OPTIONS = ("version", "recipe", "split", "extraction", "prompt")
 """Options of every task."""
@@ -32,10 +32,10 @@ def check_task_options(task_name: str, card: Card, options: Mapping[str, str]) -
     known_options = (*COMMON_OPTIONS, *family_option_names(card))
     for key, value in options.items():
         if key not in known_options:
-            raise UserError(unknown_name(f"option of task {task_name}", key, list(known_options)))
+            raise UserError(unknown_name_message(f"option of task {task_name}", key, list(known_options)))
         allowed = card.options[key].values if key in card.options else ()
         if allowed and value not in allowed:
-            raise UserError(unknown_name(f"{key} of task {task_name}", value, allowed))
+            raise UserError(unknown_name_message(f"{key} of task {task_name}", value, allowed))
 
 
 def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescription]:

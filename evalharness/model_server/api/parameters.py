@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from evalharness.util.http.refusals import RequestRefused
-from evalharness.util.suggest import unknown_name
+from evalharness.util.suggest import unknown_name_message
 
 Body = TypeVar("Body", bound="Parameters")
 
@@ -123,7 +123,7 @@ def _refusal_of_first_error(error: ValidationError, schema: type[Parameters]) ->
     names = [str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part)]
     parameter = ".".join(name for name in names if name not in ("str", "int", "list", "literal")) or "body"
     if first["type"] == "extra_forbidden" and len(names) == 1:
-        message = unknown_name("parameter", parameter, sorted(schema.model_fields))
+        message = unknown_name_message("parameter", parameter, sorted(schema.model_fields))
     elif first["type"] == "missing":
         message = f"parameter {parameter} is missing; send it"
     else:

@@ -38,7 +38,7 @@ class AdmissionQueue:
                 429,
                 f"the queue is full: {max(0, self.rows - self._concurrency)} of at most "
                 f"{counted(self._limit, 'completion')} are waiting, and the request asks for {rows} more; retry later",
-                self.retry_s,
+                self.retry_after_s,
                 code="queue_full",
             )
         self.rows += rows
@@ -54,9 +54,9 @@ class AdmissionQueue:
 
     def current_load(self, running: int) -> EngineLoad:
         """Returns the engine's load, given the number of running completions; all other counted ones are waiting."""
-        return EngineLoad(running, max(0, self.rows - running), self.retry_s)
+        return EngineLoad(running, max(0, self.rows - running), self.retry_after_s)
 
     @property
-    def retry_s(self) -> int:
+    def retry_after_s(self) -> int:
         """Estimated seconds until about half of the counted completions have ended, from their mean duration."""
         return max(1, min(LONGEST_RETRY_S, math.ceil(self.rows * self._mean_s / self._concurrency / 2)))

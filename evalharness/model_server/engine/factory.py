@@ -19,7 +19,7 @@ from evalharness.model_server.engine.decoders import DecoderFactory
 from evalharness.model_server.engine.network_engine import NetworkEngine
 from evalharness.model_server.engine.protocol import Engine
 from evalharness.pipeline.config import default_workers
-from evalharness.util.suggest import unknown_name
+from evalharness.util.suggest import unknown_name_message
 
 NETWORK_BACKENDS = ("ar", "diffusion")
 MOST_WORKERS = 4
@@ -32,7 +32,7 @@ def open_engine(config: ServerConfig, log: Callable[[str], None]) -> Engine:
         return _open_network_engine(config, log)
     if config.backend in ("openai", "replay", "reference") or config.backend not in backend_names():
         names = sorted({*NETWORK_BACKENDS, "transformers"})
-        raise UserError(unknown_name("backend to serve", config.backend, names))
+        raise UserError(unknown_name_message("backend to serve", config.backend, names))
     backend = find_backend(config.backend)(BackendConfig(config.model, config.concurrency, config.options))
     return BackendEngine(config.backend, config.model or config.backend, backend, config.concurrency, config.queue)
 

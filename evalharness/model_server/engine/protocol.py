@@ -15,7 +15,7 @@ class EngineLoad:
     running: int
     """Completions in the engine's batch."""
     waiting: int
-    retry_s: int
+    retry_after_s: int
     """Estimated seconds until about half of all completions have ended, after which a client may retry."""
 
 

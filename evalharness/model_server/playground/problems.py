@@ -12,7 +12,7 @@ from evalharness.grading_service.grading import GradingPool
 from evalharness.model_server.config import ServerConfig
 from evalharness.records import Completion, Problem, Verdict
 from evalharness.sandbox.factory import open_sandbox
-from evalharness.util.suggest import unknown_name
+from evalharness.util.suggest import unknown_name_message
 
 MAX_PENDING_ANSWERS = 16
 """Maximum number of answers that wait for the sandbox or run in it."""
@@ -64,7 +64,7 @@ class PlaygroundProblems:
         elif id_or_index.isdigit() and int(id_or_index) < len(ids):
             number = int(id_or_index)
         else:
-            raise UserError(unknown_name(f"problem of {task}", id_or_index, ids))
+            raise UserError(unknown_name_message(f"problem of {task}", id_or_index, ids))
         problem = problems[number]
         prompt = problem.prompt
         chat = bool(prompt.messages)

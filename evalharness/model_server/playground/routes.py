@@ -13,7 +13,7 @@ from evalharness.model_server.engine.protocol import Engine
 from evalharness.model_server.playground.problems import PlaygroundProblems
 from evalharness.report.page.document import html_document
 from evalharness.report.page.static_files import STATIC as REPORT_STATIC
-from evalharness.util.http.pages import add_page
+from evalharness.util.http.pages import add_page_routes
 from evalharness.util.http.refusals import RequestRefused
 from evalharness.util.version import __version__
 
@@ -38,7 +38,7 @@ def add_playground(app: FastAPI, engine: Engine, problems: PlaygroundProblems, m
     """Adds the playground's page and endpoints to the FastAPI application."""
 
     page = html_document("evalharness playground", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)
-    add_page(app, page, (REPORT_STATIC, STATIC))
+    add_page_routes(app, page, (REPORT_STATIC, STATIC))
 
     @app.get("/playground/settings")
     async def show_settings() -> Response:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from evalharness.data.run_files import COMPLETIONS, MANIFEST, SUMMARY, VERDICTS
 from evalharness.errors import UserError
-from evalharness.util.jsonl import complete_lines
+from evalharness.util.jsonl import read_complete_lines
 
 ROW_FILES = (COMPLETIONS, VERDICTS)
 RUN_FILES = (MANIFEST, *ROW_FILES, SUMMARY)
@@ -12,9 +12,9 @@ RUN_FILES = (MANIFEST, *ROW_FILES, SUMMARY)
 
 def has_completions_or_verdicts(folder: Path) -> bool:
     """Returns whether a run directory contains a completion, or a verdict with a status other than "infrastructure"."""
-    if next(complete_lines(folder / COMPLETIONS), None):
+    if next(read_complete_lines(folder / COMPLETIONS), None):
         return True
-    return any(b'"status": "infrastructure"' not in line for _, line in complete_lines(folder / VERDICTS))
+    return any(b'"status": "infrastructure"' not in line for _, line in read_complete_lines(folder / VERDICTS))
 
 
 def check_no_unrelated_files(folder: Path) -> None:

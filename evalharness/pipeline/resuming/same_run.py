@@ -8,7 +8,7 @@ from typing import Any
 from evalharness.data.run_files import COMPLETIONS, MANIFEST
 from evalharness.errors import UserError
 from evalharness.pipeline.resuming.folders import check_no_unrelated_files, has_completions_or_verdicts
-from evalharness.util.differences import differences
+from evalharness.util.differences import find_differences
 
 RETRY_OPTIONS = ("timeout_s", "idle_timeout_s", "max_retries", "retry_base_s", "max_tokens_field")
 """Backend options about timeouts and retries, which change neither an answer nor its speed."""
@@ -52,7 +52,7 @@ def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
         )
     if "samples" in saved_part and "samples" in requested:
         saved_part["samples"] = _with_larger_counts(saved_part["samples"], requested["samples"])
-    difference = next(differences(saved_part, requested), None)
+    difference = next(find_differences(saved_part, requested), None)
     if difference:
         remedy = "choose another folder with --out, use the old settings, or delete that run with --overwrite"
         if difference.key_path in ("samples.n", "samples.limit"):

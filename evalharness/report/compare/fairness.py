@@ -7,7 +7,7 @@ from evalharness.data.run_types import AnswerCounts, AnswerKind
 from evalharness.data.runs import Run
 from evalharness.metrics.answer_counts import KINDS
 from evalharness.report.answer_remarks import WORDS
-from evalharness.util.differences import differences
+from evalharness.util.differences import find_differences
 
 TASK_PARTS = {
     "data": "data", "version": "data", "split": "data", "problems": "data", "options": "data", "recipe": "recipe",
@@ -26,7 +26,7 @@ def unfair_differences(first: Run, second: Run, names: tuple[str, str]) -> list[
     `names` are the display names of the two runs.
     """
     by_subject: dict[str, list[str]] = defaultdict(list)
-    for key_path, old, new in differences(first.config.get("task", {}), second.config.get("task", {})):
+    for key_path, old, new in find_differences(first.config.get("task", {}), second.config.get("task", {})):
         subject = None if key_path in PROSE else TASK_PARTS.get(key_path.partition(".")[0])
         if subject == "recipe":
             recipes = (first.summary.get("recipe"), second.summary.get("recipe"))
@@ -35,7 +35,7 @@ def unfair_differences(first: Run, second: Run, names: tuple[str, str]) -> list[
         elif subject:
             by_subject[subject].append(_difference_text(key_path, old, new))
     for section, subject in (("samples", "samples"), ("sampling", "sampling"), ("sandbox", "grading")):
-        for key_path, old, new in differences(first.config.get(section, {}), second.config.get(section, {})):
+        for key_path, old, new in find_differences(first.config.get(section, {}), second.config.get(section, {})):
             if key_path == "max_new_tokens":
                 by_subject["token limit"] = [_difference_text("", old, new)]
             elif key_path != "seed":
@@ -73,7 +73,7 @@ def _speed_differences(first: Run, second: Run, names: tuple[str, str]) -> list[
     unmeasured = [name for run, name in zip((first, second), names, strict=True) if not run.speed]
     if unmeasured:
         return [f"not measured for {unmeasured[0]}"] if len(unmeasured) == 1 else []
-    different = differences(_speed_conditions(first), _speed_conditions(second))
+    different = find_differences(_speed_conditions(first), _speed_conditions(second))
     return [_difference_text(key_path.replace("_", " "), old, new, "not stated") for key_path, old, new in different]
 
 

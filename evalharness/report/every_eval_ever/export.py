@@ -24,7 +24,7 @@ from evalharness.report.every_eval_ever.schema import (
 from evalharness.report.naming import RunName, name_runs
 from evalharness.report.problems import load_problems
 from evalharness.report.task_variant import task_of
-from evalharness.util.files import atomic_write, os_error_reason, write_atomically
+from evalharness.util.files import open_for_atomic_write, os_error_reason, write_atomically
 from evalharness.util.version import __version__
 
 Log = Callable[[str], None]
@@ -116,7 +116,7 @@ def _run_uuid(run: Run) -> str:
 def _write_samples(out: Path, path: Path, records: Iterable[InstanceRecord]) -> SamplesFile | None:
     """Writes the sample records of a run to a .jsonl file; returns the file's description, or None without samples."""
     digest, count = hashlib.sha256(), 0
-    with atomic_write(out / path) as file:
+    with open_for_atomic_write(out / path) as file:
         for record in records:
             line = _to_json_bytes(record)
             file.write(line)

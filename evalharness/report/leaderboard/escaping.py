@@ -3,7 +3,7 @@
 import re
 
 from evalharness.util.text import one_line
-from evalharness.util.visible import visible
+from evalharness.util.visible import escape_control_characters
 
 LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
          "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -17,7 +17,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 def markdown_text(text: str) -> str:
     """Returns Markdown that displays a text literally on one line, also in a table cell."""
-    return MARKDOWN.sub(_markdown_character, visible(one_line(text)))
+    return MARKDOWN.sub(_markdown_character, escape_control_characters(one_line(text)))
 
 
 def _markdown_character(match: re.Match[str]) -> str:
@@ -26,10 +26,10 @@ def _markdown_character(match: re.Match[str]) -> str:
 
 def latex_text(text: str) -> str:
     """Returns LaTeX that displays a text literally on one line."""
-    return "".join(LATEX.get(character, character) for character in visible(one_line(text)))
+    return "".join(LATEX.get(character, character) for character in escape_control_characters(one_line(text)))
 
 
 def csv_text(text: str) -> str:
     """Returns a text for a CSV cell; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    shown = visible(text)
+    shown = escape_control_characters(text)
     return f"'{shown}" if shown.lstrip(" ").startswith(FORMULA) else shown

@@ -7,7 +7,7 @@ from evalharness.report.leaderboard.boards import LeaderboardTable, footnote_mar
 from evalharness.report.leaderboard.cells import Cell
 from evalharness.report.leaderboard.escaping import csv_text, latex_text, markdown_text
 from evalharness.report.leaderboard.frames import SPEED_HEADINGS, long_frame, wide_frame
-from evalharness.util.visible import visible
+from evalharness.util.visible import escape_control_characters
 
 LEGEND = (
     "Rates in % with 95 % confidence intervals. Bold: the highest rate of a column and all rates that are not "
@@ -61,7 +61,7 @@ def leaderboard_latex(boards: Sequence[LeaderboardTable]) -> str:
             rf"\par\footnotesize $^{{\mathrm{{{footnote_mark(index)}}}}}$ {latex_text(note)}"
             for index, note in enumerate(board.notes)
         ]
-        parts.append("\n".join([f"% {visible(board.name)}", table.rstrip("\n"), *notes]))
+        parts.append("\n".join([f"% {escape_control_characters(board.name)}", table.rstrip("\n"), *notes]))
     return "\n\n".join(parts) + f"\n% {LEGEND}\n"
 
 

@@ -14,8 +14,8 @@ from docker.errors import APIError, ImageNotFound
 
 from evalharness.errors import UserError
 from evalharness.sandbox.engines.base_images import Log, find_base_image, is_debian
-from evalharness.util.paths import bundled
-from evalharness.util.suggest import unknown_name
+from evalharness.util.paths import bundled_folder
+from evalharness.util.suggest import unknown_name_message
 
 AGENT_FOLDER = Path(__file__).parents[1] / "agent"
 DOCKERFILE = "Dockerfile"
@@ -38,14 +38,14 @@ LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 
 def image_names() -> list[str]:
     """Returns the names of all sandbox images: the folders of `sandboxes/` that have a Dockerfile."""
-    return sorted(path.parent.name for path in bundled("sandboxes").glob(f"*/{DOCKERFILE}"))
+    return sorted(path.parent.name for path in bundled_folder("sandboxes").glob(f"*/{DOCKERFILE}"))
 
 
 def image_folder(name: str) -> Path:
     """Returns the folder of a sandbox image. Raises UserError for an unknown name."""
     if name not in image_names():
-        raise UserError(unknown_name("sandbox image", name, image_names()))
-    return bundled("sandboxes") / name
+        raise UserError(unknown_name_message("sandbox image", name, image_names()))
+    return bundled_folder("sandboxes") / name
 
 
 def build_context(name: str) -> dict[str, bytes]:

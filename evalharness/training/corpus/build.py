@@ -23,7 +23,7 @@ from evalharness.training.corpus.library import documented_functions, permissive
 from evalharness.training.corpus.tokenizer import train_tokenizer
 from evalharness.training.corpus.views import Document, infilling_document, text_in_file_order, training_documents
 from evalharness.training.recipe import CorpusSettings
-from evalharness.util.paths import bundled
+from evalharness.util.paths import bundled_folder
 
 CORPUS_FILE = "corpus.npz"
 TOKENIZER_LINE = "\ntokenizer "
@@ -75,7 +75,7 @@ def find_benchmark_folders() -> list[Path]:
             "decontamination needs the benchmark data; set the environment variable EVALHARNESS_DATA to its folder, "
             "or, for a trial, set decontaminate: false in the recipe"
         )
-    return [Path(root), bundled("tasks") / "samples"]
+    return [Path(root), bundled_folder("tasks") / "samples"]
 
 
 def count_overlaps(benchmarks: BenchmarkParts, corpus: Corpus, tokenizer: Tokenizer) -> Counter[str]:

@@ -16,7 +16,7 @@ from evalharness.training.corpus.decontamination import BenchmarkParts
 from evalharness.training.corpus.generated.function import ExampleCall, Function
 from evalharness.training.corpus.generated.stream import generated_functions
 from evalharness.training.corpus.library import Snippet, documented_functions, permissive_packages
-from evalharness.util.paths import bundled
+from evalharness.util.paths import bundled_folder
 from evalharness.util.yaml_text import parse_yaml
 
 Kind = Literal["chat", "request", "completion", "infill"]
@@ -65,7 +65,7 @@ class PromptRecipes:
 def read_prompt_recipes() -> PromptRecipes:
     """Returns the chat templates of HumanEval and MBPP, and the stop sequences of HumanEval's completion recipe."""
     humaneval, mbpp = (
-        parse_yaml((bundled("tasks") / name).read_text(encoding="utf-8"))["recipes"]
+        parse_yaml((bundled_folder("tasks") / name).read_text(encoding="utf-8"))["recipes"]
         for name in ("humaneval.yaml", "mbpp.yaml")
     )
     return PromptRecipes(

@@ -1,4 +1,4 @@
-"""Checks the address that an HTTP service listens on: it needs a token where other machines can reach it."""
+"""Checks the address that an HTTP service listens on: it needs an access token where other machines can reach it."""
 
 import ipaddress
 import socket
@@ -6,7 +6,9 @@ import socket
 from evalharness.errors import UserError
 
 TOKEN_VARIABLE = "EVALHARNESS_TOKEN"
-"""Environment variable with the token. There is no option for it: every user of the machine can read command lines."""
+"""The environment variable of the access token. There is no option for the token itself: every user of the machine can
+read command lines.
+"""
 
 
 def is_loopback(host: str) -> bool:
@@ -17,17 +19,17 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def check_address(host: str, port: int, token: str, token_variable: str = TOKEN_VARIABLE) -> None:
-    """Raises UserError for an invalid port, and if other machines can reach the address but no token is set.
+def check_service_address(host: str, port: int, access_token: str, access_token_variable: str = TOKEN_VARIABLE) -> None:
+    """Raises UserError for an invalid port, and if other machines can reach the address but no access token is set.
 
-    `token_variable` is the name of the environment variable with the token, for the message.
+    `access_token_variable` is the name of the environment variable of the access token, for the message.
     """
     if not 0 < port < 1 << 16:
         raise UserError(f"--port {port} is not a valid port; choose one from 1 to 65535")
-    if not token and not is_loopback(host):
+    if not access_token and not is_loopback(host):
         raise UserError(
-            f"other machines can reach --host {host}; set ${token_variable} to a secret that clients must send, or "
-            "use --host 127.0.0.1"
+            f"other machines can reach --host {host}; set ${access_token_variable} to a secret that clients must send, "
+            "or use --host 127.0.0.1"
         )
 
 

@@ -12,31 +12,32 @@ from evalharness.errors import UserError
 from evalharness.util.http.address import is_loopback
 
 
-def allowed_hosts(host: str, allowed: Sequence[str] = ()) -> frozenset[str]:
+def resolve_allowed_hosts(listening_host: str, further_hosts: Sequence[str] = ()) -> frozenset[str]:
     """Returns the host names by which clients may address a service; an empty set allows any name.
 
-    `host` is the address that the service listens on. Without `allowed`, any name is allowed if other machines can
-    reach `host`, because the service then needs a token. Raises UserError for a name with a scheme or a port.
+    `listening_host` is the address that the service listens on. Without `further_hosts`, any name is allowed if other
+    machines can reach `listening_host`, because the service then needs an access token. Raises UserError for a name
+    with a scheme or a port.
     """
-    for name in allowed:
+    for name in further_hosts:
         if not name or any(letter in name for letter in "/:@[] "):
             raise UserError(
                 f"--allowed-host {name} is not a host name; give it without scheme and port, such as models.example.org"
             )
-    if not allowed and not is_loopback(host):
+    if not further_hosts and not is_loopback(listening_host):
         return frozenset()
-    return frozenset(name.lower().rstrip(".") for name in (host, *allowed))
+    return frozenset(name.lower().rstrip(".") for name in (listening_host, *further_hosts))
 
 
-def is_allowed_host(header: str, hosts: frozenset[str]) -> bool:
+def is_host_allowed(host_header: str, allowed_hosts: frozenset[str]) -> bool:
     """Returns whether a request's Host header, such as `localhost:8378`, names an allowed host or a loopback address.
 
     Requests without the header are served, because no browser sends one.
     """
-    if not hosts or not header:
+    if not allowed_hosts or not host_header:
         return True
     try:
-        name = (urlsplit(f"//{header}").hostname or "").rstrip(".")
+        name = (urlsplit(f"//{host_header}").hostname or "").rstrip(".")
     except ValueError:
         return False
-    return name in hosts or is_loopback(name)
+    return name in allowed_hosts or is_loopback(name)

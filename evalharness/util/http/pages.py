@@ -18,13 +18,15 @@ SECURITY_HEADERS = {
 }
 
 
-def add_page(app: FastAPI, page: str, folders: Sequence[Path]) -> None:
+def add_page_routes(app: FastAPI, page_html: str, static_folders: Sequence[Path]) -> None:
     """Adds routes to an application: GET / for a page's HTML, GET /static/NAME for its style sheets and scripts."""
-    files = {path.name: path for folder in folders for path in folder.iterdir() if path.suffix in STATIC_SUFFIXES}
+    files = {
+        path.name: path for folder in static_folders for path in folder.iterdir() if path.suffix in STATIC_SUFFIXES
+    }
 
     @app.get("/")
     async def serve_page() -> Response:
-        return HTMLResponse(page, headers=SECURITY_HEADERS)
+        return HTMLResponse(page_html, headers=SECURITY_HEADERS)
 
     @app.get("/static/{name}")
     async def serve_static_file(name: str) -> Response:

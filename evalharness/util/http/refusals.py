@@ -14,10 +14,10 @@ class RequestRefused(Exception):
     """
 
     def __init__(
-        self, status: int, reason: str, retry_s: int | None = None, parameter: str | None = None, code: str = ""
+        self, status: int, reason: str, retry_after_s: int | None = None, parameter: str | None = None, code: str = ""
     ):
         super().__init__(reason)
-        self.status, self.reason, self.retry_s = status, reason, retry_s
+        self.status, self.reason, self.retry_after_s = status, reason, retry_after_s
         self.parameter, self.code = parameter, code
 
 
@@ -31,21 +31,21 @@ ErrorBody = Callable[[RequestRefused], Mapping[str, Any]]
 """Returns the JSON body of the response to a refused request."""
 
 
-def default_error_body(refused: RequestRefused) -> Mapping[str, Any]:
+def make_default_error_body(refusal: RequestRefused) -> Mapping[str, Any]:
     """Returns the default JSON body of the response to a refused request, an `ErrorResponse`."""
-    return ErrorResponse(error=refused.reason).model_dump()
+    return ErrorResponse(error=refusal.reason).model_dump()
 
 
-def refusal_response(
-    refused: RequestRefused, close: bool = False, body: ErrorBody = default_error_body
+def make_refusal_response(
+    refusal: RequestRefused, close_connection: bool = False, make_body: ErrorBody = make_default_error_body
 ) -> JSONResponse:
-    """Returns the HTTP response to a refused request. `body` returns its JSON body.
+    """Returns the HTTP response to a refused request. `make_body` returns its JSON body.
 
-    `close`: end the connection, because the request has not been read completely.
+    `close_connection`: end the connection, because the request has not been read completely.
     """
-    headers = {"connection": "close"} if close else {}
-    if refused.retry_s is not None:
-        headers["retry-after"] = str(refused.retry_s)
-    if refused.status == 401:
+    headers = {"connection": "close"} if close_connection else {}
+    if refusal.retry_after_s is not None:
+        headers["retry-after"] = str(refusal.retry_after_s)
+    if refusal.status == 401:
         headers["www-authenticate"] = "Bearer"
-    return JSONResponse(body(refused), refused.status, headers)
+    return JSONResponse(make_body(refusal), refusal.status, headers)

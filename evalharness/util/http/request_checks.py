@@ -1,4 +1,4 @@
-"""Middleware that checks host, token, size and sending time of every request before the application sees it."""
+"""Middleware that checks host, access token, size and sending time of each request before the application sees it."""
 
 import asyncio
 import hmac
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from evalharness.util.http.hosts import is_allowed_host
-from evalharness.util.http.refusals import ErrorBody, RequestRefused, default_error_body, refusal_response
+from evalharness.util.http.hosts import is_host_allowed
+from evalharness.util.http.refusals import ErrorBody, RequestRefused, make_default_error_body, make_refusal_response
 
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """The token, size limits (bytes) and time limits (seconds) that an HTTP service checks requests against."""
+    """What an HTTP service requires of each request: access token, size (bytes), sending time (s) and host name."""
 
-    token: str = field(default="", repr=False)
+    access_token: str = field(default="", repr=False)
     """Clients send it as `Authorization: Bearer TOKEN`; empty for a service that needs none."""
     body_bytes: int = 1 << 20
     """Size limit of one request."""
@@ -24,18 +24,18 @@ class RequestLimits:
     read_s: float = 30.0
     """Seconds that a client may take to send the body."""
     public_paths: tuple[str, ...] = ("/health",)
-    """URL paths that need no token; one that ends in `/` stands for all paths below it."""
-    hosts: frozenset[str] = frozenset()
-    """The names that clients may use (see `allowed_hosts`); empty for any."""
+    """URL paths that need no access token; one that ends in `/` stands for all paths below it."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """The host names by which clients may address the service (see `resolve_allowed_hosts`); empty for any."""
 
-    def is_public(self, path: str) -> bool:
-        """Returns whether requests to this URL path need no token."""
+    def is_public_path(self, url_path: str) -> bool:
+        """Returns whether requests to this URL path need no access token."""
         folders = [name for name in self.public_paths if name[1:].endswith("/")]
-        return path in self.public_paths or any(path.startswith(name) for name in folders)
+        return url_path in self.public_paths or any(url_path.startswith(name) for name in folders)
 
 
-class RequestChecks:
-    """ASGI middleware that checks token and size of HTTP requests, and reads the body before calling the application.
+class RequestCheckMiddleware:
+    """ASGI middleware that checks HTTP requests against `limits` and reads their bodies, then calls the application.
 
     `on_response` is called with the HTTP status of every response.
     """
@@ -45,9 +45,9 @@ class RequestChecks:
         app: ASGIApp,
         limits: RequestLimits,
         on_response: Callable[[int], None],
-        error_body: ErrorBody = default_error_body,
+        make_error_body: ErrorBody = make_default_error_body,
     ):
-        self.app, self.limits, self.on_response, self.error_body = app, limits, on_response, error_body
+        self.app, self.limits, self.on_response, self.make_error_body = app, limits, on_response, make_error_body
         self.buffered_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,33 +73,39 @@ class RequestChecks:
             if connected:
                 await self.app(scope, _replay_body(bytes(body), receive), send_and_report_status)
         except RequestRefused as refused:
-            await refusal_response(refused, True, self.error_body)(scope, receive, send_and_report_status)
+            await make_refusal_response(refused, True, self.make_error_body)(scope, receive, send_and_report_status)
         except TimeoutError:
             timeout = RequestRefused(
                 408, f"the request was not complete after {self.limits.read_s:g} s; send it faster"
             )
-            await refusal_response(timeout, True, self.error_body)(scope, receive, send_and_report_status)
+            await make_refusal_response(timeout, True, self.make_error_body)(scope, receive, send_and_report_status)
         except asyncio.CancelledError:  # the server cancels what is unfinished at the end of its drain time
             scope["app"].state.cut_short = True
             shutdown = RequestRefused(503, "the service is shutting down; try again later", 1)
             if not response_started:  # a stream that has begun just ends
-                await refusal_response(shutdown, True, self.error_body)(scope, receive, send_and_report_status)
+                await make_refusal_response(shutdown, True, self.make_error_body)(
+                    scope, receive, send_and_report_status
+                )
         finally:
             self.buffered_bytes -= len(body)
 
-    def _check_headers(self, path: str, headers: dict[bytes, bytes]) -> None:
-        if not is_allowed_host(headers.get(b"host", b"").decode("latin-1"), self.limits.hosts):
+    def _check_headers(self, url_path: str, headers: dict[bytes, bytes]) -> None:
+        if not is_host_allowed(headers.get(b"host", b"").decode("latin-1"), self.limits.allowed_hosts):
             raise RequestRefused(
                 421,
                 "this host name is not served; use the address that the service printed, or start it with "
                 "--allowed-host NAME",
             )
         authorization = headers.get(b"authorization", b"")
-        if self.limits.token and not self.limits.is_public(path):
+        if self.limits.access_token and not self.limits.is_public_path(url_path):
             if not authorization:
-                raise RequestRefused(401, "the request has no token; send the header Authorization: Bearer TOKEN")
-            if not hmac.compare_digest(authorization, b"Bearer " + self.limits.token.encode()):
-                raise RequestRefused(401, "wrong token in the header Authorization; send the service's token")
+                raise RequestRefused(
+                    401, "the request has no access token; send the header Authorization: Bearer TOKEN"
+                )
+            if not hmac.compare_digest(authorization, b"Bearer " + self.limits.access_token.encode()):
+                raise RequestRefused(
+                    401, "wrong access token in the header Authorization; send the service's access token"
+                )
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             raise RequestRefused(400, "the header content-length is not a number; send the body's size in bytes")

@@ -71,9 +71,9 @@ def _protocol_with_header_timeout(timeout_s: float) -> type[asyncio.Protocol]:
     return ProtocolWithHeaderTimeout
 
 
-def _increase_open_file_limit(needed: int) -> None:
-    """Increases this process's limit of open files to `needed`, or to the hard limit if that is lower."""
+def _increase_open_file_limit(needed_files: int) -> None:
+    """Increases this process's limit of open files to `needed_files`, or to the hard limit if that is lower."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    target = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    target = needed_files if hard == resource.RLIM_INFINITY else min(needed_files, hard)
     if soft != resource.RLIM_INFINITY and soft < target:
         resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))

@@ -95,7 +95,7 @@ class _ChildProcessPool:
         if "error" not in answer:
             return answer.get("value")
         if answer["error"] in EXCEEDED_ERRORS:
-            raise LimitExceeded(_limits_exceeded_message(cpu_s))
+            raise LimitExceeded(_make_limits_exceeded_message(cpu_s))
         raise RuntimeError(f"{answer['error']}: {answer.get('message', '')}")
 
     def _idle_or_new_child(self, modules: Sequence[str]) -> _ChildProcess:
@@ -161,15 +161,15 @@ class _ChildProcessPool:
             self._control.close()
 
 
-def _send_call(worker: _ChildProcess, call: FunctionCall) -> CallResult:
+def _send_call(child: _ChildProcess, call: FunctionCall) -> CallResult:
     """Sends a call to a child process; returns its answer. Raises LimitExceeded if it sends none."""
     try:
-        worker.channel.send_bytes(pickle.dumps(call))
-        if not _wait_for_answer(worker.channel):
+        child.channel.send_bytes(pickle.dumps(call))
+        if not _wait_for_answer(child.channel):
             raise LimitExceeded(f"needs more than {WALL_CLOCK_LIMIT_S:g} s of wall-clock time")
-        return cast(CallResult, json.loads(worker.channel.recv_bytes(MAX_ANSWER_BYTES)))
+        return cast(CallResult, json.loads(child.channel.recv_bytes(MAX_ANSWER_BYTES)))
     except (EOFError, OSError):
-        raise LimitExceeded(_limits_exceeded_message(call["cpu_s"])) from None
+        raise LimitExceeded(_make_limits_exceeded_message(call["cpu_s"])) from None
 
 
 def _wait_for_answer(channel: Connection) -> bool:
@@ -181,7 +181,7 @@ def _wait_for_answer(channel: Connection) -> bool:
     return True
 
 
-def _limits_exceeded_message(cpu_s: float) -> str:
+def _make_limits_exceeded_message(cpu_s: float) -> str:
     return f"needs more than {cpu_s:g} s of processor time or {MEMORY_LIMIT_MB} MB of memory"
 
 

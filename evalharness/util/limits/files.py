@@ -30,18 +30,18 @@ def read_bounded_lines(path: Path, file: IO[bytes]) -> Iterator[bytes]:
         yield line
 
 
-def open_uncompressed(path: Path) -> IO[bytes]:
+def open_decompressed(path: Path) -> IO[bytes]:
     """Opens a file for reading; a gzip file, recognized by its content, is decompressed.
 
-    Raises OSError if it cannot be opened. Reading raises the same as for `decompressing_reader`.
+    Raises OSError if it cannot be opened. Reading raises the same as for `make_decompressing_reader`.
     """
     file = path.open("rb")
     compressed = file.read(2) == GZIP_MAGIC
     file.seek(0)
-    return decompressing_reader(path, file) if compressed else file
+    return make_decompressing_reader(path, file) if compressed else file
 
 
-def decompressing_reader(path: Path, file: IO[bytes]) -> IO[bytes]:
+def make_decompressing_reader(path: Path, file: IO[bytes]) -> IO[bytes]:
     """Returns a readable file with the decompressed content of a gzip file. `path` is for messages only.
 
     Reading raises what `gzip` raises, and UserError if the content is far larger than the file.

@@ -215,7 +215,7 @@ def test_a_server_with_a_key_asks_for_it(browser: Any) -> None:
         page.goto(f"{server.url}/")
         page.fill("dialog input", "wrong")
         page.keyboard.press("Enter")
-        page.wait_for_selector("dialog small:has-text('wrong token')")
+        page.wait_for_selector("dialog small:has-text('wrong access token')")
         page.fill("dialog input", "correct horse")
         page.keyboard.press("Enter")
         page.wait_for_selector("#race")

@@ -19,7 +19,7 @@ from evalharness.report.leaderboard.html import leaderboard_page as as_html
 from evalharness.report.leaderboard.text import leaderboard_csv, leaderboard_latex, leaderboard_markdown
 from evalharness.report.runs import load_runs
 from evalharness.util.text import one_line
-from evalharness.util.visible import CONTROL_CHARACTERS, visible
+from evalharness.util.visible import CONTROL_CHARACTERS, escape_control_characters
 
 GFM = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 NAMES = (
@@ -53,7 +53,7 @@ class Shown(HTMLParser):
 def test_markdown_shows_the_text_itself(name: str) -> None:
     page = Shown(GFM.render(f"| {markdown_text(name)} | x |\n| --- | --- |\n"))
     assert set(page.tags) == {"table", "thead", "tr", "th"}
-    assert one_line(page.text) == one_line(f"{visible(one_line(name))} x")
+    assert one_line(page.text) == one_line(f"{escape_control_characters(one_line(name))} x")
 
 
 @given(TEXTS)
@@ -62,7 +62,7 @@ def test_csv_reads_back_as_a_text_that_is_no_formula(name: str) -> None:
     csv.writer(file).writerow([csv_text(name)])
     (cell,) = next(csv.reader(io.StringIO(file.getvalue(), newline="")))
     assert not cell.lstrip(" ").startswith(FORMULA)
-    assert cell.removeprefix("'") == visible(name).removeprefix("'")
+    assert cell.removeprefix("'") == escape_control_characters(name).removeprefix("'")
 
 
 @given(TEXTS)
@@ -76,7 +76,7 @@ def test_latex_has_no_command_of_the_text(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_format_of_the_leaderboard(name: str, tmp_path: Path) -> None:
     write_run(tmp_path / "a", f"m{name}".replace("/", "∕"), outcomes(0.5))
-    shown = visible(one_line(f"m{name}".replace("/", "∕")))
+    shown = escape_control_characters(one_line(f"m{name}".replace("/", "∕")))
     boards = leaderboard(load_runs([tmp_path]))
     page = Shown(GFM.render(leaderboard_markdown(boards)))
     assert {"img", "a", "code", "em", "del"}.isdisjoint(page.tags)

@@ -9,7 +9,7 @@ import pytest
 
 from evalharness.errors import UserError
 from evalharness.sandbox.engines import images
-from evalharness.util.paths import bundled
+from evalharness.util.paths import bundled_folder
 
 NAME = "python"
 
@@ -17,7 +17,7 @@ NAME = "python"
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the images' folders and, as `agent`, of the agent's, in use for this test."""
-    shutil.copytree(bundled("sandboxes"), tmp_path / "sandboxes")
+    shutil.copytree(bundled_folder("sandboxes"), tmp_path / "sandboxes")
     shutil.copytree(images.AGENT_FOLDER, tmp_path / "agent")
     monkeypatch.setattr(images, "bundled", lambda name: tmp_path / name)
     monkeypatch.setattr(images, "AGENT_FOLDER", tmp_path / "agent")

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from evalharness.errors import UserError
-from evalharness.util.http.address import check_address, is_loopback, open_listening_socket
+from evalharness.util.http.address import check_service_address, is_loopback, open_listening_socket
 from evalharness.util.http.request_checks import RequestLimits
 
 
@@ -16,18 +16,18 @@ from evalharness.util.http.request_checks import RequestLimits
 )  # fmt: skip
 def test_only_loopback_addresses_need_no_token(host: str, loopback: bool) -> None:
     assert is_loopback(host) == loopback
-    check_address(host, 8377, "a secret")
+    check_service_address(host, 8377, "a secret")
     if loopback:
-        check_address(host, 8377, "")
+        check_service_address(host, 8377, "")
     else:
         with pytest.raises(UserError, match="EVALHARNESS_TOKEN"):
-            check_address(host, 8377, "")
+            check_service_address(host, 8377, "")
 
 
 @pytest.mark.parametrize("port", [0, -1, 1 << 16])
 def test_an_impossible_port_is_refused(port: int) -> None:
     with pytest.raises(UserError, match="choose one from 1 to 65535"):
-        check_address("127.0.0.1", port, "")
+        check_service_address("127.0.0.1", port, "")
 
 
 def test_accepted_connections_send_each_write_at_once() -> None:
@@ -51,4 +51,4 @@ def test_a_port_in_use_is_refused() -> None:
      ("/statics", False), ("//static/a.js", False)],
 )  # fmt: skip
 def test_a_public_folder_is_all_below_it_and_the_root_is_itself_alone(path: str, public: bool) -> None:
-    assert RequestLimits(public_paths=("/", "/health", "/static/")).is_public(path) == public
+    assert RequestLimits(public_paths=("/", "/health", "/static/")).is_public_path(path) == public

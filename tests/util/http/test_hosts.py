@@ -8,7 +8,7 @@ from evalharness.arena.service.config import ArenaConfig
 from evalharness.errors import UserError
 from evalharness.grading_service.config import ServiceConfig
 from evalharness.model_server.config import ServerConfig
-from evalharness.util.http.hosts import allowed_hosts, is_allowed_host
+from evalharness.util.http.hosts import is_host_allowed, resolve_allowed_hosts
 
 
 @pytest.mark.parametrize(
@@ -23,21 +23,21 @@ from evalharness.util.http.hosts import allowed_hosts, is_allowed_host
     ],
 )  # fmt: skip
 def test_only_names_of_this_machine_and_allowed_ones_are_served(header: str, served: bool) -> None:
-    assert is_allowed_host(header, allowed_hosts("127.0.0.1", ("models.example.org",))) == served
+    assert is_host_allowed(header, resolve_allowed_hosts("127.0.0.1", ("models.example.org",))) == served
 
 
 def test_any_name_is_served_where_other_machines_reach_the_service() -> None:
-    assert is_allowed_host("gpu-7.cluster:8378", allowed_hosts("0.0.0.0"))
-    assert not is_allowed_host("evil.example", allowed_hosts("0.0.0.0", ("gpu-7.cluster",)))
-    assert is_allowed_host("10.0.0.3", allowed_hosts("10.0.0.3", ("gpu-7.cluster",)))
+    assert is_host_allowed("gpu-7.cluster:8378", resolve_allowed_hosts("0.0.0.0"))
+    assert not is_host_allowed("evil.example", resolve_allowed_hosts("0.0.0.0", ("gpu-7.cluster",)))
+    assert is_host_allowed("10.0.0.3", resolve_allowed_hosts("10.0.0.3", ("gpu-7.cluster",)))
 
 
 @pytest.mark.parametrize("name", ["http://x", "x:80", "", "a b", "[::1]"])
 def test_an_allowed_host_is_a_name_alone(name: str) -> None:
     with pytest.raises(UserError, match="is not a host name; give it without scheme and port"):
-        allowed_hosts("127.0.0.1", (name,))
+        resolve_allowed_hosts("127.0.0.1", (name,))
 
 
 def test_all_services_check_the_host() -> None:
     for config in (ArenaConfig((), Path("votes")), ServiceConfig(), ServerConfig()):
-        assert config.limits.hosts == {"127.0.0.1"}
+        assert config.limits.allowed_hosts == {"127.0.0.1"}

@@ -7,7 +7,7 @@ import pytest
 from evalharness.backends.samples_formats import open_samples
 from evalharness.errors import UserError
 from evalharness.util.limits import files as bounded_files
-from evalharness.util.limits.files import open_uncompressed, read_bounded_lines
+from evalharness.util.limits.files import open_decompressed, read_bounded_lines
 
 TEXT = b'{"a": 1}\n{"b": 1}\n'
 
@@ -18,7 +18,7 @@ TEXT = b'{"a": 1}\n{"b": 1}\n'
 )
 def test_the_content_decides_not_the_name(tmp_path: Path, content: bytes, name: str) -> None:
     (tmp_path / name).write_bytes(content)
-    with open_uncompressed(tmp_path / name) as file:
+    with open_decompressed(tmp_path / name) as file:
         assert list(read_bounded_lines(tmp_path / name, file)) == TEXT.splitlines(keepends=True)
 
 
@@ -28,7 +28,7 @@ def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path, monkeypatch:
     path.write_bytes(gzip.compress(bytes(20 << 20), 9))
     with pytest.raises(UserError, match="expands to more than 4 MB"):
         open_samples(path)
-    with open_uncompressed(path) as file, pytest.raises(UserError, match="expands to more than 4 MB"):
+    with open_decompressed(path) as file, pytest.raises(UserError, match="expands to more than 4 MB"):
         list(read_bounded_lines(path, file))
 
 

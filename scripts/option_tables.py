@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from evalharness.adapters.extraction.programs import EXTRACTION_RULES
 from evalharness.backends import find_backend
-from evalharness.backends.factory import option_schema
+from evalharness.backends.factory import find_option_schema
 from evalharness.backends.options import describe_options
 from evalharness.data.cards.files import read_cards
 from evalharness.data.cards.recipe_schema import Recipe
@@ -59,7 +59,7 @@ def table(name: str) -> str:
         "extractions": lambda: ", ".join(f"`{extraction}`" for extraction in EXTRACTION_RULES),
     }
     if kind == "backend" and rest in BACKENDS:
-        schema = option_schema(find_backend(rest))
+        schema = find_option_schema(find_backend(rest))
         return option_table(describe_options(schema) if schema else [])
     if kind == "keys":
         return key_table(PARTS[rest])

@@ -22,7 +22,7 @@ from evalharness.backends.openai.answer import AnswerReader
 from evalharness.backends.openai.events import Chunk, EventReader, parse_chunk
 from evalharness.data.cards import Recipe
 from evalharness.data.run_files import read_completions, read_verdicts
-from evalharness.generation.stopping import cut_at_stop
+from evalharness.generation.stopping import cut_at_stop_sequence
 from evalharness.metrics.tokenizing import load_common_tokenizer
 from evalharness.pipeline.store import row_to_json
 from evalharness.records import (
@@ -126,7 +126,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "reasoning": without_reasoning,
     "samples file": lambda text: samples_file.parse_sample("", 1, json.loads(row(text)), {}),
     "row of completions": lambda text: json.dumps(row_to_json(Completion("a", 0, text))),
-    "stop sequences": lambda text: cut_at_stop(text, ["\ndef", "###"]),
+    "stop sequences": lambda text: cut_at_stop_sequence(text, ["\ndef", "###"]),
     "common tokenizer": lambda text: TOKENIZER and TOKENIZER.count(text),
     "one line": texts.one_line,
     "shortened": lambda text: texts.shortened(text, 300),

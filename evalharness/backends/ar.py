@@ -18,7 +18,7 @@ from evalharness.backends.options import parse_options
 from evalharness.errors import UserError
 from evalharness.generation.batching import check_batch_size, split_into_batches
 from evalharness.generation.chat_template import why_chat_is_expected
-from evalharness.generation.infilling import require_free_middle_length
+from evalharness.generation.infilling import refuse_fixed_middle_length
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.clock import now
 
@@ -62,7 +62,7 @@ class AutoregressiveBackend:
         """Raises UserError for an infilling prompt if the tokenizer lacks FIM sentinel tokens. Loads the network."""
         if prompt.suffix is None:
             return
-        require_free_middle_length(self.name, prompt)
+        refuse_fixed_middle_length(self.name, prompt)
         network = self._load_network()
         if network.infilling is None:
             raise UserError(
@@ -79,10 +79,10 @@ class AutoregressiveBackend:
         from evalharness.backends.network.loading import select_engine
         from evalharness.backends.network.rows import (
             can_generate,
-            catch_out_of_memory,
             make_completion,
             make_row,
             make_sampler,
+            run_and_report_out_of_memory,
             tokenize_prompt,
         )
         from evalharness.diffusion.autoregression import decode_autoregressively, decode_self_speculatively
@@ -99,26 +99,28 @@ class AutoregressiveBackend:
             active = [row for row in rows if can_generate(row)]
             started_at = now()
             if options.draft == "lookup":
-                error = catch_out_of_memory(partial(self._decode_with_lookup, network, active, sampler))
+                error = run_and_report_out_of_memory(partial(self._decode_with_prompt_lookup, network, active, sampler))
             elif options.draft:
-                error = catch_out_of_memory(partial(decode_self_speculatively, model, active, options.draft, sampler))
+                error = run_and_report_out_of_memory(
+                    partial(decode_self_speculatively, model, active, options.draft, sampler)
+                )
             else:
-                error = catch_out_of_memory(partial(decode_autoregressively, model, active, sampler, engine))
+                error = run_and_report_out_of_memory(partial(decode_autoregressively, model, active, sampler, engine))
             for request, row in zip(batch, rows, strict=True):
                 yield make_completion(network.detokenizer, request, row, started_at, len(active), options.trace, error)
 
-    def _decode_with_lookup(self, network: Network, rows: Sequence[Row], sampler: Sampler) -> None:
+    def _decode_with_prompt_lookup(self, network: Network, rows: Sequence[Row], sampler: Sampler) -> None:
         """Decodes the rows of a batch with drafts of prompt lookup, in place."""
         from evalharness.backends.network.drafting import (
+            make_prompt_lookup_settings,
             open_speculative_engine,
-            prompt_lookup_settings,
             select_speculative_engine,
         )
         from evalharness.diffusion.drafting.decoding import draft_and_verify
 
         self._speculative_engine = self._speculative_engine or open_speculative_engine(network, None)
         engine = select_speculative_engine(self._speculative_engine, self._options, sampler)
-        drafting = prompt_lookup_settings(network, engine.costs if engine else None)
+        drafting = make_prompt_lookup_settings(network, engine.costs if engine else None)
         draft_and_verify(network.model, rows, sampler, drafting, engine)
 
     def describe(self) -> Mapping[str, Any]:
@@ -136,6 +138,7 @@ class AutoregressiveBackend:
         self._network = self._speculative_engine = None
 
     def _load_network(self) -> Network:
+        """Returns the network, loaded at the first call. Raises UserError if it does not fit the backend's options."""
         from evalharness.backends.network.loading import load_network, without_fused_kernels
 
         if self._network is None:

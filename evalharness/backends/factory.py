@@ -35,9 +35,9 @@ def backend_names() -> list[str]:
     return plugin_names(GROUP)
 
 
-def find_backend(name: str) -> Callable[[BackendConfig], Backend]:
+def find_backend(backend_name: str) -> Callable[[BackendConfig], Backend]:
     """Returns the backend class with this name. Raises UserError for an unknown name or a broken plug-in."""
-    return cast(Callable[[BackendConfig], Backend], load_plugin(GROUP, "backend", name))
+    return cast(Callable[[BackendConfig], Backend], load_plugin(GROUP, "backend", backend_name))
 
 
 def usable_backends() -> dict[str, Callable[[BackendConfig], Backend]]:
@@ -45,32 +45,37 @@ def usable_backends() -> dict[str, Callable[[BackendConfig], Backend]]:
     return dict(load_plugins(GROUP))
 
 
-def option_schema(backend: Any) -> type[BaseModel] | None:
+def find_option_schema(backend_class: Any) -> type[BaseModel] | None:
     """Returns the pydantic model of a backend class's options (its attribute `Options`); None if it has none."""
     from pydantic import BaseModel
 
-    schema = getattr(backend, "Options", None)
+    schema = getattr(backend_class, "Options", None)
     return schema if isinstance(schema, type) and issubclass(schema, BaseModel) else None
 
 
-def option_names(backend: Any) -> frozenset[str]:
+def option_names(backend_class: Any) -> frozenset[str]:
     """Returns the `--option` keys that a backend class accepts."""
-    schema = option_schema(backend)
+    schema = find_option_schema(backend_class)
     return frozenset(schema.model_fields) if schema else frozenset()
 
 
-def unknown_option_message(name: str, backend: str, valid_options: Collection[str]) -> str:
-    """Returns the error message for a backend option that does not exist.
+def unknown_option_message(unknown_option: str, backend_name: str, valid_options: Collection[str]) -> str:
+    """Returns the error message for an option that the backend does not have.
 
-    `valid_options` are the valid options. The message suggests the closest valid option, or names another backend that
-    has it.
+    `valid_options` are the options that it has. The message suggests the closest of them, or names another backend that
+    has the unknown option.
     """
     other_owners = {
-        option: name for name, other in usable_backends().items() for option in option_names(other) - set(valid_options)
+        option: owner
+        for owner, other in usable_backends().items()
+        for option in option_names(other) - set(valid_options)
     }
-    nearest = get_close_matches(name, [*valid_options, *other_owners], n=1)
+    nearest = get_close_matches(unknown_option, [*valid_options, *other_owners], n=1)
     if nearest and nearest[0] in other_owners:
         option = nearest[0]
         owner = other_owners[option]
-        return f"unknown option {name!r} of backend {backend}; backend {owner} has an option {option}; leave it out"
-    return unknown_name_message("option", name, sorted(valid_options))
+        return (
+            f"unknown option {unknown_option!r} of backend {backend_name}; backend {owner} has an option {option}; "
+            "leave it out"
+        )
+    return unknown_name_message("option", unknown_option, sorted(valid_options))

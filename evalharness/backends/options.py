@@ -30,11 +30,11 @@ class BackendOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def parse_options(schema: type[Schema], backend: str, options: Mapping[str, str]) -> Schema:
+def parse_options(schema: type[Schema], backend_name: str, options: Mapping[str, str]) -> Schema:
     """Returns a backend's `--option` values as its pydantic model. Raises UserError for a wrong key or value."""
     for key in options:
         if key not in schema.model_fields:
-            raise UserError(unknown_name_message(f"option of backend {backend}", key, sorted(schema.model_fields)))
+            raise UserError(unknown_name_message(f"option of backend {backend_name}", key, sorted(schema.model_fields)))
     try:
         return schema.model_validate(dict(options))
     except ValidationError as error:
@@ -43,11 +43,11 @@ def parse_options(schema: type[Schema], backend: str, options: Mapping[str, str]
         if first["type"] == "literal_error":
             choices = re.findall(r"'(.*?)'", first["ctx"]["expected"])
             raise UserError(
-                unknown_name_message(f"{option} of backend {backend}", str(first["input"]), choices)
+                unknown_name_message(f"{option} of backend {backend_name}", str(first["input"]), choices)
             ) from None
         raise UserError(
-            f"option {option}={first.get('input')!r} of backend {backend} is not valid: {first['msg']}; "
-            f"see `evalharness backends {backend}`"
+            f"option {option}={first.get('input')!r} of backend {backend_name} is not valid: {first['msg']}; "
+            f"see `evalharness backends {backend_name}`"
         ) from None
 
 
@@ -60,23 +60,24 @@ def describe_options(schema: type[BaseModel]) -> list[OptionDescription]:
     ]
 
 
-def _allowed_values(entry: Mapping[str, Any]) -> str:
+def _allowed_values(property_schema: Mapping[str, Any]) -> str:
     """Returns the allowed values of a JSON-schema property as text. Null is left out: it cannot be given as text."""
-    for variant in entry.get("anyOf", ()):
+    for variant in property_schema.get("anyOf", ()):
         if variant.get("type") != "null":
             return _allowed_values(variant)
-    if "enum" in entry:
-        return ", ".join(map(str, entry["enum"]))
-    if "const" in entry:
-        return str(entry["const"])
-    if entry.get("contentMediaType") == "application/json":
+    if "enum" in property_schema:
+        return ", ".join(map(str, property_schema["enum"]))
+    if "const" in property_schema:
+        return str(property_schema["const"])
+    if property_schema.get("contentMediaType") == "application/json":
         return "JSON"
-    limits = "".join(f" {sign} {entry[key]:g}" for key, sign in _LIMITS.items() if key in entry)
-    return _KINDS.get(entry.get("type", ""), "text") + limits
+    limits = "".join(f" {sign} {property_schema[key]:g}" for key, sign in _LIMITS.items() if key in property_schema)
+    return _KINDS.get(property_schema.get("type", ""), "text") + limits
 
 
-def _default_text(entry: Mapping[str, Any]) -> str:
-    value = entry.get("default")
+def _default_text(property_schema: Mapping[str, Any]) -> str:
+    """Returns the default of a JSON-schema property as text; "" if it has none."""
+    value = property_schema.get("default")
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -13,9 +13,9 @@ from evalharness.backends.factory import BackendConfig
 from evalharness.backends.options import BackendOptions, parse_options
 from evalharness.backends.samples_file import (
     Sample,
-    check_sample,
+    check_sample_fits_task,
     parse_sample,
-    scan_samples,
+    scan_samples_with_offsets,
 )
 from evalharness.backends.samples_formats import PROBLEM_INDEX_PREFIX, open_samples
 from evalharness.data.run_files import COMPLETIONS, MANIFEST, read_manifest
@@ -55,12 +55,12 @@ class ReplayBackend:
         self._file, self._file_lock = open_samples(self.path), threading.Lock()
         self._positions: dict[Key, _SamplePosition] = {}
         digest = hashlib.sha256()
-        for offset, sample in scan_samples(self.path, self._file):
+        for offset, sample in scan_samples_with_offsets(self.path, self._file):
             self._positions[sample.key] = _SamplePosition(sample.line, offset)
             digest.update(json.dumps([sample.task_id, sample.sample_id, dict(sample.texts)]).encode())
         self._sha256 = digest.hexdigest()
 
-    def recipe(self) -> str | None:
+    def recipe_name(self) -> str | None:
         """Returns the name of the samples' prompt recipe if the file is a run's `completions.jsonl`, else None."""
         if self.path.name != COMPLETIONS or not (self.path.parent / MANIFEST).exists():
             return None
@@ -83,12 +83,12 @@ class ReplayBackend:
         `problems` has the task's problems by task_id. If the file identifies problems by their index, they get their
         task_ids first. Raises UserError for a sample that does not fit the task.
         """
-        self._replace_problem_numbers(list(problems))
+        self._replace_problem_indices(list(problems))
         for sample in self.samples():
-            check_sample(f"{self.path}, line {sample.line}", sample, problems)
+            check_sample_fits_task(f"{self.path}, line {sample.line}", sample, problems)
         return list(self._positions)
 
-    def _replace_problem_numbers(self, task_ids: Sequence[str]) -> None:
+    def _replace_problem_indices(self, task_ids: Sequence[str]) -> None:
         """Replaces the indices of problems in the samples' keys by `task_ids`.
 
         Raises UserError if the file has more problems than the task.
@@ -112,7 +112,7 @@ class ReplayBackend:
                     f"{self.path} has no sample with task_id {request.key[0]} and sample_id {request.sample_id}; add "
                     "it, or select fewer problems or samples"
                 )
-            yield self._read_sample(request.key).completion(request.problem)
+            yield self._read_sample(request.key).to_completion(request.problem)
 
     def check_prompt(self, prompt: Prompt) -> None:
         """Accepts every prompt, since no prompt is sent to a model."""

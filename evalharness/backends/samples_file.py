@@ -39,18 +39,19 @@ class Sample:
 
     @property
     def key(self) -> Key:
+        """The sample's (task_id, sample_id)."""
         return (self.task_id, self.sample_id)
 
-    def form(self, problem: Problem) -> Form | None:
+    def form_for(self, problem: Problem) -> Form | None:
         """Returns the form of the text to use for the problem, of those that the line has.
 
         The result is None if the line has only a program and the problem does not accept programs.
         """
         return next((form for form in self.texts if form != "program" or problem.accepts_programs), None)
 
-    def completion(self, problem: Problem) -> Completion:
+    def to_completion(self, problem: Problem) -> Completion:
         """Returns the sample as a completion of its problem."""
-        form = self.form(problem) or "solution"
+        form = self.form_for(problem) or "solution"
         text = self.texts[form]
         return Completion(problem.task_id, self.sample_id, text, form=form, characters=len(text), **self.ending)
 
@@ -63,10 +64,10 @@ def read_samples(path: Path) -> list[Sample]:
     file. Raises UserError, with the line number, for an invalid line.
     """
     with contextlib.closing(open_samples(path)) as file:
-        return [sample for _, sample in scan_samples(path, file)]
+        return [sample for _, sample in scan_samples_with_offsets(path, file)]
 
 
-def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
+def scan_samples_with_offsets(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
     """Yields each sample of an open samples file with the byte offset of its line.
 
     Raises UserError, with the line number, for an invalid line or a repeated key.
@@ -80,7 +81,9 @@ def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
             value = parse_json_line(path, number, line.strip())
             sample = parse_sample(f"{path}, line {number}", number, value, counts)
             if not keys.add(sample.key):
-                first = next(earlier.line for _, earlier in scan_samples(path, file) if earlier.key == sample.key)
+                first = next(
+                    earlier.line for _, earlier in scan_samples_with_offsets(path, file) if earlier.key == sample.key
+                )
                 raise UserError(
                     f"{path}, line {number}: task_id {sample.task_id!r} with sample_id {sample.sample_id} is already "
                     f"in line {first}; give each sample of a problem its own sample_id"
@@ -91,30 +94,31 @@ def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
         raise UserError(f"{path} contains no samples; write one JSON object per line")
 
 
-def parse_sample(location: str, line_number: int, row: Any, sample_counts: dict[str, int]) -> Sample:
-    """Returns the sample in the parsed JSON value `row` of line `line_number`.
+def parse_sample(location: str, line_number: int, json_row: Any, samples_per_problem: dict[str, int]) -> Sample:
+    """Returns the sample in the parsed JSON value `json_row` of line `line_number`.
 
-    `sample_counts` has the number of samples of each problem so far, which becomes the `sample_id` of a sample without
-    one; it is incremented. Raises UserError, whose message begins with `location`, for a value that is not a sample.
+    `samples_per_problem` has the number of samples of each problem so far, which becomes the `sample_id` of a sample
+    without one; it is incremented. Raises UserError, whose message begins with `location`, for a value that is not a
+    sample.
     """
-    if not isinstance(row, dict) or not isinstance(row.get("task_id"), str | int):
+    if not isinstance(json_row, dict) or not isinstance(json_row.get("task_id"), str | int):
         raise UserError(
             f"{location}: the sample has no task_id; "
             "every sample must be an object with task_id and solution, completion or answer"
         )
-    task_id = sys.intern(str(row["task_id"]))
-    texts = _parse_texts(location, row)
-    sample_id = row.get("sample_id", sample_counts.get(task_id, 0))
+    task_id = sys.intern(str(json_row["task_id"]))
+    texts = _parse_texts_by_form(location, json_row)
+    sample_id = json_row.get("sample_id", samples_per_problem.get(task_id, 0))
     if not isinstance(sample_id, int) or isinstance(sample_id, bool) or sample_id < 0:
         raise UserError(
             f"{location}: sample_id {sample_id!r} is not an integer of at least 0; correct it, or leave it out"
         )
-    sample_counts[task_id] = sample_counts.get(task_id, 0) + 1
-    ending = {key: row[key] for key, kind in ENDING.items() if isinstance(row.get(key), kind)}
+    samples_per_problem[task_id] = samples_per_problem.get(task_id, 0) + 1
+    ending = {key: json_row[key] for key, kind in ENDING.items() if isinstance(json_row.get(key), kind)}
     return Sample(line_number, task_id, sample_id, texts, {"finish_reason": "unknown", **ending})
 
 
-def _parse_texts(location: str, row: Mapping[str, Any]) -> dict[Form, str]:
+def _parse_texts_by_form(location: str, row: Mapping[str, Any]) -> dict[Form, str]:
     """Returns the texts of a samples-file row by their form (solution, completion, answer or program)."""
     texts: dict[Form, str] = {key: row[key] for key in KEYS if isinstance(row.get(key), str)}
     if len(text_keys := [key for key in texts if key != "program"]) > 1:
@@ -136,7 +140,7 @@ def _with_article(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
-def check_sample(location: str, sample: Sample, problems: Mapping[str, Problem]) -> None:
+def check_sample_fits_task(location: str, sample: Sample, problems: Mapping[str, Problem]) -> None:
     """Raises UserError, whose message begins with `location`, for a sample that does not fit the task's problems.
 
     `problems` has the task's problems by their task_id.
@@ -146,7 +150,7 @@ def check_sample(location: str, sample: Sample, problems: Mapping[str, Problem])
             f"{location}: task_id {sample.task_id!r} is not in this task "
             f"({', '.join(list(problems)[:2])}, ...); check --task, --option version and --option split"
         )
-    if sample.form(problems[sample.task_id]) is None:
+    if sample.form_for(problems[sample.task_id]) is None:
         raise UserError(
             f"{location}: the sample has only a program, which this task does not accept; give its solution or "
             "completion"

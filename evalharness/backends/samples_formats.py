@@ -33,7 +33,7 @@ def open_samples(path: Path) -> IO[bytes]:
     """
     try:
         if path.is_dir():
-            return _rows_to_temporary_file(_evalplus_rows(path))
+            return _write_rows_to_temporary_file(_read_evalplus_rows(path))
         return _convert_other_formats(path, _open_as_utf8(path))
     except FileNotFoundError:
         raise UserError(f"samples file {path} does not exist; give an existing file") from None
@@ -54,7 +54,7 @@ def _open_as_utf8(path: Path) -> IO[bytes]:
     if (mark := file.read(2)) in UTF16:
         file.seek(0)
         text = codecs.getreader("utf-16")(file)
-        return _lines_to_temporary_file(line.encode() for line in text)
+        return _write_lines_to_temporary_file(line.encode() for line in text)
     file.seek(0)
     if mark + b"\xbf" == codecs.BOM_UTF8 or file.read(3) == codecs.BOM_UTF8:
         file.seek(3)
@@ -68,13 +68,13 @@ def _convert_other_formats(path: Path, file: IO[bytes]) -> IO[bytes]:
     first = next((line for line in file if line.strip()), b"").strip()
     file.seek(0)
     if first.startswith(b"["):
-        return _rows_to_temporary_file(_bigcode_rows(path, file))
+        return _write_rows_to_temporary_file(_read_bigcode_rows(path, file))
     if first.startswith(b"{") and b'"resps"' in first and b'"doc"' in first:
-        return _rows_to_temporary_file(_lm_eval_rows(path, file))
+        return _write_rows_to_temporary_file(_read_lm_eval_rows(path, file))
     return file
 
 
-def _lm_eval_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+def _read_lm_eval_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
     """Yields the model answers in a `--log_samples` file of lm-eval, as rows of a samples file."""
     for number, line in enumerate(file, start=1):
         if not line.strip():
@@ -87,19 +87,20 @@ def _lm_eval_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
                 f"{path}, line {number}: the row of lm-eval has no doc.task_id, so its problem is not known; "
                 "give the file of a task whose documents have a task_id"
             )
-        for text in _flatten_texts(row.get("resps")):
+        for text in _texts_in_nested_lists(row.get("resps")):
             yield {"task_id": str(task_id), "answer": text}
 
 
-def _flatten_texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _flatten_texts(item)
+def _texts_in_nested_lists(json_value: Any) -> Iterator[str]:
+    """Yields all texts in a text or in lists of lists of texts."""
+    if isinstance(json_value, str):
+        yield json_value
+    elif isinstance(json_value, list):
+        for item in json_value:
+            yield from _texts_in_nested_lists(item)
 
 
-def _bigcode_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+def _read_bigcode_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
     """Yields the programs of a generations file of bigcode-evaluation-harness, as rows of a samples file."""
     try:
         problems = json.load(file)
@@ -120,7 +121,7 @@ def _bigcode_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
             yield {"task_id": f"{PROBLEM_INDEX_PREFIX}{number}", "solution": program}
 
 
-def _evalplus_rows(folder: Path) -> Iterator[dict[str, Any]]:
+def _read_evalplus_rows(folder: Path) -> Iterator[dict[str, Any]]:
     """Yields the programs in an EvalPlus result folder as rows; HumanEval_0/0.py is sample 0 of HumanEval/0."""
     has_programs = False
     for problem in sorted(folder.iterdir()):
@@ -139,11 +140,11 @@ def _evalplus_rows(folder: Path) -> Iterator[dict[str, Any]]:
         )
 
 
-def _rows_to_temporary_file(rows: Iterable[dict[str, Any]]) -> IO[bytes]:
-    return _lines_to_temporary_file(json.dumps(row).encode() + b"\n" for row in rows)
+def _write_rows_to_temporary_file(rows: Iterable[dict[str, Any]]) -> IO[bytes]:
+    return _write_lines_to_temporary_file(json.dumps(row).encode() + b"\n" for row in rows)
 
 
-def _lines_to_temporary_file(lines: Iterable[bytes]) -> IO[bytes]:
+def _write_lines_to_temporary_file(lines: Iterable[bytes]) -> IO[bytes]:
     file = tempfile.TemporaryFile()  # noqa: SIM115
     file.writelines(lines)
     file.seek(0)

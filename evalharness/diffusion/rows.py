@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from evalharness.generation.sampling import apply_top_p, invert_cdf
+from evalharness.generation.sampling import apply_top_p, sample_by_inverse_transform
 from evalharness.generation.stopping import StopChecker
 
 
@@ -151,4 +151,6 @@ class Sampler:
         weights = torch.softmax(logits.double() / self.temperature, dim=-1)
         if self.top_p < 1:
             weights = apply_top_p(weights, self.top_p)
-        return invert_cdf(weights, torch.tensor(uniforms, dtype=weights.dtype, device=weights.device)[:, None])[:, 0]
+        return sample_by_inverse_transform(
+            weights, torch.tensor(uniforms, dtype=weights.dtype, device=weights.device)[:, None]
+        )[:, 0]

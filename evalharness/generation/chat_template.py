@@ -8,15 +8,15 @@ from evalharness.records import Prompt
 from evalharness.util.text import error_text
 
 
-def encode_prompt(tokenizer: Any, model_name: str, prompt: Prompt, alternative: str = "") -> list[int]:
+def encode_prompt(tokenizer: Any, model_name: str, prompt: Prompt, alternative_advice: str = "") -> list[int]:
     """Returns the token ids of a text or chat prompt, including the prompt's `prefill` (the start of the answer).
 
     Raises UserError if the tokenizer has no chat template for a chat prompt, or the template rejects the messages. For
-    this error, `alternative` says what the user can do besides choosing another recipe (prompt format).
+    this error, `alternative_advice` says what the user can do besides choosing another recipe (prompt format).
     """
     if not prompt.messages:
         return encode_text(tokenizer, (prompt.text or "") + prompt.prefill)
-    remedy = "; use a base recipe: --option recipe=NAME" + (f", or {alternative}" if alternative else "")
+    remedy = "; use a base recipe: --option recipe=NAME" + (f", or {alternative_advice}" if alternative_advice else "")
     if not getattr(tokenizer, "chat_template", None):
         raise UserError(
             f"the prompts are chat messages, and the tokenizer of model {model_name} has no chat template{remedy}"
@@ -33,5 +33,5 @@ def encode_prompt(tokenizer: Any, model_name: str, prompt: Prompt, alternative: 
 
 
 def why_chat_is_expected(tokenizer: Any) -> str:
-    """Returns why the model expects chat messages, for a warning; "" if the tokenizer has no chat template."""
+    """Returns the reason to expect chat messages, for a warning; "" if the tokenizer has no chat template."""
     return "the model's tokenizer has a chat template" if getattr(tokenizer, "chat_template", None) else ""

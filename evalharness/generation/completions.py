@@ -6,7 +6,7 @@ EMPTY_PROMPT = "the prompt has no tokens, so the model cannot continue it; chang
 """The error of a completion whose prompt is empty after tokenization."""
 
 
-def empty_completion(request: Request, prompt_tokens: int, error: str = "") -> Completion:
+def make_empty_completion(request: Request, prompt_tokens: int, error: str = "") -> Completion:
     """Returns an empty completion for a request for which nothing could be generated.
 
     `error` says why the backend failed. Without it, the prompt was too long for the model, which counts as the model's

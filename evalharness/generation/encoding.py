@@ -1,6 +1,13 @@
 """Tokenizes texts that a model continues: with the tokens that open a text (BOS), without those that end it (EOS)."""
 
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class AddedSpecialTokens(NamedTuple):
+    """The ids of the special tokens that a tokenizer adds to each text: before it (BOS), and after it (EOS)."""
+
+    before: list[int]
+    after: list[int]
 
 
 def encode_text(tokenizer: Any, text: str) -> list[int]:
@@ -9,16 +16,18 @@ def encode_text(tokenizer: Any, text: str) -> list[int]:
     Tokenizers with `add_eos_token` append an EOS token to each text, after which a model generates nothing useful.
     """
     ids = list(tokenizer(text)["input_ids"])
-    _, closing = added_special_tokens(tokenizer)
+    closing = find_added_special_tokens(tokenizer).after
     return ids[: len(ids) - len(closing)] if closing and ids[-len(closing) :] == closing else ids
 
 
-def added_special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Returns the ids of the special tokens that a tokenizer adds: before each text (BOS), and after it (EOS)."""
+def find_added_special_tokens(tokenizer: Any) -> AddedSpecialTokens:
+    """Returns the ids of the special tokens that a tokenizer adds to each text."""
     full, bare = list(tokenizer("a")["input_ids"]), encode_without_special_tokens(tokenizer, "a")
     starts = (start for start in range(len(full)) if full[start : start + len(bare)] == bare)
     start = next(starts, None)
-    return ([], []) if start is None else (full[:start], full[start + len(bare) :])
+    if start is None:
+        return AddedSpecialTokens([], [])
+    return AddedSpecialTokens(full[:start], full[start + len(bare) :])
 
 
 def encode_without_special_tokens(tokenizer: Any, text: str) -> list[int]:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalharness.errors import UserError
-from evalharness.generation.encoding import added_special_tokens, encode_without_special_tokens
-from evalharness.generation.infilling_formats import FORMATS, PREFIX, SUFFIX, InfillingFormat, find_format
+from evalharness.generation.encoding import encode_without_special_tokens, find_added_special_tokens
+from evalharness.generation.infilling_formats import FORMATS, PREFIX, SUFFIX, InfillingFormat, find_infilling_format
 from evalharness.records import Prompt
 
 MARKER = "☺"
@@ -13,7 +13,7 @@ MARKER = "☺"
 
 
 @dataclass(frozen=True)
-class Infilling:
+class InfillingEncoder:
     """An infilling (FIM) format, and a tokenizer whose vocabulary has the format's sentinel tokens."""
 
     format: InfillingFormat
@@ -38,36 +38,39 @@ class Infilling:
             PREFIX: encode_without_special_tokens(self.tokenizer, prefix),
             SUFFIX: encode_suffix(self.tokenizer, suffix),
         }
-        ids = added_special_tokens(self.tokenizer)[0]
+        ids = find_added_special_tokens(self.tokenizer).before
         for part in self.format.layout:
             ids += texts[part] if part in texts else [self.tokenizer.convert_tokens_to_ids(part)]
         return ids
 
 
-def find_infilling(tokenizer: Any, name: str) -> Infilling | None:
+def find_infilling_encoder(tokenizer: Any, format_name: str) -> InfillingEncoder | None:
     """Returns the FIM format with this name for a tokenizer.
 
     `auto` is the first format whose sentinel tokens are in the tokenizer's vocabulary; None if there is no such format.
     Raises UserError if the vocabulary lacks a token of the named format.
     """
     vocabulary = tokenizer.get_vocab()
-    if name == "auto":
+    if format_name == "auto":
         required = {format: {*format.sentinels, *format.also_requires} for format in FORMATS}
         format = next((format for format, tokens in required.items() if vocabulary.keys() >= tokens), None)
     else:
-        format = find_format(name)
+        format = find_infilling_format(format_name)
         missing = [token for token in format.sentinels if token not in vocabulary]
         if missing:
             raise UserError(
-                f"option fim={name}: the model's tokenizer lacks the sentinel tokens {', '.join(missing)}; use fim=auto"
+                f"option fim={format_name}: the model's tokenizer lacks the sentinel tokens {', '.join(missing)}; "
+                "use fim=auto"
             )
     if format is None:
         return None
     end_tokens = frozenset(vocabulary[text] for text in format.end_texts if text in vocabulary)
-    return Infilling(format, tokenizer, end_tokens, tuple(text for text in format.end_texts if text not in vocabulary))
+    return InfillingEncoder(
+        format, tokenizer, end_tokens, tuple(text for text in format.end_texts if text not in vocabulary)
+    )
 
 
-def require_free_middle_length(backend_name: str, prompt: Prompt) -> None:
+def refuse_fixed_middle_length(backend_name: str, prompt: Prompt) -> None:
     """Raises UserError if an infilling prompt asks for a middle of a fixed length, or for a search of the length.
 
     Left-to-right models cannot do that, because they decide the length by their EOS token.

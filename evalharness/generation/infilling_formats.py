@@ -30,7 +30,7 @@ class InfillingFormat:
         """The sentinel tokens of a prompt in this format, in order."""
         return tuple(part for part in self.layout if part not in (PREFIX, SUFFIX))
 
-    def prompt_text(self, prefix: str, suffix: str) -> str:
+    def format_prompt(self, prefix: str, suffix: str) -> str:
         """Returns an infilling prompt as text, for servers that recognize sentinel tokens in a text."""
         texts = {PREFIX: prefix, SUFFIX: suffix}
         return re.sub("|".join(texts), lambda match: texts[match[0]], self.text_layout or "".join(self.layout))
@@ -90,11 +90,11 @@ FORMATS = (
         source="mistralai/mistral-common src/mistral_common/tokens/tokenizers/instruct.py encode_fim",
     ),
 )
-"""All known FIM formats. `find_infilling` takes the first one whose tokens a vocabulary has."""
+"""All known FIM formats. `find_infilling_encoder` takes the first one whose tokens a vocabulary has."""
 
 FORMAT_NAMES = tuple(format.name for format in FORMATS)
 
 
-def find_format(name: str) -> InfillingFormat:
+def find_infilling_format(format_name: str) -> InfillingFormat:
     """Returns the FIM format with this name, one of FORMAT_NAMES."""
-    return next(format for format in FORMATS if format.name == name)
+    return next(format for format in FORMATS if format.name == format_name)

@@ -8,12 +8,12 @@ import torch
 from evalharness.records import Key
 
 
-def sample_seed(seed: int, key: Key) -> int:
+def sample_seed(run_seed: int, sample_key: Key) -> int:
     """Returns the seed of a sample's random numbers: a hash, below 2^63, of the run's seed and the sample's key.
 
     It is the same on every machine.
     """
-    text = f"{seed}\0{key[0]}\0{key[1]}"
+    text = f"{run_seed}\0{sample_key[0]}\0{sample_key[1]}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
@@ -39,7 +39,7 @@ class SeededSampler:
         weights = torch.softmax(scores.to(dtype) / self._temperature, dim=-1)
         if self._top_p < 1.0:
             weights = apply_top_p(weights, self._top_p)
-        tokens = invert_cdf(weights, self._next_random_numbers().to(scores.device, dtype))
+        tokens = sample_by_inverse_transform(weights, self._next_random_numbers().to(scores.device, dtype))
         return torch.full_like(scores, -torch.inf).scatter_(1, tokens, 0.0)
 
     def _next_random_numbers(self) -> torch.Tensor:
@@ -47,27 +47,27 @@ class SeededSampler:
         return torch.stack([torch.rand(1, generator=generator) for generator in self._generators])
 
 
-def apply_top_p(weights: torch.Tensor, top_p: float) -> torch.Tensor:
+def apply_top_p(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
     """Returns probabilities [rows, vocabulary] with zero outside the nucleus of top-p sampling.
 
     The nucleus is the smallest set of most probable tokens whose total probability reaches `top_p`, at least one token.
     Among equally probable tokens, those with the lowest ids are taken.
     """
-    ordered, token_ids = weights.sort(dim=-1, descending=True, stable=True)
+    ordered, token_ids = probabilities.sort(dim=-1, descending=True, stable=True)
     before = ordered.cumsum(dim=-1) - ordered
     # Rounding may make the sum before the first token differ from zero.
     before[:, 0] = 0.0
-    return torch.zeros_like(weights).scatter_(1, token_ids, ordered.masked_fill(before >= top_p, 0.0))
+    return torch.zeros_like(probabilities).scatter_(1, token_ids, ordered.masked_fill(before >= top_p, 0.0))
 
 
-def invert_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+def sample_by_inverse_transform(weights: torch.Tensor, random_numbers: torch.Tensor) -> torch.Tensor:
     """Returns token ids [rows, 1], drawn by inverse transform sampling from `weights` [rows, vocabulary].
 
-    `uniform` [rows, 1] are random numbers in [0, 1). Weights are probabilities that need not add up to one. A token of
-    weight zero is never chosen.
+    `random_numbers` [rows, 1] are random numbers in [0, 1). Weights are probabilities that need not add up to one. A
+    token of weight zero is never chosen.
     """
     sums = weights.cumsum(dim=-1)
     total = sums[:, -1:]
     # Rounding may lift the product to the total, past the last token.
-    target = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
+    target = torch.minimum(random_numbers * total, torch.nextafter(total, torch.zeros_like(total)))
     return torch.searchsorted(sums, target, right=True)

@@ -22,7 +22,7 @@ class GeneratedRow:
     text: str
     """The generated text before the first stop sequence."""
     tokens: int
-    """Number of output tokens (see `StopChecker.result`)."""
+    """Number of output tokens (see `StopChecker.kept_text_and_token_count`)."""
     reason: str
     """The finish reason: "stop" or "length"."""
     first_s: float | None
@@ -60,13 +60,13 @@ class Detokenizer:
         return text
 
 
-def cut_at_stop(text: str, stops: Sequence[str]) -> str:
+def cut_at_stop_sequence(text: str, stops: Sequence[str]) -> str:
     """Returns the part of `text` before the earliest stop sequence in it; all of it if there is none."""
     positions = [position for position in (text.find(stop) for stop in stops) if position >= 0]
     return text[: min(positions)] if positions else text
 
 
-def count_tokens(detokenizer: Detokenizer, tokens: Sequence[int], kept_text: str) -> int:
+def count_kept_tokens(detokenizer: Detokenizer, tokens: Sequence[int], kept_text: str) -> int:
     """Returns how many of the first `tokens` are needed to produce `kept_text`, a prefix of their text.
 
     If the text is cut at a stop sequence, the tokens of the stop sequence do not count, except one in whose middle it
@@ -97,17 +97,17 @@ class StopChecker:
         self.reason = ""
         """The finish reason, "stop" or "length", once the row has ended; empty before."""
 
-    def add_token(self, token: int) -> bool:
+    def add_token(self, token_id: int) -> bool:
         """Adds the row's next generated token; returns whether the row has ended with it."""
-        if token in self.end_tokens:
+        if token_id in self.end_tokens:
             self.reason = "stop"
             return True
-        self.tokens.append(token)
+        self.tokens.append(token_id)
         generated_tokens.add(1)
-        if self._stops and token not in self._detokenizer.special:
-            self._tail.append(token)
+        if self._stops and token_id not in self._detokenizer.special:
+            self._tail.append(token_id)
             # The tail is cheap to decode, but it may begin inside a character; the whole text decides.
-            if self._has_stop(self._tail) and self._has_stop(self.tokens):
+            if self._contains_stop_sequence(self._tail) and self._contains_stop_sequence(self.tokens):
                 self.reason = "stop"
                 return True
         if len(self.tokens) >= self.limit:
@@ -115,18 +115,18 @@ class StopChecker:
             return True
         return False
 
-    def result(self) -> tuple[str, int]:
+    def kept_text_and_token_count(self) -> tuple[str, int]:
         """Returns the row's text before the earliest stop sequence, and the number of its output tokens.
 
-        The EOS token does not count; for a text that is cut at a stop sequence, see `count_tokens`.
+        The EOS token does not count; for a text that is cut at a stop sequence, see `count_kept_tokens`.
         """
         full_text = self._detokenizer.decode(self.tokens)
-        kept_text = cut_at_stop(full_text, self._stops)
+        kept_text = cut_at_stop_sequence(full_text, self._stops)
         if kept_text == full_text:
             return full_text, len(self.tokens)
-        return kept_text, count_tokens(self._detokenizer, self.tokens, kept_text)
+        return kept_text, count_kept_tokens(self._detokenizer, self.tokens, kept_text)
 
-    def _has_stop(self, tokens: Sequence[int]) -> bool:
+    def _contains_stop_sequence(self, tokens: Sequence[int]) -> bool:
         text = self._detokenizer.decode(tokens)
         return any(stop in text for stop in self._stops)
 
@@ -153,9 +153,9 @@ class BatchStopChecker:
                 self._ended_s[number] = now_s
         return torch.tensor([ended_s is not None for ended_s in self._ended_s], device=input_ids.device)
 
-    def results(self) -> list[GeneratedRow]:
+    def generated_rows(self) -> list[GeneratedRow]:
         """Returns the text, token count, finish reason and times of each row of the batch, in order."""
         return [
-            GeneratedRow(*row.result(), row.reason, self._first_s, ended_s)
+            GeneratedRow(*row.kept_text_and_token_count(), row.reason, self._first_s, ended_s)
             for row, ended_s in zip(self._rows, self._ended_s, strict=True)
         ]

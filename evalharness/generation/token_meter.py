@@ -7,9 +7,9 @@ class TokenMeter:
     def __init__(self) -> None:
         self.count = 0
 
-    def add(self, tokens: int) -> None:
+    def add(self, token_count: int) -> None:
         """Adds a number of newly generated tokens to the count."""
-        self.count += tokens
+        self.count += token_count
 
 
 generated_tokens = TokenMeter()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalharness.adapters import open_task
-from evalharness.backends.samples_file import check_sample, parse_sample
+from evalharness.backends.samples_file import check_sample_fits_task, parse_sample
 from evalharness.data.sources import parse_data_source
 from evalharness.errors import UserError
 from evalharness.pipeline.grading import grade_completion
@@ -72,8 +72,8 @@ class GradingPool:
         for number, row in enumerate(sample_rows):
             location = f"samples[{number}]"
             sample = parse_sample(location, number, row, counts)
-            check_sample(location, sample, loaded_task.problems)
-            completion = sample.completion(loaded_task.problems[sample.task_id])
+            check_sample_fits_task(location, sample, loaded_task.problems)
+            completion = sample.to_completion(loaded_task.problems[sample.task_id])
             if completion.form == "program":  # raises UserError if the problem's tests are not in the program
                 loaded_task.task.program(loaded_task.problems[sample.task_id], completion)
             completions.append(completion)

@@ -296,7 +296,7 @@ def list_requests(prepared: PreparedTask, stored_backend: Backend | None) -> lis
 def _requests_of_file(prepared: PreparedTask, backend: ReplayBackend) -> list[Request]:
     problems = prepared.problems
     keys = backend.sample_keys(problems)
-    recipe = backend.recipe()
+    recipe = backend.recipe_name()
     if recipe not in (None, prepared.context.recipe_name):
         raise UserError(
             f"the samples in {backend.path} were generated with the recipe {recipe}; add --option recipe={recipe}"
@@ -304,8 +304,8 @@ def _requests_of_file(prepared: PreparedTask, backend: ReplayBackend) -> list[Re
     if any(problem.accepts_programs for problem in problems.values()):
         for sample in backend.samples():
             problem = problems[sample.task_id]
-            if sample.form(problem) == "program":
-                prepared.task.program(problem, sample.completion(problem))  # refuses one without the problem's tests
+            if sample.form_for(problem) == "program":
+                prepared.task.program(problem, sample.to_completion(problem))  # refuses one without the problem's tests
     min_samples = min(Counter(task_id for task_id, _ in keys).values())
     for k in prepared.config.ks:
         if k > min_samples:

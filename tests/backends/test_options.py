@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, Field, Json
 
 from evalharness.backends import BackendOptions, backend_names, find_backend, parse_options
-from evalharness.backends.factory import option_schema
+from evalharness.backends.factory import find_option_schema
 from evalharness.backends.options import OptionDescription, describe_options
 from evalharness.errors import UserError
 
@@ -64,6 +64,6 @@ def test_wrong_options_are_user_errors(options: dict[str, str], message: str) ->
 
 @pytest.mark.parametrize("name", backend_names())
 def test_every_option_has_a_help_text(name: str) -> None:
-    schema = option_schema(find_backend(name))
+    schema = find_option_schema(find_backend(name))
     assert schema is not None
     assert all(option.help and option.values for option in describe_options(schema))

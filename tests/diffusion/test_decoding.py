@@ -123,11 +123,14 @@ def test_a_row_ends_inside_a_block_without_waiting_for_the_rest(seed: int) -> No
     model = tiny_model(seed)
     whole = new_row([5, 9])
     denoise(model, [whole], make_denoising_settings(threshold=2.0))
-    text = whole.stop_checker.result()[0]
+    text = whole.stop_checker.kept_text_and_token_count()[0]
     position = text.index(text[len(text) // 2])
     stopped, limited = new_row([5, 9], stops=(text[position],)), new_row([5, 9], limit=position + 1)
     denoise(model, [stopped, limited], make_denoising_settings(threshold=2.0))
-    assert (stopped.stop_checker.result(), stopped.stop_checker.reason) == ((text[:position], position), "stop")
+    assert (stopped.stop_checker.kept_text_and_token_count(), stopped.stop_checker.reason) == (
+        (text[:position], position),
+        "stop",
+    )
     assert (limited.output, limited.stop_checker.reason) == (whole.output[: position + 1], "length")
     assert stopped.forward_passes == limited.forward_passes == max(whole.steps[: position + 1]) + 1
     assert stopped.prefill_s is not None

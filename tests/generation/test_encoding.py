@@ -7,7 +7,7 @@ from helpers.tiny_model import END, TURN, build_tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from evalharness.generation.chat_template import encode_prompt
-from evalharness.generation.encoding import added_special_tokens, encode_text, encode_without_special_tokens
+from evalharness.generation.encoding import encode_text, encode_without_special_tokens, find_added_special_tokens
 from evalharness.records import Prompt
 
 
@@ -30,4 +30,4 @@ def test_a_text_to_continue_has_no_end_token_after_it(template: str, text: str) 
 def test_added_tokens() -> None:
     tokenizer = tokenizer_with(f"{TURN} $A {END}")
     end, turn = (tokenizer.convert_tokens_to_ids(token) for token in (END, TURN))
-    assert added_special_tokens(tokenizer) == ([turn], [end])
+    assert find_added_special_tokens(tokenizer) == ([turn], [end])

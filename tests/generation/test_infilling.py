@@ -13,8 +13,8 @@ from helpers.infilling_models import (
 )  # fmt: skip
 
 from evalharness.errors import UserError
-from evalharness.generation.infilling import find_infilling
-from evalharness.generation.infilling_formats import FORMAT_NAMES, FORMATS, find_format
+from evalharness.generation.infilling import find_infilling_encoder
+from evalharness.generation.infilling_formats import FORMAT_NAMES, FORMATS, find_infilling_format
 
 BYTE_LEVEL = {
     "qwen": QWEN,
@@ -41,7 +41,7 @@ def ids(tokenizer: Any, *tokens: str) -> list[int]:
 def test_token_ids_with_byte_level_tokenizers(family: str) -> None:
     """Also where the texts begin and end with blanks, or inside a word."""
     tokenizer = byte_level(*BYTE_LEVEL[family])
-    infilling = find_infilling(tokenizer, "auto")
+    infilling = find_infilling_encoder(tokenizer, "auto")
     assert infilling is not None
     assert infilling.format.name == family
     for prefix, suffix in ((PREFIX, SUFFIX), ("x = fo", "o\n"), ("", "x"), ("x\n    ", "")):
@@ -53,36 +53,36 @@ def test_token_ids_with_byte_level_tokenizers(family: str) -> None:
         assert infilling.encode(prefix, suffix) == [number for part in parts for number in part]
     written = "".join({"P": PREFIX, "S": SUFFIX}.get(word, word) for word in ORDER[family].split())
     assert tokenizer(written).input_ids == infilling.encode(PREFIX, SUFFIX)
-    assert find_format(family).prompt_text(PREFIX, SUFFIX) == written
+    assert find_infilling_format(family).format_prompt(PREFIX, SUFFIX) == written
 
 
 def test_token_ids_of_codellama() -> None:
     """A begin token, a space before the prefix, none before the suffix: llama/generation.py infilling_prompt_tokens."""
     tokenizer = sentencepiece_like("▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>")
-    infilling = find_infilling(tokenizer, "auto")
+    infilling = find_infilling_encoder(tokenizer, "auto")
     assert infilling is not None
     expected = ids(tokenizer, "<s>", "▁<PRE>", "▁", *"if▁a:", "\n", "▁<SUF>", "▁", "▁", *"b", "\n", "▁<MID>")
     assert infilling.encode("if a:\n", "  b\n") == expected
     assert infilling.encode("a", "b") == ids(tokenizer, "<s>", "▁<PRE>", "▁", "a", "▁<SUF>", "b", "▁<MID>")
     assert infilling.end_tokens >= set(ids(tokenizer, "▁<EOT>"))
-    assert find_format("codellama").prompt_text("a", "b") == "<PRE> a <SUF>b <MID>"
+    assert find_infilling_format("codellama").format_prompt("a", "b") == "<PRE> a <SUF>b <MID>"
 
 
 def test_token_ids_of_codestral() -> None:
     """The suffix first, and no token after the prefix: mistral_common tokenizers/instruct.py encode_fim."""
     tokenizer = sentencepiece_like("[SUFFIX]", "[PREFIX]", "[MIDDLE]")
-    infilling = find_infilling(tokenizer, "auto")
+    infilling = find_infilling_encoder(tokenizer, "auto")
     assert infilling is not None
     expected = ids(tokenizer, "<s>", "[SUFFIX]", "▁", "b", "\n", "[PREFIX]", "▁", *"if▁a:", "\n")
     assert infilling.encode("if a:\n", " b\n") == expected
     assert infilling.encode("a", "") == ids(tokenizer, "<s>", "[SUFFIX]", "[PREFIX]", "▁", "a")
     assert infilling.end_tokens >= set(ids(tokenizer, "</s>"))
-    assert find_format("codestral").prompt_text("a", "b") == "[SUFFIX]b[PREFIX]a"
+    assert find_infilling_format("codestral").format_prompt("a", "b") == "[SUFFIX]b[PREFIX]a"
 
 
 def test_texts_that_look_like_placeholders_are_not_replaced() -> None:
     assert (
-        find_format("qwen").prompt_text("{suffix}", "{prefix}")
+        find_infilling_format("qwen").format_prompt("{suffix}", "{prefix}")
         == "<|fim_prefix|>{suffix}<|fim_suffix|>{prefix}<|fim_middle|>"
     )
 
@@ -95,9 +95,9 @@ def test_every_format_has_a_source_and_ends_at_its_sentinels() -> None:
 
 
 def test_tokenizer_must_have_the_sentinels_of_a_named_format() -> None:
-    assert find_infilling(byte_level(), "auto") is None
+    assert find_infilling_encoder(byte_level(), "auto") is None
     with pytest.raises(UserError, match=r"option fim=starcoder: .* lacks .*<fim_prefix>.*; use fim=auto"):
-        find_infilling(byte_level(*QWEN), "starcoder")
+        find_infilling_encoder(byte_level(*QWEN), "starcoder")
 
 
 def test_oracle_reveals_only_a_length() -> None:

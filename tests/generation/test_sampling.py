@@ -7,7 +7,7 @@ import torch
 from helpers.tiny_model import HEAD, SNOW_HEAD, backend, request
 from transformers import TopPLogitsWarper
 
-from evalharness.generation.sampling import SeededSampler, apply_top_p, invert_cdf, sample_seed
+from evalharness.generation.sampling import SeededSampler, apply_top_p, sample_by_inverse_transform, sample_seed
 from evalharness.records import Request, Sampling
 
 
@@ -52,5 +52,7 @@ def test_top_p_equals_that_of_transformers() -> None:
 
 def test_token_of_weight_zero_is_never_drawn() -> None:
     weights = torch.tensor([[0.0, 0.3, 0.0, 0.3, 0.0]])
-    tokens = [int(invert_cdf(weights, torch.tensor([[u]]))) for u in (0.0, 0.49, 0.51, 1 - 2**-24, 1.0)]
+    tokens = [
+        int(sample_by_inverse_transform(weights, torch.tensor([[u]]))) for u in (0.0, 0.49, 0.51, 1 - 2**-24, 1.0)
+    ]
     assert tokens == [1, 1, 3, 3, 3]

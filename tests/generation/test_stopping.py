@@ -7,7 +7,7 @@ from helpers.tiny_model import ADD, END, GREEDY, HEAD, REST, SNOW_HEAD, SNOW_RES
 from tokenizers import Tokenizer, decoders, models, normalizers
 from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from evalharness.generation.stopping import Detokenizer, StopChecker, count_tokens, cut_at_stop
+from evalharness.generation.stopping import Detokenizer, StopChecker, count_kept_tokens, cut_at_stop_sequence
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_row_ends_at_the_token_that_completes_the_stop_sequence(model: Path, sto
     last = next(n for n in range(len(ids)) if stop in tokenizer.decode(ids[: n + 1]))
     checker = StopChecker(Detokenizer(tokenizer), frozenset(), ["absent", stop], limit=99)
     assert [checker.add_token(token) for token in ids[: last + 1]] == [False] * last + [True]
-    assert checker.result()[0] == SNOW_REST.partition(stop)[0]
+    assert checker.kept_text_and_token_count()[0] == SNOW_REST.partition(stop)[0]
 
 
 def test_special_token_as_stop_sequence(model: Path) -> None:
@@ -96,13 +96,13 @@ def test_indentation_at_the_start_of_the_text_is_kept() -> None:
     assert detokenizer.decode(tokens) == "    return\n    return"
     checker = StopChecker(detokenizer, frozenset(), ["\n  "], limit=9)
     assert [checker.add_token(token) for token in tokens[:4]] == [False, False, False, True]
-    assert checker.result() == ("    return", 2)
+    assert checker.kept_text_and_token_count() == ("    return", 2)
 
 
 def test_cut_and_count() -> None:
     detokenizer, tokens = sentencepiece_detokenizer()
-    assert cut_at_stop("ab c", ["c", "b", "x"]) == "a"
-    assert cut_at_stop("ab c", []) == "ab c"
-    assert count_tokens(detokenizer, tokens, "") == 0
-    assert count_tokens(detokenizer, tokens, "    ret") == 2
-    assert count_tokens(detokenizer, tokens, "    return\n ") == 4
+    assert cut_at_stop_sequence("ab c", ["c", "b", "x"]) == "a"
+    assert cut_at_stop_sequence("ab c", []) == "ab c"
+    assert count_kept_tokens(detokenizer, tokens, "") == 0
+    assert count_kept_tokens(detokenizer, tokens, "    ret") == 2
+    assert count_kept_tokens(detokenizer, tokens, "    return\n ") == 4

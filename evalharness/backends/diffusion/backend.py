@@ -24,7 +24,7 @@ from evalharness.backends.options import parse_options
 from evalharness.errors import UserError
 from evalharness.generation.batching import check_batch_size, split_into_batches
 from evalharness.generation.chat_template import why_chat_is_expected
-from evalharness.generation.infilling import require_free_middle_length
+from evalharness.generation.infilling import refuse_fixed_middle_length
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.clock import now
 
@@ -47,7 +47,7 @@ class DiffusionBackend:
         self._config = config
         self._options = parse_options(DiffusionOptions, self.name, config.options)
         if self._options.rule:
-            self._options.check_rule(self._options.rule)
+            self._options.check_options_of_rule(self._options.rule)
         self._network: Network | None = None
         self._gemma: DiffusionGemma | None = None
         self._drafting = False
@@ -59,53 +59,53 @@ class DiffusionBackend:
 
     def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for an infilling prompt that the network cannot infill. Loads the network."""
-        from evalharness.backends.diffusion.rows import check_infilling
+        from evalharness.backends.diffusion.rows import check_infilling_prompt
 
         if prompt.suffix is not None:
-            if self._load_gemma():
+            if self._load_diffusion_gemma():
                 raise UserError(
                     f"model {self._config.model} (DiffusionGemma) cannot infill; use --option recipe=suffix-first"
                 )
-            check_infilling(self._load_network(), prompt)
+            check_infilling_prompt(self._load_network(), prompt)
             if self._drafting:
-                require_free_middle_length(self.name, prompt)
+                refuse_fixed_middle_length(self.name, prompt)
 
     def why_chat_is_expected(self) -> str:
         """Returns why the model seems to expect chat messages; "" if nothing indicates it. Loads the network."""
-        return why_chat_is_expected((self._load_gemma() or self._load_network()).tokenizer)
+        return why_chat_is_expected((self._load_diffusion_gemma() or self._load_network()).tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, one batch at a time.
 
         With recipe length-search, each request is a separate batch with one row per candidate length of the middle.
         """
-        if gemma := self._load_gemma():
+        if gemma := self._load_diffusion_gemma():
             from evalharness.backends.diffusion import diffusion_gemma
 
             yield from diffusion_gemma.generate_completions(gemma, requests, sampling, self._options.trace)
             return
         network = self._load_network()
         if self._drafting:
-            yield from self._generate_drafted(network, requests, sampling)
+            yield from self._generate_speculatively(network, requests, sampling)
             return
         for batch in split_into_batches(requests, self._config.batch_size):
             yield from self._generate_batch(network, batch, sampling)
 
-    def _generate_drafted(
+    def _generate_speculatively(
         self, network: Network, requests: Iterable[Request], sampling: Sampling
     ) -> Iterator[Completion]:
         """Yields completions by speculative decoding: an autoregressive network verifies a drafter's tokens."""
         from evalharness.backends.network.drafting import (
-            hybrid_drafting_settings,
+            make_hybrid_drafting_settings,
             open_speculative_engine,
             select_speculative_engine,
         )
         from evalharness.backends.network.rows import (
             can_generate,
-            catch_out_of_memory,
             make_completion,
             make_row,
             make_sampler,
+            run_and_report_out_of_memory,
             tokenize_prompt,
         )
         from evalharness.diffusion.drafting.decoding import draft_and_verify
@@ -114,7 +114,7 @@ class DiffusionBackend:
         threshold = self._acceptance_threshold()
         self._speculative_engine = self._speculative_engine or open_speculative_engine(network, self._drafter)
         engine = select_speculative_engine(self._speculative_engine, options, sampler)
-        drafting = hybrid_drafting_settings(
+        drafting = make_hybrid_drafting_settings(
             network, self._drafter, threshold, options.lookup, options.block, engine.costs if engine else None
         )
         for batch in split_into_batches(requests, self._config.batch_size):
@@ -130,7 +130,9 @@ class DiffusionBackend:
             ]
             active = [row for row in rows if can_generate(row)]
             started_at = now()
-            error = catch_out_of_memory(partial(draft_and_verify, network.model, active, sampler, drafting, engine))
+            error = run_and_report_out_of_memory(
+                partial(draft_and_verify, network.model, active, sampler, drafting, engine)
+            )
             for request, row in zip(batch, rows, strict=True):
                 yield make_completion(network.detokenizer, request, row, started_at, len(active), options.trace, error)
 
@@ -144,10 +146,11 @@ class DiffusionBackend:
         return 0.5 if self._options.threshold is None else self._options.threshold
 
     def _generate_batch(self, network: Network, batch: list[Request], sampling: Sampling) -> Iterator[Completion]:
+        """Yields the completions of one batch by block diffusion, in the order of the requests."""
         from evalharness.backends.diffusion.length_search import infill_with_length_search
         from evalharness.backends.diffusion.rows import make_denoising_row, make_denoising_settings
         from evalharness.backends.network.loading import select_engine
-        from evalharness.backends.network.rows import can_generate, catch_out_of_memory, make_completion
+        from evalharness.backends.network.rows import can_generate, make_completion, run_and_report_out_of_memory
         from evalharness.diffusion.decoding import denoise
 
         trace, middle_length = self._options.trace, batch[0].problem.prompt.middle_length
@@ -162,7 +165,7 @@ class DiffusionBackend:
         rows = [make_denoising_row(network, request, sampling, denoising) for request in batch]
         active = [row for row in rows if can_generate(row)]
         started_at = now()
-        error = catch_out_of_memory(partial(denoise, network.model, active, denoising, engine))
+        error = run_and_report_out_of_memory(partial(denoise, network.model, active, denoising, engine))
         for request, row in zip(batch, rows, strict=True):
             yield make_completion(network.detokenizer, request, row, started_at, len(active), trace, error)
 
@@ -174,7 +177,7 @@ class DiffusionBackend:
         from evalharness.backends.diffusion.rows import resolve_decoding_settings
         from evalharness.backends.network.loading import describe_network
 
-        if gemma := self._load_gemma():
+        if gemma := self._load_diffusion_gemma():
             from evalharness.backends.diffusion import diffusion_gemma
 
             return {**diffusion_gemma.describe_diffusion_gemma(gemma), "options": {"trace": self._options.trace}}
@@ -200,7 +203,7 @@ class DiffusionBackend:
         """Frees the network's memory."""
         self._network = self._gemma = self._drafter = self._speculative_engine = None
 
-    def _load_gemma(self) -> DiffusionGemma | None:
+    def _load_diffusion_gemma(self) -> DiffusionGemma | None:
         """Returns the loaded model if it is a DiffusionGemma, else None. transformers decodes such a model."""
         from evalharness.diffusion.checkpoints.loading import find_checkpoint_folder, is_gguf, read_json
 
@@ -215,7 +218,8 @@ class DiffusionBackend:
         return self._gemma
 
     def _load_network(self) -> Network:
-        from evalharness.backends.network.drafting import select_drafting_kernels
+        """Returns the network, loaded at the first call, and with it the drafter if the network is autoregressive."""
+        from evalharness.backends.network.drafting import select_kernels_for_drafter
         from evalharness.backends.network.loading import load_network
 
         if self._network is None:
@@ -223,12 +227,16 @@ class DiffusionBackend:
             if self._options.rule in DRAFTING_RULES or not network.family.diffusion:
                 self._drafter = self._load_drafter(network)
                 self._drafting = True
-                network = select_drafting_kernels(network, self._options, self._drafter)
+                network = select_kernels_for_drafter(network, self._options, self._drafter)
             self._network = network
         return self._network
 
     def _load_drafter(self, network: Network) -> Drafter | None:
-        from evalharness.backends.network.drafting import open_drafter_or_lookup
+        """Returns the drafter for an autoregressive network; None if drafts come from prompt lookup alone.
+
+        Raises UserError if the decoding rule or the network does not fit speculative decoding.
+        """
+        from evalharness.backends.network.drafting import open_drafter_unless_lookup_suffices
         from evalharness.diffusion.drafting.packing import pack_target
 
         rule = self._options.rule or "verified"
@@ -237,12 +245,12 @@ class DiffusionBackend:
                 f"model {network.name} is autoregressive and cannot use --option rule={rule}; use rule=verified or "
                 "rule=typical, which verify drafts, or --backend ar"
             )
-        self._options.check_rule(rule)
+        self._options.check_options_of_rule(rule)
         if network.model.config.attention != "causal":
             raise UserError(
                 f"option rule={rule} needs an autoregressive model, which verifies drafts, but {network.name} is a "
                 "diffusion model; use another rule"
             )
-        drafter = open_drafter_or_lookup(network, self._options.drafter, self._options.lookup)
+        drafter = open_drafter_unless_lookup_suffices(network, self._options.drafter, self._options.lookup)
         pack_target(network.model)
         return drafter

@@ -71,7 +71,7 @@ class GenerationObserver:
         self.drafts.append(value[0].tolist())
         self.row.forward_passes += 1
 
-    def after_encoder(self, *_: Any) -> None:
+    def count_encoder_pass(self, *_: Any) -> None:
         """Counts a forward pass of the encoder over the prompt or a finished canvas."""
         if self.row.prefill_s is None:
             self.row.prefill_s = time.perf_counter() - self.start
@@ -93,8 +93,8 @@ class GenerationObserver:
         return torch.tensor([self.row.ended], device=ids.device)
 
 
-def load_diffusion_gemma(name: str, folder: Path, options: DiffusionOptions) -> DiffusionGemma:
-    """Loads the DiffusionGemma model `name` from a checkpoint folder.
+def load_diffusion_gemma(model_name: str, checkpoint_folder: Path, options: DiffusionOptions) -> DiffusionGemma:
+    """Loads the DiffusionGemma model `model_name` from a checkpoint folder.
 
     Raises UserError if it cannot be loaded, and for options that have no effect on it.
     """
@@ -104,25 +104,25 @@ def load_diffusion_gemma(name: str, folder: Path, options: DiffusionOptions) -> 
     unused += ["weights"] if options.weights != "network" else []
     if unused:
         raise UserError(
-            f"option {unused[0]} has no effect on model {name} (DiffusionGemma), which has its own sampler; leave the "
-            "option out"
+            f"option {unused[0]} has no effect on model {model_name} (DiffusionGemma), which has its own sampler; "
+            "leave the option out"
         )
     device = select_device(options.device)
     try:
         model = transformers.DiffusionGemmaForBlockDiffusion.from_pretrained(
-            folder, dtype=select_dtype(options.dtype, device)
+            checkpoint_folder, dtype=select_dtype(options.dtype, device)
         )
     except Exception as error:  # what a broken checkpoint raises has no common type
         reason = shortened(str(error), 300)
-        raise UserError(f"model {name} cannot be loaded: {reason}; it needs transformers 5.24 or later") from None
-    tokenizer = open_tokenizer(name, folder)
-    values = read_json(folder / "config.json")
-    ends = find_end_token_ids(folder, values.get("text_config") or values, tokenizer, FAMILY)
-    return DiffusionGemma(name, model.to(device).eval(), tokenizer, Detokenizer(tokenizer), ends, options.steps)
+        raise UserError(f"model {model_name} cannot be loaded: {reason}; it needs transformers 5.24 or later") from None
+    tokenizer = open_tokenizer(model_name, checkpoint_folder)
+    values = read_json(checkpoint_folder / "config.json")
+    ends = find_end_token_ids(checkpoint_folder, values.get("text_config") or values, tokenizer, FAMILY)
+    return DiffusionGemma(model_name, model.to(device).eval(), tokenizer, Detokenizer(tokenizer), ends, options.steps)
 
 
 def generate_completions(
-    gemma: DiffusionGemma, requests: Iterable[Request], sampling: Sampling, trace: bool
+    gemma: DiffusionGemma, requests: Iterable[Request], sampling: Sampling, with_trace: bool
 ) -> Iterator[Completion]:
     """Yields the completions of a DiffusionGemma in the order of the requests. Requests are not batched."""
     for request in requests:
@@ -133,14 +133,15 @@ def generate_completions(
         row = Row(ids, StopChecker(gemma.detokenizer, gemma.end_tokens, prompt.stops, limit))
         started_at = now()
         if ids and limit:
-            _generate_row(gemma, row, sample_seed(sampling.seed, request.key))
-        yield make_completion(gemma.detokenizer, request, row, started_at, 1, trace)
+            _decode_row(gemma, row, sample_seed(sampling.seed, request.key))
+        yield make_completion(gemma.detokenizer, request, row, started_at, 1, with_trace)
 
 
-def _generate_row(gemma: DiffusionGemma, row: Row, seed: int) -> None:
+def _decode_row(gemma: DiffusionGemma, row: Row, seed: int) -> None:
+    """Decodes a row in place with the model's own sampler, whose random numbers begin at `seed`."""
     device = gemma.model.device
     observer = GenerationObserver(row, time.perf_counter())
-    hook = gemma.model.model.encoder.register_forward_hook(observer.after_encoder)
+    hook = gemma.model.model.encoder.register_forward_hook(observer.count_encoder_pass)
     steps = {} if gemma.steps is None else {"max_denoising_steps": gemma.steps}
     devices = [device] if device.type == "cuda" else []
     try:

@@ -12,7 +12,7 @@ import torch
 
 from evalharness.backends.diffusion.rows import make_denoising_row
 from evalharness.backends.network.loading import Network
-from evalharness.backends.network.rows import can_generate, catch_out_of_memory, make_completion
+from evalharness.backends.network.rows import can_generate, make_completion, run_and_report_out_of_memory
 from evalharness.diffusion.decoding import denoise
 from evalharness.diffusion.denoising import DenoisingSettings
 from evalharness.diffusion.forward import causal_input, forward_rows, gather_states
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from evalharness.diffusion.kernels.engine import Engine
 
 
-def candidate_lengths(max_length: int) -> list[int]:
+def candidate_middle_lengths(max_length: int) -> list[int]:
     """Returns the middle lengths, in tokens, that a length search tries.
 
     They grow geometrically from 1 to `max_length`, with four lengths per doubling.
@@ -38,35 +38,35 @@ def infill_with_length_search(
     request: Request,
     sampling: Sampling,
     denoising: DenoisingSettings,
-    trace: bool,
+    with_trace: bool,
     engine: Engine | None = None,
 ) -> Completion:
-    """Denoises a middle of each length in `candidate_lengths`, and returns the completion with the highest score.
+    """Denoises a middle of each length in `candidate_middle_lengths`; returns the completion with the highest score.
 
-    `middle_scores` computes the scores. All lengths form one batch; forward passes and times of the completion are
+    `score_middles` computes the scores. All lengths form one batch; forward passes and times of the completion are
     those of the whole batch.
     """
     rows = [
         make_denoising_row(network, request, sampling, denoising, length)
-        for length in candidate_lengths(sampling.max_new_tokens)
+        for length in candidate_middle_lengths(sampling.max_new_tokens)
     ]
     active = [row for row in rows if can_generate(row)]
     started_at, start = now(), time.perf_counter()
     if not active:
-        return make_completion(network.detokenizer, request, rows[0], started_at, 0, trace)
-    if error := catch_out_of_memory(partial(denoise, network.model, active, denoising, engine)):
+        return make_completion(network.detokenizer, request, rows[0], started_at, 0, with_trace)
+    if error := run_and_report_out_of_memory(partial(denoise, network.model, active, denoising, engine)):
         unfinished = next(row for row in active if not row.ended)
-        return make_completion(network.detokenizer, request, unfinished, started_at, 0, trace, error)
-    scores = middle_scores(network, active)
+        return make_completion(network.detokenizer, request, unfinished, started_at, 0, with_trace, error)
+    scores = score_middles(network, active)
     best = active[scores.index(max(scores))]
     best.forward_passes = sum(row.forward_passes for row in active)
     best.first_s = best.ended_s = time.perf_counter() - start
     best.first_tokens = len(best.output)
-    return make_completion(network.detokenizer, request, best, started_at, len(active), trace)
+    return make_completion(network.detokenizer, request, best, started_at, len(active), with_trace)
 
 
 @torch.inference_mode()
-def middle_scores(network: Network, rows: Sequence[Row]) -> list[float]:
+def score_middles(network: Network, rows: Sequence[Row]) -> list[float]:
     """Returns, for each row of a batch, the mean log-probability of the tokens of its infilled middle.
 
     With causal attention, one more forward pass computes the probabilities from left to right. They include that of the

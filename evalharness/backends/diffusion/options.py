@@ -62,8 +62,8 @@ class DiffusionOptions(NetworkOptions):
         "faster than the drafter",
     )
 
-    def check_rule(self, rule: str) -> None:
-        """Raises UserError for an option that has no effect with the decoding rule `rule`."""
+    def check_options_of_rule(self, rule: str) -> None:
+        """Raises UserError for an option that is set although it has no effect with the decoding rule `rule`."""
         for setting in ("threshold", "steps", "bound", "edit"):
             if setting in self.model_fields_set and setting not in RULE_SETTINGS[rule]:
                 rules = ", ".join(name for name, settings in RULE_SETTINGS.items() if setting in settings)

@@ -29,7 +29,7 @@ class DecodingSettings(TypedDict):
     """Tokens per block; 0 for the whole canvas."""
 
 
-def check_infilling(network: Network, prompt: Prompt) -> None:
+def check_infilling_prompt(network: Network, prompt: Prompt) -> None:
     """Raises UserError for an infilling prompt that the network cannot infill."""
     if network.model.config.attention == "bidirectional":
         if prompt.middle_length == "free":
@@ -61,7 +61,7 @@ def resolve_decoding_settings(network: Network, options: DiffusionOptions) -> De
             "block"
         )
     rule = options.rule or family.rule
-    options.check_rule(rule)
+    options.check_options_of_rule(rule)
     return {
         "rule": rule,
         "threshold": family.threshold if options.threshold is None else options.threshold,
@@ -105,20 +105,26 @@ def make_denoising_settings(
 
 
 def make_denoising_row(
-    network: Network, request: Request, sampling: Sampling, denoising: DenoisingSettings, length: int | None = None
+    network: Network,
+    request: Request,
+    sampling: Sampling,
+    denoising: DenoisingSettings,
+    middle_tokens: int | None = None,
 ) -> Row:
     """Returns a request as a row of a batch for block diffusion.
 
-    For infilling, `length` is the number of tokens of the middle. A recipe with `middle: oracle` overrides it with the
-    reference's length; None lets the row end at an end token.
+    For infilling, `middle_tokens` is the number of tokens of the middle. A recipe with `middle: oracle` overrides it
+    with the reference's length; None lets the row end at an end token.
     """
     prompt = request.problem.prompt
     if prompt.oracle is not None and prompt.middle_length == "oracle":
-        length = prompt.oracle.length(lambda text: len(network.tokenizer(text, add_special_tokens=False)["input_ids"]))
-    limit = sampling.max_new_tokens if length is None else min(length, sampling.max_new_tokens)
+        middle_tokens = prompt.oracle.length(
+            lambda text: len(network.tokenizer(text, add_special_tokens=False)["input_ids"])
+        )
+    limit = sampling.max_new_tokens if middle_tokens is None else min(middle_tokens, sampling.max_new_tokens)
     if network.model.config.attention != "bidirectional":
         row = make_row(network, request, sampling, tokenize_prompt(network, prompt), limit)
-        row.length = None if length is None else row.stop_checker.limit
+        row.length = None if middle_tokens is None else row.stop_checker.limit
         return row
     if prompt.suffix is None:
         row = make_row(network, request, sampling, tokenize_prompt(network, prompt), limit)
@@ -126,7 +132,7 @@ def make_denoising_row(
         return row
     suffix = list(network.tokenizer(prompt.suffix, add_special_tokens=False)["input_ids"])
     prefix = encode_text(network.tokenizer, prompt.text or "")
-    row = make_row(network, request, sampling, prefix, limit, reserved=len(suffix))
+    row = make_row(network, request, sampling, prefix, limit, reserved_positions=len(suffix))
     row.suffix, row.canvas = suffix, row.stop_checker.limit
-    row.length = None if length is None else row.stop_checker.limit
+    row.length = None if middle_tokens is None else row.stop_checker.limit
     return row

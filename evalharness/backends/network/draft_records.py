@@ -7,7 +7,7 @@ from evalharness.generation.stopping import Detokenizer
 from evalharness.records import DraftCounts, RejectedDraft
 
 
-def count_drafts(drafts: Sequence[VerifiedDraft]) -> tuple[DraftCounts, ...]:
+def count_drafts_by_source(drafts: Sequence[VerifiedDraft]) -> tuple[DraftCounts, ...]:
     """Returns, for each source of drafts (drafter, lookup), how many tokens were drafted and accepted at each position.
 
     Positions count from the start of a draft. The sources are in alphabetical order.
@@ -27,7 +27,7 @@ def count_drafts(drafts: Sequence[VerifiedDraft]) -> tuple[DraftCounts, ...]:
     return tuple(counts)
 
 
-def rejected_drafts(drafts: Sequence[VerifiedDraft], detokenizer: Detokenizer) -> tuple[RejectedDraft, ...]:
+def list_rejected_drafts(drafts: Sequence[VerifiedDraft], detokenizer: Detokenizer) -> tuple[RejectedDraft, ...]:
     """Returns the rejected tokens of each draft that was not fully accepted, in the order of the forward passes."""
     return tuple(
         RejectedDraft(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalharness.backends.network.loading import Network, check_torch_is_allowed, without_fused_kernels
+from evalharness.backends.network.loading import Network, refuse_if_fused_kernels_required, without_fused_kernels
 from evalharness.backends.network.options import NetworkOptions
 from evalharness.diffusion.drafting.checkpoint import load_drafter, target_fingerprint
 from evalharness.diffusion.drafting.config import read_drafter_config
@@ -29,13 +29,13 @@ LONGEST = 15
 """Maximum number of tokens of a draft by prompt lookup."""
 
 
-def open_drafter(network: Network, path: str | None) -> Drafter:
-    """Returns the drafter in folder `path`, or the bundled drafter for this network if `path` is None.
+def open_drafter(network: Network, drafter_path: str | None) -> Drafter:
+    """Returns the drafter in folder `drafter_path`, or the bundled drafter for this network if `drafter_path` is None.
 
     The drafter's weights are converted to a layout that is faster for inference on a CPU. Raises UserError if the
     folder has no drafter that fits the network, or if no drafter is bundled for it.
     """
-    folder = Path(path).expanduser() if path is not None else _bundled_drafter_folder(network)
+    folder = Path(drafter_path).expanduser() if drafter_path is not None else _find_bundled_drafter_folder(network)
     if folder is not None:
         drafter = load_drafter(folder, network.model)
         drafter.pack_matrices()
@@ -48,14 +48,14 @@ def open_drafter(network: Network, path: str | None) -> Drafter:
     )
 
 
-def open_drafter_or_lookup(network: Network, path: str | None, lookup: bool) -> Drafter | None:
-    """Returns the drafter as `open_drafter` does, or None if there is no drafter and prompt lookup can draft alone.
+def open_drafter_unless_lookup_suffices(network: Network, drafter_path: str | None, use_lookup: bool) -> Drafter | None:
+    """Returns the drafter as `open_drafter` does, or None if none is bundled and prompt lookup drafts alone.
 
-    That is the case, and a warning is logged, if `lookup` is True, `path` is None and no drafter is bundled for the
-    network. Raises the same errors as `open_drafter`.
+    That is the case, and a warning is logged, if `use_lookup` is True, `drafter_path` is None and no drafter is bundled
+    for the network. Raises the same errors as `open_drafter`.
     """
-    if path is not None or not lookup or _bundled_drafter_folder(network) is not None:
-        return open_drafter(network, path)
+    if drafter_path is not None or not use_lookup or _find_bundled_drafter_folder(network) is not None:
+        return open_drafter(network, drafter_path)
     _log.warning(
         "no drafter is bundled for model %s, so only prompt lookup drafts tokens; give a drafter that `evalharness "
         "train` wrote with --option drafter=DIR",
@@ -64,7 +64,7 @@ def open_drafter_or_lookup(network: Network, path: str | None, lookup: bool) -> 
     return None
 
 
-def _bundled_drafter_folder(network: Network) -> Path | None:
+def _find_bundled_drafter_folder(network: Network) -> Path | None:
     """Returns the folder of the drafter that is bundled for this network; None if there is none.
 
     A drafter fits if it was trained for these very weights, or for a model of the same name and width, such as another
@@ -90,7 +90,7 @@ def _bundled_drafter_folder(network: Network) -> Path | None:
     return None
 
 
-def select_drafting_kernels(network: Network, options: NetworkOptions, drafter: Drafter | None) -> Network:
+def select_kernels_for_drafter(network: Network, options: NetworkOptions, drafter: Drafter | None) -> Network:
     """Returns the network with the kernels that can decode it with this drafter.
 
     Raises UserError if the fused kernels do not support the drafter and an option requires them.
@@ -117,11 +117,11 @@ def select_speculative_engine(
     """
     if engine is None or engine.supports(sampler):
         return engine
-    check_torch_is_allowed(options)
+    refuse_if_fused_kernels_required(options)
     return None
 
 
-def prompt_lookup_settings(network: Network, costs: ForwardPassCosts | None = None) -> DraftingSettings:
+def make_prompt_lookup_settings(network: Network, costs: ForwardPassCosts | None = None) -> DraftingSettings:
     """Returns the settings of speculative decoding by prompt lookup (n-gram matches), which needs no drafter.
 
     `costs` are those of the engine that decodes; by default those of passes on torch, measured once per machine.
@@ -130,24 +130,24 @@ def prompt_lookup_settings(network: Network, costs: ForwardPassCosts | None = No
     return DraftingSettings(lookup=True, max_length=LONGEST, costs=costs)
 
 
-def hybrid_drafting_settings(
+def make_hybrid_drafting_settings(
     network: Network,
     drafter: Drafter | None,
-    threshold: float,
-    lookup: bool,
+    acceptance_threshold: float,
+    use_lookup: bool,
     max_draft_length: int | None,
     costs: ForwardPassCosts | None = None,
 ) -> DraftingSettings:
     """Returns the settings of speculative decoding by prompt lookup and a drafter network.
 
-    Each draft comes from the source with the higher expected speed. With `lookup` False only the drafter drafts;
+    Each draft comes from the source with the higher expected speed. With `use_lookup` False only the drafter drafts;
     without a drafter only lookup does. `max_draft_length`: maximum number of tokens of a draft, besides the drafter's
-    block. `threshold`: minimum ratio of an accepted token's probability to the top token's; 1 accepts only the
-    network's own tokens. `costs`: see `prompt_lookup_settings`.
+    block. `acceptance_threshold`: minimum ratio of an accepted token's probability to the top token's; 1 accepts only
+    the network's own tokens. `costs`: see `make_prompt_lookup_settings`.
     """
-    limit = LONGEST if lookup or drafter is None else drafter.config.block
+    limit = LONGEST if use_lookup or drafter is None else drafter.config.block
     costs = costs or load_or_measure_costs(network.model, drafter)
-    return DraftingSettings(drafter, lookup, min(max_draft_length or limit, limit), threshold, costs)
+    return DraftingSettings(drafter, use_lookup, min(max_draft_length or limit, limit), acceptance_threshold, costs)
 
 
 def describe_drafter(network: Network, drafter: Drafter | None) -> Mapping[str, Any]:

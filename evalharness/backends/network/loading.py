@@ -19,7 +19,7 @@ from evalharness.diffusion.rows import Sampler
 from evalharness.errors import UserError
 from evalharness.generation.devices import select_device, select_dtype
 from evalharness.generation.fingerprints import sha256, weights_digest
-from evalharness.generation.infilling import Infilling, find_infilling
+from evalharness.generation.infilling import InfillingEncoder, find_infilling_encoder
 from evalharness.generation.stopping import Detokenizer
 from evalharness.util.paths import BUNDLED_NETWORK
 
@@ -45,7 +45,7 @@ class Network:
     family: ModelFamily
     detokenizer: Detokenizer
     end_tokens: frozenset[int]
-    infilling: Infilling | None
+    infilling: InfillingEncoder | None
     """How the network infills; None if its tokenizer has no sentinel tokens."""
     kernels: KernelSelection
     engine: Engine | None
@@ -61,20 +61,20 @@ class Network:
         return self.model.embed.weight.device
 
 
-def load_network(name: str | None, options: NetworkOptions) -> Network:
-    """Loads the network of a checkpoint folder, GGUF file or hub id; the bundled network if `name` is None.
+def load_network(model_name: str | None, options: NetworkOptions) -> Network:
+    """Loads the network of a checkpoint folder, GGUF file or hub id; the bundled network if `model_name` is None.
 
     Raises UserError if it cannot be loaded, its family is not supported, or it cannot run on the kernels that the
     options require.
     """
-    if name is None and not (BUNDLED_NETWORK / "model.safetensors").is_file():
+    if model_name is None and not (BUNDLED_NETWORK / "model.safetensors").is_file():
         raise UserError(
             "the weights of the bundled network are not installed; give --model a checkpoint folder, such as one that "
             "`evalharness train` wrote"
         )
     device = select_device(options.device)
     loaded = _open_checkpoint(
-        name or str(BUNDLED_NETWORK), select_dtype(options.dtype, device), device, options.revision
+        model_name or str(BUNDLED_NETWORK), select_dtype(options.dtype, device), device, options.revision
     )
     kernels = select_kernels(options.kernels, loaded.model, options.weights)
     parameters = sum(p.numel() for p in loaded.model.parameters())
@@ -83,13 +83,13 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
     if parameters < SMALL and can_pack(loaded.model):
         pack_linears(loaded.model)
     return Network(
-        name or "bundled",
+        model_name or "bundled",
         loaded.model,
         loaded.tokenizer,
         loaded.family,
         Detokenizer(loaded.tokenizer),
         loaded.end_ids,
-        find_infilling(loaded.tokenizer, "auto"),
+        find_infilling_encoder(loaded.tokenizer, "auto"),
         kernels,
         _open_engine(loaded.model, options.precision()) if kernels.name == "fused" else None,
         weights_digest(loaded.model),
@@ -97,13 +97,13 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
     )
 
 
-def _open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revision: str | None) -> Checkpoint:
+def _open_checkpoint(model_name: str, dtype: torch.dtype, device: torch.device, revision: str | None) -> Checkpoint:
     """Returns the checkpoint of a folder, GGUF file or hub id. Imports `gguf`, which is slow, only for such files."""
-    if is_gguf(name):
+    if is_gguf(model_name):
         from evalharness.diffusion.checkpoints.gguf import open_gguf
 
-        return open_gguf(Path(name).expanduser(), dtype, device)
-    return open_checkpoint(name, dtype, device, revision)
+        return open_gguf(Path(model_name).expanduser(), dtype, device)
+    return open_checkpoint(model_name, dtype, device, revision)
 
 
 def _open_engine(model: Transformer, precision: Precision) -> Engine:
@@ -136,11 +136,11 @@ def select_engine(
     engine = network.engine
     if engine is None or engine.supports(sampler, denoising):
         return engine
-    check_torch_is_allowed(options)
+    refuse_if_fused_kernels_required(options)
     return None
 
 
-def check_torch_is_allowed(options: NetworkOptions) -> None:
+def refuse_if_fused_kernels_required(options: NetworkOptions) -> None:
     """Raises UserError if an option requires the fused kernels, for decoding settings that only torch supports."""
     if required_by := fused_kernels_option(options.kernels, options.weights):
         raise UserError(

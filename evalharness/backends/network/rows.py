@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from evalharness.backends.network.draft_records import count_drafts, rejected_drafts
+from evalharness.backends.network.draft_records import count_drafts_by_source, list_rejected_drafts
 from evalharness.backends.network.loading import Network
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.generation.chat_template import encode_prompt
-from evalharness.generation.completions import EMPTY_PROMPT, empty_completion
+from evalharness.generation.completions import EMPTY_PROMPT, make_empty_completion
 from evalharness.generation.encoding import encode_text
 from evalharness.generation.sampling import sample_seed
 from evalharness.generation.stopping import Detokenizer, StopChecker
@@ -43,15 +43,20 @@ def tokenize_prompt(network: Network, prompt: Prompt) -> list[int]:
 
 
 def make_row(
-    network: Network, request: Request, sampling: Sampling, prompt_ids: Sequence[int], limit: int, reserved: int = 0
+    network: Network,
+    request: Request,
+    sampling: Sampling,
+    prompt_ids: Sequence[int],
+    max_new_tokens: int,
+    reserved_positions: int = 0,
 ) -> Row:
     """Returns a request as a row of a decoding batch; `prompt_ids` are the prompt's token ids.
 
-    The row generates at most `limit` tokens, and no more than fit into the network's context length together with the
-    prompt and `reserved` positions for a suffix.
+    The row generates at most `max_new_tokens` tokens, and no more than fit into the network's context length together
+    with the prompt and `reserved_positions` positions for a suffix.
     """
     prompt = request.problem.prompt
-    room = max(0, min(limit, network.model.config.max_length - len(prompt_ids) - reserved))
+    room = max(0, min(max_new_tokens, network.model.config.max_length - len(prompt_ids) - reserved_positions))
     infilling = network.infilling if prompt.suffix is not None else None
     end_tokens = network.end_tokens | (infilling.end_tokens if infilling else frozenset())
     stops = prompt.stops + (infilling.stops if infilling else ())
@@ -66,8 +71,8 @@ def can_generate(row: Row) -> bool:
     return bool(row.prompt) and row.stop_checker.limit > 0
 
 
-def catch_out_of_memory(generate: Callable[[], object]) -> str:
-    """Calls `generate`. Returns "", or an error message if the device runs out of memory."""
+def run_and_report_out_of_memory(generate: Callable[[], object]) -> str:
+    """Calls `generate`; returns an error message if the device runs out of memory, else ""."""
     try:
         generate()
     except torch.cuda.OutOfMemoryError as error:
@@ -76,18 +81,24 @@ def catch_out_of_memory(generate: Callable[[], object]) -> str:
 
 
 def make_completion(
-    detokenizer: Detokenizer, request: Request, row: Row, started_at: float, batch: int, trace: bool, error: str = ""
+    detokenizer: Detokenizer,
+    request: Request,
+    row: Row,
+    started_at: float,
+    batch_size: int,
+    with_trace: bool,
+    error: str = "",
 ) -> Completion:
     """Returns the completion of a decoded row.
 
     A row without room for output becomes an empty completion without an error: the context length is a property of the
-    model, so the completion is graded. `error` is the result of `catch_out_of_memory` for the row's batch.
+    model, so the completion is graded. `error` is the result of `run_and_report_out_of_memory` for the row's batch.
     """
-    text, tokens = row.stop_checker.result()
+    text, tokens = row.stop_checker.kept_text_and_token_count()
     if row.ended_s is None:
         if not row.prompt:
-            return empty_completion(request, 0, EMPTY_PROMPT)
-        return empty_completion(request, len(row.prompt), error if row.stop_checker.limit else "")
+            return make_empty_completion(request, 0, EMPTY_PROMPT)
+        return make_empty_completion(request, len(row.prompt), error if row.stop_checker.limit else "")
     return Completion(
         *request.key,
         text=text,
@@ -99,12 +110,12 @@ def make_completion(
         first_output_tokens=row.first_tokens,
         prefill_s=row.prefill_s,
         total_s=row.ended_s,
-        batch=batch,
+        batch=batch_size,
         forwards=row.forward_passes,
         accepted_drafts=None if row.drafts is None else sum(draft.accepted for draft in row.drafts),
         rejected_drafts=None if row.drafts is None else sum(len(draft.tokens) - draft.accepted for draft in row.drafts),
-        drafts=None if row.drafts is None else count_drafts(row.drafts),
-        trace=make_trace(detokenizer, row) if trace else None,
+        drafts=None if row.drafts is None else count_drafts_by_source(row.drafts),
+        trace=make_trace(detokenizer, row) if with_trace else None,
         finish_reason=row.stop_checker.reason,
     )
 
@@ -121,5 +132,5 @@ def make_trace(detokenizer: Detokenizer, row: Row) -> Trace:
             text = shown
         texts.append(text[len(shown) :])
         shown = text
-    rejected = rejected_drafts(row.drafts or (), detokenizer)
+    rejected = list_rejected_drafts(row.drafts or (), detokenizer)
     return Trace(tuple(texts), tuple(row.steps), tuple(row.blocks), rejected)

@@ -29,13 +29,13 @@ class Secrets:
             text = text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
         return text
 
-    def mask_value(self, value: Any) -> Any:
+    def mask_json(self, json_value: Any) -> Any:
         """Returns a JSON-like value with the secrets masked in every text."""
-        if isinstance(value, Mapping):
-            return {self.mask_value(key): self.mask_value(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.mask_value(item) for item in value]
-        return self.mask_text(value) if isinstance(value, str) else value
+        if isinstance(json_value, Mapping):
+            return {self.mask_json(key): self.mask_json(item) for key, item in json_value.items()}
+        if isinstance(json_value, list):
+            return [self.mask_json(item) for item in json_value]
+        return self.mask_text(json_value) if isinstance(json_value, str) else json_value
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Address:
     """User and password from the URL, if it contains them."""
     secrets: Secrets
 
-    def route(self, path: str) -> httpx.URL:
+    def route_url(self, path: str) -> httpx.URL:
         """Returns the URL of an API route such as `/chat/completions`, with the query of the base URL."""
         return self.url.copy_with(path=self.url.path.rstrip("/") + path)
 
@@ -70,7 +70,7 @@ def resolve_address(options: OpenAIOptions) -> Address:
     Raises UserError if they are invalid; its message contains no secret.
     """
     url = _read_base_url(options.base_url)
-    key = _read_key(options.api_key_env)
+    key = _read_api_key(options.api_key_env)
     login = (url.username, url.password) if url.userinfo else None
     secrets = Secrets((key, url.password, *url.params.values()))
     return Address(
@@ -83,9 +83,9 @@ def resolve_address(options: OpenAIOptions) -> Address:
     )
 
 
-def _read_base_url(option: str | None) -> httpx.URL:
+def _read_base_url(base_url_option: str | None) -> httpx.URL:
     try:
-        url = httpx.URL((option or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).strip())
+        url = httpx.URL((base_url_option or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).strip())
     except httpx.InvalidURL:
         url = httpx.URL("")
     if url.scheme not in ("http", "https") or not url.host:
@@ -96,20 +96,21 @@ def _read_base_url(option: str | None) -> httpx.URL:
     return url
 
 
-def _read_key(name: str) -> str:
-    """Returns the API key from environment variable `name`; "" if it is the default variable and not set.
+def _read_api_key(variable_name: str) -> str:
+    """Returns the API key from environment variable `variable_name`; "" if it is the default variable and not set.
 
-    Raises UserError for another variable that is not set. The message does not contain `name`, because a user may have
-    given the key itself by mistake.
+    Raises UserError for another variable that is not set. The message does not contain `variable_name`, because a user
+    may have given the key itself by mistake.
     """
-    key = os.environ.get(name, "").strip()
-    if not key and name != DEFAULT_KEY_NAME:
+    key = os.environ.get(variable_name, "").strip()
+    if not key and variable_name != DEFAULT_KEY_NAME:
         raise UserError(
             "--option api_key_env must be the name of an environment variable that contains the API key (not the key "
             "itself), but no such variable is set; export it"
         )
     if not key.isascii() or not key.isprintable():
         raise UserError(
-            f"the API key in ${name} contains characters that are not printable ASCII; set ${name} to a valid key"
+            f"the API key in ${variable_name} contains characters that are not printable ASCII; set ${variable_name} "
+            "to a valid key"
         )
     return key

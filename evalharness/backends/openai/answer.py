@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from evalharness.backends.openai.events import Chunk
 
@@ -47,7 +47,15 @@ class Answer:
         return bool(self.reasoning or self.reasoning_tokens)
 
 
-def find_stop_sequence(text: str, stops: Sequence[str], searched_characters: int = 0) -> int | None:
+class BurstSize(NamedTuple):
+    """The size of the first burst of chunks of an answer (see `BURST_S`)."""
+
+    characters: int
+    tokens: int | None
+    """The endpoint's token count at the end of the burst; None if it reports none while it streams."""
+
+
+def find_stop_sequence_start(text: str, stops: Sequence[str], searched_characters: int = 0) -> int | None:
     """Returns the index of the earliest stop sequence in `text`; None if there is none.
 
     The first `searched_characters` characters are known to contain no whole stop sequence.
@@ -81,26 +89,26 @@ class AnswerReader:
         return self.finish_reason is not None or (self.done and bool(self._text or self._reasoning))
 
     @property
-    def cut_is_final(self) -> bool:
+    def is_cut_final(self) -> bool:
         """Whether a stop sequence was found and no later text can complete another one that begins before it."""
         if self._cut is None:
             return False
         after = len(self._text) - self._cut
         return not any(self._text.endswith(s[:size]) for s in self._stops for size in range(after + 1, len(s)))
 
-    def add(self, chunk: Chunk, at_s: float) -> None:
-        """Adds the next chunk, which arrived `at_s` seconds after the request was sent."""
+    def add_chunk(self, chunk: Chunk, arrived_s: float) -> None:
+        """Adds the next chunk, which arrived `arrived_s` seconds after the request was sent."""
         self._has_deltas |= chunk.has_delta
         content = chunk.content or self._new_message_text(chunk.message)
         if (content or chunk.reasoning or chunk.finish_reason) and self._cut is None:
-            self._last_s = at_s
+            self._last_s = arrived_s
         if content:
-            self._first_s = at_s if self._first_s is None else self._first_s
+            self._first_s = arrived_s if self._first_s is None else self._first_s
             self._usage = {}  # A count that is followed by more text is not the count of the whole answer.
             searched, self._text = len(self._text), self._text + content
             tokens_so_far = _valid_token_count((chunk.usage or {}).get("completion_tokens"))
-            self._arrivals.append((at_s, len(self._text), tokens_so_far))
-            stop = find_stop_sequence(self._text, self._stops, searched)
+            self._arrivals.append((arrived_s, len(self._text), tokens_so_far))
+            stop = find_stop_sequence_start(self._text, self._stops, searched)
             self._cut = min((position for position in (stop, self._cut) if position is not None), default=None)
         if chunk.reasoning and not (chunk.message and self._has_deltas and self._reasoning):
             self._reasoning.append(chunk.reasoning)
@@ -117,45 +125,42 @@ class AnswerReader:
             return message
         return message.removeprefix(self._text) if message.startswith(self._text) else ""
 
-    def answer(self, started_at: float, streamed: bool) -> Answer:
+    def make_answer(self, started_at: float, streamed: bool) -> Answer:
         """Returns the answer received so far.
 
         Without streaming the time of the first output is None, and so is the total time if the text was cut.
         """
         cut = self._cut is not None
-        size, tokens = self._first_burst()
+        burst = self._measure_first_burst()
         return Answer(
-            text=_join_surrogates(self._text[: self._cut]),
+            text=_join_surrogate_pairs(self._text[: self._cut]),
             cut=cut,
-            reasoning=_join_surrogates("".join(self._reasoning)),
+            reasoning=_join_surrogate_pairs("".join(self._reasoning)),
             refusal=self._refusal,
             finish_reason="stop" if cut else self.finish_reason or "unknown",
             prompt_tokens=_valid_token_count(self._usage.get("prompt_tokens")),
-            output_tokens=None if cut else self._output_tokens(),
-            reasoning_tokens=self._reasoning_tokens(),
+            output_tokens=None if cut else self._reported_output_tokens(),
+            reasoning_tokens=self._reported_reasoning_tokens(),
             started_at=started_at,
             first_output_s=self._first_s if streamed else None,
             total_s=None if cut and not streamed else self._last_s,
-            first_text=_join_surrogates(self._text[:size][: self._cut]) if streamed else "",
-            first_tokens=tokens if streamed else None,
+            first_text=_join_surrogate_pairs(self._text[: burst.characters][: self._cut]) if streamed else "",
+            first_tokens=burst.tokens if streamed else None,
         )
 
-    def _first_burst(self) -> tuple[int, int | None]:
-        """Returns the length of the text in the first burst of chunks, and the endpoint's token count at its end.
-
-        The count is None if the endpoint reports none while it streams; without chunks the result is (0, None).
-        """
+    def _measure_first_burst(self) -> BurstSize:
+        """Returns the size of the first burst of chunks; 0 characters and no token count without chunks."""
         if self._first_s is None or self._last_s is None:
-            return 0, None
+            return BurstSize(0, None)
         until = self._first_s + max(BURST_S, BURST_SHARE * (self._last_s - self._first_s))
-        return next((size, tokens) for at_s, size, tokens in reversed(self._arrivals) if at_s <= until)
+        return next(BurstSize(size, tokens) for at_s, size, tokens in reversed(self._arrivals) if at_s <= until)
 
-    def _output_tokens(self) -> int | None:
+    def _reported_output_tokens(self) -> int | None:
         """Returns the endpoint's token count; None if it reports none, or 0 for a text that is not empty."""
         count = _valid_token_count(self._usage.get("completion_tokens"), minimum=0)
         return None if count == 0 and (self._text or self._reasoning) else count
 
-    def _reasoning_tokens(self) -> int | None:
+    def _reported_reasoning_tokens(self) -> int | None:
         details = self._usage.get("completion_tokens_details") or self._usage.get("output_tokens_details")
         return _valid_token_count((details if isinstance(details, Mapping) else self._usage).get("reasoning_tokens"))
 
@@ -165,6 +170,6 @@ def _valid_token_count(value: Any, minimum: int = 1) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= minimum else None
 
 
-def _join_surrogates(text: str) -> str:
+def _join_surrogate_pairs(text: str) -> str:
     """Returns the text with pairs of UTF-16 surrogates joined to one character, and single surrogates replaced."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -10,14 +10,14 @@ from evalharness.backends.factory import BackendConfig
 from evalharness.backends.openai.address import resolve_address
 from evalharness.backends.openai.answer import Answer
 from evalharness.backends.openai.client import Client, EndpointRequest
-from evalharness.backends.openai.event_loop import LoopThread, as_completed
+from evalharness.backends.openai.event_loop import EventLoopThread, as_completed
 from evalharness.backends.openai.failures import PromptRefused, RequestNotSent
 from evalharness.backends.openai.options import OpenAIOptions, check_extra_fields
-from evalharness.backends.openai.request_body import SEED_HEADER, is_chat, make_body_fields, stop_sequences
+from evalharness.backends.openai.request_body import SEED_HEADER, make_body_fields, stop_sequences, uses_chat_api
 from evalharness.backends.options import parse_options
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.generation.chat_template import why_chat_is_expected
-from evalharness.generation.infilling import require_free_middle_length
+from evalharness.generation.infilling import refuse_fixed_middle_length
 from evalharness.generation.sampling import sample_seed
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.text import shortened
@@ -58,7 +58,7 @@ class OpenAIBackend:
         """Raises UserError for an infilling prompt with option api=chat, or whose `middle_length` is not "free"."""
         if prompt.suffix is None:
             return
-        require_free_middle_length(self.name, prompt)
+        refuse_fixed_middle_length(self.name, prompt)
         if self._options.api == "chat":
             raise UserError(
                 "the chat API cannot infill; leave out --option api=chat. If the endpoint's completions API has no "
@@ -78,17 +78,17 @@ class OpenAIBackend:
         Closing the iterator cancels requests in flight. A UserError is raised after the completions that are finished.
         """
         self._load_tokenizer()
-        http = self._client.connect()
+        http = self._client.open_http_client()
 
-        async def work(request: Request) -> Answer | InfrastructureError | PromptRefused:
+        async def send_or_catch_failure(request: Request) -> Answer | InfrastructureError | PromptRefused:
             try:
                 return await self._client.send(http, self._make_endpoint_request(request, sampling))
             except (InfrastructureError, PromptRefused) as error:
                 return error
 
         with (
-            LoopThread(http.aclose) as thread,
-            closing(as_completed(requests, work, self._options.concurrency, thread)) as results,
+            EventLoopThread(http.aclose) as thread,
+            closing(as_completed(requests, send_or_catch_failure, self._options.concurrency, thread)) as results,
         ):
             for request, result in results:
                 yield self._make_completion(request, result)
@@ -99,7 +99,7 @@ class OpenAIBackend:
         return {
             "model": self._model,
             "base_url": self._address.display_url,
-            **self._address.secrets.mask_value(options),
+            **self._address.secrets.mask_json(options),
         }
 
     def adjustments(self) -> Mapping[str, str]:
@@ -112,7 +112,7 @@ class OpenAIBackend:
 
     def _make_endpoint_request(self, request: Request, sampling: Sampling) -> EndpointRequest:
         prompt, options = request.problem.prompt, self._options
-        url = self._address.route("/chat/completions" if is_chat(prompt, options) else "/completions")
+        url = self._address.route_url("/chat/completions" if uses_chat_api(prompt, options) else "/completions")
         stops = stop_sequences(prompt, options)
         fields = make_body_fields(self._model, request, sampling, options)
         headers = {SEED_HEADER: str(sample_seed(sampling.seed, request.key))}
@@ -125,7 +125,7 @@ class OpenAIBackend:
             return Completion(task_id, sample_id, text="", finish_reason=reason, error=str(result))
         if isinstance(result, PromptRefused):
             return Completion(task_id, sample_id, text="", finish_reason="refused", refusal=str(result))
-        output_tokens = self._output_tokens(result)
+        output_tokens = self._count_output_tokens(result)
         refused = bool(result.refusal and not result.text)
         return Completion(
             task_id,
@@ -136,43 +136,45 @@ class OpenAIBackend:
             characters=len(result.text),
             started_at=result.started_at,
             first_output_s=result.first_output_s,
-            first_output_tokens=self._first_output_tokens(result, output_tokens),
+            first_output_tokens=self._estimate_first_output_tokens(result, output_tokens),
             total_s=result.total_s,
             reasoning=result.reasoning or None,
-            reasoning_tokens=self._reasoning_tokens(result),
+            reasoning_tokens=self._count_reasoning_tokens(result),
             finish_reason="refused" if refused else result.finish_reason,
             refusal=result.refusal if refused else None,
         )
 
-    def _output_tokens(self, answer: Answer) -> int | None:
+    def _count_output_tokens(self, answer: Answer) -> int | None:
+        """Returns the token count of text and reasoning, from the endpoint or else from the tokenizer."""
         if answer.output_tokens is not None or self._tokenizer is None:
             return answer.output_tokens
-        reasoning = self._reasoning_tokens(answer)
+        reasoning = self._count_reasoning_tokens(answer)
         return self._count_tokens(answer.text) + (reasoning or 0)
 
-    def _reasoning_tokens(self, answer: Answer) -> int | None:
+    def _count_reasoning_tokens(self, answer: Answer) -> int | None:
         """Returns the token count of an answer's reasoning, from the endpoint or else from the tokenizer."""
         if answer.reasoning_tokens is not None or not answer.reasoning or self._tokenizer is None:
             return answer.reasoning_tokens
         return self._count_tokens(answer.reasoning)
 
-    def _first_output_tokens(self, answer: Answer, total: int | None) -> int | None:
+    def _estimate_first_output_tokens(self, answer: Answer, output_tokens: int | None) -> int | None:
         """Returns the token count of the first chunk: the endpoint's, or else an estimate, of at least one.
 
-        The estimate is `total` times the chunk's share of the text, in tokens (with `--option tokenizer`) or in
-        characters. The result is None if there was reasoning, since `total` includes its tokens.
+        The estimate is `output_tokens` times the chunk's share of the text, in tokens (with `--option tokenizer`) or in
+        characters. The result is None if there was reasoning, since `output_tokens` includes its tokens.
         """
-        if total is None or not total or answer.has_reasoning or not answer.first_text:
+        if output_tokens is None or not output_tokens or answer.has_reasoning or not answer.first_text:
             return None
         if answer.first_tokens is not None:
-            return min(answer.first_tokens, total)
+            return min(answer.first_tokens, output_tokens)
         size = len if self._tokenizer is None else self._count_tokens
-        return min(total, max(1, round(total * size(answer.first_text) / size(answer.text))))
+        return min(output_tokens, max(1, round(output_tokens * size(answer.first_text) / size(answer.text))))
 
     def _count_tokens(self, text: str) -> int:
         return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _load_tokenizer(self) -> None:
+        """Loads the tokenizer of option `tokenizer`, if that is set. Raises UserError if it cannot be loaded."""
         if self._options.tokenizer is None or self._tokenizer is not None:
             return
         try:

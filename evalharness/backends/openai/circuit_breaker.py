@@ -34,10 +34,11 @@ class CircuitBreaker:
             if self._reason:
                 raise RequestNotSent(self._reason)
             if self._failures >= FAILURES_IN_A_ROW:
-                return await self._send_alone(send)
+                return await self._send_probe(send)
         return await self._send_and_count_failures(send)
 
-    async def _send_alone(self, send: Callable[[], Awaitable[Result]]) -> Result:
+    async def _send_probe(self, send: Callable[[], Awaitable[Result]]) -> Result:
+        """Sends one request alone; if it fails, too, opens the circuit for all later ones."""
         try:
             return await self._send_and_count_failures(send)
         except InfrastructureError as error:
@@ -45,6 +46,7 @@ class CircuitBreaker:
             raise
 
     async def _send_and_count_failures(self, send: Callable[[], Awaitable[Result]]) -> Result:
+        """Calls `send` and counts failures in a row; an answer, or a refusal of the prompt, closes the circuit."""
         try:
             result = await send()
         except InfrastructureError:

@@ -22,7 +22,7 @@ from evalharness.backends.openai.failures import (
     PromptRefused,
     TokenFieldRefused,
     describe_error,
-    error_message,
+    parse_error_message,
     parse_retry_after,
 )
 from evalharness.backends.openai.http_status import TOKEN_FIELDS, ErrorStatus, error_for_status, other_token_field
@@ -74,7 +74,7 @@ class Client:
         """The field name of the token limit that the endpoint accepts, as far as it is known."""
         self._backoff = wait_random_exponential(multiplier=options.retry_base_s, max=LONGEST_PAUSE_S)
 
-    def connect(self) -> httpx.AsyncClient:
+    def open_http_client(self) -> httpx.AsyncClient:
         """Returns an httpx client for one event loop. Raises UserError if proxy or SSL variables are invalid."""
         try:
             self._breaker = CircuitBreaker()
@@ -116,12 +116,13 @@ class Client:
         return answer
 
     async def _send_with_retries(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
+        """Returns the answer of the first attempt that succeeds; see `send` for the exceptions."""
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(AttemptError),
             stop=self._is_last_attempt,
             wait=self._retry_pause_s,
             before_sleep=self._log_retry,
-            retry_error_callback=self._give_up,
+            retry_error_callback=self._raise_final_failure,
             sleep=asyncio.sleep,
         )
         answer: Answer = await retrying(self._send_once, http, request, token_field)
@@ -130,10 +131,11 @@ class Client:
     def _is_last_attempt(self, state: RetryCallState) -> bool:
         retries = state.attempt_number - 1
         return retries >= self._options.max_retries or (
-            self._was_never_reached(state) and retries >= _UNREACHED_RETRIES
+            self._endpoint_was_never_reached(state) and retries >= _UNREACHED_RETRIES
         )
 
-    def _was_never_reached(self, state: RetryCallState) -> bool:
+    def _endpoint_was_never_reached(self, state: RetryCallState) -> bool:
+        """Returns whether no request, the failed one included, has ever reached the endpoint."""
         return _latest_failure(state).unreached and not self._reached
 
     def _retry_pause_s(self, state: RetryCallState) -> float:
@@ -146,13 +148,14 @@ class Client:
     def _log_retry(self, state: RetryCallState) -> None:
         _log.info(
             "request failed (%s); retrying in %.1f s",
-            self._masked_message(str(_latest_failure(state))),
+            self._mask_and_shorten(str(_latest_failure(state))),
             state.upcoming_sleep,
         )
 
-    def _give_up(self, state: RetryCallState) -> NoReturn:
-        reason = self._masked_message(str(_latest_failure(state)))
-        if self._was_never_reached(state):
+    def _raise_final_failure(self, state: RetryCallState) -> NoReturn:
+        """Raises the exception for a request whose last attempt failed."""
+        reason = self._mask_and_shorten(str(_latest_failure(state)))
+        if self._endpoint_was_never_reached(state):
             raise UserError(
                 f"cannot connect to {self._address.display_url} ({reason}); start the server or "
                 "correct --option base_url"
@@ -166,7 +169,7 @@ class Client:
         """
         reader = AnswerReader(request.stops)
         body = json.dumps(
-            {_replace_token_field(name, token_field): value for name, value in request.fields.items()}
+            {_rename_if_token_field(name, token_field): value for name, value in request.fields.items()}
         ).encode()
         started_at, start = now(), time.perf_counter()
         try:
@@ -181,7 +184,7 @@ class Client:
                 if streamed:
                     streamed = await self._read_stream(response, request, reader, timeout, start)
                 else:
-                    _add_body(await response.aread(), reader, time.perf_counter() - start)
+                    _add_json_body_to_reader(await response.aread(), reader, time.perf_counter() - start)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise AttemptError(describe_error(error), unreached=True) from None
         except (TimeoutError, httpx.HTTPError, AttemptError) as error:
@@ -189,13 +192,13 @@ class Client:
                 raise error if isinstance(error, AttemptError) else AttemptError(describe_error(error)) from None
         except PromptRefused as refused:
             if _is_answer_complete(reader, request):
-                return reader.answer(started_at, streamed)
+                return reader.make_answer(started_at, streamed)
             raise PromptRefused(
-                f"{self._address.display_url} refuses the prompt ({self._masked_message(str(refused))})"
+                f"{self._address.display_url} refuses the prompt ({self._mask_and_shorten(str(refused))})"
             ) from None
         if not _is_answer_complete(reader, request):
             raise AttemptError("the endpoint closed the connection before the end of its answer")
-        return reader.answer(started_at, streamed)
+        return reader.make_answer(started_at, streamed)
 
     async def _read_stream(
         self,
@@ -203,44 +206,45 @@ class Client:
         request: EndpointRequest,
         reader: AnswerReader,
         timeout: asyncio.Timeout,
-        start: float,
+        start_time: float,
     ) -> bool:
         """Reads server-sent events into `reader`. Returns False if the response turned out to be one JSON body."""
         events, loop, body = EventReader(), asyncio.get_running_loop(), b""
         deadline = timeout.when() or 0.0
         async for block in response.aiter_bytes():
-            at_s = time.perf_counter() - start
+            at_s = time.perf_counter() - start_time
             if not events.events and len(body) < _LARGEST_BODY:
                 body += block
-            _add_events(events.feed(block), reader, at_s)
-            if request.stop_early and reader.cut_is_final:
+            _add_events_to_reader(events.feed(block), reader, at_s)
+            if request.stop_early and reader.is_cut_final:
                 return True
             pause_s = _DRAIN_S if reader.done else self._options.idle_timeout_s
             timeout.reschedule(min(deadline, loop.time() + pause_s))
-        _add_events(events.finish(), reader, time.perf_counter() - start)
+        _add_events_to_reader(events.finish(), reader, time.perf_counter() - start_time)
         if not events.events and body.strip():
-            _add_body(body, reader, time.perf_counter() - start)
+            _add_json_body_to_reader(body, reader, time.perf_counter() - start_time)
             return False
         return True
 
     async def _raise_for_status(self, response: httpx.Response, token_field: str) -> NoReturn:
         """Raises the exception for an HTTP status other than 200 (see `error_for_status`)."""
-        message = self._masked_message(error_message(await response.aread())) or response.reason_phrase
+        message = self._mask_and_shorten(parse_error_message(await response.aread())) or response.reason_phrase
         retry_after_s = parse_retry_after(response.headers.get("retry-after", ""))
         is_chat = response.request.url.path.endswith("/chat/completions")
         status = ErrorStatus(response.status_code, message, response.text, retry_after_s, token_field, is_chat)
         raise error_for_status(status, self._address)
 
-    def _masked_message(self, text: str) -> str:
+    def _mask_and_shorten(self, message: str) -> str:
         """Returns an endpoint's message for display, with secrets masked and at most 300 characters.
 
         The message is masked before it is shortened, because a part of a key would not be recognized.
         """
-        return re.sub(r"\S*\*{2,}\S*", "***", self._address.secrets.mask_text(text))[:_LONGEST_QUOTE]
+        return re.sub(r"\S*\*{2,}\S*", "***", self._address.secrets.mask_text(message))[:_LONGEST_QUOTE]
 
 
-def _replace_token_field(name: str, token_field: str) -> str:
-    return token_field if name in TOKEN_FIELDS else name
+def _rename_if_token_field(field_name: str, token_field: str) -> str:
+    """Returns `token_field` for a field of the token limit, whichever its name, and any other field's name itself."""
+    return token_field if field_name in TOKEN_FIELDS else field_name
 
 
 def _latest_failure(state: RetryCallState) -> AttemptError:
@@ -251,20 +255,22 @@ def _latest_failure(state: RetryCallState) -> AttemptError:
 
 
 def _is_answer_complete(reader: AnswerReader, request: EndpointRequest) -> bool:
-    return reader.is_complete or (request.stop_early and reader.cut_is_final)
+    """Returns whether the endpoint, or a stop sequence at which this client stops reading, has ended the answer."""
+    return reader.is_complete or (request.stop_early and reader.is_cut_final)
 
 
-def _add_events(events: list[bytes], reader: AnswerReader, at_s: float) -> None:
+def _add_events_to_reader(events: list[bytes], reader: AnswerReader, arrived_s: float) -> None:
+    """Passes the chunks in server-sent events, until the event [DONE], to the reader."""
     for event in events:
         if event.strip() == b"[DONE]":
             reader.done = True
         if not reader.done:
-            reader.add(parse_chunk(event), at_s)
+            reader.add_chunk(parse_chunk(event), arrived_s)
 
 
-def _add_body(body: bytes, reader: AnswerReader, at_s: float) -> None:
+def _add_json_body_to_reader(body: bytes, reader: AnswerReader, arrived_s: float) -> None:
     """Passes an answer that is not streamed to the reader. Raises AttemptError for a body that is no JSON object."""
     if not body.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{"):
-        raise AttemptError(f"the endpoint sent no JSON answer, but {error_message(body) or 'an empty body'}")
-    reader.add(parse_chunk(body), at_s)
+        raise AttemptError(f"the endpoint sent no JSON answer, but {parse_error_message(body) or 'an empty body'}")
+    reader.add_chunk(parse_chunk(body), arrived_s)
     reader.done = True

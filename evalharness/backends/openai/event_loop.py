@@ -16,7 +16,7 @@ _SHUTDOWN_S = 5.0
 """Maximum seconds to wait for cancelled coroutines, and then for the thread."""
 
 
-class LoopThread:
+class EventLoopThread:
     """An asyncio event loop in its own thread: answers are read and timed while the caller does other work.
 
     A coroutine that waits for the network can be cancelled, but a blocked thread cannot. At exit all coroutines are
@@ -30,16 +30,16 @@ class LoopThread:
         self._thread = threading.Thread(target=self._loop.run_forever, name="openai-requests", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
+    def submit(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
         """Starts a coroutine in the loop and returns its future. Cancelling the future cancels the coroutine."""
-        return asyncio.run_coroutine_threadsafe(self._run_and_track(work), self._loop)
+        return asyncio.run_coroutine_threadsafe(self._run_and_track(coroutine), self._loop)
 
-    async def _run_and_track(self, work: Coroutine[Any, Any, Result]) -> Result:
+    async def _run_and_track(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         try:
-            return await work
+            return await coroutine
         finally:
             self._tasks.discard(task)
 
@@ -66,31 +66,35 @@ class LoopThread:
 
 
 def as_completed(
-    items: Iterable[Item], work: Callable[[Item], Coroutine[Any, Any, Result]], limit: int, thread: LoopThread
+    items: Iterable[Item],
+    work: Callable[[Item], Coroutine[Any, Any, Result]],
+    max_concurrent: int,
+    loop_thread: EventLoopThread,
 ) -> Generator[tuple[Item, Result], None, None]:
-    """Calls `work` for each item, at most `limit` concurrently, and yields (item, result) pairs as they complete.
+    """Calls `work` for each item and yields (item, result) pairs as they complete.
 
-    `items` is iterated in the caller's thread. If `work` raises an exception, no more items are taken, the results that
-    are complete are yielded, and the exception is raised.
+    At most `max_concurrent` calls run concurrently, in the event loop of `loop_thread`. `items` is iterated in the
+    caller's thread. If `work` raises an exception, no more items are taken, the results that are complete are yielded,
+    and the exception is raised.
     """
     source = iter(items)
     pending: dict[Future[Result], Item] = {}
     completed: SimpleQueue[Future[Result]] = SimpleQueue()
 
-    def submit_until_limit() -> None:
-        for item in islice(source, limit - len(pending)):
-            future = thread.submit(work(item))
+    def submit_more_work() -> None:
+        for item in islice(source, max_concurrent - len(pending)):
+            future = loop_thread.submit(work(item))
             pending[future] = item
             future.add_done_callback(completed.put)
 
-    submit_until_limit()
+    submit_more_work()
     while pending:
         future = completed.get()
         item = pending.pop(future)
         if (failure := future.exception()) is not None:
             yield from _successful_results(completed, pending)
             raise failure
-        submit_until_limit()
+        submit_more_work()
         yield item, future.result()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evalharness.backends.openai.failures import AttemptError, reported_error
+from evalharness.backends.openai.failures import AttemptError, find_reported_error
 
 # Lines are split as bytes: str.splitlines also splits at characters that JSON strings may contain unescaped, such as
 # U+2028.
@@ -102,7 +102,7 @@ def parse_chunk(data: bytes) -> Chunk:
     try:
         value = json.loads(data)
         choices = [choice for choice in value.get("choices") or () if not choice.get("index")]
-        error = reported_error({**value, "choices": choices})
+        error = find_reported_error({**value, "choices": choices})
         choice = choices[0] if choices else {}
         delta, message = choice.get("delta"), choice.get("message")
         parts = [part for part in (delta, message) if part]
@@ -135,10 +135,10 @@ def _normalize_finish_reason(value: Any) -> str | None:
     return "length" if str(value).lower() in _AT_LIMIT else str(value)
 
 
-def _text_of_content(content: Any, types: Collection[str | None] = _TEXT_PARTS) -> str:
+def _text_of_content(content: Any, part_types: Collection[str | None] = _TEXT_PARTS) -> str:
     """Returns the text of a message's content, which some endpoints send as a list of typed parts."""
     if isinstance(content, list):
-        return "".join(_text_of_part(part) for part in content if part.get("type") in types)
+        return "".join(_text_of_part(part) for part in content if part.get("type") in part_types)
     return content if isinstance(content, str) else ""
 
 

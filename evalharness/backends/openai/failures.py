@@ -45,7 +45,7 @@ class TokenFieldRefused(Exception):
     """The endpoint rejects the field name of the token limit (such as `max_tokens`). The message is one line."""
 
 
-def reported_error(response: Mapping[str, Any]) -> Exception | None:
+def find_reported_error(response: Mapping[str, Any]) -> Exception | None:
     """Returns the exception for an error that a response with HTTP status 200 reports; None if it reports none.
 
     Endpoints report it as `error`, as `choices[0].error`, or as an object with a message and without choices.
@@ -57,41 +57,49 @@ def reported_error(response: Mapping[str, Any]) -> Exception | None:
             return None
         error = response
     details = error if isinstance(error, Mapping) else {}
-    message = f"the endpoint reports: {error_message(json.dumps(error).encode())}"
+    message = f"the endpoint reports: {parse_error_message(json.dumps(error).encode())}"
     codes = {str(details.get(key)) for key in ("code", "status", "status_code", "type")}
     refused = codes & {*map(str, PROMPT_STATUSES), "invalid_request_error", "context_length_exceeded", "content_filter"}
     return PromptRefused(message) if refused else AttemptError(message)
 
 
-def _is_unwrapped_error(value: Mapping[str, Any]) -> bool:
-    named = any("error" in str(value.get(key, "")).lower() for key in ("object", "type", "status"))
-    codes = [value.get(key) for key in ("code", "status", "status_code", "error_code")]
+def _is_unwrapped_error(response: Mapping[str, Any]) -> bool:
+    """Returns whether a response without answer is itself an error object, by its type, code or message."""
+    named = any("error" in str(response.get(key, "")).lower() for key in ("object", "type", "status"))
+    codes = [response.get(key) for key in ("code", "status", "status_code", "error_code")]
     has_code = any(isinstance(code, int) and code >= 400 for code in codes)
-    return named or has_code or any(value.get(key) and isinstance(value[key], str | list) for key in _MESSAGE_KEYS)
+    return (
+        named or has_code or any(response.get(key) and isinstance(response[key], str | list) for key in _MESSAGE_KEYS)
+    )
 
 
-def error_message(data: bytes) -> str:
+def parse_error_message(body: bytes) -> str:
     """Returns the error message in a response's body (JSON, an HTML page, or plain text) as one line."""
-    text = data.decode("utf-8-sig", "replace")
+    text = body.decode("utf-8-sig", "replace")
     try:
-        message = _innermost_message(json.loads(text))
+        message = _innermost_error_message(json.loads(text))
     except (ValueError, RecursionError):
         message = _text_of_html_page(text) if _HTML.match(text) else text
     return " ".join((message if isinstance(message, str) else json.dumps(message)).split())
 
 
-def _innermost_message(value: Any) -> Any:
+def _innermost_error_message(json_value: Any) -> Any:
+    """Returns the error message under nested keys such as `error.message`; the value itself if there is none."""
     for _ in range(len(_MESSAGE_KEYS)):
-        value = value[0] if isinstance(value, list) and value else value
-        inner = next((value[key] for key in _MESSAGE_KEYS if value.get(key)), None) if isinstance(value, dict) else None
+        json_value = json_value[0] if isinstance(json_value, list) and json_value else json_value
+        inner = (
+            next((json_value[key] for key in _MESSAGE_KEYS if json_value.get(key)), None)
+            if isinstance(json_value, dict)
+            else None
+        )
         if inner is None:
-            return value
-        value = inner
-    return value
+            return json_value
+        json_value = inner
+    return json_value
 
 
-def _text_of_html_page(text: str) -> str:
-    body = re.sub(r"(?s)<(style|script)\b.*?</\1>", " ", text[:_LONGEST_PAGE])
+def _text_of_html_page(html: str) -> str:
+    body = re.sub(r"(?s)<(style|script)\b.*?</\1>", " ", html[:_LONGEST_PAGE])
     return f"an HTML page: {_TAG.sub(' ', body).strip() or '(empty)'}"
 
 
@@ -107,15 +115,15 @@ def describe_error(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def parse_retry_after(value: str) -> float | None:
+def parse_retry_after(header_value: str) -> float | None:
     """Returns the pause in seconds that a Retry-After header asks for (RFC 9110), at most LONGEST_PAUSE_S.
 
     The header's value is a number of seconds or an HTTP date. The result is None for any other value.
     """
-    if re.fullmatch(r"\d+(\.\d*)?", value.strip()):
-        return min(LONGEST_PAUSE_S, float(value))
+    if re.fullmatch(r"\d+(\.\d*)?", header_value.strip()):
+        return min(LONGEST_PAUSE_S, float(header_value))
     try:
-        date = parsedate_to_datetime(value)
+        date = parsedate_to_datetime(header_value)
     except (ValueError, TypeError):
         return None
     remaining_s = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()

@@ -78,13 +78,13 @@ def error_for_status(status: ErrorStatus, address: Address) -> Exception:
     )
 
 
-def other_token_field(name: str) -> str:
+def other_token_field(field_name: str) -> str:
     """Returns the other one of the field names max_tokens and max_completion_tokens."""
-    return next(other for other in TOKEN_FIELDS if other != name)
+    return next(other for other in TOKEN_FIELDS if other != field_name)
 
 
-def _is_about_token_field(text: str, sent_field: str) -> bool:
+def _is_about_token_field(error_text: str, sent_field: str) -> bool:
     """Returns whether an error text rejects the token limit's field name, `sent_field`, or proposes the other name."""
-    if not re.search(rf"\b{sent_field}\b", text):
+    if not re.search(rf"\b{sent_field}\b", error_text):
         return False
-    return bool(re.search(rf"\b{other_token_field(sent_field)}\b", text) or _UNKNOWN_FIELD.search(text))
+    return bool(re.search(rf"\b{other_token_field(sent_field)}\b", error_text) or _UNKNOWN_FIELD.search(error_text))

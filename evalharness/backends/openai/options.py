@@ -93,9 +93,9 @@ class OpenAIOptions(BackendOptions):
     hardware: str | None = Field(None, description="The hardware of the endpoint, for figures and tables")
 
 
-def check_extra_fields(extra: Mapping[str, Any]) -> None:
-    """Raises UserError if option `extra` sets a request field that another option sets."""
-    for name, value in extra.items():
+def check_extra_fields(extra_fields: Mapping[str, Any]) -> None:
+    """Raises UserError if option `extra_fields` sets a request field that another option sets."""
+    for name, value in extra_fields.items():
         if name in _OWN_FIELDS:
             raise UserError(f"--option extra cannot set the request field {name}; use {_OWN_FIELDS[name]}")
         if name in _SAMPLING_FIELDS and value is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from evalharness.backends.openai.options import OpenAIOptions
 from evalharness.errors import UserError
-from evalharness.generation.infilling_formats import find_format
+from evalharness.generation.infilling_formats import find_infilling_format
 from evalharness.records import Prompt, Request, Sampling
 
 SEED_HEADER = "x-evalharness-seed"
@@ -15,7 +15,7 @@ more. `evalharness serve` reads it, so that sampled texts equal those of the bac
 """
 
 
-def is_chat(prompt: Prompt, options: OpenAIOptions) -> bool:
+def uses_chat_api(prompt: Prompt, options: OpenAIOptions) -> bool:
     """Returns whether the prompt is sent to the chat API rather than the completions API."""
     return options.api == "chat" or (options.api == "auto" and bool(prompt.messages))
 
@@ -27,11 +27,11 @@ def stop_sequences(prompt: Prompt, options: OpenAIOptions) -> tuple[str, ...]:
     completion.
     """
     infills_by_sentinels = prompt.suffix is not None and options.fim != "suffix"
-    ends = find_format(options.fim).end_texts if infills_by_sentinels else ()
+    ends = find_infilling_format(options.fim).end_texts if infills_by_sentinels else ()
     return tuple(dict.fromkeys(filter(None, (*prompt.stops, *ends))))
 
 
-def make_body_fields(model: str, request: Request, sampling: Sampling, options: OpenAIOptions) -> dict[str, Any]:
+def make_body_fields(model_name: str, request: Request, sampling: Sampling, options: OpenAIOptions) -> dict[str, Any]:
     """Returns the JSON fields of a request's body. Raises UserError for a prompt that the selected API cannot send."""
     prompt = request.problem.prompt
     if prompt.prefill and not options.prefill:
@@ -42,12 +42,12 @@ def make_body_fields(model: str, request: Request, sampling: Sampling, options: 
         )
     stops = stop_sequences(prompt, options)[: options.max_stops]
     fields = {
-        "model": model,
+        "model": model_name,
         **_prompt_fields(prompt, options),
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         options.max_tokens_field: sampling.max_new_tokens,
-        "seed": endpoint_seed(sampling.seed, request),
+        "seed": derive_endpoint_seed(sampling.seed, request),
         "stream": options.stream,
         **({"stop": stops} if stops else {}),
         **({"stream_options": {"include_usage": True}} if options.stream and options.include_usage else {}),
@@ -56,23 +56,24 @@ def make_body_fields(model: str, request: Request, sampling: Sampling, options: 
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def endpoint_seed(seed: int, request: Request) -> int:
+def derive_endpoint_seed(run_seed: int, request: Request) -> int:
     """Returns the 31-bit seed of one request, derived from the run's seed and the sample's key.
 
     Each sample needs its own seed, since with equal seeds all samples of a problem could have the same text.
     """
-    text = json.dumps([seed, *request.key]).encode()
+    text = json.dumps([run_seed, *request.key]).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") & 0x7FFFFFFF
 
 
 def _prompt_fields(prompt: Prompt, options: OpenAIOptions) -> dict[str, Any]:
-    if is_chat(prompt, options):
+    """Returns the fields of the request's body that contain the prompt."""
+    if uses_chat_api(prompt, options):
         return {"messages": _chat_messages(prompt)}
     if prompt.suffix is not None:
         prefix = prompt.text or ""
         if options.fim == "suffix":
             return {"prompt": prefix, "suffix": prompt.suffix}
-        return {"prompt": find_format(options.fim).prompt_text(prefix, prompt.suffix)}
+        return {"prompt": find_infilling_format(options.fim).format_prompt(prefix, prompt.suffix)}
     if prompt.text is None:
         raise UserError(
             "the prompts are chat messages, which --option api=completions cannot send; use api=chat or api=auto"
@@ -81,6 +82,7 @@ def _prompt_fields(prompt: Prompt, options: OpenAIOptions) -> dict[str, Any]:
 
 
 def _chat_messages(prompt: Prompt) -> list[dict[str, str]]:
+    """Returns the prompt as chat messages; a text is one user message, and a prefill an assistant's message."""
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
     if prompt.text is not None:
         messages = [{"role": "user", "content": prompt.text}]

@@ -21,7 +21,7 @@ from evalharness.backends.transformers.options import TransformersOptions
 from evalharness.errors import UserError
 from evalharness.generation.batching import check_batch_size
 from evalharness.generation.chat_template import why_chat_is_expected
-from evalharness.generation.infilling import find_infilling, require_free_middle_length
+from evalharness.generation.infilling import find_infilling_encoder, refuse_fixed_middle_length
 from evalharness.generation.infilling_formats import FORMAT_NAMES
 from evalharness.records import Completion, Prompt, Request, Sampling
 
@@ -55,8 +55,8 @@ class TransformersBackend:
         """
         if prompt.suffix is None:
             return
-        require_free_middle_length(self.name, prompt)
-        if find_infilling(self._load_tokenizer(), self._options.fim) is None:
+        refuse_fixed_middle_length(self.name, prompt)
+        if find_infilling_encoder(self._load_tokenizer(), self._options.fim) is None:
             raise UserError(
                 f"the tokenizer of model {self._model} lacks the sentinel tokens of every known FIM format "
                 f"({', '.join(FORMAT_NAMES)}); use a model that was trained to infill, or --option recipe=suffix-first"
@@ -74,12 +74,12 @@ class TransformersBackend:
         that exceeds the device memory is yielded with `error`. Raises UserError if the model cannot be loaded or its
         chat template is missing or rejects a prompt.
         """
-        from evalharness.backends.transformers.batch import encode_row
+        from evalharness.backends.transformers.batch import tokenize_request
 
         lm = self._load_model()
         waiting = iter(requests)
         while chunk := list(islice(waiting, self._batch_size)):
-            yield from self._generate_rows(lm, [encode_row(lm, request, sampling) for request in chunk], sampling)
+            yield from self._generate_rows(lm, [tokenize_request(lm, request, sampling) for request in chunk], sampling)
 
     def describe(self) -> Mapping[str, Any]:
         """Returns model, weights digest, precision, device, options and versions for the manifest. Loads the model.
@@ -115,7 +115,7 @@ class TransformersBackend:
         """Yields one completion per row, in order; rows without room for output get an empty one."""
         generated = self._generate_batches(lm, [row for row in rows if row.limit], sampling)
         for row in rows:
-            yield next(generated) if row.limit else row.empty_completion(row.error)
+            yield next(generated) if row.limit else row.make_empty_completion(row.error)
 
     def _generate_batches(self, lm: CausalLM, rows: list[Row], sampling: Sampling) -> Iterator[Completion]:
         """Yields one completion per row, in order; halves the batch size when a batch exceeds the device memory."""
@@ -135,7 +135,7 @@ class TransformersBackend:
                 if len(batch) == 1:
                     advice = "lower --max-new-tokens, or use a device with more memory"
                     error_message = f"out of device memory with a batch size of 1: {reason}; {advice}"
-                    completions = [batch[0].empty_completion(error_message)]
+                    completions = [batch[0].make_empty_completion(error_message)]
                 else:
                     self._batch_size = len(batch) // 2
                     warnings.warn(

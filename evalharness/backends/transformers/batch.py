@@ -7,7 +7,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from evalharness.backends.transformers.causal_lm import CausalLM, tokenize_prompt
-from evalharness.generation.completions import EMPTY_PROMPT, empty_completion
+from evalharness.generation.completions import EMPTY_PROMPT, make_empty_completion
 from evalharness.generation.sampling import SeededSampler, sample_seed
 from evalharness.generation.stopping import BatchStopChecker, GeneratedRow, StopChecker
 from evalharness.records import Completion, Prompt, Request, Sampling
@@ -26,12 +26,12 @@ class Row:
     error: str = ""
     """The reason why the row cannot be generated; "" if it can, or if only `limit` is 0."""
 
-    def empty_completion(self, error: str) -> Completion:
-        """Returns a completion without text for this request (see `generation.completions.empty_completion`)."""
-        return empty_completion(self.request, len(self.ids), error)
+    def make_empty_completion(self, error: str) -> Completion:
+        """Returns a completion without text for this request (see `generation.completions.make_empty_completion`)."""
+        return make_empty_completion(self.request, len(self.ids), error)
 
 
-def encode_row(lm: CausalLM, request: Request, sampling: Sampling) -> Row:
+def tokenize_request(lm: CausalLM, request: Request, sampling: Sampling) -> Row:
     """Returns a request as a tokenized row whose `limit` is at most what fits into the context after the prompt."""
     ids = tokenize_prompt(lm, request.problem.prompt)
     if not ids:
@@ -65,7 +65,7 @@ def generate_batch(lm: CausalLM, rows: list[Row], sampling: Sampling) -> list[Co
         ids, attention_mask=mask, generation_config=config,
         logits_processor=processors, stopping_criteria=StoppingCriteriaList([stop_checker]),
     )  # fmt: skip
-    results = stop_checker.results()
+    results = stop_checker.generated_rows()
     return [_make_completion(row, result, started_at, len(rows)) for row, result in zip(rows, results, strict=True)]
 
 
@@ -76,7 +76,7 @@ def _end_tokens_and_stops(lm: CausalLM, prompt: Prompt) -> tuple[frozenset[int],
     return lm.end_tokens | lm.infilling.end_tokens, prompt.stops + lm.infilling.stops
 
 
-def _make_completion(row: Row, result: GeneratedRow, started_at: float, batch: int) -> Completion:
+def _make_completion(row: Row, result: GeneratedRow, started_at: float, batch_size: int) -> Completion:
     return Completion(
         *row.request.key,
         text=result.text,
@@ -87,6 +87,6 @@ def _make_completion(row: Row, result: GeneratedRow, started_at: float, batch: i
         first_output_s=result.first_s,
         first_output_tokens=min(1, result.tokens),
         total_s=result.ended_s,
-        batch=batch,
+        batch=batch_size,
         finish_reason=result.reason,
     )

@@ -15,7 +15,7 @@ from evalharness.errors import UserError
 from evalharness.generation.chat_template import encode_prompt
 from evalharness.generation.devices import select_device, select_dtype
 from evalharness.generation.fingerprints import sha256, weights_digest
-from evalharness.generation.infilling import Infilling, find_infilling
+from evalharness.generation.infilling import InfillingEncoder, find_infilling_encoder
 from evalharness.generation.stopping import Detokenizer
 from evalharness.records import Prompt
 from evalharness.util.text import error_text
@@ -36,42 +36,42 @@ class CausalLM:
     """Token id that pads the shorter prompts of a batch."""
     positions: int | None
     """Context length in tokens, prompt included; None if the configuration sets no limit."""
-    infilling: Infilling | None
+    infilling: InfillingEncoder | None
     """The FIM format of the model; None if its tokenizer has no sentinel tokens."""
 
 
-def load_tokenizer(name: str, options: TransformersOptions) -> Any:
+def load_tokenizer(model_name: str, options: TransformersOptions) -> Any:
     """Returns the tokenizer of a folder or hub id. Raises UserError if it or the chat template cannot be loaded."""
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    with _loading_errors_as_user_errors(name):
-        if is_gguf(name):
+    with _loading_errors_as_user_errors(model_name):
+        if is_gguf(model_name):
             from evalharness.backends.transformers.gguf_model import load_gguf_tokenizer
 
-            tokenizer = load_gguf_tokenizer(Path(name).expanduser())
+            tokenizer = load_gguf_tokenizer(Path(model_name).expanduser())
         else:
             tokenizer = transformers.AutoTokenizer.from_pretrained(
-                _resolve_folder_or_id(name), **_hub_arguments(options)
+                _resolve_folder_or_id(model_name), **_hub_arguments(options)
             )
     if options.chat_template is not None:
-        tokenizer.chat_template = _read_template(options.chat_template)
+        tokenizer.chat_template = _read_chat_template(options.chat_template)
     return tokenizer
 
 
-def load_causal_lm(name: str, tokenizer: Any, options: TransformersOptions, batch_size: int) -> CausalLM:
+def load_causal_lm(model_name: str, tokenizer: Any, options: TransformersOptions, batch_size: int) -> CausalLM:
     """Loads the causal language model of a folder, GGUF file or hub id, and warms it up with `batch_size` rows.
 
     Raises UserError if the model or a file it needs is not available.
     """
     device = select_device(options.device)
-    with _loading_errors_as_user_errors(name):
-        if is_gguf(name):
+    with _loading_errors_as_user_errors(model_name):
+        if is_gguf(model_name):
             from evalharness.backends.transformers.gguf_model import load_gguf_model
 
             dtype = select_dtype(options.dtype, device)
-            model = load_gguf_model(Path(name).expanduser(), dtype, options.attn).model.to(device)
+            model = load_gguf_model(Path(model_name).expanduser(), dtype, options.attn).model.to(device)
         else:
-            model = _from_pretrained(_resolve_folder_or_id(name), device, options)
+            model = _load_pretrained_model(_resolve_folder_or_id(model_name), device, options)
     end_tokens = find_end_tokens(model, tokenizer)
     pad = next((i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, *sorted(end_tokens)) if i is not None), 0)
     # Decoding settings that a checkpoint recommends (penalties, temperatures, ...) must not affect a run.
@@ -80,19 +80,21 @@ def load_causal_lm(name: str, tokenizer: Any, options: TransformersOptions, batc
         model.forward = torch.compile(model.forward, dynamic=True)
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     _warm_up(model, torch.full((batch_size, 8), pad, device=device))
-    infilling = find_infilling(tokenizer, options.fim)
-    return CausalLM(name, model, tokenizer, Detokenizer(tokenizer), device, end_tokens, pad, positions, infilling)
+    infilling = find_infilling_encoder(tokenizer, options.fim)
+    return CausalLM(model_name, model, tokenizer, Detokenizer(tokenizer), device, end_tokens, pad, positions, infilling)
 
 
 @contextlib.contextmanager
-def _loading_errors_as_user_errors(name: str) -> Iterator[None]:
+def _loading_errors_as_user_errors(model_name: str) -> Iterator[None]:
     """Context manager that turns every exception raised while a model is loaded into a UserError with advice."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # what a broken checkpoint, its own code or the hub client raises has no common type
-        raise UserError(f"model {name!r} cannot be loaded: {error_text(error)}; {_loading_advice(error)}") from error
+        raise UserError(
+            f"model {model_name!r} cannot be loaded: {error_text(error)}; {_loading_advice(error)}"
+        ) from error
 
 
 def _hub_arguments(options: TransformersOptions) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def _hub_arguments(options: TransformersOptions) -> dict[str, Any]:
     return {"revision": options.revision or "main", "trust_remote_code": options.trust_remote_code}
 
 
-def _from_pretrained(folder_or_id: str, device: torch.device, options: TransformersOptions) -> Any:
+def _load_pretrained_model(folder_or_id: str, device: torch.device, options: TransformersOptions) -> Any:
     """Loads a model with transformers and returns it on its device, in evaluation mode."""
     dtype_key = "torch_dtype" if int(transformers.__version__.split(".")[0]) < 5 else "dtype"
     arguments: dict[str, Any] = {dtype_key: select_dtype(options.dtype, device)}
@@ -118,11 +120,11 @@ def _from_pretrained(folder_or_id: str, device: torch.device, options: Transform
     return model.to(device).eval()
 
 
-def _warm_up(model: Any, ids: torch.Tensor) -> None:
+def _warm_up(model: Any, prompt_ids: torch.Tensor) -> None:
     """Generates a few tokens, so that the times of the first batch do not include the device's one-time set-up."""
     # If the batch exceeds the device memory, the run itself handles and reports it.
     with contextlib.suppress(torch.cuda.OutOfMemoryError):
-        model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=4)
+        model.generate(prompt_ids, attention_mask=torch.ones_like(prompt_ids), max_new_tokens=4)
 
 
 def find_end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
@@ -171,20 +173,20 @@ def describe_causal_lm(lm: CausalLM) -> dict[str, Any]:
     }
 
 
-def _resolve_folder_or_id(name: str) -> str:
-    """Returns the expanded path if `name` is an existing folder, else `name` itself, which is taken as a hub id.
+def _resolve_folder_or_id(model_name: str) -> str:
+    """Returns the expanded path if `model_name` is an existing folder, else `model_name` itself, a hub id.
 
     Raises UserError for a path that does not exist.
     """
-    path = Path(name).expanduser()
+    path = Path(model_name).expanduser()
     if path.is_dir():
         return str(path)
-    if name.startswith(("/", ".", "~")):
-        raise UserError(f"model folder {name} does not exist; give --model an existing folder or a hub id")
-    return name
+    if model_name.startswith(("/", ".", "~")):
+        raise UserError(f"model folder {model_name} does not exist; give --model an existing folder or a hub id")
+    return model_name
 
 
-def _read_template(path: str) -> str:
+def _read_chat_template(path: str) -> str:
     try:
         return Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -45,18 +45,18 @@ def load_gguf_tokenizer(path: Path) -> Any:
     )
 
 
-def load_gguf_model(path: Path, dtype: torch.dtype, attention: str | None) -> GgufModel:
+def load_gguf_model(path: Path, dtype: torch.dtype, attention_implementation: str | None) -> GgufModel:
     """Loads a GGUF file's network on the CPU. Raises UserError if its architecture is not supported."""
     file = read_gguf(path)
     ends = read_end_token_ids(file)
     network_config = read_gguf_config(file, min(ends))
-    config = _transformers_config(file, network_config)
-    arguments = {} if attention is None else {"attn_implementation": attention}
+    config = _make_transformers_config(file, network_config)
+    arguments = {} if attention_implementation is None else {"attn_implementation": attention_implementation}
     # Without a device, no random weights are drawn and discarded.
     with torch.device("meta"):
         model = transformers.AutoModelForCausalLM.from_config(config, **arguments)
     model.load_state_dict(
-        _transformers_weights(read_gguf_weights(file, network_config, dtype), network_config),
+        _rename_weights_for_transformers(read_gguf_weights(file, network_config, dtype), network_config),
         assign=True,
         strict=not network_config.tied,
     )
@@ -67,7 +67,7 @@ def load_gguf_model(path: Path, dtype: torch.dtype, attention: str | None) -> Gg
     return GgufModel(model.eval().requires_grad_(False), ends)
 
 
-def _transformers_config(file: GgufFile, network_config: ModelConfig) -> Any:
+def _make_transformers_config(file: GgufFile, network_config: ModelConfig) -> Any:
     values: dict[str, Any] = {
         "vocab_size": network_config.vocab_size, "hidden_size": network_config.hidden,
         "num_hidden_layers": network_config.layers,
@@ -83,7 +83,7 @@ def _transformers_config(file: GgufFile, network_config: ModelConfig) -> Any:
     return _CONFIGS[architecture](**values)
 
 
-def _transformers_weights(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+def _rename_weights_for_transformers(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
     """Returns GGUF weights under the parameter names of transformers, with joined matrices (qkv, gate_up) split."""
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
     converted: dict[str, Tensor] = {}

@@ -15,13 +15,13 @@ def backends(
 ) -> None:
     """Lists the backends, or describes the options of one."""
     from evalharness.backends import find_backend, option_names, usable_backends
-    from evalharness.backends.factory import option_schema
+    from evalharness.backends.factory import find_option_schema
     from evalharness.backends.options import describe_options
 
     if name is not None:
         backend = find_backend(name)
         print_paragraphs([f"{name}: {backend_summary(backend)}"])
-        schema = option_schema(backend)
+        schema = find_option_schema(backend)
         print_options(describe_options(schema) if schema else [], f"backend {name}")
         return
     table = make_table("backend", "description", "options")

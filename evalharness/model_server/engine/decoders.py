@@ -8,7 +8,7 @@ import torch
 from evalharness.backends.ar import AROptions
 from evalharness.backends.diffusion.options import DRAFTING_RULES, DiffusionOptions
 from evalharness.backends.diffusion.rows import make_denoising_row, make_denoising_settings
-from evalharness.backends.network.drafting import hybrid_drafting_settings, prompt_lookup_settings
+from evalharness.backends.network.drafting import make_hybrid_drafting_settings, make_prompt_lookup_settings
 from evalharness.backends.network.loading import Network
 from evalharness.backends.network.rows import can_generate, make_row, make_sampler, tokenize_prompt
 from evalharness.backends.options import parse_options
@@ -80,7 +80,7 @@ class DecoderFactory:
         sampler = make_sampler(network, sampling)
         row = self._make_row(request, sampling)
         if chosen.draft == "lookup":
-            return SpeculativeDecoder(row, self.prompt_lookup_settings(), sampler, job.traced)
+            return SpeculativeDecoder(row, self.make_prompt_lookup_settings(), sampler, job.traced)
         if chosen.draft:
             if not network.family.can_draft:
                 raise UserError(
@@ -98,7 +98,7 @@ class DecoderFactory:
                     f"parameter rule={chosen.rule} needs a drafter, and model {network.name} has none; send another "
                     "rule"
                 )
-            chosen.check_rule(chosen.rule or "verified")
+            chosen.check_options_of_rule(chosen.rule or "verified")
             threshold = 1.0
             if chosen.rule == "typical":
                 threshold = 0.5 if chosen.threshold is None else chosen.threshold
@@ -117,15 +117,15 @@ class DecoderFactory:
     def measure_forward_passes(self) -> None:
         """Measures the time of forward passes on this machine, unless it is cached; draft lengths are chosen by it."""
         if "ar" in self._options:
-            self.prompt_lookup_settings()
+            self.make_prompt_lookup_settings()
         if self.drafter is not None:
             self._hybrid_drafting_settings(self.drafter, 1.0, True, None)
 
-    def prompt_lookup_settings(self) -> DraftingSettings:
+    def make_prompt_lookup_settings(self) -> DraftingSettings:
         """Returns the settings of speculative decoding by prompt lookup (n-gram matches), which are cached."""
         with self._lock:
             if () not in self._draftings:
-                self._draftings[()] = prompt_lookup_settings(self.network)
+                self._draftings[()] = make_prompt_lookup_settings(self.network)
             return self._draftings[()]
 
     def _hybrid_drafting_settings(
@@ -134,7 +134,7 @@ class DecoderFactory:
         key = (threshold, lookup, max_draft_length)
         with self._lock:
             if key not in self._draftings:
-                self._draftings[key] = hybrid_drafting_settings(
+                self._draftings[key] = make_hybrid_drafting_settings(
                     self.network, drafter, threshold, lookup, max_draft_length
                 )
             return self._draftings[key]

@@ -210,7 +210,7 @@ class Worker:
 
 def _make_outcome(entry: EngineJob) -> Outcome:
     row = entry.decoder.row
-    text, tokens = row.stop_checker.result()
+    text, tokens = row.stop_checker.kept_text_and_token_count()
     return Outcome(
         text=text,
         prompt_tokens=len(row.prompt) + len(row.suffix),

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, Literal
 
 from evalharness.generation.encoding import encode_text
-from evalharness.generation.infilling import Infilling
+from evalharness.generation.infilling import InfillingEncoder
 from evalharness.training.corpus import views
 from evalharness.training.corpus.decontamination import BenchmarkParts
 from evalharness.training.corpus.generated.function import ExampleCall, Function
@@ -38,7 +38,7 @@ class TrainingPrompt:
     suffix: str = ""
     stops: tuple[str, ...] = ()
 
-    def encode(self, tokenizer: Any, infilling: Infilling | None) -> list[int]:
+    def encode(self, tokenizer: Any, infilling: InfillingEncoder | None) -> list[int]:
         """Returns the prompt's token ids, in the format that the backends use.
 
         `infilling`, the target's FIM format, is needed for prompts of kind infill.

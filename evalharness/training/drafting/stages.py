@@ -18,7 +18,7 @@ from evalharness.diffusion.checkpoints.loading import Checkpoint, is_gguf, open_
 from evalharness.diffusion.drafting.taps import TapRecorder
 from evalharness.diffusion.forward import causal_input, forward_rows
 from evalharness.errors import UserError
-from evalharness.generation.infilling import find_infilling
+from evalharness.generation.infilling import find_infilling_encoder
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.training.corpus.build import find_benchmark_folders
 from evalharness.training.corpus.decontamination import read_benchmarks
@@ -92,7 +92,7 @@ def run_answer_stage(
     benchmarks = read_benchmarks(find_benchmark_folders()) if settings.decontaminate else None
     target = open_target(recipe)
     check_taps(recipe, target)
-    infilling = find_infilling(target.tokenizer, "auto")
+    infilling = find_infilling_encoder(target.tokenizer, "auto")
     detokenizer = Detokenizer(target.tokenizer)
     progress = _read_progress(folder)
     dropped = Counter(progress["dropped"])

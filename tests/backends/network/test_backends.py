@@ -10,7 +10,7 @@ from helpers.network_backends import SPECIAL, ar, build, diffusion, infilling_re
 
 from evalharness.backends import BackendConfig
 from evalharness.backends.diffusion.backend import DiffusionBackend
-from evalharness.backends.diffusion.length_search import candidate_lengths, middle_scores
+from evalharness.backends.diffusion.length_search import candidate_middle_lengths, score_middles
 from evalharness.backends.diffusion.options import DiffusionOptions
 from evalharness.backends.network import loading
 from evalharness.backends.network.loading import load_network
@@ -103,8 +103,8 @@ def test_infilling_by_sentinels_with_every_middle_length(folder: Path) -> None:
     (none,) = diffusion(folder).generate([infilling_request("oracle", "")], SAMPLING)
     assert (none.text, none.output_tokens, none.error) == ("", 0, "")
     (search,) = diffusion(folder).generate([infilling_request("search")], SAMPLING)
-    assert search.output_tokens in candidate_lengths(20)
-    assert search.batch == len(candidate_lengths(20))
+    assert search.output_tokens in candidate_middle_lengths(20)
+    assert search.batch == len(candidate_middle_lengths(20))
     assert search.forwards is not None
     assert oracle.forwards is not None
     assert search.forwards > oracle.forwards
@@ -121,7 +121,7 @@ def test_bidirectional_network_denoises_a_canvas(tmp_path: Path) -> None:
     )
     assert other.text != oracle.text
     (search,) = diffusion(bidirectional).generate([infilling_request("search")], SAMPLING)
-    assert search.output_tokens in candidate_lengths(20)
+    assert search.output_tokens in candidate_middle_lengths(20)
     (filled,) = diffusion(bidirectional).generate([infilling_request("canvas")], SAMPLING)
     assert filled.output_tokens is not None
     assert filled.output_tokens <= 20
@@ -139,7 +139,7 @@ def test_middle_score_includes_the_end_token(folder: Path) -> None:
         for token in output:
             row.append_token(token, 0, 0)
         rows.append(row)
-    for row, score in zip(rows, middle_scores(loaded, rows), strict=True):
+    for row, score in zip(rows, score_middles(loaded, rows), strict=True):
         tokens = [*row.prompt, *row.output, 0]
         causal_mask = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()
         hidden = loaded.model(torch.tensor([tokens]), torch.arange(len(tokens))[None], causal_mask[None, None])
@@ -150,9 +150,9 @@ def test_middle_score_includes_the_end_token(folder: Path) -> None:
 
 
 def test_candidate_lengths_of_a_search() -> None:
-    assert candidate_lengths(1) == [1]
-    assert candidate_lengths(20) == [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 16, 19, 20]
-    assert candidate_lengths(64)[-2:] == [54, 64]
+    assert candidate_middle_lengths(1) == [1]
+    assert candidate_middle_lengths(20) == [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 16, 19, 20]
+    assert candidate_middle_lengths(64)[-2:] == [54, 64]
 
 
 def test_chat_messages_are_encoded_as_in_training(folder: Path) -> None:

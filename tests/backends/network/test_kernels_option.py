@@ -96,16 +96,16 @@ def test_drafts_are_decoded_without_fused_kernels_only_if_they_are_not_supported
     with pytest.raises(UserError, match=r"kernels=fused requires the fused kernels.*--top-p 1 or"):
         drafting.select_speculative_engine(engine, fused, nucleus)
     assert engine is not None
-    assert drafting.prompt_lookup_settings(network, engine.costs).costs == engine.costs
+    assert drafting.make_prompt_lookup_settings(network, engine.costs).costs == engine.costs
 
     drafter = tiny_drafter(loaded.model)
-    assert drafting.select_drafting_kernels(network, fused, None) is network
-    on_torch = drafting.select_drafting_kernels(network, auto, drafter)
+    assert drafting.select_kernels_for_drafter(network, fused, None) is network
+    on_torch = drafting.select_kernels_for_drafter(network, auto, drafter)
     assert (on_torch.engine, on_torch.kernels.name) == (None, "torch")
     assert on_torch.kernels.reason.startswith("drafters with heads of 8 dimensions")
     with pytest.raises(UserError, match="kernels=fused requires the fused kernels, which do not support drafters with"):
-        drafting.select_drafting_kernels(network, fused, drafter)
-    assert drafting.select_drafting_kernels(loaded, auto, drafter) is loaded
+        drafting.select_kernels_for_drafter(network, fused, drafter)
+    assert drafting.select_kernels_for_drafter(loaded, auto, drafter) is loaded
 
 
 def test_description_has_the_precision_of_the_kernels(folder):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.diffusion.checkpoints.loading import open_tokenizer
-from evalharness.generation.stopping import Detokenizer, cut_at_stop
+from evalharness.generation.stopping import Detokenizer, cut_at_stop_sequence
 from evalharness.model_server.engine.streams import TextStream
 
 _cache: dict[str, Any] = {}
@@ -33,14 +33,14 @@ def test_pieces_join_to_the_text_before_the_stop(tmp_path_factory: Any) -> None:
     def check(text: str, stops: list[str], sizes: list[int]) -> None:
         tokens = list(opened(text, add_special_tokens=False)["input_ids"])
         stream, pieces = TextStream(detokenizer, stops), []
-        whole = cut_at_stop(text, stops)
+        whole = cut_at_stop_sequence(text, stops)
         at = 0
         for size in sizes:
             pieces.append(stream.add(tokens[at : at + size]))
             at += size
             assert whole.startswith("".join(pieces))
-        pieces.append(stream.finish(cut_at_stop(detokenizer.decode(tokens[:at]), stops)))
-        assert "".join(pieces) == cut_at_stop(detokenizer.decode(tokens[:at]), stops)
+        pieces.append(stream.finish(cut_at_stop_sequence(detokenizer.decode(tokens[:at]), stops)))
+        assert "".join(pieces) == cut_at_stop_sequence(detokenizer.decode(tokens[:at]), stops)
 
     check()
 

@@ -166,13 +166,13 @@ def test_a_stop_sequence_checked_by_the_host_ends_the_row():
     how = DenoisingSettings(find_rule("threshold", threshold=2.0, steps=4, block=4), 4, GREEDY)
     whole = new_row([5, 9], 4)
     denoise(network, [whole], how)
-    stop = whole.stop_checker.result()[0][1]
+    stop = whole.stop_checker.kept_text_and_token_count()[0][1]
     mine, theirs = (new_row([5, 9], 4, stops=(stop,)) for _ in range(2))
     denoise(network, [mine], how, Engine(network))
     denoise(network, [theirs], how)
-    assert (mine.output, mine.stop_checker.result(), mine.steps) == (
+    assert (mine.output, mine.stop_checker.kept_text_and_token_count(), mine.steps) == (
         theirs.output,
-        theirs.stop_checker.result(),
+        theirs.stop_checker.kept_text_and_token_count(),
         theirs.steps,
     )
     assert mine.forward_passes >= theirs.forward_passes

@@ -97,12 +97,14 @@ def test_a_stop_sequence_that_the_host_finds_ends_the_row():
     target = make_target(5)
     free = new_rows(2, 6)
     decode_autoregressively(target, free, GREEDY)
-    stop = free[1].stop_checker.result()[0][2:3]
+    stop = free[1].stop_checker.kept_text_and_token_count()[0][2:3]
     drafting = settings_of("drafter", target)
     fused, theirs = (new_rows(2, 6, stops=(stop,)) for _ in range(2))
     draft_and_verify(target, fused, GREEDY, drafting, SpeculativeEngine(Engine(target).weights, drafting.drafter))
     draft_and_verify(target, theirs, GREEDY, drafting)
-    assert [row.stop_checker.result() for row in fused] == [row.stop_checker.result() for row in theirs]
+    assert [row.stop_checker.kept_text_and_token_count() for row in fused] == [
+        row.stop_checker.kept_text_and_token_count() for row in theirs
+    ]
     assert [row.drafts for row in fused] == [row.drafts for row in theirs]
     assert len(fused[1].output) < len(free[1].output)
 

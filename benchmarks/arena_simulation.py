@@ -17,8 +17,8 @@ import numpy as np
 from scipy import special, stats
 
 from evalharness.arena.statistics.ballots import Ballots, Floats
-from evalharness.arena.statistics.davidson import fit
-from evalharness.arena.statistics.intervals import Covariance, covariance, independent_clusters
+from evalharness.arena.statistics.davidson import fit_davidson_model
+from evalharness.arena.statistics.intervals import FitCovariance, estimate_covariance, separate_cluster_numbers
 
 NODES = 40
 """Nodes of the Gauss-Hermite quadrature over the voters' tastes."""
@@ -99,7 +99,7 @@ def truth(scenario: Scenario) -> Floats:
             ]
     firsts, seconds, outcomes, shares = zip(*rows, strict=True)
     names = [f"model {index}" for index in range(models)]
-    exact = fit(Ballots.from_sequences(names, firsts, seconds, outcomes, weight=1e6 * np.array(shares)))
+    exact = fit_davidson_model(Ballots.from_sequences(names, firsts, seconds, outcomes, weights=1e6 * np.array(shares)))
     return exact.parameters[: models + 1]
 
 
@@ -138,13 +138,13 @@ def simulate(scenario: Scenario, simulations: int, seed: int = 0) -> Result:
     hits, naive_hits, estimates, naive_estimates, taus = [], [], [], [], []
     for _ in range(simulations):
         ballots = draw(scenario, rng)
-        fitted = fit(ballots)
-        hits.append(_hits(covariance(fitted), right))
+        fitted = fit_davidson_model(ballots)
+        hits.append(_hits(estimate_covariance(fitted), right))
         estimates.append(fitted.strengths)
         taus.append(stats.kendalltau(fitted.strengths, right[:models]).statistic)
         plain = naive(ballots)
-        naive_fit = fit(plain, position=False)
-        naive_hits.append(_hits(covariance(naive_fit, independent_clusters(plain)), right[:models]))
+        naive_fit = fit_davidson_model(plain, with_position=False)
+        naive_hits.append(_hits(estimate_covariance(naive_fit, separate_cluster_numbers(plain)), right[:models]))
         naive_estimates.append(naive_fit.strengths)
     coverage, naive_coverage = np.mean(hits, axis=0), np.mean(naive_hits, axis=0)
     mean, naive_mean = np.mean(estimates, axis=0), np.mean(naive_estimates, axis=0)
@@ -171,16 +171,16 @@ def naive(ballots: Ballots) -> Ballots:
     first, second = (np.concatenate([side, side[tied]]) for side in (ballots.first, ballots.second))
     outcome = np.concatenate([np.where(tied, 0, ballots.outcome), np.ones(tied.sum(), np.int64)])
     weight = np.concatenate([np.where(tied, 0.5, 1.0), np.full(tied.sum(), 0.5)])
-    return Ballots.from_sequences(ballots.models, first, second, outcome, weight=weight)
+    return Ballots.from_sequences(ballots.models, first, second, outcome, weights=weight)
 
 
-def _hits(estimates: Covariance, right: Floats) -> list[bool]:
+def _hits(estimates: FitCovariance, right: Floats) -> list[bool]:
     """Returns for each of the first parameters whether its 95 % interval contains the truth."""
     intervals = [estimates.interval(row) for row in _contrasts(estimates, len(right))]
     return [low <= value <= high for (low, high), value in zip(intervals, right, strict=True)]
 
 
-def _contrasts(estimates: Covariance, count: int) -> list[Floats]:
+def _contrasts(estimates: FitCovariance, count: int) -> list[Floats]:
     models = estimates.fit.layout.models
     position = np.zeros(estimates.fit.layout.size)
     if count > models:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from evalharness.arena.blinding import hide_model_name
-from evalharness.arena.records import Side
+from evalharness.arena.records import PairSide
 from evalharness.errors import UserError
 from evalharness.records import Completion, Problem, Task, Verdict
 
@@ -26,10 +26,10 @@ class Answer:
     first_output_s: float | None
     output_tokens: int | None
 
-    def to_side(self, wait_s: float = 0.0) -> Side:
-        """Returns the answer as a `Side` of a pair to store. `wait_s`: seconds until a voter sees the whole answer."""
+    def to_pair_side(self, wait_s: float = 0.0) -> PairSide:
+        """Returns the answer as a side of a pair to store. `wait_s`: seconds until a voter sees the whole answer."""
         judged = self.verdict if self.verdict and self.verdict.status != "infrastructure" else None
-        return Side(
+        return PairSide(
             self.model,
             self.sample_id,
             passed=judged.passed if judged else None,
@@ -66,10 +66,10 @@ class ShownProblem:
             return "\n".join([record["text"], "", *map(str, record["test_list"])])
         return messages[-1].content if messages else self.problem.prompt.text or ""
 
-    def make_answer(self, model: str, completion: Completion, verdict: Verdict | None = None) -> Answer:
+    def make_answer(self, model_label: str, completion: Completion, verdict: Verdict | None = None) -> Answer:
         """Returns a model's completion of this problem as an `Answer`, with the model's name hidden in the text."""
         prefix, suffix = self.problem.prefix, self.problem.suffix
-        program = self._extracted_program(completion)
+        program = self._extract_program(completion)
         middle = text_between(program, prefix, suffix)
         if middle is None and prefix and completion.form != "solution":
             by_itself = program == completion.text and bool(suffix)  # the task makes no program of an infilled text
@@ -77,17 +77,17 @@ class ShownProblem:
                 middle, program = completion.text.rstrip(), prefix + completion.text + suffix
         problem_text = "\n".join((self.question, prefix, suffix))
         return Answer(
-            model,
+            model_label,
             completion.sample_id,
-            hide_model_name(program.strip("\n"), model, problem_text),
-            None if middle is None else hide_model_name(middle, model, problem_text),
+            hide_model_name(program.strip("\n"), model_label, problem_text),
+            None if middle is None else hide_model_name(middle, model_label, problem_text),
             verdict,
             completion.total_s,
             completion.first_output_s,
             completion.output_tokens,
         )
 
-    def _extracted_program(self, completion: Completion) -> str:
+    def _extract_program(self, completion: Completion) -> str:
         """Returns the program that the task extracts from a completion; the completion's text if it extracts none."""
         if completion.form == "program":
             return completion.text

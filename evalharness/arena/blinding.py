@@ -11,13 +11,13 @@ LEADING_FAMILY = re.compile(r"([a-z]{3,})-?\d")
 """The family at the start of a model's name, such as `qwen` in `qwen2.5-coder-7b` and `dream` in `dream-7b`."""
 
 
-def hide_model_name(text: str, label: str, problem_text: str) -> str:
+def hide_model_name(text: str, model_label: str, problem_text: str) -> str:
     """Returns the text with the name of the model and of its family masked by block characters.
 
-    `label` is the model's label in reports. A name that also occurs in the text `problem_text` is not masked, and
-    neither is a label that is a plain word, such as `reference`, because such a word names a backend and not a model.
+    `model_label` is the model's label in reports. A name that also occurs in `problem_text` is not masked, and neither
+    is a label that is a plain word, such as `reference`, because such a word names a backend and not a model.
     """
-    name = label.partition(" (")[0].casefold()
+    name = model_label.partition(" (")[0].casefold()
     family = LEADING_FAMILY.match(name)
     words = {name, *family.groups()} if family else {name}
     words |= {family_name for family_name in FAMILIES if family_name in name}

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from evalharness.arena.answers import Answer, ShownProblem
-from evalharness.arena.measurements import ModelMeasurements, run_measurements
-from evalharness.arena.records import Side
+from evalharness.arena.measurements import ModelMeasurements, collect_run_measurements
+from evalharness.arena.records import PairSide
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.report.naming import name_runs
@@ -16,6 +16,8 @@ from evalharness.util.text import counted
 
 ProblemKey = tuple[str, str]
 """Identifies a problem: the task's title, which includes data version and options, and the problem's task_id."""
+ModelPair = tuple[str, str]
+"""The labels of two models."""
 
 
 @dataclass
@@ -29,39 +31,41 @@ class Entrants:
     _answers: dict[ProblemKey, dict[str, list[Answer]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, key: ProblemKey, answer: Answer) -> None:
+    def add_answer(self, problem_key: ProblemKey, answer: Answer) -> None:
         """Adds a model's answer to a problem."""
         with self._lock:
-            self._answers.setdefault(key, {}).setdefault(answer.model, []).append(answer)
+            self._answers.setdefault(problem_key, {}).setdefault(answer.model, []).append(answer)
 
-    def answers(self, key: ProblemKey, model: str) -> list[Answer]:
+    def answers(self, problem_key: ProblemKey, model_label: str) -> list[Answer]:
         """Returns a model's answers to a problem, ordered by sample_id."""
         with self._lock:
-            return list(self._answers.get(key, {}).get(model, ()))
+            return list(self._answers.get(problem_key, {}).get(model_label, ()))
 
-    def find_answer(self, key: ProblemKey, side: Side) -> Answer | None:
+    def find_answer(self, problem_key: ProblemKey, side: PairSide) -> Answer | None:
         """Returns the answer that a stored pair's side refers to; None if that answer is not loaded any more."""
-        return next((answer for answer in self.answers(key, side.model) if answer.sample_id == side.sample_id), None)
+        return next(
+            (answer for answer in self.answers(problem_key, side.model) if answer.sample_id == side.sample_id), None
+        )
 
     @property
-    def models(self) -> list[str]:
+    def model_labels(self) -> list[str]:
         """The labels of all competing models, sorted."""
         return sorted(self.measurements)
 
 
-def load_entrants(runs: Sequence[Run], data: str | None = None) -> Entrants:
+def load_entrants(runs: Sequence[Run], data_source: str | None = None) -> Entrants:
     """Returns the competing models of run directories, with their answers to every problem.
 
     Raises UserError if the problems of a run cannot be read, or if a completion is damaged.
     """
     entrants = Entrants()
     for run, name in zip(runs, name_runs(runs), strict=True):
-        run_problems = load_problems(run, data)
+        run_problems = load_problems(run, data_source)
         if run_problems.task is None:
             raise UserError(f"the problems of run {run.folder} cannot be loaded. {run_problems.missing}")
         title = task_title(run.summary)
         entrants.measurements.setdefault(name.label, {"family": name.family, "tasks": {}})["tasks"][title] = (
-            run_measurements(run)
+            collect_run_measurements(run)
         )
         verdicts = {verdict.key: verdict for verdict in run.verdicts()}
         language, image = language_of(task_of(run.summary))[1], run.config.get("task", {}).get("image", "")
@@ -72,12 +76,12 @@ def load_entrants(runs: Sequence[Run], data: str | None = None) -> Entrants:
             shown = ShownProblem(problem, run_problems.task, title, language, image)
             key = (title, problem.task_id)
             entrants.problems.setdefault(key, shown)
-            entrants.add(key, shown.make_answer(name.label, completion, verdicts.get(completion.key)))
+            entrants.add_answer(key, shown.make_answer(name.label, completion, verdicts.get(completion.key)))
     return entrants
 
 
-def check_entrants(entrants: Entrants) -> None:
-    """Raises UserError unless at least two models have answers to the same problem."""
+def check_entrants_are_comparable(entrants: Entrants) -> None:
+    """Raises UserError unless at least two models have answers to the same problem, or some models are live."""
     if len(entrants.measurements) < 2:
         raise UserError(
             f"an arena compares at least two models, but got {counted(len(entrants.measurements), 'model')}; give more "
@@ -85,5 +89,7 @@ def check_entrants(entrants: Entrants) -> None:
         )
     if entrants.live:
         return
-    if not any(sum(bool(entrants.answers(key, model)) for model in entrants.models) > 1 for key in entrants.problems):
+    if not any(
+        sum(bool(entrants.answers(key, model)) for model in entrants.model_labels) > 1 for key in entrants.problems
+    ):
         raise UserError("no two models have answers to the same problem; give runs of the same task")

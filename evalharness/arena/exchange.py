@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evalharness.arena.records import Pair, Side, Vote
+from evalharness.arena.records import AnswerPair, PairSide, Vote
 from evalharness.arena.rows import parse_vote, vote_to_json
 from evalharness.arena.store import VoteStore
 from evalharness.errors import UserError
@@ -30,6 +30,14 @@ LARGEST_FIELD = 1 << 27
 """Maximum number of characters of a CSV field; Copilot Arena's rows contain whole source files."""
 
 
+class CsvVotes(NamedTuple):
+    """The votes of a CSV file, and the number of its rows that have none."""
+
+    votes: list[Vote]
+    unusable_rows: int
+    """Rows without a choice, or with the same model on both sides."""
+
+
 class ImportCounts(NamedTuple):
     """Numbers of imported votes: those added, those already in the votes folder, and unusable rows."""
 
@@ -40,25 +48,27 @@ class ImportCounts(NamedTuple):
     """Rows without a choice, or with the same model on both sides."""
 
 
-def export_votes(store: VoteStore, out: Path) -> int:
-    """Writes all votes as CSV to `out` and returns their number. Raises UserError if the file cannot be written."""
+def export_votes(store: VoteStore, csv_path: Path) -> int:
+    """Writes all votes to a CSV file and returns their number. Raises UserError if the file cannot be written."""
     votes = store.votes()
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with open_for_atomic_write(out) as file:
+        csv_path.parent.mkdir(parents=True, exist_ok=True)
+        with open_for_atomic_write(csv_path) as file:
             for line in _csv_lines(votes):
                 file.write(line.encode())
     except OSError as error:
-        raise UserError(f"cannot write the votes to {out}: {error.strerror}; give another file with --out") from None
+        raise UserError(
+            f"cannot write the votes to {csv_path}: {error.strerror}; give another file with --out"
+        ) from None
     return len(votes)
 
 
-def import_votes(path: Path, store: VoteStore) -> ImportCounts:
+def import_votes(csv_path: Path, store: VoteStore) -> ImportCounts:
     """Adds the votes of a CSV file to the votes folder, except votes whose id the folder already has.
 
     Raises UserError for a file that is not a CSV file of votes or has an invalid row; then no vote is added.
     """
-    votes, unusable = read_votes(path)
+    votes, unusable = read_votes(csv_path)
     added = 0
     for vote in votes:
         if vote.pair.id not in store:
@@ -67,7 +77,7 @@ def import_votes(path: Path, store: VoteStore) -> ImportCounts:
     return ImportCounts(added, len(votes) - added, unusable)
 
 
-def read_votes(path: Path) -> tuple[list[Vote], int]:
+def read_votes(csv_path: Path) -> CsvVotes:
     """Returns the votes of a CSV file and its number of unusable rows.
 
     Raises UserError if the file is not CSV, lacks a required column, or has an invalid value.
@@ -75,32 +85,32 @@ def read_votes(path: Path) -> tuple[list[Vote], int]:
     csv.field_size_limit(LARGEST_FIELD)
     votes, unusable = [], 0
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with csv_path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or ()
             copilot = set(COPILOT_ARENA) <= set(columns)
-            _check_columns(path, columns, copilot)
+            _check_columns(csv_path, columns, copilot)
             for number, row in enumerate(reader, start=1):
                 try:
-                    vote = parse_copilot_row(row, number) if copilot else parse_exported_row(row, number)
+                    vote = parse_copilot_arena_row(row, number) if copilot else parse_exported_row(row, number)
                 except (ValueError, TypeError) as error:
-                    raise UserError(f"votes file {path}, row {number}: {error}; fix or remove the row") from None
+                    raise UserError(f"votes file {csv_path}, row {number}: {error}; fix or remove the row") from None
                 if vote:
                     votes.append(vote)
                 else:
                     unusable += 1
     except (OSError, UnicodeError, csv.Error) as error:
         raise UserError(
-            f"the votes file {path} cannot be read as CSV: {error}; give a CSV file that `evalharness arena export` "
-            "wrote, or the votes that Copilot Arena published"
+            f"the votes file {csv_path} cannot be read as CSV: {error}; give a CSV file that `evalharness arena "
+            "export` wrote, or the votes that Copilot Arena published"
         ) from None
-    return votes, unusable
+    return CsvVotes(votes, unusable)
 
 
-def parse_exported_row(row: Mapping[str, str | None], number: int) -> Vote | None:
+def parse_exported_row(row: Mapping[str, str | None], row_number: int) -> Vote | None:
     """Returns the vote in a CSV row that `arena export` wrote. Raises ValueError for an invalid value.
 
-    `number` is the row's number, from 1; with the row's content it makes the id of a vote without one.
+    `row_number` is the row's number, from 1; with the row's content it makes the id of a vote without one.
     """
     values = {key: _parse_csv_value(key, text) for key, text in row.items() if key and text}
     sides = {
@@ -108,11 +118,11 @@ def parse_exported_row(row: Mapping[str, str | None], number: int) -> Vote | Non
         for side in ("first", "second")
     }
     plain = {key: value for key, value in values.items() if not key.startswith(("first_", "second_"))}
-    defaults = {"task": "", "task_id": f"row {number}", "voter": "", "id": _make_vote_id(row, number)}
+    defaults = {"task": "", "task_id": f"row {row_number}", "voter": "", "id": _make_vote_id(row, row_number)}
     return parse_vote({**defaults, **plain, **sides})
 
 
-def parse_copilot_row(row: Mapping[str, str | None], number: int) -> Vote | None:
+def parse_copilot_arena_row(row: Mapping[str, str | None], row_number: int) -> Vote | None:
     """Returns the vote in a row of Copilot Arena's published CSV file; the file does not identify the voters.
 
     Returns None if the row has no choice or compares a model with itself. Raises ValueError if `acceptedIndex` is
@@ -123,22 +133,22 @@ def parse_copilot_row(row: Mapping[str, str | None], number: int) -> Vote | None
         return None
     if float(index) not in (0, 1):
         raise ValueError(f"acceptedIndex is {index!r}, but must be 0 or 1")
-    pair = Pair(
-        f"{COPILOT_ARENA_TASK}-{_make_vote_id(row, number)}",
+    pair = AnswerPair(
+        f"{COPILOT_ARENA_TASK}-{_make_vote_id(row, row_number)}",
         COPILOT_ARENA_TASK,
-        f"row {number}",
-        Side(first),
-        Side(second),
+        f"row {row_number}",
+        PairSide(first),
+        PairSide(second),
         voter="",
     )
     return Vote(pair, "second" if float(index) else "first")
 
 
-def _check_columns(path: Path, columns: Sequence[str], copilot: bool) -> None:
-    missing = [] if copilot else [name for name in REQUIRED if name not in columns]
+def _check_columns(csv_path: Path, columns: Sequence[str], is_copilot_arena: bool) -> None:
+    missing = [] if is_copilot_arena else [name for name in REQUIRED if name not in columns]
     if missing:
         raise UserError(
-            f"the votes file {path} has no column {', '.join(missing)}; give a CSV file that `evalharness arena "
+            f"the votes file {csv_path} has no column {', '.join(missing)}; give a CSV file that `evalharness arena "
             "export` wrote, or the votes that Copilot Arena published"
         )
 
@@ -180,7 +190,7 @@ def _parse_csv_value(column: str, text: str) -> Any:
         raise ValueError(f"{column} is {text!r}, but must be a number") from None
 
 
-def _make_vote_id(row: Mapping[str, str | None], number: int) -> str:
+def _make_vote_id(row: Mapping[str, str | None], row_number: int) -> str:
     """Returns a vote id that depends only on a CSV row, so that a second import of the file adds no duplicates."""
-    content = json.dumps([number, sorted((key, value) for key, value in row.items() if key)])
+    content = json.dumps([row_number, sorted((key, value) for key, value in row.items() if key)])
     return hashlib.sha256(content.encode()).hexdigest()[:16]

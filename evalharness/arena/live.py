@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evalharness.arena.answers import Answer, ShownProblem
-from evalharness.arena.entrants import Entrants, ProblemKey
+from evalharness.arena.entrants import Entrants, ModelPair, ProblemKey
 from evalharness.arena.measurements import ModelMeasurements
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.grading import grade_completion
 from evalharness.pipeline.store import disk_errors_as_user_errors, remove_incomplete_line, row_to_json
-from evalharness.pipeline.validate import check_prompt, prepare_task
+from evalharness.pipeline.validate import PreparedTask, check_prompt, prepare_task
 from evalharness.records import Backend, Completion, Request, Sampling
 from evalharness.report.task_variant import language_of
 from evalharness.sandbox.pool import ContainerPool
@@ -62,36 +62,39 @@ class LiveModels:
     """The sandbox that grades answers before they are shown; None if they are not graded."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask_live_models(self, key: ProblemKey, models: tuple[str, str]) -> dict[str, Answer]:
+    def ask_live_models(self, problem_key: ProblemKey, model_labels: ModelPair) -> dict[str, Answer]:
         """Asks those of two models that are live to answer a problem, concurrently; returns the answers by model.
 
         Raises RequestRefused if one of them fails to answer.
         """
-        live_models = [self.models[model] for model in models if model in self.models]
+        live_models = [self.models[model] for model in model_labels if model in self.models]
         with ThreadPoolExecutor(len(live_models)) as pool:
-            answers = pool.map(lambda model: self._ask_model(key, model), live_models)
+            answers = pool.map(lambda model: self._ask_model(problem_key, model), live_models)
             return {answer.model: answer for answer in answers}
 
-    def _ask_model(self, key: ProblemKey, model: LiveModel) -> Answer:
-        shown = self.entrants.problems[key]
-        completion = model.generate(shown, len(self.entrants.answers(key, model.label)), self.sampling)
+    def _ask_model(self, problem_key: ProblemKey, model: LiveModel) -> Answer:
+        shown = self.entrants.problems[problem_key]
+        completion = model.generate(shown, len(self.entrants.answers(problem_key, model.label)), self.sampling)
         verdict = grade_completion(shown.task, shown.problem, completion, self.sandbox) if self.sandbox else None
         with self._lock:
-            number = len(self.entrants.answers(key, model.label))  # another voter may have asked meanwhile
+            number = len(self.entrants.answers(problem_key, model.label))  # another voter may have asked meanwhile
             completion = replace(completion, sample_id=number)
-            row = {"model": model.label, "task": key[0], **row_to_json(completion)}
+            row = {"model": model.label, "task": problem_key[0], **row_to_json(completion)}
             with disk_errors_as_user_errors(self.path), self.path.open("ab") as file:
                 file.write(json.dumps(row).encode() + b"\n")
             answer = shown.make_answer(model.label, completion, verdict)
-            self.entrants.add(key, answer)
+            self.entrants.add_answer(problem_key, answer)
         return answer
 
-    def grade_answers_in(self, sandbox: ContainerPool) -> None:
-        """Makes `sandbox` grade all later answers. The caller closes it. Raises UserError for a missing image."""
+    def grade_later_answers_in(self, sandbox: ContainerPool) -> None:
+        """Makes `sandbox` grade all later answers. The caller closes it.
+
+        Raises UserError if an image that the tasks need is not available.
+        """
         self.sandbox = sandbox
         sandbox.prepare(sorted({shown.image for shown in self.entrants.problems.values()} - {""}))
 
-    def load_answers(self) -> None:
+    def load_stored_answers(self) -> None:
         """Loads the stored answers of earlier sessions, so that pairs without a vote can be shown again."""
         remove_incomplete_line(self.path)
         for number, line in read_complete_lines(self.path):
@@ -99,7 +102,7 @@ class LiveModels:
             try:
                 key, model = (row.pop("task"), row["task_id"]), row.pop("model")
                 if key in self.entrants.problems and model in self.models:
-                    self.entrants.add(key, self.entrants.problems[key].make_answer(model, Completion(**row)))
+                    self.entrants.add_answer(key, self.entrants.problems[key].make_answer(model, Completion(**row)))
             except (KeyError, TypeError, AttributeError) as error:
                 raise UserError(f"{self.path}, line {number} is damaged ({error}); fix or remove the line") from None
 
@@ -110,22 +113,28 @@ class LiveModels:
 
 
 def open_live_models(
-    names: Sequence[str],
+    backend_models: Sequence[str],
     entrants: Entrants,
     runs: Sequence[Run],
-    folder: Path,
-    task: str,
-    data: str | None,
+    votes_folder: Path,
+    task_name: str,
+    data_source: str | None,
     options: Mapping[str, str],
     log: Callable[[str], None],
 ) -> LiveModels:
-    """Loads the live models, and adds them and the problems of `task` to the arena's `entrants`.
+    """Loads the live models, and adds them and the problems of the task to the arena's `entrants`.
 
-    Their sampling parameters are those of the first run, else those of the task's recipe. Raises UserError if a model
-    cannot be loaded, or for a wrong name or option.
+    `backend_models` names the models, each as BACKEND:MODEL. Their sampling parameters are those of the task's recipe,
+    or without a task those of the first run. Raises UserError if a model cannot be loaded, or for a wrong name or
+    option.
     """
-    configs = {name: _live_model_config(name, task, data, options) for name in names}
-    sampling = add_problems(entrants, next(iter(configs.values()))) if task else _sampling_of_run(runs[0])
+    configs = {name: _make_live_model_config(name, task_name, data_source, options) for name in backend_models}
+    if task_name:
+        prepared = prepare_task(next(iter(configs.values())))
+        add_task_problems(entrants, prepared)
+        sampling = prepared.sampling
+    else:
+        sampling = _read_sampling_of_run(runs[0])
     models = {}
     for name, config in configs.items():
         label = (config.model or config.backend).rstrip("/").rsplit("/", 1)[-1]
@@ -137,35 +146,34 @@ def open_live_models(
         models[label] = LiveModel(label, backend)
         entrants.measurements[label] = ModelMeasurements(family="other", tasks={})
     entrants.live = set(models)
-    live = LiveModels(models, entrants, sampling, folder / LIVE)
-    live.load_answers()
+    live = LiveModels(models, entrants, sampling, votes_folder / LIVE)
+    live.load_stored_answers()
     return live
 
 
-def add_problems(entrants: Entrants, config: RunConfig) -> Sampling:
-    """Adds a task's problems to the arena and returns the sampling parameters of the task's recipe.
-
-    Raises UserError if the configuration is invalid.
-    """
-    prepared = prepare_task(config)
-    language = language_of(config.task)[1]
+def add_task_problems(entrants: Entrants, prepared: PreparedTask) -> None:
+    """Adds the problems of a task to those that the arena shows."""
+    language = language_of(prepared.config.task)[1]
     for problem in prepared.problems.values():
         title = f"{prepared.task.name}, {prepared.context.version.name}"
         shown = ShownProblem(problem, prepared.task, title, language, prepared.context.image)
         entrants.problems.setdefault((title, problem.task_id), shown)
-    return prepared.sampling
 
 
-def _live_model_config(name: str, task: str, data: str | None, options: Mapping[str, str]) -> RunConfig:
-    backend, colon, model = name.partition(":")
+def _make_live_model_config(
+    backend_model: str, task_name: str, data_source: str | None, options: Mapping[str, str]
+) -> RunConfig:
+    backend, colon, model = backend_model.partition(":")
     if not colon or not backend:
-        raise UserError(f"--live {name} is not of the form BACKEND:MODEL; give for example --live openai:qwen2.5-coder")
-    config = RunConfig(task=task, backend=backend, model=model or None, data=data, options=options)
-    check_options(config)
+        raise UserError(
+            f"--live {backend_model} is not of the form BACKEND:MODEL; give for example --live openai:qwen2.5-coder"
+        )
+    config = RunConfig(task=task_name, backend=backend, model=model or None, data=data_source, options=options)
+    check_live_model_options(config)
     return config
 
 
-def check_options(config: RunConfig) -> None:
+def check_live_model_options(config: RunConfig) -> None:
     """Raises UserError for an `--option` that neither a live model's backend nor the task uses."""
     unused = {**config.sandbox_options(), **({} if config.task else config.task_options())}
     if unused:
@@ -176,7 +184,7 @@ def check_options(config: RunConfig) -> None:
     config.backend_options()
 
 
-def _sampling_of_run(run: Run) -> Sampling:
+def _read_sampling_of_run(run: Run) -> Sampling:
     recorded = run.config.get("sampling", {})
     default = Sampling()
     return Sampling(

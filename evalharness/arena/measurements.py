@@ -34,7 +34,7 @@ class ModelMeasurements(TypedDict):
     tasks: dict[str, TaskMeasurements]
 
 
-def run_measurements(run: Run) -> TaskMeasurements:
+def collect_run_measurements(run: Run) -> TaskMeasurements:
     """Returns pass@1, speed and hardware of the model of a run; values that were not measured are absent."""
     measurements: TaskMeasurements = {"folder": str(run.folder.resolve()), "hardware": hardware_text(run)}
     if rate := rate_of(run):
@@ -68,12 +68,12 @@ def add_live_speeds(
     return with_live
 
 
-def read_measurements(folder: Path) -> dict[str, ModelMeasurements]:
+def read_measurements(votes_folder: Path) -> dict[str, ModelMeasurements]:
     """Returns the stored measurements of models in a votes folder; empty if there are none.
 
     Raises UserError if the file is damaged.
     """
-    path = folder / MODELS
+    path = votes_folder / MODELS
     if not path.exists():
         return {}
     try:
@@ -88,10 +88,10 @@ def read_measurements(folder: Path) -> dict[str, ModelMeasurements]:
     return cast(dict[str, ModelMeasurements], content)
 
 
-def write_measurements(folder: Path, measurements: Mapping[str, ModelMeasurements]) -> None:
+def write_measurements(votes_folder: Path, measurements: Mapping[str, ModelMeasurements]) -> None:
     """Stores the models' measurements in a votes folder; those of the same model and task are replaced."""
-    stored = read_measurements(folder)
+    stored = read_measurements(votes_folder)
     for model, new in measurements.items():
         tasks = stored[model]["tasks"] if model in stored else {}
         stored[model] = {"family": new["family"], "tasks": {**tasks, **new["tasks"]}}
-    write_json(folder / MODELS, stored)
+    write_json(votes_folder / MODELS, stored)

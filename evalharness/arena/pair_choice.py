@@ -6,14 +6,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
 from evalharness.arena.answers import Answer
-from evalharness.arena.entrants import Entrants, ProblemKey
+from evalharness.arena.entrants import Entrants, ModelPair, ProblemKey
 from evalharness.arena.records import PairKey
 from evalharness.arena.statistics.ballots import Ballots
-from evalharness.arena.statistics.davidson import derivatives, fit, information_matrix, parameter_layout
+from evalharness.arena.statistics.davidson import (
+    choose_parameter_layout,
+    fit_davidson_model,
+    information_matrix,
+    likelihood_derivatives,
+)
 from evalharness.arena.statistics.tally import tally_votes
 from evalharness.arena.store import VoteStore
 
@@ -37,8 +43,16 @@ class CandidatePair:
     """
 
     problem: ProblemKey
-    models: tuple[str, str]
+    models: ModelPair
     answers: tuple[Answer | None, Answer | None]
+
+
+class DrawCounts(NamedTuple):
+    """How often a pair of models was drawn so far."""
+
+    by_problem: Counter[ProblemKey]
+    shown_first: Counter[str]
+    """How often each of the two models was shown first, by its label."""
 
 
 class PairChooser:
@@ -49,93 +63,104 @@ class PairChooser:
         self.entrants, self.store, self.uniform = entrants, store, uniform
         self.random = random.Random(secrets.randbits(64) if seed is None else seed)
         self._fitted_votes = -1
-        self._gains: dict[tuple[str, str], float] = {}
+        self._gains: dict[ModelPair, float] = {}
 
     def choose_pair(self, voter: str) -> CandidatePair | None:
         """Returns the next pair of answers for a voter; None if the voter has seen all pairs."""
         seen = self.store.seen_pairs(voter)
-        pairs = list(combinations(self.entrants.models, 2))
-        weights = self._pair_weights(pairs)
+        pairs = list(combinations(self.entrants.model_labels, 2))
+        weights = self._calculate_draw_weights(pairs)
         while pairs:
             index = self.random.choices(range(len(pairs)), weights)[0]
-            candidate = self._draw_answers(pairs[index], seen)
+            candidate = self._draw_candidate_pair(pairs[index], seen)
             if candidate:
                 return candidate
             del pairs[index], weights[index]
         return None
 
-    def _pair_weights(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    def _calculate_draw_weights(self, model_pairs: Sequence[ModelPair]) -> list[float]:
         """Returns the weight with which each pair of models is drawn.
 
         It is proportional to the pair's information gain, mixed with a uniform distribution (share `EVEN_SHARE`).
         """
-        if self.uniform or not pairs:
-            return [1.0] * len(pairs)
+        if self.uniform or not model_pairs:
+            return [1.0] * len(model_pairs)
         votes = [vote for vote in self.store.votes() if vote.pair.voter_kind == "person"]
         if self._fitted_votes < 0 or len(votes) - self._fitted_votes > REFIT_SHARE * self._fitted_votes:
-            self._gains = information_gains(tally_votes(votes, self.entrants.models)[0])
+            self._gains = expected_information_gains(tally_votes(votes, self.entrants.model_labels)[0])
             self._fitted_votes = len(votes)
-        gains = [self._gains[pair] for pair in pairs]
-        return [gain / sum(gains) * (1 - EVEN_SHARE) + EVEN_SHARE / len(pairs) for gain in gains]
+        gains = [self._gains[pair] for pair in model_pairs]
+        return [gain / sum(gains) * (1 - EVEN_SHARE) + EVEN_SHARE / len(model_pairs) for gain in gains]
 
-    def _draw_answers(self, models: tuple[str, str], seen: set[PairKey]) -> CandidatePair | None:
+    def _draw_candidate_pair(self, model_labels: ModelPair, seen_pairs: set[PairKey]) -> CandidatePair | None:
         """Returns two answers that the voter has not seen, on the problem least often drawn for these models.
 
         Returns None if the voter has seen all pairs of the two models' answers.
         """
-        drawn, in_front = self._draw_counts(models)
+        drawn, in_front = self._count_draws(model_labels)
         keys = list(self.entrants.problems)
         self.random.shuffle(keys)
         for key in sorted(keys, key=lambda key: drawn[key]):
             if options := [
-                option for option in self._candidate_answers(key, models) if not _is_seen(key, models, option, seen)
+                option
+                for option in self._iterate_answer_pairs(key, model_labels)
+                if not _has_voter_seen(key, model_labels, option, seen_pairs)
             ]:
                 answers = self.random.choice(options)
-                lead = in_front[models[0]] - in_front[models[1]]
+                lead = in_front[model_labels[0]] - in_front[model_labels[1]]
                 chance = 0.5 if lead == 0 else SIDE_PROBABILITY if lead < 0 else 1 - SIDE_PROBABILITY
                 if self.random.random() < chance:
-                    return CandidatePair(key, models, answers)
-                return CandidatePair(key, models[::-1], answers[::-1])
+                    return CandidatePair(key, model_labels, answers)
+                return CandidatePair(key, model_labels[::-1], answers[::-1])
         return None
 
-    def _candidate_answers(
-        self, key: ProblemKey, models: tuple[str, str]
+    def _iterate_answer_pairs(
+        self, problem_key: ProblemKey, model_labels: ModelPair
     ) -> Iterator[tuple[Answer | None, Answer | None]]:
         """Yields the pairs of answers of two models to a problem whose texts differ.
 
         In place of a live model's answer, which is not generated yet, a pair has None.
         """
-        left, right = ([None] if model in self.entrants.live else self.entrants.answers(key, model) for model in models)
+        left, right = (
+            [None] if model in self.entrants.live else self.entrants.answers(problem_key, model)
+            for model in model_labels
+        )
         for first in left:
             for second in right:
                 if first is None or second is None or first.program.strip() != second.program.strip():
                     yield first, second
 
-    def _draw_counts(self, models: tuple[str, str]) -> tuple[Counter[ProblemKey], Counter[str]]:
-        """Returns, for two models, how often each problem was drawn and how often each model was shown first."""
+    def _count_draws(self, model_labels: ModelPair) -> DrawCounts:
+        """Returns how often each problem was drawn for two models, and how often each of them was shown first."""
         drawn: Counter[ProblemKey] = Counter()
         in_front: Counter[str] = Counter()
         for pair in self.store.pairs():
-            if {pair.first.model, pair.second.model} == set(models):
+            if {pair.first.model, pair.second.model} == set(model_labels):
                 drawn[pair.task, pair.task_id] += 1
                 in_front[pair.first.model] += 1
-        return drawn, in_front
+        return DrawCounts(drawn, in_front)
 
 
-def _is_seen(
-    problem: ProblemKey, models: tuple[str, str], answers: tuple[Answer | None, Answer | None], seen: set[PairKey]
+def _has_voter_seen(
+    problem_key: ProblemKey,
+    model_labels: ModelPair,
+    answers: tuple[Answer | None, Answer | None],
+    seen_pairs: set[PairKey],
 ) -> bool:
     """Returns whether a voter has seen these two answers, in either order.
 
     If one of the models is live, any answers of the two models to the problem count, because each answer is new.
     """
     if answers[0] is not None and answers[1] is not None:
-        left, right = sorted(zip(models, (answers[0].sample_id, answers[1].sample_id), strict=True))
-        return (*problem, left, right) in seen
-    return any((task, task_id) == problem and {left[0], right[0]} == set(models) for task, task_id, left, right in seen)
+        left, right = sorted(zip(model_labels, (answers[0].sample_id, answers[1].sample_id), strict=True))
+        return (*problem_key, left, right) in seen_pairs
+    return any(
+        (task, task_id) == problem_key and {left[0], right[0]} == set(model_labels)
+        for task, task_id, left, right in seen_pairs
+    )
 
 
-def information_gains(ballots: Ballots) -> dict[tuple[str, str], float]:
+def expected_information_gains(ballots: Ballots) -> dict[ModelPair, float]:
     """Returns, for each pair of models, the expected information gain of one more vote about the models' strengths.
 
     log(1 + V I): V is the variance of the difference of the two strengths, given the votes and a normal prior, and I
@@ -148,13 +173,15 @@ def information_gains(ballots: Ballots) -> dict[tuple[str, str], float]:
         ballots.models, [i for i, _ in pairs], [j for _, j in pairs], np.zeros(len(pairs), np.int64)
     )
     if len(ballots):
-        fitted = fit(ballots, penalty=PRIOR_PRECISION)
+        fitted = fit_davidson_model(ballots, penalty=PRIOR_PRECISION)
         layout, parameters = fitted.layout, fitted.parameters
-        precision = information_matrix(ballots, layout, derivatives(ballots, layout, parameters), PRIOR_PRECISION)
+        precision = information_matrix(
+            ballots, layout, likelihood_derivatives(ballots, layout, parameters), PRIOR_PRECISION
+        )
     else:
-        layout = parameter_layout(trial, position=False)
+        layout = choose_parameter_layout(trial, with_position=False)
         parameters, precision = np.zeros(layout.size), PRIOR_PRECISION * np.eye(layout.size)
-    per_vote = derivatives(trial, layout, parameters).curvature[:, 0, 0]
+    per_vote = likelihood_derivatives(trial, layout, parameters).curvature[:, 0, 0]
     inverse = np.linalg.inv(precision)[:models, :models]
     variance = np.array([inverse[i, i] + inverse[j, j] - 2 * inverse[i, j] for i, j in pairs])
     gains = np.log1p(variance * per_vote)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Choice = Literal["first", "second", "tie", "both_bad", "skip"]
+VoteChoice = Literal["first", "second", "tie", "both_bad", "skip"]
 """A voter's choice between two answers. `skip` expresses no preference and is left out of every statistic."""
-CHOICES: tuple[Choice, ...] = ("first", "second", "tie", "both_bad", "skip")
+CHOICES: tuple[VoteChoice, ...] = ("first", "second", "tie", "both_bad", "skip")
 Arm = Literal["equal", "recorded", "live"]
 """How the two answers appear (the arm of the experiment). equal: both immediately. recorded: each at the speed at which
 its model generated it. live: both, once both models have answered.
@@ -17,7 +17,7 @@ PairKey = tuple[str, str, tuple[str, int], tuple[str, int]]
 
 
 @dataclass(frozen=True)
-class Side:
+class PairSide:
     """One of the two answers of a pair, with its verdict and timing. Unknown fields are None."""
 
     model: str
@@ -35,16 +35,16 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Pair:
+class AnswerPair:
     """Two answers to a problem in the order in which a voter sees them."""
 
     id: str
     """Random, so that it does not reveal the models."""
     task: str
     task_id: str
-    first: Side
+    first: PairSide
     """The left or upper answer."""
-    second: Side
+    second: PairSide
     voter: str
     """A name or a random id; empty if unknown."""
     arm: Arm = "equal"
@@ -63,8 +63,8 @@ class Pair:
 class Vote:
     """A voter's choice between the two answers of a pair; a row of `votes.jsonl`, which also has the pair's fields."""
 
-    pair: Pair
-    choice: Choice
+    pair: AnswerPair
+    choice: VoteChoice
     ms: int | None = None
     """Milliseconds from when both answers were visible until the vote; None if unknown."""
     voted_at: str = ""

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from evalharness.arena.records import ARMS, CHOICES, Pair, Side, Vote
+from evalharness.arena.records import ARMS, CHOICES, AnswerPair, PairSide, Vote
 from evalharness.errors import UserError
 from evalharness.util.text import one_line
 
@@ -20,9 +20,9 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def pair_to_json(pair: Pair) -> dict[str, Any]:
+def pair_to_json(pair: AnswerPair) -> dict[str, Any]:
     """Returns an arena pair as a JSON object."""
-    return {**asdict(pair), "first": _side_row(pair.first), "second": _side_row(pair.second)}
+    return {**asdict(pair), "first": _side_to_json(pair.first), "second": _side_to_json(pair.second)}
 
 
 def vote_to_json(vote: Vote) -> dict[str, Any]:
@@ -30,12 +30,12 @@ def vote_to_json(vote: Vote) -> dict[str, Any]:
     return {**pair_to_json(vote.pair), "choice": vote.choice, "ms": vote.ms, "voted_at": vote.voted_at}
 
 
-def parse_pair(row: Mapping[str, Any]) -> Pair:
+def parse_pair(row: Mapping[str, Any]) -> AnswerPair:
     """Parses the arena pair of a JSON object. Raises ValueError with the reason if it is invalid."""
-    field_names = {field.name for field in fields(Pair)}
+    field_names = {field.name for field in fields(AnswerPair)}
     try:
         values = {key: value for key, value in row.items() if key in field_names}
-        pair = Pair(**{**values, "first": _side_from_row(row["first"]), "second": _side_from_row(row["second"])})
+        pair = AnswerPair(**{**values, "first": _parse_side(row["first"]), "second": _parse_side(row["second"])})
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a field is missing or of the wrong type ({error})") from None
     _check_pair(pair)
@@ -52,9 +52,9 @@ def parse_vote(row: Mapping[str, Any]) -> Vote:
     return Vote(pair, choice, ms, str(row.get("voted_at") or ""))
 
 
-def is_model_voter(name: str) -> bool:
+def is_model_voter(voter_name: str) -> bool:
     """Returns whether a voter's name begins with `model:`, which is reserved for judge models."""
-    return name.casefold().startswith(MODEL_VOTER)
+    return voter_name.casefold().startswith(MODEL_VOTER)
 
 
 def parse_voter_name(text: str) -> str:
@@ -70,7 +70,7 @@ def parse_voter_name(text: str) -> str:
     return name
 
 
-def _check_pair(pair: Pair) -> None:
+def _check_pair(pair: AnswerPair) -> None:
     texts = (pair.id, pair.task, pair.task_id, pair.voter, pair.drawn_at, pair.first.model, pair.second.model)
     if not all(isinstance(text, str) for text in texts) or not pair.id:
         raise ValueError(
@@ -89,10 +89,10 @@ def _check_pair(pair: Pair) -> None:
         )
 
 
-def _side_row(side: Side) -> dict[str, Any]:
+def _side_to_json(side: PairSide) -> dict[str, Any]:
     return {key: value for key, value in asdict(side).items() if value is not None}
 
 
-def _side_from_row(row: Mapping[str, Any]) -> Side:
-    field_names = {field.name for field in fields(Side)}
-    return Side(**cast(dict[str, Any], {key: value for key, value in row.items() if key in field_names}))
+def _parse_side(row: Mapping[str, Any]) -> PairSide:
+    field_names = {field.name for field in fields(PairSide)}
+    return PairSide(**cast(dict[str, Any], {key: value for key, value in row.items() if key in field_names}))

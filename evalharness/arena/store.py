@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evalharness.arena.records import Pair, PairKey, Vote
+from evalharness.arena.records import AnswerPair, PairKey, Vote
 from evalharness.arena.rows import pair_to_json, parse_pair, parse_vote, vote_to_json
 from evalharness.errors import UserError
 from evalharness.pipeline.store import disk_errors_as_user_errors, remove_incomplete_line
@@ -34,10 +34,10 @@ class VoteStore:
         self._thread_lock = threading.RLock()
         self._read_to = {PAIRS: 0, VOTES: 0}
         self._lines = {PAIRS: 0, VOTES: 0}
-        self._pairs: dict[str, Pair] = {}
+        self._pairs: dict[str, AnswerPair] = {}
         self._votes: dict[str, Vote] = {}
         self._seen: dict[str, set[PairKey]] = {}
-        self._open: dict[str, Pair] = {}
+        self._open: dict[str, AnswerPair] = {}
         with disk_errors_as_user_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         with self._locked():
@@ -48,17 +48,17 @@ class VoteStore:
         with self._locked():
             return list(self._votes.values())
 
-    def pairs(self) -> list[Pair]:
+    def pairs(self) -> list[AnswerPair]:
         """Returns all pairs that were drawn for a voter or voted on, oldest first."""
         with self._thread_lock:
             return list(self._pairs.values())
 
-    def find_pair(self, pair_id: str) -> Pair | None:
+    def find_pair(self, pair_id: str) -> AnswerPair | None:
         """Returns the pair with this id; None if it does not exist."""
         with self._thread_lock:
             return self._pairs.get(pair_id)
 
-    def pending_pair(self, voter: str) -> Pair | None:
+    def pending_pair(self, voter: str) -> AnswerPair | None:
         """Returns the latest pair drawn for a voter; None if the voter has voted on it or none was drawn."""
         with self._thread_lock:
             return self._open.get(voter)
@@ -68,7 +68,7 @@ class VoteStore:
         with self._thread_lock:
             return set(self._seen.get(voter, ()))
 
-    def add_pair(self, pair: Pair) -> None:
+    def add_pair(self, pair: AnswerPair) -> None:
         """Stores a pair drawn for a voter. Raises UserError if the disk cannot be written."""
         with self._locked():
             self._append_row(PAIRS, pair_to_json(pair))
@@ -109,27 +109,27 @@ class VoteStore:
                 self._read_new_rows(name)
             yield
 
-    def _read_new_rows(self, name: str) -> None:
-        path = self.folder / name
+    def _read_new_rows(self, file_name: str) -> None:
+        path = self.folder / file_name
         if not path.exists():
             return
         with path.open("rb") as file:
-            file.seek(self._read_to[name])
+            file.seek(self._read_to[file_name])
             for line in file:
-                self._lines[name] += 1
-                row = parse_json_line(path, self._lines[name], line)
+                self._lines[file_name] += 1
+                row = parse_json_line(path, self._lines[file_name], line)
                 try:
-                    if name == PAIRS:
+                    if file_name == PAIRS:
                         self._index_pair(parse_pair(row))
                     else:
                         self._index_vote(parse_vote(row))
                 except (ValueError, AttributeError) as error:
-                    raise UserError(f"{path}, line {self._lines[name]}: {error}; fix or remove the line") from None
-            self._read_to[name] = file.tell()
+                    raise UserError(f"{path}, line {self._lines[file_name]}: {error}; fix or remove the line") from None
+            self._read_to[file_name] = file.tell()
 
-    def _append_row(self, name: str, row: Mapping[str, Any]) -> None:
+    def _append_row(self, file_name: str, row: Mapping[str, Any]) -> None:
         line = json.dumps(row, ensure_ascii=True).encode() + b"\n"
-        with (self.folder / name).open("ab", buffering=0) as file:
+        with (self.folder / file_name).open("ab", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             try:
                 remaining = memoryview(line)
@@ -141,8 +141,8 @@ class VoteStore:
             except OSError:
                 file.truncate(size)
                 raise
-        self._read_to[name] += len(line)
-        self._lines[name] += 1
+        self._read_to[file_name] += len(line)
+        self._lines[file_name] += 1
 
     def _sync_folder(self) -> None:
         """Flushes a new file's directory entry to the disk."""
@@ -152,7 +152,7 @@ class VoteStore:
         finally:
             os.close(folder)
 
-    def _index_pair(self, pair: Pair) -> None:
+    def _index_pair(self, pair: AnswerPair) -> None:
         self._pairs[pair.id] = pair
         self._seen.setdefault(pair.voter, set()).add(pair.key)
         if pair.id not in self._votes:

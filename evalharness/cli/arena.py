@@ -136,8 +136,8 @@ def report(
     from evalharness.arena.measurements import add_live_speeds, read_measurements
     from evalharness.arena.report.page import write_report
     from evalharness.arena.report.tables import make_section, mean_pass_at_1
-    from evalharness.arena.report.text import markdown_lines
-    from evalharness.arena.statistics.summary import summarize_groups
+    from evalharness.arena.report.text import format_report_as_markdown
+    from evalharness.arena.statistics.summary import summarize_people_and_judges
 
     store = open_existing_votes(votes)
     measurements = add_live_speeds(read_measurements(votes), store.votes())
@@ -146,14 +146,14 @@ def report(
         for model, model_measurements in measurements.items()
         if (rate := mean_pass_at_1(model_measurements)) is not None
     }
-    groups = summarize_groups(store.votes(), rates)
+    groups = summarize_people_and_judges(store.votes(), rates)
     if not groups:
         raise UserError(
             f"{votes} has no votes yet; start `evalharness arena serve` and vote, or import votes with "
             "`evalharness arena import`"
         )
     sections = [make_section(group, measurements) for group in groups]
-    for line in markdown_lines(sections):
+    for line in format_report_as_markdown(sections):
         print(line)
     if out is not None:
         print(f"written; open {write_report(out, groups, sections, measurements)} in a browser")
@@ -178,9 +178,9 @@ def judge(
     The model is asked about each pair in both orders. Its votes are marked as a model's, and reports keep them apart
     from those of people.
     """
-    from evalharness.arena.entrants import check_entrants, load_entrants
+    from evalharness.arena.entrants import check_entrants_are_comparable, load_entrants
     from evalharness.arena.judge import judge_pairs
-    from evalharness.arena.live import check_options
+    from evalharness.arena.live import check_live_model_options
     from evalharness.arena.measurements import write_measurements
     from evalharness.arena.store import VoteStore
     from evalharness.pipeline.config import RunConfig, make_backend
@@ -188,9 +188,9 @@ def judge(
 
     check_at_least(1, {"--limit": limit})
     config = RunConfig(task="", backend=backend, model=model, options=opt.parse_key_values(option))
-    check_options(config)
+    check_live_model_options(config)
     entrants = load_entrants(load_runs(runs, log), data)
-    check_entrants(entrants)
+    check_entrants_are_comparable(entrants)
     store = VoteStore(votes)
     with closing(make_backend(config)) as judging:
         write_measurements(votes, entrants.measurements)

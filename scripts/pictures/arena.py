@@ -11,11 +11,11 @@ from scipy.special import expit
 
 from evalharness.arena.entrants import load_entrants
 from evalharness.arena.measurements import write_measurements
-from evalharness.arena.records import Choice, Pair
+from evalharness.arena.records import AnswerPair, VoteChoice
 from evalharness.arena.report.page import write_report
 from evalharness.arena.report.tables import make_section, mean_pass_at_1
 from evalharness.arena.service.session import Session
-from evalharness.arena.statistics.summary import summarize_groups
+from evalharness.arena.statistics.summary import summarize_people_and_judges
 from evalharness.arena.store import VoteStore
 from evalharness.data.runs import Run
 
@@ -58,16 +58,16 @@ def simulated_report(runs: list[Run], folder: Path) -> Path:
     rng = random.Random(0)
     for number in range(VOTERS):
         voter = f"voter {number}"
-        taste = {model: rng.gauss(0, TASTE) for model in entrants.models}
+        taste = {model: rng.gauss(0, TASTE) for model in entrants.model_labels}
         for _ in range(VOTES):
             if view := session.next_pair(voter).pair:
                 pair = store.find_pair(view.id)
                 assert pair
-                session.vote(view.id, voter, choose(pair, taste, rng), round(rng.lognormvariate(9, 0.5)))
+                session.record_vote(view.id, voter, choose(pair, taste, rng), round(rng.lognormvariate(9, 0.5)))
     rates = {
         model: rate for model, known in entrants.measurements.items() if (rate := mean_pass_at_1(known)) is not None
     }
-    groups = summarize_groups(store.votes(), rates)
+    groups = summarize_people_and_judges(store.votes(), rates)
     return write_report(
         folder / "report",
         groups,
@@ -76,7 +76,7 @@ def simulated_report(runs: list[Run], folder: Path) -> Path:
     )
 
 
-def choose(pair: Pair, taste: dict[str, float], rng: random.Random) -> Choice:
+def choose(pair: AnswerPair, taste: dict[str, float], rng: random.Random) -> VoteChoice:
     """Returns the choice of a voter who reads, prefers what works, and is a little impatient."""
     first, second = pair.first, pair.second
     if not first.passed and not second.passed and rng.random() < 0.5:

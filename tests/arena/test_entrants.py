@@ -48,7 +48,7 @@ def test_answers_in_two_forms_are_both_shown_as_programs(tmp_path: Path) -> None
     problem = entrants.problems[key]
     entrants.measurements = dict.fromkeys(("heron-7b", "rewriter"), entrants.measurements["heron-7b"])
     entrants.problems = {key: problem}
-    entrants.add(
+    entrants.add_answer(
         key, problem.make_answer("rewriter", Completion(key[1], 0, "def g():\n    return 1\n", form="solution"))
     )
     view = Session(entrants, VoteStore(tmp_path / "votes")).next_pair("Ada").pair

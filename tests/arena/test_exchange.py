@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.arena.exchange import COLUMNS, export_votes, import_votes, read_votes
-from evalharness.arena.records import CHOICES, Pair, Side, Vote
-from evalharness.arena.statistics.summary import summarize
+from evalharness.arena.records import CHOICES, AnswerPair, PairSide, Vote
+from evalharness.arena.statistics.summary import summarize_votes
 from evalharness.arena.store import VoteStore
 from evalharness.errors import UserError
 
@@ -30,12 +30,12 @@ def write_csv(path: Path, columns: tuple[str, ...], rows: list[tuple[object, ...
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=9)
 sides = st.builds(
-    Side, texts, st.integers(0, 9), st.none() | st.booleans(), st.none() | texts,
+    PairSide, texts, st.integers(0, 9), st.none() | st.booleans(), st.none() | texts,
     st.none() | st.floats(0.001, 100), st.none() | st.integers(0, 99), st.floats(0, 60),
 )  # fmt: skip
 votes = st.builds(
     lambda first, second, voter, choice, ms, number: Vote(
-        Pair(f"id {number}", "a, b", 'c "d"\n', first, second, voter), choice, ms, "now"
+        AnswerPair(f"id {number}", "a, b", 'c "d"\n', first, second, voter), choice, ms, "now"
     ),
     sides, sides, texts, st.sampled_from(CHOICES), st.none() | st.integers(0, 99), st.integers(),
 ).filter(lambda vote: vote.pair.first.model != vote.pair.second.model)  # fmt: skip
@@ -86,7 +86,7 @@ def test_copilot_arenas_published_votes_have_a_position_term(datasets_dir: Path,
         pytest.skip(f"put data/copilot_arena_examples_v1.csv of the repository lmarena/copilot-arena at {path}")
     store = VoteStore(tmp_path)
     assert import_votes(path, store) == (112, 0, 1)
-    summary = summarize(store.votes(), {})
+    summary = summarize_votes(store.votes(), {})
     assert summary.first_share == (92, 112)
     assert summary.dependence == "vote"
     assert summary.position[1][0] > 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from helpers import openai_server
 
-from evalharness.arena.entrants import Entrants, check_entrants, load_entrants
+from evalharness.arena.entrants import Entrants, check_entrants_are_comparable, load_entrants
 from evalharness.arena.live import LIVE, LiveModels, open_live_models
 from evalharness.arena.measurements import add_live_speeds
 from evalharness.arena.service.session import Session
@@ -38,7 +38,7 @@ def opened(
     options = {"base_url": endpoint.url, "recipe": "completion", "max_retries": "0"}
     store = VoteStore(folder)
     live = open_live_models(NAMES, entrants, [], folder, "humaneval", "sample", options, lambda text: None)
-    check_entrants(entrants)
+    check_entrants_are_comparable(entrants)
     return Session(entrants, store, ask=live.ask_live_models, seed=0), live
 
 
@@ -53,7 +53,7 @@ def test_both_models_are_asked_at_once_and_shown_together(endpoint: openai_serve
     text = view.model_dump_json()
     assert "merlin" not in text
     assert "osprey" not in text
-    reveal = session.vote(view.id, "Ada", "first", 5)
+    reveal = session.record_vote(view.id, "Ada", "first", 5)
     assert {reveal.first.model, reveal.second.model} == {"merlin-7b", "osprey-7b"}
     assert reveal.first.total_s
     assert reveal.first.total_s >= 0.2
@@ -68,7 +68,7 @@ def test_live_answers_are_graded_before_they_are_shown(
 ) -> None:
     session, live = opened(endpoint, tmp_path)
     sandbox = open_sandbox("docker", 1, {}, print)
-    live.grade_answers_in(sandbox)
+    live.grade_later_answers_in(sandbox)
     solutions = {shown.problem.prompt.text: shown.problem for shown in session.entrants.problems.values()}
 
     def solve_or_fail(reply: openai_server.Reply) -> None:
@@ -80,7 +80,7 @@ def test_live_answers_are_graded_before_they_are_shown(
     endpoint.default = solve_or_fail
     view = session.next_pair("Ada").pair
     assert view
-    reveal = session.vote(view.id, "Ada", "tie", 5)
+    reveal = session.record_vote(view.id, "Ada", "tie", 5)
     assert {side.model: side.status for side in (reveal.first, reveal.second)} == {
         "merlin-7b": "passed", "osprey-7b": "failed",
     }  # fmt: skip
@@ -105,7 +105,7 @@ def test_a_voter_sees_each_problem_of_two_live_models_once(endpoint: openai_serv
     problems = []
     while view := session.next_pair("Ada").pair:
         problems.append(view.task_id)
-        session.vote(view.id, "Ada", "skip", None)
+        session.record_vote(view.id, "Ada", "skip", None)
     assert sorted(problems) == sorted(task_id for _, task_id in session.entrants.problems)
     live.close()
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from helpers.arena_runs import MODELS, write_runs
 
-from evalharness.arena.entrants import Entrants, check_entrants, load_entrants
-from evalharness.arena.pair_choice import information_gains
-from evalharness.arena.records import Pair
+from evalharness.arena.entrants import Entrants, check_entrants_are_comparable, load_entrants
+from evalharness.arena.pair_choice import expected_information_gains
+from evalharness.arena.records import AnswerPair
 from evalharness.arena.service.session import Session
 from evalharness.arena.statistics.ballots import Ballots
 from evalharness.arena.store import VoteStore
@@ -23,7 +23,7 @@ def entrants(tmp_path_factory: pytest.TempPathFactory) -> Entrants:
     return load_entrants(load_runs([write_runs(tmp_path_factory.mktemp("runs"))]))
 
 
-def drawn(entrants: Entrants, folder: Path, votes: int, voters: int = 1, uniform: bool = False) -> list[Pair]:
+def drawn(entrants: Entrants, folder: Path, votes: int, voters: int = 1, uniform: bool = False) -> list[AnswerPair]:
     """The pairs of voters who prefer the first model of the alphabet, four times of five."""
     session = Session(entrants, VoteStore(folder), uniform=uniform, seed=1)
     rng = np.random.default_rng(2)
@@ -34,7 +34,7 @@ def drawn(entrants: Entrants, folder: Path, votes: int, voters: int = 1, uniform
         pair = session.store.find_pair(view.id)
         assert pair
         earlier = pair.first.model < pair.second.model
-        session.vote(view.id, voter, "first" if earlier == (rng.random() < 0.8) else "second", 1)
+        session.record_vote(view.id, voter, "first" if earlier == (rng.random() < 0.8) else "second", 1)
     return session.store.pairs()
 
 
@@ -43,7 +43,7 @@ def test_a_voter_sees_each_pair_once_and_then_no_more(entrants: Entrants, tmp_pa
     keys = []
     while view := session.next_pair("Ada").pair:
         keys.append(session.store.pairs()[-1].key)
-        session.vote(view.id, "Ada", "skip", None)
+        session.record_vote(view.id, "Ada", "skip", None)
     assert len(keys) == len(set(keys)) == 3 * len(entrants.problems)
     assert session.next_pair("Bob").pair
 
@@ -75,19 +75,19 @@ def test_uniform_draws_are_even(entrants: Entrants, tmp_path: Path) -> None:
 def test_more_votes_go_where_the_difference_is_uncertain() -> None:
     models = ("a", "b", "c", "d")
     first, second = [0, 1] * 45 + [2, 3] * 2, [1, 0] * 45 + [3, 2] * 2
-    gains = information_gains(Ballots.from_sequences(models, first, second, [0, 0, 1, 1] * 23 + [0, 0]))
+    gains = expected_information_gains(Ballots.from_sequences(models, first, second, [0, 0, 1, 1] * 23 + [0, 0]))
     assert gains["a", "c"] > 5 * gains["a", "b"]
     assert gains["c", "d"] > 5 * gains["a", "b"]
 
 
 def test_a_foregone_outcome_tells_less() -> None:
     votes = [(0, 1, 0)] * 40 + [(1, 2, 0), (1, 2, 1)] * 20 + [(0, 2, 0)] * 40
-    gains = information_gains(Ballots.from_sequences(("a", "b", "c"), *zip(*votes, strict=True)))
+    gains = expected_information_gains(Ballots.from_sequences(("a", "b", "c"), *zip(*votes, strict=True)))
     assert gains["b", "c"] > gains["a", "c"]
 
 
 def test_before_the_first_vote_all_pairs_are_alike() -> None:
-    gains = information_gains(Ballots.from_sequences(("a", "b", "c"), [], [], []))
+    gains = expected_information_gains(Ballots.from_sequences(("a", "b", "c"), [], [], []))
     assert len(gains) == 3
     assert len(set(gains.values())) == 1
 
@@ -95,14 +95,14 @@ def test_before_the_first_vote_all_pairs_are_alike() -> None:
 def test_equal_texts_are_not_shown(entrants: Entrants, tmp_path: Path) -> None:
     equal = Entrants(entrants.problems, entrants.measurements)
     for key in entrants.problems:
-        for model in entrants.models:
+        for model in entrants.model_labels:
             for answer in entrants.answers(key, model):
-                equal.add(key, replace(answer, program="same", middle="same"))
+                equal.add_answer(key, replace(answer, program="same", middle="same"))
     assert Session(equal, VoteStore(tmp_path)).next_pair("Ada").pair is None
 
 
 def test_one_model_alone_is_refused(tmp_path: Path) -> None:
     runs = write_runs(tmp_path)
     with pytest.raises(UserError, match="at least two models, but got 1 model"):
-        check_entrants(load_entrants(load_runs([runs / "heron-7b"])))
+        check_entrants_are_comparable(load_entrants(load_runs([runs / "heron-7b"])))
     assert len(MODELS) == 3

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from evalharness.arena.entrants import load_entrants
-from evalharness.arena.records import Choice
+from evalharness.arena.records import VoteChoice
 from evalharness.arena.service.session import Session
-from evalharness.arena.statistics.summary import VoteSummary, summarize
+from evalharness.arena.statistics.summary import VoteSummary, summarize_votes
 from evalharness.arena.store import VoteStore
 from evalharness.data.runs import Run
 from evalharness.report.naming import name_runs
@@ -29,9 +29,9 @@ def vote_on_all_pairs(runs: Path, folder: Path, voters: int = 6) -> VoteSummary:
             pair = session.store.find_pair(view.id)
             assert pair
             passed = pair.first.passed, pair.second.passed
-            choices: dict[Any, Choice] = {(True, False): "first", (False, True): "second", (True, True): "tie"}
-            session.vote(view.id, voter, choices.get(passed, "both_bad"), 1)
-    return summarize(session.store.votes(), rates_of(loaded))
+            choices: dict[Any, VoteChoice] = {(True, False): "first", (False, True): "second", (True, True): "tie"}
+            session.record_vote(view.id, voter, choices.get(passed, "both_bad"), 1)
+    return summarize_votes(session.store.votes(), rates_of(loaded))
 
 
 def rates_of(runs: list[Run]) -> dict[str, float]:

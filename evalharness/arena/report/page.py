@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.arena.measurements import ModelMeasurements
-from evalharness.arena.report.picture import preference_figure, preference_panel
+from evalharness.arena.report.picture import draw_preference_figure, make_preference_panel
 from evalharness.arena.report.tables import Section, Table
 from evalharness.arena.statistics.summary import VoteSummary
 from evalharness.errors import UserError
@@ -35,44 +35,48 @@ combined.</p>
 
 
 def write_report(
-    out: Path,
+    out_folder: Path,
     summaries: Sequence[VoteSummary],
     sections: Sequence[Section],
     measurements: Mapping[str, ModelMeasurements],
 ) -> Path:
-    """Writes the arena's HTML report into folder `out` and returns the path of its index.html.
+    """Writes the arena's HTML report into folder `out_folder` and returns the path of its index.html.
 
     Writes style sheets, arena.json (the results) and, if speeds are known, the plot as strengths.svg and strengths.png,
     too. Raises UserError if the folder cannot be written.
     """
     try:
-        (out / "static").mkdir(parents=True, exist_ok=True)
+        (out_folder / "static").mkdir(parents=True, exist_ok=True)
         for path in (*(STATIC / name for name in (*STYLES, "theme.js")), OWN_STYLE):
-            shutil.copyfile(path, out / "static" / path.name)
+            shutil.copyfile(path, out_folder / "static" / path.name)
         parts = [
-            _section_html(section, _plot_html(summary, measurements, out))
+            _format_section_html(section, _write_plot(summary, measurements, out_folder))
             for summary, section in zip(summaries, sections, strict=True)
         ]
-        (out / RESULTS).write_text(json.dumps([_json_value(asdict(summary)) for summary in summaries], indent=2) + "\n")
-        page = out / "index.html"
+        (out_folder / RESULTS).write_text(
+            json.dumps([_replace_infinite_numbers(asdict(summary)) for summary in summaries], indent=2) + "\n"
+        )
+        page = out_folder / "index.html"
         body = BODY.format(parts="\n".join(parts))
         html = html_document("evalharness arena report", body, (*STYLES, OWN_STYLE.name), policy=FILE_POLICY)
         page.write_text(html, encoding="utf-8")
     except OSError as error:
-        raise UserError(f"cannot write the report to {out}: {error.strerror}; give another folder with --out") from None
+        raise UserError(
+            f"cannot write the report to {out_folder}: {error.strerror}; give another folder with --out"
+        ) from None
     return page
 
 
-def _section_html(section: Section, picture: str) -> str:
+def _format_section_html(section: Section, plot_html: str) -> str:
     lines = "".join(f"<p>{escape(sentence)}</p>" for sentence in section.sentences)
-    strengths, *others = map(_table_html, section.tables)
+    strengths, *others = map(_format_table_html, section.tables)
     return (
-        f'<section class="part"><h2>{escape(section.title)}</h2>{strengths}{picture}'
+        f'<section class="part"><h2>{escape(section.title)}</h2>{strengths}{plot_html}'
         f'<div class="sentences">{lines}</div>{"".join(others)}</section>'
     )
 
 
-def _table_html(table: Table) -> str:
+def _format_table_html(table: Table) -> str:
     headings = "".join(
         f'<th scope="col"{" class=number" if column else ""}>{escape(text)}</th>'
         for column, text in enumerate(table.headings)
@@ -90,25 +94,25 @@ def _table_html(table: Table) -> str:
     )
 
 
-def _plot_html(summary: VoteSummary, measurements: Mapping[str, ModelMeasurements], out: Path) -> str:
-    """Writes the preference-speed plot into folder `out` and returns the HTML that shows it.
+def _write_plot(summary: VoteSummary, measurements: Mapping[str, ModelMeasurements], out_folder: Path) -> str:
+    """Writes the preference-speed plot into folder `out_folder` and returns the HTML that shows it.
 
     Returns "" without a plot if the speeds are not known, and for a judge model's votes.
     """
-    panel = None if summary.judge else preference_panel(summary, measurements)
+    panel = None if summary.judge else make_preference_panel(summary, measurements)
     if panel is None:
         return ""
-    figure = preference_figure(panel)
-    figure.savefig(out / "strengths.svg")
-    figure.savefig(out / "strengths.png")
-    drawings = wide_and_narrow_svg(figure, preference_figure(panel, NARROW))
+    figure = draw_preference_figure(panel)
+    figure.savefig(out_folder / "strengths.svg")
+    figure.savefig(out_folder / "strengths.png")
+    drawings = wide_and_narrow_svg(figure, draw_preference_figure(panel, NARROW))
     return f'<h3>Preference and speed</h3><div class="drawing">{drawings}</div>'
 
 
-def _json_value(value: Any) -> Any:
+def _replace_infinite_numbers(value: Any) -> Any:
     """Returns a value for JSON, in which infinite numbers (ends of intervals) are replaced by null."""
     if isinstance(value, Mapping):
-        return {key: _json_value(item) for key, item in value.items()}
+        return {key: _replace_infinite_numbers(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_json_value(item) for item in value]
+        return [_replace_infinite_numbers(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evalharness.arena.measurements import ModelMeasurements, TaskMeasurements
-from evalharness.arena.report.tables import mean_speed, win_share
+from evalharness.arena.report.tables import expected_win_share, mean_speed
 from evalharness.arena.report.text import replace_unprintable
 from evalharness.arena.statistics.summary import VoteSummary
 from evalharness.metrics.intervals import Interval
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 METRIC = "votes won against a model of mean strength"
 
 
-def preference_panel(summary: VoteSummary, measurements: Mapping[str, ModelMeasurements]) -> Panel | None:
+def make_preference_panel(summary: VoteSummary, measurements: Mapping[str, ModelMeasurements]) -> Panel | None:
     """Returns the points of the preference-speed plot; None if the speeds of fewer than two models are known."""
     points = []
     for row in summary.models:
@@ -32,10 +32,10 @@ def preference_panel(summary: VoteSummary, measurements: Mapping[str, ModelMeasu
                 label=replace_unprintable(row.model),
                 family=model_measurements["family"],
                 curve=(row.model,),
-                rate=win_share(row.strength[0]),
-                rate_ci95=(win_share(low), win_share(high)),
+                rate=expected_win_share(row.strength[0]),
+                rate_ci95=(expected_win_share(low), expected_win_share(high)),
                 speed=speed,
-                speed_ci95=_speed_interval(tasks),
+                speed_ci95=_find_speed_interval(tasks),
                 hardware=" / ".join(dict.fromkeys(task["hardware"] for task in tasks)),
                 detail="\n".join(task["folder"] for task in tasks),
             )
@@ -45,13 +45,13 @@ def preference_panel(summary: VoteSummary, measurements: Mapping[str, ModelMeasu
     return Panel("Preference and speed", tuple(sorted(points, key=lambda point: point.speed)), pareto_frontier(points))
 
 
-def _speed_interval(tasks: Sequence[TaskMeasurements]) -> Interval | None:
+def _find_speed_interval(tasks: Sequence[TaskMeasurements]) -> Interval | None:
     """Returns the 95 % confidence interval of a model's speed; None if it is unknown or the model ran several tasks."""
     ends = tasks[0].get("tokens_per_s_ci95") if len(tasks) == 1 else None
     return (ends[0], ends[1]) if ends else None
 
 
-def preference_figure(panel: Panel, layout: Layout | None = None) -> "Figure":
+def draw_preference_figure(panel: Panel, layout: Layout | None = None) -> "Figure":
     """Returns the preference-speed plot as a matplotlib figure."""
     from evalharness.report.frontier.picture import make_frontier_figure
 

@@ -8,7 +8,7 @@ from scipy import special
 
 from evalharness.arena.measurements import ModelMeasurements
 from evalharness.arena.rows import MODEL_VOTER
-from evalharness.arena.statistics.summary import Estimate, ModelPair, ModelStrength, VoteSummary
+from evalharness.arena.statistics.summary import Estimate, ModelComparison, ModelStrength, VoteSummary
 from evalharness.metrics.intervals import Interval
 from evalharness.util.text import counted
 
@@ -41,9 +41,9 @@ def make_section(summary: VoteSummary, measurements: Mapping[str, ModelMeasureme
     """Returns the report's section about the votes of people, or of one judge model."""
     title = f"Model as judge: {summary.judge.removeprefix(MODEL_VOTER)}" if summary.judge else "Votes of people"
     sentences = [
-        _votes_text(summary),
-        _method_text(summary),
-        _position_text(summary),
+        _vote_count_sentence(summary),
+        _method_sentences(summary),
+        _position_sentences(summary),
         *_latency_sentences(summary),
         *_verdict_sentences(summary),
         *_agreement_sentences(summary),
@@ -73,12 +73,12 @@ def mean_speed(measurements: ModelMeasurements | None) -> float | None:
     return sum(speeds) / len(speeds) if speeds else None
 
 
-def win_share(strength: float) -> float:
+def expected_win_share(strength: float) -> float:
     """Returns the expected share of decided votes that a model of this strength wins against a model of strength 0."""
     return float(special.expit(strength))
 
 
-def _votes_text(summary: VoteSummary) -> str:
+def _vote_count_sentence(summary: VoteSummary) -> str:
     whose = f"of {counted(summary.voters, 'voter')} " if summary.voters and not summary.judge else ""
     skipped = f", and {counted(summary.skipped, 'skipped pair')}" if summary.skipped else ""
     time = f"; the median vote took {summary.median_ms / 1000:.1f} s" if summary.median_ms is not None else ""
@@ -86,7 +86,7 @@ def _votes_text(summary: VoteSummary) -> str:
     return f"{mark}{counted(summary.votes, 'vote')} {whose}on {counted(len(summary.models), 'model')}{skipped}{time}."
 
 
-def _method_text(summary: VoteSummary) -> str:
+def _method_sentences(summary: VoteSummary) -> str:
     clusters = {
         "voter": f"by a jackknife over {counted(summary.clusters, 'voter')}",
         "problem": f"by a jackknife over {counted(summary.clusters, 'problem')}",
@@ -99,7 +99,7 @@ def _method_text(summary: VoteSummary) -> str:
     )
 
 
-def _position_text(summary: VoteSummary) -> str:
+def _position_sentences(summary: VoteSummary) -> str:
     first, decided = summary.first_share
     low, high = summary.position[1]
     says = (
@@ -109,7 +109,7 @@ def _position_text(summary: VoteSummary) -> str:
     )
     return (
         f"Position: the first answer won {first} of {decided} decided votes; its advantage (log odds) is "
-        f"{estimate_text(summary.position)}, {says}. The strengths are adjusted for it."
+        f"{format_estimate(summary.position)}, {says}. The strengths are adjusted for it."
     )
 
 
@@ -118,16 +118,16 @@ def _latency_sentences(summary: VoteSummary) -> list[str]:
         return []
     return [
         f"Latency: with {counted(summary.recorded_votes, 'vote')} at recorded speed, an answer that took half as long "
-        f"as the other had an advantage (log odds) of {estimate_text(summary.latency)}. The strengths are adjusted for "
-        "it."
+        f"as the other had an advantage (log odds) of {format_estimate(summary.latency)}. The strengths are adjusted "
+        "for it."
     ]
 
 
 def _verdict_sentences(summary: VoteSummary) -> list[str]:
     agreement = summary.verdicts
     sentences = []
-    if agreement.interval:
-        low, high = agreement.interval
+    if agreement.failing_share_interval:
+        low, high = agreement.failing_share_interval
         sentences.append(
             f"Verdicts: where exactly one of the two answers passed its tests, voters preferred the failing one in "
             f"{agreement.failing_preferred} of {agreement.votes} votes "
@@ -172,7 +172,7 @@ def _strength_row(row: ModelStrength, measurements: ModelMeasurements | None) ->
         row.model,
         f"{START + SCALE * row.strength[0]:.0f}",
         f"{row.strength[0]:.2f}",
-        interval_text(row.strength[1]),
+        format_interval(row.strength[1]),
         *(str(count) for count in (row.votes, row.wins, row.losses, row.ties, row.both_bad)),
         ABSENT if rate is None else f"{rate:.1%}",
         ABSENT if speed is None else f"{speed:.1f}",
@@ -184,7 +184,8 @@ def _win_table(summary: VoteSummary) -> Table:
     wins = {(pair.first, pair.second): (pair.wins, pair.votes) for pair in summary.pairs}
     wins |= {(pair.second, pair.first): (pair.votes - pair.wins, pair.votes) for pair in summary.pairs}
     rows = tuple(
-        (row, *(_win_cell(wins.get((row, column))) if row != column else ABSENT for column in models)) for row in models
+        (row, *(_format_wins(wins.get((row, column))) if row != column else ABSENT for column in models))
+        for row in models
     )
     return Table(
         "Votes won against each model",
@@ -194,15 +195,15 @@ def _win_table(summary: VoteSummary) -> Table:
     )
 
 
-def _win_cell(wins: tuple[float, int] | None) -> str:
-    return f"{wins[0]:g} of {wins[1]}" if wins and wins[1] else ABSENT
+def _format_wins(wins_and_votes: tuple[float, int] | None) -> str:
+    return f"{wins_and_votes[0]:g} of {wins_and_votes[1]}" if wins_and_votes and wins_and_votes[1] else ABSENT
 
 
 def _difference_table(summary: VoteSummary) -> Table:
     headings = ("models", "difference", "95 % interval", "votes", "further votes needed")
     rows = tuple(
-        (f"{pair.first} – {pair.second}", f"{pair.difference[0]:.2f}", interval_text(pair.difference[1]),
-         str(pair.votes), _more_votes_text(pair))
+        (f"{pair.first} – {pair.second}", f"{pair.difference[0]:.2f}", format_interval(pair.difference[1]),
+         str(pair.votes), _format_further_votes(pair))
         for pair in summary.pairs
     )  # fmt: skip
     return Table(
@@ -212,7 +213,7 @@ def _difference_table(summary: VoteSummary) -> Table:
     )  # fmt: skip
 
 
-def _more_votes_text(pair: ModelPair) -> str:
+def _format_further_votes(pair: ModelComparison) -> str:
     if pair.more_votes is None:
         return ABSENT
     if pair.more_votes == 0:
@@ -220,11 +221,15 @@ def _more_votes_text(pair: ModelPair) -> str:
     return f"over {MANY_VOTES:,}" if pair.more_votes > MANY_VOTES else f"{pair.more_votes:,}"
 
 
-def estimate_text(value: Estimate) -> str:
+def format_estimate(estimate: Estimate) -> str:
     """Returns a value with its confidence interval as text; "not bounded by the votes" if the interval is infinite."""
-    return f"{value[0]:.2f} {interval_text(value[1])}" if math.isfinite(value[1][0]) else "not bounded by the votes"
+    return (
+        f"{estimate[0]:.2f} {format_interval(estimate[1])}"
+        if math.isfinite(estimate[1][0])
+        else "not bounded by the votes"
+    )
 
 
-def interval_text(interval: Interval) -> str:
+def format_interval(interval: Interval) -> str:
     """Returns a confidence interval as text, or "not bounded" if it is infinite."""
     return f"[{interval[0]:.2f}, {interval[1]:.2f}]" if math.isfinite(interval[0]) else "not bounded"

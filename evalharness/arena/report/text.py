@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from evalharness.arena.report.tables import Section, Table
 
 
-def markdown_lines(sections: Sequence[Section]) -> Iterator[str]:
+def format_report_as_markdown(sections: Sequence[Section]) -> Iterator[str]:
     """Yields the lines of the arena's report in Markdown."""
     for section in sections:
         yield f"## {replace_unprintable(section.title)}"
@@ -13,13 +13,13 @@ def markdown_lines(sections: Sequence[Section]) -> Iterator[str]:
         for sentence in section.sentences:
             yield from (sentence, "")
         for table in section.tables:
-            yield from (f"### {table.title}", "", *_table_lines(table), "")
+            yield from (f"### {table.title}", "", *_format_markdown_table(table), "")
             if table.note:
                 yield from (replace_unprintable(table.note), "")
 
 
-def _table_lines(table: Table) -> Iterator[str]:
-    rows = [[_escaped_cell(text) for text in row] for row in (table.headings, *table.rows)]
+def _format_markdown_table(table: Table) -> Iterator[str]:
+    rows = [[_escape_cell(text) for text in row] for row in (table.headings, *table.rows)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(table.headings))]
     for number, row in enumerate(rows):
         cells = [
@@ -37,6 +37,6 @@ def replace_unprintable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
-def _escaped_cell(text: str) -> str:
+def _escape_cell(text: str) -> str:
     """Returns the text of a Markdown table cell, with the characters escaped that would end the cell."""
     return replace_unprintable(text).replace("|", "\\|")

@@ -6,7 +6,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from evalharness.arena.rows import parse_voter_name
-from evalharness.arena.service.messages import Health, PairRequest, PairResponse, Reveal, VoteRequest
+from evalharness.arena.service.messages import HealthResponse, PairRequest, PairResponse, VoteRequest, VoteResponse
 from evalharness.arena.service.session import Session
 from evalharness.report.page.document import html_document
 from evalharness.report.page.static_files import STATIC as REPORT_STATIC
@@ -33,14 +33,14 @@ def make_app(session: Session, limits: RequestLimits) -> FastAPI:
         return session.next_pair(parse_voter_name(request.voter))
 
     @app.post("/api/votes")
-    def record_vote(request: VoteRequest) -> Reveal:
+    def record_vote(request: VoteRequest) -> VoteResponse:
         """Records a vote on a pair, on disk before the response is sent, and returns which models were compared."""
-        return session.vote(request.id, parse_voter_name(request.voter), request.choice, request.ms)
+        return session.record_vote(request.id, parse_voter_name(request.voter), request.choice, request.ms)
 
     @app.get("/health")
-    def show_health() -> Health:
+    def show_health() -> HealthResponse:
         """Returns the version and the number of votes; needs no access token."""
-        return Health(status="ok", version=__version__, votes=len(session.store))
+        return HealthResponse(status="ok", version=__version__, votes=len(session.store))
 
     page = html_document("evalharness arena", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)
     add_page_routes(app, page, (REPORT_STATIC, STATIC))

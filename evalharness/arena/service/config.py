@@ -42,7 +42,9 @@ class ArenaConfig:
     host: str = "127.0.0.1"
     port: int = 8378
     token: str = field(default="", repr=False)
-    """Voters open the page with `#token=TOKEN`. It may be empty only where `host` is a loopback address."""
+    """The access token. Voters open the page with `#token=TOKEN`. It may be empty only if `host` is a loopback
+    address.
+    """
     allowed_hosts: tuple[str, ...] = ()
     """Further host names by which voters may open the page, such as that of a proxy."""
 
@@ -67,6 +69,6 @@ class ArenaConfig:
 
     @property
     def limits(self) -> RequestLimits:
-        """Size and time limits of an HTTP request."""
+        """The access token, the size and time limits and the host names against which each HTTP request is checked."""
         hosts = resolve_allowed_hosts(self.host, self.allowed_hosts)
         return RequestLimits(self.token, BODY_BYTES, 256 * BODY_BYTES, READ_S, PUBLIC_PATHS, hosts)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evalharness.arena.records import Arm, Choice
+from evalharness.arena.records import Arm, VoteChoice
 
 LONGEST_VOTE_MS = 24 * 3600 * 1000
 
@@ -16,7 +16,7 @@ class PairRequest(BaseModel):
     voter: str
 
 
-class Timing(BaseModel):
+class ReplayTiming(BaseModel):
     """When the parts of an answer appear that is shown at its recorded speed, in seconds since the pair is shown.
 
     The first text appears at `first_s`, and the whole answer is visible at `total_s`.
@@ -30,7 +30,7 @@ class ShownAnswer(BaseModel):
     """An answer as the voting page shows it, without the model's name."""
 
     text: str
-    timing: Timing | None = None
+    timing: ReplayTiming | None = None
     """None unless the pair's arm (experimental condition) is `recorded`, which measures the effect of speed on
     votes.
     """
@@ -70,11 +70,11 @@ class VoteRequest(BaseModel):
     id: str
     """The id of the pair."""
     voter: str
-    choice: Choice
+    choice: VoteChoice
     ms: int | None = Field(None, ge=0, le=LONGEST_VOTE_MS)
 
 
-class RevealedSide(BaseModel):
+class RevealedAnswer(BaseModel):
     """The model, verdict and speed of an answer, revealed after the vote."""
 
     model: str
@@ -83,17 +83,17 @@ class RevealedSide(BaseModel):
     output_tokens: int | None
 
 
-class Reveal(BaseModel):
+class VoteResponse(BaseModel):
     """Response to POST /api/votes: which models wrote the two answers."""
 
-    choice: Choice
+    choice: VoteChoice
     """The recorded choice: the first vote on a pair is final."""
-    first: RevealedSide
-    second: RevealedSide
+    first: RevealedAnswer
+    second: RevealedAnswer
     votes: int
 
 
-class Health(BaseModel):
+class HealthResponse(BaseModel):
     """Response to GET /health of the arena's voting page."""
 
     status: str

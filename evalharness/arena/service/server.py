@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 
-from evalharness.arena.entrants import check_entrants, load_entrants
+from evalharness.arena.entrants import check_entrants_are_comparable, load_entrants
 from evalharness.arena.live import open_live_models
 from evalharness.arena.measurements import write_measurements
 from evalharness.arena.service.app import make_app
@@ -27,7 +27,7 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
     entrants = load_entrants(runs, config.data)
     store = VoteStore(config.votes)
     if not config.live:
-        check_entrants(entrants)
+        check_entrants_are_comparable(entrants)
         return _serve_session(config, Session(entrants, store, uniform=config.uniform, recorded=config.recorded), log)
     with ExitStack() as stack:
         sandbox = None
@@ -37,9 +37,9 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
             config.live, entrants, runs, store.folder, config.task, config.data, config.options, log
         )
         stack.enter_context(closing(live))
-        check_entrants(entrants)
+        check_entrants_are_comparable(entrants)
         if sandbox:
-            live.grade_answers_in(sandbox)
+            live.grade_later_answers_in(sandbox)
         session = Session(entrants, store, uniform=config.uniform, recorded=config.recorded, ask=live.ask_live_models)
         return _serve_session(config, session, log)
 

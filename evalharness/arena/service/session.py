@@ -6,24 +6,24 @@ import threading
 from collections.abc import Callable
 
 from evalharness.arena.answers import Answer, ShownProblem
-from evalharness.arena.entrants import Entrants, ProblemKey
+from evalharness.arena.entrants import Entrants, ModelPair, ProblemKey
 from evalharness.arena.pair_choice import CandidatePair, PairChooser
-from evalharness.arena.records import Arm, Choice, Pair, Side, Vote
+from evalharness.arena.records import AnswerPair, Arm, PairSide, Vote, VoteChoice
 from evalharness.arena.rows import utc_now
 from evalharness.arena.service.messages import (
     PairResponse,
     PairView,
-    Reveal,
-    RevealedSide,
+    ReplayTiming,
+    RevealedAnswer,
     ShownAnswer,
-    Timing,
+    VoteResponse,
 )
 from evalharness.arena.store import VoteStore
 from evalharness.util.http.refusals import RequestRefused
 
 LONGEST_WAIT_S = 60.0
 """Longest generation time, in seconds, of an answer that may be shown at its recorded speed."""
-AskModels = Callable[[ProblemKey, tuple[str, str]], dict[str, Answer]]
+AskModels = Callable[[ProblemKey, ModelPair], dict[str, Answer]]
 """Function that asks those of two models that are live (generate on request) to answer a problem; returns the answers
 by model.
 """
@@ -56,10 +56,10 @@ class Session:
                 view = self._store_drawn_pair(voter, candidate, candidate.answers)
                 candidate = None
         if candidate:
-            view = self._draw_live_pair(voter, candidate)
-        return PairResponse(pair=view, votes=self._vote_count(voter))
+            view = self._ask_for_live_pair(voter, candidate)
+        return PairResponse(pair=view, votes=self._count_votes_of(voter))
 
-    def vote(self, pair_id: str, voter: str, choice: Choice, ms: int | None) -> Reveal:
+    def record_vote(self, pair_id: str, voter: str, choice: VoteChoice, decision_ms: int | None) -> VoteResponse:
         """Records a vote and reveals the pair's models; the first vote on a pair is final.
 
         Raises RequestRefused for a pair that was not drawn for this voter.
@@ -69,15 +69,15 @@ class Session:
             raise RequestRefused(404, "no pair of answers has this id; reload the page")
         if pair.voter != voter:
             raise RequestRefused(403, "this pair was drawn for another voter; reload the page")
-        counted = self.store.add_vote(Vote(pair, choice, ms, utc_now()))
-        return Reveal(
+        counted = self.store.add_vote(Vote(pair, choice, decision_ms, utc_now()))
+        return VoteResponse(
             choice=counted.choice,
-            first=_revealed_side(counted.pair.first),
-            second=_revealed_side(counted.pair.second),
-            votes=self._vote_count(voter),
+            first=_reveal_answer(counted.pair.first),
+            second=_reveal_answer(counted.pair.second),
+            votes=self._count_votes_of(voter),
         )
 
-    def _vote_count(self, voter: str) -> int:
+    def _count_votes_of(self, voter: str) -> int:
         return len(self.store.seen_pairs(voter)) - (self.store.pending_pair(voter) is not None)
 
     def _pending_pair_view(self, voter: str) -> PairView | None:
@@ -89,9 +89,9 @@ class Session:
         first, second = self.entrants.find_answer(key, pair.first), self.entrants.find_answer(key, pair.second)
         if key not in self.entrants.problems or first is None or second is None:
             return None
-        return _pair_view(pair, self.entrants.problems[key], first, second)
+        return _make_pair_view(pair, self.entrants.problems[key], first, second)
 
-    def _draw_live_pair(self, voter: str, candidate: CandidatePair) -> PairView:
+    def _ask_for_live_pair(self, voter: str, candidate: CandidatePair) -> PairView:
         answers = self.ask(candidate.problem, candidate.models)
         first, second = (
             stored_answer or answers[model]
@@ -115,19 +115,19 @@ class Session:
             arm = "recorded"
         waits = [answer.total_s or 0.0 if arm == "recorded" else 0.0 for answer in (first, second)]
         task, task_id = candidate.problem
-        pair = Pair(
-            secrets.token_urlsafe(12), task, task_id, first.to_side(waits[0]), second.to_side(waits[1]), voter, arm,
-            drawn_at=utc_now(),
+        pair = AnswerPair(
+            secrets.token_urlsafe(12), task, task_id, first.to_pair_side(waits[0]), second.to_pair_side(waits[1]),
+            voter, arm, drawn_at=utc_now(),
         )  # fmt: skip
         self.store.add_pair(pair)
-        return _pair_view(pair, self.entrants.problems[candidate.problem], first, second)
+        return _make_pair_view(pair, self.entrants.problems[candidate.problem], first, second)
 
 
 def _can_be_replayed(answer: Answer) -> bool:
     return answer.total_s is not None and 0 < answer.total_s <= LONGEST_WAIT_S
 
 
-def _pair_view(pair: Pair, shown: ShownProblem, first: Answer, second: Answer) -> PairView:
+def _make_pair_view(pair: AnswerPair, shown: ShownProblem, first: Answer, second: Answer) -> PairView:
     """Returns a pair as the voting page shows it: both answers as whole programs, or both as continuations."""
     suffix = shown.problem.suffix
     in_place = first.middle is not None and second.middle is not None
@@ -140,19 +140,19 @@ def _pair_view(pair: Pair, shown: ShownProblem, first: Answer, second: Answer) -
         question=shown.question,
         prefix=shown.problem.prefix if in_place else "",
         suffix=suffix if in_place else "",
-        first=_shown_answer(first, in_place, pair.arm),
-        second=_shown_answer(second, in_place, pair.arm),
+        first=_make_shown_answer(first, in_place, pair.arm),
+        second=_make_shown_answer(second, in_place, pair.arm),
         arm=pair.arm,
     )
 
 
-def _shown_answer(answer: Answer, in_place: bool, arm: Arm) -> ShownAnswer:
-    text = answer.middle if in_place and answer.middle is not None else answer.program
+def _make_shown_answer(answer: Answer, middle_only: bool, arm: Arm) -> ShownAnswer:
+    text = answer.middle if middle_only and answer.middle is not None else answer.program
     if arm != "recorded" or answer.total_s is None:
         return ShownAnswer(text=text)
     first_s = min(answer.first_output_s or 0.0, answer.total_s)
-    return ShownAnswer(text=text, timing=Timing(first_s=first_s, total_s=answer.total_s))
+    return ShownAnswer(text=text, timing=ReplayTiming(first_s=first_s, total_s=answer.total_s))
 
 
-def _revealed_side(side: Side) -> RevealedSide:
-    return RevealedSide(model=side.model, status=side.status, total_s=side.total_s, output_tokens=side.output_tokens)
+def _reveal_answer(side: PairSide) -> RevealedAnswer:
+    return RevealedAnswer(model=side.model, status=side.status, total_s=side.total_s, output_tokens=side.output_tokens)

@@ -19,12 +19,12 @@ class VerdictAgreement:
     """Votes for the answer that failed its tests."""
 
     @property
-    def interval(self) -> Interval | None:
+    def failing_share_interval(self) -> Interval | None:
         """The 95 % confidence interval of the share of votes for the failing answer; None if there are no votes."""
         return wilson_interval(self.failing_preferred, self.votes) if self.votes else None
 
 
-def verdict_agreement(votes: Sequence[Vote]) -> VerdictAgreement:
+def measure_verdict_agreement(votes: Sequence[Vote]) -> VerdictAgreement:
     """Returns how often voters preferred the failing answer of a pair of which exactly one answer passed its tests."""
     chosen = [
         (vote.pair.first if vote.choice == "first" else vote.pair.second)
@@ -44,7 +44,7 @@ class VoterAgreement:
     """Krippendorff's alpha: 1 is perfect agreement, 0 chance; None if no pair has two votes or all votes are equal."""
 
 
-def voter_agreement(votes: Sequence[Vote]) -> VoterAgreement:
+def measure_voter_agreement(votes: Sequence[Vote]) -> VoterAgreement:
     """Returns the inter-voter agreement on the better answer of a pair (or tie, or both bad) as Krippendorff's alpha.
 
     Alpha is 1 - D_observed / D_expected for nominal data, over the pairs with two votes or more; the order in which a
@@ -54,7 +54,7 @@ def voter_agreement(votes: Sequence[Vote]) -> VoterAgreement:
     by_pair: dict[object, list[str]] = defaultdict(list)
     for vote in votes:
         if vote.choice != "skip":
-            by_pair[vote.pair.key].append(_preferred_answer(vote))
+            by_pair[vote.pair.key].append(_category_of_vote(vote))
     units = [Counter(judgements) for judgements in by_pair.values() if len(judgements) > 1]
     if not units:
         return VoterAgreement(0, None)
@@ -69,22 +69,22 @@ def voter_agreement(votes: Sequence[Vote]) -> VoterAgreement:
     return VoterAgreement(len(units), None if expected == 0 else 1 - observed / expected)
 
 
-def rank_correlation(strengths: Mapping[str, float], rates: Mapping[str, float]) -> float | None:
-    """Returns Kendall's tau-b between the models' strengths and pass@1 (`rates`); None if it is undefined.
+def rank_correlation(strengths: Mapping[str, float], pass_rates: Mapping[str, float]) -> float | None:
+    """Returns Kendall's tau-b between the models' strengths and pass@1 (`pass_rates`); None if it is undefined.
 
     It is undefined if fewer than two models have both values, or if all values are equal.
     """
     from scipy import stats  # Importing scipy.stats takes more than half a second.
 
-    models = [model for model in strengths if model in rates]
+    models = [model for model in strengths if model in pass_rates]
     if len(models) < 2:
         return None
-    value = float(stats.kendalltau([strengths[model] for model in models], [rates[model] for model in models])[0])
+    value = float(stats.kendalltau([strengths[model] for model in models], [pass_rates[model] for model in models])[0])
     return None if np.isnan(value) else value
 
 
-def _preferred_answer(vote: Vote) -> str:
-    """Returns a vote as "answer 0", "answer 1", "tie" or "both_bad", numbered as in `Pair.key`, not as shown."""
+def _category_of_vote(vote: Vote) -> str:
+    """Returns a vote as "answer 0", "answer 1", "tie" or "both_bad", numbered as in `AnswerPair.key`, not as shown."""
     if vote.choice not in ("first", "second"):
         return vote.choice
     side = vote.pair.first if vote.choice == "first" else vote.pair.second

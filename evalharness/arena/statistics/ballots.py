@@ -11,7 +11,7 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Outcome(IntEnum):
+class VoteOutcome(IntEnum):
     """A voter's choice between two answers, as an integer."""
 
     FIRST = 0
@@ -29,7 +29,7 @@ class Ballots:
     """Index of the model whose answer was shown first."""
     second: Integers
     outcome: Integers
-    """Values of `Outcome`."""
+    """Values of `VoteOutcome`."""
     cluster: Integers
     """Number of the cluster that the vote belongs to: the votes of one cluster, such as a voter's, are dependent."""
     wait: Floats
@@ -41,29 +41,31 @@ class Ballots:
     def from_sequences(
         cls,
         models: Sequence[str],
-        first: Sequence[int] | Integers,
-        second: Sequence[int] | Integers,
-        outcome: Sequence[int] | Integers,
-        cluster: Sequence[int] | Integers | None = None,
-        wait: Sequence[float] | Floats | None = None,
-        weight: Sequence[float] | Floats | None = None,
+        first_model_indices: Sequence[int] | Integers,
+        second_model_indices: Sequence[int] | Integers,
+        outcomes: Sequence[int] | Integers,
+        cluster_numbers: Sequence[int] | Integers | None = None,
+        log2_wait_ratios: Sequence[float] | Floats | None = None,
+        weights: Sequence[float] | Floats | None = None,
     ) -> "Ballots":
         """Returns ballots with one entry per vote. By default each vote is its own cluster and has wait 0, weight 1."""
-        count = len(first)
+        count = len(first_model_indices)
         return cls(
             tuple(models),
-            np.asarray(first, np.int64),
-            np.asarray(second, np.int64),
-            np.asarray(outcome, np.int64),
-            np.arange(count) if cluster is None else np.unique(np.asarray(cluster), return_inverse=True)[1],
-            np.zeros(count) if wait is None else np.asarray(wait, float),
-            np.ones(count) if weight is None else np.asarray(weight, float),
+            np.asarray(first_model_indices, np.int64),
+            np.asarray(second_model_indices, np.int64),
+            np.asarray(outcomes, np.int64),
+            np.arange(count)
+            if cluster_numbers is None
+            else np.unique(np.asarray(cluster_numbers), return_inverse=True)[1],
+            np.zeros(count) if log2_wait_ratios is None else np.asarray(log2_wait_ratios, float),
+            np.ones(count) if weights is None else np.asarray(weights, float),
         )
 
     def __len__(self) -> int:
         return len(self.first)
 
     @property
-    def clusters(self) -> int:
+    def cluster_count(self) -> int:
         """The number of clusters; the votes of one cluster depend on each other."""
         return int(self.cluster.max()) + 1 if len(self) else 0

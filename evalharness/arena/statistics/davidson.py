@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
-from evalharness.arena.statistics.ballots import Ballots, Floats, Outcome
+from evalharness.arena.statistics.ballots import Ballots, Floats, VoteOutcome
 
 PENALTY = 1e-4
 """Weight of the squared parameters in the fit. It makes the strengths sum to 0, keeps them finite where a model wins or
@@ -30,18 +30,18 @@ class ParameterLayout:
     both_bad: bool
 
     @property
-    def terms(self) -> int:
+    def advantage_terms(self) -> int:
         """The number of parameters in the advantage of the first answer: strengths, position and latency."""
         return self.models + self.position + self.latency
 
     @property
     def size(self) -> int:
         """The number of parameters of the fit."""
-        return self.terms + self.tie + self.both_bad
+        return self.advantage_terms + self.tie + self.both_bad
 
 
 @dataclass(frozen=True)
-class Derivatives:
+class LikelihoodDerivatives:
     """Log likelihood of each vote at given parameters, with its first and second derivatives.
 
     n is the number of votes, p the number of parameters.
@@ -58,7 +58,7 @@ class Derivatives:
 
 
 @dataclass(frozen=True)
-class Fit:
+class DavidsonFit:
     """A Bradley-Terry fit by maximum likelihood. Strengths are in log odds; their mean is 0."""
 
     ballots: Ballots
@@ -71,43 +71,43 @@ class Fit:
         return self.parameters[: self.layout.models]
 
     @property
-    def position(self) -> float:
+    def position_advantage(self) -> float:
         """The advantage of the answer shown first, in log odds; 0 if it is not fitted."""
         return float(self.parameters[self.layout.models]) if self.layout.position else 0.0
 
 
-def parameter_layout(ballots: Ballots, position: bool = True) -> ParameterLayout:
+def choose_parameter_layout(ballots: Ballots, with_position: bool = True) -> ParameterLayout:
     """Returns which parameters to fit to these votes: those of ties, "both bad" and latency only if they occur."""
     return ParameterLayout(
         models=len(ballots.models),
-        position=position,
+        position=with_position,
         latency=bool(np.any(ballots.wait != 0)),
-        tie=bool(np.any(ballots.outcome == Outcome.TIE)),
-        both_bad=bool(np.any(ballots.outcome == Outcome.BOTH_BAD)),
+        tie=bool(np.any(ballots.outcome == VoteOutcome.TIE)),
+        both_bad=bool(np.any(ballots.outcome == VoteOutcome.BOTH_BAD)),
     )
 
 
-def fit(ballots: Ballots, position: bool = True, penalty: float = PENALTY) -> Fit:
+def fit_davidson_model(ballots: Ballots, with_position: bool = True, penalty: float = PENALTY) -> DavidsonFit:
     """Returns the maximum-likelihood fit of the Bradley-Terry-Davidson model to votes.
 
     With the advantage d = s_first - s_second + position + latency * wait, the four outcomes have probabilities
     proportional to exp(d/2) (first), exp(-d/2) (second), exp(tie) and exp(both bad). Without the last two this is the
-    model of Bradley and Terry; with `tie` it is Davidson's (1970, JASA 65, 317-328), and with `position` that of
+    model of Bradley and Terry; with `tie` it is Davidson's (1970, JASA 65, 317-328), and with the position that of
     Davidson and Beaver (1977, Biometrics 33, 693-702). As the last two do not depend on d, a vote "both bad" changes
     the strengths as much as a tie does. Raises ValueError for no votes.
     """
     if not len(ballots):
         raise ValueError("a Bradley-Terry fit needs at least one vote; pass ballots that are not empty")
-    layout = parameter_layout(ballots, position)
-    design = _design_matrix(ballots, layout)
+    layout = choose_parameter_layout(ballots, with_position)
+    design = _make_design_matrix(ballots, layout)
 
     def objective(parameters: Floats) -> tuple[float, Floats]:
-        parts = derivatives(ballots, layout, parameters, design)
+        parts = likelihood_derivatives(ballots, layout, parameters, design)
         value = -float(ballots.weight @ parts.log_likelihood) + penalty / 2 * float(parameters @ parameters)
         return value, -(ballots.weight @ parts.scores) + penalty * parameters
 
     def hessian(parameters: Floats) -> Floats:
-        return information_matrix(ballots, layout, derivatives(ballots, layout, parameters, design), penalty)
+        return information_matrix(ballots, layout, likelihood_derivatives(ballots, layout, parameters, design), penalty)
 
     result = optimize.minimize(
         objective,
@@ -117,21 +117,21 @@ def fit(ballots: Ballots, position: bool = True, penalty: float = PENALTY) -> Fi
         hess=hessian,
         options={"gtol": TOLERANCE * max(1.0, float(ballots.weight.sum())), "maxiter": MAX_ITERATIONS},
     )
-    return Fit(ballots, layout, np.asarray(result.x))
+    return DavidsonFit(ballots, layout, np.asarray(result.x))
 
 
-def derivatives(
+def likelihood_derivatives(
     ballots: Ballots, layout: ParameterLayout, parameters: Floats, design: Floats | None = None
-) -> Derivatives:
+) -> LikelihoodDerivatives:
     """Returns the log likelihood of each vote, its gradient and its second derivative at the given `parameters`."""
-    design = _design_matrix(ballots, layout) if design is None else design
-    advantage = design @ parameters[: layout.terms]
+    design = _make_design_matrix(ballots, layout) if design is None else design
+    advantage = design @ parameters[: layout.advantage_terms]
     count = len(ballots)
-    extra = parameters[layout.terms :]
+    extra = parameters[layout.advantage_terms :]
     predictors = np.column_stack([advantage / 2, -advantage / 2, *(np.full(count, value) for value in extra)])
     log_probability = predictors - special.logsumexp(predictors, axis=1, keepdims=True)
     probability = np.exp(log_probability)
-    column = _predictor_columns(layout)[ballots.outcome]
+    column = _predictor_column_of_outcomes(layout)[ballots.outcome]
     rows = np.arange(count)
     chosen = np.zeros_like(probability)
     chosen[rows, column] = 1
@@ -145,15 +145,15 @@ def derivatives(
     curvature[:, 0, 0] = (probability[:, 0] + probability[:, 1] - lead**2) / 4
     curvature[:, 0, 1:] = curvature[:, 1:, 0] = -lead[:, None] * others / 2
     curvature[:, 1:, 1:] = others[:, :, None] * np.eye(size - 1) - others[:, :, None] * others[:, None, :]
-    return Derivatives(log_probability[rows, column], scores, design, curvature)
+    return LikelihoodDerivatives(log_probability[rows, column], scores, design, curvature)
 
 
 def information_matrix(
-    ballots: Ballots, layout: ParameterLayout, vote_derivatives: Derivatives, penalty: float = PENALTY
+    ballots: Ballots, layout: ParameterLayout, vote_derivatives: LikelihoodDerivatives, penalty: float = PENALTY
 ) -> Floats:
     """Returns the (p, p) matrix of negative second derivatives of the fit's penalized log likelihood."""
     weighted = vote_derivatives.curvature * ballots.weight[:, None, None]
-    terms = layout.terms
+    terms = layout.advantage_terms
     matrix = np.empty((layout.size, layout.size))
     matrix[:terms, :terms] = vote_derivatives.design.T @ (vote_derivatives.design * weighted[:, 0, :1])
     matrix[:terms, terms:] = vote_derivatives.design.T @ weighted[:, 0, 1:]
@@ -162,19 +162,19 @@ def information_matrix(
     return matrix + penalty * np.eye(layout.size)
 
 
-def _design_matrix(ballots: Ballots, layout: ParameterLayout) -> Floats:
+def _make_design_matrix(ballots: Ballots, layout: ParameterLayout) -> Floats:
     count = len(ballots)
     rows = np.arange(count)
-    design = np.zeros((count, layout.terms))
+    design = np.zeros((count, layout.advantage_terms))
     design[rows, ballots.first] += 1
     design[rows, ballots.second] -= 1
     if layout.position:
         design[:, layout.models] = 1
     if layout.latency:
-        design[:, layout.terms - 1] = ballots.wait
+        design[:, layout.advantage_terms - 1] = ballots.wait
     return design
 
 
-def _predictor_columns(layout: ParameterLayout) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Returns, for each `Outcome`, the index of its column in the matrix of linear predictors (see `derivatives`)."""
+def _predictor_column_of_outcomes(layout: ParameterLayout) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Returns, for each `VoteOutcome`, the index of its column in the linear predictors of `likelihood_derivatives`."""
     return np.array([0, 1, 2, 2 + layout.tie])

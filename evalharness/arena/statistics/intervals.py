@@ -8,7 +8,13 @@ from scipy import sparse, stats
 from scipy.sparse import csgraph
 
 from evalharness.arena.statistics.ballots import Ballots, Floats, Integers
-from evalharness.arena.statistics.davidson import PENALTY, Fit, derivatives, fit, information_matrix
+from evalharness.arena.statistics.davidson import (
+    PENALTY,
+    DavidsonFit,
+    fit_davidson_model,
+    information_matrix,
+    likelihood_derivatives,
+)
 from evalharness.metrics.intervals import CONFIDENCE, Interval
 
 FEWEST_CLUSTERS = 1.5
@@ -21,14 +27,14 @@ UNBOUNDED = (float("-inf"), float("inf"))
 
 
 @dataclass(frozen=True)
-class Covariance:
+class FitCovariance:
     """Computes confidence intervals of contrasts (linear combinations) of a fit's parameters from their covariance."""
 
-    fit: Fit
+    fit: DavidsonFit
     matrix: Floats
     """(p, p)."""
     clusters: float
-    """The effective number of clusters (see `effective_clusters`)."""
+    """The effective number of clusters (see `effective_cluster_count`)."""
     shift: Floats
     """(p,): how far each parameter moves if the penalty is divided by 100; large if the votes do not bound it."""
     component: Integers
@@ -55,7 +61,7 @@ class Covariance:
         within = np.bincount(self.component, contrast[: self.fit.layout.models])
         return bool(np.all(np.abs(within) < 1e-9) and abs(contrast @ self.shift) < UNBOUNDED_SHIFT)
 
-    def reference_models(self) -> Integers:
+    def reference_model_indices(self) -> Integers:
         """Returns the indices of the models whose mean strength is defined as 0.
 
         They are the largest set of models between which the votes determine all differences; a model that never lost,
@@ -73,41 +79,41 @@ class Covariance:
         largest = max(sets, key=len)
         return np.array(largest if len(largest) > 1 else range(models))
 
-    def strength_contrast(self, index: int) -> Floats:
+    def strength_contrast(self, model_index: int) -> Floats:
         """Returns the contrast whose value is a model's strength relative to the mean of the reference models."""
         contrast = np.zeros(self.fit.layout.size)
-        reference = self.reference_models()
+        reference = self.reference_model_indices()
         contrast[reference] -= 1 / len(reference)
-        contrast[index] += 1
+        contrast[model_index] += 1
         return contrast
 
-    def difference_contrast(self, first: int, second: int) -> Floats:
+    def difference_contrast(self, first_model_index: int, second_model_index: int) -> Floats:
         """Returns the contrast whose value is the difference between two models' strengths."""
         contrast = np.zeros(self.fit.layout.size)
-        contrast[first] += 1
-        contrast[second] -= 1
+        contrast[first_model_index] += 1
+        contrast[second_model_index] -= 1
         return contrast
 
 
-def covariance(fitted: Fit, cluster: Integers | None = None) -> Covariance:
+def estimate_covariance(davidson_fit: DavidsonFit, cluster_numbers: Integers | None = None) -> FitCovariance:
     """Returns the cluster-robust covariance of a fit's parameters.
 
     It is a jackknife over clusters in which each leave-one-out estimate is one Newton step from the full one: (G - 1)/G
     sum_g d_g d_g' with d_g = (H - H_g)^-1 S_g, where S_g and H_g are score and information of cluster g. Source:
     MacKinnon, Nielsen and Webb 2024 (arXiv 2406.00650), CV3L; unlike the plain sandwich it is not too small for few or
-    unequal clusters. `cluster` replaces the cluster numbers of the fitted votes.
+    unequal clusters. `cluster_numbers` replaces the cluster numbers of the fitted votes.
     """
-    ballots, layout = fitted.ballots, fitted.layout
-    cluster = ballots.cluster if cluster is None else cluster
-    clusters = int(cluster.max()) + 1
-    parts = derivatives(ballots, layout, fitted.parameters)
+    ballots, layout = davidson_fit.ballots, davidson_fit.layout
+    cluster_numbers = ballots.cluster if cluster_numbers is None else cluster_numbers
+    clusters = int(cluster_numbers.max()) + 1
+    parts = likelihood_derivatives(ballots, layout, davidson_fit.parameters)
     whole = information_matrix(ballots, layout, parts)
-    order = np.argsort(cluster, kind="stable")
-    starts = np.searchsorted(cluster[order], np.arange(clusters))
+    order = np.argsort(cluster_numbers, kind="stable")
+    starts = np.searchsorted(cluster_numbers[order], np.arange(clusters))
     scores = np.add.reduceat(parts.scores[order] * ballots.weight[order, None], starts, axis=0)
     jacobian = np.zeros((len(ballots), parts.curvature.shape[1], layout.size))
-    jacobian[:, 0, : layout.terms] = parts.design
-    jacobian[:, 1:, layout.terms :] = np.eye(layout.size - layout.terms)
+    jacobian[:, 0, : layout.advantage_terms] = parts.design
+    jacobian[:, 1:, layout.advantage_terms :] = np.eye(layout.size - layout.advantage_terms)
     total = np.zeros_like(whole)
     ends = np.append(starts[1:], len(ballots))
     for begin in range(0, clusters, CHUNK):
@@ -118,36 +124,39 @@ def covariance(fitted: Fit, cluster: Integers | None = None) -> Covariance:
         own = np.add.reduceat(own, starts[chosen] - starts[begin], axis=0)
         steps = np.linalg.solve(whole - own, scores[chosen][:, :, None])[:, :, 0]
         total += steps.T @ steps
-    return Covariance(
-        fitted,
+    return FitCovariance(
+        davidson_fit,
         total * (clusters - 1) / clusters,
-        effective_clusters(cluster, ballots.weight),
-        penalty_shift(fitted),
-        connected_components(ballots),
+        effective_cluster_count(cluster_numbers, ballots.weight),
+        measure_penalty_shift(davidson_fit),
+        connected_components_of_models(ballots),
     )
 
 
-def penalty_shift(fitted: Fit) -> Floats:
+def measure_penalty_shift(davidson_fit: DavidsonFit) -> Floats:
     """Returns the change of each parameter of a fit if its penalty is divided by 100."""
-    return fit(fitted.ballots, fitted.layout.position, PENALTY / 100).parameters - fitted.parameters
+    return (
+        fit_davidson_model(davidson_fit.ballots, davidson_fit.layout.position, PENALTY / 100).parameters
+        - davidson_fit.parameters
+    )
 
 
-def connected_components(ballots: Ballots) -> Integers:
+def connected_components_of_models(ballots: Ballots) -> Integers:
     """Returns, for each model, the number of its connected component in the graph whose edges are the votes."""
     models = len(ballots.models)
     edges = sparse.coo_array((np.ones(len(ballots)), (ballots.first, ballots.second)), shape=(models, models))
     return np.asarray(csgraph.connected_components(edges, directed=False)[1], np.int64)
 
 
-def effective_clusters(cluster: Integers, weight: Floats) -> float:
+def effective_cluster_count(cluster_numbers: Integers, weights: Floats) -> float:
     """Returns the effective number of clusters, (sum n_g)^2 / sum n_g^2 for clusters of n_g votes (Kish).
 
     It is below the number of clusters if they differ in size: then the large ones dominate the estimated variance.
     """
-    sizes = np.bincount(cluster, weight)
+    sizes = np.bincount(cluster_numbers, weights)
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
-def independent_clusters(ballots: Ballots) -> Integers:
+def separate_cluster_numbers(ballots: Ballots) -> Integers:
     """Returns a cluster number for each vote, all different, so that all votes are treated as independent."""
     return np.arange(len(ballots))

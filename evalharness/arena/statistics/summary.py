@@ -12,13 +12,13 @@ from evalharness.arena.records import Vote
 from evalharness.arena.statistics.agreement import (
     VerdictAgreement,
     VoterAgreement,
+    measure_verdict_agreement,
+    measure_voter_agreement,
     rank_correlation,
-    verdict_agreement,
-    voter_agreement,
 )
-from evalharness.arena.statistics.ballots import Ballots, Outcome
-from evalharness.arena.statistics.davidson import fit
-from evalharness.arena.statistics.intervals import Covariance, covariance
+from evalharness.arena.statistics.ballots import Ballots, VoteOutcome
+from evalharness.arena.statistics.davidson import fit_davidson_model
+from evalharness.arena.statistics.intervals import FitCovariance, estimate_covariance
 from evalharness.arena.statistics.tally import Dependence, tally_votes
 from evalharness.metrics.intervals import CONFIDENCE, Interval
 
@@ -34,7 +34,7 @@ class ModelStrength:
 
     model: str
     strength: Estimate
-    """Log odds relative to the mean of the models (see `Covariance.reference_models`)."""
+    """Log odds relative to the mean of the models (see `FitCovariance.reference_model_indices`)."""
     votes: int
     wins: int
     losses: int
@@ -43,7 +43,7 @@ class ModelStrength:
 
 
 @dataclass(frozen=True)
-class ModelPair:
+class ModelComparison:
     """Comparison of two models, the stronger one first; `difference` is between their strengths, in log odds."""
 
     first: str
@@ -74,7 +74,7 @@ class VoteSummary:
     median_ms: float | None
     models: tuple[ModelStrength, ...]
     """Strongest first."""
-    pairs: tuple[ModelPair, ...]
+    pairs: tuple[ModelComparison, ...]
     position: Estimate
     """Advantage of being shown first, in log odds."""
     first_share: tuple[int, int]
@@ -90,88 +90,98 @@ class VoteSummary:
     """Kendall's tau-b between strengths and pass@1."""
 
 
-def summarize_groups(votes: Sequence[Vote], rates: Mapping[str, float]) -> list[VoteSummary]:
+def summarize_people_and_judges(votes: Sequence[Vote], pass_rates: Mapping[str, float]) -> list[VoteSummary]:
     """Returns one summary of the votes of all people, if there are any, and one for each judge model.
 
-    `rates` has pass@1 by model. Votes of people and of models are never combined.
+    `pass_rates` has pass@1 by model. Votes of people and of models are never combined.
     """
     people = [vote for vote in votes if vote.pair.voter_kind == "person"]
     judges = sorted({vote.pair.voter for vote in votes if vote.pair.voter_kind == "model"})
     groups = [("", people), *((judge, [vote for vote in votes if vote.pair.voter == judge]) for judge in judges)]
-    return [summarize(group, rates, judge) for judge, group in groups if any(vote.choice != "skip" for vote in group)]
+    return [
+        summarize_votes(group, pass_rates, judge)
+        for judge, group in groups
+        if any(vote.choice != "skip" for vote in group)
+    ]
 
 
-def summarize(votes: Sequence[Vote], rates: Mapping[str, float], judge: str = "") -> VoteSummary:
-    """Returns the statistics of votes, of which at least one must not be `skip`. `rates` has pass@1 by model."""
+def summarize_votes(votes: Sequence[Vote], pass_rates: Mapping[str, float], judge_name: str = "") -> VoteSummary:
+    """Returns the statistics of votes, of which at least one must not be `skip`. `pass_rates` has pass@1 by model."""
     ballots, judged, dependence = tally_votes(votes)
-    estimates = covariance(fit(ballots))
-    strengths = _model_strengths(ballots, estimates)
+    covariance = estimate_covariance(fit_davidson_model(ballots))
+    strengths = _estimate_strengths(ballots, covariance)
     ranking = [ballots.models.index(row.model) for row in strengths]
-    decided = int((ballots.outcome <= Outcome.SECOND).sum())
+    decided = int((ballots.outcome <= VoteOutcome.SECOND).sum())
     times = [vote.ms for vote in judged if vote.ms is not None]
     values = {row.model: row.strength[0] for row in strengths}
-    layout = estimates.fit.layout
+    layout = covariance.fit.layout
     return VoteSummary(
-        judge=judge,
+        judge=judge_name,
         votes=len(judged),
         skipped=len(votes) - len(judged),
         voters=len({vote.pair.voter for vote in judged} - {""}),
         dependence=dependence,
-        clusters=ballots.clusters,
+        clusters=ballots.cluster_count,
         median_ms=float(np.median(times)) if times else None,
         models=strengths,
-        pairs=tuple(_compare_models(ballots, estimates, first, second) for first, second in combinations(ranking, 2)),
-        position=_estimate_parameter(estimates, layout.models),
-        first_share=(int((ballots.outcome == Outcome.FIRST).sum()), decided),
-        latency=_estimate_parameter(estimates, layout.terms - 1) if layout.latency else None,
+        pairs=tuple(_compare_models(ballots, covariance, first, second) for first, second in combinations(ranking, 2)),
+        position=_estimate_parameter(covariance, layout.models),
+        first_share=(int((ballots.outcome == VoteOutcome.FIRST).sum()), decided),
+        latency=_estimate_parameter(covariance, layout.advantage_terms - 1) if layout.latency else None,
         recorded_votes=sum(vote.pair.arm == "recorded" for vote in judged),
-        verdicts=verdict_agreement(judged),
-        voter_agreement=voter_agreement(judged),
-        rate_correlation=rank_correlation(values, rates),
+        verdicts=measure_verdict_agreement(judged),
+        voter_agreement=measure_voter_agreement(judged),
+        rate_correlation=rank_correlation(values, pass_rates),
     )
 
 
-def _model_strengths(ballots: Ballots, estimates: Covariance) -> tuple[ModelStrength, ...]:
+def _estimate_strengths(ballots: Ballots, covariance: FitCovariance) -> tuple[ModelStrength, ...]:
     rows = []
     for index, model in enumerate(ballots.models):
         as_first, as_second = ballots.first == index, ballots.second == index
         own = ballots.outcome[as_first | as_second]
-        wins = int((ballots.outcome[as_first] == Outcome.FIRST).sum())
-        wins += int((ballots.outcome[as_second] == Outcome.SECOND).sum())
-        contrast = estimates.strength_contrast(index)
-        value = float(contrast @ estimates.fit.parameters)
-        ties, both_bad = int((own == Outcome.TIE).sum()), int((own == Outcome.BOTH_BAD).sum())
+        wins = int((ballots.outcome[as_first] == VoteOutcome.FIRST).sum())
+        wins += int((ballots.outcome[as_second] == VoteOutcome.SECOND).sum())
+        contrast = covariance.strength_contrast(index)
+        value = float(contrast @ covariance.fit.parameters)
+        ties, both_bad = int((own == VoteOutcome.TIE).sum()), int((own == VoteOutcome.BOTH_BAD).sum())
         rows.append(
             ModelStrength(
-                model, (value, estimates.interval(contrast)), len(own), wins,
+                model, (value, covariance.interval(contrast)), len(own), wins,
                 len(own) - wins - ties - both_bad, ties, both_bad,
             )
         )  # fmt: skip
     return tuple(sorted(rows, key=lambda row: -row.strength[0]))
 
 
-def _compare_models(ballots: Ballots, estimates: Covariance, i: int, j: int) -> ModelPair:
-    contrast = estimates.difference_contrast(i, j)
-    value, interval = float(contrast @ estimates.fit.parameters), estimates.interval(contrast)
-    forward = (ballots.first == i) & (ballots.second == j)
-    backward = (ballots.first == j) & (ballots.second == i)
+def _compare_models(
+    ballots: Ballots, covariance: FitCovariance, first_index: int, second_index: int
+) -> ModelComparison:
+    contrast = covariance.difference_contrast(first_index, second_index)
+    value, interval = float(contrast @ covariance.fit.parameters), covariance.interval(contrast)
+    forward = (ballots.first == first_index) & (ballots.second == second_index)
+    backward = (ballots.first == second_index) & (ballots.second == first_index)
     both = ballots.outcome[forward | backward]
-    wins = (ballots.outcome[forward] == Outcome.FIRST).sum() + (ballots.outcome[backward] == Outcome.SECOND).sum()
-    return ModelPair(
-        ballots.models[i],
-        ballots.models[j],
+    wins = (ballots.outcome[forward] == VoteOutcome.FIRST).sum() + (
+        ballots.outcome[backward] == VoteOutcome.SECOND
+    ).sum()
+    return ModelComparison(
+        ballots.models[first_index],
+        ballots.models[second_index],
         (value, interval),
         len(both),
-        wins=float(wins + (both >= Outcome.TIE).sum() / 2),
-        more_votes=_further_votes_needed(value, interval, estimates.standard_error(contrast), len(ballots)),
+        wins=float(wins + (both >= VoteOutcome.TIE).sum() / 2),
+        more_votes=_calculate_further_votes(value, interval, covariance.standard_error(contrast), len(ballots)),
     )
 
 
-def _further_votes_needed(difference: float, interval: Interval, error: float, votes: int) -> int | None:
+def _calculate_further_votes(
+    difference: float, interval: Interval, standard_error: float, vote_count: int
+) -> int | None:
     """Returns how many further votes are needed to detect a difference of this size with 80 % power.
 
-    The standard error `error` of `votes` votes decreases with the square root of their number, so
-    votes * ((z(0.975) + z(0.8)) * error / difference)^2 votes are needed in all. Returns 0 if the interval excludes 0,
+    `standard_error`, of `vote_count` votes, decreases with the square root of their number, so vote_count *
+    ((z(0.975) + z(0.8)) * standard_error / difference)^2 votes are needed in all. Returns 0 if the interval excludes 0,
     None if it is infinite or the difference is 0.
     """
     if interval[0] > 0 or interval[1] < 0:
@@ -179,11 +189,11 @@ def _further_votes_needed(difference: float, interval: Interval, error: float, v
     if not math.isfinite(interval[0]) or abs(difference) < 1e-9:
         return None
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) + NormalDist().inv_cdf(POWER)
-    return max(1, math.ceil(votes * ((z * error / difference) ** 2 - 1)))
+    return max(1, math.ceil(vote_count * ((z * standard_error / difference) ** 2 - 1)))
 
 
-def _estimate_parameter(estimates: Covariance, index: int) -> Estimate:
+def _estimate_parameter(covariance: FitCovariance, parameter_index: int) -> Estimate:
     """Returns the fitted parameter with this index (such as position), and its 95 % confidence interval."""
-    contrast = np.zeros(estimates.fit.layout.size)
-    contrast[index] = 1
-    return float(estimates.fit.parameters[index]), estimates.interval(contrast)
+    contrast = np.zeros(covariance.fit.layout.size)
+    contrast[parameter_index] = 1
+    return float(covariance.fit.parameters[parameter_index]), covariance.interval(contrast)

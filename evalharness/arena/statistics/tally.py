@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from evalharness.arena.records import Choice, Side, Vote
-from evalharness.arena.statistics.ballots import Ballots, Outcome
+from evalharness.arena.records import PairSide, Vote, VoteChoice
+from evalharness.arena.statistics.ballots import Ballots, VoteOutcome
 
-OUTCOMES: dict[Choice, Outcome] = {
-    "first": Outcome.FIRST, "second": Outcome.SECOND, "tie": Outcome.TIE, "both_bad": Outcome.BOTH_BAD,
+OUTCOMES: dict[VoteChoice, VoteOutcome] = {
+    "first": VoteOutcome.FIRST, "second": VoteOutcome.SECOND, "tie": VoteOutcome.TIE, "both_bad": VoteOutcome.BOTH_BAD,
 }  # fmt: skip
 FEWEST_VOTERS = 5
 """With fewer (effective) voters, the votes do not represent voters in general: intervals hold only for these voters."""
@@ -30,16 +30,14 @@ def tally_votes(votes: Iterable[Vote], models: Sequence[str] | None = None) -> T
     """Returns votes as arrays for the Bradley-Terry fit. `models` limits them to votes between these models.
 
     Also decides which votes form a cluster of dependent votes: those of one voter; each vote alone if the effective
-    number of voters is below five (see `effective_clusters`); for a judge model, the votes on one problem, since it
-    judges each pair in both orders.
+    number of voters is below five (see `effective_cluster_count`); for a judge model, the votes on one problem, since
+    it judges each pair in both orders.
     """
     judged = [vote for vote in votes if vote.choice != "skip"]
-    names = (
-        sorted({side.model for vote in judged for side in _answers_of_vote(vote)}) if models is None else list(models)
-    )
+    names = sorted({side.model for vote in judged for side in _sides_of_vote(vote)}) if models is None else list(models)
     index = {name: number for number, name in enumerate(names)}
-    counted_votes = [vote for vote in judged if all(side.model in index for side in _answers_of_vote(vote))]
-    dependence = _dependence_of_votes(counted_votes)
+    counted_votes = [vote for vote in judged if all(side.model in index for side in _sides_of_vote(vote))]
+    dependence = _choose_dependence(counted_votes)
     clusters = [_cluster_of_vote(vote, number, dependence) for number, vote in enumerate(counted_votes)]
     numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
     ballots = Ballots.from_sequences(
@@ -55,15 +53,15 @@ def tally_votes(votes: Iterable[Vote], models: Sequence[str] | None = None) -> T
 
 def log2_wait_ratio(vote: Vote) -> float:
     """Returns log2(wait for the second answer / wait for the first answer); 0 if both answers appeared at once."""
-    first, second = (side.wait_s for side in _answers_of_vote(vote))
+    first, second = (side.wait_s for side in _sides_of_vote(vote))
     return math.log2(second / first) if vote.pair.arm == "recorded" and first > 0 and second > 0 else 0.0
 
 
-def _answers_of_vote(vote: Vote) -> tuple[Side, Side]:
+def _sides_of_vote(vote: Vote) -> tuple[PairSide, PairSide]:
     return vote.pair.first, vote.pair.second
 
 
-def _dependence_of_votes(votes: Sequence[Vote]) -> Dependence:
+def _choose_dependence(votes: Sequence[Vote]) -> Dependence:
     if votes and all(vote.pair.voter_kind == "model" for vote in votes):
         return "problem"
     counts = Counter(vote.pair.voter or number for number, vote in enumerate(votes))
@@ -72,9 +70,9 @@ def _dependence_of_votes(votes: Sequence[Vote]) -> Dependence:
     return "voter" if any_voter_known and effective > FEWEST_VOTERS - 0.5 else "vote"
 
 
-def _cluster_of_vote(vote: Vote, number: int, dependence: Dependence) -> tuple[str, object]:
+def _cluster_of_vote(vote: Vote, vote_number: int, dependence: Dependence) -> tuple[str, object]:
     if dependence == "problem":
         return ("problem", (vote.pair.task, vote.pair.task_id))
     if dependence == "voter" and vote.pair.voter:
         return ("voter", vote.pair.voter)
-    return ("vote", number)
+    return ("vote", vote_number)

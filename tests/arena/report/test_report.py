@@ -8,10 +8,10 @@ from typing import Any
 from helpers.arena_runs import vote
 
 from evalharness.arena.measurements import TaskMeasurements, write_measurements
-from evalharness.arena.records import Choice
+from evalharness.arena.records import VoteChoice
 from evalharness.arena.report.tables import make_section
-from evalharness.arena.report.text import markdown_lines
-from evalharness.arena.statistics.summary import summarize
+from evalharness.arena.report.text import format_report_as_markdown
+from evalharness.arena.statistics.summary import summarize_votes
 from evalharness.arena.store import VoteStore
 
 Command = Callable[..., Any]
@@ -20,13 +20,13 @@ EVIL = "<script>alert(1)</script>|\x1b[31m"
 
 def filled(folder: Path, second: str = "b", speeds: bool = True) -> VoteStore:
     store = VoteStore(folder)
-    choices: list[Choice] = ["first", "first", "second", "tie", "first", "both_bad"]
+    choices: list[VoteChoice] = ["first", "first", "second", "tie", "first", "both_bad"]
     for number in range(36):
         choice, voter = choices[number // 2 % 6], f"v{number % 6}"
         if number % 2:
             store.add_vote(vote(number, choice, "a", second, voter=voter))
         else:
-            turned: dict[Choice, Choice] = {"first": "second", "second": "first"}
+            turned: dict[VoteChoice, VoteChoice] = {"first": "second", "second": "first"}
             store.add_vote(vote(number, turned.get(choice, choice), second, "a", voter=voter))
     if speeds:
         for model, speed in (("a", 120.0), (second, 900.0)):
@@ -82,6 +82,6 @@ def test_no_votes_are_an_error_that_says_what_to_do(tmp_path: Path, cli: Command
 
 def test_a_model_that_never_lost_is_named() -> None:
     votes = [vote(number, "first", voter=f"v{number}") for number in range(8)]
-    lines = "\n".join(markdown_lines([make_section(summarize(votes, {}), {})]))
+    lines = "\n".join(format_report_as_markdown([make_section(summarize_votes(votes, {}), {})]))
     assert "not bounded" in lines
     assert "No interval for a, b: the votes do not bound the strength" in lines

@@ -50,7 +50,7 @@ def test_before_the_vote_nothing_depends_on_the_models(client: TestClient, entra
         assert set(view) == BEFORE_THE_VOTE
         assert view["first"].keys() == view["second"].keys() == {"text", "timing"}
         assert view["first"]["timing"] is view["second"]["timing"] is None
-        assert not [model for model in entrants.models if model in response.text]
+        assert not [model for model in entrants.model_labels if model in response.text]
 
 
 def test_after_the_vote_names_verdicts_and_speeds_are_revealed(client: TestClient, session: Session) -> None:

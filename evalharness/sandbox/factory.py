@@ -7,7 +7,7 @@ from typing import Any
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.records.options import OptionDescription
 from evalharness.sandbox.engines.base_images import Log
-from evalharness.sandbox.engines.container import Container
+from evalharness.sandbox.engines.container import Container, ImageIdentity
 from evalharness.sandbox.engines.guarantees import GUARANTEES
 from evalharness.sandbox.pool import ContainerPool
 from evalharness.sandbox.time_bound import DEFAULT_FACTOR
@@ -51,9 +51,9 @@ VERDICT_OPTIONS = frozenset({"max_text_mb", "bound"})
 """The sandbox options that can change a verdict."""
 
 
-def engine_class(name: str) -> Any:
-    """Returns the class of the sandbox engine `name`, such as DockerEngine. Raises UserError for an unknown name."""
-    return load_plugin(ENGINE_GROUP, "sandbox", name)
+def engine_class(engine_name: str) -> Any:
+    """Returns the class of a sandbox engine, such as DockerEngine. Raises UserError for an unknown name."""
+    return load_plugin(ENGINE_GROUP, "sandbox", engine_name)
 
 
 class NoEngine:
@@ -61,7 +61,7 @@ class NoEngine:
 
     name = "none"
 
-    def prepare(self, image: str) -> dict[str, str]:
+    def prepare(self, image: str) -> ImageIdentity:
         """Always raises InfrastructureError: this engine has no images."""
         raise InfrastructureError(
             f"the task's adapter needs image {image} to run a program, but declares that the task runs none; this is a "
@@ -98,15 +98,15 @@ class SandboxOptions:
     """Whether samples that are not harmless (see `is_harmless`) run in separate containers, not only in namespaces."""
 
 
-def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptions:
-    """Validates the `options` of the sandbox engine `name`, which `DESCRIBED_OPTIONS` describes; returns their values.
+def parse_sandbox_options(engine_name: str, options: Mapping[str, str]) -> SandboxOptions:
+    """Validates the `options` of a sandbox engine, which `DESCRIBED_OPTIONS` describes; returns their values.
 
     Raises UserError for an unknown engine or guarantee, and for an invalid value.
     """
-    engine_class(name)
+    engine_class(engine_name)
     runtime = options.get("runtime")
-    if runtime and name != "docker":
-        raise UserError(f"--option runtime= works only with --sandbox docker, not {name}; remove it")
+    if runtime and engine_name != "docker":
+        raise UserError(f"--option runtime= works only with --sandbox docker, not {engine_name}; remove it")
     memory_gb, max_text_mb = _positive_number(options, "memory_gb"), _positive_number(options, "max_text_mb")
     allow = frozenset(filter(None, options.get("allow", "").split(",")))
     for guarantee in allow:
@@ -125,30 +125,32 @@ def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptio
     )
 
 
-def _positive_number(options: Mapping[str, str], name: str) -> float | None:
-    """Returns the number that option `name` has; None if it is not set. Raises UserError if it is not above 0."""
-    if name not in options:
+def _positive_number(options: Mapping[str, str], option_name: str) -> float | None:
+    """Returns the value of an option; None if it is not set. Raises UserError if it is not above 0."""
+    if option_name not in options:
         return None
     try:
-        number = float(options[name])
+        number = float(options[option_name])
     except ValueError:
         number = 0.0
     if not 0 < number < float("inf"):
-        raise UserError(f"--option {name}={options[name]} is not a number above 0; give for example {name}=2")
+        raise UserError(
+            f"--option {option_name}={options[option_name]} is not a number above 0; give for example {option_name}=2"
+        )
     return number
 
 
 def open_sandbox(
-    name: str, workers: int, options: Mapping[str, str], log: Log, *, needed: bool = True
+    engine_name: str, workers: int, options: Mapping[str, str], log: Log, *, needed: bool = True
 ) -> ContainerPool:
-    """Returns a container pool on the sandbox engine `name`. `log` receives the messages of image builds.
+    """Returns a container pool on the sandbox engine `engine_name`. `log` receives the messages of image builds.
 
     If not `needed`, because the task runs no programs, only validates the options and connects to no engine. Raises
     UserError for invalid options, and if the engine is not available.
     """
-    parsed = parse_sandbox_options(name, options)
+    parsed = parse_sandbox_options(engine_name, options)
     settings = {"runtime": parsed.runtime} if parsed.runtime else {}
-    engine = engine_class(name)(log=log, **settings) if needed else NoEngine()
+    engine = engine_class(engine_name)(log=log, **settings) if needed else NoEngine()
     return ContainerPool(
         engine,
         workers,

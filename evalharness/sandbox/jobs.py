@@ -34,7 +34,7 @@ from evalharness.sandbox.agent.shared.messages import (
     UnitTestSecret,
 )
 from evalharness.sandbox.languages import Language, command_rules, languages
-from evalharness.sandbox.tampering.canaries import make_canaries, with_token_statement
+from evalharness.sandbox.tampering.canaries import append_token_statement, make_canaries
 from evalharness.sandbox.tampering.harmless import is_harmless, source_without_checks
 from evalharness.sandbox.tampering.suite_canary import make_false_suites, with_protected_builtins
 
@@ -100,10 +100,10 @@ def build_job(program: Program) -> Job:
             return _build_command_job(program, harmless)
 
 
-def build_secret(program: Program, expected: bytes) -> Secret:
+def build_secret(program: Program, expected_outputs: bytes) -> Secret:
     """Returns the secret message of a program's job: what the sample must not see, such as tests.
 
-    `expected` is the encoded outputs of the program's reference solution; empty if it has none.
+    `expected_outputs` is the encoded outputs of the program's reference solution; empty if it has none.
     """
     match program:
         case ExecProgram():
@@ -115,7 +115,7 @@ def build_secret(program: Program, expected: bytes) -> Secret:
                 entry_point=checks.entry_point,
             )
         case CallsProgram():
-            return CallsSecret(expected=expected, reference=program.reference.source)
+            return CallsSecret(expected=expected_outputs, reference=program.reference.source)
         case CasesProgram():
             return CasesSecret(public=program.cases.public, private=program.cases.private)
         case UnitTestProgram():
@@ -174,7 +174,7 @@ def _build_command_job(program: CommandProgram, harmless: bool) -> CommandJob:
     if program.checks:
         token = secrets.token_hex(16)
         false_tests = _make_false_tests(program.checks.text, language, token, harmless)
-        tests = [with_token_statement(program.checks.text, language.tests, token), *false_tests]
+        tests = [append_token_statement(program.checks.text, language.tests, token), *false_tests]
     programs = [_utf8_bytes(f"{program.source}\n{text}") for text in tests]
     return CommandJob(
         kind="command",

@@ -16,16 +16,15 @@ from evalharness.sandbox.agent.shared.messages import (
     JobIsolation,
     NoSecret,
     PartResult,
-    Reply,
     Secret,
     StepMessage,
 )
 from evalharness.sandbox.agent.shared.wire import pack_message
-from evalharness.sandbox.engines.container import Container, Engine
+from evalharness.sandbox.engines.container import Container, Engine, JobReply
 from evalharness.sandbox.engines.guarantees import missing_guarantees
 from evalharness.sandbox.jobs import build_job, build_reference_job, build_secret
 from evalharness.sandbox.load_sensitivity import mark_borderline, needs_quiet_rerun
-from evalharness.sandbox.references import ReferenceCache
+from evalharness.sandbox.references import RecordedOutputs, ReferenceCache
 from evalharness.sandbox.shared_lock import SharedLock
 from evalharness.sandbox.tampering.harmless import is_harmless
 from evalharness.sandbox.time_bound import DEFAULT_FACTOR, TimeBound, TotalTimeExceeded, time_limit_of
@@ -56,7 +55,7 @@ SUSPICIOUS_STATUSES = ("tampered", "memory")
 behind.
 """
 SLEEP_FACTOR, SLEEP_EXTRA_S, MAX_SLEEP_S = 2.0, 1.0, 60.0
-"""How long the test program `sleep_job` sleeps: a multiple of the time after which a sample's container ended, plus
+"""How long the program of `make_sleep_job` sleeps: a multiple of the time after which a sample's container ended, plus
 seconds; `MAX_SLEEP_S` at most.
 """
 ENDS_ITS_CONTAINER = Outcome(
@@ -69,7 +68,7 @@ def machine_memory_mb() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
 
-def sleep_job(sleep_s: float) -> CommandJob:
+def make_sleep_job(sleep_s: float) -> CommandJob:
     """Returns the job of a program that only sleeps, to test whether a container stays alive without the sample."""
     step = StepMessage(name="run", command=["sleep", str(sleep_s)], time_s=2 * MAX_SLEEP_S, warm=False, shortcut=None)
     return CommandJob(
@@ -132,12 +131,12 @@ class ContainerPool:
         self._images: dict[str, Mapping[str, str]] = {}
         self._keys: WeakKeyDictionary[Reference, str] = WeakKeyDictionary()
 
-    def prepare(self, names: list[str]) -> None:
-        """Builds the sandbox images `names` and starts a container of each.
+    def prepare(self, image_names: list[str]) -> None:
+        """Builds the sandbox images `image_names` and starts a container of each.
 
         Raises UserError if the engine does not provide a guarantee.
         """
-        for name in names:
+        for name in image_names:
             identity = self.engine.prepare(name)
             kind = ContainerKind(name, SAMPLE_SEED)
             containers = self._start_containers(kind, 1 if self._images else min(2, self.workers))
@@ -207,17 +206,17 @@ class ContainerPool:
         borderline = "timed out while other samples ran, but not when it ran alone" if changed else ""
         return Execution(rerun.parts, borderline=borderline or mark_borderline(program, rerun).borderline)
 
-    def _container_survives_sleep(self, image: str, seconds: float) -> bool:
-        """Returns whether a container stays alive while a program sleeps in it for longer than `seconds`.
+    def _container_survives_sleep(self, image: str, min_sleep_s: float) -> bool:
+        """Returns whether a container stays alive while a program sleeps in it for longer than `min_sleep_s`.
 
-        If the container stays alive, a sample whose containers all ended within `seconds` has ended them itself, and
-        gets a verdict for that.
+        If the container stays alive, a sample whose containers all ended within `min_sleep_s` seconds has ended them
+        itself, and gets a verdict for that.
         """
-        sleep_s = min(SLEEP_FACTOR * seconds + SLEEP_EXTRA_S, MAX_SLEEP_S)
+        sleep_s = min(SLEEP_FACTOR * min_sleep_s + SLEEP_EXTRA_S, MAX_SLEEP_S)
         try:
             bound = TimeBound(2 * MAX_SLEEP_S)
             reply, _ = self._send_with_retries(
-                ContainerKind(image, SAMPLE_SEED), sleep_job(sleep_s), NoSecret(), bound, tries=1
+                ContainerKind(image, SAMPLE_SEED), make_sleep_job(sleep_s), NoSecret(), bound, max_tries=1
             )
         except InfrastructureError:
             return False
@@ -233,20 +232,21 @@ class ContainerPool:
         if not isinstance(program, CallsProgram):
             return b""
         image, reference = program.image, program.reference
-        return self.references.get_or_compute(
+        return self.references.get_or_compute_outputs(
             self._reference_key(image, reference), lambda: self._run_reference(image, reference)
         )
 
-    def _run_reference(self, image: str, reference: Reference) -> tuple[float, bytes]:
+    def _run_reference(self, image: str, reference: Reference) -> RecordedOutputs:
         job = build_reference_job(reference, self.memory_mb)
         bound = TimeBound(REFERENCE_TIMEOUT_S, factor=1.0)
-        reply, data = self._send_with_retries(ContainerKind(image, REFERENCE_SEED), job, NoSecret(), bound)
+        reply, outputs = self._send_with_retries(ContainerKind(image, REFERENCE_SEED), job, NoSecret(), bound)
         for name, part in reply["parts"].items():
             if part["status"] != "passed":
                 raise InfrastructureError(
                     f"the task's reference solution ended with {part['status']} on its {name} inputs: {part['detail']}"
+                    "; run the command again, and report this to the task's author if it repeats"
                 )
-        return sum(part["cpu_s"] for part in reply["parts"].values()), data
+        return RecordedOutputs(sum(part["cpu_s"] for part in reply["parts"].values()), outputs)
 
     def _reference_key(self, image: str, reference: Reference) -> str:
         if reference not in self._keys:
@@ -260,43 +260,44 @@ class ContainerPool:
         job: Job,
         secret: Secret,
         bound: TimeBound,
-        tries: int = MAX_ATTEMPTS,
+        max_tries: int = MAX_ATTEMPTS,
         isolated: bool = False,
-    ) -> tuple[Reply, bytes]:
-        """Sends a job to a container; if it is lost, to another one. Returns the reply and the bytes that follow it.
+    ) -> JobReply:
+        """Sends a job to a container; if it is lost, to another one. Returns the agent's reply.
 
-        `isolated`: whether each process of the sample gets its own namespaces. Raises InfrastructureError after `tries`
-        lost containers.
+        `isolated`: whether each process of the sample gets its own namespaces. Raises InfrastructureError after
+        `max_tries` lost containers.
         """
         messages = pack_message(JobIsolation(isolated=isolated)) + pack_message(job) + pack_message(secret)
         has_own_container = isolated and self.own_containers
         with self._slots.occupy_slot() as slot:
             slot.limit_s = bound.limit_s
-            for attempt in range(tries):
+            for attempt in range(max_tries):
                 try:
                     container = (self._containers.borrow_unused if has_own_container else self._containers.borrow)(kind)
                     slot.cpu_meter, slot.lower_priority = container.channel.cpu_s, container.channel.lower_priority
-                    reply, blob = self._send_job(container, messages, bound)
+                    job_reply = self._send_job(container, messages, bound)
                 except TotalTimeExceeded:
                     raise
                 except InfrastructureError:
-                    if attempt == tries - 1:
+                    if attempt == max_tries - 1:
                         raise
                 else:
+                    reply = job_reply.reply
                     suspicious = any(part["status"] in SUSPICIOUS_STATUSES for part in reply["parts"].values())
                     if reply["clean"] and not suspicious and not has_own_container:
                         self._containers.return_container(kind, container)
                     else:
                         self._containers.discard(container)
-                    return reply, blob
+                    return job_reply
         raise AssertionError("unreachable")
 
-    def _send_job(self, container: Container, messages: bytes, bound: TimeBound) -> tuple[Reply, bytes]:
-        """Sends a job to a container; returns the reply and the bytes that follow it. Ends it on an error."""
+    def _send_job(self, container: Container, job_messages: bytes, bound: TimeBound) -> JobReply:
+        """Sends a job to a container; returns the agent's reply. Ends the container on an error."""
         started = time.monotonic()
         bound.start()
         try:
-            return container.run_job(messages, bound)
+            return container.run_job(job_messages, bound)
         except TotalTimeExceeded:
             self._containers.discard(container)
             raise

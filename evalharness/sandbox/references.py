@@ -8,6 +8,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from evalharness.errors import UserError
 from evalharness.records import Reference
@@ -23,6 +24,13 @@ def cache_folder() -> Path:
     if chosen:
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evalharness"
+
+
+class RecordedOutputs(NamedTuple):
+    """What a run of a reference solution gives: its CPU seconds, and its outputs in the agent's encoding."""
+
+    cpu_s: float
+    outputs: bytes
 
 
 class ReferenceCache:
@@ -54,20 +62,20 @@ class ReferenceCache:
         except (OSError, struct.error):
             return None
 
-    def get_or_compute(self, key: str, compute: Callable[[], tuple[float, bytes]]) -> bytes:
+    def get_or_compute_outputs(self, key: str, compute: Callable[[], RecordedOutputs]) -> bytes:
         """Returns the expected outputs in the agent's encoding. If they are not cached, computes and caches them first.
 
-        `compute()` returns CPU seconds and outputs; for each key only one thread at a time calls it. Raises UserError
+        `compute` runs the reference solution; for each key only one thread at a time calls it. Raises UserError
         if the cache cannot be written.
         """
         with self._locks[key]:
-            data = self._read(key)
+            data = self._read_outputs(key)
             if data is None:
                 seconds, data = compute()
-                self._write(key, HEADER.pack(seconds, _digest_of_bytes(data)) + data)
+                self._write_file(key, HEADER.pack(seconds, _digest_of_bytes(data)) + data)
             return data
 
-    def _read(self, key: str) -> bytes | None:
+    def _read_outputs(self, key: str) -> bytes | None:
         """Returns the cached bytes of expected outputs; None if the file is missing or damaged."""
         try:
             content = self._path_of(key).read_bytes()
@@ -79,7 +87,7 @@ class ReferenceCache:
     def _path_of(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.bin"
 
-    def _write(self, key: str, data: bytes) -> None:
+    def _write_file(self, key: str, data: bytes) -> None:
         file = self._path_of(key)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -144,13 +144,13 @@ def test_concurrent_requests_make_one(tmp_path: Path) -> None:
 
     def ask(_: int) -> bytes:
         together.wait()
-        return keep.get_or_compute("key", make)
+        return keep.get_or_compute_outputs("key", make)
 
     with ThreadPoolExecutor(4) as threads:
         assert [*threads.map(ask, range(4))] == [b"data"] * 4
     assert made == [1]
     assert keep.cpu_seconds("key") == 1.5
-    assert ReferenceCache(tmp_path).get_or_compute("key", make) == b"data"
+    assert ReferenceCache(tmp_path).get_or_compute_outputs("key", make) == b"data"
     assert made == [1]
 
 
@@ -161,9 +161,9 @@ def test_what_cannot_be_made_is_not_kept(tmp_path: Path) -> None:
         raise OSError
 
     with pytest.raises(OSError):  # noqa: PT011
-        keep.get_or_compute("key", fail)
+        keep.get_or_compute_outputs("key", fail)
     assert keep.cpu_seconds("key") is None
-    assert keep.get_or_compute("key", lambda: (0.0, b"data")) == b"data"
+    assert keep.get_or_compute_outputs("key", lambda: (0.0, b"data")) == b"data"
 
 
 def test_the_folder_is_the_users_to_choose(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -22,27 +22,27 @@ def is_debian(base_image: str) -> bool:
     return base_image.startswith("debian:")
 
 
-def find_base_image(client: docker.DockerClient, official: str, log: Log) -> str:
+def find_base_image(client: docker.DockerClient, official_image: str, log: Log) -> str:
     """Returns the name of the base image for building a sandbox image; pulls or builds it if needed.
 
-    It is the first available of: `official` in the engine; for Debian, `LOCAL_BASE_IMAGE` in the engine; `official`
-    from a registry; for Debian, a new `LOCAL_BASE_IMAGE`. Raises UserError if none is available.
+    It is the first available of: `official_image` in the engine; for Debian, `LOCAL_BASE_IMAGE` in the engine;
+    `official_image` from a registry; for Debian, a new `LOCAL_BASE_IMAGE`. Raises UserError if none is available.
     """
-    for local in (official, *([LOCAL_BASE_IMAGE] if is_debian(official) else [])):
+    for local in (official_image, *([LOCAL_BASE_IMAGE] if is_debian(official_image) else [])):
         try:
             client.images.get(local)
             return local
         except ImageNotFound:
             pass
     try:
-        log(f"pulling {official}")
-        client.images.pull(official)
-        return official
+        log(f"pulling {official_image}")
+        client.images.pull(official_image)
+        return official_image
     except (APIError, DockerException) as error:
-        if not is_debian(official):
+        if not is_debian(official_image):
             raise UserError(
-                f"the base image {official} cannot be pulled: no registry answers; check the network, or run `docker "
-                f"pull {official}`"
+                f"the base image {official_image} cannot be pulled: no registry answers; check the network, or run "
+                f"`docker pull {official_image}`"
             ) from None
         log(f"no registry answers ({str(error)[:120]}); building the base image from Debian's packages")
     return make_debian_base(client, log)

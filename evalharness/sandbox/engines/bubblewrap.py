@@ -15,7 +15,12 @@ from pathlib import Path
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.sandbox.engines import cgroups, images, rootfs
 from evalharness.sandbox.engines.base_images import Log
-from evalharness.sandbox.engines.container import Container, last_stderr_line
+from evalharness.sandbox.engines.container import (
+    LOST_CONTAINER_HINT,
+    Container,
+    ImageIdentity,
+    last_stderr_line,
+)
 from evalharness.sandbox.engines.device_nodes import DeviceNodes
 from evalharness.sandbox.engines.docker import MAX_FOLDER_MB, MAX_PIDS, MEMORY_FOR_AGENT_MB
 
@@ -50,8 +55,8 @@ class BubblewrapEngine:
         self._prefix: list[str] = [] if os.geteuid() == 0 else user_namespace_command()
         cgroups.remove_orphaned_groups(live_pids())
 
-    def prepare(self, image: str) -> dict[str, str]:
-        """Exports a sandbox image's root file system unless it exists; returns what the manifest states of the image.
+    def prepare(self, image: str) -> ImageIdentity:
+        """Exports a sandbox image's root file system unless it exists; returns the image's tag and id.
 
         Raises UserError if that fails.
         """
@@ -69,7 +74,7 @@ class BubblewrapEngine:
         settings = rootfs.read_image_settings(folder)
         environment = dict(line.split("=", 1) for line in settings["environment"])
         environment |= {"PYTHONHASHSEED": str(hash_seed), **limits}
-        confined = confining_arguments(folder, environment, self._nodes.host_paths(), group.cpu_time_file())
+        confined = confining_bwrap_command(folder, environment, self._nodes.host_paths(), group.cpu_time_file())
         command = [*self._prefix, *confined, *settings["entrypoint"]]
         return Container(self._starter.submit(BubblewrapChannel, command, group).result(), name)
 
@@ -93,17 +98,28 @@ def user_namespace_command() -> list[str]:
     return prefix
 
 
-def confining_arguments(
-    folder: Path, environment: dict[str, str], device_nodes: dict[str, Path], cpu_time_file: Path | None
+def confining_bwrap_command(
+    root_folder: Path, environment: dict[str, str], device_nodes: dict[str, Path], cpu_time_file: Path | None
 ) -> list[str]:
     """Returns the `bwrap` command line that confines a container as `docker.hardening_settings` does.
 
-    `folder`: the root file system; `device_nodes`: the nodes by name; `cpu_time_file`: that of the control group.
+    `root_folder`: the root file system; `device_nodes`: the nodes by name; `cpu_time_file`: that of the control group.
     """
     arguments = ["bwrap", "--die-with-parent", "--new-session", "--as-pid-1", *NAMESPACE_OPTIONS, "--cap-drop", "ALL"]
     for capability in CAPABILITIES:
         arguments += ["--cap-add", capability]
-    arguments += ["--ro-bind", str(folder), "/", "--proc", "/proc", "--tmpfs", "/dev", "--chdir", "/tmp", "--clearenv"]
+    arguments += [
+        "--ro-bind",
+        str(root_folder),
+        "/",
+        "--proc",
+        "/proc",
+        "--tmpfs",
+        "/dev",
+        "--chdir",
+        "/tmp",
+        "--clearenv",
+    ]
     for name, source in device_nodes.items():
         arguments += ["--dev-bind", str(source), f"/dev/{name}"]  # the agent makes them read-only
     for name, target in DEVICE_LINKS.items():
@@ -145,7 +161,9 @@ class BubblewrapChannel:
             )
         except (OSError, subprocess.SubprocessError) as error:
             group.remove()
-            raise InfrastructureError(f"bwrap, the sandbox's container process, did not start: {error}") from None
+            raise InfrastructureError(
+                f"bwrap, the sandbox's container process, did not start: {error}; {LOST_CONTAINER_HINT}"
+            ) from None
         assert self._process.stdin
         assert self._process.stdout
         assert self._process.stderr
@@ -157,11 +175,13 @@ class BubblewrapChannel:
         try:
             while view:
                 if not select.select([], [self._in], [], wait_s)[1]:
-                    raise InfrastructureError("the agent in the sandbox container does not read its input")
+                    raise InfrastructureError(
+                        f"the agent in the sandbox container does not read its input; {LOST_CONTAINER_HINT}"
+                    )
                 view = view[self._in.write(view[: select.PIPE_BUF]) or 0 :]
         except (OSError, ValueError) as error:
             raise InfrastructureError(
-                f"the sandbox container has ended: {error}; {last_stderr_line(self._stderr)}"
+                f"the sandbox container has ended: {error}; {last_stderr_line(self._stderr)}; {LOST_CONTAINER_HINT}"
             ) from None
 
     def receive(self, wait_s: float) -> bytes:
@@ -173,7 +193,9 @@ class BubblewrapChannel:
             while True:
                 ready = select.select([self._out, self._err], [], [], wait_s)[0]
                 if not ready:
-                    raise InfrastructureError("the agent in the sandbox container does not answer")
+                    raise InfrastructureError(
+                        f"the agent in the sandbox container does not answer; {LOST_CONTAINER_HINT}"
+                    )
                 if self._out not in ready:
                     errors = self._err.read(1 << 16) or b""
                     self._stderr = (self._stderr + errors)[-2000:]
@@ -182,11 +204,11 @@ class BubblewrapChannel:
                 data = self._out.read(1 << 20)
                 if not data:
                     raise InfrastructureError(
-                        f"the sandbox container ended unexpectedly; {last_stderr_line(self._stderr)}"
+                        f"the sandbox container has ended; {last_stderr_line(self._stderr)}; {LOST_CONTAINER_HINT}"
                     )
                 return data
         except (OSError, ValueError) as error:
-            raise InfrastructureError(f"the sandbox container has ended: {error}") from None
+            raise InfrastructureError(f"the sandbox container has ended: {error}; {LOST_CONTAINER_HINT}") from None
 
     def cpu_s(self) -> float | None:
         """Returns the CPU seconds of the container so far, from its control group; None if unknown."""

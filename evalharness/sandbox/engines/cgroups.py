@@ -33,13 +33,13 @@ class ControlGroup:
             self._make_group(CGROUP_ROOT / "cpu" / name, {"cpu": {"cpu.cfs_quota_us": quota}})
             self._make_group(CGROUP_ROOT / "cpuacct" / name, {})
 
-    def _make_group(self, folder: Path, limits: dict[str, dict[str, str]]) -> None:
+    def _make_group(self, folder: Path, limit_files: dict[str, dict[str, str]]) -> None:
         try:
             folder.mkdir()
         except OSError:
             return
         self.folders.append(folder)
-        for name, settings in limits.items():
+        for name, settings in limit_files.items():
             written = [_try_to_write(folder / key, value) for key, value in settings.items()]
             if written[0]:  # the kernel may not know the others, such as swap
                 self.missing.discard(name)
@@ -74,8 +74,8 @@ class ControlGroup:
             _remove_group(folder)
 
 
-def remove_orphaned_groups(alive: frozenset[int]) -> int:
-    """Removes control groups of ended harness processes, whose pids are not in `alive`; returns their number."""
+def remove_orphaned_groups(running_pids: frozenset[int]) -> int:
+    """Removes control groups of ended harness processes, whose pids are not in `running_pids`; returns their number."""
     removed = 0
     for folder in {
         *CGROUP_ROOT.glob(f"{GROUP_NAME_PREFIX}-*"),
@@ -83,7 +83,7 @@ def remove_orphaned_groups(alive: frozenset[int]) -> int:
         *_own_group_folder().glob(f"{GROUP_NAME_PREFIX}-*"),
     }:
         pid = folder.name.split("-")[1]
-        if not pid.isdigit() or int(pid) not in alive:
+        if not pid.isdigit() or int(pid) not in running_pids:
             _remove_group(folder)
             removed += 1
     return removed

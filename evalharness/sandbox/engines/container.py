@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from evalharness.errors import InfrastructureError
 from evalharness.sandbox.agent.shared.messages import HelloMessage, Reply, TimeLimitMessage
@@ -11,6 +11,11 @@ from evalharness.sandbox.time_bound import TimeBound
 
 START_TIMEOUT_S = 60.0
 """Seconds in which a new container's agent must send its hello message."""
+LOST_CONTAINER_HINT = "run the command again; if this repeats, check free memory and run `evalharness sandbox check`"
+"""What a user can do about a container that has ended; the end of error messages."""
+
+ImageIdentity = dict[str, str]
+"""What identifies a sandbox image in the manifest: its tag (key `image`) and its id (key `id`)."""
 
 
 class Channel(Protocol):
@@ -40,6 +45,13 @@ class Channel(Protocol):
         ...
 
 
+class JobReply(NamedTuple):
+    """What the agent returns for a job: its reply, and the encoded outputs if the job ran a reference solution."""
+
+    reply: Reply
+    recorded_outputs: bytes
+
+
 class Container:
     """A running sandbox container. It ends when this process ends, because its stdin is then closed."""
 
@@ -53,23 +65,23 @@ class Container:
             channel.close()
             raise
 
-    def run_job(self, messages: bytes, bound: TimeBound) -> tuple[Reply, bytes]:
-        """Sends a job's messages to the container's agent; returns the agent's reply and the bytes that follow it.
+    def run_job(self, job_messages: bytes, bound: TimeBound) -> JobReply:
+        """Sends a job's messages to the container's agent; returns the agent's reply.
 
         The agent may send another time limit first, which then applies. Raises InfrastructureError if the container
         ends without a reply, and TotalTimeExceeded if no reply arrives within `bound`.
         """
         self.jobs += 1
         try:
-            self.channel.send(messages, bound.remaining_s())
-            message, blob = self._read_message(bound.remaining_s)
+            self.channel.send(job_messages, bound.remaining_s())
+            message, recorded_outputs = self._read_message(bound.remaining_s)
             while "limit_s" in message:
                 bound.limit_s = cast(TimeLimitMessage, message)["limit_s"]
-                message, blob = self._read_message(bound.remaining_s)
+                message, recorded_outputs = self._read_message(bound.remaining_s)
         except InfrastructureError:
             bound.remaining_s()
             raise
-        return cast(Reply, message), blob
+        return JobReply(cast(Reply, message), recorded_outputs)
 
     def _read_message(self, remaining_s: Callable[[], float]) -> tuple[dict[str, object], bytes]:
         """Returns the agent's next JSON message and the bytes after it; `remaining_s()` returns how long to wait."""
@@ -94,8 +106,8 @@ class Engine(Protocol):
 
     name: str
 
-    def prepare(self, image: str) -> dict[str, str]:
-        """Builds the sandbox image unless it exists; returns its tag and id for the manifest.
+    def prepare(self, image: str) -> ImageIdentity:
+        """Builds the sandbox image unless it exists; returns what identifies it, for the manifest.
 
         Raises UserError if that fails.
         """

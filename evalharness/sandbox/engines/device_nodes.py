@@ -16,7 +16,7 @@ class DeviceNodes:
     """New device nodes in a folder that exists as long as this object; the machine's nodes if none can be created."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="evalharness-dev-", dir=_memory_folder()))
+        self._folder = Path(tempfile.mkdtemp(prefix="evalharness-dev-", dir=_writable_dev_folder()))
         self._finalizer = weakref.finalize(self, shutil.rmtree, str(self._folder), ignore_errors=True)
         self._folder.chmod(0o755)
         self._own = all(self._make_node(name) for name in DEVICE_NUMBERS)
@@ -36,5 +36,5 @@ class DeviceNodes:
         return {name: (self._folder if self._own else Path("/dev")) / name for name in DEVICE_NUMBERS}
 
 
-def _memory_folder() -> str | None:
+def _writable_dev_folder() -> str | None:
     return "/dev" if os.access("/dev", os.W_OK) else None

@@ -14,7 +14,7 @@ from requests.exceptions import RequestException
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.sandbox.engines import images
 from evalharness.sandbox.engines.base_images import Log
-from evalharness.sandbox.engines.container import Container
+from evalharness.sandbox.engines.container import LOST_CONTAINER_HINT, Container, ImageIdentity
 from evalharness.sandbox.engines.docker_channel import DockerChannel
 
 MEMORY_FOR_AGENT_MB = 1024
@@ -73,12 +73,12 @@ def hardening_settings(memory_mb: int, cpus: float) -> dict[str, Any]:
     }
 
 
-def owner_label(pid: int) -> str:
+def owner_label(harness_pid: int) -> str:
     """Returns the label value by which containers name the harness process with this pid as their owner."""
-    return f"{socket.gethostname()} {pid} {_start_time(pid)}"
+    return f"{socket.gethostname()} {harness_pid} {_process_start_time(harness_pid)}"
 
 
-def _start_time(pid: int) -> str:
+def _process_start_time(pid: int) -> str:
     """Returns when a process started, in clock ticks since boot; empty if there is no such process.
 
     Distinguishes processes that had the same pid at different times.
@@ -96,7 +96,9 @@ def remove_orphaned_containers(client: docker.DockerClient) -> int:
         for container in client.containers.list(all=True, filters={"label": f"{LABEL}=sandbox"}, ignore_removed=True):
             host, _, process = container.labels.get(OWNER_LABEL, "").partition(" ")
             pid, _, started = process.partition(" ")
-            if host == socket.gethostname() and (not pid.isdigit() or not started or _start_time(int(pid)) != started):
+            if host == socket.gethostname() and (
+                not pid.isdigit() or not started or _process_start_time(int(pid)) != started
+            ):
                 with contextlib.suppress(DockerException, RequestException):
                     container.remove(force=True)
                     removed += 1
@@ -130,7 +132,7 @@ class DockerEngine:
             )
         remove_orphaned_containers(self.client)
 
-    def prepare(self, image: str) -> dict[str, str]:
+    def prepare(self, image: str) -> ImageIdentity:
         """Builds the sandbox image unless it exists; returns its tag and id for the manifest.
 
         Raises UserError if that fails.
@@ -151,7 +153,7 @@ class DockerEngine:
             )
             channel = DockerChannel(self.client, str(created["Id"]))
         except (DockerException, RequestException) as error:
-            raise InfrastructureError(f"the sandbox container did not start: {error}") from None
+            raise InfrastructureError(f"the sandbox container did not start: {error}; {LOST_CONTAINER_HINT}") from None
         return Container(channel, channel.id)
 
     def _host_config(self, settings: dict[str, Any]) -> dict[str, Any]:

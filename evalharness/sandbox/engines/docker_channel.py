@@ -9,7 +9,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from evalharness.errors import InfrastructureError
-from evalharness.sandbox.engines.container import last_stderr_line
+from evalharness.sandbox.engines.container import LOST_CONTAINER_HINT, last_stderr_line
 
 STREAM_HEADER = struct.Struct("!BxxxI")
 """The header of a frame of an attached stream: its kind (stdout or stderr) and length."""
@@ -41,7 +41,7 @@ class DockerChannel:
             self._socket.sendall(data)
         except OSError as error:
             raise InfrastructureError(
-                f"the sandbox container has ended: {error}; {last_stderr_line(self._stderr)}"
+                f"the sandbox container has ended: {error}; {last_stderr_line(self._stderr)}; {LOST_CONTAINER_HINT}"
             ) from None
 
     def receive(self, wait_s: float) -> bytes:
@@ -51,23 +51,26 @@ class DockerChannel:
         """
         self._socket.settimeout(wait_s)
         while True:
-            kind, length = STREAM_HEADER.unpack(self._receive(STREAM_HEADER.size))
-            data = self._receive(length)
+            kind, length = STREAM_HEADER.unpack(self._receive_exactly(STREAM_HEADER.size))
+            data = self._receive_exactly(length)
             if kind != STDERR:
                 return data
             self._stderr = (self._stderr + data)[-2000:]
 
-    def _receive(self, size: int) -> bytes:
+    def _receive_exactly(self, size: int) -> bytes:
         parts = bytearray()
         while len(parts) < size:
             try:
                 part = self._socket.recv(min(size - len(parts), 1 << 20))
             except OSError as error:
                 raise InfrastructureError(
-                    f"the agent in the sandbox container does not answer: {error}; {last_stderr_line(self._stderr)}"
+                    f"the agent in the sandbox container does not answer: {error}; {last_stderr_line(self._stderr)}; "
+                    f"{LOST_CONTAINER_HINT}"
                 ) from None
             if not part:
-                raise InfrastructureError(f"the sandbox container ended unexpectedly; {last_stderr_line(self._stderr)}")
+                raise InfrastructureError(
+                    f"the sandbox container has ended; {last_stderr_line(self._stderr)}; {LOST_CONTAINER_HINT}"
+                )
             parts += part
         return bytes(parts)
 

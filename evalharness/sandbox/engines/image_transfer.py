@@ -10,30 +10,30 @@ from evalharness.sandbox.engines import images
 from evalharness.sandbox.engines.docker import DockerEngine, translate_engine_errors
 
 
-def image_id(engine: Any, name: str) -> str | None:
+def image_id(engine: Any, image_name: str) -> str | None:
     """Returns a sandbox image's id; None if the image is not built or the engine has no image ids."""
     if not isinstance(engine, DockerEngine):
         return None
     with translate_engine_errors():
         try:
-            return str(engine.client.images.get(images.image_tag(name)).id)
+            return str(engine.client.images.get(images.image_tag(image_name)).id)
         except ImageNotFound:
             return None
 
 
-def pack_image(engine: Any, name: str) -> bytes:
+def pack_image(engine: Any, image_name: str) -> bytes:
     """Returns a sandbox image as a tar archive in Docker's format. Raises UserError if the engine has no images."""
     if not isinstance(engine, DockerEngine):
         raise UserError(
             f"images of the sandbox engine {engine.name} cannot be copied between nodes; build them on every node "
             "with `evalharness sandbox build`"
         )
-    tag = images.image_tag(name)
+    tag = images.image_tag(image_name)
     with translate_engine_errors():
         return b"".join(engine.client.images.get(tag).save(named=tag))
 
 
-def unpack_image(engine: Any, data: bytes) -> None:
+def unpack_image(engine: Any, archive: bytes) -> None:
     """Loads into the engine a sandbox image from an archive that `pack_image` returned."""
     with translate_engine_errors():
-        engine.client.images.load(io.BytesIO(data))
+        engine.client.images.load(io.BytesIO(archive))

@@ -41,41 +41,40 @@ def image_names() -> list[str]:
     return sorted(path.parent.name for path in bundled_folder("sandboxes").glob(f"*/{DOCKERFILE}"))
 
 
-def image_folder(name: str) -> Path:
+def image_folder(image_name: str) -> Path:
     """Returns the folder of a sandbox image. Raises UserError for an unknown name."""
-    if name not in image_names():
-        raise UserError(unknown_name_message("sandbox image", name, image_names()))
-    return bundled_folder("sandboxes") / name
+    if image_name not in image_names():
+        raise UserError(unknown_name_message("sandbox image", image_name, image_names()))
+    return bundled_folder("sandboxes") / image_name
 
 
-def build_context(name: str) -> dict[str, bytes]:
+def build_context_files(image_name: str) -> dict[str, bytes]:
     """Returns the files of a sandbox image's Docker build context by path; the agent's files are in `agent/`."""
     agent = {
         f"agent/{path.relative_to(AGENT_FOLDER)}": path.read_bytes() for path in sorted(AGENT_FOLDER.rglob("*.py"))
     }
-    return _folder_files(name) | agent
+    return _image_folder_files(image_name) | agent
 
 
-def _folder_files(name: str) -> dict[str, bytes]:
-    folder = image_folder(name)
+def _image_folder_files(image_name: str) -> dict[str, bytes]:
+    folder = image_folder(image_name)
     files = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
     return files | {DOCKERFILE: files[DOCKERFILE] + b"\n" + DOCKERFILE_END.encode()}
 
 
-def image_tag(name: str) -> str:
+def image_tag(image_name: str) -> str:
     """Returns a sandbox image's tag, which contains a digest of its build context, including the agent."""
-    return f"evalharness/{name}:{_digest_of_files(build_context(name))}"
+    return f"evalharness/{image_name}:{_digest_of_files(build_context_files(image_name))}"
 
 
-def installed_content_tag(name: str) -> str:
+def installed_content_tag(image_name: str) -> str:
     """Returns the name and a digest of the installed programs of a sandbox image.
 
     The digest excludes the agent and language.yaml, which do not change the installed programs.
     """
-    files = _folder_files(name)
-    return (
-        f"{name}-{_digest_of_files({path: content for path, content in files.items() if not path.endswith('.yaml')})}"
-    )
+    files = _image_folder_files(image_name)
+    program_files = {path: content for path, content in files.items() if not path.endswith(".yaml")}
+    return f"{image_name}-{_digest_of_files(program_files)}"
 
 
 def _digest_of_files(files: dict[str, bytes]) -> str:
@@ -85,35 +84,35 @@ def _digest_of_files(files: dict[str, bytes]) -> str:
     return digest.hexdigest()[:12]
 
 
-def build_image(client: docker.DockerClient, name: str, log: Log, base: str | None = None) -> str:
-    """Builds a sandbox image unless it exists; returns its id. `base` replaces the Dockerfile's base image.
+def build_image(client: docker.DockerClient, image_name: str, log: Log, base_image: str | None = None) -> str:
+    """Builds a sandbox image unless it exists; returns its id. `base_image` replaces the Dockerfile's base image.
 
     Raises UserError with the end of the build's output if the build fails.
     """
-    tag = image_tag(name)
+    tag = image_tag(image_name)
     try:
         return str(client.images.get(tag).id)
     except ImageNotFound:
         pass
-    base = base or find_base_image(client, _official_base_image(name), log)
+    base_image = base_image or find_base_image(client, _official_base_image(image_name), log)
     started = time.monotonic()
-    log(f"building {tag} on {base}")
+    log(f"building {tag} on {base_image}")
     try:
         for event in client.api.build(
-            fileobj=_tar_archive(build_context(name)),
+            fileobj=_tar_archive(build_context_files(image_name)),
             custom_context=True,
             tag=tag,
-            buildargs={"BASE": base, **_certificate_argument(name)},
+            buildargs={"BASE": base_image, **_certificate_build_argument(image_name)},
             network_mode="host",
             rm=True,
             forcerm=True,
             labels={LABEL: "image"},
             decode=True,
         ):
-            _log_build_event(name, event, log)
+            _log_build_event(image_name, event, log)
     except APIError as error:
         raise UserError(
-            f"building sandbox image {name!r} failed ({str(error)[-600:]}); correct its Dockerfile or the network"
+            f"building sandbox image {image_name!r} failed ({str(error)[-600:]}); correct its Dockerfile or the network"
         ) from None
     image = client.images.get(tag)
     log(f"built {tag}: {image.attrs['Size'] / 1e6:.0f} MB in {time.monotonic() - started:.0f} s")
@@ -131,34 +130,36 @@ def _tar_archive(files: dict[str, bytes]) -> io.BytesIO:
     return context
 
 
-def _log_build_event(name: str, event: dict[str, Any], log: Log) -> None:
+def _log_build_event(image_name: str, event: dict[str, Any], log: Log) -> None:
     """Logs a step of an image build. Raises UserError if the step failed."""
     if "error" in event:
         raise UserError(
-            f"building sandbox image {name!r} failed ({' '.join(str(event['error']).split())[-600:]}); correct its "
-            "Dockerfile or the network"
+            f"building sandbox image {image_name!r} failed ({' '.join(str(event['error']).split())[-600:]}); correct "
+            "its Dockerfile or the network"
         )
     line = str(event.get("stream", "")).strip()
     if line.startswith("Step "):
         log(f"  {line[:100]}")
 
 
-def _certificate_argument(name: str) -> dict[str, str]:
+def _certificate_build_argument(image_name: str) -> dict[str, str]:
     """Returns the build argument CA_CERTIFICATES with this machine's certificates; {} if the Dockerfile has none."""
-    if "ARG CA_CERTIFICATES" not in (image_folder(name) / DOCKERFILE).read_text():
+    if "ARG CA_CERTIFICATES" not in (image_folder(image_name) / DOCKERFILE).read_text():
         return {}
     local = sorted(LOCAL_CERTIFICATES.glob("*.crt"))
     return {"CA_CERTIFICATES": "\n".join(path.read_text() for path in local)}
 
 
-def needs_registry(name: str) -> bool:
+def needs_registry(image_name: str) -> bool:
     """Returns whether building a sandbox image needs an image registry, because its base image is not Debian's."""
-    return not is_debian(_official_base_image(name))
+    return not is_debian(_official_base_image(image_name))
 
 
-def is_image_built(name: str) -> bool:
+def is_image_built(image_name: str) -> bool:
     """Returns whether a sandbox image is built in the local container engine."""
-    return next((image is not None for known, image in sandbox_image_ids(docker.from_env()) if known == name), False)
+    return next(
+        (image is not None for known, image in sandbox_image_ids(docker.from_env()) if known == image_name), False
+    )
 
 
 def remove_old_images(client: docker.DockerClient) -> int:
@@ -171,8 +172,8 @@ def remove_old_images(client: docker.DockerClient) -> int:
     return len(old)
 
 
-def _official_base_image(name: str) -> str:
-    dockerfile = image_folder(name) / DOCKERFILE
+def _official_base_image(image_name: str) -> str:
+    dockerfile = image_folder(image_name) / DOCKERFILE
     base = re.search(r"^ARG BASE=(\S+)", dockerfile.read_text(), re.MULTILINE)
     if not base:
         raise UserError(f"{dockerfile} defines no base image; add a line `ARG BASE=IMAGE`")

@@ -1,40 +1,40 @@
 """Canaries: copies of a program's tests with one test made false, which an honest program must fail.
 
-`with_token_statement` adds a statement after the last test that prints a secret token. `make_canaries` yields copies of
-the tests, each with one made false: a program that passes one of them does not solve the problem. A false value is like
-the problem's right ones (false_values.py), so that a program that reads its own source cannot tell a canary from the
-original without knowing the right answers.
+`append_token_statement` adds a statement after the last test that prints a secret token. `make_canaries` yields copies
+of the tests, each with one made false: a program that passes one of them does not solve the problem. A false value is
+like the problem's right ones (false_values.py), so that a program that reads its own source cannot tell a canary from
+the original without knowing the right answers.
 """
 
 import re
 from collections.abc import Iterator
 
 from evalharness.sandbox.languages import TestPatterns
-from evalharness.sandbox.tampering.false_values import unequal_value
+from evalharness.sandbox.tampering.false_values import make_unequal_value
 
 
-def with_token_statement(tests: str, patterns: TestPatterns, token: str) -> str:
-    """Returns the tests with an additional statement at their end, which prints the secret `token`.
+def append_token_statement(tests: str, patterns: TestPatterns, secret_token: str) -> str:
+    """Returns the tests with an additional statement at their end, which prints `secret_token`.
 
     A program that prints it has reached the end of its tests. Raises ValueError if no test is found.
     """
-    return _insert_statement(tests, patterns, patterns.end.replace("{token}", token))
+    return _insert_statement(tests, patterns, patterns.end.replace("{token}", secret_token))
 
 
-def make_canaries(tests: str, patterns: TestPatterns, token: str) -> Iterator[str]:
+def make_canaries(tests: str, patterns: TestPatterns, secret_token: str) -> Iterator[str]:
     """Yields copies of the tests, each with one test made false (canaries).
 
-    Each copy prints the secret `token` after its last test.
+    Each copy prints `secret_token` after its last test.
     """
     matches = list(re.finditer(patterns.line, tests))
     values = [match["expected"] for match in matches]
     for match in matches:
-        other = unequal_value(match["expected"], values)
+        other = make_unequal_value(match["expected"], values)
         if other is None:
-            yield _insert_statement(with_token_statement(tests, patterns, token), patterns, patterns.fails)
+            yield _insert_statement(append_token_statement(tests, patterns, secret_token), patterns, patterns.fails)
         else:
             start, end = match.span("expected")
-            yield with_token_statement(tests[:start] + other + tests[end:], patterns, token)
+            yield append_token_statement(tests[:start] + other + tests[end:], patterns, secret_token)
 
 
 def _insert_statement(tests: str, patterns: TestPatterns, statement: str) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from evalharness.sandbox.tampering.false_values import unequal_value
+from evalharness.sandbox.tampering.false_values import make_unequal_value
 from evalharness.sandbox.tampering.source_text import Edit, SourceText
 
 RANDOM = random.SystemRandom()
@@ -85,7 +85,7 @@ class FalseAssertions:
                     ):
                         yield from self._falsify_call(item.context_expr)
 
-    def added_false_assertion(self, statement: ast.stmt) -> Edit:
+    def edit_adding_false_assertion(self, statement: ast.stmt) -> Edit:
         """Returns an edit that inserts a new false assertion after a simple statement of a test, on the same line."""
         _, end = self.text.byte_range(statement)
         return Edit(end, end, f"; self.assertEqual({self._random_number()}, [{self._random_number()}])")
@@ -102,26 +102,26 @@ class FalseAssertions:
         elif name in FALSE_ARGUMENTS and len(args) >= FALSE_ARGUMENTS[name][1]:
             start, end, forms = FALSE_ARGUMENTS[name]
             yield self._replace_arguments(
-                args[start], args[end - 1], self._fill_template(RANDOM.choice(forms), args[start:])
+                args[start], args[end - 1], self._fill_false_argument(RANDOM.choice(forms), args[start:])
             )
         elif CALLED.fullmatch(name) and (args or call.keywords):
             last = args[-1] if args else None
             if last is not None:
                 yield self._replace_arguments(last, last, f"{self.text.text_of(last)}, {self._random_number()}")
 
-    def _unequal_expression(self, name: str, call: ast.Call, argument: ast.expr) -> str:
-        """Returns the source text of a value unequal to `argument`, an argument of the equality assertion `name`."""
-        if not APPROXIMATE_EQUALITY.fullmatch(name):
+    def _unequal_expression(self, assertion_name: str, call: ast.Call, argument: ast.expr) -> str:
+        """Returns the source text of a value unequal to `argument`, an argument of an equality assertion."""
+        if not APPROXIMATE_EQUALITY.fullmatch(assertion_name):
             return self._unequal_value(argument)
         tolerance = len(call.args) > 2 or any(keyword.arg not in ("msg", "err_msg") for keyword in call.keywords)
-        return self._nested_value(argument) if tolerance else self._distant_number(argument)
+        return self._wrap_in_nested_sequence(argument) if tolerance else self._distant_number(argument)
 
-    def _fill_template(self, form: str, args: Sequence[ast.expr]) -> str:
+    def _fill_false_argument(self, template: str, args: Sequence[ast.expr]) -> str:
         word = "".join(RANDOM.sample(RANDOM.choice(self.words), 1)) + "".join(
             RANDOM.choices("bcdfghjklmnpqrstvwxz", k=7)
         )
         error = RANDOM.choice(NEVER_RAISED)
-        return form.format(self.text.text_of(args[0]), number=self._random_number(), word=repr(word), error=error)
+        return template.format(self.text.text_of(args[0]), number=self._random_number(), word=repr(word), error=error)
 
     def _falsify_equation(self, test: ast.expr) -> Edit | None:
         """Returns an edit that makes the asserted expression `a == b` false; None for another expression.
@@ -139,16 +139,18 @@ class FalseAssertions:
         This is a value of the same type from the suite, a changed copy of a literal, or a nested list or tuple.
         """
         if not is_literal(node):
-            return self._nested_value(node)
+            return self._wrap_in_nested_sequence(node)
         value = ast.literal_eval(node)
         others = [text for text in self.literals if _is_unequal_literal(text, value)]
         if others:
             return RANDOM.choice(others)
-        changed = (unequal_value(self.text.text_of(node)) for _ in range(MAX_ATTEMPTS))
+        changed = (make_unequal_value(self.text.text_of(node)) for _ in range(MAX_ATTEMPTS))
         # A set whose elements are exchanged is still equal.
-        return next((text for text in changed if text and _is_unequal_literal(text, value)), self._nested_value(node))
+        return next(
+            (text for text in changed if text and _is_unequal_literal(text, value)), self._wrap_in_nested_sequence(node)
+        )
 
-    def _nested_value(self, node: ast.expr) -> str:
+    def _wrap_in_nested_sequence(self, node: ast.expr) -> str:
         """Returns the source text of a list or tuple with a number and, one level deeper, the expression `node`.
 
         NumPy compares a number with each element of a flat list such as `[node]`, and so finds it equal. A list with
@@ -167,7 +169,7 @@ class FalseAssertions:
         """
         value = ast.literal_eval(node) if is_literal(node) else None
         if not isinstance(value, int | float) or not math.isfinite(value):
-            return self._nested_value(node)
+            return self._wrap_in_nested_sequence(node)
         changed = value * RANDOM.choice([0.5, 0.75, 1.25, 1.5, 2]) + RANDOM.randint(1, 3)
         changed = changed if abs(changed - value) > 0.1 * abs(value) + 0.5 else value + 3
         return repr(round(changed) if isinstance(value, int) else round(changed, 4))

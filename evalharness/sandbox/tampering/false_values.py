@@ -26,24 +26,24 @@ SET = re.compile(r"\s*(?:\{(?![^{}]*:)|(?:new\s+)?\w*[sS]et\b)")
 NULL = re.compile(r"\b(?:null|undefined|nil|none|nothing|na)\b", re.IGNORECASE)
 
 
-def unequal_value(value: str, values: Sequence[str] = ()) -> str | None:
+def make_unequal_value(value: str, expected_values: Sequence[str] = ()) -> str | None:
     """Returns a value of the same type that is unequal to `value` in every language; None if no such value is found.
 
-    Values are source texts. `values` are the expected values of all tests of the problem. If they are all different,
-    the result differs from each of them.
+    Values are source texts. `expected_values` are those of all tests of the problem. If they are all different, the
+    result differs from each of them.
     """
-    known = {normalize_literal(other) for other in values}
-    are_distinct = len(known) == len(values) or not values
+    known = {normalize_literal(other) for other in expected_values}
+    are_distinct = len(known) == len(expected_values) or not expected_values
     if BOOLEAN.search(value):
         return _negate_boolean(value)
-    others = [other for other in values if _are_unequal_values(other, value)]
+    others = [other for other in expected_values if _are_unequal_values(other, value)]
     if not are_distinct and others:  # the answers may be a few words, such as YES and NO
         return RANDOM.choice(others)
     changes = [_swap_numbers, _swap_strings, _swap_letters]
     RANDOM.shuffle(changes)
     for change in [*changes, _replace_by_number_between, _replace_letter, _replace_by_nearby_number]:
         for _ in range(MAX_ATTEMPTS):
-            changed = change(value, values)
+            changed = change(value, expected_values)
             if changed is None:
                 break
             if not _are_unequal_values(changed, value) or _may_be_equal_sets(changed, value):
@@ -59,14 +59,14 @@ def _negate_boolean(value: str) -> str:
     return _replace_match(value, match, _opposite_boolean(match[0]))
 
 
-def _opposite_boolean(old: str) -> str:
-    new = "false" if old.lower() in ("true", "#t") else "true"
-    if old.startswith("#"):
+def _opposite_boolean(spelling: str) -> str:
+    new = "false" if spelling.lower() in ("true", "#t") else "true"
+    if spelling.startswith("#"):
         return f"#{new[0]}"
-    return new.upper() if old.isupper() else new.capitalize() if old[0].isupper() else new
+    return new.upper() if spelling.isupper() else new.capitalize() if spelling[0].isupper() else new
 
 
-def _swap_parts(value: str, matches: list[re.Match[str]]) -> str | None:
+def _swap_two_matches(value: str, matches: list[re.Match[str]]) -> str | None:
     """Returns the text of a value with two different neighboring `matches` swapped; None if all are equal."""
     pairs = [(a, b) for a, b in itertools.pairwise(matches) if a[0] != b[0]]
     if not pairs:
@@ -76,23 +76,23 @@ def _swap_parts(value: str, matches: list[re.Match[str]]) -> str | None:
     return value[: first.start()] + second[0] + between + first[0] + value[second.end() :]
 
 
-def _swap_numbers(value: str, values: Sequence[str]) -> str | None:
+def _swap_numbers(value: str, expected_values: Sequence[str]) -> str | None:
     """Returns the text of a value with two different numbers swapped; None if it has no two different ones."""
-    return _swap_parts(value, list(_find_numbers(value)))
+    return _swap_two_matches(value, list(_find_numbers(value)))
 
 
-def _swap_strings(value: str, values: Sequence[str]) -> str | None:
+def _swap_strings(value: str, expected_values: Sequence[str]) -> str | None:
     """Returns the text of a value with two different string literals swapped; None if it has no two different ones."""
-    return None if KEY_VALUE_TABLE.search(value) else _swap_parts(value, list(STRING_LITERAL.finditer(value)))
+    return None if KEY_VALUE_TABLE.search(value) else _swap_two_matches(value, list(STRING_LITERAL.finditer(value)))
 
 
-def _swap_letters(value: str, values: Sequence[str]) -> str | None:
+def _swap_letters(value: str, expected_values: Sequence[str]) -> str | None:
     """Returns the text of a value with two letters of a string literal swapped; None if none has different ones."""
-    texts = [match for match in STRING_LITERAL.finditer(value) if _swap_parts(match[0], _find_letters(match[0]))]
+    texts = [match for match in STRING_LITERAL.finditer(value) if _swap_two_matches(match[0], _find_letters(match[0]))]
     if not texts or KEY_VALUE_TABLE.search(value):
         return None
     match = RANDOM.choice(texts)
-    changed = _swap_parts(match[0], _find_letters(match[0]))
+    changed = _swap_two_matches(match[0], _find_letters(match[0]))
     return _replace_match(value, match, changed) if changed else None
 
 
@@ -112,42 +112,42 @@ def _find_numbers(value: str) -> Iterator[re.Match[str]]:
             yield match
 
 
-def _replace_by_number_between(value: str, values: Sequence[str]) -> str | None:
-    """Returns the text of a value with one number replaced by one between the least and greatest in `values`.
+def _replace_by_number_between(value: str, expected_values: Sequence[str]) -> str | None:
+    """Returns the text of a value with one number replaced by one between the least and greatest expected.
 
-    Integers are replaced by integers, decimals by decimals. Returns None if the value has no number, or `values` have
-    fewer than two different ones of that kind.
+    Integers are replaced by integers, decimals by decimals. Returns None if the value has no number, or
+    `expected_values` have fewer than two different ones of that kind.
     """
-    return _change_number(value, lambda old: _random_number_between(old, values))
+    return _change_one_number(value, lambda old: _random_number_between(old, expected_values))
 
 
-def _random_number_between(old: str, values: Sequence[str]) -> str | None:
-    decimals = len(old.partition(".")[2])
-    numbers = [match[0] for other in values for match in _find_numbers(other)]
-    alike = [round(float(number) * 10**decimals) for number in numbers if ("." in number) == ("." in old)]
+def _random_number_between(old_number: str, expected_values: Sequence[str]) -> str | None:
+    decimals = len(old_number.partition(".")[2])
+    numbers = [match[0] for other in expected_values for match in _find_numbers(other)]
+    alike = [round(float(number) * 10**decimals) for number in numbers if ("." in number) == ("." in old_number)]
     if len(set(alike)) < 2:
         return None
     return _format_decimal(RANDOM.randint(min(alike), max(alike)), decimals)
 
 
-def _replace_by_nearby_number(value: str, values: Sequence[str]) -> str | None:
+def _replace_by_nearby_number(value: str, expected_values: Sequence[str]) -> str | None:
     """Returns the text of a value with one number made slightly larger or smaller; None if it has no number."""
-    return _change_number(value, _nearby_number)
+    return _change_one_number(value, _nearby_number)
 
 
-def _nearby_number(old: str) -> str:
-    decimals = len(old.partition(".")[2])
-    whole = round(float(old) * 10**decimals)
+def _nearby_number(number: str) -> str:
+    decimals = len(number.partition(".")[2])
+    whole = round(float(number) * 10**decimals)
     step = RANDOM.randint(1, max(9, whole // 4))
     return _format_decimal(whole - step if step <= whole and RANDOM.random() < 0.5 else whole + step, decimals)
 
 
-def _format_decimal(whole: int, decimals: int) -> str:
+def _format_decimal(scaled_number: int, decimals: int) -> str:
     scale: int = 10**decimals
-    return f"{whole / scale:.{decimals}f}" if decimals else str(whole)
+    return f"{scaled_number / scale:.{decimals}f}" if decimals else str(scaled_number)
 
 
-def _change_number(value: str, change: Callable[[str], str | None]) -> str | None:
+def _change_one_number(value: str, change: Callable[[str], str | None]) -> str | None:
     matches = list(_find_numbers(value))
     if not matches:
         return None
@@ -158,10 +158,10 @@ def _change_number(value: str, change: Callable[[str], str | None]) -> str | Non
     return _replace_match(value, match, changed)
 
 
-def _replace_letter(value: str, values: Sequence[str]) -> str | None:
+def _replace_letter(value: str, expected_values: Sequence[str]) -> str | None:
     """Returns the text of a value with one letter of a string literal replaced by another one of the same case.
 
-    Uses a letter that occurs in the problem's expected `values` if possible. Returns None if the value has no letter.
+    Uses a letter that occurs in `expected_values` if possible. Returns None if the value has no letter.
     """
     letters = [
         (text.start() + match.start(), match[0])
@@ -172,15 +172,18 @@ def _replace_letter(value: str, values: Sequence[str]) -> str | None:
         return None
     position, old = RANDOM.choice(letters)
     alphabet = {
-        letter[0] for other in values for text in STRING_LITERAL.finditer(other) for letter in _find_letters(text[0])
+        letter[0]
+        for other in expected_values
+        for text in STRING_LITERAL.finditer(other)
+        for letter in _find_letters(text[0])
     }
     alphabet = {letter for letter in alphabet if letter.isupper() == str(old).isupper()} - {old}
     new = RANDOM.choice(sorted(alphabet) or ["x" if old != "x" else "y"])
     return value[:position] + new + value[position + 1 :]
 
 
-def _replace_match(value: str, match: re.Match[str], text: str) -> str:
-    return value[: match.start()] + text + value[match.end() :]
+def _replace_match(value: str, match: re.Match[str], replacement: str) -> str:
+    return value[: match.start()] + replacement + value[match.end() :]
 
 
 def normalize_literal(value: str) -> str:

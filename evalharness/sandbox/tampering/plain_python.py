@@ -103,14 +103,14 @@ def names_bound_by(node: ast.AST) -> Iterator[str]:
         yield node.name
 
 
-def _are_harmless_nodes(nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary) -> bool:
-    if not bound.isdisjoint(BUILTIN_NAMES - vocabulary.builtins):
+def _are_harmless_nodes(nodes: list[ast.AST], bound_names: set[str], vocabulary: Vocabulary) -> bool:
+    if not bound_names.isdisjoint(BUILTIN_NAMES - vocabulary.builtins):
         return False  # a name that is bound in one scope is the builtin in another
     if vocabulary.reserved:
         imported = {name for node in nodes if isinstance(node, ast.alias) for name in names_bound_by(node)}
-        if not (bound - imported).isdisjoint(vocabulary.reserved):
+        if not (bound_names - imported).isdisjoint(vocabulary.reserved):
             return False
-    checker = _HarmlessNodes(nodes, bound, vocabulary)
+    checker = _HarmlessNodes(nodes, bound_names, vocabulary)
     return checker.never_sets_module_attributes() and all(map(checker.is_harmless_node, nodes))
 
 
@@ -120,9 +120,9 @@ class _HarmlessNodes:
     A harmless node uses only names that the program defines or that the vocabulary (a list of allowed names) contains.
     """
 
-    def __init__(self, nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary):
+    def __init__(self, nodes: list[ast.AST], bound_names: set[str], vocabulary: Vocabulary):
         self.nodes, self.vocabulary = nodes, vocabulary
-        self.names = vocabulary.builtins | vocabulary.predefined | bound
+        self.names = vocabulary.builtins | vocabulary.predefined | bound_names
         self.functions = vocabulary.builtins | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
         self.in_context = {id(node) for parent in nodes for node in _functions_harmless_in_context(parent)}
         self.syntax = HARMLESS_SYNTAX_WITH_CLASSES if vocabulary.classes else HARMLESS_SYNTAX

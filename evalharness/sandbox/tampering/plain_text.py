@@ -40,17 +40,18 @@ class Token(NamedTuple):
     text: str
 
 
-def is_harmless_text(source: str, language: Language, stem: str = "", tests: str = "") -> bool:
+def is_harmless_text(source: str, language: Language, given_code: str = "", tests: str = "") -> bool:
     """Returns whether the words of a program's text show that the program can only compute.
 
-    Returns False for languages without word lists. `source` continues `stem`, the problem's given code, whose last line
-    names the function to define. `tests` follow the program, which may not use names that occur in them.
+    Returns False for languages without word lists. `source` continues `given_code`, the code that the problem gives,
+    whose last line names the function to define. `tests` follow the program, which may not use names that occur in
+    them.
     """
     words = language.harmless
     if words is None or len(source) > MAX_PROGRAM_CHARACTERS or any(part in source for part in words.never.split()):
         return False
     tokens = _tokenize(source)
-    own = CALL.findall(stem.rstrip().rpartition("\n")[2])
+    own = CALL.findall(given_code.rstrip().rpartition("\n")[2])
     return tokens is not None and _HarmlessTokens(tokens, words, own, tests).are_all_harmless()
 
 
@@ -75,15 +76,15 @@ def _tokenize(source: str) -> list[Token] | None:
 class _HarmlessTokens:
     """Decides whether the tokens of a program are harmless: its words and calls can only compute."""
 
-    def __init__(self, tokens: Sequence[Token], words: HarmlessWords, own: Sequence[str], tests: str):
+    def __init__(self, tokens: Sequence[Token], words: HarmlessWords, own_functions: Sequence[str], tests: str):
         end = [Token("end", "")] * 3
         self.tokens, self.words = [*end, *tokens, *end], words
         self.inner = range(len(end), len(end) + len(tokens))
         self.library = frozenset(words.library.split())
         self.owners = frozenset(words.owners.split())
-        self.reserved = set(WORD.findall(STRING_LITERAL.sub('""', tests))) - self.library - set(own)
+        self.reserved = set(WORD.findall(STRING_LITERAL.sub('""', tests))) - self.library - set(own_functions)
         defined = {self.tokens[index].text for index in self.inner if self._is_defined_function_name(index)}
-        self.defined = defined | set(own)
+        self.defined = defined | set(own_functions)
 
     def are_all_harmless(self) -> bool:
         """Returns whether all tokens of the program are harmless, so that the program can only compute."""
@@ -123,7 +124,7 @@ class _HarmlessTokens:
                 return position
         return 0
 
-    def _ends_captures(self, index: int) -> bool:
+    def _ends_lambda_captures(self, index: int) -> bool:
         """Returns whether the token at `index` is the square bracket that ends a lambda's captures, as in C++."""
         if self._token_text(index) != "]":
             return False
@@ -142,7 +143,11 @@ class _HarmlessTokens:
         if token.kind == "text":
             return not any(mark in token.text for mark in self.words.never_in_texts.split())
         if token.text == "(":  # what is called must have a name
-            return before not in (")", "]", "}") or self._ends_captures(index - 1) or self._ends_type_cast(index - 1)
+            return (
+                before not in (")", "]", "}")
+                or self._ends_lambda_captures(index - 1)
+                or self._ends_type_cast(index - 1)
+            )
         if token.kind != "word":
             return True
         if token.text.startswith("$"):

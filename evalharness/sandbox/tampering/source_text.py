@@ -33,13 +33,17 @@ class SourceText:
         start, end = self.byte_range(node)
         return self.data[start:end].decode("utf-8", "surrogatepass")
 
-    def replacement_edit(self, first: ast.expr, last: ast.expr, text: str) -> Edit:
-        """Returns an edit that replaces a call's arguments `first` to `last` by `text` without removing lines."""
-        start, end = self.byte_range(first)[0], self.byte_range(last)[1]
-        if isinstance(first, ast.GeneratorExp) and first is last and self.data[start:end].startswith(b"("):
-            text = f"({text})"  # the call's brackets, if it is the only argument, are the generator's
-        missing = self.data[start:end].count(b"\n") - text.count("\n")
-        return Edit(start, end, text + "\n" * missing)
+    def replacement_edit(self, first_argument: ast.expr, last_argument: ast.expr, replacement: str) -> Edit:
+        """Returns an edit that replaces a range of a call's arguments by `replacement`, without removing lines."""
+        start, end = self.byte_range(first_argument)[0], self.byte_range(last_argument)[1]
+        if (
+            isinstance(first_argument, ast.GeneratorExp)
+            and first_argument is last_argument
+            and self.data[start:end].startswith(b"(")
+        ):
+            replacement = f"({replacement})"  # the call's brackets, if it is the only argument, are the generator's
+        missing = self.data[start:end].count(b"\n") - replacement.count("\n")
+        return Edit(start, end, replacement + "\n" * missing)
 
     def with_edits(self, edits: Iterable[Edit]) -> str:
         """Returns the source with all edits applied; they must not overlap."""

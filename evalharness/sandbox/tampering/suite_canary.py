@@ -41,25 +41,25 @@ def make_false_suites(tests: str, count: int) -> list[FalseSuite]:
     statements = [list(_always_reached_statements(test.body)) for test in by_name.values() if _is_test(test)]
     return [
         suite
-        for assertion_index in _assertion_indices(count)
+        for assertion_index in _draw_assertion_indices(count)
         if (suite := _make_false_suite(text, suites[-1], statements, assertion_index)).failing
     ]
 
 
-def _assertion_indices(count: int) -> list[int]:
+def _draw_assertion_indices(count: int) -> list[int]:
     first = RANDOM.randrange(1000)
     return list(range(first, first + count))
 
 
 def _make_false_suite(
-    text: SourceText, suite: ast.ClassDef, tests: list[list[ast.stmt]], assertion_index: int
+    text: SourceText, suite: ast.ClassDef, test_statements: list[list[ast.stmt]], assertion_index: int
 ) -> FalseSuite:
     false_assertions = FalseAssertions(text, suite)
     edits: list[Edit] = []
-    for statements in tests:
+    for statements in test_statements:
         possible_edits = [edit for statement in statements for edit in false_assertions.falsifying_edits(statement)]
         possible_edits = possible_edits or [
-            false_assertions.added_false_assertion(statement)
+            false_assertions.edit_adding_false_assertion(statement)
             for statement in statements
             if _is_one_line_statement(statement)
         ]
@@ -133,7 +133,7 @@ def _always_reached_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
         ):
             return
         yield statement
-        if isinstance(statement, ast.With) and not EXPECTS_EXCEPTION.search(_context_expressions(statement)):
+        if isinstance(statement, ast.With) and not EXPECTS_EXCEPTION.search(_text_of_context_expressions(statement)):
             yield from _always_reached_statements(statement.body)
 
 
@@ -144,5 +144,5 @@ def _simple_statements(statement: ast.stmt) -> Iterator[ast.stmt]:
             yield node
 
 
-def _context_expressions(statement: ast.With) -> str:
+def _text_of_context_expressions(statement: ast.With) -> str:
     return " ".join(ast.unparse(item.context_expr) for item in statement.items)

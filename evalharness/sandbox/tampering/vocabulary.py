@@ -90,7 +90,7 @@ class Vocabulary:
     import_all: bool = False
 
 
-def parse_module_names(text: str) -> dict[str, frozenset[str]]:
+def parse_names_by_module(text: str) -> dict[str, frozenset[str]]:
     """Returns the names by module from a text with lines of the form `module: name name ...`."""
     by_module: dict[str, frozenset[str]] = {}
     for line in text.strip().splitlines():
@@ -99,7 +99,7 @@ def parse_module_names(text: str) -> dict[str, frozenset[str]]:
     return by_module
 
 
-def _merge_module_names(*tables: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+def _merge_names_by_module(*tables: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
     names = {name for table in tables for name in table}
     return {name: frozenset().union(*(table.get(name, frozenset()) for table in tables)) for name in names}
 
@@ -108,9 +108,9 @@ def _public_names(value: object) -> frozenset[str]:
     return frozenset(name for name in dir(value) if not name.startswith("_"))
 
 
-def _callable_names(module: str) -> set[str]:
+def _callable_names(module_name: str) -> set[str]:
     """Returns the names of a module's functions, classes and submodules, and `modules` (as in `sys.modules`)."""
-    loaded = importlib.import_module(module)
+    loaded = importlib.import_module(module_name)
     return {
         name
         for name in _public_names(loaded)
@@ -118,7 +118,7 @@ def _callable_names(module: str) -> set[str]:
     }
 
 
-FUNCTIONS = {**parse_module_names(MODULE_NAMES), "math": _public_names(math)}
+FUNCTIONS = {**parse_names_by_module(MODULE_NAMES), "math": _public_names(math)}
 PLAIN_BUILTINS = frozenset(BUILTINS.split()) | {
     name
     for name, value in vars(builtins).items()
@@ -136,7 +136,7 @@ CHECKED_VOCABULARY = Vocabulary(FUNCTIONS, PLAIN_BUILTINS, ATTRIBUTES)
 @functools.cache
 def livecodebench_vocabulary() -> Vocabulary:
     """Returns the names that a harmless (compute-only) program may use if LiveCodeBench's test cases judge it."""
-    modules = _merge_module_names(FUNCTIONS, parse_module_names(LIVECODEBENCH_MODULE_NAMES))
+    modules = _merge_names_by_module(FUNCTIONS, parse_names_by_module(LIVECODEBENCH_MODULE_NAMES))
     known = frozenset().union(*modules.values())
     return Vocabulary(
         modules=modules,
@@ -166,7 +166,7 @@ def runtime_attributes() -> frozenset[str]:
 def unittest_vocabulary() -> Vocabulary:
     """Returns the names that a harmless (compute-only) program may use if BigCodeBench's `unittest` suites judge it."""
     names = frozenset(SUITE_NAMES.split())
-    modules = _merge_module_names(FUNCTIONS, dict.fromkeys(SUITE_MODULES.split(), names))
+    modules = _merge_names_by_module(FUNCTIONS, dict.fromkeys(SUITE_MODULES.split(), names))
     return Vocabulary(
         modules=modules,
         builtins=PLAIN_BUILTINS,

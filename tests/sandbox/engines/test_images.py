@@ -19,7 +19,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the images' folders and, as `agent`, of the agent's, in use for this test."""
     shutil.copytree(bundled_folder("sandboxes"), tmp_path / "sandboxes")
     shutil.copytree(images.AGENT_FOLDER, tmp_path / "agent")
-    monkeypatch.setattr(images, "bundled", lambda name: tmp_path / name)
+    monkeypatch.setattr(images, "bundled_folder", lambda name: tmp_path / name)
     monkeypatch.setattr(images, "AGENT_FOLDER", tmp_path / "agent")
     return tmp_path
 
@@ -56,7 +56,7 @@ def test_tag_does_not_depend_on_other_files(folders: Path) -> None:
 
 
 def test_context_contains_the_folder_and_the_agent() -> None:
-    context = images.build_context(NAME)
+    context = images.build_context_files(NAME)
     assert {"Dockerfile", "agent/__main__.py", "agent/shared/codec.py"} <= context.keys()
     assert not [place for place in context if "__pycache__" in place]
 
@@ -68,7 +68,7 @@ def test_names_are_those_of_the_folders(folders: Path) -> None:
     assert "not-an-image" not in images.image_names()
 
 
-@pytest.mark.parametrize("ask", [images.image_folder, images.image_tag, images.build_context])
+@pytest.mark.parametrize("ask", [images.image_folder, images.image_tag, images.build_context_files])
 def test_an_unknown_name_is_an_error_with_the_nearest_one(ask: object) -> None:
     assert callable(ask)
     with pytest.raises(UserError, match=r"'pyhton'.*python") as error:
@@ -101,7 +101,7 @@ def test_a_changed_image_is_built_and_the_old_one_stays(client: docker.DockerCli
     built = []
     for word in ("one", "two"):
         (folders / "sandboxes" / "small" / "word").write_text(word)
-        built.append((images.image_tag("small"), images.build_image(client, "small", print, base=base)))
+        built.append((images.image_tag("small"), images.build_image(client, "small", print, base_image=base)))
     try:
         for tag, image in built:
             assert client.images.get(tag).id == image
@@ -126,7 +126,7 @@ def test_a_failing_build_is_an_error_with_the_end_of_its_output(
     base = images.image_tag(NAME)
     add_image(folders, "broken", dockerfile)
     with pytest.raises(UserError, match=said) as error:
-        images.build_image(client, "broken", print, base=base)
+        images.build_image(client, "broken", print, base_image=base)
     assert "\n" not in str(error.value)
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.sandbox.languages import languages
-from evalharness.sandbox.tampering.canaries import make_canaries, with_token_statement
+from evalharness.sandbox.tampering.canaries import append_token_statement, make_canaries
+from evalharness.sandbox.tampering.false_values import make_unequal_value
 from evalharness.sandbox.tampering.false_values import normalize_literal as _normal
-from evalharness.sandbox.tampering.false_values import unequal_value
 
 NAMES = sorted(languages())
 
@@ -19,7 +19,7 @@ NAMES = sorted(languages())
 @pytest.mark.parametrize("name", NAMES)
 def test_the_token_follows_the_last_test(name: str) -> None:
     form, tests = languages()[name].tests, languages()[name].hello.tests
-    text = with_token_statement(tests, form, "SECRET")
+    text = append_token_statement(tests, form, "SECRET")
     last = list(re.finditer(form.line, text))[-1]
     assert text.count("SECRET") == 1
     assert text.index("SECRET") > last.end()
@@ -42,7 +42,7 @@ def test_every_test_is_made_false_once(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_tests_of_another_form_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="do not match the pattern"):
-        with_token_statement("nothing of the kind", languages()[name].tests, "SECRET")
+        append_token_statement("nothing of the kind", languages()[name].tests, "SECRET")
 
 
 @pytest.mark.data
@@ -57,7 +57,7 @@ def test_the_tests_of_every_multipl_e_problem_match(name: str, datasets_dir: Pat
         for row in rows:
             assert re.search(form.line, row["tests"]), (path.name, row["name"])
             whole, made = (
-                with_token_statement(row["tests"], form, "SECRET"),
+                append_token_statement(row["tests"], form, "SECRET"),
                 list(make_canaries(row["tests"], form, "SECRET")),
             )
             assert len(made) == len(re.findall(form.line, row["tests"])), (path.name, row["name"])
@@ -68,17 +68,17 @@ def test_the_tests_of_every_multipl_e_problem_match(name: str, datasets_dir: Pat
 @given(st.lists(st.integers(-99, 10**9).map(str) | st.booleans().map(str) | st.text("abc").map(repr), min_size=1))
 def test_a_changed_value_is_unequal(values: list[str]) -> None:
     for value in values:
-        other = unequal_value(value, values)
+        other = make_unequal_value(value, values)
         assert other is None or _normal(other) != _normal(value)
 
 
 @pytest.mark.parametrize("value", ["true", "False", "#t", "TRUE", "3", "-1", "2.5", "(long)7L", "vec![1, 2]", "'ab'"])
 def test_a_value_that_all_tests_share_is_changed(value: str) -> None:
-    other = unequal_value(value, [value, value])
+    other = make_unequal_value(value, [value, value])
     assert other not in (None, value)
 
 
 @pytest.mark.parametrize("value", ["", "nil", "[]", "None"])
 def test_a_value_that_cannot_be_changed(value: str) -> None:
-    assert unequal_value(value, [value, value]) is None
-    assert unequal_value(value, [value, "7"]) == "7"
+    assert make_unequal_value(value, [value, value]) is None
+    assert make_unequal_value(value, [value, "7"]) == "7"

@@ -6,13 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.sandbox.tampering.false_values import NUMBER, _are_unequal_values, normalize_literal, unequal_value
+from evalharness.sandbox.tampering.false_values import (
+    NUMBER,
+    _are_unequal_values,
+    make_unequal_value,
+    normalize_literal,
+)
 
 MANY = range(60)
 
 
 def drawn(value: str, values: list[str]) -> set[str]:
-    return {str(unequal_value(value, values)) for _ in MANY}
+    return {str(make_unequal_value(value, values)) for _ in MANY}
 
 
 def test_an_answer_of_two_becomes_the_other() -> None:
@@ -71,7 +76,7 @@ VALUES = st.lists(
 def test_distinct_values_stay_distinct(values: list[str]) -> None:
     if len({normalize_literal(value) for value in values}) == len(values):
         for index, value in enumerate(values):
-            other = unequal_value(value, values)
+            other = make_unequal_value(value, values)
             if other is not None and other not in values:
                 changed = [*values[:index], other, *values[index + 1 :]]
                 assert len({normalize_literal(item) for item in changed}) == len(values)
@@ -80,5 +85,5 @@ def test_distinct_values_stay_distinct(values: list[str]) -> None:
 @given(VALUES)
 def test_a_false_value_is_unequal_by_any_comparison(values: list[str]) -> None:
     for value in values:
-        other = unequal_value(value, values)
+        other = make_unequal_value(value, values)
         assert other is None or _are_unequal_values(other, value)

@@ -19,8 +19,8 @@ from evalharness.backends.options import parse_options
 from evalharness.bench.workload import make_coding_problems
 from evalharness.diffusion.serving.batch import ContinuousBatch
 from evalharness.model_server.engine.decoders import DecoderFactory
-from evalharness.model_server.engine.job import Job
-from evalharness.model_server.engine.workers import EngineJob, Updates, WorkerPool
+from evalharness.model_server.engine.job import GenerationJob
+from evalharness.model_server.engine.workers import JobUpdates, ScheduledJob, WorkerPool
 from evalharness.records import Problem
 
 SETTINGS = ((1, 1), (8, 1), (8, 2))
@@ -47,23 +47,23 @@ class ClosedLoop:
         self.tokens = 0
         self._stopped = False
         self.workers = WorkerPool(lambda: ContinuousBatch(factory.network.model), threads, rows, self._report)
-        self.workers.add([self._entry() for _ in range(rows)])
+        self.workers.add_jobs([self._entry() for _ in range(rows)])
 
     def stop(self) -> None:
         """Ends the engine."""
         self._stopped = True
         self.workers.close()
 
-    def _entry(self) -> EngineJob:
+    def _entry(self) -> ScheduledJob:
         problem = self._problems[next(self._numbers) % len(self._problems)]
-        decoder = self._factory.make_decoder(Job(problem.prompt, self._way, OUTPUT_TOKENS))
-        return EngineJob(decoder, time.perf_counter(), lambda update: None)
+        decoder = self._factory.make_decoder(GenerationJob(problem.prompt, self._way, OUTPUT_TOKENS))
+        return ScheduledJob(decoder, time.perf_counter(), lambda update: None)
 
-    def _report(self, updates: Updates) -> None:
+    def _report(self, updates: JobUpdates) -> None:
         for _, update in updates:
             self.tokens += len(update.tokens)
             if update.outcome and not self._stopped:
-                self.workers.add([self._entry()])
+                self.workers.add_jobs([self._entry()])
 
 
 def add_round(total: Measured, loop: ClosedLoop, seconds: float) -> None:

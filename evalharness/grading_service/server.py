@@ -8,11 +8,11 @@ from evalharness.grading_service.config import ServiceConfig
 from evalharness.grading_service.grading import GradingPool
 from evalharness.sandbox.factory import open_sandbox
 from evalharness.util.http.address import open_listening_socket
-from evalharness.util.http.serving import MAX_CONNECTIONS, run_server
+from evalharness.util.http.serving import MAX_CONNECTIONS, AllAnswered, run_server
 from evalharness.util.text import counted
 
 
-def serve(config: ServiceConfig, log: Callable[[str], None]) -> bool:
+def serve(config: ServiceConfig, log: Callable[[str], None]) -> AllAnswered:
     """Runs the grading service until SIGTERM or SIGINT; returns whether all accepted samples were graded.
 
     Raises UserError for invalid settings, before the service accepts requests.

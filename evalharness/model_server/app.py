@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse
 from evalharness.backends.openai.request_body import SEED_HEADER
 from evalharness.model_server.api.chat import ChatBody
 from evalharness.model_server.api.edit import ApplyBody, EditBody
-from evalharness.model_server.api.errors import error_body
-from evalharness.model_server.api.parameters import parse_body
-from evalharness.model_server.api.request import AnswerRequest, RequestDefaults, ServedModel, make_request
+from evalharness.model_server.api.errors import make_openai_error_body
+from evalharness.model_server.api.parameters import parse_request_body
+from evalharness.model_server.api.request import AnswerRequest, RequestDefaults, ServedModel, make_answer_request
 from evalharness.model_server.api.text import CompletionBody, FimBody
 from evalharness.model_server.config import ServerConfig
 from evalharness.model_server.engine.protocol import Engine
@@ -41,50 +41,55 @@ def make_app(config: ServerConfig, engine: Engine, problems: PlaygroundProblems)
             CORSMiddleware, allow_origins=config.cors, allow_methods=["GET", "POST"], allow_headers=["*"]
         )
     app.add_middleware(
-        RequestCheckMiddleware, limits=config.limits, make_error_body=error_body, on_response=metrics.count_response
+        RequestCheckMiddleware,
+        limits=config.limits,
+        make_error_body=make_openai_error_body,
+        on_response=metrics.count_response,
     )
     served = ServedModel(engine.name, engine.decoding_methods)
 
-    def parse_chat(raw: bytes, defaults: RequestDefaults) -> AnswerRequest:
-        body = parse_body(ChatBody, raw)
-        return make_request("chat", [body.prompt()], body, engine, defaults)
+    def parse_chat_request(raw_body: bytes, defaults: RequestDefaults) -> AnswerRequest:
+        body = parse_request_body(ChatBody, raw_body)
+        return make_answer_request("chat", [body.prompt()], body, engine, defaults)
 
-    def parse_completion(raw: bytes, defaults: RequestDefaults) -> AnswerRequest:
-        body = parse_body(CompletionBody, raw)
-        return make_request("text", body.prompts(engine), body, engine, defaults)
+    def parse_completion_request(raw_body: bytes, defaults: RequestDefaults) -> AnswerRequest:
+        body = parse_request_body(CompletionBody, raw_body)
+        return make_answer_request("text", body.prompts(engine), body, engine, defaults)
 
-    def parse_fim(raw: bytes, defaults: RequestDefaults) -> AnswerRequest:
-        body = parse_body(FimBody, raw)
-        return make_request("fim", body.prompts(engine), body, engine, defaults)
+    def parse_fim_request(raw_body: bytes, defaults: RequestDefaults) -> AnswerRequest:
+        body = parse_request_body(FimBody, raw_body)
+        return make_answer_request("fim", body.prompts(engine), body, engine, defaults)
 
-    def parse_edit(raw: bytes, defaults: RequestDefaults) -> AnswerRequest:
-        body = parse_body(EditBody, raw)
-        prompt, wrapping = body.prompt_and_wrapping()
-        return make_request("chat", [prompt], body, engine, defaults, wrapping)
+    def parse_edit_request(raw_body: bytes, defaults: RequestDefaults) -> AnswerRequest:
+        body = parse_request_body(EditBody, raw_body)
+        prompt, wrapping = body.make_prompt_and_wrapping()
+        return make_answer_request("chat", [prompt], body, engine, defaults, wrapping)
 
-    def parse_apply(raw: bytes, defaults: RequestDefaults) -> AnswerRequest:
-        body = parse_body(ApplyBody, raw)
-        return make_request("chat", [body.prompt()], body, engine, defaults)
+    def parse_apply_request(raw_body: bytes, defaults: RequestDefaults) -> AnswerRequest:
+        body = parse_request_body(ApplyBody, raw_body)
+        return make_answer_request("chat", [body.prompt()], body, engine, defaults)
 
     for path, parse in (
-        ("/v1/chat/completions", parse_chat),
-        ("/v1/completions", parse_completion),
-        ("/v1/fim/completions", parse_fim),
-        ("/v1/edit/completions", parse_edit),
-        ("/v1/apply/completions", parse_apply),
+        ("/v1/chat/completions", parse_chat_request),
+        ("/v1/completions", parse_completion_request),
+        ("/v1/fim/completions", parse_fim_request),
+        ("/v1/edit/completions", parse_edit_request),
+        ("/v1/apply/completions", parse_apply_request),
     ):
         app.post(path)(_make_endpoint(parse, responder, config.max_new_tokens))
 
     @app.get("/v1/models")
     async def list_models() -> Response:
-        """Returns the list of names by which requests can select the model (and its decoding method)."""
-        return JSONResponse({"object": "list", "data": [_describe_model(name, engine) for name in served.ids]})
+        """Returns the list of model ids by which requests can select the model and its decoding method."""
+        return JSONResponse(
+            {"object": "list", "data": [_describe_model(model_id, engine) for model_id in served.selectable_model_ids]}
+        )
 
-    @app.get("/v1/models/{name:path}")
-    async def show_model(name: str) -> Response:
-        """Returns the description of the model with this name."""
-        served.select_decoding_method(name, {})
-        return JSONResponse(_describe_model(name, engine))
+    @app.get("/v1/models/{model_id:path}")
+    async def show_model(model_id: str) -> Response:
+        """Returns the description of the model with this id."""
+        served.select_decoding_method(model_id, {})
+        return JSONResponse(_describe_model(model_id, engine))
 
     @app.get("/health")
     async def show_health() -> Response:
@@ -102,36 +107,36 @@ def make_app(config: ServerConfig, engine: Engine, problems: PlaygroundProblems)
 
     add_playground(app, engine, problems, config.max_new_tokens)
 
-    add_error_responses(app, user_error_status=400, make_body=error_body)
+    add_error_responses(app, user_error_status=400, make_body=make_openai_error_body)
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
         reason = f"{request.method} {request.url.path} is not an endpoint; docs/serving.md lists the endpoints"
-        return make_refusal_response(RequestRefused(error.status_code, reason), make_body=error_body)
+        return make_refusal_response(RequestRefused(error.status_code, reason), make_body=make_openai_error_body)
 
     return app
 
 
 def _make_endpoint(
-    parse: ParseBody, responder: Responder, max_new_tokens: int
+    parse_body: ParseBody, responder: Responder, max_new_tokens: int
 ) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(http: Request) -> Response:
-        arrived = current_time()
-        seed = http.headers.get(SEED_HEADER, "")
+    async def handle_request(http_request: Request) -> Response:
+        arrival_time = current_time()
+        seed = http_request.headers.get(SEED_HEADER, "")
         defaults = RequestDefaults(max_new_tokens, int(seed) if seed.isascii() and seed.isdigit() else None)
-        return await responder.respond(http, parse(await http.body(), defaults), arrived)
+        return await responder.respond(http_request, parse_body(await http_request.body(), defaults), arrival_time)
 
-    return endpoint
+    return handle_request
 
 
-def _describe_model(name: str, engine: Engine) -> dict[str, object]:
-    decoding_method = name.rpartition(":")[2] if ":" in name else engine.decoding_methods[0]
+def _describe_model(model_id: str, engine: Engine) -> dict[str, object]:
+    decoding_method = model_id.rpartition(":")[2] if ":" in model_id else engine.decoding_methods[0]
     return {
-        "id": name,
+        "id": model_id,
         "object": "model",
         "created": 0,
         "owned_by": "evalharness",
         "decoding": decoding_method if decoding_method in engine.decoding_methods else engine.decoding_methods[0],
-        "context_length": engine.context,
-        "infills": engine.infills,
+        "context_length": engine.context_length,
+        "infills": engine.can_infill,
     }

@@ -69,6 +69,6 @@ class ServerConfig:
 
     @property
     def limits(self) -> RequestLimits:
-        """Size and time limits of an HTTP request."""
+        """The API key, the size and time limits and the host names against which each HTTP request is checked."""
         hosts = resolve_allowed_hosts(self.host, self.allowed_hosts)
         return RequestLimits(self.key, self.body_bytes, self.bodies_bytes, self.read_s, PUBLIC_PATHS, hosts)

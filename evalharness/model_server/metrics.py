@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from evalharness.model_server.engine.job import Outcome
+from evalharness.model_server.engine.job import JobOutcome
 from evalharness.model_server.engine.protocol import EngineLoad
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -50,22 +50,22 @@ class ServerMetrics:
             Gauge(f"evalharness_{name}", text, registry=registry).set_function(value)
         self._recent: deque[tuple[float, int]] = deque()
 
-    def count_response(self, code: int) -> None:
+    def count_response(self, status_code: int) -> None:
         """Counts an HTTP response by its status code."""
-        self._responses.labels(str(code)).inc()
+        self._responses.labels(str(status_code)).inc()
 
-    def count_cancelled(self) -> None:
+    def count_cancelled_request(self) -> None:
         """Counts a request whose client disconnected."""
         self._cancelled.inc()
 
-    def count_tokens(self, tokens: int) -> None:
+    def count_output_tokens(self, token_count: int) -> None:
         """Counts newly generated output tokens."""
-        if tokens:
-            self._tokens.labels("output").inc(tokens)
-            self._recent.append((time.monotonic(), tokens))
-            self._forget_old_counts()
+        if token_count:
+            self._tokens.labels("output").inc(token_count)
+            self._recent.append((time.monotonic(), token_count))
+            self._forget_old_token_counts()
 
-    def count_outcome(self, outcome: Outcome) -> None:
+    def record_outcome(self, outcome: JobOutcome) -> None:
         """Records latency and token counts of a finished completion."""
         self._tokens.labels("prompt").inc(outcome.prompt_tokens)
         self._passes.inc(outcome.forward_passes or 0)
@@ -82,13 +82,13 @@ class ServerMetrics:
         return generate_latest(self.registry)
 
     def _tokens_per_second(self) -> float:
-        self._forget_old_counts()
+        self._forget_old_token_counts()
         return sum(tokens for _, tokens in self._recent) / WINDOW_S
 
-    def _forget_old_counts(self) -> None:
+    def _forget_old_token_counts(self) -> None:
         while self._recent and self._recent[0][0] < time.monotonic() - WINDOW_S:
             self._recent.popleft()
 
 
-def _make_histogram(name: str, text: str, buckets: tuple[float, ...], registry: CollectorRegistry) -> Histogram:
-    return Histogram(f"evalharness_{name}_seconds", text, buckets=buckets, registry=registry)
+def _make_histogram(name: str, description: str, buckets: tuple[float, ...], registry: CollectorRegistry) -> Histogram:
+    return Histogram(f"evalharness_{name}_seconds", description, buckets=buckets, registry=registry)

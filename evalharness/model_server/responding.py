@@ -12,12 +12,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from evalharness.errors import UserError
-from evalharness.model_server.api.answer import AnswerFormat
+from evalharness.model_server.api.answer import AnswerFormatter
 from evalharness.model_server.api.collecting import ChoiceText
-from evalharness.model_server.api.errors import error_body
+from evalharness.model_server.api.errors import make_openai_error_body
 from evalharness.model_server.api.messages import combine_timings, sum_usage
-from evalharness.model_server.api.request import AnswerRequest, rejected_option_error
-from evalharness.model_server.engine.job import Outcome
+from evalharness.model_server.api.request import AnswerRequest, make_rejected_option_error
+from evalharness.model_server.engine.job import JobOutcome
 from evalharness.model_server.engine.protocol import Engine, Generation
 from evalharness.model_server.metrics import ServerMetrics
 from evalharness.util.http.refusals import RequestRefused
@@ -34,36 +34,36 @@ class Responder:
         """`request_s`: time limit of one request in seconds."""
         self._engine, self._metrics, self._request_s = engine, metrics, request_s
 
-    async def respond(self, http: Request, request: AnswerRequest, arrived: float) -> Response:
+    async def respond(self, http_request: Request, answer_request: AnswerRequest, arrival_time: float) -> Response:
         """Generates and returns the HTTP response to a request. Raises RequestRefused if the engine refuses it."""
         try:
-            generation = await self._engine.start(request.jobs, arrived)
+            generation = await self._engine.start(answer_request.jobs, arrival_time)
         except UserError as error:
-            raise rejected_option_error(error, request.jobs[0]) from None
-        answer = RunningAnswer(request, generation, self._engine, self._metrics)
-        if request.parameters.stream:
+            raise make_rejected_option_error(error, answer_request.jobs[0]) from None
+        answer = RunningAnswer(answer_request, generation, self._engine, self._metrics)
+        if answer_request.parameters.stream:
             return EventStream(answer, self._request_s)
-        work = asyncio.ensure_future(answer.full_response())
-        disconnected = asyncio.ensure_future(http.receive())
+        work = asyncio.ensure_future(answer.make_full_response())
+        disconnected = asyncio.ensure_future(http_request.receive())
         try:
             await asyncio.wait({work, disconnected}, timeout=self._request_s, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 return work.result()
             if disconnected.done():
-                self._metrics.count_cancelled()
+                self._metrics.count_cancelled_request()
                 return Response(status_code=CLIENT_CLOSED_REQUEST)
-            raise timeout_error(self._request_s)
+            raise make_timeout_error(self._request_s)
         finally:
             disconnected.cancel()
             work.cancel()
             generation.cancel()
 
 
-def timeout_error(seconds: float) -> RequestRefused:
+def make_timeout_error(limit_s: float) -> RequestRefused:
     """Returns the HTTP 504 error for a request that exceeded its time limit."""
     return RequestRefused(
         504,
-        f"the request was not finished within its time limit of {seconds:g} s; send a smaller max_tokens",
+        f"the request was not finished within its time limit of {limit_s:g} s; send a smaller max_tokens",
         code="timeout",
     )
 
@@ -76,20 +76,20 @@ class RunningAnswer:
         self._engine, self._detokenizer = engine, engine.detokenizer
         scored = request.parameters.wants_logprobs
         self._choices = [ChoiceText(i, job, engine.detokenizer, scored) for i, job in enumerate(request.jobs)]
-        self._format = AnswerFormat(request.form, request.model)
+        self._format = AnswerFormatter(request.json_format, request.model)
 
-    async def full_response(self) -> Response:
+    async def make_full_response(self) -> Response:
         """Waits until the answer is complete and returns it as JSON. Raises RequestRefused if the engine fails."""
         async for index, update in self.generation:
             if update.error:
-                raise engine_error(update.error)
-            self.metrics.count_tokens(len(update.tokens))
+                raise make_engine_error(update.error)
+            self.metrics.count_output_tokens(len(update.tokens))
             self._choices[index].add_update(update)
-        outcomes = self._finished_outcomes()
+        outcomes = self._record_finished_outcomes()
         wrapping = self.request.wrapping
         choices = [choice.finished_choice().wrapped(wrapping.before, wrapping.after) for choice in self._choices]
         timings = combine_timings(outcomes)
-        body = self._format.full_answer(choices, sum_usage(outcomes, self.request.parameters.n), timings)
+        body = self._format.format_full_answer(choices, sum_usage(outcomes, self.request.parameters.n), timings)
         headers = {"x-total-ms": str(timings["total_ms"])}
         if timings["ttft_ms"] is not None:
             headers["x-ttft-ms"] = str(timings["ttft_ms"])
@@ -100,21 +100,21 @@ class RunningAnswer:
         parameters = self.request.parameters
         async for index, update in self.generation:
             if update.error:
-                yield format_server_sent_event(error_body(engine_error(update.error)))
+                yield format_server_sent_event(make_openai_error_body(make_engine_error(update.error)))
                 return
-            self.metrics.count_tokens(len(update.tokens))
+            self.metrics.count_output_tokens(len(update.tokens))
             choice = self._choices[index]
             text = choice.add_update(update)
             if parameters.denoising_frames and self._detokenizer:
                 for frame in update.frames:
-                    data = self._format.denoising_frame(index, frame, 1000 * update.pass_s, self._detokenizer)
+                    data = self._format.format_denoising_frame(index, frame, 1000 * update.pass_s, self._detokenizer)
                     yield format_server_sent_event(data, "denoising_frame")
             if parameters.diffusing or text or choice.outcome:
                 yield format_server_sent_event(self._make_chunk(choice, text))
-        outcomes = self._finished_outcomes()
+        outcomes = self._record_finished_outcomes()
         if parameters.stream_options.include_usage:
             yield format_server_sent_event(
-                self._format.usage_chunk(sum_usage(outcomes, parameters.n), combine_timings(outcomes))
+                self._format.format_usage_chunk(sum_usage(outcomes, parameters.n), combine_timings(outcomes))
             )
         yield b"data: [DONE]\n\n"
 
@@ -125,13 +125,15 @@ class RunningAnswer:
         whole = self.request.parameters.diffusing
         shown = choice.text_with_masks() if whole else text
         before = wrapping.before if first or whole else ""
-        return self._format.chunk(choice.index, before + shown + (wrapping.after if end or whole else ""), first, end)
+        return self._format.format_chunk(
+            choice.index, before + shown + (wrapping.after if end or whole else ""), first, end
+        )
 
-    def _finished_outcomes(self) -> list[Outcome]:
+    def _record_finished_outcomes(self) -> list[JobOutcome]:
         """Returns the completions that are finished, and counts them in the server's metrics."""
         outcomes = [choice.outcome for choice in self._choices if choice.outcome is not None]
         for outcome in outcomes:
-            self.metrics.count_outcome(outcome)
+            self.metrics.record_outcome(outcome)
         return outcomes
 
 
@@ -157,23 +159,23 @@ class EventStream(StreamingResponse):
         except TimeoutError:
             with suppress(TimeoutError):  # a client that does not read any more
                 async with asyncio.timeout(1):
-                    last = format_server_sent_event(error_body(timeout_error(self._limit_s)))
+                    last = format_server_sent_event(make_openai_error_body(make_timeout_error(self._limit_s)))
                     await send({"type": "http.response.body", "body": last, "more_body": False})
         finally:
             self._answer.generation.cancel()
             if not finished:
-                self._answer.metrics.count_cancelled()
+                self._answer.metrics.count_cancelled_request()
 
 
-def format_server_sent_event(data: Mapping[str, Any], name: str = "") -> bytes:
+def format_server_sent_event(data: Mapping[str, Any], event_name: str = "") -> bytes:
     """Returns the bytes of a server-sent event with JSON data."""
-    head = f"event: {name}\n" if name else ""
+    head = f"event: {event_name}\n" if event_name else ""
     return f"{head}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode(
         errors="surrogatepass"
     )
 
 
-def engine_error(reason: str) -> RequestRefused:
+def make_engine_error(reason: str) -> RequestRefused:
     """Returns the HTTP 500 error for a request for which the engine failed with `reason`."""
     return RequestRefused(500, f"the engine failed: {reason}; send the request again", code="engine_failed")
 

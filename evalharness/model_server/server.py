@@ -8,10 +8,10 @@ from evalharness.model_server.config import ServerConfig
 from evalharness.model_server.engine.factory import open_engine
 from evalharness.model_server.playground.problems import PlaygroundProblems
 from evalharness.util.http.address import open_listening_socket
-from evalharness.util.http.serving import MAX_CONNECTIONS, run_server
+from evalharness.util.http.serving import MAX_CONNECTIONS, AllAnswered, run_server
 
 
-def serve(config: ServerConfig, log: Callable[[str], None]) -> bool:
+def serve(config: ServerConfig, log: Callable[[str], None]) -> AllAnswered:
     """Runs the model server until SIGTERM or SIGINT; returns whether every accepted request was answered.
 
     Raises UserError for invalid settings, before the server accepts requests.

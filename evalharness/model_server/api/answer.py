@@ -42,66 +42,74 @@ class Choice:
         return replace(self, text=before + self.text + after)
 
 
-Form = Literal["chat", "text", "fim"]
+JsonFormat = Literal["chat", "text", "fim"]
 """The JSON format of an answer. chat and text: as in OpenAI's API. fim: the fields of both, because Inception's clients
 of infilling endpoints read `text`, and Mistral's read `delta` and `message`.
 """
 
 
 @dataclass(frozen=True)
-class AnswerFormat:
+class AnswerFormatter:
     """Formats the completions of one request as JSON: as one answer, or as the chunks of a stream."""
 
-    form: Form
+    json_format: JsonFormat
     model: str
     id: str = field(default_factory=lambda: secrets.token_hex(12))
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def full_answer(self, choices: Sequence[Choice], usage: Usage, timings: Timings) -> dict[str, Any]:
+    def format_full_answer(self, choices: Sequence[Choice], usage: Usage, timings: Timings) -> dict[str, Any]:
         """Returns the JSON answer to a request that is not streamed."""
         rows = []
         for choice in choices:
             row: dict[str, Any] = {"index": choice.index, "finish_reason": choice.finish_reason}
-            if self.form != "text":
+            if self.json_format != "text":
                 row["message"] = {"role": "assistant", "content": choice.text, "refusal": None}
-            if self.form != "chat":
+            if self.json_format != "chat":
                 row["text"] = choice.text
             row["logprobs"] = self._format_logprobs(choice.scores)
             if choice.note:
                 row["note"] = choice.note
             rows.append(row)
-        kind = "chat.completion" if self.form == "chat" else "text_completion"
-        return {**self._common_fields(kind), "choices": rows, "usage": usage, "timings": timings}
+        kind = "chat.completion" if self.json_format == "chat" else "text_completion"
+        return {**self._make_common_fields(kind), "choices": rows, "usage": usage, "timings": timings}
 
-    def chunk(self, index: int, text: str, first: bool, end: Choice | None = None) -> dict[str, Any]:
-        """Returns the JSON chunk of a streamed answer that adds `text` to choice `index`.
+    def format_chunk(
+        self, choice_index: int, text: str, is_first: bool, finished_choice: Choice | None = None
+    ) -> dict[str, Any]:
+        """Returns the JSON chunk of a streamed answer that adds `text` to choice `choice_index`.
 
-        `first`: whether this is the choice's first chunk. `end`: the finished choice, if this is its last chunk.
+        `is_first`: whether this is the choice's first chunk. `finished_choice`: the whole choice, if this is its last
+        chunk.
         """
-        row: dict[str, Any] = {"index": index, "finish_reason": end.finish_reason if end else None}
-        if self.form != "text":
-            row["delta"] = {"role": "assistant", "content": text} if first else {"content": text}
-        if self.form != "chat":
+        row: dict[str, Any] = {
+            "index": choice_index,
+            "finish_reason": finished_choice.finish_reason if finished_choice else None,
+        }
+        if self.json_format != "text":
+            row["delta"] = {"role": "assistant", "content": text} if is_first else {"content": text}
+        if self.json_format != "chat":
             row["text"] = text
-        row["logprobs"] = self._format_logprobs(end.scores) if end else None
-        if end and end.note:
-            row["note"] = end.note
-        return {**self._common_fields(self._chunk_object_type), "choices": [row]}
+        row["logprobs"] = self._format_logprobs(finished_choice.scores) if finished_choice else None
+        if finished_choice and finished_choice.note:
+            row["note"] = finished_choice.note
+        return {**self._make_common_fields(self._chunk_object_type), "choices": [row]}
 
-    def usage_chunk(self, usage: Usage, timings: Timings) -> dict[str, Any]:
+    def format_usage_chunk(self, usage: Usage, timings: Timings) -> dict[str, Any]:
         """Returns the last chunk of a stream, which has token counts and timings (`stream_options.include_usage`)."""
-        return {**self._common_fields(self._chunk_object_type), "choices": [], "usage": usage, "timings": timings}
+        return {**self._make_common_fields(self._chunk_object_type), "choices": [], "usage": usage, "timings": timings}
 
-    def denoising_frame(self, index: int, frame: DecodingFrame, ms: float, detokenizer: Detokenizer) -> DenoisingFrame:
-        """Returns the JSON data of a `denoising_frame` event: what one forward pass changed in choice `index`.
+    def format_denoising_frame(
+        self, choice_index: int, frame: DecodingFrame, ms: float, detokenizer: Detokenizer
+    ) -> DenoisingFrame:
+        """Returns the JSON data of a `denoising_frame` event: what one forward pass changed in a choice.
 
         `ms`: milliseconds from the request's arrival to the end of the forward pass.
         """
         return {
             "object": "denoising_frame",
-            "id": self._id,
+            "id": self._answer_id,
             "choices": [],
-            "index": index,
+            "index": choice_index,
             "forward_pass": frame.forward_pass,
             "ms": round(ms, 3),
             "start": frame.start,
@@ -115,20 +123,20 @@ class AnswerFormat:
         }
 
     @property
-    def _id(self) -> str:
-        return ("chatcmpl-" if self.form == "chat" else "cmpl-") + self.id
+    def _answer_id(self) -> str:
+        return ("chatcmpl-" if self.json_format == "chat" else "cmpl-") + self.id
 
     @property
     def _chunk_object_type(self) -> str:
-        return "chat.completion.chunk" if self.form == "chat" else "text_completion"
+        return "chat.completion.chunk" if self.json_format == "chat" else "text_completion"
 
-    def _common_fields(self, kind: str) -> dict[str, Any]:
-        return {"id": self._id, "object": kind, "created": self.created, "model": self.model}
+    def _make_common_fields(self, object_type: str) -> dict[str, Any]:
+        return {"id": self._answer_id, "object": object_type, "created": self.created, "model": self.model}
 
     def _format_logprobs(self, scores: Sequence[TokenScore] | None) -> dict[str, Any] | None:
         if scores is None:
             return None
-        if self.form == "chat":
+        if self.json_format == "chat":
             return {
                 "content": [
                     {

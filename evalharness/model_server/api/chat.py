@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evalharness.model_server.api.parameters import Parameters
+from evalharness.model_server.api.parameters import RequestParameters
 from evalharness.records import Message, Prompt
 from evalharness.util.http.refusals import RequestRefused
 
@@ -36,7 +36,7 @@ class ChatMessage(BaseModel):
         return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
 
 
-class ChatBody(Parameters):
+class ChatBody(RequestParameters):
     """The body of POST /v1/chat/completions."""
 
     messages: list[ChatMessage] = Field(min_length=1, max_length=1000)

@@ -6,7 +6,7 @@ from evalharness.diffusion.serving.decoder import DecodingFrame
 from evalharness.generation.stopping import Detokenizer
 from evalharness.model_server.api.answer import Choice, TokenScore
 from evalharness.model_server.api.messages import explain_empty_answer
-from evalharness.model_server.engine.job import Job, Outcome, Update
+from evalharness.model_server.engine.job import GenerationJob, JobOutcome, JobUpdate
 from evalharness.model_server.engine.streams import TextStream
 
 MASK = "\u2591"
@@ -16,7 +16,7 @@ MASK = "\u2591"
 class ChoiceText:
     """Collects the text of one choice from the engine's updates."""
 
-    def __init__(self, index: int, job: Job, detokenizer: Detokenizer | None, with_scores: bool) -> None:
+    def __init__(self, index: int, job: GenerationJob, detokenizer: Detokenizer | None, with_scores: bool) -> None:
         self.index, self._detokenizer, self._scored = index, detokenizer, with_scores
         self._stream = TextStream(detokenizer, job.prompt.stops) if detokenizer else None
         self._tokens: list[int] = []
@@ -25,15 +25,15 @@ class ChoiceText:
         self._canvas_end = 0
         self.started = False
         """Whether a chunk of this choice has been sent."""
-        self.outcome: Outcome | None = None
+        self.outcome: JobOutcome | None = None
 
-    def add_update(self, update: Update) -> str:
+    def add_update(self, update: JobUpdate) -> str:
         """Adds an update of the engine; returns the new part of the choice's text that later updates cannot change."""
         self._tokens += update.tokens
         self._confidences += update.confidences
         self._update_canvas(update.frames)
         self.outcome = update.outcome or self.outcome
-        new = self._stream.add(update.tokens) if self._stream else ""
+        new = self._stream.add_tokens(update.tokens) if self._stream else ""
         if self.outcome is None:
             return new
         return new + (self._stream.finish(self.outcome.text) if self._stream else self.outcome.text)
@@ -60,7 +60,7 @@ class ChoiceText:
             self.index,
             self.outcome.text,
             self.outcome.finish_reason,
-            self._scores(self.outcome.output_tokens) if self._scored else None,
+            self._make_token_scores(self.outcome.output_tokens) if self._scored else None,
             explain_empty_answer(self.outcome, len(self._tokens)),
         )
 
@@ -69,9 +69,9 @@ class ChoiceText:
             self._canvas |= dict(zip(frame.positions, frame.tokens, strict=True))
             self._canvas_end = max(self._canvas_end, frame.end)
 
-    def _scores(self, count: int) -> list[TokenScore]:
+    def _make_token_scores(self, token_count: int) -> list[TokenScore]:
         assert self._detokenizer is not None
         return [
             TokenScore(self._detokenizer.decode([token]), confidence)
-            for token, confidence in zip(self._tokens[:count], self._confidences, strict=False)
+            for token, confidence in zip(self._tokens[:token_count], self._confidences, strict=False)
         ]

@@ -8,7 +8,7 @@ merge; a chat model writes the merged file.
 import re
 
 from evalharness.model_server.api.chat import ChatBody
-from evalharness.model_server.api.request import Wrapping
+from evalharness.model_server.api.request import AnswerWrapping
 from evalharness.records import Message, Prompt
 from evalharness.util.http.refusals import RequestRefused
 
@@ -22,7 +22,7 @@ APPLY_INSTRUCTION = (
 class EditBody(ChatBody):
     """The body of POST /v1/edit/completions. Tags in the last message mark the code to edit and the cursor."""
 
-    def prompt_and_wrapping(self) -> tuple[Prompt, Wrapping]:
+    def make_prompt_and_wrapping(self) -> tuple[Prompt, AnswerWrapping]:
         """Returns the infilling prompt of an edit request, and the text to put around the model's output.
 
         Raises RequestRefused if a tag or the cursor is missing.
@@ -30,7 +30,7 @@ class EditBody(ChatBody):
         text = self.messages[-1].text
         file = _FILE_HEADER.sub("", text_inside_tags(text, "current_file_content"))
         region = text_inside_tags(text, "code_to_edit")
-        before_region, region_tags, after_region = file.partition(_text_with_tags(text, "code_to_edit"))
+        before_region, region_tags, after_region = file.partition(_text_including_tags(text, "code_to_edit"))
         if not region_tags:
             before_region = after_region = ""
         if CURSOR not in region:
@@ -43,7 +43,7 @@ class EditBody(ChatBody):
         before, _, after = region.partition(CURSOR)
         prompt = Prompt(before_region + before, suffix=after + after_region, stops=self.stops)
         closing = "" if after.endswith("\n") else "\n"
-        return prompt, Wrapping("```\n" + before, after + closing + "```")
+        return prompt, AnswerWrapping("```\n" + before, after + closing + "```")
 
 
 class ApplyBody(ChatBody):
@@ -57,17 +57,17 @@ class ApplyBody(ChatBody):
         return Prompt(messages=(Message("user", content),), stops=self.stops)
 
 
-def text_inside_tags(text: str, tag: str) -> str:
+def text_inside_tags(text: str, tag_name: str) -> str:
     """Returns the text between <|tag|> and <|/tag|>, without the line breaks next to them.
 
     Raises RequestRefused if the text does not have both.
     """
-    content = _exact_text_inside_tags(text, tag)
+    content = _exact_text_inside_tags(text, tag_name)
     return content.removeprefix("\n").removesuffix("\n")
 
 
-def _exact_text_inside_tags(text: str, tag: str) -> str:
-    opening, closing = f"<|{tag}|>", f"<|/{tag}|>"
+def _exact_text_inside_tags(text: str, tag_name: str) -> str:
+    opening, closing = f"<|{tag_name}|>", f"<|/{tag_name}|>"
     start, end = text.find(opening), text.rfind(closing)
     if start < 0 or end < start:
         raise RequestRefused(
@@ -78,5 +78,5 @@ def _exact_text_inside_tags(text: str, tag: str) -> str:
     return text[start + len(opening) : end]
 
 
-def _text_with_tags(text: str, tag: str) -> str:
-    return f"<|{tag}|>{_exact_text_inside_tags(text, tag)}<|/{tag}|>"
+def _text_including_tags(text: str, tag_name: str) -> str:
+    return f"<|{tag_name}|>{_exact_text_inside_tags(text, tag_name)}<|/{tag_name}|>"

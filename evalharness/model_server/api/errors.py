@@ -7,14 +7,14 @@ from evalharness.util.http.refusals import RequestRefused
 TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
-def error_body(refused: RequestRefused) -> dict[str, Any]:
+def make_openai_error_body(refusal: RequestRefused) -> dict[str, Any]:
     """Returns the JSON body of an error response: a one-line message, its type, and the wrong parameter."""
-    kind = TYPES.get(refused.status, "server_error" if refused.status >= 500 else "invalid_request_error")
+    kind = TYPES.get(refusal.status, "server_error" if refusal.status >= 500 else "invalid_request_error")
     return {
         "error": {
-            "message": " ".join(refused.reason.split()),
+            "message": " ".join(refusal.reason.split()),
             "type": kind,
-            "param": refused.parameter,
-            "code": refused.code or None,
+            "param": refusal.parameter,
+            "code": refusal.code or None,
         }
     }

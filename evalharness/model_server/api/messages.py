@@ -2,10 +2,10 @@
 
 from typing import Any, Literal, TypedDict
 
-from evalharness.model_server.engine.job import Outcome
+from evalharness.model_server.engine.job import JobOutcome
 
 
-class PredictionTokens(TypedDict):
+class PredictionTokenCounts(TypedDict):
     """Counts of accepted and rejected draft tokens, under the names of OpenAI's API."""
 
     accepted_prediction_tokens: int
@@ -18,7 +18,7 @@ class Usage(TypedDict):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
-    completion_tokens_details: PredictionTokens
+    completion_tokens_details: PredictionTokenCounts
     forward_passes: int
 
 
@@ -56,7 +56,7 @@ class DenoisingFrame(TypedDict):
     """The drafted tokens that the forward pass rejected; `accepted` counts the others."""
 
 
-def sum_usage(outcomes: list[Outcome], choices_per_prompt: int) -> Usage:
+def sum_usage(outcomes: list[JobOutcome], choices_per_prompt: int) -> Usage:
     """Returns the token counts of an answer, summed over its completions.
 
     Each prompt is counted once for its `choices_per_prompt` completions.
@@ -75,7 +75,7 @@ def sum_usage(outcomes: list[Outcome], choices_per_prompt: int) -> Usage:
     }
 
 
-def combine_timings(outcomes: list[Outcome]) -> Timings:
+def combine_timings(outcomes: list[JobOutcome]) -> Timings:
     """Returns the timings of an answer: earliest start, prefill and first token of its completions, and latest end."""
     prefills = [outcome.prefill_s for outcome in outcomes if outcome.prefill_s is not None]
     firsts = [outcome.first_s for outcome in outcomes if outcome.first_s is not None]
@@ -87,16 +87,16 @@ def combine_timings(outcomes: list[Outcome]) -> Timings:
     }
 
 
-def explain_empty_answer(outcome: Outcome, generated: int) -> str | None:
+def explain_empty_answer(outcome: JobOutcome, generated_tokens: int) -> str | None:
     """Returns the reason why a completion has no text; None if it has some.
 
-    `generated` is the number of tokens that were generated, including those cut at a stop sequence.
+    `generated_tokens` is the number of tokens that were generated, including those cut at a stop sequence.
     """
     if outcome.text:
         return None
     if outcome.finish_reason == "length":
         return "the answer is empty: max_tokens was reached before any text was generated; send a larger max_tokens"
-    if generated:
+    if generated_tokens:
         return "the answer is empty: the generated text begins with a stop sequence; change the parameter stop"
     return "the answer is empty: the first generated token was an end token; change the prompt"
 

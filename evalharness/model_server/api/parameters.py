@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from evalharness.util.http.refusals import RequestRefused
 from evalharness.util.suggest import unknown_name_message
 
-Body = TypeVar("Body", bound="Parameters")
+Body = TypeVar("Body", bound="RequestParameters")
 
 AR_OPTIONS = ("draft",)
 DIFFUSION_OPTIONS = ("rule", "threshold", "block", "steps", "bound", "edit", "hold_end", "lookup")
@@ -37,7 +37,7 @@ class StreamOptions(BaseModel):
     include_obfuscation: Literal[False] = False
 
 
-class Parameters(BaseModel):
+class RequestParameters(BaseModel):
     """Base class of a request's body: the parameters that all endpoints share. Types are strict: "1" is no number."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -86,13 +86,13 @@ class Parameters(BaseModel):
         return {name: json.dumps(value).strip('"') for name, value in values.items() if value is not None}
 
 
-def parse_body(schema: type[Body], raw: bytes) -> Body:
+def parse_request_body(body_class: type[Body], raw_body: bytes) -> Body:
     """Returns the validated parameters of a request's JSON body.
 
     Raises RequestRefused for invalid JSON and for the first invalid parameter, which the message names.
     """
     try:
-        values = json.loads(raw, parse_constant=_refuse_json_constant)
+        values = json.loads(raw_body, parse_constant=_refuse_json_constant)
         json.dumps(values, ensure_ascii=False).encode()  # fails for half of a surrogate pair, which is no text
     except (ValueError, RecursionError) as error:
         raise RequestRefused(400, f"the request body is not valid JSON ({str(error)[:200]}); send valid JSON") from None
@@ -100,12 +100,12 @@ def parse_body(schema: type[Body], raw: bytes) -> Body:
         raise RequestRefused(400, "the request body is not a JSON object; send an object with the parameters")
     # A parameter that is null counts as not given, as in OpenAI's API.
     values = {name: value for name, value in values.items() if value is not None and name not in IGNORED_PARAMETERS}
-    for name in [name for name in values if name in NEUTRAL and name not in schema.model_fields]:
+    for name in [name for name in values if name in NEUTRAL and name not in body_class.model_fields]:
         _refuse_unsupported_parameter(name, values.pop(name))
     try:
-        return schema.model_validate(values)
+        return body_class.model_validate(values)
     except ValidationError as error:
-        raise _refusal_of_first_error(error, schema) from None
+        raise _refusal_of_first_error(error, body_class) from None
 
 
 def _refuse_unsupported_parameter(name: str, value: Any) -> None:
@@ -117,13 +117,13 @@ def _refuse_unsupported_parameter(name: str, value: Any) -> None:
         )
 
 
-def _refusal_of_first_error(error: ValidationError, schema: type[Parameters]) -> RequestRefused:
+def _refusal_of_first_error(error: ValidationError, body_class: type[RequestParameters]) -> RequestRefused:
     first = error.errors(include_url=False, include_context=False)[0]
     # Names of a union's members and positions in it are no part of the parameter's name.
     names = [str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part)]
     parameter = ".".join(name for name in names if name not in ("str", "int", "list", "literal")) or "body"
     if first["type"] == "extra_forbidden" and len(names) == 1:
-        message = unknown_name_message("parameter", parameter, sorted(schema.model_fields))
+        message = unknown_name_message("parameter", parameter, sorted(body_class.model_fields))
     elif first["type"] == "missing":
         message = f"parameter {parameter} is missing; send it"
     else:
@@ -131,5 +131,5 @@ def _refusal_of_first_error(error: ValidationError, schema: type[Parameters]) ->
     return RequestRefused(400, " ".join(message.split()), parameter=parameter)
 
 
-def _refuse_json_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a number in JSON")
+def _refuse_json_constant(constant: str) -> Any:
+    raise ValueError(f"{constant} is not a number in JSON")

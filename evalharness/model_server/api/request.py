@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from evalharness.errors import UserError
 from evalharness.generation.sampling import sample_seed
-from evalharness.model_server.api.answer import Form
-from evalharness.model_server.api.parameters import AR_OPTIONS, DIFFUSION_OPTIONS, Parameters
-from evalharness.model_server.engine.job import Job
+from evalharness.model_server.api.answer import JsonFormat
+from evalharness.model_server.api.parameters import AR_OPTIONS, DIFFUSION_OPTIONS, RequestParameters
+from evalharness.model_server.engine.job import GenerationJob
 from evalharness.model_server.engine.protocol import Engine
 from evalharness.records import Prompt
 from evalharness.util.http.refusals import RequestRefused
@@ -23,25 +23,26 @@ class ServedModel:
     """Decoding methods of the model (`ar`, `diffusion`), the default first."""
 
     @property
-    def ids(self) -> tuple[str, ...]:
-        """The names by which requests select the model: NAME, and NAME:METHOD for each decoding method."""
+    def selectable_model_ids(self) -> tuple[str, ...]:
+        """The model ids that requests may name: NAME for the default decoding method, NAME:METHOD for each method."""
         return (self.name, *(f"{self.name}:{decoding_method}" for decoding_method in self.decoding_methods))
 
-    def select_decoding_method(self, requested_id: str | None, options: Mapping[str, str]) -> str:
-        """Returns the decoding method that a request selects by the model id `requested_id` or by its decoding options.
+    def select_decoding_method(self, requested_model_id: str | None, options: Mapping[str, str]) -> str:
+        """Returns the decoding method that a request selects by `requested_model_id` or by its decoding `options`.
 
         Raises RequestRefused for an unknown model, and for options of another decoding method.
         """
-        if requested_id is not None and requested_id not in self.ids:
+        if requested_model_id is not None and requested_model_id not in self.selectable_model_ids:
             raise RequestRefused(
                 404,
-                f"model {requested_id!r} is not served; set model to one of: {', '.join(self.ids)}",
+                f"model {requested_model_id!r} is not served; set model to one of: "
+                f"{', '.join(self.selectable_model_ids)}",
                 parameter="model",
                 code="model_not_found",
             )
         decoding_method = self.decoding_methods[0]
-        if requested_id is not None and requested_id != self.name:
-            decoding_method = requested_id.rpartition(":")[2]
+        if requested_model_id is not None and requested_model_id != self.name:
+            decoding_method = requested_model_id.rpartition(":")[2]
         elif options and not self._options_of_other_methods(decoding_method, options):
             pass
         elif options:
@@ -53,7 +54,7 @@ class ServedModel:
             raise RequestRefused(
                 400,
                 f"parameter {foreign[0]} has no effect with decoding method {decoding_method}; leave it out, or set "
-                f"model to one of: {', '.join(self.ids)}",
+                f"model to one of: {', '.join(self.selectable_model_ids)}",
                 parameter=foreign[0],
             )
         return decoding_method
@@ -65,7 +66,7 @@ class ServedModel:
 
 
 @dataclass(frozen=True)
-class Wrapping:
+class AnswerWrapping:
     """The texts that an answer has before and after the model's output."""
 
     before: str = ""
@@ -76,12 +77,12 @@ class Wrapping:
 class AnswerRequest:
     """A validated request, ready for the engine."""
 
-    form: Form
+    json_format: JsonFormat
     model: str
     """The model's name as the request gave it; the answer repeats it."""
-    jobs: Sequence[Job]
-    parameters: Parameters
-    wrapping: Wrapping = field(default_factory=Wrapping)
+    jobs: Sequence[GenerationJob]
+    parameters: RequestParameters
+    wrapping: AnswerWrapping = field(default_factory=AnswerWrapping)
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,13 @@ class RequestDefaults:
     """The 63-bit seed in the HTTP header that the harness's own client sends; the parameter has fewer bits."""
 
 
-def make_request(
-    form: Form,
+def make_answer_request(
+    json_format: JsonFormat,
     prompts: Sequence[Prompt],
-    parameters: Parameters,
+    parameters: RequestParameters,
     engine: Engine,
     defaults: RequestDefaults,
-    wrapping: Wrapping | None = None,
+    wrapping: AnswerWrapping | None = None,
 ) -> AnswerRequest:
     """Returns a validated request with its generation jobs, `n` for each prompt.
 
@@ -126,7 +127,7 @@ def make_request(
     elif seed is None:
         seed = secrets.randbits(31)
     jobs = [
-        Job(
+        GenerationJob(
             prompt,
             decoding_method,
             parameters.token_limit or defaults.max_new_tokens,
@@ -140,10 +141,10 @@ def make_request(
         for prompt in prompts
         for number in range(parameters.n)
     ]
-    return AnswerRequest(form, parameters.model or engine.name, jobs, parameters, wrapping or Wrapping())
+    return AnswerRequest(json_format, parameters.model or engine.name, jobs, parameters, wrapping or AnswerWrapping())
 
 
-def rejected_option_error(error: UserError, job: Job) -> RequestRefused:
+def make_rejected_option_error(error: UserError, job: GenerationJob) -> RequestRefused:
     """Returns the HTTP 400 error for a decoding option of `job` that the backend rejected with `error`."""
     # A message about an option begins with it; others that it mentions come later.
     named = sorted((str(error).find(name), name) for name in job.options if name in str(error))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from evalharness.model_server.api.parameters import Parameters
+from evalharness.model_server.api.parameters import RequestParameters
 from evalharness.model_server.engine.protocol import Engine
 from evalharness.records import Prompt
 from evalharness.util.http.refusals import RequestRefused
@@ -14,7 +14,7 @@ NO_SUFFIX = "<|endoftext|>"
 PromptTexts = Annotated[list[str], Field(min_length=1, max_length=256)]
 
 
-class CompletionBody(Parameters):
+class CompletionBody(RequestParameters):
     """The body of POST /v1/completions. The model continues the prompt, or infills if there is a suffix."""
 
     prompt: str | PromptTexts
@@ -37,7 +37,7 @@ class CompletionBody(Parameters):
             )
         texts = [self.prompt] if isinstance(self.prompt, str) else self.prompt
         suffix = "" if self.suffix == NO_SUFFIX else self.suffix
-        if suffix == "" and not engine.infills:
+        if suffix == "" and not engine.can_infill:
             suffix = None
         return [Prompt(text, stops=self.stops, suffix=suffix) for text in texts]
 

@@ -17,7 +17,7 @@ from evalharness.errors import UserError
 from evalharness.generation.stopping import Detokenizer
 from evalharness.model_server.engine.admission import AdmissionQueue
 from evalharness.model_server.engine.generation import QueuedGeneration
-from evalharness.model_server.engine.job import Job, Outcome, Update
+from evalharness.model_server.engine.job import GenerationJob, JobOutcome, JobUpdate
 from evalharness.model_server.engine.protocol import EngineLoad
 from evalharness.records import Backend, Completion, Problem, Prompt, Request, Sampling, prompt_check
 from evalharness.util.http.refusals import RequestRefused
@@ -28,9 +28,9 @@ from evalharness.util.text import error_text
 class _QueuedJob:
     """A job that waits or runs, its arrival (`time.perf_counter()`) and the callback for its updates."""
 
-    job: Job
-    arrived: float
-    deliver: Callable[[Update], None]
+    job: GenerationJob
+    arrival_time: float
+    deliver: Callable[[JobUpdate], None]
 
     @property
     def sampling(self) -> Sampling:
@@ -42,7 +42,7 @@ class _QueuedJob:
 class BackendEngine:
     """An engine that generates with any backend of the harness, one batch at a time, without streaming."""
 
-    context: int | None = None
+    context_length: int | None = None
     detokenizer: Detokenizer | None = None
 
     def __init__(self, decoding_method: str, model: str, backend: Backend, concurrency: int, queue: int) -> None:
@@ -50,7 +50,7 @@ class BackendEngine:
         self.name, self.decoding_methods = Path(model).name, (decoding_method,)
         self._backend, self._concurrency = backend, concurrency
         backend.describe()
-        self.infills = self._accepts_infilling()
+        self.can_infill = self._supports_infilling()
         self._queue = AdmissionQueue(concurrency, queue)
         self._waiting: deque[_QueuedJob] = deque()
         self._running = 0
@@ -63,20 +63,22 @@ class BackendEngine:
         """Returns the numbers of running and waiting completions."""
         return self._queue.current_load(self._running)
 
-    async def start(self, jobs: Sequence[Job], arrived: float) -> QueuedGeneration:
+    async def start(self, jobs: Sequence[GenerationJob], arrival_time: float) -> QueuedGeneration:
         """Queues the jobs of a request and returns their generation; see `Engine.start`."""
         for job in jobs:
             self._check_job(job)
         self._queue.admit(len(jobs))
         generation = QueuedGeneration(
             len(jobs),
-            lambda: self._cancel_waiting_jobs(entries),
-            lambda: self._queue.release(1, time.perf_counter() - arrived),
+            lambda: self._cancel_waiting_jobs(queued_jobs),
+            lambda: self._queue.release(1, time.perf_counter() - arrival_time),
         )
-        entries = [_QueuedJob(job, arrived, generation.make_receiver(number)) for number, job in enumerate(jobs)]
+        queued_jobs = [
+            _QueuedJob(job, arrival_time, generation.make_update_receiver(number)) for number, job in enumerate(jobs)
+        ]
         with self._wake:
             self._loop = asyncio.get_running_loop()
-            self._waiting.extend(entries)
+            self._waiting.extend(queued_jobs)
             self._wake.notify()
         return generation
 
@@ -88,7 +90,7 @@ class BackendEngine:
         self._thread.join()
         self._backend.close()
 
-    def _accepts_infilling(self) -> bool:
+    def _supports_infilling(self) -> bool:
         check = prompt_check(self._backend)
         if check is None:
             return False
@@ -98,7 +100,7 @@ class BackendEngine:
             return False
         return True
 
-    def _check_job(self, job: Job) -> None:
+    def _check_job(self, job: GenerationJob) -> None:
         if job.options:
             name = min(job.options)
             raise RequestRefused(
@@ -112,16 +114,16 @@ class BackendEngine:
                 400, f"backend {self.decoding_methods[0]} reports neither denoising frames nor probabilities; leave "
                 "out the parameters logprobs, diffusing and denoising_frames", parameter="denoising_frames",
             )  # fmt: skip
-        if job.prompt.suffix is not None and not self.infills:
+        if job.prompt.suffix is not None and not self.can_infill:
             raise RequestRefused(
                 400, f"model {self.name} cannot infill; leave out the parameter suffix", parameter="suffix"
             )
 
-    def _cancel_waiting_jobs(self, entries: Sequence[_QueuedJob]) -> None:
+    def _cancel_waiting_jobs(self, queued_jobs: Sequence[_QueuedJob]) -> None:
         with self._wake:
-            for entry in entries:
-                if entry in self._waiting:
-                    self._waiting.remove(entry)
+            for queued_job in queued_jobs:
+                if queued_job in self._waiting:
+                    self._waiting.remove(queued_job)
 
     def _run_batches(self) -> None:
         while batch := self._next_batch():
@@ -133,7 +135,7 @@ class BackendEngine:
                     )
             except (UserError, RuntimeError) as error:
                 for entry in batch:
-                    self._deliver_update(entry, Update(error=error_text(error)))
+                    self._deliver_update(entry, JobUpdate(error=error_text(error)))
             self._running = 0
 
     def _next_batch(self) -> list[_QueuedJob]:
@@ -152,16 +154,16 @@ class BackendEngine:
             self._running = len(batch)
             return batch
 
-    def _deliver_update(self, entry: _QueuedJob, update: Update) -> None:
+    def _deliver_update(self, queued_job: _QueuedJob, update: JobUpdate) -> None:
         with suppress(RuntimeError):  # the event loop has ended, and with it the clients
-            self._loop.call_soon_threadsafe(entry.deliver, update)
+            self._loop.call_soon_threadsafe(queued_job.deliver, update)
 
 
-def _make_update(completion: Completion, entry: _QueuedJob) -> Update:
+def _make_update(completion: Completion, queued_job: _QueuedJob) -> JobUpdate:
     if completion.error:
-        return Update(error=completion.error)
-    now_s = time.perf_counter() - entry.arrived
-    outcome = Outcome(
+        return JobUpdate(error=completion.error)
+    now_s = time.perf_counter() - queued_job.arrival_time
+    outcome = JobOutcome(
         text=completion.text,
         prompt_tokens=completion.prompt_tokens or 0,
         output_tokens=completion.output_tokens or 0,
@@ -173,4 +175,4 @@ def _make_update(completion: Completion, entry: _QueuedJob) -> Update:
         accepted_drafts=completion.accepted_drafts,
         rejected_drafts=completion.rejected_drafts,
     )
-    return Update(pass_s=now_s, outcome=outcome)
+    return JobUpdate(pass_s=now_s, outcome=outcome)

@@ -21,7 +21,7 @@ from evalharness.diffusion.serving.self_drafting import SelfSpeculativeDecoder
 from evalharness.diffusion.serving.tokens import AutoregressiveDecoder
 from evalharness.diffusion.serving.verification import SpeculativeDecoder
 from evalharness.errors import UserError
-from evalharness.model_server.engine.job import Job
+from evalharness.model_server.engine.job import GenerationJob
 from evalharness.records import Problem, Request, Sampling
 from evalharness.util.http.refusals import RequestRefused
 
@@ -37,13 +37,13 @@ class DecoderFactory:
         self._draftings: dict[tuple[object, ...], DraftingSettings] = {}
         self._lock = threading.Lock()
 
-    def make_decoder(self, job: Job) -> Decoder:
+    def make_decoder(self, job: GenerationJob) -> Decoder:
         """Returns the decoder of a generation job.
 
         Raises UserError for decoding options that the network does not support, and RequestRefused for such a prompt.
         """
         prompt = job.prompt
-        if prompt.suffix is not None and not self.infills:
+        if prompt.suffix is not None and not self.can_infill:
             raise RequestRefused(
                 400,
                 f"model {self.network.name} cannot infill: its tokenizer has no FIM sentinel tokens; leave out "
@@ -62,19 +62,19 @@ class DecoderFactory:
         limit = min(job.max_new_tokens, self.network.model.config.max_length)
         sampling = Sampling(job.temperature, job.top_p, limit, job.seed)
         options = {**self._options[job.decoding_method], **job.options}
-        make = self._autoregressive_decoder if job.decoding_method == "ar" else self._diffusion_decoder
+        make = self._make_autoregressive_decoder if job.decoding_method == "ar" else self._make_diffusion_decoder
         decoder = make(request, sampling, options, job)
         if job.temperature > 0:
             decoder.row.generator = torch.Generator().manual_seed(job.seed & SEED_BITS)
         return decoder
 
     @property
-    def infills(self) -> bool:
+    def can_infill(self) -> bool:
         """Whether the network can infill (FIM)."""
         return self.network.infilling is not None or self.network.model.config.attention == "bidirectional"
 
-    def _autoregressive_decoder(
-        self, request: Request, sampling: Sampling, options: Mapping[str, str], job: Job
+    def _make_autoregressive_decoder(
+        self, request: Request, sampling: Sampling, options: Mapping[str, str], job: GenerationJob
     ) -> Decoder:
         network, chosen = self.network, parse_options(AROptions, "ar", options)
         sampler = make_sampler(network, sampling)
@@ -90,7 +90,9 @@ class DecoderFactory:
             return SelfSpeculativeDecoder(row, chosen.draft, sampler, job.traced)
         return AutoregressiveDecoder(row, sampler, job.traced)
 
-    def _diffusion_decoder(self, request: Request, sampling: Sampling, options: Mapping[str, str], job: Job) -> Decoder:
+    def _make_diffusion_decoder(
+        self, request: Request, sampling: Sampling, options: Mapping[str, str], job: GenerationJob
+    ) -> Decoder:
         network, chosen = self.network, parse_options(DiffusionOptions, "diffusion", options)
         if chosen.rule in DRAFTING_RULES or not network.family.diffusion:
             if self.drafter is None:
@@ -107,14 +109,16 @@ class DecoderFactory:
                 self._make_row(request, sampling), drafting, make_sampler(network, sampling), job.traced
             )
         denoising = make_denoising_settings(network, chosen, sampling, fixed_length=False)
-        row = _require_room(make_denoising_row(network, request, sampling, denoising), network)
+        row = _require_room_for_output(make_denoising_row(network, request, sampling, denoising), network)
         return DenoisingDecoder(row, denoising, network.model.config, job.traced)
 
     def _make_row(self, request: Request, sampling: Sampling) -> Row:
         ids = tokenize_prompt(self.network, request.problem.prompt)
-        return _require_room(make_row(self.network, request, sampling, ids, sampling.max_new_tokens), self.network)
+        return _require_room_for_output(
+            make_row(self.network, request, sampling, ids, sampling.max_new_tokens), self.network
+        )
 
-    def measure_forward_passes(self) -> None:
+    def measure_forward_pass_times(self) -> None:
         """Measures the time of forward passes on this machine, unless it is cached; draft lengths are chosen by it."""
         if "ar" in self._options:
             self.make_prompt_lookup_settings()
@@ -140,7 +144,7 @@ class DecoderFactory:
             return self._draftings[key]
 
 
-def _require_room(row: Row, network: Network) -> Row:
+def _require_room_for_output(row: Row, network: Network) -> Row:
     """Returns the row unchanged. Raises RequestRefused if its prompt is empty or leaves no room for output."""
     if not row.prompt:
         raise RequestRefused(400, "the prompt is empty (no tokens); send some text", parameter="prompt")

@@ -65,7 +65,7 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
     }
     factory = DecoderFactory(network, drafter, options)
     log("measuring the time of forward passes on this machine, unless it is in the user's cache folder")
-    factory.measure_forward_passes()
+    factory.measure_forward_pass_times()
     ordered = (config.backend, *(method for method in methods if method != config.backend))
     # A large network uses all cores for each pass; a small one uses one, so that others can compute other rows.
     alone = drafter is not None or not small or chosen.threads
@@ -73,9 +73,9 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
     return NetworkEngine(factory, ordered, config.concurrency, config.queue, workers)
 
 
-def _find_drafter(network: Network, backend: str, options: NetworkOptions) -> Drafter | None:
+def _find_drafter(network: Network, backend_name: str, options: NetworkOptions) -> Drafter | None:
     """Returns the drafter of an autoregressive network; None if it has none or the options do not use one."""
-    needed = backend == "diffusion" and not network.family.diffusion
+    needed = backend_name == "diffusion" and not network.family.diffusion
     needed |= getattr(options, "rule", None) in DRAFTING_RULES
     if not needed and (network.family.diffusion or network.model.config.attention != "causal"):
         return None

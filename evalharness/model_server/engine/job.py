@@ -8,7 +8,7 @@ from evalharness.records import Prompt
 
 
 @dataclass(frozen=True)
-class Job:
+class GenerationJob:
     """One completion to generate: prompt, sampling parameters and decoding options."""
 
     prompt: Prompt
@@ -28,7 +28,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """A finished completion with token counts and timings, in seconds since the request arrived."""
 
     text: str
@@ -49,7 +49,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Update:
+class JobUpdate:
     """What changed in a completion since the previous update, in one or several forward passes."""
 
     tokens: tuple[int, ...] = ()
@@ -59,7 +59,7 @@ class Update:
     frames: tuple[DecodingFrame, ...] = ()
     pass_s: float = 0.0
     """When the forward pass ended, in seconds since the request arrived."""
-    outcome: Outcome | None = None
+    outcome: JobOutcome | None = None
     """The finished completion, in its last update; None in all others."""
     error: str = ""
     """The reason why the completion failed, in its last update; "" in all others."""

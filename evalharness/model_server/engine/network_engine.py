@@ -13,9 +13,9 @@ from evalharness.generation.stopping import Detokenizer
 from evalharness.model_server.engine.admission import AdmissionQueue
 from evalharness.model_server.engine.decoders import DecoderFactory
 from evalharness.model_server.engine.generation import QueuedGeneration
-from evalharness.model_server.engine.job import Job
+from evalharness.model_server.engine.job import GenerationJob
 from evalharness.model_server.engine.protocol import EngineLoad
-from evalharness.model_server.engine.workers import EngineJob, Updates, WorkerPool
+from evalharness.model_server.engine.workers import JobUpdates, ScheduledJob, WorkerPool
 
 
 class NetworkEngine:
@@ -30,8 +30,8 @@ class NetworkEngine:
         """`workers`: number of threads, each of which runs the forward passes of one batch; 1 with a drafter."""
         network = factory.network
         self.name: str = Path(network.name).name.removesuffix(".gguf")
-        self.decoding_methods, self.infills = tuple(decoding_methods), factory.infills
-        self.context: int | None = network.model.config.max_length
+        self.decoding_methods, self.can_infill = tuple(decoding_methods), factory.can_infill
+        self.context_length: int | None = network.model.config.max_length
         self.detokenizer: Detokenizer | None = network.detokenizer
         self._factory = factory
         self._queue = AdmissionQueue(concurrency, queue)
@@ -46,7 +46,7 @@ class NetworkEngine:
         """Returns the numbers of running and waiting completions."""
         return self._queue.current_load(self._workers.running)
 
-    async def start(self, jobs: Sequence[Job], arrived: float) -> QueuedGeneration:
+    async def start(self, jobs: Sequence[GenerationJob], arrival_time: float) -> QueuedGeneration:
         """Queues the jobs of a request and returns their generation; see `Engine.start`."""
         self._loop = asyncio.get_running_loop()
         self._queue.admit(len(jobs))
@@ -56,13 +56,19 @@ class NetworkEngine:
             self._queue.release(len(jobs), None)
             raise
         generation = QueuedGeneration(
-            len(jobs), lambda: self._workers.remove(entries), self._make_end_callback(arrived)
+            len(jobs), lambda: self._workers.cancel_jobs(scheduled_jobs), self._make_job_end_callback(arrival_time)
         )
-        entries = [
-            EngineJob(decoder, arrived, generation.make_receiver(number), every_pass=job.traced, streamed=job.streamed)
+        scheduled_jobs = [
+            ScheduledJob(
+                decoder,
+                arrival_time,
+                generation.make_update_receiver(number),
+                every_pass=job.traced,
+                streamed=job.streamed,
+            )
             for number, (decoder, job) in enumerate(zip(decoders, jobs, strict=True))
         ]
-        self._workers.add(entries)
+        self._workers.add_jobs(scheduled_jobs)
         return generation
 
     def close(self) -> None:
@@ -70,18 +76,18 @@ class NetworkEngine:
         self._workers.close()
         self._encoders.shutdown()
 
-    def _make_decoders(self, jobs: Sequence[Job]) -> list[Decoder]:
+    def _make_decoders(self, jobs: Sequence[GenerationJob]) -> list[Decoder]:
         return [self._factory.make_decoder(job) for job in jobs]
 
-    def _make_end_callback(self, arrived: float) -> Callable[[], None]:
-        return lambda: self._queue.release(1, time.perf_counter() - arrived)
+    def _make_job_end_callback(self, arrival_time: float) -> Callable[[], None]:
+        return lambda: self._queue.release(1, time.perf_counter() - arrival_time)
 
-    def _deliver_in_event_loop(self, updates: Updates) -> None:
+    def _deliver_in_event_loop(self, updates: JobUpdates) -> None:
         assert self._loop is not None
         with suppress(RuntimeError):  # the event loop has ended, and with it the clients
-            self._loop.call_soon_threadsafe(_deliver, updates)
+            self._loop.call_soon_threadsafe(_deliver_updates, updates)
 
 
-def _deliver(updates: Updates) -> None:
-    for entry, update in updates:
-        entry.deliver(update)
+def _deliver_updates(updates: JobUpdates) -> None:
+    for job, update in updates:
+        job.deliver(update)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from evalharness.generation.stopping import Detokenizer
-from evalharness.model_server.engine.job import Job, Update
+from evalharness.model_server.engine.job import GenerationJob, JobUpdate
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class EngineLoad:
 class Generation(Protocol):
     """The completions of one request while an engine generates them."""
 
-    def __aiter__(self) -> AsyncIterator[tuple[int, Update]]:
+    def __aiter__(self) -> AsyncIterator[tuple[int, JobUpdate]]:
         """Yields (job number, update) pairs until every job of the request has ended."""
         ...
 
@@ -43,11 +43,11 @@ class Engine(Protocol):
         """Decoding methods of the model (`ar`, `diffusion`), the default first."""
 
     @property
-    def context(self) -> int | None:
+    def context_length(self) -> int | None:
         """Context length: maximum number of tokens of prompt and answer together; None if unknown."""
 
     @property
-    def infills(self) -> bool:
+    def can_infill(self) -> bool:
         """Whether the model can infill (FIM)."""
 
     @property
@@ -58,10 +58,10 @@ class Engine(Protocol):
         """Returns the numbers of running and waiting completions."""
         ...
 
-    async def start(self, jobs: Sequence[Job], arrived: float) -> Generation:
+    async def start(self, jobs: Sequence[GenerationJob], arrival_time: float) -> Generation:
         """Queues the jobs of one request and returns their generation.
 
-        `arrived`: the `time.perf_counter()` at which the request arrived. Raises RequestRefused for a job that the
+        `arrival_time`: the `time.perf_counter()` at which the request arrived. Raises RequestRefused for a job that the
         engine does not support, and if the queue is full.
         """
         ...

@@ -21,9 +21,9 @@ class TextStream:
         self.sent = ""
         """All text that was returned."""
 
-    def add(self, tokens: Sequence[int]) -> str:
+    def add_tokens(self, token_ids: Sequence[int]) -> str:
         """Adds tokens; returns the text that is now final and was not returned before, which may be empty."""
-        self._pending += tokens
+        self._pending += token_ids
         text = self._detokenizer.decode(self._pending)
         if text and not text.endswith(REPLACEMENT):
             self._text += text
@@ -32,9 +32,9 @@ class TextStream:
         new, self.sent = self._text[len(self.sent) : end], self._text[: max(end, len(self.sent))]
         return new
 
-    def finish(self, text: str) -> str:
-        """Ends the stream; returns the part of the completion's whole `text` that was not returned before."""
-        rest = text[len(self.sent) :] if text.startswith(self.sent) else ""
+    def finish(self, whole_text: str) -> str:
+        """Ends the stream; returns the part of the completion's `whole_text` that was not returned before."""
+        rest = whole_text[len(self.sent) :] if whole_text.startswith(self.sent) else ""
         self.sent += rest
         return rest
 

@@ -18,7 +18,7 @@ import torch
 
 from evalharness.diffusion.serving.batch import ContinuousBatch
 from evalharness.diffusion.serving.decoder import Decoder
-from evalharness.model_server.engine.job import Outcome, Update
+from evalharness.model_server.engine.job import JobOutcome, JobUpdate
 from evalharness.util.text import error_text
 
 REPORT_S = 0.02
@@ -29,21 +29,21 @@ REPORTS_PER_S = 200
 """Maximum number of reports per second of all streamed completions together."""
 
 
-def report_interval_s(running: int) -> float:
+def min_report_interval_s(running_count: int) -> float:
     """Returns the minimum seconds between two progress reports of a streamed completion.
 
-    `running` is the number of completions that are generated concurrently.
+    `running_count` is the number of completions that are generated concurrently.
     """
-    return max(REPORT_S, running / REPORTS_PER_S)
+    return max(REPORT_S, running_count / REPORTS_PER_S)
 
 
 @dataclass(eq=False)
-class EngineJob:
+class ScheduledJob:
     """A waiting or running job of the engine, with its timings and the callback for its updates."""
 
     decoder: Decoder
-    arrived: float
-    deliver: Callable[[Update], None]
+    arrival_time: float
+    deliver: Callable[[JobUpdate], None]
     """Receives the job's updates; called in the event loop."""
     worker: Worker | None = None
     """The thread that runs it; None while it waits."""
@@ -59,21 +59,25 @@ class EngineJob:
     """When the latest report was made, in seconds since the request arrived."""
 
 
-Updates = Sequence[tuple[EngineJob, Update]]
+JobUpdates = Sequence[tuple[ScheduledJob, JobUpdate]]
 
 
 class WorkerPool:
     """The worker threads of an engine, each with its own batch, and the queue of waiting jobs. Thread-safe."""
 
     def __init__(
-        self, make_batch: Callable[[], ContinuousBatch], count: int, concurrency: int, report: Callable[[Updates], None]
+        self,
+        make_batch: Callable[[], ContinuousBatch],
+        count: int,
+        concurrency: int,
+        report: Callable[[JobUpdates], None],
     ) -> None:
         """At most `concurrency` completions run at a time. The threads call `report` after each forward pass."""
         self.wake = threading.Condition()
         """The lock and condition that protects the state that the threads share."""
         self.closed = False
         self._concurrency = concurrency
-        self._waiting: deque[EngineJob] = deque()
+        self._waiting: deque[ScheduledJob] = deque()
         self._workers = [Worker(self, make_batch, report, number) for number in range(count)]
         for worker in self._workers:
             worker.thread.start()
@@ -83,20 +87,20 @@ class WorkerPool:
         """The number of completions in all batches together."""
         return sum(worker.rows for worker in self._workers)
 
-    def add(self, entries: Sequence[EngineJob]) -> None:
+    def add_jobs(self, jobs: Sequence[ScheduledJob]) -> None:
         """Queues jobs, which join a batch as soon as fewer than `concurrency` completions run."""
         with self.wake:
-            self._waiting.extend(entries)
+            self._waiting.extend(jobs)
             self.wake.notify_all()
 
-    def remove(self, entries: Sequence[EngineJob]) -> None:
+    def cancel_jobs(self, jobs: Sequence[ScheduledJob]) -> None:
         """Cancels jobs: removes them from the queue, or from their batch before its next forward pass."""
         with self.wake:
-            for entry in entries:
-                if entry.worker is not None:
-                    entry.worker.cancelled.append(entry)
-                elif entry in self._waiting:
-                    self._waiting.remove(entry)
+            for job in jobs:
+                if job.worker is not None:
+                    job.worker.cancelled.append(job)
+                elif job in self._waiting:
+                    self._waiting.remove(job)
             self.wake.notify_all()
 
     def should_take_job(self, worker: Worker) -> bool:
@@ -107,7 +111,7 @@ class WorkerPool:
             return worker is self._workers[0]
         return worker is min(self._workers, key=lambda other: other.rows)
 
-    def take_waiting_job(self, worker: Worker) -> EngineJob:
+    def take_waiting_job(self, worker: Worker) -> ScheduledJob:
         """Assigns the next waiting job to a worker; returns the job. The caller must hold the pool's lock `wake`."""
         entry = self._waiting.popleft()
         entry.worker = worker
@@ -131,26 +135,26 @@ class Worker:
         self,
         pool: WorkerPool,
         make_batch: Callable[[], ContinuousBatch],
-        report: Callable[[Updates], None],
+        report: Callable[[JobUpdates], None],
         number: int,
     ) -> None:
         self.rows = 0
         """Number of jobs in its batch; the other threads read it, so it is changed only with `wake` held."""
-        self.cancelled: list[EngineJob] = []
+        self.cancelled: list[ScheduledJob] = []
         """Its jobs that were cancelled and are still in the batch."""
         self._pool, self._make_batch, self._report = pool, make_batch, report
-        self._entries: dict[Decoder, EngineJob] = {}
+        self._entries: dict[Decoder, ScheduledJob] = {}
         self.thread = threading.Thread(target=self._run_batches, name=f"engine-{number}", daemon=True)
 
     def _run_batches(self) -> None:
         torch.get_num_threads()  # gives this thread PyTorch's number of threads; oneDNN would use all cores without it
         batch = self._make_batch()
-        while self._update_batch_members(batch):
+        while self._add_and_remove_batch_members(batch):
             try:
                 updates = [pair for decoder in batch.step() for pair in self._collect_updates(decoder)]
             except Exception as error:  # a failed pass must not end the server; the rows' clients are told
                 traceback.print_exc()
-                updates = [(entry, Update(error=error_text(error))) for entry in self._entries.values()]
+                updates = [(entry, JobUpdate(error=error_text(error))) for entry in self._entries.values()]
                 self._entries.clear()
                 batch.close()
                 batch = self._make_batch()
@@ -158,7 +162,7 @@ class Worker:
                 self._report(updates)
         batch.close()
 
-    def _update_batch_members(self, batch: ContinuousBatch) -> bool:
+    def _add_and_remove_batch_members(self, batch: ContinuousBatch) -> bool:
         """Adds waiting jobs to the batch and removes cancelled ones; blocks while there is nothing to do.
 
         Returns False if the pool was closed, else True.
@@ -175,20 +179,20 @@ class Worker:
             while not pool.closed and pool.should_take_job(self):
                 joining.append(pool.take_waiting_job(self))
         for entry in joining:
-            entry.joined_s = time.perf_counter() - entry.arrived
+            entry.joined_s = time.perf_counter() - entry.arrival_time
             self._entries[entry.decoder] = entry
-            batch.add(entry.decoder, entry.arrived)
+            batch.add(entry.decoder, entry.arrival_time)
         for entry in cancelled:
             batch.remove(entry.decoder)
             self._entries.pop(entry.decoder, None)
         return not pool.closed
 
-    def _collect_updates(self, decoder: Decoder) -> list[tuple[EngineJob, Update]]:
+    def _collect_updates(self, decoder: Decoder) -> list[tuple[ScheduledJob, JobUpdate]]:
         """Returns [(job, update)] with what changed in a completion since its latest report; [] if no report is due."""
         entry, row = self._entries[decoder], decoder.row
         frames, decoder.frames = tuple(decoder.frames), []
         tokens = tuple(row.output[entry.sent :])
-        pass_s = time.perf_counter() - entry.arrived
+        pass_s = time.perf_counter() - entry.arrival_time
         if tokens and entry.first_s is None:
             entry.first_s = pass_s
         if not (row.ended or frames or (tokens and self._is_report_due(entry, pass_s))):
@@ -200,26 +204,26 @@ class Worker:
         if row.ended:
             del self._entries[decoder]
             outcome = _make_outcome(entry)
-        return [(entry, Update(tokens, confidences, frames, pass_s, outcome))]
+        return [(entry, JobUpdate(tokens, confidences, frames, pass_s, outcome))]
 
-    def _is_report_due(self, entry: EngineJob, now_s: float) -> bool:
-        """Returns whether to report a completion's new tokens now, `now_s` seconds after its request arrived."""
-        waited_s = now_s - entry.reported_s
-        return entry.every_pass or (entry.streamed and waited_s >= report_interval_s(self._pool.running))
+    def _is_report_due(self, job: ScheduledJob, elapsed_s: float) -> bool:
+        """Returns whether to report a completion's new tokens now, `elapsed_s` seconds after its request arrived."""
+        waited_s = elapsed_s - job.reported_s
+        return job.every_pass or (job.streamed and waited_s >= min_report_interval_s(self._pool.running))
 
 
-def _make_outcome(entry: EngineJob) -> Outcome:
-    row = entry.decoder.row
+def _make_outcome(job: ScheduledJob) -> JobOutcome:
+    row = job.decoder.row
     text, tokens = row.stop_checker.kept_text_and_token_count()
-    return Outcome(
+    return JobOutcome(
         text=text,
         prompt_tokens=len(row.prompt) + len(row.suffix),
         output_tokens=tokens,
         finish_reason=row.stop_checker.reason,
-        total_s=time.perf_counter() - entry.arrived,
-        queued_s=entry.joined_s,
+        total_s=time.perf_counter() - job.arrival_time,
+        queued_s=job.joined_s,
         prefill_s=row.prefill_s,
-        first_s=entry.first_s,
+        first_s=job.first_s,
         forward_passes=row.forward_passes,
         accepted_drafts=sum(draft.accepted for draft in row.drafts or ()),
         rejected_drafts=sum(len(draft.tokens) - draft.accepted for draft in row.drafts or ()),

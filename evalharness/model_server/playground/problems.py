@@ -46,16 +46,16 @@ class PlaygroundProblems:
         self._pending = 0
 
     @staticmethod
-    def tasks() -> list[str]:
+    def task_names() -> list[str]:
         """Returns the names of all benchmark tasks."""
         return sorted(name for card in load_cards() for name in card.tasks)
 
-    def find_problem(self, task: str, id_or_index: str) -> PlaygroundProblem:
+    def find_problem(self, task_name: str, id_or_index: str) -> PlaygroundProblem:
         """Returns a task's problem by its task_id or index; the first problem for an empty `id_or_index`.
 
         Raises UserError for an unknown task or id, and for data that are not available.
         """
-        problems = list(self._problems(task).values())
+        problems = list(self._load_problems(task_name).values())
         ids = [problem.task_id for problem in problems]
         if not id_or_index:
             number = 0
@@ -64,17 +64,17 @@ class PlaygroundProblems:
         elif id_or_index.isdigit() and int(id_or_index) < len(ids):
             number = int(id_or_index)
         else:
-            raise UserError(unknown_name_message(f"problem of {task}", id_or_index, ids))
+            raise UserError(unknown_name_message(f"problem of {task_name}", id_or_index, ids))
         problem = problems[number]
         prompt = problem.prompt
         chat = bool(prompt.messages)
         text = "\n\n".join(message.content for message in prompt.messages) if chat else (prompt.text or "")
         return {
-            "task": task, "id": problem.task_id, "prompt": text, "chat": chat, "suffix": prompt.suffix,
+            "task": task_name, "id": problem.task_id, "prompt": text, "chat": chat, "suffix": prompt.suffix,
             "stops": list(prompt.stops), "number": number, "problems": len(ids),
         }  # fmt: skip
 
-    async def judge(self, task: str, task_id: str, text: str) -> Verdict:
+    async def judge_answer(self, task_name: str, task_id: str, answer_text: str) -> Verdict:
         """Runs the task's tests on an answer in the sandbox and returns the verdict.
 
         Raises UserError if the server has no sandbox, for an unknown problem, and if too many answers are waiting.
@@ -88,10 +88,10 @@ class PlaygroundProblems:
             raise UserError(f"{MAX_PENDING_ANSWERS} answers are already waiting for the sandbox; try again later")
         self._pending += 1
         try:
-            loaded = await asyncio.to_thread(pool.load_task, task, {})
+            loaded = await asyncio.to_thread(pool.load_task, task_name, {})
             if task_id not in loaded.problems:
-                raise UserError(f"task {task} has no problem {task_id!r}; load the problem again")
-            completion = Completion(task_id, 0, text, characters=len(text))
+                raise UserError(f"task {task_name} has no problem {task_id!r}; load the problem again")
+            completion = Completion(task_id, 0, answer_text, characters=len(answer_text))
             return await asyncio.wrap_future(pool.submit(loaded, completion))
         finally:
             self._pending -= 1
@@ -101,8 +101,8 @@ class PlaygroundProblems:
         if self._pool is not None:
             self._pool.close()
 
-    def _problems(self, task: str) -> Mapping[str, Problem]:
+    def _load_problems(self, task_name: str) -> Mapping[str, Problem]:
         if self._pool is not None:
-            return self._pool.load_task(task, {}).problems
-        opened, _ = open_task(task, parse_data_source(self._source), {})
+            return self._pool.load_task(task_name, {}).problems
+        opened, _ = open_task(task_name, parse_data_source(self._source), {})
         return {problem.task_id: problem for problem in opened.problems()}

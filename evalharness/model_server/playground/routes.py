@@ -47,11 +47,11 @@ def add_playground(app: FastAPI, engine: Engine, problems: PlaygroundProblems, m
                 "version": __version__,
                 "model": engine.name,
                 "ways": engine.decoding_methods,
-                "infills": engine.infills,
+                "infills": engine.can_infill,
                 "frames": engine.detokenizer is not None,
                 "rules": {name: list(used) for name, used in RULE_SETTINGS.items()},
                 "max_new_tokens": min(max_new_tokens, 256),
-                "tasks": problems.tasks(),
+                "tasks": problems.task_names(),
                 "sandbox": problems.with_sandbox,
             }
         )
@@ -69,4 +69,4 @@ def add_playground(app: FastAPI, engine: Engine, problems: PlaygroundProblems, m
             raise RequestRefused(
                 400, f"parameter {'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"
             ) from None
-        return JSONResponse(dataclasses.asdict(await problems.judge(answer.task, answer.id, answer.text)))
+        return JSONResponse(dataclasses.asdict(await problems.judge_answer(answer.task, answer.id, answer.text)))

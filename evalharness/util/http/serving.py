@@ -11,6 +11,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_CONNECTIONS = 4096
 """Most connections at a time; uvicorn answers further ones with status 503."""
+AllAnswered = bool
+"""Whether a service answered every request that it had accepted before it stopped."""
 
 
 def run_server(app: ASGIApp, listener: socket.socket, header_timeout_s: float, drain_s: float) -> None:

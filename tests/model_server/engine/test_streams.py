@@ -36,7 +36,7 @@ def test_pieces_join_to_the_text_before_the_stop(tmp_path_factory: Any) -> None:
         whole = cut_at_stop_sequence(text, stops)
         at = 0
         for size in sizes:
-            pieces.append(stream.add(tokens[at : at + size]))
+            pieces.append(stream.add_tokens(tokens[at : at + size]))
             at += size
             assert whole.startswith("".join(pieces))
         pieces.append(stream.finish(cut_at_stop_sequence(detokenizer.decode(tokens[:at]), stops)))
@@ -49,6 +49,6 @@ def test_text_is_not_kept_back_without_need(tmp_path_factory: Any) -> None:
     opened = tokenizer(tmp_path_factory)
     stream = TextStream(Detokenizer(opened), ["\n\n"])
     ids = list(opened("ab\n", add_special_tokens=False)["input_ids"])
-    assert stream.add(ids[:2]) == "ab"
-    assert stream.add(ids[2:]) == ""
-    assert stream.add(ids[:1]) == "\na"
+    assert stream.add_tokens(ids[:2]) == "ab"
+    assert stream.add_tokens(ids[2:]) == ""
+    assert stream.add_tokens(ids[:1]) == "\na"

@@ -20,14 +20,14 @@ from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.serving.batch import ContinuousBatch
 from evalharness.diffusion.serving.tokens import AutoregressiveDecoder
-from evalharness.model_server.engine.job import Update
+from evalharness.model_server.engine.job import JobUpdate
 from evalharness.model_server.engine.workers import (
     REPORT_S,
     REPORTS_PER_S,
-    EngineJob,
-    Updates,
+    JobUpdates,
+    ScheduledJob,
     WorkerPool,
-    report_interval_s,
+    min_report_interval_s,
 )
 
 SAMPLER = Sampler(banned=(MASK,))
@@ -38,15 +38,15 @@ class Reports:
     """Takes the reports of all threads."""
 
     def __init__(self) -> None:
-        self.updates: list[tuple[EngineJob, Update]] = []
-        self.threads: dict[EngineJob, set[str]] = {}
+        self.updates: list[tuple[ScheduledJob, JobUpdate]] = []
+        self.threads: dict[ScheduledJob, set[str]] = {}
 
-    def __call__(self, updates: Updates) -> None:
+    def __call__(self, updates: JobUpdates) -> None:
         self.updates += updates
         for entry, _ in updates:
             self.threads.setdefault(entry, set()).add(threading.current_thread().name)
 
-    def ended(self) -> dict[EngineJob, Update]:
+    def ended(self) -> dict[ScheduledJob, JobUpdate]:
         return {entry: update for entry, update in self.updates if update.outcome or update.error}
 
 
@@ -59,11 +59,11 @@ def opened(model: Transformer, count: int, concurrency: int) -> Iterator[tuple[W
     workers.close()
 
 
-def entry(seed: int, limit: int, sampler: Sampler = SAMPLER, wide: bool = True) -> EngineJob:
+def entry(seed: int, limit: int, sampler: Sampler = SAMPLER, wide: bool = True) -> ScheduledJob:
     prompt = torch.randint(3, 40, (1 + seed % 7,), generator=torch.Generator().manual_seed(seed)).tolist()
     decoder = AutoregressiveDecoder(new_row(prompt, limit), sampler)
     decoder.wide = wide
-    return EngineJob(decoder, time.perf_counter(), lambda update: None)
+    return ScheduledJob(decoder, time.perf_counter(), lambda update: None)
 
 
 def test_every_row_ends_as_it_does_alone_in_one_of_the_threads() -> None:
@@ -71,7 +71,7 @@ def test_every_row_ends_as_it_does_alone_in_one_of_the_threads() -> None:
     entries = [entry(seed, 3 + seed % 9) for seed in range(40)]
     with opened(model, 3, 5) as (workers, reports):
         for first in range(0, 40, 8):
-            workers.add(entries[first : first + 8])
+            workers.add_jobs(entries[first : first + 8])
             assert workers.running <= 5
         until(lambda: len(reports.ended()) == 40, 60)
         until(lambda: workers.running == 0, 5)
@@ -88,14 +88,14 @@ def test_every_row_ends_as_it_does_alone_in_one_of_the_threads() -> None:
 def test_rows_are_spread_evenly_and_leave_when_their_client_does() -> None:
     with opened(tiny_model(), 2, 8) as (workers, reports):
         entries = [entry(seed, 10**6, ENDLESS) for seed in range(10)]
-        workers.add(entries)
+        workers.add_jobs(entries)
         until(lambda: workers.running == 8, 20)
         assert [worker.rows for worker in workers._workers] == [4, 4]
-        workers.remove([*entries[8:], *entries[:3]])  # two that wait, and three that run
+        workers.cancel_jobs([*entries[8:], *entries[:3]])  # two that wait, and three that run
         until(lambda: workers.running == 5, 20)
-        workers.remove(entries)
+        workers.cancel_jobs(entries)
         until(lambda: workers.running == 0, 20)
-        workers.add([entry(1, 2)])
+        workers.add_jobs([entry(1, 2)])
         until(lambda: len(reports.ended()) == 1, 20)
 
 
@@ -103,11 +103,11 @@ def test_rows_with_few_tokens_per_pass_share_a_batch() -> None:
     with opened(tiny_model(), 2, 8) as (workers, _):
         narrow = [entry(seed, 10**6, ENDLESS, wide=False) for seed in range(4)]
         wide = [entry(seed, 10**6, ENDLESS) for seed in range(4)]
-        workers.add([*narrow, *wide])
+        workers.add_jobs([*narrow, *wide])
         until(lambda: workers.running == 8, 20)
         assert {one.worker for one in narrow} == {workers._workers[0]}
         assert [worker.rows for worker in workers._workers] == [4, 4]
-        workers.remove([*narrow, *wide])
+        workers.cancel_jobs([*narrow, *wide])
         until(lambda: workers.running == 0, 20)
 
 
@@ -115,11 +115,11 @@ def test_a_failed_pass_ends_the_rows_of_its_batch_with_an_error(capsys: object) 
     bad = entry(1, 5)
     bad.decoder.row.prompt[:] = [1000, 5]  # there is no such token
     with opened(tiny_model(), 1, 2) as (workers, reports):
-        workers.add([bad])
+        workers.add_jobs([bad])
         until(lambda: bool(reports.ended()), 20)
         assert "index out of range" in reports.ended()[bad].error
         good = entry(2, 4)
-        workers.add([good])
+        workers.add_jobs([good])
         until(lambda: good in reports.ended(), 20)
         assert reports.ended()[good].outcome is not None
 
@@ -149,12 +149,12 @@ class Probe:
         return []
     def close(self): pass
 class Once:
-    decoder, worker, arrived, wide = None, None, 0.0, False
+    decoder, worker, arrival_time, wide = None, None, 0.0, False
 Once.decoder = Once
 probe = Probe()
 probe.add = lambda decoder, start: None
 workers = WorkerPool(lambda: probe, 1, 1, print)
-workers.add([Once()])
+workers.add_jobs([Once()])
 done.wait(30)
 print(*counts[:2])
 workers.close()
@@ -167,7 +167,7 @@ def test_progress_is_reported_as_often_as_a_client_reads_it(every_pass: bool, st
     with opened(model, 1, 1) as (workers, reports):
         one = entry(1, 200, ENDLESS)
         one.every_pass, one.streamed = every_pass, streamed
-        workers.add([one])
+        workers.add_jobs([one])
         until(lambda: len(reports.ended()) == 1, 60)
     updates = [update for _, update in reports.updates]
     assert [token for update in updates for token in update.tokens] == one.decoder.row.output
@@ -185,5 +185,5 @@ def test_progress_is_reported_as_often_as_a_client_reads_it(every_pass: bool, st
 
 @given(running=st.integers(0, 1000))
 def test_reports_are_apart_and_bounded_together(running: int) -> None:
-    assert report_interval_s(running) >= REPORT_S
-    assert running / report_interval_s(running) <= REPORTS_PER_S * (1 + 1e-9)
+    assert min_report_interval_s(running) >= REPORT_S
+    assert running / min_report_interval_s(running) <= REPORTS_PER_S * (1 + 1e-9)

@@ -13,8 +13,8 @@ step "The official solutions: all must pass."
 "$evalharness" run --task humaneval,mbpp --backend reference "${data[@]}" --out "$out/reference"
 step "The bundled network, one token after the other. It is far too small to solve problems: expect 0 % and warnings."
 "$evalharness" run --task humaneval,mbpp --data sample --backend ar --out "$out/ar"
-step "The same network by block diffusion, several tokens at a time."
-"$evalharness" run --task humaneval,mbpp --data sample --backend diffusion --option block=8 --option threshold=0.5 \
+step "The same network by block diffusion: each pass writes all tokens that have a probability of at least 0.3."
+"$evalharness" run --task humaneval,mbpp --data sample --backend diffusion --option block=8 --option threshold=0.3 \
     --out "$out/diffusion"
 step "Both side by side."
 "$evalharness" leaderboard "$out/ar" "$out/diffusion"

@@ -18,7 +18,7 @@ from evalharness.sandbox.pool import ContainerPool
 pytestmark = pytest.mark.docker
 
 
-@pytest.mark.parametrize("engine_name", ["docker", "bubblewrap"])
+@pytest.mark.parametrize("engine_name", ["docker", pytest.param("bubblewrap", marks=pytest.mark.slow)])
 def test_check_prints_a_line_per_guarantee(engine: None, engine_name: str, cli: Any) -> None:
     done = cli("sandbox", "check", "python", "--sandbox", engine_name)
     assert done.returncode == 0, done.stdout

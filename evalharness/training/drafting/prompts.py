@@ -1,6 +1,7 @@
 """Training prompts for a drafter: the harness's prompt formats, filled with functions of the training corpus."""
 
 import ast
+import functools
 import itertools
 import textwrap
 from collections import Counter
@@ -96,7 +97,8 @@ def generate_prompts(
             yield prompt
 
 
-def collect_library_functions(seed: int) -> list[Snippet]:
+@functools.cache
+def collect_library_functions(seed: int) -> tuple[Snippet, ...]:
     """Returns documented functions (no methods) of the standard library and installed packages, in random order."""
     random = Random(seed)
     files = [path for package in permissive_packages() for path in package.files]
@@ -108,7 +110,7 @@ def collect_library_functions(seed: int) -> list[Snippet]:
                 snippets.setdefault(snippet.head, snippet)
     ordered = list(snippets.values())
     random.shuffle(ordered)
-    return ordered
+    return tuple(ordered)
 
 
 MOST_FILES = 6000

@@ -108,7 +108,7 @@ def test_features_read_again_are_those_of_the_store(store: StoredFeatures, tmp_p
         torch.testing.assert_close(read.probabilities, stored.probabilities, rtol=2e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("changes", [{"bfloat16": True}, {"optimizer": "muon"}])
+@pytest.mark.parametrize("changes", [{"bfloat16": True}, pytest.param({"optimizer": "muon"}, marks=pytest.mark.slow)])
 def test_recipes_for_a_gpu_learn_too(store: StoredFeatures, tmp_path: Path, changes: dict[str, Any]) -> None:
     target, given = tiny_model(3), recipe(60)
     given = given.model_copy(update={"optimization": given.optimization.model_copy(update=changes)})

@@ -63,7 +63,9 @@ ENDLESS = {
 }
 
 
-@pytest.mark.parametrize("oracle", ["", "as_sets", "padded_digits"])
+@pytest.mark.parametrize(
+    "oracle", ["", *(pytest.param(name, marks=pytest.mark.slow) for name in ("as_sets", "padded_digits"))]
+)
 @pytest.mark.parametrize("name", FORGED)
 def test_forged_messages_fail(name: str, oracle: str, sandbox: ContainerPool) -> None:
     program = f"{SEND}{FORGED[name]}\ndef f(x): return [x, 0, 0]"

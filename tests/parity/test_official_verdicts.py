@@ -1,5 +1,6 @@
 """Every verdict on real samples equals the official one, apart from the task card's known deviations."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -21,15 +22,15 @@ WORKERS = 2
     ],
 )
 def test_samples_of_a_model(task: str, version: str, limit: int | None, datasets_dir: Path, tmp_path: Path) -> None:
-    file = recorded_samples(datasets_dir, f"qwen2.5-coder-1.5b-base/{task}.{version}.jsonl.gz")
-    options = {"version": version, "samples": str(file)}
-    run(RunConfig(task, "replay", limit=limit, workers=WORKERS, data=str(datasets_dir), options=options), tmp_path)
-    verdicts, recorded = verdict_rows(tmp_path), read_rows(file)
-    assert len(verdicts) == (limit or len(recorded))
-    different = []
-    for row in recorded:
-        if row["task_id"] not in verdicts:
-            continue
+    rows = read_rows(recorded_samples(datasets_dir, f"qwen2.5-coder-1.5b-base/{task}.{version}.jsonl.gz"))
+    rows = [row for row in rows if limit is None or int(row["task_id"].partition("/")[2]) < limit]
+    samples = tmp_path / "samples.jsonl"
+    samples.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    options, out = {"version": version, "samples": str(samples)}, tmp_path / "run"
+    run(RunConfig(task, "replay", limit=limit, workers=WORKERS, data=str(datasets_dir), options=options), out)
+    verdicts, different = verdict_rows(out), []
+    assert len(verdicts) == len(rows)
+    for row in rows:
         verdict, official = verdicts[row["task_id"]], row["official"]
         if (verdict["passed"], verdict["base_passed"]) != (official["passed"], official["base"]):
             different.append(row["task_id"])

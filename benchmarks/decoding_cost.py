@@ -120,7 +120,7 @@ def main() -> None:
         print(f"  autoregressive: {plain / passes:6.2f} ms a pass, {TOKENS / plain * 1e3:.0f} tokens/s")
         for block in (8, 16, 32):
             # With random weights the acceptance length is arbitrary; only the cost of a pass matters.
-            rule = find_rule("confidence", threshold=1, steps=max(1, block // 4), block=block)
+            rule = find_rule("confidence", threshold=1, steps=max(1, block // 4), block_length=block)
             denoising = DenoisingSettings(rule, block, sampler)
             took, passes = decode_ms(model, partial(denoise, model, denoising=denoising), clock, few)
             print(
@@ -129,7 +129,7 @@ def main() -> None:
             )
         for block in (4, 8, 16):
             took, passes = decode_ms(
-                model, partial(decode_self_speculatively, model, block=block, sampler=sampler), clock, few
+                model, partial(decode_self_speculatively, model, draft_length=block, sampler=sampler), clock, few
             )
             print(
                 f"  speculation, draft {block:2}: {took / passes:6.2f} ms a pass; to be 1.5 times as fast as "

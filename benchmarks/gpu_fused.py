@@ -44,7 +44,7 @@ class Bench:
     @property
     def bytes(self) -> int:
         """Bytes that the step has to read: the weights, and the keys and values in the cache."""
-        keys, _ = self.cache.layer(0)
+        keys, _ = self.cache.layer_keys_and_values(0)
         context = int(self.state.cached[0])
         per_slot = 2 * keys.shape[1] * keys.shape[3] * keys.element_size()
         return self.weights.bytes_per_pass + self.weights.config.layers * self.cache.rows * context * per_slot
@@ -65,7 +65,7 @@ def prepare(weights: KernelWeights, sequences: int, context: int, block: int) ->
     size = block or 1
     cache = KVCache(config, sequences, context + size, weights.embed.dtype, device)
     for number in range(config.layers):
-        for part in cache.layer(number):
+        for part in cache.layer_keys_and_values(number):
             part.normal_()
     state = new_decoding_state(sequences, size, 1, 1, 1, device)
     if block:
@@ -118,13 +118,13 @@ def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
     w, b, live = bench.weights, bench.buffers, bench.state.live
     config, eps = w.config, w.config.norm_eps
     heads, out, down = b.products
-    keys, _ = bench.cache.layer(0)
+    keys, _ = bench.cache.layer_keys_and_values(0)
     context = int(bench.state.cached[0]) + int(bench.state.length[0])
     read = 2 * bench.cache.rows * context * keys.shape[1] * keys.shape[3] * keys.element_size()
     write_step_input(bench.state, b.step_input, block=0, shift=False, next_token=bench.policy is None)
 
     def finish(number: int) -> None:
-        layer, (own_keys, own_values) = w.layers[number], bench.cache.layer(number)
+        layer, (own_keys, own_values) = w.layers[number], bench.cache.layer_keys_and_values(number)
         qkv.rope_and_cache(
             heads, layer.bias, layer.q_norm, layer.k_norm, eps, b.table, b.step_input.positions, b.queries, own_keys,
             own_values, live,
@@ -132,7 +132,13 @@ def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
 
     def attend(number: int) -> None:
         attention.attend(
-            b.queries, *bench.cache.layer(number), b.step_input.limits, b.partials, b.log_sums, b.attended, live
+            b.queries,
+            *bench.cache.layer_keys_and_values(number),
+            b.step_input.limits,
+            b.partials,
+            b.log_sums,
+            b.attended,
+            live,
         )
 
     def size(name: str) -> int:
@@ -193,7 +199,7 @@ def decoded_per_second(
     config = model.config
     sampler = Sampler(banned=(config.mask_id,))
     denoising = DenoisingSettings(
-        find_rule("confidence", threshold=0, steps=block // per_pass, block=block), block, sampler
+        find_rule("confidence", threshold=0, steps=block // per_pass, block_length=block), block, sampler
     )
     for _ in range(2):
         batch = rows(config, sequences, prompt, limit)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.decoding import token_statistics
+from evalharness.diffusion.decoding import compute_token_statistics
 from evalharness.diffusion.network import Layer, Transformer
 from evalharness.diffusion.rows import Sampler
 
@@ -23,12 +23,12 @@ def torch_pass(model: Transformer, cache: KVCache, context: int, tokens: Tensor,
     sampler = Sampler(banned=(model.config.mask_id,))
     size = tokens.shape[1]
     positions = torch.arange(context, context + size, device=tokens.device)[None]
-    cache.seek([context], size)
+    cache.set_write_slots([context], size)
 
     def once(tokens: Tensor, positions: Tensor) -> Tensor:
         logits = sampler.mask_banned(model.logits(model(tokens, positions, None, cache)[0]))
         proposed = sampler.sample(logits, ())
-        token_statistics(logits, proposed, True)
+        compute_token_statistics(logits, proposed, True)
         return proposed
 
     if compiled:
@@ -48,7 +48,7 @@ def whole_pass(model: Transformer, before: int, block: int) -> Pass:
     def once() -> Tensor:
         logits = sampler.mask_banned(model.logits(model(tokens, positions)[0, before:]))
         proposed = sampler.sample(logits, ())
-        token_statistics(logits, proposed, True)
+        compute_token_statistics(logits, proposed, True)
         return proposed
 
     return once
@@ -61,8 +61,8 @@ def transformers_pass(model: Transformer, cache: KVCache, context: int, tokens: 
     hf_model = as_hugging_face(model)
     past, banned = DynamicCache(), model.config.mask_id
     for number in range(model.config.layers):
-        past.update(*(part[:, :, :context].contiguous() for part in cache.layer(number)), number)
-    mask = torch.zeros(1, 1, tokens.shape[1], context + tokens.shape[1], dtype=cache.layer(0)[0].dtype)
+        past.update(*(part[:, :, :context].contiguous() for part in cache.layer_keys_and_values(number)), number)
+    mask = torch.zeros(1, 1, tokens.shape[1], context + tokens.shape[1], dtype=cache.layer_keys_and_values(0)[0].dtype)
     mask = mask.to(tokens.device)
 
     def once() -> Tensor:

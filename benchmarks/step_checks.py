@@ -68,7 +68,7 @@ def torch_states(model: Transformer, texts: list[list[int]], block: list[int], c
 
 def fused_states(model: Transformer, block: list[int], start: int, cache: KVCache) -> Tensor:
     """The same with the kernels; the texts are in the cache."""
-    device, size = cache.layer(0)[0].device, len(block)
+    device, size = cache.layer_keys_and_values(0)[0].device, len(block)
     state = new_decoding_state(cache.rows, size, 1, 1, 1, device)
     state.tokens.copy_(torch.tensor([block] * cache.rows))
     state.length.fill_(size)
@@ -143,7 +143,7 @@ def check_decoding(
             if rule == NEXT:
                 decode_autoregressively(network, rows, sampler, engine_or_none)
             else:
-                denoising = DenoisingSettings(find_rule(rule, threshold=0.5, steps=4, block=8), 8, sampler)
+                denoising = DenoisingSettings(find_rule(rule, threshold=0.5, steps=4, block_length=8), 8, sampler)
                 denoise(network, rows, denoising, engine_or_none)
         ours, theirs = disagreement(fused, exact), disagreement(plain, exact)
         yield Check(f"decoding, {rule}", f"{sequences} x {limit} tokens", ours / (2 * theirs + 0.02))
@@ -160,7 +160,7 @@ def check_bundled(setting: Setting) -> Iterator[Check]:
     exact_model = copy.deepcopy(model).float()
     engine, denoising = (
         Engine(model),
-        DenoisingSettings(find_rule("threshold", threshold=0.9, steps=16, block=16), 16, sampler),
+        DenoisingSettings(find_rule("threshold", threshold=0.9, steps=16, block_length=16), 16, sampler),
     )
     prompts = [list(loaded.tokenizer(text)["input_ids"]) for text in SNIPPETS]
     for name in ("diffusion", NEXT):
@@ -179,13 +179,13 @@ def check_memory(setting: Setting, config: ModelConfig) -> Iterator[Check]:
     """The memory of decoding in addition to weights and cache; logits of all tokens would exceed it."""
     model = random_network(setting, config)
     engine, sampler = Engine(model), Sampler(banned=(config.mask_id,))
-    denoising = DenoisingSettings(find_rule("threshold", threshold=0.5, steps=4, block=32), 32, sampler)
+    denoising = DenoisingSettings(find_rule("threshold", threshold=0.5, steps=4, block_length=32), 32, sampler)
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(setting.device)
     before = torch.cuda.memory_allocated(setting.device)
     row = make_row(random_texts(config, 1, 32)[0], 64)
     denoise(model, [row], denoising, engine)
     cache = engine.allocate_cache([make_row(row.prompt, 64)], sampler, denoising)
-    kept = sum(part.nbytes * config.layers for part in cache.layer(0))
+    kept = sum(part.nbytes * config.layers for part in cache.layer_keys_and_values(0))
     extra = torch.cuda.max_memory_allocated(setting.device) - before - kept
     yield Check("memory beside weights and cache", f"{extra / 1e6:.0f} MB", extra / MEMORY)

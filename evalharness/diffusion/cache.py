@@ -10,8 +10,9 @@ from evalharness.diffusion.config import ModelConfig
 class KVCache:
     """Keys and values [layers, rows, kv_heads, capacity, head_dim] of a batch of rows (sequences).
 
-    A forward pass writes the keys and values of its tokens to consecutive slots, which begin at the slot that `seek`
-    was given for each row, and overwrites older ones. So `seek` to an earlier slot to remove the end of a row's text.
+    A forward pass writes the keys and values of its tokens to consecutive slots, which begin at the slot that
+    `set_write_slots` was given for each row, and overwrites older ones. So an earlier slot removes the end of a row's
+    text.
     """
 
     def __init__(
@@ -35,25 +36,27 @@ class KVCache:
         """The number of token slots per row."""
         return self._keys.shape[3]
 
-    def layer(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns all keys and all values of layer `number`, [rows, kv_heads, capacity, head_dim] each."""
-        return self._keys[number], self._values[number]
+    def layer_keys_and_values(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns all keys and all values of a layer, [rows, kv_heads, capacity, head_dim] each."""
+        return self._keys[layer], self._values[layer]
 
-    def seek(self, starts: Sequence[int], size: int) -> None:
-        """Sets the first slot of each row to which the next forward pass, of `size` tokens per row, writes."""
-        self._start, self._end = min(starts), max(starts) + size
+    def set_write_slots(self, first_slots: Sequence[int], tokens_per_row: int) -> None:
+        """Sets the first slot of each row to which the next forward pass, of `tokens_per_row` tokens, writes."""
+        self._start, self._end = min(first_slots), max(first_slots) + tokens_per_row
         assert self._end <= self.capacity
-        if self._end - self._start == size:
+        if self._end - self._start == tokens_per_row:
             self._indices = None
         else:
             device = self._keys.device
-            rows = torch.arange(len(starts), device=device)[:, None]
-            self._indices = rows, torch.tensor(starts, device=device)[:, None] + torch.arange(size, device=device)
+            rows = torch.arange(len(first_slots), device=device)[:, None]
+            slots = torch.tensor(first_slots, device=device)[:, None] + torch.arange(tokens_per_row, device=device)
+            self._indices = rows, slots
 
     def update(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Stores a layer's new keys and values [rows, kv_heads, T, head_dim] at the slots that `seek` has set.
+        """Stores a layer's new keys and values [rows, kv_heads, T, head_dim] at the slots set by `set_write_slots`.
 
-        Returns the keys and values of all slots in use, [rows, kv_heads, S, head_dim] each, with S = max(starts) + T.
+        Returns the keys and values of all slots in use, [rows, kv_heads, S, head_dim] each, where S is
+        max(first_slots) + T.
         """
         all_keys, all_values = self._keys[layer, :, :, : self._end], self._values[layer, :, :, : self._end]
         if self._indices is None:
@@ -65,8 +68,8 @@ class KVCache:
             all_values[rows, :, slots] = values.transpose(1, 2)
         return all_keys, all_values
 
-    def keep_rows(self, rows: Sequence[int]) -> None:
+    def keep_rows(self, row_numbers: Sequence[int]) -> None:
         """Keeps only the given rows of the batch, in the given order."""
-        if list(rows) != list(range(self.rows)):
-            index = torch.tensor(rows, device=self._keys.device)
+        if list(row_numbers) != list(range(self.rows)):
+            index = torch.tensor(row_numbers, device=self._keys.device)
             self._keys, self._values = self._keys[:, index], self._values[:, index]

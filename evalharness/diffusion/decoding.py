@@ -10,15 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.denoising import BlockState, DecodingEngine, DenoisingSettings, attention_limits
-from evalharness.diffusion.forward import RowInput, forward_rows, gather_states
+from evalharness.diffusion.forward import RowInput, forward_rows, gather_hidden_states
 from evalharness.diffusion.network import Transformer
-from evalharness.diffusion.rows import Row, record_times
+from evalharness.diffusion.rows import Row, record_output_times
 from evalharness.diffusion.rules import BlockPredictions
 
 
@@ -52,7 +53,7 @@ def denoise(
     while blocks:
         inputs = [block.next_input(config, denoising.block) for block in blocks]
         hidden = forward_rows(model, inputs, cache)
-        record_times(advance_blocks(model, hidden, blocks, inputs, denoising), start)
+        record_output_times(advance_blocks(model, hidden, blocks, inputs, denoising), start)
         blocks = drop_ended_blocks(blocks, cache)
 
 
@@ -70,14 +71,14 @@ def advance_blocks(
     called with each block after its tokens are written, before the row's next block is started. Returns the rows that
     have ended or whose block is finished.
     """
-    statistics, editable = predict_blocks(model, hidden, blocks, inputs, denoising)
-    chosen = choose_positions(statistics, denoising) & editable
+    predictions = predict_blocks(model, hidden, blocks, inputs, denoising)
+    chosen = choose_positions_to_commit(predictions, denoising) & predictions.editable
     advanced: list[Row] = []
-    results = zip(blocks, statistics.proposed.tolist(), chosen.tolist(), statistics.probability.tolist(), strict=True)
+    results = zip(blocks, predictions.proposed.tolist(), chosen.tolist(), predictions.probability.tolist(), strict=True)
     for block, proposed, positions, confidence in results:
         # A shifted network computes the token before the block in every pass, to predict the block's first mask.
         block.row.cached = max(0, len(block.row.text) - model.config.shift)
-        finished = block.commit(proposed, positions, confidence, denoising.rule) or block.row.ended
+        finished = block.commit_and_check_finished(proposed, positions, confidence, denoising.rule) or block.row.ended
         if on_commit is not None:
             on_commit(block)
         if finished:
@@ -87,23 +88,25 @@ def advance_blocks(
     return advanced
 
 
-def prefill(model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None) -> KVCache:
-    """Fills the KV cache with each row's text before its first block of `block` tokens; returns the cache.
+def prefill(
+    model: Transformer, rows: Sequence[Row], block_length: int, start_time: float, cache: KVCache | None = None
+) -> KVCache:
+    """Fills the KV cache with each row's text before its first block of `block_length` tokens; returns the cache.
 
-    The cache is `cache` if given, else a new one with enough room. The time since `start` (a `time.perf_counter()`) is
-    recorded in each row as its prefill time.
+    The cache is `cache` if given, else a new one with enough room. The time since `start_time` (a
+    `time.perf_counter()`) is recorded in each row as its prefill time.
     """
     config, weight = model.config, model.embed.weight
     # Inputs are padded to the longest one of the pass, which may be another row's finished block and its next one.
-    capacity = max(len(row.prompt) + row.stop_checker.limit for row in rows) + 4 * (block + 1)
+    capacity = max(len(row.prompt) + row.stop_checker.limit for row in rows) + 4 * (block_length + 1)
     cache = cache or KVCache(config, len(rows), capacity, weight.dtype, weight.device)
     if any(row.text for row in rows):
-        limits = [attention_limits(config, block, 0, len(row.text)) for row in rows]
+        limits = [attention_limits(config, block_length, 0, len(row.text)) for row in rows]
         inputs = [RowInput(0, row.text, row_limits) for row, row_limits in zip(rows, limits, strict=True)]
         forward_rows(model, inputs, cache)
     if weight.device.type == "cuda":
         torch.cuda.synchronize(weight.device)
-    now = time.perf_counter() - start
+    now = time.perf_counter() - start_time
     for row in rows:
         row.cached, row.prefill_s = max(0, len(row.text) - config.shift), now
     return cache
@@ -115,10 +118,10 @@ def predict_blocks(
     blocks: Sequence[BlockState],
     inputs: Sequence[RowInput],
     denoising: DenoisingSettings,
-) -> tuple[BlockPredictions, Tensor]:
+) -> BlockPredictions:
     """Returns the network's predictions for those positions of the blocks that the decoding rule may change.
 
-    The second result, bool [B, L], is true at these positions. `inputs` and `hidden` are the inputs of a forward pass
+    `inputs` and `hidden` are the inputs of a forward pass
     and its hidden states.
     """
     config, device = model.config, hidden.device
@@ -151,7 +154,7 @@ def predict_blocks(
         return torch.tensor([[*row, *[0] * (size - len(row))] for row in lists], dtype=dtype, device=device)
 
     sampler = denoising.sampler
-    logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))
+    logits = sampler.mask_banned(model.logits(gather_hidden_states(hidden, sources)))
     suppress_end_tokens(logits, blocks, positions, denoising)
     uniforms: list[float] = []
     if sampler.temperature:
@@ -159,24 +162,22 @@ def predict_blocks(
             first = block.row.forward_passes * denoising.block
             uniforms += [block.row.random_number(first + position) for position in row_positions]
     proposed = sampler.sample(logits, uniforms)
-    probability, margin, entropy = token_statistics(
+    probability, margin, entropy = compute_token_statistics(
         sampler.apply_temperature(logits) if denoising.rule_sees_temperature else logits,
         proposed,
         denoising.rule.needs_distribution,
     )
-    editable = scatter_to_blocks(torch.ones_like(proposed)).bool()
-    statistics = BlockPredictions(
+    return BlockPredictions(
         masked=pad_to_blocks([block.masked for block in blocks], torch.bool),
         proposed=scatter_to_blocks(proposed),
         probability=scatter_to_blocks(probability),
         margin=scatter_to_blocks(margin),
         entropy=scatter_to_blocks(entropy),
         tokens=pad_to_blocks([block.tokens for block in blocks], torch.long),
-        editable=editable,
+        editable=scatter_to_blocks(torch.ones_like(proposed)).bool(),
         initial_masks=torch.tensor([block.initial_masks for block in blocks], device=device),
         step=torch.tensor([block.step for block in blocks], device=device),
     )
-    return statistics, editable
 
 
 def suppress_end_tokens(
@@ -198,7 +199,7 @@ def suppress_end_tokens(
     logits[rows[:, None], torch.tensor(denoising.held_end_tokens, device=logits.device)] = -torch.inf
 
 
-def choose_positions(blocks: BlockPredictions, denoising: DenoisingSettings) -> Tensor:
+def choose_positions_to_commit(blocks: BlockPredictions, denoising: DenoisingSettings) -> Tensor:
     """Returns at which positions of the blocks to write the proposed tokens after a forward pass, bool [B, L].
 
     The decoding rule chooses them among the masks of the current sub-block.
@@ -215,20 +216,30 @@ def choose_positions(blocks: BlockPredictions, denoising: DenoisingSettings) -> 
     return chosen
 
 
-def token_statistics(logits: Tensor, proposed: Tensor, with_distribution: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns probabilities, margins and entropies [N] of the `proposed` tokens [N] given logits [N, V].
+class ChosenTokenStatistics(NamedTuple):
+    """Statistics [N] of N chosen tokens, and of the distributions from which they were chosen."""
 
-    The margin is the probability of the most probable token minus that of the second. Margins and entropies (in nats)
-    are only computed if `with_distribution` is true, and are zero otherwise.
+    probability: Tensor
+    margin: Tensor
+    """The probability of the most probable token minus that of the second."""
+    entropy: Tensor
+    """In nats."""
+
+
+def compute_token_statistics(logits: Tensor, chosen_tokens: Tensor, with_distribution: bool) -> ChosenTokenStatistics:
+    """Returns probabilities, margins and entropies [N] of the `chosen_tokens` [N] given logits [N, V].
+
+    Margins and entropies are only computed if `with_distribution` is true, and are zero otherwise.
     """
-    logit = logits.gather(1, proposed[:, None])
+    logit = logits.gather(1, chosen_tokens[:, None])
     if not with_distribution:
         zero = torch.zeros_like(logit[:, 0])
-        return 1 / (logits - logit).exp_().sum(dim=-1), zero, zero
+        return ChosenTokenStatistics(1 / (logits - logit).exp_().sum(dim=-1), zero, zero)
     log_probabilities = logits.log_softmax(dim=-1)
     best = log_probabilities.topk(2, dim=-1).values.exp()
     entropy = torch.special.entr(log_probabilities.exp()).sum(dim=-1)
-    return log_probabilities.gather(1, proposed[:, None])[:, 0].exp(), best[:, 0] - best[:, 1], entropy
+    probability = log_probabilities.gather(1, chosen_tokens[:, None])[:, 0].exp()
+    return ChosenTokenStatistics(probability, best[:, 0] - best[:, 1], entropy)
 
 
 def drop_ended_blocks(blocks: list[BlockState], cache: KVCache | None) -> list[BlockState]:

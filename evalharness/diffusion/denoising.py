@@ -60,19 +60,20 @@ class DecodingEngine(Protocol):
     ) -> KVCache:
         """Returns an empty KV cache for these rows; prefill must fill it before the engine decodes them."""
 
-    def denoise(self, blocks: Iterable[BlockState], denoising: DenoisingSettings, start: float) -> None:
+    def denoise(self, blocks: Iterable[BlockState], denoising: DenoisingSettings, start_time: float) -> None:
         """Decodes the rows of the given blocks by block diffusion until each row has ended.
 
-        The blocks have been started and have only masks so far. Times are counted from `start`, a
+        The blocks have been started and have only masks so far. Times are counted from `start_time`, a
         `time.perf_counter()`.
         """
 
     def decode_autoregressively(
-        self, rows: Sequence[Row], append_token: Callable[[Row, int], None], start: float
+        self, rows: Sequence[Row], append_token: Callable[[Row, int], None], start_time: float
     ) -> None:
         """Decodes autoregressively until each row has ended.
 
-        `append_token(row, token)` appends a token to a row. Times are counted from `start`, a `time.perf_counter()`.
+        `append_token(row, token)` appends a token to a row. Times are counted from `start_time`, a
+        `time.perf_counter()`.
         """
 
 
@@ -130,23 +131,25 @@ class BlockState:
         self.initial_masks, self.step, self.edit_passes = size, 0, 0
         self.committed_at, self.confidence = [0] * len(self.tokens), [1.0] * len(self.tokens)
 
-    def next_input(self, config: ModelConfig, block: int) -> RowInput:
+    def next_input(self, config: ModelConfig, block_length: int) -> RowInput:
         """Returns the row's input to the next forward pass: text that is not in the KV cache yet, and the block.
 
-        For a bidirectional network it is the text, the whole canvas and the suffix. `block` is the block length.
+        For a bidirectional network it is the text, the whole canvas and the suffix.
         """
         row = self.row
         if config.attention == "bidirectional":
             tokens = [*row.text, *self.tokens, *[config.mask_id] * self.canvas_left, *row.suffix]
             return RowInput(0, tokens, [len(tokens) - 1] * len(tokens))
         end = len(row.text) + len(self.tokens)
-        text_limits = attention_limits(config, block, row.cached, len(row.text))
+        text_limits = attention_limits(config, block_length, row.cached, len(row.text))
         return RowInput(
             row.cached, [*row.text[row.cached :], *self.tokens], [*text_limits, *[end - 1] * len(self.tokens)]
         )
 
-    def commit(self, proposed: Sequence[int], chosen: Sequence[bool], confidence: Sequence[float], rule: Rule) -> bool:
-        """Writes `proposed` tokens to the `chosen` positions of the block; returns whether the block is finished.
+    def commit_and_check_finished(
+        self, proposed_tokens: Sequence[int], is_chosen: Sequence[bool], confidence: Sequence[float], rule: Rule
+    ) -> bool:
+        """Writes proposed tokens to the chosen positions of the block; returns whether the block is finished.
 
         Call it once after each forward pass. The arguments have one entry per position; `confidence` is the probability
         of the proposed token and is only recorded. A finished block has no masks, and `rule`, the decoding rule, does
@@ -155,10 +158,10 @@ class BlockState:
         finished.
         """
         row = self.row
-        self.changed = changes = [position for position in range(len(self.tokens)) if chosen[position]]
+        self.changed = changes = [position for position in range(len(self.tokens)) if is_chosen[position]]
         self.edit_passes += not any(self.masked)
         for position in changes:
-            self.tokens[position], self.masked[position] = proposed[position], False
+            self.tokens[position], self.masked[position] = proposed_tokens[position], False
             self.committed_at[position], self.confidence[position] = row.forward_passes, confidence[position]
         row.forward_passes += 1
         self.step += 1
@@ -176,8 +179,8 @@ class BlockState:
         return finished
 
 
-def attention_limits(config: ModelConfig, block: int, start: int, end: int) -> Sequence[int]:
-    """Returns the last position that each token at positions [start, end) attends to; `block` is the block length."""
+def attention_limits(config: ModelConfig, block_length: int, start: int, end: int) -> Sequence[int]:
+    """Returns the last position that each token at positions [start, end) attends to, in blocks of `block_length`."""
     if config.attention == "causal":
         return range(start, end)
-    return [min(end, (position // block + 1) * block) - 1 for position in range(start, end)]
+    return [min(end, (position // block_length + 1) * block_length) - 1 for position in range(start, end)]

@@ -21,7 +21,7 @@ class RowInput:
     """For each token, the last position that it attends to."""
 
 
-def causal_input(start: int, tokens: Sequence[int]) -> RowInput:
+def make_causal_input(start: int, tokens: Sequence[int]) -> RowInput:
     """Returns the input of a row with causal attention: `tokens` from position `start`."""
     return RowInput(start, tokens, range(start, start + len(tokens)))
 
@@ -52,7 +52,7 @@ def forward_rows(model: Transformer, inputs: Sequence[RowInput], cache: KVCache 
         limits = [[*row_input.limits, *[0] * (size - len(row_input.limits))] for row_input in inputs]
         mask = (torch.arange(end, device=device) <= torch.tensor(limits, device=device)[:, :, None])[:, None]
     if cache is not None:
-        cache.seek(starts, size)
+        cache.set_write_slots(starts, size)
     hidden: Tensor = model(tokens, positions, mask, cache, packing)
     return hidden if packing is None else packing.pad(hidden)
 
@@ -70,8 +70,8 @@ def _plan_row_packing(lengths: Sequence[int], device: torch.device) -> RowPackin
     return RowPacking(len(lengths), size, torch.tensor(padded, device=device), torch.tensor(packed, device=device))
 
 
-def gather_states(hidden: Tensor, sources: Sequence[tuple[int, int]]) -> Tensor:
-    """Returns the hidden states [len(sources), hidden] at the (row, token) indices `sources` of a forward pass."""
+def gather_hidden_states(hidden: Tensor, row_token_indices: Sequence[tuple[int, int]]) -> Tensor:
+    """Returns the hidden states [N, hidden] at N (row, token) indices of a forward pass."""
     size = hidden.shape[1]
-    indices = torch.tensor([row * size + token for row, token in sources], device=hidden.device)
+    indices = torch.tensor([row * size + token for row, token in row_token_indices], device=hidden.device)
     return hidden.flatten(0, 1)[indices]

@@ -86,13 +86,15 @@ class Row:
             self.confidences.append(confidence)
         return self.ended
 
-    def record_draft(self, position: int, tokens: Sequence[int], accepted: int, source: str) -> None:
+    def record_draft(self, position: int, drafted_tokens: Sequence[int], accepted_count: int, source: str) -> None:
         """Records a draft that the latest forward pass verified, and how many of its tokens were accepted.
 
         `position` is the index of the first drafted token among the row's output tokens.
         """
         self.drafts = self.drafts or []
-        self.drafts.append(VerifiedDraft(self.forward_passes - 1, position, tuple(tokens), accepted, source))
+        self.drafts.append(
+            VerifiedDraft(self.forward_passes - 1, position, tuple(drafted_tokens), accepted_count, source)
+        )
 
     def random_number(self, index: int) -> float:
         """Returns the row's random number `index`, in [0, 1); it does not depend on the order of calls."""
@@ -102,12 +104,12 @@ class Row:
         return self._uniforms[index]
 
 
-def record_times(rows: Iterable[Row], start: float) -> None:
+def record_output_times(rows: Iterable[Row], start_time: float) -> None:
     """Records, after a forward pass, the time of each row's first output (`first_s`) and of its end (`ended_s`).
 
-    Times are seconds since `start`, a `time.perf_counter()`; all given rows get the time of the call.
+    Times are seconds since `start_time`, a `time.perf_counter()`; all given rows get the time of the call.
     """
-    now = time.perf_counter() - start
+    now = time.perf_counter() - start_time
     for row in rows:
         if row.first_s is None:
             row.first_s, row.first_tokens = now, len(row.stop_checker.tokens)
@@ -140,11 +142,11 @@ class Sampler:
             scaled = scaled.masked_fill(outside, -torch.inf)
         return scaled
 
-    def sample(self, logits: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
+    def sample(self, logits: torch.Tensor, random_numbers: Sequence[float]) -> torch.Tensor:
         """Returns the token ids [N] chosen from logits [N, V]: the most probable ones at temperature 0.
 
-        At higher temperatures they are drawn by inverse transform sampling with `uniforms`, N random numbers in [0, 1).
-        Call `mask_banned` first.
+        At higher temperatures they are drawn by inverse transform sampling with `random_numbers`, N random numbers in
+        [0, 1). Call `mask_banned` first.
         """
         if self.temperature == 0:
             return logits.max(dim=-1).indices  # three times as fast as argmax on a CPU
@@ -152,5 +154,5 @@ class Sampler:
         if self.top_p < 1:
             weights = apply_top_p(weights, self.top_p)
         return sample_by_inverse_transform(
-            weights, torch.tensor(uniforms, dtype=weights.dtype, device=weights.device)[:, None]
+            weights, torch.tensor(random_numbers, dtype=weights.dtype, device=weights.device)[:, None]
         )[:, 0]

@@ -197,32 +197,38 @@ MAX_EDIT_PASSES = 16
 
 @cache
 def find_rule(
-    name: str, *, threshold: float, steps: int, block: int, bound: float | None = None, edit_threshold: float = 0.9
+    rule_name: str,
+    *,
+    threshold: float,
+    steps: int,
+    block_length: int,
+    bound: float | None = None,
+    edit_threshold: float = 0.9,
 ) -> Rule:
     """Returns the decoding rule with this name, one of RULES; the same object for the same arguments.
 
     The rules threshold, dynamic and editing use `threshold`. Rules with a schedule use `steps`, the forward passes per
-    block of `block` tokens. The rules factor (default 1) and entropy-bounded (default 0.6 nats) use `bound`. The rule
-    editing replaces a token if the probability of another one is above `edit_threshold`.
+    block of `block_length` tokens. The rules factor (default 1) and entropy-bounded (default 0.6 nats) use `bound`. The
+    rule editing replaces a token if the probability of another one is above `edit_threshold`.
     """
     rules = {
-        "threshold": Rule(name, partial(threshold_rule, threshold=threshold)),
-        "factor": Rule(name, partial(factor_rule, bound=1.0 if bound is None else bound)),
-        "confidence": Rule(name, partial(confidence_rule, steps=steps)),
-        "static": Rule(name, partial(static_rule, steps=steps, length=block)),
-        "margin": Rule(name, partial(margin_rule, steps=steps), needs_distribution=True),
-        "entropy": Rule(name, partial(entropy_rule, steps=steps), needs_distribution=True),
+        "threshold": Rule(rule_name, partial(threshold_rule, threshold=threshold)),
+        "factor": Rule(rule_name, partial(factor_rule, bound=1.0 if bound is None else bound)),
+        "confidence": Rule(rule_name, partial(confidence_rule, steps=steps)),
+        "static": Rule(rule_name, partial(static_rule, steps=steps, length=block_length)),
+        "margin": Rule(rule_name, partial(margin_rule, steps=steps), needs_distribution=True),
+        "entropy": Rule(rule_name, partial(entropy_rule, steps=steps), needs_distribution=True),
         "entropy-bounded": Rule(
-            name, partial(entropy_bounded_rule, bound=0.6 if bound is None else bound), needs_distribution=True
+            rule_name, partial(entropy_bounded_rule, bound=0.6 if bound is None else bound), needs_distribution=True
         ),
-        "dynamic": Rule(name, partial(dynamic_rule, threshold=threshold, steps=steps, length=block)),
+        "dynamic": Rule(rule_name, partial(dynamic_rule, threshold=threshold, steps=steps, length=block_length)),
         "editing": Rule(
-            name,
+            rule_name,
             partial(editing_rule, threshold=threshold, edit_threshold=edit_threshold),
             max_edit_passes=MAX_EDIT_PASSES,
         ),
     }
-    return rules[name]
+    return rules[rule_name]
 
 
 def _masked_scores(masked: Tensor, score: Tensor) -> Tensor:
@@ -242,13 +248,14 @@ def _select_highest_scoring(masked: Tensor, score: Tensor, counts: Tensor | int)
     return masked & (ranks < (counts[:, None] if isinstance(counts, Tensor) else counts))
 
 
-def _scheduled_counts(blocks: BlockPredictions, steps: int, schedule: Schedule, length: int = 0) -> Tensor:
+def _scheduled_counts(blocks: BlockPredictions, steps: int, schedule: Schedule, schedule_length: int = 0) -> Tensor:
     """Returns how many masks the schedule replaces by tokens in each block's current step, int64 [B].
 
-    The schedule of a block is made for `length` masks; if that is 0, for the number of masks that it began with.
+    The schedule of a block is made for `schedule_length` masks; if that is 0, for the number of masks that it began
+    with.
     """
     current = []
     for masks, step in zip(blocks.initial_masks.tolist(), blocks.step.tolist(), strict=True):
-        counts = schedule(length or masks, steps)
+        counts = schedule(schedule_length or masks, steps)
         current.append(counts[step] if step < len(counts) else 1)
     return torch.tensor(current, device=blocks.masked.device)

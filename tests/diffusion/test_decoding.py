@@ -24,7 +24,7 @@ def make_denoising_settings(
     rule: str = "threshold", block: int = 8, threshold: float = 0.5, aligned: bool = False
 ) -> DenoisingSettings:
     return DenoisingSettings(
-        find_rule(rule, threshold=threshold, steps=4, block=block, edit_threshold=0.3), block, GREEDY, aligned
+        find_rule(rule, threshold=threshold, steps=4, block_length=block, edit_threshold=0.3), block, GREEDY, aligned
     )
 
 

@@ -49,7 +49,7 @@ def test_cached_segments_of_different_lengths_equal_one_full_pass() -> None:
         size = max(sizes)
         positions = starts[:, None] + torch.arange(size)
         given = torch.where(torch.arange(size) < torch.tensor(sizes)[:, None], tokens.gather(1, positions), 39)
-        cache.seek(starts.tolist(), size)
+        cache.set_write_slots(starts.tolist(), size)
         mask = torch.arange(int(starts.max()) + size) <= positions[:, :, None]
         found = model(given, positions, mask[:, None], cache)
         for row, length in enumerate(sizes):
@@ -63,10 +63,10 @@ def test_cached_segments_of_different_lengths_equal_one_full_pass() -> None:
 def test_kept_rows_continue_in_their_new_order() -> None:
     model, tokens, positions = tiny_model(), draw(3, 9), torch.arange(9)[None]
     cache = KVCache(model.config, 3, 9, torch.float32, "cpu")
-    cache.seek([0, 0, 0], 8)
+    cache.set_write_slots([0, 0, 0], 8)
     model(tokens[:, :8], positions[:, :8], causal_mask(8), cache)
     cache.keep_rows([2, 0])
-    cache.seek([8, 8], 1)
+    cache.set_write_slots([8, 8], 1)
     assert (cache.rows, cache.capacity) == (2, 9)
     found = model(tokens[[2, 0], 8:], positions[:, 8:], None, cache)
     torch.testing.assert_close(found, model(tokens[[2, 0]], positions, causal_mask(9))[:, 8:], rtol=1e-4, atol=1e-5)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.diffusion.decoding import token_statistics
+from evalharness.diffusion.decoding import compute_token_statistics
 from evalharness.diffusion.rules import (
     RULES,
     BlockPredictions,
@@ -96,7 +96,7 @@ def test_properties_of_all_rules(name: str, data: st.DataObject) -> None:
     logits = torch.randn(rows * size, 12, generator=generator) * data.draw(st.sampled_from([0.0, 1.0, 20.0]))
     masked = torch.rand(rows, size, generator=generator) < 0.6
     proposed = logits.argmax(-1)
-    statistics = token_statistics(logits, proposed, True)
+    statistics = compute_token_statistics(logits, proposed, True)
     probability, margin, entropy = (values.view(rows, size) for values in statistics)
     proposed = proposed.view(rows, size)
     masks = masked.sum(-1) + 1
@@ -106,7 +106,10 @@ def test_properties_of_all_rules(name: str, data: st.DataObject) -> None:
         step=torch.randint(0, 5, (rows,), generator=generator),
     )  # fmt: skip
     rule = find_rule(
-        name, threshold=data.draw(st.sampled_from([0.0, 0.5, 0.9, 2.0])), steps=data.draw(st.integers(1, 12)), block=9
+        name,
+        threshold=data.draw(st.sampled_from([0.0, 0.5, 0.9, 2.0])),
+        steps=data.draw(st.integers(1, 12)),
+        block_length=9,
     )
     chosen = rule.choose(state)
     assert torch.equal(chosen.any(-1), masked.any(-1))
@@ -118,10 +121,10 @@ def test_statistics_equal_those_of_the_distribution() -> None:
     probabilities = logits.softmax(-1)
     ordered = probabilities.sort(-1, descending=True).values
     top = logits.argmax(-1)
-    probability, margin, entropy = token_statistics(logits.clone(), top, True)
+    probability, margin, entropy = compute_token_statistics(logits.clone(), top, True)
     torch.testing.assert_close(probability, ordered[:, 0])
     torch.testing.assert_close(margin, ordered[:, 0] - ordered[:, 1])
     torch.testing.assert_close(entropy, -(probabilities * probabilities.log()).sum(-1))
-    torch.testing.assert_close(token_statistics(logits.clone(), top, False)[0], probability)
+    torch.testing.assert_close(compute_token_statistics(logits.clone(), top, False)[0], probability)
     other = torch.zeros(6, dtype=torch.long)
-    torch.testing.assert_close(token_statistics(logits.clone(), other, False)[0], probabilities[:, 0])
+    torch.testing.assert_close(compute_token_statistics(logits.clone(), other, False)[0], probabilities[:, 0])

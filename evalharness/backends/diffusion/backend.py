@@ -205,13 +205,13 @@ class DiffusionBackend:
 
     def _load_diffusion_gemma(self) -> DiffusionGemma | None:
         """Returns the loaded model if it is a DiffusionGemma, else None. transformers decodes such a model."""
-        from evalharness.diffusion.checkpoints.loading import find_checkpoint_folder, is_gguf, read_json
+        from evalharness.diffusion.checkpoints.loading import find_checkpoint_folder, is_gguf, read_json_object
 
         if self._config.model is not None and is_gguf(self._config.model):
             return None
         if self._gemma is None and self._network is None and self._config.model is not None:
             folder = find_checkpoint_folder(self._config.model, self._options.revision)
-            if read_json(folder / "config.json").get("model_type") == "diffusion_gemma":
+            if read_json_object(folder / "config.json").get("model_type") == "diffusion_gemma":
                 from evalharness.backends.diffusion import diffusion_gemma
 
                 self._gemma = diffusion_gemma.load_diffusion_gemma(self._config.model, folder, self._options)

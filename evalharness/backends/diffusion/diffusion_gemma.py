@@ -17,8 +17,8 @@ import transformers
 from evalharness.backends.diffusion.options import DiffusionOptions
 from evalharness.backends.network.rows import make_completion
 from evalharness.diffusion.checkpoints.families import ModelFamily
-from evalharness.diffusion.checkpoints.loading import find_end_token_ids, open_tokenizer, read_json
-from evalharness.diffusion.rows import Row, record_times
+from evalharness.diffusion.checkpoints.loading import find_end_token_ids, open_tokenizer, read_json_object
+from evalharness.diffusion.rows import Row, record_output_times
 from evalharness.errors import UserError
 from evalharness.generation.chat_template import encode_prompt
 from evalharness.generation.devices import select_device, select_dtype
@@ -89,7 +89,7 @@ class GenerationObserver:
                 break
         self.drafts = []
         self.canvases += 1
-        record_times([self.row], self.start)
+        record_output_times([self.row], self.start)
         return torch.tensor([self.row.ended], device=ids.device)
 
 
@@ -116,7 +116,7 @@ def load_diffusion_gemma(model_name: str, checkpoint_folder: Path, options: Diff
         reason = shortened(str(error), 300)
         raise UserError(f"model {model_name} cannot be loaded: {reason}; it needs transformers 5.24 or later") from None
     tokenizer = open_tokenizer(model_name, checkpoint_folder)
-    values = read_json(checkpoint_folder / "config.json")
+    values = read_json_object(checkpoint_folder / "config.json")
     ends = find_end_token_ids(checkpoint_folder, values.get("text_config") or values, tokenizer, FAMILY)
     return DiffusionGemma(model_name, model.to(device).eval(), tokenizer, Detokenizer(tokenizer), ends, options.steps)
 

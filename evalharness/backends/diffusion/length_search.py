@@ -15,7 +15,7 @@ from evalharness.backends.network.loading import Network
 from evalharness.backends.network.rows import can_generate, make_completion, run_and_report_out_of_memory
 from evalharness.diffusion.decoding import denoise
 from evalharness.diffusion.denoising import DenoisingSettings
-from evalharness.diffusion.forward import causal_input, forward_rows, gather_states
+from evalharness.diffusion.forward import forward_rows, gather_hidden_states, make_causal_input
 from evalharness.diffusion.rows import Row
 from evalharness.records import Completion, Request, Sampling
 from evalharness.util.clock import now
@@ -76,12 +76,12 @@ def score_middles(network: Network, rows: Sequence[Row]) -> list[float]:
     model = network.model
     if model.config.attention != "causal":
         return [sum(map(math.log, row.confidences)) / len(row.confidences) for row in rows]
-    hidden = forward_rows(model, [causal_input(0, [*row.prompt, *row.output]) for row in rows], None)
+    hidden = forward_rows(model, [make_causal_input(0, [*row.prompt, *row.output]) for row in rows], None)
     scores = []
     for number, row in enumerate(rows):
         row.forward_passes += 1
         positions = [(number, len(row.prompt) - 1 + offset) for offset in range(len(row.output) + 1)]
-        log_probabilities = model.logits(gather_states(hidden, positions)).float().log_softmax(dim=-1)
+        log_probabilities = model.logits(gather_hidden_states(hidden, positions)).float().log_softmax(dim=-1)
         targets = torch.tensor([*row.output, model.config.end_id], device=log_probabilities.device)
         scores.append(float(log_probabilities.gather(1, targets[:, None]).mean()))
     return scores

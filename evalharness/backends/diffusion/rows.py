@@ -84,7 +84,7 @@ def make_denoising_settings(
         resolved["rule"],
         threshold=resolved["threshold"],
         steps=steps,
-        block=block,
+        block_length=block,
         bound=options.bound,
         edit_threshold=options.edit,
     )

@@ -11,7 +11,7 @@ from evalharness.backends.network.loading import Network, refuse_if_fused_kernel
 from evalharness.backends.network.options import NetworkOptions
 from evalharness.diffusion.drafting.checkpoint import load_drafter, target_fingerprint
 from evalharness.diffusion.drafting.config import read_drafter_config
-from evalharness.diffusion.drafting.costs import ForwardPassCosts, load_or_measure_costs
+from evalharness.diffusion.drafting.costs import ForwardPassCosts, load_or_measure_forward_pass_costs
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.drafting.proposals import DraftingSettings
 from evalharness.diffusion.kernels.select import unsupported_drafter
@@ -126,7 +126,7 @@ def make_prompt_lookup_settings(network: Network, costs: ForwardPassCosts | None
 
     `costs` are those of the engine that decodes; by default those of passes on torch, measured once per machine.
     """
-    costs = costs or load_or_measure_costs(network.model, None)
+    costs = costs or load_or_measure_forward_pass_costs(network.model, None)
     return DraftingSettings(lookup=True, max_length=LONGEST, costs=costs)
 
 
@@ -146,7 +146,7 @@ def make_hybrid_drafting_settings(
     the network's own tokens. `costs`: see `make_prompt_lookup_settings`.
     """
     limit = LONGEST if use_lookup or drafter is None else drafter.config.block
-    costs = costs or load_or_measure_costs(network.model, drafter)
+    costs = costs or load_or_measure_forward_pass_costs(network.model, drafter)
     return DraftingSettings(drafter, use_lookup, min(max_draft_length or limit, limit), acceptance_threshold, costs)
 
 

@@ -52,10 +52,11 @@ def load_checkpoint(
     return build_network(config, state, str(folder / FILE))
 
 
-def build_network(config: ModelConfig, state: dict[str, Tensor], source: str) -> Transformer:
+def build_network(config: ModelConfig, state: dict[str, Tensor], source_name: str) -> Transformer:
     """Returns a network with the given configuration and weights (`state`, a state dict), in evaluation mode.
 
-    Raises UserError if the weights do not have the shapes of the configuration; `source` names their file in the error.
+    Raises UserError if the weights do not have the shapes of the configuration; `source_name` names their file in the
+    error.
     """
     # On the meta device no weights are allocated and initialized, since `state` replaces them all.
     with torch.device("meta"):
@@ -65,7 +66,7 @@ def build_network(config: ModelConfig, state: dict[str, Tensor], source: str) ->
     except RuntimeError as error:
         reason = error_text(error)
         raise UserError(
-            f"the weights in {source} do not fit the model's configuration ({reason}); give --model a complete "
+            f"the weights in {source_name} do not fit the model's configuration ({reason}); give --model a complete "
             "checkpoint"
         ) from None
     if config.tied:

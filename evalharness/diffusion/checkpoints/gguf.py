@@ -113,9 +113,9 @@ def read_gguf_weights(file: GgufFile, config: ModelConfig, dtype: torch.dtype) -
         sources = {
             name: [f"blk.{number}.{part}" for part in parts] for name, parts in _LAYER.items() if name not in unused
         }
-        layer = _allocate_tensors({name: file.stacked_shape(parts) for name, parts in sources.items()}, dtype)
+        layer = _allocate_tensors({name: file.stacked_tensor_shape(parts) for name, parts in sources.items()}, dtype)
         for name, parts in sources.items():
-            file.read_stacked(parts, layer[name])
+            file.read_stacked_tensors(parts, layer[name])
             if name == "qkv.weight" and file.metadata["general.architecture"] == "llama":
                 _undo_rope_permutations(layer[name], config)
             state[f"layers.{number}.{name}"] = layer[name]
@@ -153,14 +153,14 @@ def _undo_rope_permutations(qkv: Tensor, config: ModelConfig) -> None:
     qkv[queries : queries + keys] = undo_rope_permutation(qkv[queries : queries + keys], config.kv_heads)
 
 
-def undo_rope_permutation(rows: Tensor, heads: int) -> Tensor:
-    """Returns query or key weights `rows` [heads * head_dim, ...] of a Llama GGUF in the order of this project's RoPE.
+def undo_rope_permutation(weight_rows: Tensor, heads: int) -> Tensor:
+    """Returns query or key weights of a Llama GGUF with their rows in the order of this project's RoPE.
 
-    llama.cpp rotates pairs of neighbouring dimensions; this project rotates dimension i together with dimension
-    i + head_dim / 2. `LlamaModel.permute` in llama.cpp's convert_hf_to_gguf.py therefore permutes the rows of Llama
-    models; this function applies the inverse permutation.
+    `weight_rows` are the file's [heads * head_dim, ...]. llama.cpp rotates pairs of neighbouring dimensions; this
+    project rotates dimension i together with dimension i + head_dim / 2. `LlamaModel.permute` in llama.cpp's
+    convert_hf_to_gguf.py therefore permutes the rows of Llama models; this function applies the inverse permutation.
     """
-    return rows.view(heads, -1, 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
+    return weight_rows.view(heads, -1, 2, *weight_rows.shape[1:]).transpose(1, 2).reshape(weight_rows.shape)
 
 
 def _has_tied_embeddings(file: GgufFile) -> bool:

@@ -72,49 +72,49 @@ class GgufFile:
         entry = self.find_tensor(name)
         count = entry.rows if rows is None else min(rows, entry.rows)
         weights = torch.empty(count, entry.shape[-1], dtype=dtype)
-        self._fill_from_file(weights, entry)
+        self._read_rows_into(weights, entry)
         return weights.view(*(entry.shape if rows is None else weights.shape))
 
-    def memory_map(self, entry: TensorEntry) -> np.ndarray[Any, Any]:
+    def map_tensor_bytes(self, tensor: TensorEntry) -> np.ndarray[Any, Any]:
         """Returns the quantized bytes [rows, row_bytes] of a tensor as a memory map of the file."""
-        return np.memmap(self.path, np.uint8, "r", entry.offset, (entry.rows, entry.row_bytes))
+        return np.memmap(self.path, np.uint8, "r", tensor.offset, (tensor.rows, tensor.row_bytes))
 
-    def stacked_shape(self, names: Sequence[str]) -> tuple[int, ...]:
+    def stacked_tensor_shape(self, tensor_names: Sequence[str]) -> tuple[int, ...]:
         """Returns the shape that the named tensors have when they are concatenated along their first dimension."""
-        shapes = [self.find_tensor(name).shape for name in names]
+        shapes = [self.find_tensor(name).shape for name in tensor_names]
         return (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
-    def read_stacked(self, names: Sequence[str], weights: Tensor) -> None:
-        """Writes the named tensors, dequantized and concatenated along their first dimension, to `weights`.
+    def read_stacked_tensors(self, tensor_names: Sequence[str], out: Tensor) -> None:
+        """Writes the named tensors, dequantized and concatenated along their first dimension, to `out`.
 
         No second copy of a whole tensor is held in memory.
         """
-        entries = [self.find_tensor(name) for name in names]
-        parts = weights.split([entry.shape[0] for entry in entries])  # type: ignore[no-untyped-call]
+        entries = [self.find_tensor(name) for name in tensor_names]
+        parts = out.split([entry.shape[0] for entry in entries])  # type: ignore[no-untyped-call]
         for entry, part in zip(entries, parts, strict=True):
-            self._fill_from_file(part.view(entry.rows, entry.shape[-1]), entry)
+            self._read_rows_into(part.view(entry.rows, entry.shape[-1]), entry)
 
-    def _fill_from_file(self, weights: Tensor, entry: TensorEntry) -> None:
-        """Writes the first rows of a tensor in the file, dequantized, to `weights` [rows, columns]."""
-        count = len(weights)
+    def _read_rows_into(self, out: Tensor, tensor: TensorEntry) -> None:
+        """Writes the first rows of a tensor in the file, dequantized, to `out` [rows, columns]."""
+        count = len(out)
         with self.path.open("rb") as stream:
-            stream.seek(entry.offset)
+            stream.seek(tensor.offset)
             for first in range(0, count, ROWS):
                 size = min(ROWS, count - first)
-                data = np.frombuffer(stream.read(size * entry.row_bytes), dtype=np.uint8).reshape(size, -1)
-                weights[first : first + size] = torch.from_numpy(self.dequantize(entry, data))
+                data = np.frombuffer(stream.read(size * tensor.row_bytes), dtype=np.uint8).reshape(size, -1)
+                out[first : first + size] = torch.from_numpy(self.dequantize(tensor, data))
 
-    def dequantize(self, entry: TensorEntry, data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Returns the float32 values [rows, columns] of `data`, the quantized bytes [rows, row_bytes] of a tensor.
+    def dequantize(self, tensor: TensorEntry, quantized_bytes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Returns the float32 values [rows, columns] of the `quantized_bytes` [rows, row_bytes] of a tensor.
 
         Raises UserError if the package `gguf` does not know the quantization.
         """
         try:
-            values = gguf.dequantize(data, entry.kind)
+            values = gguf.dequantize(quantized_bytes, tensor.kind)
         except NotImplementedError:
             raise UserError(
-                f"GGUF file {self.path} stores tensor {entry.name} as {entry.kind.name}, which the package gguf cannot "
-                "dequantize; give --model a file with another quantization"
+                f"GGUF file {self.path} stores tensor {tensor.name} as {tensor.kind.name}, which the package gguf "
+                "cannot dequantize; give --model a file with another quantization"
             ) from None
         # PyTorch takes no array that is a read-only view of the file's bytes.
         return values if values.flags.writeable else values.copy()
@@ -149,7 +149,7 @@ class GgufOrigin:
         return {"gguf_quantization": self.quantization, "gguf_sha256": self.sha256}
 
 
-def gguf_origin(path: Path) -> GgufOrigin:
+def read_gguf_origin(path: Path) -> GgufOrigin:
     """Returns quantization and SHA-256 digest of a GGUF file. Raises UserError if it cannot be read."""
     kind = read_gguf(path).metadata.get("general.file_type", gguf.LlamaFileType.GUESSED)
     with path.open("rb") as stream:
@@ -186,26 +186,29 @@ def _parse_file(path: Path, content: mmap.mmap) -> GgufFile:
     return GgufFile(path, metadata, tensors)
 
 
-def _read_number(content: mmap.mmap, position: int, form: str) -> tuple[Any, int]:
-    return struct.unpack_from("<" + form, content, position)[0], position + struct.calcsize("<" + form)
+def _read_number(content: mmap.mmap, position: int, struct_format: str) -> tuple[Any, int]:
+    """Returns the number at byte `position` of a GGUF file, and the position after it."""
+    layout = f"<{struct_format}"
+    return struct.unpack_from(layout, content, position)[0], position + struct.calcsize(layout)
 
 
 def _read_string(content: mmap.mmap, position: int) -> tuple[str, int]:
+    """Returns the string at byte `position` of a GGUF file, and the position after it."""
     (size,) = struct.unpack_from("<Q", content, position)
     if position + 8 + size > len(content):
         raise ValueError("the file ends in the middle of a metadata string")
     return content[position + 8 : position + 8 + size].decode("utf-8", errors="replace"), position + 8 + size
 
 
-def _read_metadata_value(content: mmap.mmap, position: int, kind: int) -> tuple[Any, int]:
+def _read_metadata_value(content: mmap.mmap, position: int, value_type: int) -> tuple[Any, int]:
     """Returns the metadata value at byte `position` of a GGUF file, and the position after it.
 
-    `kind` is the value's type as GGUF numbers it.
+    `value_type` is the value's type as GGUF numbers it.
     """
-    if kind == _STRING:
+    if value_type == _STRING:
         return _read_string(content, position)
-    if kind != _ARRAY:
-        return _read_number(content, position, _struct_format_of_type(kind))
+    if value_type != _ARRAY:
+        return _read_number(content, position, _struct_format_of_type(value_type))
     item, count = struct.unpack_from("<IQ", content, position)
     position += 12
     if item in (_STRING, _ARRAY):
@@ -218,7 +221,8 @@ def _read_metadata_value(content: mmap.mmap, position: int, kind: int) -> tuple[
     return list(struct.unpack_from(form, content, position)), position + struct.calcsize(form)
 
 
-def _struct_format_of_type(kind: int) -> str:
-    if kind not in _VALUES:
-        raise ValueError(f"the file has a metadata value of the unknown type {kind}")
-    return _VALUES[kind]
+def _struct_format_of_type(value_type: int) -> str:
+    """Returns the `struct` format of a numeric value type as GGUF numbers it."""
+    if value_type not in _VALUES:
+        raise ValueError(f"the file has a metadata value of the unknown type {value_type}")
+    return _VALUES[value_type]

@@ -121,8 +121,8 @@ def read_end_token_ids(file: GgufFile) -> frozenset[int]:
     return frozenset(int(number) for number in end_ids if number is not None)
 
 
-def _make_pre_tokenizer(split: str) -> pre_tokenizers.PreTokenizer:
-    if split in _GPT2:
+def _make_pre_tokenizer(pre_tokenizer_name: str) -> pre_tokenizers.PreTokenizer:
+    if pre_tokenizer_name in _GPT2:
         return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    pieces = pre_tokenizers.Split(Regex(_SPLITS[split]), "isolated")
+    pieces = pre_tokenizers.Split(Regex(_SPLITS[pre_tokenizer_name]), "isolated")
     return pre_tokenizers.Sequence([pieces, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])

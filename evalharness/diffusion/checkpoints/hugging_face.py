@@ -51,47 +51,47 @@ _LLADA_KEYS = {
 """The keys of LLaDA's config.json (OLMo's format), by their usual names."""
 
 
-def parse_model_config(values: Mapping[str, Any], family: ModelFamily, mask_id: int, end_id: int) -> ModelConfig:
-    """Returns the network configuration that `values`, a Hugging Face `config.json`, describes.
+def parse_model_config(config_values: Mapping[str, Any], family: ModelFamily, mask_id: int, end_id: int) -> ModelConfig:
+    """Returns the network configuration that `config_values`, a Hugging Face `config.json`, describes.
 
     Raises UserError for features that this project's network does not support.
     """
-    kind = str(values["model_type"])
+    kind = str(config_values["model_type"])
     if family.name == "llada":
-        values = {**values, **{name: values.get(key) for name, key in _LLADA_KEYS.items()}}
-        values["vocab_size"] = values.get("embedding_size") or values["vocab_size"]
-    rope = {**(values.get("rope_scaling") or {}), **(values.get("rope_parameters") or {})}
+        config_values = {**config_values, **{name: config_values.get(key) for name, key in _LLADA_KEYS.items()}}
+        config_values["vocab_size"] = config_values.get("embedding_size") or config_values["vocab_size"]
+    rope = {**(config_values.get("rope_scaling") or {}), **(config_values.get("rope_parameters") or {})}
     scaling = rope.get("rope_type", rope.get("type", "default"))
-    if scaling != "default" or values.get("use_sliding_window") or values.get("mlp_bias"):
+    if scaling != "default" or config_values.get("use_sliding_window") or config_values.get("mlp_bias"):
         feature = f"RoPE scaling {scaling!r}" if scaling != "default" else "sliding windows or biases of the MLP"
         raise UserError(f"a {kind} model with {feature} is not supported by this backend; use --backend transformers")
     qwen3 = kind in ("qwen3", "sdar")
-    bias = bool(values.get("attention_bias") or False)
+    bias = bool(config_values.get("attention_bias") or False)
     if bias and (qwen3 or kind == "llama"):
         raise UserError(
             f"a {kind} model with attention_bias: true is not supported by this backend; use --backend transformers"
         )
-    heads = int(values["num_attention_heads"])
+    heads = int(config_values["num_attention_heads"])
     return ModelConfig(
-        vocab_size=values["vocab_size"],
-        hidden=values["hidden_size"],
-        layers=values["num_hidden_layers"],
+        vocab_size=config_values["vocab_size"],
+        hidden=config_values["hidden_size"],
+        layers=config_values["num_hidden_layers"],
         heads=heads,
-        kv_heads=values.get("num_key_value_heads") or heads,
-        head_dim=values.get("head_dim") or values["hidden_size"] // heads,
-        intermediate=values["intermediate_size"],
+        kv_heads=config_values.get("num_key_value_heads") or heads,
+        head_dim=config_values.get("head_dim") or config_values["hidden_size"] // heads,
+        intermediate=config_values["intermediate_size"],
         mask_id=mask_id,
         end_id=end_id,
         pad_id=end_id,
-        block_size=values.get("bd_size") or values.get("block_size") or family.block,
-        max_length=values["max_position_embeddings"],
+        block_size=config_values.get("bd_size") or config_values.get("block_size") or family.block,
+        max_length=config_values["max_position_embeddings"],
         attention=family.attention,
         shift=family.shift,
-        rope_theta=float(rope.get("rope_theta") or values.get("rope_theta") or 10_000.0),
+        rope_theta=float(rope.get("rope_theta") or config_values.get("rope_theta") or 10_000.0),
         qkv_bias=bias or (not qwen3 and kind not in ("llama", "llada")),
         qk_norm=qwen3,
-        tied=bool(values.get("tie_word_embeddings") or False),
-        norm_eps=values["rms_norm_eps"],
+        tied=bool(config_values.get("tie_word_embeddings") or False),
+        norm_eps=config_values["rms_norm_eps"],
     )
 
 

@@ -14,7 +14,7 @@ class LazyGgufMatrix:
 
     def __init__(self, file: GgufFile, name: str) -> None:
         self._file, self._entry = file, file.find_tensor(name)
-        self._content = file.memory_map(self._entry)
+        self._content = file.map_tensor_bytes(self._entry)
 
     def __len__(self) -> int:
         return len(self._content)

@@ -32,13 +32,15 @@ class Checkpoint:
     end_ids: frozenset[int]
 
 
-def open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revision: str | None = None) -> Checkpoint:
-    """Loads the checkpoint `name`, a folder or a hub id, without running code from it.
+def open_checkpoint(
+    model_name: str, dtype: torch.dtype, device: torch.device, revision: str | None = None
+) -> Checkpoint:
+    """Loads the checkpoint `model_name`, a folder or a hub id, without running code from it.
 
     Raises UserError if it is not available, or if its model family is unknown.
     """
-    folder = find_checkpoint_folder(name, revision)
-    values = read_json(folder / "config.json")
+    folder = find_checkpoint_folder(model_name, revision)
+    values = read_json_object(folder / "config.json")
     if not values:
         raise UserError(f"{folder / 'config.json'} is missing or empty; give --model a checkpoint folder")
     kind = str(values.get("model_type"))
@@ -48,17 +50,18 @@ def open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revisio
     if kind not in FAMILIES:
         supported = ", ".join(sorted({MODEL_TYPE, *FAMILIES}))
         raise UserError(
-            f"model {name} has model_type {kind!r}, which this backend does not support (it supports {supported}); use "
-            "--backend transformers"
+            f"model {model_name} has model_type {kind!r}, which this backend does not support (it supports "
+            f"{supported}); use --backend transformers"
         )
-    tokenizer = open_tokenizer(name, folder)
+    tokenizer = open_tokenizer(model_name, folder)
     family = FAMILIES[kind]
     if kind == "qwen2" and FAMILIES["open-dcoder"].mask_token in tokenizer.get_vocab():
         family = FAMILIES["open-dcoder"]
     end_ids = find_end_token_ids(folder, values, tokenizer, family)
     if not end_ids:
         raise UserError(
-            f"model {name} has no end (EOS) token in its config.json or tokenizer; add eos_token_id to its config.json"
+            f"model {model_name} has no end (EOS) token in its config.json or tokenizer; add eos_token_id to its "
+            "config.json"
         )
     mask_id = (
         tokenizer.get_vocab()[family.mask_token] if family.mask_token else values.get("mask_token_id") or family.mask_id
@@ -68,65 +71,68 @@ def open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revisio
     return Checkpoint(model, tokenizer, family, end_ids)
 
 
-def is_gguf(name: str) -> bool:
+def is_gguf(model_name: str) -> bool:
     """Returns whether a `--model` value is the name of a GGUF file, which `open_gguf` loads."""
-    return name.lower().endswith(".gguf")
+    return model_name.lower().endswith(".gguf")
 
 
-def gguf_manifest_entries(name: str) -> dict[str, str]:
+def gguf_manifest_entries(model_name: str) -> dict[str, str]:
     """Returns the manifest's entries about a GGUF file (quantization, digest); an empty dict for any other model."""
-    if not is_gguf(name):
+    if not is_gguf(model_name):
         return {}
-    from evalharness.diffusion.checkpoints.gguf_file import gguf_origin
+    from evalharness.diffusion.checkpoints.gguf_file import read_gguf_origin
 
-    return gguf_origin(Path(name).expanduser()).to_manifest()
+    return read_gguf_origin(Path(model_name).expanduser()).to_manifest()
 
 
-def find_checkpoint_folder(name: str, revision: str | None) -> Path:
-    """Returns the folder of a checkpoint: `name` itself, or the local copy of the hub id `name`, downloaded if needed.
+def find_checkpoint_folder(model_name: str, revision: str | None) -> Path:
+    """Returns the folder of a checkpoint: `model_name` itself, or the local copy of that hub id, downloaded if needed.
 
     Raises UserError if neither the folder nor the hub id exists.
     """
-    folder = Path(name).expanduser()
+    folder = Path(model_name).expanduser()
     if folder.is_dir():
         return folder
-    if name.startswith(("/", ".", "~")):
-        raise UserError(f"model folder {name} does not exist; give --model an existing folder or a hub id")
+    if model_name.startswith(("/", ".", "~")):
+        raise UserError(f"model folder {model_name} does not exist; give --model an existing folder or a hub id")
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
+        return Path(snapshot_download(model_name, revision=revision, allow_patterns=list(FILES)))
     except Exception as error:  # the hub client's and the network's errors have no common type
         reason = error_text(error)
         raise UserError(
-            f"model {name} is not available: {reason}; check --model (a folder or hub id) and the network connection"
+            f"model {model_name} is not available: {reason}; check --model (a folder or hub id) and the network "
+            "connection"
         ) from None
 
 
-def open_tokenizer(name: str, folder: Path) -> Any:
+def open_tokenizer(model_name: str, checkpoint_folder: Path) -> Any:
     """Returns a checkpoint folder's tokenizer with its chat template, without running code from the folder."""
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
-    fast = (folder / "tokenizer.json").is_file()
+    fast = (checkpoint_folder / "tokenizer.json").is_file()
     # Dream's tokenizer class is a copy of Qwen2's, with the same files.
     kind = transformers.PreTrainedTokenizerFast if fast else transformers.Qwen2Tokenizer
     try:
-        return kind.from_pretrained(str(folder))
+        return kind.from_pretrained(str(checkpoint_folder))
     except Exception as error:  # what broken files raise has no common type
         reason = error_text(error)
         raise UserError(
-            f"the tokenizer of model {name} cannot be read ({reason}); give --model a complete checkpoint"
+            f"the tokenizer of model {model_name} cannot be read ({reason}); give --model a complete checkpoint"
         ) from None
 
 
-def find_end_token_ids(folder: Path, values: dict[str, Any], tokenizer: Any, family: ModelFamily) -> frozenset[int]:
+def find_end_token_ids(
+    checkpoint_folder: Path, config_values: dict[str, Any], tokenizer: Any, family: ModelFamily
+) -> frozenset[int]:
     """Returns the ids of a checkpoint's end (EOS) tokens.
 
-    They come from config.json (`values`), generation_config.json, the tokenizer and the model family.
+    They come from config.json (`config_values`), generation_config.json, the tokenizer and the model family.
     """
     end_ids: set[int] = set()
-    for source in (values, read_json(folder / "generation_config.json")):
+    for source in (config_values, read_json_object(checkpoint_folder / "generation_config.json")):
         ids = source.get("eos_token_id")
         end_ids |= set(ids if isinstance(ids, list) else [ids]) - {None}
     vocabulary = tokenizer.get_vocab()
@@ -134,7 +140,7 @@ def find_end_token_ids(folder: Path, values: dict[str, Any], tokenizer: Any, fam
     return frozenset(end_ids | ({tokenizer.eos_token_id} - {None}))
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json_object(path: Path) -> dict[str, Any]:
     """Returns the JSON object in a file of a checkpoint; an empty dict if the file does not exist.
 
     Raises UserError if the file cannot be read or contains no object.

@@ -32,9 +32,9 @@ class FastTokenizer:
         """Returns the id of a token; None if the vocabulary does not have it."""
         return self.tokenizer.token_to_id(token)
 
-    def convert_ids_to_tokens(self, number: int) -> str | None:
+    def convert_ids_to_tokens(self, token_id: int) -> str | None:
         """Returns the token with this id; None if the vocabulary has no such id."""
-        return self.tokenizer.id_to_token(number)
+        return self.tokenizer.id_to_token(token_id)
 
 
 def read_tokenizer(folder: Path) -> FastTokenizer:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from torch import Tensor
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.drafting.checkpoint import target_fingerprint
 from evalharness.diffusion.drafting.network import Drafter
-from evalharness.diffusion.forward import causal_input, forward_rows
+from evalharness.diffusion.forward import forward_rows, make_causal_input
 from evalharness.diffusion.network import Transformer
 
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)
@@ -33,31 +34,38 @@ class ForwardPassCosts:
     seconds: tuple[float, ...]
     draft_s: float = 0.0
 
-    def verification_seconds(self, tokens: int) -> float:
+    def verification_seconds(self, token_count: int) -> float:
         """Returns the seconds in which the target verifies this many tokens, interpolated between measurements."""
         pairs = list(zip(self.widths, self.seconds, strict=True))
         for (low, before), (high, after) in itertools.pairwise(pairs):
-            if tokens <= high:
-                return before + (after - before) * (tokens - low) / (high - low)
-        return self.seconds[-1] * tokens / self.widths[-1]
+            if token_count <= high:
+                return before + (after - before) * (token_count - low) / (high - low)
+        return self.seconds[-1] * token_count / self.widths[-1]
 
-    def best_draft_length(
-        self, probabilities: Sequence[float], rows: int = 1, with_drafter: bool = False
-    ) -> tuple[int, float]:
-        """Returns the draft length with the highest expected speed, and that speed in tokens per second of one row.
+    def choose_draft_length(
+        self, acceptance_probabilities: Sequence[float], row_count: int = 1, with_drafter: bool = False
+    ) -> "DraftLengthChoice":
+        """Returns the draft length with the highest expected speed.
 
-        `probabilities[i]` is the probability that draft token i and all before it are accepted. With `with_drafter`,
-        the time of the drafter's forward pass is included. All `rows` of the batch are assumed to have drafts of this
-        length.
+        `acceptance_probabilities[i]` is the probability that draft token i and all before it are accepted. With
+        `with_drafter`, the time of the drafter's forward pass is included. All `row_count` rows of the batch are
+        assumed to have drafts of this length.
         """
         spent = self.draft_s if with_drafter else 0.0
-        expected, best = 1.0, (0, 1.0 / (self.verification_seconds(rows) + spent))
-        for length, probability in enumerate(probabilities, 1):
+        expected, best = 1.0, DraftLengthChoice(0, 1.0 / (self.verification_seconds(row_count) + spent))
+        for length, probability in enumerate(acceptance_probabilities, 1):
             expected += probability
-            speed = expected / (self.verification_seconds(rows * (1 + length)) + spent)
-            if speed > best[1]:
-                best = length, speed
+            speed = expected / (self.verification_seconds(row_count * (1 + length)) + spent)
+            if speed > best.tokens_per_s:
+                best = DraftLengthChoice(length, speed)
         return best
+
+
+class DraftLengthChoice(NamedTuple):
+    """A number of tokens to draft, and the expected speed of one row with such drafts."""
+
+    length: int
+    tokens_per_s: float
 
 
 class AcceptanceTracker:
@@ -75,13 +83,13 @@ class AcceptanceTracker:
         self._tried = [prior_weight] * max_length
         self._accepted = [prior_weight * prior] * max_length
 
-    def record_draft(self, drafted: int, accepted: int) -> None:
+    def record_draft(self, drafted_tokens: int, accepted_tokens: int) -> None:
         """Updates the estimates with one verified draft: how many tokens it had, and how many of them were accepted."""
-        for position in range(min(drafted, accepted + 1)):
+        for position in range(min(drafted_tokens, accepted_tokens + 1)):
             self._tried[position] += 1
-            self._accepted[position] += position < accepted
+            self._accepted[position] += position < accepted_tokens
 
-    def probabilities(self) -> list[float]:
+    def acceptance_probabilities(self) -> list[float]:
         """Returns, for each draft position, the probability that its token and all tokens before it are accepted."""
         cumulative, product = [], 1.0
         for accepted, tried in zip(self._accepted, self._tried, strict=True):
@@ -91,16 +99,16 @@ class AcceptanceTracker:
 
 
 @torch.inference_mode()
-def measure_costs(model: Transformer, drafter: Drafter | None) -> ForwardPassCosts:
+def measure_forward_pass_costs(model: Transformer, drafter: Drafter | None) -> ForwardPassCosts:
     """Measures the seconds of forward passes of target and drafter: each the minimum of several repetitions."""
     weight = model.embed.weight
     cache = KVCache(model.config, 1, CONTEXT + WIDTHS[-1], weight.dtype, weight.device)
-    forward_rows(model, [causal_input(0, [1] * CONTEXT)], cache)
+    forward_rows(model, [make_causal_input(0, [1] * CONTEXT)], cache)
 
     def verify_tokens(width: int) -> Tensor:
-        return model.logits(forward_rows(model, [causal_input(CONTEXT, [1] * width)], cache))
+        return model.logits(forward_rows(model, [make_causal_input(CONTEXT, [1] * width)], cache))
 
-    seconds = [_minimum_seconds(partial(verify_tokens, width)) for width in WIDTHS]
+    seconds = [_measure_minimum_seconds(partial(verify_tokens, width)) for width in WIDTHS]
     # A pass is at most as slow as one over more tokens; where it was, another program had the processor.
     seconds = [min(seconds[number:]) for number in range(len(seconds))]
     draft_s = 0.0
@@ -112,11 +120,11 @@ def measure_costs(model: Transformer, drafter: Drafter | None) -> ForwardPassCos
             states = drafter(anchor, [CONTEXT], context)
             drafter.logits(states, drafter.draft_vocabulary_indices(anchor)[:, None].expand(states.shape[:2]))
 
-        draft_s = _minimum_seconds(draft_block)
+        draft_s = _measure_minimum_seconds(draft_block)
     return ForwardPassCosts(WIDTHS, tuple(seconds), draft_s)
 
 
-def load_or_measure_costs(model: Transformer, drafter: Drafter | None) -> ForwardPassCosts:
+def load_or_measure_forward_pass_costs(model: Transformer, drafter: Drafter | None) -> ForwardPassCosts:
     """Returns the measured costs of this model's forward passes on this machine.
 
     They are read from the user's cache folder, or measured and stored there.
@@ -135,7 +143,7 @@ def load_or_measure_costs(model: Transformer, drafter: Drafter | None) -> Forwar
         values = json.loads(path.read_text())
         return ForwardPassCosts(tuple(values["widths"]), tuple(values["seconds"]), values["draft_s"])
     except (OSError, ValueError, KeyError):
-        costs = measure_costs(model, drafter)
+        costs = measure_forward_pass_costs(model, drafter)
     try:
         root.mkdir(parents=True, exist_ok=True)
         partial_file = path.with_suffix(f".{os.getpid()}")
@@ -146,7 +154,8 @@ def load_or_measure_costs(model: Transformer, drafter: Drafter | None) -> Forwar
     return costs
 
 
-def _minimum_seconds(call: Callable[[], object]) -> float:
+def _measure_minimum_seconds(call: Callable[[], object]) -> float:
+    """Returns the shortest of the times of `REPEATS` calls, after one call that is not timed."""
     call()
     best = float("inf")
     for _ in range(REPEATS):

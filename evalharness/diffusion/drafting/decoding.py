@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from evalharness.diffusion.cache import KVCache
-from evalharness.diffusion.decoding import prefill, token_statistics
+from evalharness.diffusion.decoding import compute_token_statistics, prefill
 from evalharness.diffusion.drafting.proposals import Draft, DraftingSettings, DraftProposer
-from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import causal_input, forward_rows, gather_states
+from evalharness.diffusion.drafting.taps import HiddenStateRecorder
+from evalharness.diffusion.forward import forward_rows, gather_hidden_states, make_causal_input
 from evalharness.diffusion.network import Transformer
-from evalharness.diffusion.rows import Row, Sampler, record_times
+from evalharness.diffusion.rows import Row, Sampler, record_output_times
 
 
 class SpeculativeDecodingEngine(Protocol):
@@ -31,12 +31,12 @@ class SpeculativeDecodingEngine(Protocol):
         """Returns an empty KV cache for these rows; prefill must fill it before the engine decodes them."""
 
     def draft_and_verify(
-        self, rows: Sequence[Row], drafting: DraftingSettings, states: Tensor | None, start: float
+        self, rows: Sequence[Row], drafting: DraftingSettings, target_states: Tensor | None, start_time: float
     ) -> None:
         """Decodes until each row has ended.
 
-        `states` [rows, T, taps * hidden] are the target's hidden states of the prefilled tokens, if a drafter needs
-        them. Times are counted from `start`, a `time.perf_counter()`.
+        `target_states` [rows, T, taps * hidden] are the target's hidden states of the prefilled tokens, if a drafter
+        needs them. Times are counted from `start_time`, a `time.perf_counter()`.
         """
 
 
@@ -63,7 +63,7 @@ def draft_and_verify(
     engine_cache = engine.allocate_cache(rows, sampler, drafting) if engine else None
     start = time.perf_counter()
     taps = drafting.drafter.config.taps if drafting.drafter else ()
-    with TapRecorder(model, taps) if taps else nullcontext() as recorder:
+    with HiddenStateRecorder(model, taps) if taps else nullcontext() as recorder:
         for row in rows:
             row.text = row.prompt[:-1]
         cache = prefill(model, rows, drafting.max_length + 1, start, engine_cache)
@@ -75,21 +75,21 @@ def draft_and_verify(
             return
         proposer = DraftProposer(drafting, rows, sampler, cache.capacity)
         if prefilled is not None:
-            proposer.observe_states(prefilled, [0] * len(rows))
+            proposer.extend_drafter_context(prefilled, [0] * len(rows))
         active = list(rows)
         while active:
             drafts = proposer.propose(active)
             starts = [row.cached for row in active]
             inputs = [
-                causal_input(row.cached, [row.text[-1], *draft.tokens])
+                make_causal_input(row.cached, [row.text[-1], *draft.tokens])
                 for row, draft in zip(active, drafts, strict=True)
             ]
             hidden = forward_rows(model, inputs, cache)
-            accepted = verify_drafts(model, hidden, active, drafts, sampler, drafting.threshold)
+            accepted = verify_and_append_drafts(model, hidden, active, drafts, sampler, drafting.threshold)
             if recorder is not None:
-                proposer.observe_states(recorder.states, starts)
+                proposer.extend_drafter_context(recorder.states, starts)
             proposer.record_verification(active, starts, drafts, accepted)
-            record_times(active, start)
+            record_output_times(active, start)
             running = [position for position, row in enumerate(active) if not row.ended]
             if running and len(running) < len(active):
                 cache.keep_rows(running)
@@ -97,22 +97,23 @@ def draft_and_verify(
             active = [active[position] for position in running]
 
 
-def verify_drafts(
+def verify_and_append_drafts(
     model: Transformer,
     hidden: Tensor,
     rows: Sequence[Row],
     drafts: Sequence[Draft],
     sampler: Sampler,
-    threshold: float,
+    acceptance_threshold: float,
     with_confidence: bool = False,
 ) -> list[int]:
     """Appends the accepted draft tokens and the target's next token to each row; returns how many were accepted.
 
-    `hidden` are the target's hidden states of a forward pass over each row's last token and draft. `threshold` is that
-    of `DraftingSettings`. `with_confidence` records the target's probability of each token that it chose.
+    `hidden` are the target's hidden states of a forward pass over each row's last token and draft.
+    `acceptance_threshold` is that of `DraftingSettings`. `with_confidence` records the target's probability of each
+    token that it chose.
     """
     sources = [(number, position) for number, draft in enumerate(drafts) for position in range(len(draft.tokens) + 1)]
-    logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))
+    logits = sampler.mask_banned(model.logits(gather_hidden_states(hidden, sources)))
     uniforms: list[float] = []
     if sampler.temperature:
         for row, draft in zip(rows, drafts, strict=True):
@@ -122,8 +123,12 @@ def verify_drafts(
     chosen: list[int] = sampled.tolist()
     confidences = [1.0] * len(chosen)
     if with_confidence:
-        confidences = token_statistics(logits, sampled, False)[0].tolist()
-    close = _accepted_by_threshold(logits, drafts, threshold) if threshold < 1 else [False] * len(sources)
+        confidences = compute_token_statistics(logits, sampled, False).probability.tolist()
+    close = (
+        _flag_tokens_above_threshold(logits, drafts, acceptance_threshold)
+        if acceptance_threshold < 1
+        else [False] * len(sources)
+    )
     accepted, at = [], 0
     for row, draft in zip(rows, drafts, strict=True):
         count = 0
@@ -136,33 +141,33 @@ def verify_drafts(
 
 
 def append_verified_tokens(
-    row: Row, draft: Draft, tokens: Sequence[int], confidences: Sequence[float] | None = None
+    row: Row, draft: Draft, verified_tokens: Sequence[int], confidences: Sequence[float] | None = None
 ) -> int:
     """Appends the result of a verifying forward pass to a row until the row ends, and records the pass and its draft.
 
-    `tokens` are the accepted tokens of the `draft`, then the target's own next token. `confidences` are the target's
-    probabilities of these tokens, 1 by default. Returns how many drafted tokens were appended.
+    `verified_tokens` are the accepted tokens of the `draft`, then the target's own next token. `confidences` are the
+    target's probabilities of these tokens, 1 by default. Returns how many drafted tokens were appended.
     """
     row.forward_passes += 1
     position, pushed = len(row.text) - len(row.prompt), 0
-    for token, confidence in zip(tokens, confidences or [1.0] * len(tokens), strict=True):
+    for token, confidence in zip(verified_tokens, confidences or [1.0] * len(verified_tokens), strict=True):
         if not row.ended:
             row.append_token(token, row.forward_passes - 1, len(row.text) - len(row.prompt), confidence)
             row.cached = len(row.text)
             row.text.append(token)
             pushed += 1
-    accepted = min(len(tokens) - 1, pushed)
+    accepted = min(len(verified_tokens) - 1, pushed)
     row.record_draft(position, draft.tokens, accepted, draft.source)
     return accepted
 
 
-def _accepted_by_threshold(logits: Tensor, drafts: Sequence[Draft], threshold: float) -> list[bool]:
-    """Returns whether each drafted token has at least `threshold` times the probability of the most probable token.
+def _flag_tokens_above_threshold(logits: Tensor, drafts: Sequence[Draft], acceptance_threshold: float) -> list[bool]:
+    """Returns whether each drafted token is probable enough: at least `acceptance_threshold` times as the top token.
 
     There is one more entry for each draft, for the position after its last token, which has no meaning.
     """
     tokens = [token for draft in drafts for token in (*draft.tokens, 0)]
     own = logits.gather(1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0]
-    least = math.log(threshold) if threshold else -math.inf
+    least = math.log(acceptance_threshold) if acceptance_threshold else -math.inf
     close: list[bool] = (own - logits.amax(dim=1) >= least).tolist()
     return close

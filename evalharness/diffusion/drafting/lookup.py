@@ -4,6 +4,7 @@ Source: prompt lookup decoding, as `prompt_lookup_num_tokens` of transformers.
 """
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 EXPECTED_ACCEPTANCE = {8: 0.93, 5: 0.88, 3: 0.78, 2: 0.68, 1: 0.45}
 """The n-gram lengths that are looked up, in this order; the first with an earlier occurrence in the text is used.
@@ -11,6 +12,13 @@ EXPECTED_ACCEPTANCE = {8: 0.93, 5: 0.88, 3: 0.78, 2: 0.68, 1: 0.45}
 The values are first estimates of the probability that the target accepts a drafted token if it accepts those before it
 (answers of Qwen2.5-Coder-0.5B-Instruct to training prompts).
 """
+
+
+class LookupDraft(NamedTuple):
+    """Tokens drafted by prompt lookup, and the length of the n-gram that they followed."""
+
+    tokens: list[int]
+    ngram_length: int
 
 
 class NgramLookup:
@@ -22,7 +30,7 @@ class NgramLookup:
         self._following: dict[tuple[int, ...], int] = {}
         """For each n-gram that a token follows, the position of that token, the latest one."""
 
-    def extend(self, tokens: Sequence[int]) -> None:
+    def append_tokens(self, tokens: Sequence[int]) -> None:
         """Appends tokens to the indexed text."""
         for token in tokens:
             for size in self._sizes:
@@ -30,13 +38,13 @@ class NgramLookup:
                     self._following[tuple(self._text[-size:])] = len(self._text)
             self._text.append(token)
 
-    def propose(self, count: int) -> tuple[list[int], int]:
-        """Returns up to `count` tokens that followed the latest earlier occurrence of the text's last n-gram.
+    def propose(self, max_tokens: int) -> LookupDraft:
+        """Returns up to `max_tokens` tokens that followed the latest earlier occurrence of the text's last n-gram.
 
-        Also returns the length of the n-gram. Returns no tokens and length 0 if the n-gram has not occurred before.
+        Returns no tokens and length 0 if the n-gram has not occurred before.
         """
         for size in self._sizes:
             position = self._following.get(tuple(self._text[-size:])) if len(self._text) >= size else None
             if position is not None:
-                return self._text[position : position + count], size
-        return [], 0
+                return LookupDraft(self._text[position : position + max_tokens], size)
+        return LookupDraft([], 0)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.drafting.config import DrafterConfig
-from evalharness.diffusion.drafting.packing import linear_from_matrix, pack_linear, pack_linears
+from evalharness.diffusion.drafting.packing import make_linear_from_matrix, pack_linear, pack_linears
 from evalharness.diffusion.network import Layer, Rotation, Transformer, apply_rope, rope_rotation
 
 
@@ -42,10 +42,10 @@ class DrafterCache(KVCache):
         rows = torch.arange(len(positions), device=positions.device)
         return self._features[rows, (positions - 1).clamp_min(0)] * (positions > 0)[:, None]
 
-    def keep_rows(self, rows: Sequence[int]) -> None:
+    def keep_rows(self, row_numbers: Sequence[int]) -> None:
         """Keeps only the given rows of the batch, in the given order."""
-        super().keep_rows(rows)
-        self._features = self._features[list(rows)]
+        super().keep_rows(row_numbers)
+        self._features = self._features[list(row_numbers)]
 
 
 class DrafterLayer(Layer):
@@ -73,7 +73,7 @@ class DrafterLayer(Layer):
 
 
 @dataclass(frozen=True)
-class _TargetParts:
+class _AttachedTarget:
     """The target of a drafter, and the target's output head restricted to the draft vocabulary.
 
     `index` [vocabulary] maps a token id to the token's index in the draft vocabulary.
@@ -117,7 +117,7 @@ class Drafter(nn.Module):
         self.register_buffer("vocabulary", torch.zeros(network.vocab_size, dtype=torch.int32))
         self.size = sum(parameter.numel() for parameter in self.parameters())
         """Number of parameters."""
-        self._shared: _TargetParts | None = None
+        self._shared: _AttachedTarget | None = None
         self._initialize_weights()
 
     def _initialize_weights(self) -> None:
@@ -138,31 +138,31 @@ class Drafter(nn.Module):
         ids = self.vocabulary.long()
         index = torch.full((target.config.vocab_size,), len(ids), dtype=torch.long, device=ids.device)
         index[ids] = torch.arange(len(ids), device=ids.device)
-        self._shared = _TargetParts(target, linear_from_matrix(target.head.weight.detach()[ids]), index)
+        self._shared = _AttachedTarget(target, make_linear_from_matrix(target.head.weight.detach()[ids]), index)
 
     def pack_matrices(self) -> None:
         """Converts all matrices to oneDNN's packed layout, faster on a CPU; a packed drafter cannot be saved."""
-        shared = self.target_parts
-        self._shared = _TargetParts(shared.target, pack_linear(shared.head), shared.index)
+        shared = self.attached_target
+        self._shared = _AttachedTarget(shared.target, pack_linear(shared.head), shared.index)
         pack_linears(self)
 
     @property
-    def target_parts(self) -> "_TargetParts":
+    def attached_target(self) -> "_AttachedTarget":
         """The target, and its output head restricted to the draft vocabulary. `attach_target` must have been called."""
         assert self._shared is not None
         return self._shared
 
-    def new_cache(self, rows: int, capacity: int) -> DrafterCache:
-        """Returns an empty KV cache for `rows` rows of at most `capacity` positions, the drafted block included."""
+    def new_cache(self, row_count: int, capacity: int) -> DrafterCache:
+        """Returns an empty KV cache for rows of at most `capacity` positions, the drafted block included."""
         weight = self.norm.weight
-        return DrafterCache(self.config.network, rows, capacity, weight.dtype, weight.device)
+        return DrafterCache(self.config.network, row_count, capacity, weight.dtype, weight.device)
 
     def draft_vocabulary_indices(self, tokens: Tensor) -> Tensor:
         """Returns the index in the draft vocabulary of each token id, in the shape of `tokens`.
 
         Tokens outside the draft vocabulary get the index V, the vocabulary's size.
         """
-        return self.target_parts.index[tokens]
+        return self.attached_target.index[tokens]
 
     def context_features(self, states: Tensor) -> Tensor:
         """Returns the drafter's context features [..., hidden] for hidden states of the target [..., taps * hidden].
@@ -183,21 +183,21 @@ class Drafter(nn.Module):
         positions = torch.tensor(starts, device=states.device)[:, None] + torch.arange(size, device=states.device)
         context = self.context_features(states)
         rotation = rope_rotation(self.config.network, positions, context.dtype)
-        cache.seek(starts, size)
+        cache.set_write_slots(starts, size)
         cache.store_features(context, positions)
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, DrafterLayer)
             cache.update(number, *layer.project_context(context, rotation))
 
-    def embed_blocks(self, anchors: Tensor, before: Tensor) -> Tensor:
+    def embed_blocks(self, anchors: Tensor, features_before_anchors: Tensor) -> Tensor:
         """Returns the input embeddings [..., block, hidden] of drafted blocks: the text's last token, then mask tokens.
 
-        `anchors` [...] are the ids of these last tokens, with which the blocks begin. `before` [..., hidden] are the
-        context features of the positions before the anchors.
+        `anchors` [...] are the ids of these last tokens, with which the blocks begin. `features_before_anchors` [...,
+        hidden] are the context features of the positions before the anchors.
         """
         masks = self.mask.expand(*anchors.shape, *self.mask.shape)
-        x = torch.cat((self.target_parts.target.embed(anchors).detach()[..., None, :], masks), dim=-2)
-        return x if self.carry is None else x + self.carry(before).view(x.shape)
+        x = torch.cat((self.attached_target.target.embed(anchors).detach()[..., None, :], masks), dim=-2)
+        return x if self.carry is None else x + self.carry(features_before_anchors).view(x.shape)
 
     def forward(self, anchors: Tensor, starts: Sequence[int], cache: DrafterCache) -> Tensor:
         """Returns the final hidden states [rows, block, hidden] of one drafted block per row.
@@ -215,7 +215,7 @@ class Drafter(nn.Module):
             hidden_slots = torch.arange(max(starts) + block, device=device) >= first[:, None] + block
             bias = torch.zeros(hidden_slots.shape, dtype=x.dtype, device=device).masked_fill(hidden_slots, -torch.inf)
             bias = bias[:, None, None]
-        cache.seek(starts, block)
+        cache.set_write_slots(starts, block)
         for layer in self.layers:
             x = layer(x, rotation, bias, cache)
         return self.norm(x)  # type: ignore[no-any-return]
@@ -230,7 +230,7 @@ class Drafter(nn.Module):
 
     def position_logits(self, states: Tensor) -> Tensor:
         """Returns the part of the logits [..., V] that final hidden states [..., hidden] give alone."""
-        return self.target_parts.head(states)  # type: ignore[no-any-return]
+        return self.attached_target.head(states)  # type: ignore[no-any-return]
 
     def markov_bias(self, previous: Tensor) -> Tensor:
         """Returns the part of the logits [..., V] that the tokens one position earlier give; see `logits`."""

@@ -32,7 +32,7 @@ class PackedFloatLinear(nn.Module):
         return product
 
 
-def can_pack(module: nn.Module) -> bool:
+def can_pack_linear(module: nn.Module) -> bool:
     """Returns whether a module can be packed: a float32 linear layer on a CPU, in a PyTorch with oneDNN."""
     if type(module) is not nn.Linear or module.weight.device.type != "cpu" or module.weight.dtype != torch.float32:
         return False
@@ -41,10 +41,10 @@ def can_pack(module: nn.Module) -> bool:
 
 def pack_linear(module: nn.Module) -> nn.Module:
     """Returns a packed copy of a float32 linear layer on a CPU; any other module unchanged."""
-    return PackedFloatLinear(module) if can_pack(module) else module  # type: ignore[arg-type]
+    return PackedFloatLinear(module) if can_pack_linear(module) else module  # type: ignore[arg-type]
 
 
-class PackedFloatRows(nn.Module):
+class PackedFloatHead(nn.Module):
     """An output head whose rows are read from a GGUF file and packed in parts, which needs less memory at once."""
 
     def __init__(self, rows: LazyGgufMatrix) -> None:
@@ -52,7 +52,7 @@ class PackedFloatRows(nn.Module):
         parts = []
         for first in range(0, len(rows), PART):
             weight = rows.read_rows(slice(first, first + PART))
-            parts.append(pack_linear(linear_from_matrix(weight)))
+            parts.append(pack_linear(make_linear_from_matrix(weight)))
         self.parts = nn.ModuleList(parts)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,14 +69,14 @@ def pack_target(model: Transformer) -> None:
     matrix comes from a GGUF file, the embedding reads rows from the file, so that only the packed matrix is in memory.
     """
     embed = model.embed
-    if isinstance(embed, LazyGgufEmbedding) and model.config.tied and can_pack(model.head):
+    if isinstance(embed, LazyGgufEmbedding) and model.config.tied and can_pack_linear(model.head):
         embed.free_matrix()
         model.head = None  # type: ignore[assignment]
-        model.head = PackedFloatRows(embed.rows)  # type: ignore[assignment]
+        model.head = PackedFloatHead(embed.rows)  # type: ignore[assignment]
     pack_linears(model)
 
 
-def linear_from_matrix(weight: Tensor) -> nn.Linear:
+def make_linear_from_matrix(weight: Tensor) -> nn.Linear:
     """Returns a linear layer without bias that uses the given matrix [outputs, inputs] without copying it."""
     linear = nn.Linear(1, 1, bias=False, device="meta")
     linear.weight = nn.Parameter(weight, requires_grad=False)

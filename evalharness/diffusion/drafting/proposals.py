@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,7 +46,7 @@ class Draft:
         return self.kind.partition(" ")[0]
 
 
-class DraftSources:
+class DraftSourceSelector:
     """Chooses where the drafts of a batch's rows come from, by the acceptance of earlier drafts.
 
     Sources are prompt lookup, the drafter, or none.
@@ -55,91 +56,101 @@ class DraftSources:
         self._drafting = drafting
         self._lookups = [NgramLookup() for _ in rows] if drafting.lookup else []
         for lookup, row in zip(self._lookups, rows, strict=False):
-            lookup.extend(row.prompt)
+            lookup.append_tokens(row.prompt)
         self._trackers = {"drafter": AcceptanceTracker(drafting.max_length)}
         for size, acceptance in EXPECTED_ACCEPTANCE.items():
             self._trackers[f"lookup {size}"] = AcceptanceTracker(drafting.max_length, acceptance)
         self._parked = 0
 
-    def choose(self, rows: Sequence[Row]) -> tuple[list[Draft], list[int]]:
-        """Returns a draft by prompt lookup for each row, and the rows for which the drafter should draft instead.
+    def choose_sources(self, rows: Sequence[Row]) -> "ChosenSources":
+        """Returns a draft by prompt lookup for each row, or that the drafter should draft for the row instead.
 
         Drafts do not exceed the row's limit of output tokens; they have no tokens if lookup finds none.
         """
-        limits = [self.longest_draft(row) for row in rows]
+        limits = [self.max_draft_tokens(row) for row in rows]
         drafts, speeds = [Draft() for _ in rows], [0.0 for _ in rows]
         for number, lookup in enumerate(self._lookups):
-            drafts[number], speeds[number] = self._draft_by_lookup(lookup, limits[number], len(rows))
+            drafts[number], speeds[number] = self._draft_by_lookup_with_speed(lookup, limits[number], len(rows))
         if self._drafting.drafter is None:
-            return drafts, []
-        drafter_speed = self._drafter_speed(len(rows))
+            return ChosenSources(drafts, [])
+        drafter_speed = self._expected_drafter_speed(len(rows))
         open_rows = [
             number
             for number, draft in enumerate(drafts)
             if limits[number] > 0 and (not draft.tokens or drafter_speed > speeds[number])
         ]
-        return drafts, open_rows if open_rows and self._is_drafter_active(drafter_speed, len(rows)) else []
+        is_active = bool(open_rows) and self._is_drafter_active(drafter_speed, len(rows))
+        return ChosenSources(drafts, open_rows if is_active else [])
 
-    def longest_draft(self, row: Row) -> int:
+    def max_draft_tokens(self, row: Row) -> int:
         """Returns the most tokens that can be drafted for a row, so that the target's own token is within its limit."""
         return min(self._drafting.max_length, row.stop_checker.limit - len(row.output) - 1)
 
-    def record_draft(self, draft: Draft, accepted: int) -> None:
-        """Updates the acceptance estimates with a verified draft, of which `accepted` tokens were accepted."""
+    def record_draft(self, draft: Draft, accepted_tokens: int) -> None:
+        """Updates the acceptance estimates with a verified draft, of which `accepted_tokens` were accepted."""
         if draft.tokens:
-            self._trackers[draft.kind].record_draft(len(draft.tokens), accepted)
+            self._trackers[draft.kind].record_draft(len(draft.tokens), accepted_tokens)
 
-    def extend_lookup(self, number: int, tokens: Sequence[int]) -> None:
+    def extend_lookup(self, row_number: int, tokens: Sequence[int]) -> None:
         """Appends new tokens of a row of the batch to the text in which prompt lookup searches."""
         if self._lookups:
-            self._lookups[number].extend(tokens)
+            self._lookups[row_number].append_tokens(tokens)
 
     def keep_rows(self, row_numbers: Sequence[int]) -> None:
         """Keeps only the given rows of the batch, in the given order."""
         self._lookups = [self._lookups[number] for number in row_numbers] if self._lookups else []
 
-    def _draft_by_lookup(self, lookup: NgramLookup, limit: int, rows: int) -> tuple[Draft, float]:
+    def _draft_by_lookup_with_speed(self, lookup: NgramLookup, max_tokens: int, row_count: int) -> tuple[Draft, float]:
         """Returns a row's draft by prompt lookup, and its expected tokens/s; infinite without measured costs."""
-        tokens, size = lookup.propose(max(0, limit))
+        tokens, size = lookup.propose(max(0, max_tokens))
         if not tokens:
             return Draft(), 0.0
         kind, speed = f"lookup {size}", math.inf
         if self._drafting.costs is not None:
-            probabilities = self._trackers[kind].probabilities()[: len(tokens)]
-            length, speed = self._drafting.costs.best_draft_length(probabilities, rows)
+            probabilities = self._trackers[kind].acceptance_probabilities()[: len(tokens)]
+            length, speed = self._drafting.costs.choose_draft_length(probabilities, row_count)
             tokens = tokens[:length]
         return Draft(tokens, kind) if tokens else Draft(), speed
 
-    def _drafter_speed(self, rows: int) -> float:
-        """Returns the expected speed of each of `rows` rows with the drafter, in tokens/s; 0 without measured costs."""
+    def _expected_drafter_speed(self, row_count: int) -> float:
+        """Returns the expected speed of each row with the drafter, in tokens/s; 0 without measured costs."""
         drafter, costs = self._drafting.drafter, self._drafting.costs
         if costs is None or drafter is None:
             return 0.0
-        probabilities = self._trackers["drafter"].probabilities()[: drafter.config.block]
-        return costs.best_draft_length(probabilities, rows, with_drafter=True)[1]
+        probabilities = self._trackers["drafter"].acceptance_probabilities()[: drafter.config.block]
+        return costs.choose_draft_length(probabilities, row_count, with_drafter=True).tokens_per_s
 
-    def _is_drafter_active(self, speed: float, rows: int) -> bool:
+    def _is_drafter_active(self, expected_speed: float, row_count: int) -> bool:
         """Returns whether the drafter drafts in this pass.
 
-        If its expected `speed` is not above that without drafts, it is suspended, and tried again after `PROBE` passes.
+        If its `expected_speed` is not above that without drafts, it is suspended, and tried again after `PROBE` passes.
         """
         probing = self._parked == 1
         self._parked = max(0, self._parked - 1)
         if self._parked:
             return False
         costs = self._drafting.costs
-        if probing or costs is None or speed > 1.0 / costs.verification_seconds(rows):
+        if probing or costs is None or expected_speed > 1.0 / costs.verification_seconds(row_count):
             return True
         self._parked = PROBE
         return False
 
 
+class ChosenSources(NamedTuple):
+    """Where the drafts of a batch's rows come from."""
+
+    lookup_drafts: list[Draft]
+    """For each row, the draft by prompt lookup; without tokens if lookup finds none."""
+    drafter_rows: list[int]
+    """The numbers of the rows for which the drafter should draft instead."""
+
+
 class DraftProposer:
-    """Drafts tokens for the rows of a batch, from the sources that `DraftSources` chooses."""
+    """Drafts tokens for the rows of a batch, from the sources that `DraftSourceSelector` chooses."""
 
     def __init__(self, drafting: DraftingSettings, rows: Sequence[Row], sampler: Sampler, capacity: int) -> None:
         self._drafting, self._sampler = drafting, sampler
-        self._sources = DraftSources(drafting, rows)
+        self._sources = DraftSourceSelector(drafting, rows)
         self._cache: DrafterCache | None = None
         if drafting.drafter is not None:
             # A row that runs on beside a longer one writes its padding behind its own text.
@@ -147,31 +158,31 @@ class DraftProposer:
 
     def propose(self, rows: Sequence[Row]) -> list[Draft]:
         """Returns a draft for each row, which does not exceed the row's limit of output tokens."""
-        drafts, drafter_rows = self._sources.choose(rows)
+        drafts, drafter_rows = self._sources.choose_sources(rows)
         if drafter_rows:
             drafted = self._draft_with_drafter(rows)
             for number in drafter_rows:
-                tokens = drafted[number][: self._sources.longest_draft(rows[number])]
+                tokens = drafted[number][: self._sources.max_draft_tokens(rows[number])]
                 if tokens or not drafts[number].tokens:
                     drafts[number] = Draft(tokens, "drafter")
         return drafts
 
-    def observe_states(self, states: Tensor, starts: Sequence[int]) -> None:
+    def extend_drafter_context(self, target_states: Tensor, start_positions: Sequence[int]) -> None:
         """Adds the target's hidden states of a forward pass to the drafter's context.
 
-        `states` [rows, T, taps * hidden] are those of the tokens from position `starts[i]` of row i.
+        `target_states` [rows, T, taps * hidden] are those of the tokens from position `start_positions[i]` of row i.
         """
         if self._cache is not None and self._drafting.drafter is not None:
-            self._drafting.drafter.extend_context(states, starts, self._cache)
+            self._drafting.drafter.extend_context(target_states, start_positions, self._cache)
 
     def record_verification(
-        self, rows: Sequence[Row], starts: Sequence[int], drafts: Sequence[Draft], accepted: Sequence[int]
+        self, rows: Sequence[Row], starts: Sequence[int], drafts: Sequence[Draft], accepted_counts: Sequence[int]
     ) -> None:
         """Updates the acceptance estimates and the prompt lookup after a forward pass that verified `drafts`.
 
-        The pass accepted `accepted[i]` tokens of row i, whose input began at position `starts[i]`.
+        The pass accepted `accepted_counts[i]` tokens of row i, whose input began at position `starts[i]`.
         """
-        for draft, count in zip(drafts, accepted, strict=True):
+        for draft, count in zip(drafts, accepted_counts, strict=True):
             self._sources.record_draft(draft, count)
         for number, (row, start) in enumerate(zip(rows, starts, strict=True)):
             self._sources.extend_lookup(number, row.text[start + 1 :])
@@ -208,6 +219,6 @@ class DraftProposer:
             return drafted
         probabilities = torch.stack(acceptance, dim=1).cumprod(dim=1).tolist()
         return [
-            row_tokens[: costs.best_draft_length(row_probabilities, len(rows))[0]]
+            row_tokens[: costs.choose_draft_length(row_probabilities, len(rows)).length]
             for row_tokens, row_probabilities in zip(drafted, probabilities, strict=True)
         ]

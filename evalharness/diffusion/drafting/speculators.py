@@ -73,37 +73,37 @@ def read_speculators_config(folder: Path) -> DrafterConfig:
         ) from None
 
 
-def _find_unsupported_feature(values: Mapping[str, Any], layer: Mapping[str, Any]) -> str:
+def _find_unsupported_feature(config_values: Mapping[str, Any], layer_values: Mapping[str, Any]) -> str:
     """Returns why a `speculators` checkpoint is not supported; an empty text if it is.
 
-    `values` is its config.json, and `layer` the part about the Transformer layers.
+    `config_values` is its config.json, and `layer_values` the part about the Transformer layers.
     """
-    kind = values.get("speculators_model_type")
+    kind = config_values.get("speculators_model_type")
     if kind != "dspark":
         return f"its type is {kind!r}, and only dspark can be loaded"
-    if values.get("markov_head_type", "vanilla") != "vanilla" or not values.get("markov_rank", 256):
+    if config_values.get("markov_head_type", "vanilla") != "vanilla" or not config_values.get("markov_rank", 256):
         return "its Markov head is not of type vanilla"
-    if not values.get("sample_from_anchor", True):
+    if not config_values.get("sample_from_anchor", True):
         return "it does not draft a token at the anchor (sample_from_anchor is false)"
-    if "sliding_attention" in (layer.get("layer_types") or ()):
+    if "sliding_attention" in (layer_values.get("layer_types") or ()):
         return "it has layers with sliding-window attention"
-    rope = {**(layer.get("rope_scaling") or {}), **(layer.get("rope_parameters") or {})}
+    rope = {**(layer_values.get("rope_scaling") or {}), **(layer_values.get("rope_parameters") or {})}
     if rope.get("rope_type", rope.get("type", "default")) != "default":
         return "it uses RoPE scaling"
-    if layer.get("attention_bias"):
+    if layer_values.get("attention_bias"):
         return "its attention layers have biases (attention_bias is true)"
-    if values.get("enable_confidence_head", True) and not values.get("confidence_head_with_markov", True):
+    if config_values.get("enable_confidence_head", True) and not config_values.get("confidence_head_with_markov", True):
         return "its confidence head does not see the previous token (confidence_head_with_markov is false)"
     return ""
 
 
 def convert_speculators_state(
-    folder: Path, state: Mapping[str, Tensor], config: DrafterConfig, embedding: Tensor
+    folder: Path, state: Mapping[str, Tensor], config: DrafterConfig, target_embedding: Tensor
 ) -> dict[str, Tensor]:
     """Returns the weights of a `speculators` checkpoint and its draft vocabulary as a state dict of `Drafter`.
 
     `state` is the checkpoint's own state dict. If it has no embedding, that of the mask token is taken from the
-    target's `embedding` [vocabulary, hidden]. Raises UserError if weights are missing.
+    target's `target_embedding` [vocabulary, hidden]. Raises UserError if weights are missing.
     """
 
     def read_weight(name: str) -> Tensor:
@@ -118,7 +118,7 @@ def convert_speculators_state(
         for own, names in _LAYER.items():
             converted[f"layers.{number}.{own}"] = torch.cat([read_weight(f"layers.{number}.{name}") for name in names])
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    mask = state.get("embed_tokens.weight", embedding)[values["mask_token_id"]]
+    mask = state.get("embed_tokens.weight", target_embedding)[values["mask_token_id"]]
     converted["mask"] = mask.expand(config.block - 1, -1)
     before = read_weight("markov_head.markov_w1.weight")
     ids = torch.arange(config.network.vocab_size, device=before.device)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from evalharness.diffusion.network import RowPacking, Transformer
 
 
-class TapRecorder:
+class HiddenStateRecorder:
     """A context manager that records hidden states of a network's latest forward pass.
 
     It records the output of the layers with the numbers `taps`, from 0.
@@ -20,7 +20,7 @@ class TapRecorder:
         self._states: list[Tensor | None] = [None] * len(taps)
         self._hooks: list[torch.utils.hooks.RemovableHandle] = []
 
-    def __enter__(self) -> "TapRecorder":
+    def __enter__(self) -> "HiddenStateRecorder":
         self._hooks = [
             layer.register_forward_hook(self._make_recording_hook(position))
             for position, layer in enumerate(self._layers)
@@ -36,9 +36,9 @@ class TapRecorder:
         """The recorded hidden states of the latest forward pass, [rows, T, taps * hidden], joined over the layers."""
         return torch.cat([state for state in self._states if state is not None], dim=-1)
 
-    def _make_recording_hook(self, position: int) -> Callable[[nn.Module, tuple[object, ...], Tensor], None]:
+    def _make_recording_hook(self, tap_number: int) -> Callable[[nn.Module, tuple[object, ...], Tensor], None]:
         def record_state(_: nn.Module, arguments: tuple[object, ...], output: Tensor) -> None:
             packing = next((argument for argument in arguments if isinstance(argument, RowPacking)), None)
-            self._states[position] = output if packing is None else packing.pad(output)
+            self._states[tap_number] = output if packing is None else packing.pad(output)
 
         return record_state

@@ -1,7 +1,7 @@
 """Kernel that commits tokens after a forward pass by the decoding rules of `rules`, one program per sequence.
 
-The results equal those of `decoding.choose_positions` and `BlockState.commit` bit for bit: scores are compared, never
-recomputed, and among equal scores the first position wins.
+The results equal those of `decoding.choose_positions_to_commit` and `BlockState.commit_and_check_finished` bit for bit:
+scores are compared, never recomputed, and among equal scores the first position wins.
 """
 
 from dataclasses import dataclass

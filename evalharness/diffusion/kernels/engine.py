@@ -22,7 +22,7 @@ from evalharness.diffusion.kernels.launch import ceil_div
 from evalharness.diffusion.kernels.layout import DecodingState, new_decoding_state
 from evalharness.diffusion.kernels.step import KernelWeights, new_buffers, read_weights, step
 from evalharness.diffusion.network import Transformer
-from evalharness.diffusion.rows import Row, Sampler, record_times
+from evalharness.diffusion.rows import Row, Sampler, record_output_times
 
 CAPACITY_STEP = 256
 """The KV cache's capacity is a multiple of this, so that batches of similar lengths share one."""
@@ -110,11 +110,11 @@ class Engine:
                 self._session, self._key = self._open_session(len(rows), capacity, block, sampler, policy), key
         return self._session.cache
 
-    def denoise(self, blocks: Iterable[BlockState], denoising: DenoisingSettings, start: float) -> None:
+    def denoise(self, blocks: Iterable[BlockState], denoising: DenoisingSettings, start_time: float) -> None:
         """Decodes the rows of the given blocks by block diffusion until each row has ended.
 
         The blocks have been started and have only masks so far; the text before them is in the KV cache. Times are
-        counted from `start`, a `time.perf_counter()`.
+        counted from `start_time`, a `time.perf_counter()`.
         """
         session, config, policy = self._current_session(), self.weights.config, make_commit_policy(denoising)
         running, host = dict(enumerate(blocks)), session.tables
@@ -140,20 +140,21 @@ class Engine:
                         was_masked and not still_masked[position] and committed_at[sequence][position] == number
                         for position, was_masked in enumerate(initially_masked)
                     ]
-                    block.commit(tokens[sequence], chosen, confidence[sequence], denoising.rule)
+                    block.commit_and_check_finished(tokens[sequence], chosen, confidence[sequence], denoising.rule)
                 if block.row.ended:
                     del running[sequence]
                 else:
                     block.start_next_block(denoising, config)
                 advanced.append(block.row)
-            record_times(advanced, start)
+            record_output_times(advanced, start_time)
 
     def decode_autoregressively(
-        self, rows: Sequence[Row], append_token: Callable[[Row, int], None], start: float
+        self, rows: Sequence[Row], append_token: Callable[[Row, int], None], start_time: float
     ) -> None:
         """Decodes autoregressively until each row has ended; the KV cache has all tokens of a row except the last.
 
-        `append_token(row, token)` appends a token to a row. Times are counted from `start`, a `time.perf_counter()`.
+        `append_token(row, token)` appends a token to a row. Times are counted from `start_time`, a
+        `time.perf_counter()`.
         """
         session = self._current_session()
         host = session.tables
@@ -177,7 +178,7 @@ class Engine:
                     row.forward_passes += 1
                     if not row.ended:
                         append_token(row, token)
-            record_times(running.values(), start)
+            record_output_times(running.values(), start_time)
             running = {sequence: row for sequence, row in running.items() if not row.ended}
             first = False
 

@@ -194,7 +194,7 @@ def run_layers(
 
     for number, (layer, gain) in enumerate(zip(weights.layers, gains, strict=True)):
         # A bidirectional network computes every key anew, so its layers share one layer's cache.
-        keys, values = cache.layer(0 if config.attention == "bidirectional" else number)
+        keys, values = cache.layer_keys_and_values(0 if config.attention == "bidirectional" else number)
         heads, out, down = b.products
         gemm.split_matmul(quantize_if_needed(b.normed, 0), layer.qkv, heads, live)
         qkv.rope_and_cache(

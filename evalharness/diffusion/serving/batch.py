@@ -8,10 +8,10 @@ from collections.abc import Hashable, Iterator, Sequence
 
 import torch
 
-from evalharness.diffusion.drafting.taps import TapRecorder
+from evalharness.diffusion.drafting.taps import HiddenStateRecorder
 from evalharness.diffusion.forward import RowInput, forward_rows
 from evalharness.diffusion.network import Transformer
-from evalharness.diffusion.rows import record_times
+from evalharness.diffusion.rows import record_output_times
 from evalharness.diffusion.serving.cache import GrowingCache
 from evalharness.diffusion.serving.decoder import Decoder
 
@@ -41,7 +41,7 @@ class ContinuousBatch:
         self._cache: GrowingCache | None = None
         if model.config.attention != "bidirectional":
             self._cache = GrowingCache(model.config, weight.dtype, weight.device)
-        self._taps = TapRecorder(model, taps) if taps else None
+        self._taps = HiddenStateRecorder(model, taps) if taps else None
         if self._taps is not None:
             self._taps.__enter__()
 
@@ -55,12 +55,12 @@ class ContinuousBatch:
         """The number of rows in the batch, including those whose prompt is still being prefilled."""
         return len(self._starts)
 
-    def add(self, decoder: Decoder, start: float | None = None) -> None:
+    def add(self, decoder: Decoder, start_time: float | None = None) -> None:
         """Adds a decoder's row (sequence) to the batch.
 
-        The row's times are counted from `start`, a `time.perf_counter()`; None is the time of the call.
+        The row's times are counted from `start_time`, a `time.perf_counter()`; None is the time of the call.
         """
-        self._starts[decoder] = time.perf_counter() if start is None else start
+        self._starts[decoder] = time.perf_counter() if start_time is None else start_time
         self._joining.append(decoder)
 
     @torch.inference_mode()
@@ -80,9 +80,9 @@ class ContinuousBatch:
         self._running.pop()
         if self._cache is not None:
             if number < last:
-                self._cache.move_row(last, number)
+                self._cache.copy_row(last, number)
             if self._prefilling is not None:
-                self._cache.move_row(last + 1, last)
+                self._cache.copy_row(last + 1, last)
         self._drop_last_cache_row()
 
     def _drop_last_cache_row(self) -> None:
@@ -129,10 +129,10 @@ class ContinuousBatch:
             return
         number = len(self._running)
         assert self._cache is not None
-        self._cache.reserve(row_input.start + len(row_input.tokens))
-        forward_rows(self._model, [row_input], self._cache.view(number, number + 1))
+        self._cache.reserve_positions(row_input.start + len(row_input.tokens))
+        forward_rows(self._model, [row_input], self._cache.view_rows(number, number + 1))
         if self._taps is not None:
-            decoder.observe_states(self._taps.states, row_input.start)
+            decoder.extend_drafter_context(self._taps.states, row_input.start)
 
     def _run_forward_pass(self, running: list[Decoder]) -> None:
         inputs = [decoder.next_input(self._model) for decoder in running]
@@ -145,15 +145,15 @@ class ContinuousBatch:
             members = [running[number] for number in numbers]
             part = hidden if len(numbers) == len(running) else hidden[torch.tensor(numbers, device=hidden.device)]
             # Times are recorded after each group, because reading its tokens waits for the device.
-            for row in members[0].apply_predictions(self._model, part, [inputs[number] for number in numbers], members):
-                record_times([row], next(self._starts[member] for member in members if member.row is row))
+            for row in members[0].advance_group(self._model, part, [inputs[number] for number in numbers], members):
+                record_output_times([row], next(self._starts[member] for member in members if member.row is row))
         if states is not None:
             for number, (decoder, row_input) in enumerate(zip(running, inputs, strict=True)):
-                decoder.observe_states(states[number : number + 1, : len(row_input.tokens)], row_input.start)
+                decoder.extend_drafter_context(states[number : number + 1, : len(row_input.tokens)], row_input.start)
 
     def _compute_hidden_states(self, inputs: Sequence[RowInput]) -> torch.Tensor:
         if self._cache is None:
             return forward_rows(self._model, inputs, None)
         size = max(len(row_input.tokens) for row_input in inputs)
-        self._cache.reserve(max(row_input.start for row_input in inputs) + size)
-        return forward_rows(self._model, inputs, self._cache.view(0, len(inputs)))
+        self._cache.reserve_positions(max(row_input.start for row_input in inputs) + size)
+        return forward_rows(self._model, inputs, self._cache.view_rows(0, len(inputs)))

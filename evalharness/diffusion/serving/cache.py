@@ -29,7 +29,7 @@ class GrowingCache(KVCache):
         self._set_row_count(number + 1)
         return number
 
-    def move_row(self, source: int, target: int) -> None:
+    def copy_row(self, source: int, target: int) -> None:
         """Copies row `source` of the KV cache over row `target`."""
         for storage in (self._key_storage, self._value_storage):
             storage[:, target].copy_(storage[:, source])
@@ -41,13 +41,13 @@ class GrowingCache(KVCache):
             self._value_storage = self._value_storage[:, :0, :, :0].clone()
         self._set_row_count(self.rows - 1)
 
-    def reserve(self, positions: int) -> None:
+    def reserve_positions(self, position_count: int) -> None:
         """Increases the capacity, if needed, to at least this number of token positions per row."""
-        if positions > self.capacity:
-            needed = max(positions, self.capacity * 5 // 4)
+        if position_count > self.capacity:
+            needed = max(position_count, self.capacity * 5 // 4)
             self._resize_storage(self._key_storage.shape[1], -(-needed // CAPACITY_STEP) * CAPACITY_STEP)
 
-    def view(self, first: int, end: int) -> KVCache:
+    def view_rows(self, first: int, end: int) -> KVCache:
         """Returns a KV cache of the rows [first, end) that shares their memory.
 
         The returned cache must not be used after a change of the number of rows or of the capacity.
@@ -56,15 +56,15 @@ class GrowingCache(KVCache):
         view._keys, view._values = self._keys[:, first:end], self._values[:, first:end]
         return view
 
-    def _resize_storage(self, rows: int, capacity: int) -> None:
+    def _resize_storage(self, row_count: int, capacity: int) -> None:
         used = self.rows
         for name in ("_key_storage", "_value_storage"):
             old = getattr(self, name)
             layers, old_rows, heads, old_capacity, size = old.shape
-            new = old.new_zeros(layers, rows, heads, capacity, size)
+            new = old.new_zeros(layers, row_count, heads, capacity, size)
             new[:, :old_rows, :, :old_capacity] = old
             setattr(self, name, new)
         self._set_row_count(used)
 
-    def _set_row_count(self, rows: int) -> None:
-        self._keys, self._values = self._key_storage[:, :rows], self._value_storage[:, :rows]
+    def _set_row_count(self, row_count: int) -> None:
+        self._keys, self._values = self._key_storage[:, :row_count], self._value_storage[:, :row_count]

@@ -38,7 +38,7 @@ class DecodingFrame:
 class Decoder(ABC):
     """Decodes one row (sequence) in continuous batching: prepares its inputs, and processes the network's outputs.
 
-    Rows with equal `batch_key` are processed in one call of `apply_predictions`.
+    Rows with equal `batch_key` are processed in one call of `advance_group`.
     """
 
     wide: bool = False
@@ -52,17 +52,19 @@ class Decoder(ABC):
 
     @property
     def batch_key(self) -> Hashable:
-        """A value that is equal for decoders whose rows `apply_predictions` can process in one call."""
+        """A value that is equal for decoders whose rows `advance_group` can process in one call."""
         return (type(self), self.settings)
 
     @abstractmethod
-    def next_prefill_input(self, size: int) -> RowInput | None:
-        """Returns the next part of the prompt to prefill, about `size` tokens; None if the prompt is prefilled."""
+    def next_prefill_input(self, token_count: int) -> RowInput | None:
+        """Returns the next part of the prompt to prefill, about this many tokens; None if the prompt is prefilled."""
 
-    def observe_states(self, states: Tensor, start: int) -> None:  # noqa: B027 -- most decoders have no drafter
+    def extend_drafter_context(  # noqa: B027 -- most decoders have no drafter
+        self, target_states: Tensor, start_position: int
+    ) -> None:
         """Passes the target's recorded hidden states [1, T, taps * hidden] of a forward pass to the drafter, if any.
 
-        `states` are those of the row's tokens from position `start`.
+        `target_states` are those of the row's tokens from position `start_position`.
         """
 
     @abstractmethod
@@ -70,16 +72,16 @@ class Decoder(ABC):
         """Returns the row's input to the next forward pass."""
 
     @abstractmethod
-    def apply_predictions(
-        self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: "Sequence[Decoder]"
+    def advance_group(
+        self, model: Transformer, hidden_states: Tensor, group_inputs: Sequence[RowInput], group: "Sequence[Decoder]"
     ) -> list[Row]:
-        """Processes the predictions of a forward pass for all `members`, the decoders with this decoder's `batch_key`.
+        """Writes the tokens that a forward pass predicts for the rows of `group`, the decoders with this `batch_key`.
 
-        `inputs` are their inputs to the pass, and `hidden` [members, T, hidden] their hidden states. Returns the rows
-        that have new final output tokens.
+        `group_inputs` are their inputs to the pass, and `hidden_states` [group, T, hidden] its final hidden states.
+        Returns the rows that have new final output tokens.
         """
 
 
-def output_position(row: Row, position: int) -> int:
-    """Returns the index among the row's output tokens of the token at `position`, counted from the prompt's start."""
-    return position - len(row.prompt)
+def to_output_index(row: Row, text_position: int) -> int:
+    """Returns the index among the row's output tokens of a token, from its position from the prompt's start."""
+    return text_position - len(row.prompt)

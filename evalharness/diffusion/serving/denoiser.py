@@ -10,7 +10,7 @@ from evalharness.diffusion.denoising import BlockState, DenoisingSettings, atten
 from evalharness.diffusion.forward import RowInput
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row
-from evalharness.diffusion.serving.decoder import Decoder, DecodingFrame, output_position
+from evalharness.diffusion.serving.decoder import Decoder, DecodingFrame, to_output_index
 
 
 class DenoisingDecoder(Decoder):
@@ -24,14 +24,14 @@ class DenoisingDecoder(Decoder):
         self.block: BlockState | None = None
         row.text = row.prompt[: denoising.prefilled_prompt_length(len(row.prompt))]
 
-    def next_prefill_input(self, size: int) -> RowInput | None:
-        """Returns the next part of the prompt to prefill, about `size` tokens; None if nothing is left to prefill.
+    def next_prefill_input(self, token_count: int) -> RowInput | None:
+        """Returns the next part of the prompt to prefill, about this many tokens; None if nothing is left to prefill.
 
         With block-causal attention it consists of whole blocks. Bidirectional networks have no prefill.
         """
         row, config, block = self.row, self._config, self._denoising.block
         if config.attention != "bidirectional" and row.cached < len(row.text):
-            whole = max(1, size // block) * block if config.attention == "block_causal" else size
+            whole = max(1, token_count // block) * block if config.attention == "block_causal" else token_count
             start, end = row.cached, min(len(row.text), row.cached + whole)
             limits = attention_limits(config, block, start, end)
             row.cached = end
@@ -46,12 +46,12 @@ class DenoisingDecoder(Decoder):
         assert self.block is not None
         return self.block.next_input(self._config, self._denoising.block)
 
-    def apply_predictions(
-        self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
+    def advance_group(
+        self, model: Transformer, hidden_states: Tensor, group_inputs: Sequence[RowInput], group: Sequence[Decoder]
     ) -> list[Row]:
-        """Writes predicted tokens in the block of each row after a forward pass; see `Decoder.apply_predictions`."""
+        """Writes predicted tokens in the block of each row after a forward pass; see `Decoder.advance_group`."""
         blocks, traced = [], {}
-        for member in members:
+        for member in group:
             assert isinstance(member, DenoisingDecoder)
             assert member.block is not None
             blocks.append(member.block)
@@ -60,14 +60,16 @@ class DenoisingDecoder(Decoder):
 
         def record_frame(block: BlockState) -> None:
             if id(block) in traced:
-                traced[id(block)].frames.append(frame_of_block(block))
+                traced[id(block)].frames.append(make_frame_of_block(block))
 
-        return advance_blocks(model, hidden, blocks, inputs, self._denoising, record_frame if traced else None)
+        return advance_blocks(
+            model, hidden_states, blocks, group_inputs, self._denoising, record_frame if traced else None
+        )
 
 
-def frame_of_block(block: BlockState) -> DecodingFrame:
+def make_frame_of_block(block: BlockState) -> DecodingFrame:
     """Returns the tokens of a block that the latest forward pass wrote, in place of masks or of other tokens."""
-    first = output_position(block.row, block.start)
+    first = to_output_index(block.row, block.start)
     return DecodingFrame(
         block.row.forward_passes,
         max(0, first),

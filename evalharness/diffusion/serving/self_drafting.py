@@ -4,12 +4,12 @@ from collections.abc import Hashable, Sequence
 
 from torch import Tensor
 
-from evalharness.diffusion.autoregression import append_final_token, drafting_input
-from evalharness.diffusion.forward import RowInput, causal_input
+from evalharness.diffusion.autoregression import append_final_token, make_drafting_input
+from evalharness.diffusion.forward import RowInput, make_causal_input
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.serving.decoder import Decoder, DecodingFrame
-from evalharness.diffusion.serving.tokens import CausalDecoder, sample_next_tokens
+from evalharness.diffusion.serving.tokens import CausalDecoder, sample_next_tokens_and_confidences
 
 
 class SelfSpeculativeDecoder(CausalDecoder):
@@ -20,9 +20,9 @@ class SelfSpeculativeDecoder(CausalDecoder):
 
     wide = True
 
-    def __init__(self, row: Row, length: int, sampler: Sampler, traced: bool = False) -> None:
-        super().__init__(row, (length, sampler), traced)
-        self.sampler, self._length = sampler, length
+    def __init__(self, row: Row, draft_length: int, sampler: Sampler, traced: bool = False) -> None:
+        super().__init__(row, (draft_length, sampler), traced)
+        self.sampler, self._length = sampler, draft_length
         self._draft: list[int] = []
         row.drafts = []
 
@@ -37,35 +37,37 @@ class SelfSpeculativeDecoder(CausalDecoder):
         To draft, it is the row's last token and mask tokens; to verify, the drafted tokens.
         """
         if self._draft:
-            return causal_input(len(self.row.text), self._draft)
-        return drafting_input(self.row, self._length, model.config.mask_id)
+            return make_causal_input(len(self.row.text), self._draft)
+        return make_drafting_input(self.row, self._length, model.config.mask_id)
 
-    def apply_predictions(
-        self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
+    def advance_group(
+        self, model: Transformer, hidden_states: Tensor, group_inputs: Sequence[RowInput], group: Sequence[Decoder]
     ) -> list[Row]:
         """Stores the tokens that a drafting pass predicted, or appends those that a verifying pass accepted.
 
-        See `Decoder.apply_predictions`.
+        See `Decoder.advance_group`.
         """
         verifying, length = bool(self._draft), self._length
         positions = range(length) if verifying else (0, *range(2, length + 1))
-        sources = [(number, position) for number in range(len(members)) for position in positions]
+        sources = [(number, position) for number in range(len(group)) for position in positions]
         uniforms = [
             member.row.random_number(len(member.row.output) + verifying + number)
-            for member in members
+            for member in group
             for number in range(length)
             if self.sampler.temperature
         ]
-        traced = any(member.traced for member in members)
-        tokens, confidences = sample_next_tokens(model, hidden, sources, uniforms, self.sampler, traced)
-        for number, member in enumerate(members):
+        traced = any(member.traced for member in group)
+        tokens, confidences = sample_next_tokens_and_confidences(
+            model, hidden_states, sources, uniforms, self.sampler, traced
+        )
+        for number, member in enumerate(group):
             assert isinstance(member, SelfSpeculativeDecoder)
             part = slice(number * length, (number + 1) * length)
             if verifying:
                 member._append_verified_tokens(tokens[part], confidences[part])
             else:
                 member._store_draft(tokens[part])
-        return [member.row for member in members] if verifying else []
+        return [member.row for member in group] if verifying else []
 
     def _store_draft(self, tokens: list[int]) -> None:
         row, self._draft = self.row, tokens
@@ -76,12 +78,14 @@ class SelfSpeculativeDecoder(CausalDecoder):
                 DecodingFrame(row.forward_passes, position, position + len(tokens), (), (), (), drafted=tuple(tokens))
             )
 
-    def _append_verified_tokens(self, following: list[int], confidences: list[float]) -> None:
+    def _append_verified_tokens(self, target_tokens: list[int], confidences: list[float]) -> None:
         row, draft, position = self.row, self._draft, len(self.row.output)
-        accepted = next((index for index in range(1, len(draft)) if draft[index] != following[index - 1]), len(draft))
+        accepted = next(
+            (index for index in range(1, len(draft)) if draft[index] != target_tokens[index - 1]), len(draft)
+        )
         row.forward_passes += 1
         row.record_draft(position, draft, accepted, "self")
-        tokens = (*draft[:accepted], following[accepted - 1])
+        tokens = (*draft[:accepted], target_tokens[accepted - 1])
         # The draft's first token follows from the drafting pass, which does not verify it.
         chances = (1.0, *confidences[:accepted])
         for token, chance in zip(tokens, chances, strict=True):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from evalharness.diffusion.autoregression import append_final_token
-from evalharness.diffusion.decoding import token_statistics
-from evalharness.diffusion.forward import RowInput, causal_input, gather_states
+from evalharness.diffusion.decoding import compute_token_statistics
+from evalharness.diffusion.forward import RowInput, gather_hidden_states, make_causal_input
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.serving.decoder import Decoder, DecodingFrame
@@ -17,12 +17,12 @@ class CausalDecoder(Decoder):
 
     sampler: Sampler
 
-    def next_prefill_input(self, size: int) -> RowInput | None:
-        """Returns up to `size` further prompt tokens to prefill; None if only the prompt's last token is left."""
+    def next_prefill_input(self, token_count: int) -> RowInput | None:
+        """Returns further prompt tokens to prefill, at most `token_count`; None if only the last token is left."""
         row = self.row
-        end = min(len(row.prompt) - 1, row.cached + size)
+        end = min(len(row.prompt) - 1, row.cached + token_count)
         if row.cached < end:
-            row_input = causal_input(row.cached, row.prompt[row.cached : end])
+            row_input = make_causal_input(row.cached, row.prompt[row.cached : end])
             row.cached = end
             return row_input
         row.text = list(row.prompt)
@@ -38,18 +38,18 @@ class AutoregressiveDecoder(CausalDecoder):
 
     def next_input(self, model: Transformer) -> RowInput:
         """Returns the row's input to the next forward pass: its last token."""
-        return causal_input(self.row.cached, self.row.text[self.row.cached :])
+        return make_causal_input(self.row.cached, self.row.text[self.row.cached :])
 
-    def apply_predictions(
-        self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
+    def advance_group(
+        self, model: Transformer, hidden_states: Tensor, group_inputs: Sequence[RowInput], group: Sequence[Decoder]
     ) -> list[Row]:
-        """Appends one sampled token to each row; see `Decoder.apply_predictions`."""
-        rows = [member.row for member in members]
-        tokens, confidences = sample_next_tokens(
-            model, hidden, [(number, 0) for number in range(len(rows))], _random_numbers(rows, self.sampler),
-            self.sampler, any(member.traced for member in members),
+        """Appends one sampled token to each row; see `Decoder.advance_group`."""
+        rows = [member.row for member in group]
+        tokens, confidences = sample_next_tokens_and_confidences(
+            model, hidden_states, [(number, 0) for number in range(len(rows))],
+            _next_random_numbers(rows, self.sampler), self.sampler, any(member.traced for member in group),
         )  # fmt: skip
-        for member, token, confidence in zip(members, tokens, confidences, strict=True):
+        for member, token, confidence in zip(group, tokens, confidences, strict=True):
             row, position = member.row, len(member.row.output)
             row.forward_passes += 1
             append_final_token(row, token, confidence)
@@ -64,25 +64,25 @@ class AutoregressiveDecoder(CausalDecoder):
         return rows
 
 
-def _random_numbers(rows: Sequence[Row], sampler: Sampler) -> list[float]:
+def _next_random_numbers(rows: Sequence[Row], sampler: Sampler) -> list[float]:
     return [row.random_number(len(row.text) - len(row.prompt)) for row in rows] if sampler.temperature else []
 
 
-def sample_next_tokens(
+def sample_next_tokens_and_confidences(
     model: Transformer,
     hidden: Tensor,
-    sources: Sequence[tuple[int, int]],
-    uniforms: Sequence[float],
+    row_token_indices: Sequence[tuple[int, int]],
+    random_numbers: Sequence[float],
     sampler: Sampler,
     with_confidence: bool,
 ) -> tuple[list[int], list[float]]:
-    """Returns the sampled next tokens at the (row, token) indices `sources` of a forward pass, and their probabilities.
+    """Returns sampled tokens and their probabilities, each predicted at a (row, token) index of a forward pass.
 
     Without `with_confidence`, probabilities are not computed and all are 1.
     """
-    logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))
-    chosen = sampler.sample(logits, uniforms)
+    logits = sampler.mask_banned(model.logits(gather_hidden_states(hidden, row_token_indices)))
+    chosen = sampler.sample(logits, random_numbers)
     tokens: list[int] = chosen.tolist()
     if not with_confidence:
         return tokens, [1.0] * len(tokens)
-    return tokens, token_statistics(logits, chosen, False)[0].tolist()
+    return tokens, compute_token_statistics(logits, chosen, False).probability.tolist()

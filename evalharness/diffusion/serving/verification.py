@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from evalharness.diffusion.drafting.decoding import verify_drafts
+from evalharness.diffusion.drafting.decoding import verify_and_append_drafts
 from evalharness.diffusion.drafting.proposals import Draft, DraftingSettings, DraftProposer
-from evalharness.diffusion.forward import RowInput, causal_input
+from evalharness.diffusion.forward import RowInput, make_causal_input
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.serving.decoder import Decoder, DecodingFrame
@@ -27,39 +27,41 @@ class SpeculativeDecoder(CausalDecoder):
         self._draft = Draft()
         row.drafts = []
 
-    def observe_states(self, states: Tensor, start: int) -> None:
-        """Passes the target's hidden states in a forward pass to the drafter; see `Decoder.observe_states`."""
-        self._proposer.observe_states(states, [start])
+    def extend_drafter_context(self, target_states: Tensor, start_position: int) -> None:
+        """Passes the target's hidden states in a forward pass to the drafter; see `Decoder.extend_drafter_context`."""
+        self._proposer.extend_drafter_context(target_states, [start_position])
 
     def next_input(self, model: Transformer) -> RowInput:
         """Returns the row's input to the next forward pass: its last token and a new draft, which the pass verifies."""
         self._draft = self._proposer.propose([self.row])[0]
-        return causal_input(self.row.cached, [self.row.text[-1], *self._draft.tokens])
+        return make_causal_input(self.row.cached, [self.row.text[-1], *self._draft.tokens])
 
-    def apply_predictions(
-        self, model: Transformer, hidden: Tensor, inputs: Sequence[RowInput], members: Sequence[Decoder]
+    def advance_group(
+        self, model: Transformer, hidden_states: Tensor, group_inputs: Sequence[RowInput], group: Sequence[Decoder]
     ) -> list[Row]:
         """Appends the accepted draft tokens and the target's next token to each row.
 
-        See `Decoder.apply_predictions`.
+        See `Decoder.advance_group`.
         """
-        verifiers = [member for member in members if isinstance(member, SpeculativeDecoder)]
-        rows, drafts = [member.row for member in members], [verifier._draft for verifier in verifiers]
-        traced = any(member.traced for member in members)
-        accepted = verify_drafts(model, hidden, rows, drafts, self.sampler, self._drafting.threshold, traced)
-        for verifier, row_input, count in zip(verifiers, inputs, accepted, strict=True):
-            verifier._record_draft(row_input.start, count)
+        verifiers = [member for member in group if isinstance(member, SpeculativeDecoder)]
+        rows, drafts = [member.row for member in group], [verifier._draft for verifier in verifiers]
+        traced = any(member.traced for member in group)
+        accepted = verify_and_append_drafts(
+            model, hidden_states, rows, drafts, self.sampler, self._drafting.threshold, traced
+        )
+        for verifier, row_input, count in zip(verifiers, group_inputs, accepted, strict=True):
+            verifier._record_verified_draft(row_input.start, count)
         return rows
 
-    def _record_draft(self, start: int, accepted: int) -> None:
+    def _record_verified_draft(self, start_position: int, accepted_tokens: int) -> None:
         row, draft = self.row, self._draft
-        self._proposer.record_verification([row], [start], [draft], [accepted])
+        self._proposer.record_verification([row], [start_position], [draft], [accepted_tokens])
         if self.traced:
-            first = start + 1 - len(row.prompt)
+            first = start_position + 1 - len(row.prompt)
             tokens = tuple(row.output[first:])
             self.frames.append(
                 DecodingFrame(
                     row.forward_passes, first, first + 1 + len(draft.tokens), tuple(range(first, len(row.output))),
-                    tokens, tuple(row.confidences[first:]), (), accepted, tuple(draft.tokens[accepted:]),
+                    tokens, tuple(row.confidences[first:]), (), accepted_tokens, tuple(draft.tokens[accepted_tokens:]),
                 )
             )  # fmt: skip

@@ -9,7 +9,7 @@ from evalharness.backends.network.drafting import open_drafter
 from evalharness.backends.network.loading import SMALL, Network, load_network, without_fused_kernels
 from evalharness.backends.network.options import NetworkOptions
 from evalharness.backends.options import parse_options
-from evalharness.diffusion.checkpoints.loading import find_checkpoint_folder, is_gguf, read_json
+from evalharness.diffusion.checkpoints.loading import find_checkpoint_folder, is_gguf, read_json_object
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.drafting.packing import pack_target
 from evalharness.errors import UserError
@@ -42,7 +42,7 @@ def _is_diffusion_gemma(config: ServerConfig) -> bool:
     if config.backend != "diffusion" or config.model is None or is_gguf(config.model):
         return False
     folder = find_checkpoint_folder(config.model, config.options.get("revision"))
-    return bool(read_json(folder / "config.json").get("model_type") == "diffusion_gemma")
+    return bool(read_json_object(folder / "config.json").get("model_type") == "diffusion_gemma")
 
 
 def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> NetworkEngine:

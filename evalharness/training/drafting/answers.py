@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from evalharness.diffusion.cache import KVCache
-from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import RowInput, causal_input, forward_rows
+from evalharness.diffusion.drafting.taps import HiddenStateRecorder
+from evalharness.diffusion.forward import RowInput, forward_rows, make_causal_input
 from evalharness.diffusion.network import Transformer
 from evalharness.generation.stopping import StopChecker
 from evalharness.training.drafting.features import FeatureBuffer, top_tokens
@@ -57,7 +57,9 @@ class GenerationSlots:
     A job's prompt is prefilled in a separate KV cache, whose row is then copied to the job's slot.
     """
 
-    def __init__(self, model: Transformer, count: int, capacity: int, recorder: TapRecorder | None = None) -> None:
+    def __init__(
+        self, model: Transformer, count: int, capacity: int, recorder: HiddenStateRecorder | None = None
+    ) -> None:
         """Allocates slots for `count` jobs at a time, of at most `capacity` tokens each.
 
         With a recorder, each job keeps the target's states and most probable tokens.
@@ -82,7 +84,7 @@ class GenerationSlots:
         """
         model, weight = self._model, self._model.embed.weight
         shared = [self._reusable_prefix_length(job) for job in jobs]
-        inputs = [causal_input(size, job.prompt[size:]) for job, size in zip(jobs, shared, strict=True)]
+        inputs = [make_causal_input(size, job.prompt[size:]) for job, size in zip(jobs, shared, strict=True)]
         room = max(shared) + max(len(row_input.tokens) for row_input in inputs)
         cache = KVCache(model.config, len(jobs), room, weight.dtype, weight.device)
         for row, (job, size) in enumerate(zip(jobs, shared, strict=True)):
@@ -142,7 +144,9 @@ class GenerationSlots:
     def _copy_row(self, source: KVCache, source_row: int, target: KVCache, target_row: int, size: int) -> None:
         """Copies the first `size` positions of a row of the KV cache `source` to a row of the KV cache `target`."""
         for layer in range(self._model.config.layers):
-            for target_tensor, source_tensor in zip(target.layer(layer), source.layer(layer), strict=True):
+            for target_tensor, source_tensor in zip(
+                target.layer_keys_and_values(layer), source.layer_keys_and_values(layer), strict=True
+            ):
                 target_tensor[target_row, :, :size] = source_tensor[source_row, :, :size]
 
     def _release_ended_jobs(self) -> list[AnswerJob]:
@@ -160,8 +164,8 @@ def _common_prefix_length(first: Sequence[int], second: Sequence[int]) -> int:
 def _next_input(job: AnswerJob | None) -> RowInput:
     """Returns the input of a job's next decoding step, its last token; for an empty slot (None), an arbitrary token."""
     if job is None:
-        return causal_input(0, [0])
-    return causal_input(len(job.prompt) + len(job.answer) - 1, job.answer[-1:])
+        return make_causal_input(0, [0])
+    return make_causal_input(len(job.prompt) + len(job.answer) - 1, job.answer[-1:])
 
 
 def generate_answers(
@@ -179,7 +183,7 @@ def generate_answers(
     a prefill pass; on a CPU 1 is faster, because a prompt then reuses more of the previous one. With `taps` (layer
     numbers), jobs record the hidden states of these layers, so that the target need not process the texts again.
     """
-    with TapRecorder(model, taps) if taps else nullcontext() as recorder:
+    with HiddenStateRecorder(model, taps) if taps else nullcontext() as recorder:
         table = GenerationSlots(model, slots, capacity, recorder)
         while not should_stop():
             while started := list(itertools.islice(jobs, min(prompts_per_prefill, table.free_slots))):

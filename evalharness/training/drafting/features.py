@@ -10,8 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import causal_input, forward_rows
+from evalharness.diffusion.drafting.taps import HiddenStateRecorder
+from evalharness.diffusion.forward import forward_rows, make_causal_input
 from evalharness.diffusion.network import Transformer
 from evalharness.training.drafting.shards import TrainingText, read_shard, read_texts, shard_numbers, shard_path
 
@@ -104,9 +104,9 @@ def top_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def compute_features(text: TrainingText, model: Transformer, recorder: TapRecorder) -> RecordedFeatures:
+def compute_features(text: TrainingText, model: Transformer, recorder: HiddenStateRecorder) -> RecordedFeatures:
     """Returns the target's features of a training text, computed by one forward pass of the target `model`."""
-    hidden = forward_rows(model, [causal_input(0, text.tokens)], None)[0]
+    hidden = forward_rows(model, [make_causal_input(0, text.tokens)], None)[0]
     return RecordedFeatures(
         recorder.states[0].to(torch.bfloat16), *top_tokens(model.logits(hidden[len(text.prompt) - 1 : -1]))
     )
@@ -173,8 +173,8 @@ class ComputedFeatures:
     def fetch(self, numbers: Sequence[int]) -> list[TextFeatures]:
         """Returns the training texts with these numbers and their features, on the target's device."""
         texts = [self._texts[number] for number in numbers]
-        with TapRecorder(self._model, self._taps) as recorder:
-            hidden = forward_rows(self._model, [causal_input(0, text.tokens) for text in texts], None)
+        with HiddenStateRecorder(self._model, self._taps) as recorder:
+            hidden = forward_rows(self._model, [make_causal_input(0, text.tokens) for text in texts], None)
             states = recorder.states
         features = []
         for row, text in enumerate(texts):

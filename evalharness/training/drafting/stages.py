@@ -15,8 +15,8 @@ import torch
 
 from evalharness.diffusion.checkpoints.gguf import open_gguf
 from evalharness.diffusion.checkpoints.loading import Checkpoint, is_gguf, open_checkpoint
-from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import causal_input, forward_rows
+from evalharness.diffusion.drafting.taps import HiddenStateRecorder
+from evalharness.diffusion.forward import forward_rows, make_causal_input
 from evalharness.errors import UserError
 from evalharness.generation.infilling import find_infilling_encoder
 from evalharness.generation.stopping import Detokenizer, StopChecker
@@ -177,7 +177,7 @@ def run_feature_stage(
             return
         start = time.perf_counter()
         texts = read_shard(shard_path(answers, number))
-        with TapRecorder(target.model, taps) as recorder:
+        with HiddenStateRecorder(target.model, taps) as recorder:
             observed = [compute_features(text, target.model, recorder) for text in texts]
         write_features(features, number, observed, taps)
         rate = sum(len(text.tokens) for text in texts) / (time.perf_counter() - start)
@@ -252,7 +252,7 @@ def _quantize_target(target: Checkpoint, texts: Sequence[Sequence[int]]) -> None
     @torch.inference_mode()
     def calibrate() -> None:
         for ids in texts:
-            target.model.logits(forward_rows(target.model, [causal_input(0, ids[:512])], None))
+            target.model.logits(forward_rows(target.model, [make_causal_input(0, ids[:512])], None))
 
     quantize_linear_layers(target.model, calibrate)
 

@@ -58,7 +58,7 @@ def test_decoding_without_fused_kernels_is_an_error_only_if_they_are_required(fo
         make_sampler(network, sampling)
         for sampling in (Sampling(), Sampling(temperature=0.8), Sampling(temperature=0.8, top_p=0.9))
     )
-    rules = (find_rule(name, threshold=0.9, steps=4, block=8) for name in ("threshold", "editing"))
+    rules = (find_rule(name, threshold=0.9, steps=4, block_length=8) for name in ("threshold", "editing"))
     by_threshold, editing = (DenoisingSettings(rule, 8, greedy) for rule in rules)
     auto, fused, eight = NetworkOptions(), NetworkOptions(kernels="fused"), NetworkOptions(weights="fp8")
     assert select_engine(network, fused, greedy, by_threshold) is network.engine

@@ -15,8 +15,8 @@ from evalharness.diffusion.autoregression import decode_autoregressively
 from evalharness.diffusion.drafting.costs import (
     AcceptanceTracker,
     ForwardPassCosts,
-    load_or_measure_costs,
-    measure_costs,
+    load_or_measure_forward_pass_costs,
+    measure_forward_pass_costs,
 )
 from evalharness.diffusion.drafting.decoding import draft_and_verify
 from evalharness.diffusion.drafting.lookup import NgramLookup
@@ -148,13 +148,13 @@ def test_sampled_distribution_is_that_of_plain_sampling() -> None:
 
 def test_lookup_finds_the_latest_and_longest_match() -> None:
     lookup = NgramLookup()
-    lookup.extend([1, 2, 3, 4, 9, 2, 3, 5, 6, 1, 2, 3])
+    lookup.append_tokens([1, 2, 3, 4, 9, 2, 3, 5, 6, 1, 2, 3])
     assert lookup.propose(2) == ([4, 9], 3)
-    lookup.extend([5, 8, 2, 3])
+    lookup.append_tokens([5, 8, 2, 3])
     assert lookup.propose(9) == ([5, 8, 2, 3], 2)
-    lookup.extend([9])
+    lookup.append_tokens([9])
     assert lookup.propose(2) == ([2, 3], 1)
-    lookup.extend([40])
+    lookup.append_tokens([40])
     assert lookup.propose(3) == ([], 0)
 
 
@@ -186,7 +186,7 @@ def test_each_draft_comes_from_the_source_that_is_expected_to_be_faster(monkeypa
 
 
 def best(curve: ForwardPassCosts, probabilities: Sequence[float]) -> int:
-    return curve.best_draft_length(probabilities)[0]
+    return curve.choose_draft_length(probabilities)[0]
 
 
 def test_draft_length_follows_costs_and_probabilities() -> None:
@@ -212,18 +212,18 @@ def test_tracker_counts_only_positions_that_were_reached() -> None:
     tracker = AcceptanceTracker(3, prior=0.5, prior_weight=0.0001)
     for _ in range(10):
         tracker.record_draft(3, 1)
-    assert tracker.probabilities()[:2] == pytest.approx([1.0, 0.0], abs=1e-3)
+    assert tracker.acceptance_probabilities()[:2] == pytest.approx([1.0, 0.0], abs=1e-3)
 
 
 def test_costs_are_measured_once(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     target = tiny_model(1, max_length=512)
-    first = load_or_measure_costs(target, tiny_drafter(target))
-    assert load_or_measure_costs(target, tiny_drafter(target)) == first
+    first = load_or_measure_forward_pass_costs(target, tiny_drafter(target))
+    assert load_or_measure_forward_pass_costs(target, tiny_drafter(target)) == first
     assert all(second > 0 for second in first.seconds)
     assert list(first.seconds) == sorted(first.seconds)
     assert first.draft_s > 0
-    assert measure_costs(target, None).draft_s == 0
+    assert measure_forward_pass_costs(target, None).draft_s == 0
     assert torch.is_inference_mode_enabled() is False
 
 

@@ -8,8 +8,8 @@ from helpers.drafters import tiny_drafter
 from helpers.tiny_network import tiny_model
 
 from evalharness.diffusion.drafting.checkpoint import load_drafter, save_drafter, target_fingerprint
-from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import causal_input, forward_rows
+from evalharness.diffusion.drafting.taps import HiddenStateRecorder
+from evalharness.diffusion.forward import forward_rows, make_causal_input
 from evalharness.errors import UserError
 from evalharness.training.drafting.objective import block_hidden_states
 
@@ -21,9 +21,9 @@ def test_blocks_with_a_cache_are_those_of_a_whole_text(carry: bool) -> None:
     target = tiny_model(1)
     drafter = tiny_drafter(target, carry=carry)
     states = []
-    with TapRecorder(target, drafter.config.taps) as recorder:
+    with HiddenStateRecorder(target, drafter.config.taps) as recorder:
         for text in TEXTS:
-            forward_rows(target, [causal_input(0, text)], None)
+            forward_rows(target, [make_causal_input(0, text)], None)
             states.append(recorder.states[0])
     cache = drafter.new_cache(2, 32)
     # Both rows in parts of different lengths; what is behind a part is overwritten later.

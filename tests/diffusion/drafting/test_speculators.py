@@ -16,8 +16,8 @@ from evalharness.diffusion.autoregression import decode_autoregressively
 from evalharness.diffusion.drafting.checkpoint import load_drafter
 from evalharness.diffusion.drafting.decoding import draft_and_verify
 from evalharness.diffusion.drafting.proposals import DraftingSettings
-from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import causal_input, forward_rows
+from evalharness.diffusion.drafting.taps import HiddenStateRecorder
+from evalharness.diffusion.forward import forward_rows, make_causal_input
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Sampler
 from evalharness.errors import UserError
@@ -35,8 +35,8 @@ def test_logits_and_acceptance_are_those_of_speculators() -> None:
     expected, target = json.loads((FOLDER / "expected.json").read_text()), rounded_target()
     drafter = load_drafter(FOLDER, target)
     assert drafter.vocabulary.tolist() == expected["vocabulary"]
-    with TapRecorder(target, drafter.config.taps) as recorder:
-        forward_rows(target, [causal_input(0, expected["tokens"])], None)
+    with HiddenStateRecorder(target, drafter.config.taps) as recorder:
+        forward_rows(target, [make_causal_input(0, expected["tokens"])], None)
         states = recorder.states
     anchor = expected["anchor"]
     cache = drafter.new_cache(1, 64)

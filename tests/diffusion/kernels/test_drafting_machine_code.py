@@ -41,6 +41,6 @@ def test_a_cycle_of_drafting_and_verification(name, sequences, block):
 
     def cycle() -> None:
         draft_tokens(drafting.weights, drafting.buffers, drafting.cache, state, 0.7)
-        verify_drafts(weights, state, buffers, cache, drafting, 0.7, threshold=0.5)
+        verify_drafts(weights, state, buffers, cache, drafting, 0.7, acceptance_threshold=0.5)
 
     assert not [fault for binary in binaries(cycle) for fault in faults(binary, binary.name in MATRIX)]

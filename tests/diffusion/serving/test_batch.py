@@ -31,7 +31,7 @@ Ways = list[tuple[Callable[[Row], object], Callable[[Row], Decoder]]]
 
 
 def denoising(rule: str, block: int, sampler: Sampler, **more: bool) -> DenoisingSettings:
-    return DenoisingSettings(find_rule(rule, threshold=0.3, steps=3, block=block), block, sampler, **more)
+    return DenoisingSettings(find_rule(rule, threshold=0.3, steps=3, block_length=block), block, sampler, **more)
 
 
 def diffusion_ways(model: Transformer, sampler: Sampler, **more: bool) -> Ways:

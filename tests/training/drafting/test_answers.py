@@ -11,8 +11,8 @@ from helpers.open_checkpoints import build
 
 from evalharness.diffusion.autoregression import decode_autoregressively
 from evalharness.diffusion.checkpoints.gguf import open_gguf
-from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import causal_input, forward_rows
+from evalharness.diffusion.drafting.taps import HiddenStateRecorder
+from evalharness.diffusion.forward import forward_rows, make_causal_input
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.training.corpus.decontamination import collect_benchmark_parts
@@ -91,7 +91,7 @@ def test_answers_in_slots_are_those_of_plain_decoding(tmp_path: Path, together: 
     ]
     done = list(generate_answers(target.model, iter(jobs), 4, 64, lambda: False, (0, 1), together))
     assert len(done) == len(jobs)
-    with TapRecorder(target.model, (0, 1)) as recorder:
+    with HiddenStateRecorder(target.model, (0, 1)) as recorder:
         for job in done:
             assert job.features is not None
             again = compute_features(job.to_training_text(), target.model, recorder)
@@ -108,7 +108,7 @@ def test_eight_bit_products_are_close(tmp_path: Path) -> None:
     tokens = torch.randint(0, 250, (60,), generator=torch.Generator().manual_seed(1)).tolist()
 
     def logits() -> torch.Tensor:
-        return model.logits(forward_rows(model, [causal_input(0, tokens)], None))[0]
+        return model.logits(forward_rows(model, [make_causal_input(0, tokens)], None))[0]
 
     exact = logits()
     quantize_linear_layers(model, logits)

@@ -10,8 +10,8 @@ import torch
 from helpers.tiny_network import new_row, tiny_model
 
 from evalharness.diffusion.autoregression import decode_autoregressively
-from evalharness.diffusion.drafting.taps import TapRecorder
-from evalharness.diffusion.forward import causal_input, forward_rows
+from evalharness.diffusion.drafting.taps import HiddenStateRecorder
+from evalharness.diffusion.forward import forward_rows, make_causal_input
 from evalharness.diffusion.rows import Sampler
 from evalharness.training.drafting.acceptance import simulate_decoding
 from evalharness.training.drafting.features import (
@@ -54,7 +54,7 @@ def store(tmp_path: Path) -> StoredFeatures:
     write_shard(tmp_path, 0, texts[:5])
     write_shard(tmp_path, 1, texts[5:])
     for number, part in enumerate((texts[:5], texts[5:])):
-        with TapRecorder(target, TAPS) as recorder:
+        with HiddenStateRecorder(target, TAPS) as recorder:
             write_features(tmp_path, number, [compute_features(text, target, recorder) for text in part], TAPS)
     return StoredFeatures(tmp_path, tmp_path)
 
@@ -70,7 +70,7 @@ def test_store_returns_each_texts_features(store: StoredFeatures) -> None:
     for number in range(8):
         features = store[number]
         assert features.states.shape == (len(features.text.tokens), 64)
-        hidden = forward_rows(target, [causal_input(0, features.text.tokens)], None)[0]
+        hidden = forward_rows(target, [make_causal_input(0, features.text.tokens)], None)[0]
         first = len(features.text.prompt) - 1
         expected = target.logits(hidden[first:-1]).softmax(-1).gather(1, features.ids)
         torch.testing.assert_close(features.probabilities, expected, rtol=1e-3, atol=1e-4)

@@ -64,7 +64,7 @@ class DrafterWeights:
 
 def read_drafter_weights(drafter: Drafter) -> DrafterWeights:
     """Returns the weights of a drafter in the form that the kernels read. They share memory with the drafter."""
-    parts, plain = drafter.target_parts, Precision()
+    parts, plain = drafter.attached_target, Precision()
     config = replace(drafter.config.network, attention="causal")
     layers = [layer for layer in drafter.layers if isinstance(layer, DrafterLayer)]
     queries = config.heads * config.head_dim
@@ -179,7 +179,7 @@ def extend_context(
     block.store_features(b.features, positions, cache.features, live)
     for number, layer in enumerate(weights.network.layers):
         gemm.split_matmul(b.features, weights.context[number], b.context, live)
-        keys, values = cache.layer(number)
+        keys, values = cache.layer_keys_and_values(number)
         # There are no queries: all heads are keys or values, and `features` is not written.
         qkv.rope_and_cache(
             b.context, weights.context_bias[number], layer.q_norm, layer.k_norm, eps, b.step.table, positions,

@@ -19,7 +19,7 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.drafting.costs import ForwardPassCosts
 from evalharness.diffusion.drafting.decoding import append_verified_tokens
 from evalharness.diffusion.drafting.network import Drafter
-from evalharness.diffusion.drafting.proposals import Draft, DraftingSettings, DraftSources
+from evalharness.diffusion.drafting.proposals import Draft, DraftingSettings, DraftSourceSelector
 from evalharness.diffusion.kernels.drafting.drafter import draft_tokens, new_drafter_buffers, read_drafter_weights
 from evalharness.diffusion.kernels.drafting.passes import DraftingKernels, verify_drafts
 from evalharness.diffusion.kernels.drafting.state import SpeculationState, new_speculation_state
@@ -34,7 +34,7 @@ from evalharness.diffusion.kernels.engine import (
 from evalharness.diffusion.kernels.graphs import capture_steps, current_device, run_until_done, steps_per_graph
 from evalharness.diffusion.kernels.launch import ceil_div
 from evalharness.diffusion.kernels.step import KernelWeights, new_buffers
-from evalharness.diffusion.rows import Row, Sampler, record_times
+from evalharness.diffusion.rows import Row, Sampler, record_output_times
 
 PASSES_PER_ROUND = 8
 """Verifying passes that run before the host reads the tokens, if a drafter alone drafts."""
@@ -136,14 +136,14 @@ class SpeculativeEngine:
         host, drafter = session.tables, drafting.drafter
         if drafter is not None and session.drafter is not None and states is not None:
             drafter.extend_context(states, [0] * len(rows), session.drafter.cache)
-        sources = DraftSources(drafting, rows)
+        sources = DraftSourceSelector(drafting, rows)
         write_end_tokens(host, rows)
         running, first = list(enumerate(rows)), True
         while running:
             host["done"][:] = 1
             # The host reads the first pass alone, so that the time to first token is measured.
             passes = 1 if first or drafting.lookup or drafter is None else PASSES_PER_ROUND
-            drafts, drafter_rows = sources.choose([row for _, row in running])
+            drafts, drafter_rows = sources.choose_sources([row for _, row in running])
             for number in drafter_rows:
                 drafts[number] = Draft([], "drafter")
             for (sequence, row), draft in zip(running, drafts, strict=True):
@@ -154,7 +154,7 @@ class SpeculativeEngine:
                 for verified, accepted in _append_round(host, sequence, row, draft.kind):
                     sources.record_draft(verified, accepted)
                 sources.extend_lookup(number, row.text[before:])
-            record_times((row for _, row in running), start)
+            record_output_times((row for _, row in running), start)
             kept = [number for number, (_, row) in enumerate(running) if not row.ended]
             sources.keep_rows(kept)
             running, first = [running[number] for number in kept], False

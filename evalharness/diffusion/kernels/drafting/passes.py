@@ -24,12 +24,12 @@ class DraftingKernels:
 
 def verify_drafts(
     weights: KernelWeights, state: SpeculationState, buffers: StepBuffers, cache: KVCache,
-    drafter: DraftingKernels | None, temperature: float = 0.0, threshold: float = 1.0,
+    drafter: DraftingKernels | None, temperature: float = 0.0, acceptance_threshold: float = 1.0,
 ) -> None:  # fmt: skip
     """Runs one verifying pass of all sequences, and appends the accepted tokens; the results stay on the device.
 
     The target's hidden states extend the context of the `drafter`, if there is one. At a `temperature` above 0 the
-    target samples, each token with the random number of its position. `threshold`: see `accept_drafts`.
+    target samples, each token with the random number of its position. `acceptance_threshold`: see `accept_drafts`.
     """
     live, step_input = state.live, buffers.step_input
     write_draft_input(state, step_input)
@@ -41,12 +41,12 @@ def verify_drafts(
         buffers.normed, weights.head, step_input.rows, step_input.block_positions, step_input.count, buffers.banned,
         buffers.work, buffers.statistics, state.drafts.shape[1] + 1, live,
         head.SamplingNoise(temperature, state.seeds, state.offsets) if temperature else None,
-        compared=step_input.tokens if threshold < 1 else None,
+        compared=step_input.tokens if acceptance_threshold < 1 else None,
     )  # fmt: skip
     if drafter is not None:
         # Before the acceptance, after which the sequences may be done and kernels compute nothing.
         extend_context(drafter.weights, drafter.buffers, drafter.cache, step_input.positions, live)
-    accept_drafts(state, buffers.statistics, threshold)
+    accept_drafts(state, buffers.statistics, acceptance_threshold)
 
 
 def _record_tap(drafter: DraftingKernels, buffers: StepBuffers, state: SpeculationState, layer: int) -> None:

@@ -33,7 +33,7 @@ def rows():
 def test_tokens_passes_and_confidences_equal_those_of_pytorch(shift, rule, monkeypatch):
     monkeypatch.setattr(engine, "CANVAS_STEP", 16)
     model = network(shift)
-    how = DenoisingSettings(find_rule(rule, threshold=0.9, steps=3, block=4), 4, GREEDY)
+    how = DenoisingSettings(find_rule(rule, threshold=0.9, steps=3, block_length=4), 4, GREEDY)
     # With two layers, a short row is enough.
     mine, theirs = (rows()[1 - shift :] for _ in range(2))
     denoise(model, mine, how, Engine(model))
@@ -55,7 +55,7 @@ def test_blocks_as_long_as_a_canvas_commit_what_the_rule_chooses(name):
     masked = torch.rand(1, length) < 0.8
     # Few distinct values, so that ties are frequent.
     probability, second, entropy = (torch.randint(0, 30, (1, length)) / 30 for _ in range(3))
-    how = DenoisingSettings(find_rule(name, threshold=0.9, steps=3, block=length, bound=2.0), length, GREEDY)
+    how = DenoisingSettings(find_rule(name, threshold=0.9, steps=3, block_length=length, bound=2.0), length, GREEDY)
     state = new_decoding_state(1, length, 4, 3, 1, "cpu")
     state.masked.copy_(masked)
     masks = int(masked.sum())

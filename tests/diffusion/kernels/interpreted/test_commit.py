@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.diffusion.decoding import choose_positions
+from evalharness.diffusion.decoding import choose_positions_to_commit
 from evalharness.diffusion.denoising import DenoisingSettings
 from evalharness.diffusion.kernels.commit import RULES, append_tokens, commit_tokens, make_commit_policy
 from evalharness.diffusion.kernels.head import TokenStatistics
@@ -41,7 +41,7 @@ def test_committed_positions_equal_the_rules_choice(name, data):
     top = torch.arange(places, dtype=torch.int32).view(sequences, length) + 100
     steps, step = data.draw(st.integers(1, 6)), data.draw(st.integers(0, 7))
     level = data.draw(st.sampled_from([0.3, 0.9, 1.0, 1.3]))
-    rule = find_rule(name, threshold=level, steps=steps, block=length, bound=level)
+    rule = find_rule(name, threshold=level, steps=steps, block_length=length, bound=level)
     how = DenoisingSettings(
         rule,
         length,
@@ -60,7 +60,7 @@ def test_committed_positions_equal_the_rules_choice(name, data):
         masked, top.long(), probability, probability - second, entropy, state.tokens.long(), masked,
         torch.tensor(masks), torch.full((sequences,), step),
     )  # fmt: skip
-    expected = choose_positions(blocks, how)
+    expected = choose_positions_to_commit(blocks, how)
     stale = [torch.where(masked, values, torch.nan).flatten() for values in (probability, second, entropy)]
     commit_tokens(state, TokenStatistics(top.flatten(), *stale), make_commit_policy(how), shift=False)
 
@@ -84,7 +84,7 @@ def committed(tokens, masked, top, **values) -> DecodingState:
     )  # fmt: skip
     sure = torch.full((length,), 0.95)
     sure[-1] = 0.1
-    how = DenoisingSettings(find_rule("threshold", threshold=0.9, steps=1, block=length), length, Sampler())
+    how = DenoisingSettings(find_rule("threshold", threshold=0.9, steps=1, block_length=length), length, Sampler())
     commit_tokens(
         state,
         TokenStatistics(torch.tensor(top, dtype=torch.int32), sure, sure, sure),

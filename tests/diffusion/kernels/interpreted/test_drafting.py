@@ -155,7 +155,7 @@ def test_drafter_equals_that_of_pytorch():
         assert state.draft_length.tolist() == [length, 0]
         assert state.drafts[0, :length].tolist() == expected[:length]
     for number in range(2):
-        for mine, theirs in zip(own.layer(number), other.layer(number), strict=True):
+        for mine, theirs in zip(own.layer_keys_and_values(number), other.layer_keys_and_values(number), strict=True):
             torch.testing.assert_close(mine[0, :, :13], theirs[0, :, :13], rtol=1e-4, atol=1e-4)
             torch.testing.assert_close(mine[1, :, :10], theirs[1, :, :10], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(own.features[0, :9], other.features[0, :9], rtol=1e-4, atol=1e-4)

@@ -83,7 +83,7 @@ def test_final_states_equal_those_of_the_network(attention, shift):
         size = len(piece.tokens)
         found = buffers.normed.view(2, 9, -1)[number, :size]
         torch.testing.assert_close(found, expected[number, :size], rtol=1e-4, atol=1e-4)
-        for mine, theirs in zip(cache.layer(1), other.layer(1), strict=True):
+        for mine, theirs in zip(cache.layer_keys_and_values(1), other.layer_keys_and_values(1), strict=True):
             torch.testing.assert_close(mine[number, :, :size], theirs[number, :, :size], rtol=1e-4, atol=1e-4)
 
 
@@ -126,7 +126,7 @@ def test_activations_are_quantized_from_the_configured_number_of_rows(rows, narr
 )
 def test_denoising_equals_that_of_pytorch(attention, shift, rule):
     network = model(3, attention=attention, shift=shift)
-    chosen = find_rule(rule, threshold=0.5, steps=3, block=4)
+    chosen = find_rule(rule, threshold=0.5, steps=3, block_length=4)
     how = DenoisingSettings(chosen, 4, GREEDY, aligned=attention == "block_causal", first_token_alone=shift)
     mine, theirs = ([new_row(prompt, 6 + number) for number, prompt in enumerate(PROMPTS)] for _ in range(2))
     denoise(network, mine, how, Engine(network))
@@ -138,7 +138,7 @@ def test_denoising_equals_that_of_pytorch(attention, shift, rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_decodes_a_row_as_in_pytorch(rule):
     network = model(5)
-    how = DenoisingSettings(find_rule(rule, threshold=0.6, steps=3, block=5), 5, GREEDY, sub_block=3)
+    how = DenoisingSettings(find_rule(rule, threshold=0.6, steps=3, block_length=5), 5, GREEDY, sub_block=3)
     mine, theirs = new_row([5, 9, 30], 7), new_row([5, 9, 30], 7)
     denoise(network, [mine], how, Engine(network))
     denoise(network, [theirs], how)
@@ -149,7 +149,7 @@ def test_every_rule_decodes_a_row_as_in_pytorch(rule):
 def test_a_session_is_reused_for_the_next_batch_and_replaced_for_other_settings():
     network = model(1)
     engine = Engine(network)
-    how = DenoisingSettings(find_rule("threshold", threshold=0.5, steps=4, block=4), 4, GREEDY)
+    how = DenoisingSettings(find_rule("threshold", threshold=0.5, steps=4, block_length=4), 4, GREEDY)
     for prompts in (PROMPTS, PROMPTS[::-1]):
         mine, theirs = ([new_row(prompt, 5) for prompt in prompts] for _ in range(2))
         denoise(network, mine, how, engine)
@@ -163,7 +163,7 @@ def test_a_session_is_reused_for_the_next_batch_and_replaced_for_other_settings(
 
 def test_a_stop_sequence_checked_by_the_host_ends_the_row():
     network = model(2)
-    how = DenoisingSettings(find_rule("threshold", threshold=2.0, steps=4, block=4), 4, GREEDY)
+    how = DenoisingSettings(find_rule("threshold", threshold=2.0, steps=4, block_length=4), 4, GREEDY)
     whole = new_row([5, 9], 4)
     denoise(network, [whole], how)
     stop = whole.stop_checker.kept_text_and_token_count()[0][1]
@@ -195,7 +195,7 @@ def test_unsupported_settings_are_decoded_by_pytorch():
     nucleus = replace(drawn, top_p=0.9)
     assert engine.supports(drawn)
     assert not engine.supports(nucleus)
-    rules = (find_rule(name, threshold=0.5, steps=4, block=4) for name in ("margin", "editing", "threshold"))
+    rules = (find_rule(name, threshold=0.5, steps=4, block_length=4) for name in ("margin", "editing", "threshold"))
     margin, editing, sure = (DenoisingSettings(rule, 4, drawn) for rule in rules)
     assert not engine.supports(GREEDY, editing)
     assert engine.supports(drawn, sure)

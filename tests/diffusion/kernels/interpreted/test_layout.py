@@ -13,7 +13,7 @@ BLOCK = 4
 
 
 def slots(config, lengths, cached):
-    how = DenoisingSettings(find_rule("threshold", threshold=0.9, steps=1, block=BLOCK), BLOCK, Sampler())
+    how = DenoisingSettings(find_rule("threshold", threshold=0.9, steps=1, block_length=BLOCK), BLOCK, Sampler())
     made = []
     for length, held in zip(lengths, cached, strict=True):
         row = new_row([5 + place % 30 for place in range(length)])

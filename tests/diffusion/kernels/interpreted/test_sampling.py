@@ -20,7 +20,7 @@ SHAPE = {"layers": 1, "heads": 2, "kv_heads": 1}
 @pytest.mark.parametrize("rule", ["threshold", None])
 def test_a_rows_samples_depend_only_on_its_seed(rule):
     network = tiny_model(6, **SHAPE)
-    how = DenoisingSettings(find_rule("threshold", threshold=0.3, steps=4, block=4), 4, DRAWN)
+    how = DenoisingSettings(find_rule("threshold", threshold=0.3, steps=4, block_length=4), 4, DRAWN)
     engine = Engine(network)
 
     def decoded(*seeds):
@@ -42,7 +42,7 @@ def test_a_rows_samples_depend_only_on_its_seed(rule):
 
 def test_decoded_samples_have_the_same_distribution_as_those_of_pytorch():
     network = tiny_model(8, **SHAPE)
-    how = DenoisingSettings(find_rule("static", threshold=1, steps=1, block=2), 2, DRAWN)
+    how = DenoisingSettings(find_rule("static", threshold=1, steps=1, block_length=2), 2, DRAWN)
     mine, theirs = ([new_row([5, 9], 2, seed=number) for number in range(first, first + 100)] for first in (0, 1000))
     for rows, engine in ((mine, Engine(network)), (theirs, None)):
         denoise(network, rows, how, engine)

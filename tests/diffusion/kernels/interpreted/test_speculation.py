@@ -33,7 +33,7 @@ def make_drafter(target, favourite=None, **more):
     drafter = tiny_drafter(target, rank=16, block=3, drafted=39, **more)
     if favourite is not None:
         drafter.previous.weight.fill_(1.0)
-        drafter.following.weight[drafter.target_parts.index[favourite]] = 1.0
+        drafter.following.weight[drafter.attached_target.index[favourite]] = 1.0
     return drafter
 
 

@@ -18,7 +18,7 @@ from scipy import special, stats
 
 from evalharness.arena.statistics.ballots import Ballots, Floats
 from evalharness.arena.statistics.davidson import fit_davidson_model
-from evalharness.arena.statistics.intervals import FitCovariance, estimate_covariance, separate_cluster_numbers
+from evalharness.arena.statistics.intervals import FitCovariance, estimate_covariance, one_cluster_per_vote
 
 NODES = 40
 """Nodes of the Gauss-Hermite quadrature over the voters' tastes."""
@@ -144,7 +144,7 @@ def simulate(scenario: Scenario, simulations: int, seed: int = 0) -> Result:
         taus.append(stats.kendalltau(fitted.strengths, right[:models]).statistic)
         plain = naive(ballots)
         naive_fit = fit_davidson_model(plain, with_position=False)
-        naive_hits.append(_hits(estimate_covariance(naive_fit, separate_cluster_numbers(plain)), right[:models]))
+        naive_hits.append(_hits(estimate_covariance(naive_fit, one_cluster_per_vote(plain)), right[:models]))
         naive_estimates.append(naive_fit.strengths)
     coverage, naive_coverage = np.mean(hits, axis=0), np.mean(naive_hits, axis=0)
     mean, naive_mean = np.mean(estimates, axis=0), np.mean(naive_estimates, axis=0)

@@ -32,7 +32,7 @@ import httpx
 
 from evalharness.backends.factory import BackendConfig, find_backend
 from evalharness.bench.config import BenchConfig
-from evalharness.bench.runner import bench
+from evalharness.bench.runner import run_bench
 from evalharness.bench.workload import make_coding_problems
 from evalharness.records import Request, Sampling
 
@@ -99,7 +99,7 @@ def add_round(total: Throughput, url: str, pid: int, name: str, requests: int, c
     )
     with tempfile.TemporaryDirectory() as folder:
         before = cpu_s(pid)
-        [level] = bench(config, Path(folder) / "bench", print)
+        [level] = run_bench(config, Path(folder) / "bench", print)
         spent = cpu_s(pid) - before
     total.tokens += level.speed["output_tokens"]
     total.wall_s += level.speed["output_tokens"] / level.speed["output_tokens_per_s"]

@@ -26,8 +26,11 @@ class Answer:
     first_output_s: float | None
     output_tokens: int | None
 
-    def to_pair_side(self, wait_s: float = 0.0) -> PairSide:
-        """Returns the answer as a side of a pair to store. `wait_s`: seconds until a voter sees the whole answer."""
+    def to_pair_side(self, visible_after_s: float = 0.0) -> PairSide:
+        """Returns the answer as a side of a pair to store.
+
+        `visible_after_s`: seconds from showing the pair until the voter sees the whole answer.
+        """
         judged = self.verdict if self.verdict and self.verdict.status != "infrastructure" else None
         return PairSide(
             self.model,
@@ -36,7 +39,7 @@ class Answer:
             status=judged.status if judged else None,
             total_s=self.total_s,
             output_tokens=self.output_tokens,
-            wait_s=wait_s,
+            wait_s=visible_after_s,
         )
 
 

@@ -154,6 +154,7 @@ def _check_columns(csv_path: Path, columns: Sequence[str], is_copilot_arena: boo
 
 
 def _csv_lines(votes: Sequence[Vote]) -> Iterator[str]:
+    """Yields the lines of a CSV file of votes: the header, then one row per vote."""
     lines: list[str] = []
 
     class _LineList:
@@ -179,6 +180,7 @@ def _format_csv_value(value: Any) -> Any:
 
 
 def _parse_csv_value(column: str, text: str) -> Any:
+    """Returns the value of a CSV cell with the type of its column. Raises ValueError for an invalid value."""
     name = column.removeprefix("first_").removeprefix("second_")
     if name == "passed":
         if text.lower() not in ("true", "false"):

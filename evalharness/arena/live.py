@@ -73,6 +73,7 @@ class LiveModels:
             return {answer.model: answer for answer in answers}
 
     def _ask_model(self, problem_key: ProblemKey, model: LiveModel) -> Answer:
+        """Returns a live model's new answer to a problem, graded if there is a sandbox, and stores it."""
         shown = self.entrants.problems[problem_key]
         completion = model.generate(shown, len(self.entrants.answers(problem_key, model.label)), self.sampling)
         verdict = grade_completion(shown.task, shown.problem, completion, self.sandbox) if self.sandbox else None
@@ -163,6 +164,7 @@ def add_task_problems(entrants: Entrants, prepared: PreparedTask) -> None:
 def _make_live_model_config(
     backend_model: str, task_name: str, data_source: str | None, options: Mapping[str, str]
 ) -> RunConfig:
+    """Returns the run configuration of a live model given as BACKEND:MODEL. Raises UserError for an invalid one."""
     backend, colon, model = backend_model.partition(":")
     if not colon or not backend:
         raise UserError(

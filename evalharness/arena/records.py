@@ -6,11 +6,11 @@ from typing import Literal
 VoteChoice = Literal["first", "second", "tie", "both_bad", "skip"]
 """A voter's choice between two answers. `skip` expresses no preference and is left out of every statistic."""
 CHOICES: tuple[VoteChoice, ...] = ("first", "second", "tie", "both_bad", "skip")
-Arm = Literal["equal", "recorded", "live"]
+ExperimentArm = Literal["equal", "recorded", "live"]
 """How the two answers appear (the arm of the experiment). equal: both immediately. recorded: each at the speed at which
 its model generated it. live: both, once both models have answered.
 """
-ARMS: tuple[Arm, ...] = ("equal", "recorded", "live")
+ARMS: tuple[ExperimentArm, ...] = ("equal", "recorded", "live")
 VoterKind = Literal["person", "model"]
 PairKey = tuple[str, str, tuple[str, int], tuple[str, int]]
 """Identifies a pair: task, problem, and both answers as (model, sample_id), sorted: equal for both orders."""
@@ -31,7 +31,7 @@ class PairSide:
     """End-to-end latency of the model, in seconds."""
     output_tokens: int | None = None
     wait_s: float = 0.0
-    """Seconds from showing the pair until the whole answer was visible; 0 except in the arm `recorded` (see `Arm`)."""
+    """Seconds from showing the pair until the whole answer was visible; 0 except in the arm `recorded`."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class AnswerPair:
     second: PairSide
     voter: str
     """A name or a random id; empty if unknown."""
-    arm: Arm = "equal"
+    arm: ExperimentArm = "equal"
     voter_kind: VoterKind = "person"
     drawn_at: str = ""
     """Time at which the pair was drawn, in UTC."""

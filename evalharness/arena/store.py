@@ -40,12 +40,12 @@ class VoteStore:
         self._open: dict[str, AnswerPair] = {}
         with disk_errors_as_user_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        with self._lock_and_read_new_rows():
             pass
 
     def votes(self) -> list[Vote]:
         """Returns all votes, including those of other processes, in the order of writing."""
-        with self._locked():
+        with self._lock_and_read_new_rows():
             return list(self._votes.values())
 
     def pairs(self) -> list[AnswerPair]:
@@ -70,7 +70,7 @@ class VoteStore:
 
     def add_pair(self, pair: AnswerPair) -> None:
         """Stores a pair drawn for a voter. Raises UserError if the disk cannot be written."""
-        with self._locked():
+        with self._lock_and_read_new_rows():
             self._append_row(PAIRS, pair_to_json(pair))
             self._index_pair(pair)
 
@@ -79,7 +79,7 @@ class VoteStore:
 
         Raises UserError if the disk cannot be written; then the vote is not stored.
         """
-        with self._locked():
+        with self._lock_and_read_new_rows():
             if vote.pair.id not in self._votes:
                 self._append_row(VOTES, vote_to_json(vote))
                 self._index_vote(vote)
@@ -96,7 +96,7 @@ class VoteStore:
             return len(self._votes)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _lock_and_read_new_rows(self) -> Iterator[None]:
         """Locks the votes folder against other threads and processes, and reads the rows that they have appended."""
         with (
             self._thread_lock,
@@ -110,6 +110,7 @@ class VoteStore:
             yield
 
     def _read_new_rows(self, file_name: str) -> None:
+        """Reads the rows that were appended to a file since the last call. Raises UserError for a damaged row."""
         path = self.folder / file_name
         if not path.exists():
             return
@@ -128,6 +129,7 @@ class VoteStore:
             self._read_to[file_name] = file.tell()
 
     def _append_row(self, file_name: str, row: Mapping[str, Any]) -> None:
+        """Appends a row to a file and flushes it to the disk. Removes an incomplete row if that fails."""
         line = json.dumps(row, ensure_ascii=True).encode() + b"\n"
         with (self.folder / file_name).open("ab", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
@@ -137,14 +139,14 @@ class VoteStore:
                     remaining = remaining[file.write(remaining) :]
                 os.fsync(file.fileno())
                 if size == 0:
-                    self._sync_folder()
+                    self._flush_folder_entry_to_disk()
             except OSError:
                 file.truncate(size)
                 raise
         self._read_to[file_name] += len(line)
         self._lines[file_name] += 1
 
-    def _sync_folder(self) -> None:
+    def _flush_folder_entry_to_disk(self) -> None:
         """Flushes a new file's directory entry to the disk."""
         folder = os.open(self.folder, os.O_RDONLY)
         try:

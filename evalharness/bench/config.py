@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from evalharness.bench.workload import refuse_random_token_task
+from evalharness.bench.workload import refuse_random_token_workload
 from evalharness.errors import UserError
 from evalharness.util.number_checks import check_at_least
 
@@ -55,7 +55,7 @@ class BenchConfig:
 
 def check_bench_options(config: BenchConfig) -> None:
     """Raises UserError if options of `evalharness bench` are out of range or contradict each other."""
-    refuse_random_token_task(config.task)
+    refuse_random_token_workload(config.task)
     levels = config.concurrency
     if not levels or min(levels) < 1 or len(set(levels)) < len(levels):
         numbers = ",".join(map(str, levels))

@@ -62,17 +62,17 @@ class PreparedBench:
     """The configuration as `bench.json` stores it."""
 
 
-def bench(
+def run_bench(
     config: BenchConfig, out_folder: Path, log: Callable[[str], None] = lambda text: None
 ) -> list[ConcurrencyResult]:
     """Measures a backend's speed at each concurrency, and writes `bench.json` and the completions into `out_folder`.
 
     Raises UserError for invalid options, before any request, and if no request at a concurrency was measured.
     """
-    return measure_concurrency_levels(validate(config, out_folder), log)
+    return measure_concurrency_levels(validate_bench(config, out_folder), log)
 
 
-def validate(config: BenchConfig, out_folder: Path) -> PreparedBench:
+def validate_bench(config: BenchConfig, out_folder: Path) -> PreparedBench:
     """Validates the options of `evalharness bench` and prepares its prompts. Raises UserError for invalid options."""
     check_bench_options(config)
     for concurrency in config.concurrency:

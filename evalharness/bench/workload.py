@@ -20,7 +20,7 @@ INSTRUCTION = (
 )
 
 
-def refuse_random_token_task(task_name: str | None) -> None:
+def refuse_random_token_workload(task_name: str | None) -> None:
     """Raises UserError if `bench --task` names a workload of random tokens, as other benchmarks have."""
     if task_name in RANDOM_WORKLOADS:
         raise UserError(
@@ -75,14 +75,14 @@ def _find_unique_statement_starts(source_lines: Sequence[str]) -> list[int]:
 
 
 def _make_coding_prompt(
-    source_lines: Sequence[str], first_line: int, prompt_tokens: int, count_tokens: Callable[[str], int] | None
+    source_lines: Sequence[str], first_line_index: int, prompt_tokens: int, count_tokens: Callable[[str], int] | None
 ) -> str:
-    """Returns a coding prompt of at least `prompt_tokens` tokens: the instruction, then lines from `first_line` on.
+    """Returns a coding prompt of at least `prompt_tokens` tokens: the instruction, then lines of code.
 
-    `first_line` is an index in `source_lines`; after the last line, the prompt continues with the first one.
+    The code begins at `first_line_index` of `source_lines`; after the last line, it continues with the first one.
     """
     size = count_tokens or (lambda text: round(len(text) / CHARACTERS_PER_TOKEN))
-    text, position = INSTRUCTION, first_line
+    text, position = INSTRUCTION, first_line_index
     target = max(prompt_tokens, size(INSTRUCTION) + 1)
     while size(text) < target:
         # A line has fewer than 24 tokens on average: add blocks first, which needs fewer counts, then single lines.
@@ -92,15 +92,15 @@ def _make_coding_prompt(
     return text
 
 
-def make_requests(problems: Sequence[Problem], first_number: int, request_count: int) -> list[Request]:
-    """Returns requests number `first_number` to `first_number + request_count - 1` of a bench.
+def make_requests(problems: Sequence[Problem], first_request_number: int, request_count: int) -> list[Request]:
+    """Returns requests number `first_request_number` to `first_request_number + request_count - 1` of a bench.
 
     They go through the problems in order; after the last problem, they request a further sample of each.
     """
     total = len(problems)
     return [
         Request(problems[number % total], number // total)
-        for number in range(first_number, first_number + request_count)
+        for number in range(first_request_number, first_request_number + request_count)
     ]
 
 

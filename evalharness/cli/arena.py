@@ -137,7 +137,7 @@ def report(
     from evalharness.arena.report.page import write_report
     from evalharness.arena.report.tables import make_section, mean_pass_at_1
     from evalharness.arena.report.text import format_report_as_markdown
-    from evalharness.arena.statistics.summary import summarize_people_and_judges
+    from evalharness.arena.statistics.summary import summarize_votes_of_people_and_judges
 
     store = open_existing_votes(votes)
     measurements = add_live_speeds(read_measurements(votes), store.votes())
@@ -146,7 +146,7 @@ def report(
         for model, model_measurements in measurements.items()
         if (rate := mean_pass_at_1(model_measurements)) is not None
     }
-    groups = summarize_people_and_judges(store.votes(), rates)
+    groups = summarize_votes_of_people_and_judges(store.votes(), rates)
     if not groups:
         raise UserError(
             f"{votes} has no votes yet; start `evalharness arena serve` and vote, or import votes with "

@@ -70,7 +70,7 @@ def bench(
     Prompts are those of a task, or about 1,000 tokens of Python code. Every level has its own prompts.
     """
     from evalharness.bench.config import BenchConfig
-    from evalharness.bench.runner import bench as run_bench
+    from evalharness.bench.runner import run_bench
     from evalharness.bench.tables import make_result_remarks, make_result_table
 
     config = BenchConfig(

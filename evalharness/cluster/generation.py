@@ -155,7 +155,7 @@ class _RequestQueue:
             if not unanswered:
                 self.stop.wait(0.2)  # another replica may still be lost, and its requests come back
                 continue
-            with self._count_as_serving():
+            with self._count_replica_as_serving():
                 try:
                     generate = replica_actor.generate.options(num_returns="streaming")
                     for reference in generate.remote([problems_reference], list(unanswered), sampling):
@@ -183,7 +183,7 @@ class _RequestQueue:
                 self._retries.extend(unanswered.values())
 
     @contextlib.contextmanager
-    def _count_as_serving(self) -> Iterator[None]:
+    def _count_replica_as_serving(self) -> Iterator[None]:
         with self._lock:
             self._serving += 1
         try:

@@ -148,7 +148,7 @@ class ClusterGrader:
                 self._handle_lost_node(node, chunk, type(error).__name__)
                 return
             if verdicts is not None:
-                self._update_mean_sample_s((time.monotonic() - begin) * node.workers / len(chunk))
+                self._update_mean_grading_time((time.monotonic() - begin) * node.workers / len(chunk))
                 self._handle_verdicts(chunk, verdicts)
 
     def _wait_for_verdicts(self, call_reference: Any) -> list[Verdict] | None:
@@ -177,8 +177,8 @@ class ClusterGrader:
                 break
         return chunk
 
-    def _update_mean_sample_s(self, seconds: float) -> None:
-        self._sample_s += 0.2 * (max(seconds, 1e-4) - self._sample_s)
+    def _update_mean_grading_time(self, sample_s: float) -> None:
+        self._sample_s += 0.2 * (max(sample_s, 1e-4) - self._sample_s)
 
     def _handle_verdicts(self, chunk: list[Completion], verdicts: list[Verdict]) -> None:
         """Reports a chunk's verdicts; queues samples again whose grading failed because of the node."""

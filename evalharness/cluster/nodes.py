@@ -65,12 +65,12 @@ class ClusterSandboxes:
         """Number of samples graded at a time, on all nodes together."""
         return sum(node.workers for node in self.nodes.values())
 
-    def prepare(self, names: list[str]) -> None:
-        """Starts a sandbox pool on every node and prepares the sandbox images `names` there.
+    def prepare(self, image_names: list[str]) -> None:
+        """Starts a sandbox pool on every node and prepares the sandbox images `image_names` there.
 
         Excludes nodes that cannot grade, and logs the reason. Raises UserError if no node can.
         """
-        self._images = names
+        self._images = image_names
         reasons: list[str] = []
         self.refresh_nodes(reasons)
         if not self.nodes:

@@ -54,8 +54,14 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
     app.state.cut_short = False
     app.add_middleware(RequestCheckMiddleware, limits=config.limits, on_response=metrics.count_response)
 
-    @app.post("/v1/verdicts", response_model=VerdictsResponse, responses=ERRORS, openapi_extra=SUBMISSION_SCHEMA)
-    async def verdicts(request: Request) -> Response:
+    @app.post(
+        "/v1/verdicts",
+        name="verdicts",  # part of the operation's id in the OpenAPI schema, which generated clients use
+        response_model=VerdictsResponse,
+        responses=ERRORS,
+        openapi_extra=SUBMISSION_SCHEMA,
+    )
+    async def grade_samples(request: Request) -> Response:
         """Grades the samples of a request; responds when all have a verdict, and stops if the client disconnects."""
         submission = await run_in_threadpool(parse_submission, await request.body())
         with admission.admit(request.client.host if request.client else "", len(submission.samples)):
@@ -109,4 +115,4 @@ def parse_submission(body: bytes) -> Submission:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         position = ".".join(map(str, first["loc"]))
         status = 400 if first["type"] == "json_invalid" else 422
-        raise RequestRefused(status, f"{position}: {first['msg']}".lstrip(": ")) from None
+        raise RequestRefused(status, f"{position}: {first['msg']}; correct the request's body".lstrip(": ")) from None

@@ -46,6 +46,7 @@ class SandboxClient:
         return verdicts
 
     def _post_submission(self, submission: Mapping[str, Any]) -> list[VerdictRow]:
+        """Sends a submission until the service accepts it or `retry_s` is over; returns the verdicts."""
         deadline, warned = time.monotonic() + self.retry_s, False
         while True:
             pause_s = 1.0

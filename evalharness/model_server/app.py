@@ -20,7 +20,7 @@ from evalharness.model_server.engine.protocol import Engine
 from evalharness.model_server.metrics import ServerMetrics
 from evalharness.model_server.playground.problems import PlaygroundProblems
 from evalharness.model_server.playground.routes import add_playground
-from evalharness.model_server.responding import Responder, current_time
+from evalharness.model_server.responding import Responder, current_perf_counter_s
 from evalharness.util.http.error_responses import add_error_responses
 from evalharness.util.http.refusals import RequestRefused, make_refusal_response
 from evalharness.util.http.request_checks import RequestCheckMiddleware
@@ -120,8 +120,10 @@ def make_app(config: ServerConfig, engine: Engine, problems: PlaygroundProblems)
 def _make_endpoint(
     parse_body: ParseBody, responder: Responder, max_new_tokens: int
 ) -> Callable[[Request], Awaitable[Response]]:
+    """Returns the endpoint function that parses a request body with `parse_body` and lets `responder` answer it."""
+
     async def handle_request(http_request: Request) -> Response:
-        arrival_time = current_time()
+        arrival_time = current_perf_counter_s()
         seed = http_request.headers.get(SEED_HEADER, "")
         defaults = RequestDefaults(max_new_tokens, int(seed) if seed.isascii() and seed.isdigit() else None)
         return await responder.respond(http_request, parse_body(await http_request.body(), defaults), arrival_time)
@@ -130,6 +132,7 @@ def _make_endpoint(
 
 
 def _describe_model(model_id: str, engine: Engine) -> dict[str, object]:
+    """Returns the entry of a model id in the response to GET /v1/models."""
     decoding_method = model_id.rpartition(":")[2] if ":" in model_id else engine.decoding_methods[0]
     return {
         "id": model_id,

@@ -119,6 +119,7 @@ class RunningAnswer:
         yield b"data: [DONE]\n\n"
 
     def _make_chunk(self, choice: ChoiceText, text: str) -> dict[str, Any]:
+        """Returns the JSON chunk that sends the new `text` of a choice, or its whole text if `diffusing` is set."""
         wrapping, first = self.request.wrapping, not choice.started
         choice.started = True
         end = choice.finished_choice() if choice.outcome else None
@@ -180,6 +181,6 @@ def make_engine_error(reason: str) -> RequestRefused:
     return RequestRefused(500, f"the engine failed: {reason}; send the request again", code="engine_failed")
 
 
-def current_time() -> float:
+def current_perf_counter_s() -> float:
     """Returns `time.perf_counter()`, the clock of all request timings, in seconds."""
     return time.perf_counter()

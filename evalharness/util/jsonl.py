@@ -8,8 +8,11 @@ from typing import Any
 
 from evalharness.errors import UserError
 
+LineNumber = int
+"""The number of a line in its file, from 1."""
 
-def read_complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+
+def read_complete_lines(path: Path) -> Iterator[tuple[LineNumber, bytes]]:
     """Yields (line number from 1, line) for each complete line of a file; nothing if the file does not exist.
 
     Skips a last line without line break, which a process is still writing or was killed while writing.
@@ -21,7 +24,7 @@ def read_complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     yield number, line
 
 
-def parse_json_lines(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
+def parse_json_lines(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[LineNumber, Any]]:
     """Yields (line number from 1, JSON value) for each line that is not blank. `path` is for messages only.
 
     Raises UserError that names the line if it is not JSON, or if the file cannot be read.
@@ -34,7 +37,7 @@ def parse_json_lines(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, 
         raise UserError(f"{path} cannot be read: {error}; check that the file is complete and readable") from None
 
 
-def parse_json_line(path: Path, line_number: int, line: bytes) -> Any:
+def parse_json_line(path: Path, line_number: LineNumber, line: bytes) -> Any:
     """Returns the JSON value of one line. Raises UserError that names file and line if it is not JSON."""
     try:
         return json.loads(line)

@@ -17,53 +17,55 @@ logger = logging.getLogger(OWN_PACKAGE)
 """Receives one line for each disabled plug-in; Python prints it to stderr where no handler is configured."""
 
 
-def plugin_entry_points(group: str) -> list[EntryPoint]:
+def plugin_entry_points(entry_point_group: str) -> list[EntryPoint]:
     """Returns the plug-ins of an entry-point group, sorted by name. This package's plug-ins take precedence."""
-    points = sorted(entry_points(group=group), key=lambda point: (not _is_from_this_package(point), point.name))
+    points = sorted(
+        entry_points(group=entry_point_group), key=lambda point: (not _is_from_this_package(point), point.name)
+    )
     by_name: dict[str, EntryPoint] = {}
     for point in points:
         if by_name.setdefault(point.name, point) is not point and by_name[point.name].value != point.value:
             owner = "evalharness itself" if _is_from_this_package(by_name[point.name]) else "another plug-in"
             report_disabled_plugin(
                 describe_plugin_package(point),
-                f"{owner} already has the name {point.name!r} in the entry-point group {group}",
+                f"{owner} already has the name {point.name!r} in the entry-point group {entry_point_group}",
             )
     return sorted(by_name.values(), key=lambda point: point.name)
 
 
-def plugin_names(group: str) -> list[str]:
+def plugin_names(entry_point_group: str) -> list[str]:
     """Returns the sorted names of the plug-ins in an entry-point group, without loading them."""
-    return [point.name for point in plugin_entry_points(group)]
+    return [point.name for point in plugin_entry_points(entry_point_group)]
 
 
-def load_plugin(group: str, kind: str, name: str) -> Any:
-    """Loads the plug-in `name` of an entry-point group; returns its object. `kind`, such as "backend", is for messages.
+def load_plugin(entry_point_group: str, plugin_kind: str, plugin_name: str) -> Any:
+    """Loads a plug-in of an entry-point group and returns its object. `plugin_kind` is for messages, such as "backend".
 
     Raises UserError for an unknown name, and for a plug-in that cannot be loaded.
     """
-    points = {point.name: point for point in plugin_entry_points(group)}
-    if name not in points:
-        raise UserError(unknown_name_message(kind, name, list(points)))
+    points = {point.name: point for point in plugin_entry_points(entry_point_group)}
+    if plugin_name not in points:
+        raise UserError(unknown_name_message(plugin_kind, plugin_name, list(points)))
     try:
-        return points[name].load()
+        return points[plugin_name].load()
     except PLUGIN_ERRORS as error:
-        if _is_from_this_package(points[name]):
+        if _is_from_this_package(points[plugin_name]):
             raise
         raise UserError(
-            f"{kind} {name} ({describe_plugin_package(points[name])}) cannot be loaded: {exception_line(error)}; "
-            "fix or uninstall its package"
+            f"{plugin_kind} {plugin_name} ({describe_plugin_package(points[plugin_name])}) cannot be loaded: "
+            f"{format_exception_line(error)}; fix or uninstall its package"
         ) from error
 
 
-def load_plugins(group: str) -> Iterator[tuple[str, Any]]:
+def load_plugins(entry_point_group: str) -> Iterator[tuple[str, Any]]:
     """Loads the plug-ins of an entry-point group; yields (name, object) of each. Logs those that cannot be loaded."""
-    for point in plugin_entry_points(group):
+    for point in plugin_entry_points(entry_point_group):
         try:
             loaded = point.load()
         except PLUGIN_ERRORS as error:
             if _is_from_this_package(point):
                 raise
-            report_disabled_plugin(describe_plugin_package(point), exception_line(error))
+            report_disabled_plugin(describe_plugin_package(point), format_exception_line(error))
         else:
             yield point.name, loaded
 
@@ -73,7 +75,7 @@ def describe_plugin_package(point: EntryPoint) -> str:
     return f"package {point.dist.name}" if point.dist else f"entry point {point.name}"
 
 
-def exception_line(error: BaseException) -> str:
+def format_exception_line(error: BaseException) -> str:
     """Returns an exception as one line: its type and message; for a UserError or ValueError only the message."""
     text = error_text(error)
     is_readable = isinstance(error, UserError | ValueError) or text == type(error).__name__

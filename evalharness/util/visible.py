@@ -57,7 +57,7 @@ class EscapingStream:
 
 
 def unwrap_stream(stream: TextIO) -> TextIO:
-    """Returns the stream that a `EscapingStream` wraps, for a writer that escapes control characters itself."""
+    """Returns the stream that an `EscapingStream` wraps, for a writer that escapes control characters itself."""
     return stream.raw if isinstance(stream, EscapingStream) else stream
 
 

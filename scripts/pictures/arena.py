@@ -15,7 +15,7 @@ from evalharness.arena.records import AnswerPair, VoteChoice
 from evalharness.arena.report.page import write_report
 from evalharness.arena.report.tables import make_section, mean_pass_at_1
 from evalharness.arena.service.session import Session
-from evalharness.arena.statistics.summary import summarize_people_and_judges
+from evalharness.arena.statistics.summary import summarize_votes_of_people_and_judges
 from evalharness.arena.store import VoteStore
 from evalharness.data.runs import Run
 
@@ -67,7 +67,7 @@ def simulated_report(runs: list[Run], folder: Path) -> Path:
     rates = {
         model: rate for model, known in entrants.measurements.items() if (rate := mean_pass_at_1(known)) is not None
     }
-    groups = summarize_people_and_judges(store.votes(), rates)
+    groups = summarize_votes_of_people_and_judges(store.votes(), rates)
     return write_report(
         folder / "report",
         groups,

@@ -10,7 +10,7 @@ from helpers.arena_runs import vote
 
 from evalharness.arena.entrants import Entrants, load_entrants
 from evalharness.arena.judge import judge_pairs, parse_choice
-from evalharness.arena.statistics.summary import summarize_people_and_judges
+from evalharness.arena.statistics.summary import summarize_votes_of_people_and_judges
 from evalharness.arena.store import VoteStore
 from evalharness.records import Completion, Request, Sampling
 from evalharness.report.runs import load_runs
@@ -65,7 +65,7 @@ def test_votes_of_a_judge_are_marked_and_apart(entrants: Entrants, tmp_path: Pat
     store.add_vote(vote(1, "first"))
     judge_pairs(entrants, store, JudgeOfLength(), "m", max_pairs=20)
     assert {vote.pair.voter_kind for vote in store.votes() if vote.pair.voter == "model:m"} == {"model"}
-    people, model = summarize_people_and_judges(store.votes(), {})
+    people, model = summarize_votes_of_people_and_judges(store.votes(), {})
     assert (people.votes, model.votes, model.judge) == (1, 40, "model:m")
     assert model.first_share[0] == model.first_share[1] / 2
 

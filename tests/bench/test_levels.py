@@ -11,7 +11,7 @@ from helpers.openai_server import Endpoint, answer_with, http_error, serving
 
 from evalharness.bench.config import BenchConfig
 from evalharness.bench.levels import ConcurrencyResult
-from evalharness.bench.runner import bench
+from evalharness.bench.runner import run_bench
 from evalharness.bench.tables import make_result_remarks
 from evalharness.errors import UserError
 
@@ -31,7 +31,7 @@ def config(endpoint: Endpoint, **changes: Any) -> BenchConfig:
 
 
 def test_each_level_sends_its_own_prompts_and_excludes_its_warm_up(endpoint: Endpoint, tmp_path: Path) -> None:
-    levels = bench(config(endpoint, concurrency=(1, 4), output_tokens=20, prices=(1.0, 10.0)), tmp_path / "out")
+    levels = run_bench(config(endpoint, concurrency=(1, 4), output_tokens=20, prices=(1.0, 10.0)), tmp_path / "out")
     assert len(endpoint.bodies) == 1 + 8 + 4 + 8
     assert len({body["prompt"] for body in endpoint.bodies}) == 21
     assert {body["max_tokens"] for body in endpoint.bodies} == {20}
@@ -51,7 +51,7 @@ def test_each_level_sends_its_own_prompts_and_excludes_its_warm_up(endpoint: End
 
 
 def test_prompts_of_a_task_follow_its_recipe(endpoint: Endpoint, tmp_path: Path) -> None:
-    [level] = bench(config(endpoint, task="humaneval", data="sample", requests=4, warmup=0), tmp_path / "out")
+    [level] = run_bench(config(endpoint, task="humaneval", data="sample", requests=4, warmup=0), tmp_path / "out")
     assert level.speed["requests"] == 4
     assert level.cost_per_problem is None
     assert all(body["prompt"].strip() and body["stop"] for body in endpoint.bodies)
@@ -59,7 +59,7 @@ def test_prompts_of_a_task_follow_its_recipe(endpoint: Endpoint, tmp_path: Path)
 
 def test_failed_requests_are_counted_and_excluded(endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.respond_with(answer_with("x", usage=(5, 5)), http_error(500), answer_with("x", usage=(5, 5)))
-    [level] = bench(config(endpoint, requests=3, warmup=0, options={"max_retries": "0"}), tmp_path / "out")
+    [level] = run_bench(config(endpoint, requests=3, warmup=0, options={"max_retries": "0"}), tmp_path / "out")
     assert (level.failed, level.speed["requests"]) == (1, 2)
 
 
@@ -87,7 +87,7 @@ def test_user_errors_are_raised_before_anything_is_sent_or_written(
     options = {"base_url": endpoint.url, **changes.pop("options", {})}
     settings = {"backend": "openai", "model": "m", "options": options, **changes}
     with pytest.raises(UserError, match=words):
-        bench(BenchConfig(**settings), tmp_path / "out")
+        run_bench(BenchConfig(**settings), tmp_path / "out")
     assert not endpoint.bodies
     assert not (tmp_path / "out").exists()
 
@@ -95,28 +95,28 @@ def test_user_errors_are_raised_before_anything_is_sent_or_written(
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_sent(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write to .*--out"):
-        bench(config(endpoint), tmp_path / "file" / "out")
+        run_bench(config(endpoint), tmp_path / "file" / "out")
     assert not endpoint.bodies
 
 
 def test_a_run_is_not_overwritten(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(UserError, match="contains a run"):
-        bench(config(endpoint), tmp_path)
+        run_bench(config(endpoint), tmp_path)
 
 
 def test_another_bench_is_not_overwritten_but_the_same_is_measured_again(endpoint: Endpoint, tmp_path: Path) -> None:
     first = config(endpoint, requests=2, warmup=0)
-    bench(first, tmp_path)
+    run_bench(first, tmp_path)
     with pytest.raises(UserError, match=r"other settings \(requests was 2, now 3\)"):
-        bench(config(endpoint, requests=3, warmup=0), tmp_path)
-    bench(first, tmp_path)
+        run_bench(config(endpoint, requests=3, warmup=0), tmp_path)
+    run_bench(first, tmp_path)
     assert len((tmp_path / "completions-1.jsonl").read_text().splitlines()) == 2
 
 
 def test_credentials_in_the_address_are_not_written(endpoint: Endpoint, tmp_path: Path) -> None:
     address = endpoint.url.replace("http://", "http://user:hidden-word@") + "?key=hidden-key"
-    bench(config(endpoint, requests=2, warmup=0, options={"base_url": address}), tmp_path)
+    run_bench(config(endpoint, requests=2, warmup=0, options={"base_url": address}), tmp_path)
     assert "hidden" not in (tmp_path / "bench.json").read_text()
 
 

@@ -9,7 +9,7 @@ from evalharness.bench.workload import (
     fingerprint_prompts,
     make_coding_problems,
     make_requests,
-    refuse_random_token_task,
+    refuse_random_token_workload,
 )
 from evalharness.errors import UserError
 
@@ -72,6 +72,6 @@ def test_requests_start_again_after_the_last_problem() -> None:
 @pytest.mark.parametrize("name", ["random", "random-ids", "synthetic"])
 def test_random_tokens_are_refused_as_a_workload(name: str) -> None:
     with pytest.raises(UserError, match="random tokens measure nothing"):
-        refuse_random_token_task(name)
-    refuse_random_token_task("humaneval")
-    refuse_random_token_task(None)
+        refuse_random_token_workload(name)
+    refuse_random_token_workload("humaneval")
+    refuse_random_token_workload(None)

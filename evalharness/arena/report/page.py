@@ -50,7 +50,7 @@ def write_report(
         for path in (*(STATIC / name for name in (*STYLES, "theme.js")), OWN_STYLE):
             shutil.copyfile(path, out_folder / "static" / path.name)
         parts = [
-            _format_section_html(section, _write_plot(summary, measurements, out_folder))
+            _format_section_html(section, _draw_plot_html(summary, measurements, out_folder))
             for summary, section in zip(summaries, sections, strict=True)
         ]
         (out_folder / RESULTS).write_text(
@@ -94,7 +94,7 @@ def _format_table_html(table: Table) -> str:
     )
 
 
-def _write_plot(summary: VoteSummary, measurements: Mapping[str, ModelMeasurements], out_folder: Path) -> str:
+def _draw_plot_html(summary: VoteSummary, measurements: Mapping[str, ModelMeasurements], out_folder: Path) -> str:
     """Writes the preference-speed plot into folder `out_folder` and returns the HTML that shows it.
 
     Returns "" without a plot if the speeds are not known, and for a judge model's votes.
@@ -109,10 +109,10 @@ def _write_plot(summary: VoteSummary, measurements: Mapping[str, ModelMeasuremen
     return f'<h3>Preference and speed</h3><div class="drawing">{drawings}</div>'
 
 
-def _replace_infinite_numbers(value: Any) -> Any:
+def _replace_infinite_numbers(json_value: Any) -> Any:
     """Returns a value for JSON, in which infinite numbers (ends of intervals) are replaced by null."""
-    if isinstance(value, Mapping):
-        return {key: _replace_infinite_numbers(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_replace_infinite_numbers(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(json_value, Mapping):
+        return {key: _replace_infinite_numbers(item) for key, item in json_value.items()}
+    if isinstance(json_value, list | tuple):
+        return [_replace_infinite_numbers(item) for item in json_value]
+    return None if isinstance(json_value, float) and not math.isfinite(json_value) else json_value

@@ -50,6 +50,8 @@ def make_app(session: Session, limits: RequestLimits) -> FastAPI:
     @app.exception_handler(RequestValidationError)
     async def on_invalid_request(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        return make_refusal_response(RequestRefused(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"))
+        return make_refusal_response(
+            RequestRefused(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}; correct the request")
+        )
 
     return app

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evalharness.arena.records import Arm, VoteChoice
+from evalharness.arena.records import ExperimentArm, VoteChoice
 
 LONGEST_VOTE_MS = 24 * 3600 * 1000
 
@@ -51,7 +51,7 @@ class PairView(BaseModel):
     suffix: str
     first: ShownAnswer
     second: ShownAnswer
-    arm: Arm
+    arm: ExperimentArm
 
 
 class PairResponse(BaseModel):

@@ -45,6 +45,7 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
 
 
 def _serve_session(config: ArenaConfig, session: Session, log: Callable[[str], None]) -> None:
+    """Stores the measurements of the models, then serves the voting page until SIGTERM or SIGINT."""
     entrants, store = session.entrants, session.store
     write_measurements(store.folder, entrants.measurements)
     with open_listening_socket(config.host, config.port, MAX_CONNECTIONS) as listener:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from evalharness.arena.answers import Answer, ShownProblem
 from evalharness.arena.entrants import Entrants, ModelPair, ProblemKey
 from evalharness.arena.pair_choice import CandidatePair, PairChooser
-from evalharness.arena.records import AnswerPair, Arm, PairSide, Vote, VoteChoice
+from evalharness.arena.records import AnswerPair, ExperimentArm, PairSide, Vote, VoteChoice
 from evalharness.arena.rows import utc_now
 from evalharness.arena.service.messages import (
     PairResponse,
@@ -101,8 +101,13 @@ class Session:
             return self._pending_pair_view(voter) or self._store_drawn_pair(voter, candidate, (first, second), "live")
 
     def _store_drawn_pair(
-        self, voter: str, candidate: CandidatePair, answers: tuple[Answer | None, Answer | None], arm: Arm = "equal"
+        self,
+        voter: str,
+        candidate: CandidatePair,
+        answers: tuple[Answer | None, Answer | None],
+        arm: ExperimentArm = "equal",
     ) -> PairView:
+        """Stores a pair of answers as drawn for a voter; returns it as the voting page shows it."""
         first, second = answers
         assert first is not None
         assert second is not None
@@ -146,7 +151,7 @@ def _make_pair_view(pair: AnswerPair, shown: ShownProblem, first: Answer, second
     )
 
 
-def _make_shown_answer(answer: Answer, middle_only: bool, arm: Arm) -> ShownAnswer:
+def _make_shown_answer(answer: Answer, middle_only: bool, arm: ExperimentArm) -> ShownAnswer:
     text = answer.middle if middle_only and answer.middle is not None else answer.program
     if arm != "recorded" or answer.total_s is None:
         return ShownAnswer(text=text)

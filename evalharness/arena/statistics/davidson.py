@@ -101,7 +101,7 @@ def fit_davidson_model(ballots: Ballots, with_position: bool = True, penalty: fl
     layout = choose_parameter_layout(ballots, with_position)
     design = _make_design_matrix(ballots, layout)
 
-    def objective(parameters: Floats) -> tuple[float, Floats]:
+    def objective_and_gradient(parameters: Floats) -> tuple[float, Floats]:
         parts = likelihood_derivatives(ballots, layout, parameters, design)
         value = -float(ballots.weight @ parts.log_likelihood) + penalty / 2 * float(parameters @ parameters)
         return value, -(ballots.weight @ parts.scores) + penalty * parameters
@@ -110,7 +110,7 @@ def fit_davidson_model(ballots: Ballots, with_position: bool = True, penalty: fl
         return information_matrix(ballots, layout, likelihood_derivatives(ballots, layout, parameters, design), penalty)
 
     result = optimize.minimize(
-        objective,
+        objective_and_gradient,
         np.zeros(layout.size),
         method="trust-exact",
         jac=True,
@@ -163,6 +163,7 @@ def information_matrix(
 
 
 def _make_design_matrix(ballots: Ballots, layout: ParameterLayout) -> Floats:
+    """Returns the (votes, terms) matrix whose product with the parameters is the advantage of each first answer."""
     count = len(ballots)
     rows = np.arange(count)
     design = np.zeros((count, layout.advantage_terms))

@@ -128,12 +128,12 @@ def estimate_covariance(davidson_fit: DavidsonFit, cluster_numbers: Integers | N
         davidson_fit,
         total * (clusters - 1) / clusters,
         effective_cluster_count(cluster_numbers, ballots.weight),
-        measure_penalty_shift(davidson_fit),
+        parameter_shift_with_weaker_penalty(davidson_fit),
         connected_components_of_models(ballots),
     )
 
 
-def measure_penalty_shift(davidson_fit: DavidsonFit) -> Floats:
+def parameter_shift_with_weaker_penalty(davidson_fit: DavidsonFit) -> Floats:
     """Returns the change of each parameter of a fit if its penalty is divided by 100."""
     return (
         fit_davidson_model(davidson_fit.ballots, davidson_fit.layout.position, PENALTY / 100).parameters
@@ -157,6 +157,6 @@ def effective_cluster_count(cluster_numbers: Integers, weights: Floats) -> float
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
-def separate_cluster_numbers(ballots: Ballots) -> Integers:
+def one_cluster_per_vote(ballots: Ballots) -> Integers:
     """Returns a cluster number for each vote, all different, so that all votes are treated as independent."""
     return np.arange(len(ballots))

@@ -90,7 +90,7 @@ class VoteSummary:
     """Kendall's tau-b between strengths and pass@1."""
 
 
-def summarize_people_and_judges(votes: Sequence[Vote], pass_rates: Mapping[str, float]) -> list[VoteSummary]:
+def summarize_votes_of_people_and_judges(votes: Sequence[Vote], pass_rates: Mapping[str, float]) -> list[VoteSummary]:
     """Returns one summary of the votes of all people, if there are any, and one for each judge model.
 
     `pass_rates` has pass@1 by model. Votes of people and of models are never combined.
@@ -136,6 +136,7 @@ def summarize_votes(votes: Sequence[Vote], pass_rates: Mapping[str, float], judg
 
 
 def _estimate_strengths(ballots: Ballots, covariance: FitCovariance) -> tuple[ModelStrength, ...]:
+    """Returns each model's strength with its interval and its counts of votes, strongest first."""
     rows = []
     for index, model in enumerate(ballots.models):
         as_first, as_second = ballots.first == index, ballots.second == index
@@ -157,6 +158,7 @@ def _estimate_strengths(ballots: Ballots, covariance: FitCovariance) -> tuple[Mo
 def _compare_models(
     ballots: Ballots, covariance: FitCovariance, first_index: int, second_index: int
 ) -> ModelComparison:
+    """Returns the comparison of two models, given as indices into `ballots.models`."""
     contrast = covariance.difference_contrast(first_index, second_index)
     value, interval = float(contrast @ covariance.fit.parameters), covariance.interval(contrast)
     forward = (ballots.first == first_index) & (ballots.second == second_index)

@@ -38,7 +38,7 @@ def tally_votes(votes: Iterable[Vote], models: Sequence[str] | None = None) -> T
     index = {name: number for number, name in enumerate(names)}
     counted_votes = [vote for vote in judged if all(side.model in index for side in _sides_of_vote(vote))]
     dependence = _choose_dependence(counted_votes)
-    clusters = [_cluster_of_vote(vote, number, dependence) for number, vote in enumerate(counted_votes)]
+    clusters = [_cluster_key_of_vote(vote, number, dependence) for number, vote in enumerate(counted_votes)]
     numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
     ballots = Ballots.from_sequences(
         names,
@@ -70,7 +70,7 @@ def _choose_dependence(votes: Sequence[Vote]) -> Dependence:
     return "voter" if any_voter_known and effective > FEWEST_VOTERS - 0.5 else "vote"
 
 
-def _cluster_of_vote(vote: Vote, vote_number: int, dependence: Dependence) -> tuple[str, object]:
+def _cluster_key_of_vote(vote: Vote, vote_number: int, dependence: Dependence) -> tuple[str, object]:
     if dependence == "problem":
         return ("problem", (vote.pair.task, vote.pair.task_id))
     if dependence == "voter" and vote.pair.voter:

@@ -14,7 +14,7 @@ from evalharness.data.cards.schema import Card
 from evalharness.util.plugins import (
     PLUGIN_ERRORS,
     describe_plugin_package,
-    exception_line,
+    format_exception_line,
     plugin_entry_points,
     report_disabled_plugin,
 )
@@ -36,13 +36,13 @@ def load_plugin_cards(builtin_cards: tuple[Card, ...]) -> Iterator[Card]:
         try:
             paths = plugin_card_paths(point)
         except PLUGIN_ERRORS as error:
-            report_disabled_plugin(describe_plugin_package(point), exception_line(error))
+            report_disabled_plugin(describe_plugin_package(point), format_exception_line(error))
             continue
         for path in paths:
             try:
                 card = read_card(path)
             except ValueError as error:
-                report_disabled_plugin(describe_plugin_package(point), exception_line(error))
+                report_disabled_plugin(describe_plugin_package(point), format_exception_line(error))
                 continue
             try:
                 check_unique_names([*accepted, card])

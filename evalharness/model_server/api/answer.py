@@ -99,11 +99,11 @@ class AnswerFormatter:
         return {**self._make_common_fields(self._chunk_object_type), "choices": [], "usage": usage, "timings": timings}
 
     def format_denoising_frame(
-        self, choice_index: int, frame: DecodingFrame, ms: float, detokenizer: Detokenizer
+        self, choice_index: int, frame: DecodingFrame, since_arrival_ms: float, detokenizer: Detokenizer
     ) -> DenoisingFrame:
         """Returns the JSON data of a `denoising_frame` event: what one forward pass changed in a choice.
 
-        `ms`: milliseconds from the request's arrival to the end of the forward pass.
+        `since_arrival_ms`: milliseconds from the request's arrival to the end of the forward pass.
         """
         return {
             "object": "denoising_frame",
@@ -111,7 +111,7 @@ class AnswerFormatter:
             "choices": [],
             "index": choice_index,
             "forward_pass": frame.forward_pass,
-            "ms": round(ms, 3),
+            "ms": round(since_arrival_ms, 3),
             "start": frame.start,
             "end": frame.end,
             "positions": list(frame.positions),

@@ -67,6 +67,7 @@ def text_inside_tags(text: str, tag_name: str) -> str:
 
 
 def _exact_text_inside_tags(text: str, tag_name: str) -> str:
+    """Returns the text between <|tag|> and <|/tag|>, with the line breaks next to them."""
     opening, closing = f"<|{tag_name}|>", f"<|/{tag_name}|>"
     start, end = text.find(opening), text.rfind(closing)
     if start < 0 or end < start:

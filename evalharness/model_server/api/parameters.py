@@ -118,6 +118,7 @@ def _refuse_unsupported_parameter(name: str, value: Any) -> None:
 
 
 def _refusal_of_first_error(error: ValidationError, body_class: type[RequestParameters]) -> RequestRefused:
+    """Returns the HTTP 400 error for the first invalid parameter that pydantic found."""
     first = error.errors(include_url=False, include_context=False)[0]
     # Names of a union's members and positions in it are no part of the parameter's name.
     names = [str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part)]
@@ -127,7 +128,7 @@ def _refusal_of_first_error(error: ValidationError, body_class: type[RequestPara
     elif first["type"] == "missing":
         message = f"parameter {parameter} is missing; send it"
     else:
-        message = f"parameter {parameter}: {first['msg']}"
+        message = f"parameter {parameter}: {first['msg']}; correct it"
     return RequestRefused(400, " ".join(message.split()), parameter=parameter)
 
 

@@ -27,8 +27,8 @@ class ServedModel:
         """The model ids that requests may name: NAME for the default decoding method, NAME:METHOD for each method."""
         return (self.name, *(f"{self.name}:{decoding_method}" for decoding_method in self.decoding_methods))
 
-    def select_decoding_method(self, requested_model_id: str | None, options: Mapping[str, str]) -> str:
-        """Returns the decoding method that a request selects by `requested_model_id` or by its decoding `options`.
+    def select_decoding_method(self, requested_model_id: str | None, decoding_options: Mapping[str, str]) -> str:
+        """Returns the decoding method that a request selects by `requested_model_id` or by its `decoding_options`.
 
         Raises RequestRefused for an unknown model, and for options of another decoding method.
         """
@@ -43,14 +43,18 @@ class ServedModel:
         decoding_method = self.decoding_methods[0]
         if requested_model_id is not None and requested_model_id != self.name:
             decoding_method = requested_model_id.rpartition(":")[2]
-        elif options and not self._options_of_other_methods(decoding_method, options):
+        elif decoding_options and not self._options_of_other_methods(decoding_method, decoding_options):
             pass
-        elif options:
+        elif decoding_options:
             decoding_method = next(
-                (other for other in self.decoding_methods if not self._options_of_other_methods(other, options)),
+                (
+                    other
+                    for other in self.decoding_methods
+                    if not self._options_of_other_methods(other, decoding_options)
+                ),
                 decoding_method,
             )
-        if foreign := self._options_of_other_methods(decoding_method, options):
+        if foreign := self._options_of_other_methods(decoding_method, decoding_options):
             raise RequestRefused(
                 400,
                 f"parameter {foreign[0]} has no effect with decoding method {decoding_method}; leave it out, or set "
@@ -60,9 +64,9 @@ class ServedModel:
         return decoding_method
 
     @staticmethod
-    def _options_of_other_methods(decoding_method: str, options: Mapping[str, str]) -> list[str]:
+    def _options_of_other_methods(decoding_method: str, decoding_options: Mapping[str, str]) -> list[str]:
         supported = {"ar": AR_OPTIONS, "diffusion": DIFFUSION_OPTIONS}.get(decoding_method, ())
-        return [name for name in options if name not in supported]
+        return [name for name in decoding_options if name not in supported]
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,7 @@ class BackendEngine:
         return True
 
     def _check_job(self, job: GenerationJob) -> None:
+        """Raises RequestRefused for a job that needs what the backend does not offer."""
         if job.options:
             name = min(job.options)
             raise RequestRefused(
@@ -126,6 +127,7 @@ class BackendEngine:
                     self._waiting.remove(queued_job)
 
     def _run_batches(self) -> None:
+        """Runs one batch after another until the engine is closed (the body of its thread)."""
         while batch := self._next_batch():
             requests = [Request(Problem("", entry.job.prompt, {}, None), number) for number, entry in enumerate(batch)]
             try:
@@ -160,6 +162,7 @@ class BackendEngine:
 
 
 def _make_update(completion: Completion, queued_job: _QueuedJob) -> JobUpdate:
+    """Returns the only update of a job: its finished completion, or the error of the backend."""
     if completion.error:
         return JobUpdate(error=completion.error)
     now_s = time.perf_counter() - queued_job.arrival_time

@@ -76,6 +76,7 @@ class DecoderFactory:
     def _make_autoregressive_decoder(
         self, request: Request, sampling: Sampling, options: Mapping[str, str], job: GenerationJob
     ) -> Decoder:
+        """Returns an autoregressive decoder: with a draft, by speculative decoding, else token by token."""
         network, chosen = self.network, parse_options(AROptions, "ar", options)
         sampler = make_sampler(network, sampling)
         row = self._make_row(request, sampling)
@@ -93,6 +94,7 @@ class DecoderFactory:
     def _make_diffusion_decoder(
         self, request: Request, sampling: Sampling, options: Mapping[str, str], job: GenerationJob
     ) -> Decoder:
+        """Returns a decoder by denoising or, for a rule that needs a drafter, by speculative decoding."""
         network, chosen = self.network, parse_options(DiffusionOptions, "diffusion", options)
         if chosen.rule in DRAFTING_RULES or not network.family.diffusion:
             if self.drafter is None:
@@ -135,6 +137,7 @@ class DecoderFactory:
     def _hybrid_drafting_settings(
         self, drafter: Drafter, threshold: float, lookup: bool, max_draft_length: int | None
     ) -> DraftingSettings:
+        """Returns the settings of drafting by the drafter and, if `lookup`, by prompt lookup, too; they are cached."""
         key = (threshold, lookup, max_draft_length)
         with self._lock:
             if key not in self._draftings:

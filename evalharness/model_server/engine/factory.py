@@ -46,6 +46,7 @@ def _is_diffusion_gemma(config: ServerConfig) -> bool:
 
 
 def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> NetworkEngine:
+    """Returns the engine for a network of `evalharness.diffusion`, with its weights and its drafter loaded."""
     schemas: dict[str, type[NetworkOptions]] = {"ar": AROptions, "diffusion": DiffusionOptions}
     chosen = parse_options(schemas[config.backend], config.backend, config.options)
     log(f"loading model {config.model}" if config.model else "loading the bundled model")

@@ -44,7 +44,7 @@ class NetworkEngine:
 
     def current_load(self) -> EngineLoad:
         """Returns the numbers of running and waiting completions."""
-        return self._queue.current_load(self._workers.running)
+        return self._queue.current_load(self._workers.running_count)
 
     async def start(self, jobs: Sequence[GenerationJob], arrival_time: float) -> QueuedGeneration:
         """Queues the jobs of a request and returns their generation; see `Engine.start`."""

@@ -83,7 +83,7 @@ class WorkerPool:
             worker.thread.start()
 
     @property
-    def running(self) -> int:
+    def running_count(self) -> int:
         """The number of completions in all batches together."""
         return sum(worker.rows for worker in self._workers)
 
@@ -105,7 +105,7 @@ class WorkerPool:
 
     def should_take_job(self, worker: Worker) -> bool:
         """Returns whether a worker should take the next waiting job. The caller must hold the pool's lock `wake`."""
-        if not self._waiting or self.running >= self._concurrency:
+        if not self._waiting or self.running_count >= self._concurrency:
             return False
         if not self._waiting[0].decoder.wide:
             return worker is self._workers[0]
@@ -147,6 +147,7 @@ class Worker:
         self.thread = threading.Thread(target=self._run_batches, name=f"engine-{number}", daemon=True)
 
     def _run_batches(self) -> None:
+        """Runs forward passes of its batch and reports their updates until the pool is closed."""
         torch.get_num_threads()  # gives this thread PyTorch's number of threads; oneDNN would use all cores without it
         batch = self._make_batch()
         while self._add_and_remove_batch_members(batch):
@@ -209,10 +210,11 @@ class Worker:
     def _is_report_due(self, job: ScheduledJob, elapsed_s: float) -> bool:
         """Returns whether to report a completion's new tokens now, `elapsed_s` seconds after its request arrived."""
         waited_s = elapsed_s - job.reported_s
-        return job.every_pass or (job.streamed and waited_s >= min_report_interval_s(self._pool.running))
+        return job.every_pass or (job.streamed and waited_s >= min_report_interval_s(self._pool.running_count))
 
 
 def _make_outcome(job: ScheduledJob) -> JobOutcome:
+    """Returns the finished completion of a job whose decoder has ended."""
     row = job.decoder.row
     text, tokens = row.stop_checker.kept_text_and_token_count()
     return JobOutcome(

@@ -67,6 +67,6 @@ def add_playground(app: FastAPI, engine: Engine, problems: PlaygroundProblems, m
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise RequestRefused(
-                400, f"parameter {'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"
+                400, f"parameter {'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}; correct it"
             ) from None
         return JSONResponse(dataclasses.asdict(await problems.judge_answer(answer.task, answer.id, answer.text)))

@@ -71,7 +71,7 @@ class RequestCheckMiddleware:
             async with asyncio.timeout(self.limits.read_s):
                 connected = await self._read_body(receive, body)
             if connected:
-                await self.app(scope, _replay_body(bytes(body), receive), send_and_report_status)
+                await self.app(scope, _make_receive_that_replays_body(bytes(body), receive), send_and_report_status)
         except RequestRefused as refused:
             await make_refusal_response(refused, True, self.make_error_body)(scope, receive, send_and_report_status)
         except TimeoutError:
@@ -90,6 +90,7 @@ class RequestCheckMiddleware:
             self.buffered_bytes -= len(body)
 
     def _check_headers(self, url_path: str, headers: dict[bytes, bytes]) -> None:
+        """Raises RequestRefused for a host, an access token or a content length that is not accepted."""
         if not is_host_allowed(headers.get(b"host", b"").decode("latin-1"), self.limits.allowed_hosts):
             raise RequestRefused(
                 421,
@@ -135,7 +136,7 @@ class RequestCheckMiddleware:
         return True
 
 
-def _replay_body(body: bytes, receive: Receive) -> Receive:
+def _make_receive_that_replays_body(body: bytes, receive: Receive) -> Receive:
     """Returns an ASGI `receive` function that first returns the `body` already read, then calls `receive`."""
     is_first = True
 

@@ -78,6 +78,7 @@ class _ChildProcessPool:
     def call(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], cpu_s: float, imports: tuple[str, ...]
     ) -> Any:
+        """Calls a function in an idle or new child process; see `bounded_call`."""
         call = FunctionCall(
             imports=(*imports, function.__module__), function=function.__name__, arguments=arguments, cpu_s=cpu_s
         )
@@ -99,6 +100,7 @@ class _ChildProcessPool:
         raise RuntimeError(f"{answer['error']}: {answer.get('message', '')}")
 
     def _idle_or_new_child(self, modules: Sequence[str]) -> _ChildProcess:
+        """Returns a child process that waits for a call, or a new one that has imported `modules`."""
         with self._lock:
             self._modules.update(modules)
             if self._idle:
@@ -138,7 +140,7 @@ class _ChildProcessPool:
         channel = Connection(ours.detach())
         if not channel.poll(WALL_CLOCK_LIMIT_S):
             channel.close()
-            raise OSError(f"the child process that parses samples did not answer within {WALL_CLOCK_LIMIT_S:g} s")
+            raise OSError(f"the child process that parses samples did not start within {WALL_CLOCK_LIMIT_S:g} s")
         return _ChildProcess(channel, int(channel.recv_bytes(100)))
 
     def close(self) -> None:

@@ -76,6 +76,7 @@ def _answer_calls(channel: Connection, memory_mb: int) -> None:
 
 
 def _answer_call(call: FunctionCall) -> bytes:
+    """Calls the function of a request; returns a `CallResult` as JSON."""
     answer: CallResult
     try:
         *_, module = [importlib.import_module(name) for name in call["imports"]]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from helpers.arena_runs import vote
 
-from evalharness.arena.records import Arm, PairSide, Vote, VoteChoice
+from evalharness.arena.records import ExperimentArm, PairSide, Vote, VoteChoice
 from evalharness.arena.statistics.agreement import measure_verdict_agreement, measure_voter_agreement, rank_correlation
-from evalharness.arena.statistics.summary import summarize_people_and_judges, summarize_votes
+from evalharness.arena.statistics.summary import summarize_votes, summarize_votes_of_people_and_judges
 from evalharness.arena.statistics.tally import tally_votes
 
 
@@ -125,7 +125,7 @@ def test_the_effect_of_latency_is_fitted_in_the_recorded_arm() -> None:
         choice: VoteChoice = "first" if rng.random() < 1 / (1 + math.exp(-advantage)) else "second"
         one = vote(number, choice, voter=f"v{number % 50}")
         left, right = (PairSide(model, wait_s=float(wait)) for model, wait in zip("ab", waits, strict=True))
-        arm: Arm = "recorded" if recorded else "equal"
+        arm: ExperimentArm = "recorded" if recorded else "equal"
         votes.append(replace(one, pair=replace(one.pair, first=left, second=right, arm=arm)))
     summary = summarize_votes(votes, {})
     assert summary.latency
@@ -143,7 +143,7 @@ def test_judges_and_people_are_apart() -> None:
         vote(3, "second", "b", "a", voter="model:m", kind="model"),
         vote(4, "tie", voter="model:n", kind="model"),
     ]
-    groups = summarize_people_and_judges(votes, {})
+    groups = summarize_votes_of_people_and_judges(votes, {})
     assert [(group.judge, group.votes, group.dependence) for group in groups] == [
         ("", 2, "vote"), ("model:m", 2, "problem"), ("model:n", 1, "problem"),
     ]  # fmt: skip

@@ -72,9 +72,9 @@ def test_every_row_ends_as_it_does_alone_in_one_of_the_threads() -> None:
     with opened(model, 3, 5) as (workers, reports):
         for first in range(0, 40, 8):
             workers.add_jobs(entries[first : first + 8])
-            assert workers.running <= 5
+            assert workers.running_count <= 5
         until(lambda: len(reports.ended()) == 40, 60)
-        until(lambda: workers.running == 0, 5)
+        until(lambda: workers.running_count == 0, 5)
     for one in entries:
         alone = new_row(one.decoder.row.prompt, one.decoder.row.stop_checker.limit)
         decode_autoregressively(model, [alone], SAMPLER)
@@ -89,12 +89,12 @@ def test_rows_are_spread_evenly_and_leave_when_their_client_does() -> None:
     with opened(tiny_model(), 2, 8) as (workers, reports):
         entries = [entry(seed, 10**6, ENDLESS) for seed in range(10)]
         workers.add_jobs(entries)
-        until(lambda: workers.running == 8, 20)
+        until(lambda: workers.running_count == 8, 20)
         assert [worker.rows for worker in workers._workers] == [4, 4]
         workers.cancel_jobs([*entries[8:], *entries[:3]])  # two that wait, and three that run
-        until(lambda: workers.running == 5, 20)
+        until(lambda: workers.running_count == 5, 20)
         workers.cancel_jobs(entries)
-        until(lambda: workers.running == 0, 20)
+        until(lambda: workers.running_count == 0, 20)
         workers.add_jobs([entry(1, 2)])
         until(lambda: len(reports.ended()) == 1, 20)
 
@@ -104,11 +104,11 @@ def test_rows_with_few_tokens_per_pass_share_a_batch() -> None:
         narrow = [entry(seed, 10**6, ENDLESS, wide=False) for seed in range(4)]
         wide = [entry(seed, 10**6, ENDLESS) for seed in range(4)]
         workers.add_jobs([*narrow, *wide])
-        until(lambda: workers.running == 8, 20)
+        until(lambda: workers.running_count == 8, 20)
         assert {one.worker for one in narrow} == {workers._workers[0]}
         assert [worker.rows for worker in workers._workers] == [4, 4]
         workers.cancel_jobs([*narrow, *wide])
-        until(lambda: workers.running == 0, 20)
+        until(lambda: workers.running_count == 0, 20)
 
 
 def test_a_failed_pass_ends_the_rows_of_its_batch_with_an_error(capsys: object) -> None:

@@ -42,10 +42,10 @@ def main() -> None:
     """
     has_group_clock = processor_time.open_cpu_time_file()  # before the agent covers it
     guarantees = probe.check_guarantees() | {"group-clock": has_group_clock}
-    trial = namespaces.start_namespace_trial()  # beside the imports, because it mostly waits for the kernel
+    trial = namespaces.fork_namespace_trial()  # beside the imports, because it mostly waits for the kernel
     for name in STANDARD_MODULES:
         importlib.import_module(name)
-    kinds = load_judge_modules()
+    kinds = load_supported_job_kinds()
     isolates = namespaces.namespace_trial_succeeds(trial)
     if isolates:
         namespaces.enter_agent_namespaces()
@@ -107,7 +107,7 @@ def job_user_ids() -> Iterator[int]:
     return (first + UIDS_PER_JOB * (number % jobs) for number in itertools.count(start))
 
 
-def load_judge_modules() -> list[str]:
+def load_supported_job_kinds() -> list[str]:
     """Imports the judge modules; returns the kinds of job (`exec`, `calls` ...) that this image can judge.
 
     An image without NumPy can judge only kinds whose modules do not import it.

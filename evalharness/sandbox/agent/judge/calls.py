@@ -7,6 +7,7 @@ it receives all outputs before it compares the first, so that the program cannot
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import NamedTuple
 
 from ..sample.running import CallFunctionWork
 from ..shared import codec, wire
@@ -16,6 +17,7 @@ from . import cleaning
 from .comparing.comparison import Comparison
 from .comparing.expected import ExpectedOutputs
 from .comparing.outputs import SampleOutput, outcome_of_wrong_output, request_pieces
+from .job import JudgedJob
 from .references import recompute_output
 from .sample_process import SampleProcess
 
@@ -27,19 +29,13 @@ OUTPUT_GRACE_S = 0.5
 """Seconds after its time limit in which a call's output is still accepted; a program may ignore its own alarm."""
 
 
-def judge(
-    job: CallsJob, read_secret: Callable[[], CallsSecret], uid: int, folder: str
-) -> tuple[dict[str, PartResult], bytes]:
-    """Judges a program by the values that its function returns for groups of inputs.
-
-    Returns the result of each group up to the first failed one, and empty bytes: only jobs that run a reference
-    solution return outputs to the host.
-    """
+def judge(job: CallsJob, read_secret: Callable[[], CallsSecret], uid: int, workdir: str) -> JudgedJob:
+    """Judges a program by the values that its function returns; returns the result of each group of inputs."""
     settings, calls = job["settings"], job["calls"]
     processes = {}
     for name, inputs in job["inputs"].items():
         work = CallFunctionWork(settings, job["memory_mb"], job["source"], job["entry_point"], inputs, calls["oracle"])
-        processes[name] = (work, SampleProcess(work, uid, folder))
+        processes[name] = (work, SampleProcess(work, uid, workdir))
     secret = read_secret()
     expected = wire.loads(secret["expected"])
     results: dict[str, PartResult] = {}
@@ -48,23 +44,31 @@ def judge(
         if has_failed and job["harmless"]:
             process.end_without_result()
             continue
-        calls_of_part = FunctionCalls(process, work, expected[name], secret["reference"], folder)
-        result = calls_of_part.judge(calls, at_once=job["harmless"])
+        calls_of_part = FunctionCalls(process, work, expected[name], secret["reference"], workdir)
+        result = calls_of_part.judge(calls, compare_at_once=job["harmless"])
         cleaning.clean_up_between_processes(
-            uid, folder, {later.pid for _, later in processes.values() if not later.ended}
+            uid, workdir, {later.pid for _, later in processes.values() if not later.ended}
         )
         if not has_failed:
             results[name] = result
-    return results, b""
+    return JudgedJob(results)
 
 
-def call_time_limits(reference_times: list[float], calls: CallSettings) -> tuple[list[float], float]:
+class ReceivedOutput(NamedTuple):
+    """An output that the judge has received and not yet compared: the sample's message, and the output in pieces."""
+
+    kind: bytes
+    payload: bytes
+    pieces: list[bytes]
+
+
+def call_time_limits(reference_cpu_s: list[float], calls: CallSettings) -> tuple[list[float], float]:
     """Returns the time limit of each call and the time limit of all calls together, in seconds.
 
-    `reference_times` are the seconds that the reference solution needed for each call. Source: EvalPlus's
+    `reference_cpu_s` are the CPU seconds that the reference solution needed for each call. Source: EvalPlus's
     `untrusted_check`.
     """
-    limits = [max(calls["min_time_s"], calls["time_factor"] * seconds) for seconds in reference_times]
+    limits = [max(calls["min_time_s"], calls["time_factor"] * seconds) for seconds in reference_cpu_s]
     return limits, min(calls["max_time_s"], sum(limits)) + 1
 
 
@@ -74,27 +78,27 @@ class FunctionCalls:
     The sample's process exists already, but its code starts only when `judge` is called.
     """
 
-    def __init__(self, process: SampleProcess, work: CallFunctionWork, expected: bytes, reference: str, folder: str):
+    def __init__(self, process: SampleProcess, work: CallFunctionWork, expected: bytes, reference: str, workdir: str):
         self.process, self.work = process, work
         self.expected = ExpectedOutputs(
-            expected, lambda index, seconds: recompute_output(work, reference, index, seconds, process.uid + 1, folder)
+            expected, lambda index, seconds: recompute_output(work, reference, index, seconds, process.uid + 1, workdir)
         )
 
-    def judge(self, calls: CallSettings, at_once: bool) -> PartResult:
+    def judge(self, calls: CallSettings, compare_at_once: bool) -> PartResult:
         """Runs the calls; returns `passed` if the function returned the expected output on each input.
 
-        `at_once`: compares each output when it arrives; otherwise all outputs, after the process has ended.
+        `compare_at_once`: compares each output when it arrives; otherwise all outputs, after the process has ended.
         """
 
         def run_and_compare() -> PartResult:
             try:
-                return self._compare_at_once(calls) if at_once else self._compare_after_exit(calls)
+                return self._compare_at_once(calls) if compare_at_once else self._compare_after_exit(calls)
             except wire.ValueTooLarge as error:
                 return self.process.end_process(Outcome("failed", f"an output too large to be compared: {error}"))
 
         return self.process.result_or_tampered(run_and_compare)
 
-    def _run_and_yield_outputs(self, calls: CallSettings) -> Iterator[tuple[int, tuple[bytes, bytes] | None]]:
+    def _run_and_yield_outputs(self, calls: CallSettings) -> Iterator[tuple[int, wire.Frame | None]]:
         """Runs the sample's code; yields each output as (index, message), a message being (kind, payload).
 
         The last pair is (number of outputs, what ended the run): a message of another kind; None if the process has
@@ -118,18 +122,18 @@ class FunctionCalls:
             process.call_s = max(limits) + OUTPUT_GRACE_S if has_call_limits else None
         yield len(expected), process.next_message()
 
-    def _end_process(self, index: int, frame: tuple[bytes, bytes] | None) -> PartResult:
+    def _end_process(self, output_index: int, last_frame: wire.Frame | None) -> PartResult:
         """Ends the sample's process and returns its result.
 
-        `index` and `frame` are the last pair that `_run_and_yield_outputs` yields.
+        `output_index` and `last_frame` are the last pair that `_run_and_yield_outputs` yields.
         """
-        if frame is NO_OUTPUT:
+        if last_frame is NO_OUTPUT:
             return self.process.end_process(
-                Outcome("timeout", f"input {index}: no output within the time limit of a call")
+                Outcome("timeout", f"input {output_index}: no output within the time limit of a call")
             )
-        if index == len(self.expected):
-            return self.process.finish_after_message(frame)
-        return self.process.finish_without_output(frame)
+        if output_index == len(self.expected):
+            return self.process.finish_after_message(last_frame)
+        return self.process.finish_without_output(last_frame)
 
     def _compare_at_once(self, calls: CallSettings) -> PartResult:
         """Compares each output when it arrives; ends the process at the first wrong one."""
@@ -156,7 +160,7 @@ class FunctionCalls:
 
     def _compare_after_exit(self, calls: CallSettings) -> PartResult:
         """Requests all outputs in full, and compares them after the sample's process has ended."""
-        outputs: list[tuple[bytes, bytes, list[bytes]]] = []
+        outputs: list[ReceivedOutput] = []
         remaining_bytes = MAX_STORED_BYTES
         for index, frame in self._run_and_yield_outputs(calls):
             if index == len(self.expected) or frame is None or frame[0] not in b"od":
@@ -169,12 +173,10 @@ class FunctionCalls:
             remaining_bytes -= sum(map(len, pieces))
             if remaining_bytes < 0:
                 return self.process.end_process(Outcome("failed", "outputs too large to be compared"))
-            outputs.append((kind, payload, pieces))
+            outputs.append(ReceivedOutput(kind, payload, pieces))
         return self._compare_outputs(result, outputs, Comparison(calls["edition"], calls["oracle"], calls["atol"]))
 
-    def _compare_outputs(
-        self, result: PartResult, outputs: list[tuple[bytes, bytes, list[bytes]]], comparison: Comparison
-    ) -> PartResult:
+    def _compare_outputs(self, result: PartResult, outputs: list[ReceivedOutput], comparison: Comparison) -> PartResult:
         """Compares the outputs of an ended process with the expected ones.
 
         Returns the process's `result`; if an output is wrong, with status and detail of the first wrong one.

@@ -18,9 +18,10 @@ from ..shared.messages import CasesJob, CasesSecret, PartResult
 from ..shared.outcome import Outcome
 from ..shared.wire import pack_message
 from . import limits
-from .comparing.bounded_work import ComparisonUnfinished, run_with_limits
-from .comparing.case_data import Case, MalformedCases, explain_difference, is_equal, read_cases
+from .comparing.bounded_work import ComparisonUnfinished, compare_with_limits
+from .comparing.case_data import Case, MalformedCases, explain_difference, is_equal, parse_test_cases
 from .comparing.outputs import COMPARE_S, MAX_INLINE_BYTES, short_repr
+from .job import JudgedJob
 from .sample_process import SampleProcess
 
 MAX_STORED_BYTES = 256 << 20
@@ -36,71 +37,68 @@ class DecodedCase(NamedTuple):
     expected: Any
 
 
-def judge(
-    job: CasesJob, read_secret: Callable[[], CasesSecret], uid: int, folder: str
-) -> tuple[dict[str, PartResult], bytes]:
-    """Judges a program by LiveCodeBench's test cases.
-
-    Returns the result of the job's only part, `cases`, and empty bytes: only jobs that run a reference solution return
-    outputs to the host.
-    """
+def judge(job: CasesJob, read_secret: Callable[[], CasesSecret], uid: int, workdir: str) -> JudgedJob:
+    """Judges a program by LiveCodeBench's test cases; returns the result of the job's only part, `cases`."""
     sys.set_int_max_str_digits(MAX_INTEGER_DIGITS)
     function, case_s = job["function"], job["case_s"]
     work = AnswerCasesWork(job["settings"], job["memory_mb"], job["source"], function, case_s)
-    process = SampleProcess(work, uid, folder)
+    process = SampleProcess(work, uid, workdir)
     secret = read_secret()
     try:
-        cases = decode_cases(read_cases(secret["public"], secret["private"]), function)
+        cases = decode_cases(parse_test_cases(secret["public"], secret["private"]), function)
     except MalformedCases as error:
-        return {"cases": process.end_process(Outcome("infrastructure", str(error)))}, b""
+        return JudgedJob({"cases": process.end_process(Outcome("infrastructure", str(error)))})
     judge_in_mode = judge_cases if job["harmless"] else judge_cases_after_exit
-    return {"cases": process.result_or_tampered(lambda: judge_in_mode(process, cases, function, case_s))}, b""
+    result = process.result_or_tampered(lambda: judge_in_mode(process, cases, function, case_s))
+    return JudgedJob({"cases": result})
 
 
-def decode_cases(cases: list[Case], function: str) -> list[DecodedCase]:
+def decode_cases(cases: list[Case], function_name: str) -> list[DecodedCase]:
     """Returns the test cases with decoded arguments and values if they call a function; otherwise as texts.
 
-    `function` is the name of that function; empty for programs that read stdin. Raises MalformedCases if the arguments
-    or values of a function's cases are not JSON.
+    `function_name` is empty for programs that read stdin. Raises MalformedCases if the arguments or values of a
+    function's cases are not JSON.
     """
-    if not function:
+    if not function_name:
         return [DecodedCase(case.input, case.expected) for case in cases]
     try:
         return [DecodedCase([*map(json.loads, case.input.split("\n"))], json.loads(case.expected)) for case in cases]
     except (ValueError, RecursionError) as error:
-        raise MalformedCases(f"the problem's test cases of function {function} are not JSON: {error}") from None
+        raise MalformedCases(f"the problem's test cases of function {function_name} are not JSON: {error}") from None
 
 
-def judge_cases(process: SampleProcess, cases: list[DecodedCase], function: str, case_s: float) -> PartResult:
+def judge_cases(
+    process: SampleProcess, cases: list[DecodedCase], function_name: str, case_limit_s: float
+) -> PartResult:
     """Sends the test cases one at a time up to the first wrong answer; returns `passed` if every answer is right."""
     if not cases:
         return process.end_process(Outcome("failed", "the problem has no test cases, so no program can pass"))
-    start_process(process, len(cases), case_s)
+    start_with_case_limits(process, len(cases), case_limit_s)
     for number, case in enumerate(cases, start=1):
         process.send(pack_message(case.input))
         frame = process.next_message()
-        process.call_s = case_s + CASE_EXTRA_S
+        process.call_s = case_limit_s + CASE_EXTRA_S
         if frame is None or frame[0] != b"o":
             result = process.finish_without_output(frame)
             result["detail"] = f"case {number} of {len(cases)}: {result['detail']}"
             return result
-        wrong = explain_wrong_answer(frame[1], case.expected, function)
+        wrong = explain_wrong_answer(frame[1], case.expected, function_name)
         if wrong:
             return process.end_process(Outcome("failed", f"case {number} of {len(cases)}: {wrong}"))
     process.send(pack_message(None))
     return process.finish_after_message(process.next_message())
 
 
-def start_process(process: SampleProcess, count: int, case_s: float) -> None:
-    """Starts the sample's process with the time limits of `count` test cases, and announces their sum to the host."""
-    total_s = (case_s + CASE_EXTRA_S) * count + WHOLE_EXTRA_S
+def start_with_case_limits(process: SampleProcess, case_count: int, case_limit_s: float) -> None:
+    """Starts the sample's process with time limits for the test cases, and announces their sum to the host."""
+    total_s = (case_limit_s + CASE_EXTRA_S) * case_count + WHOLE_EXTRA_S
     limits.announce_time_limit(total_s)
-    process.call_s = 2 * case_s + CASE_EXTRA_S  # the first case also waits for the load of the program
+    process.call_s = 2 * case_limit_s + CASE_EXTRA_S  # the first case also waits for the load of the program
     process.start_sample([], total_s)
 
 
 def judge_cases_after_exit(
-    process: SampleProcess, cases: list[DecodedCase], function: str, case_s: float
+    process: SampleProcess, cases: list[DecodedCase], function_name: str, case_limit_s: float
 ) -> PartResult:
     """Sends all test cases whatever the answers are, and compares the answers after the process has ended.
 
@@ -108,12 +106,12 @@ def judge_cases_after_exit(
     """
     if not cases:
         return process.end_process(Outcome("failed", "the problem has no test cases, so no program can pass"))
-    start_process(process, len(cases), case_s)
+    start_with_case_limits(process, len(cases), case_limit_s)
     answers: list[bytes] = []
     for case in cases:
         process.send(pack_message(case.input))
         frame = process.next_message()
-        process.call_s = case_s + CASE_EXTRA_S
+        process.call_s = case_limit_s + CASE_EXTRA_S
         if frame is None or frame[0] != b"o":
             break
         answers.append(frame[1])
@@ -128,21 +126,21 @@ def judge_cases_after_exit(
         result = process.finish_without_output(frame)
         result["detail"] = f"case {len(answers) + 1} of {len(cases)}: {result['detail']}"
     for number, (answer, case) in enumerate(zip(answers, cases, strict=False), start=1):
-        wrong = explain_wrong_answer(answer, case.expected, function)
+        wrong = explain_wrong_answer(answer, case.expected, function_name)
         if wrong:
             result["status"], result["detail"] = "failed", f"case {number} of {len(cases)}: {wrong}"
             break
     return result
 
 
-def explain_wrong_answer(answer: bytes, expected: Any, function: str) -> str:
+def explain_wrong_answer(answer: bytes, expected: Any, function_name: str) -> str:
     """Returns the reason why a program's answer to a test case is wrong; an empty string if it is right.
 
     Raises ValueError for bytes that an unmodified sample process never sends.
     """
     if len(answer) > MAX_ANSWER_BYTES:
         raise ValueError(f"the answer has {len(answer)} bytes, more than the size limit")
-    if not function:
+    if not function_name:
         return explain_difference(answer.decode("utf-8", "surrogatepass"), expected)
     if answer == codec.encode(expected) and not codec.NAN_BYTES.search(answer):
         return ""
@@ -150,7 +148,7 @@ def explain_wrong_answer(answer: bytes, expected: Any, function: str) -> str:
         if len(answer) <= MAX_INLINE_BYTES:
             wrong = outcome_of_wrong_value(answer, expected)
         else:
-            wrong = run_with_limits(lambda: outcome_of_wrong_value(answer, expected), COMPARE_S)
+            wrong = compare_with_limits(lambda: outcome_of_wrong_value(answer, expected), COMPARE_S)
     except ComparisonUnfinished:
         return "comparing the returned value with the expected one exceeded its time limit"
     if wrong and wrong.status == "tampered":

@@ -42,7 +42,7 @@ def kill_user_processes(uid: int) -> None:
     run_as_user(uid, lambda: os.kill(-1, signal.SIGKILL))
 
 
-def clean_up_between_processes(uid: int, folder: str, kept_pids: set[int]) -> bool:
+def clean_up_between_processes(uid: int, workdir: str, kept_pids: set[int]) -> bool:
     """Ends a sample's processes except `kept_pids` and removes its files, before the job's next process runs.
 
     Returns False if something cannot be removed. Creates the folder again, because it may have extended attributes.
@@ -52,21 +52,21 @@ def clean_up_between_processes(uid: int, folder: str, kept_pids: set[int]) -> bo
         namespaces.replace_writable_folders()
         make_workdir(uid)
         return ended
-    remove_written_files(uid, folder)
-    if os.listdir(folder):
+    remove_written_files(uid, workdir)
+    if os.listdir(workdir):
         return False
-    os.rmdir(folder)
+    os.rmdir(workdir)
     make_workdir(uid)
-    return ended and are_writable_folders_clean(os.path.basename(folder))
+    return ended and are_writable_folders_clean(os.path.basename(workdir))
 
 
-def remove_files(uid: int, folder: str) -> bool:
+def remove_files(uid: int, workdir: str) -> bool:
     """Removes the working folder and all other files of the sample's user. Returns False if something is left."""
     if namespaces.isolates_forks:
         return True  # they end with this process
-    remove_written_files(uid, folder)
+    remove_written_files(uid, workdir)
     with contextlib.suppress(OSError):
-        os.rmdir(folder)
+        os.rmdir(workdir)
     return are_writable_folders_clean() and not _has_shared_memory()
 
 
@@ -79,19 +79,19 @@ def _has_shared_memory() -> bool:
     return False
 
 
-def remove_written_files(uid: int, folder: str) -> None:
+def remove_written_files(uid: int, workdir: str) -> None:
     """Removes all files of the sample's user, but not the working folder itself."""
     # Here first: root owns the folder, and most jobs then need no further process, which takes time.
-    for entry in os.scandir(folder):
+    for entry in os.scandir(workdir):
         with contextlib.suppress(OSError):
             (os.rmdir if entry.is_dir(follow_symlinks=False) else os.unlink)(entry.path)
-    if os.listdir(folder) or not are_writable_folders_clean(os.path.basename(folder)):
+    if os.listdir(workdir) or not are_writable_folders_clean(os.path.basename(workdir)):
         run_as_user(uid, _remove_own_files)
 
 
-def are_writable_folders_clean(*expected: str) -> bool:
-    """Returns whether /dev/shm is empty and /tmp contains exactly the entries `expected`."""
-    return set(os.listdir("/tmp")) == set(expected) and not os.listdir("/dev/shm")
+def are_writable_folders_clean(*expected_entries: str) -> bool:
+    """Returns whether /dev/shm is empty and /tmp contains exactly `expected_entries`."""
+    return set(os.listdir("/tmp")) == set(expected_entries) and not os.listdir("/dev/shm")
 
 
 def run_as_user(uid: int, action: Callable[[], None]) -> bool:
@@ -121,7 +121,7 @@ def _remove_own_files() -> None:
                 os.rmdir(entry.path)
 
 
-def _delete_contents(top: str) -> None:
+def _delete_contents(folder: str) -> None:
     """Removes a folder's contents.
 
     Nested folders are moved up first, because a sample may nest them so deeply that their paths are too long.
@@ -131,17 +131,17 @@ def _delete_contents(top: str) -> None:
     while moved:
         moved = False
         with contextlib.suppress(OSError):
-            os.chmod(top, 0o700)
-        for entry in list(os.scandir(top)):
+            os.chmod(folder, 0o700)
+        for entry in list(os.scandir(folder)):
             if entry.is_dir(follow_symlinks=False):
-                moved = _move_contents_up(entry.path, top, names) or moved
+                moved = _move_contents_up(entry.path, folder, names) or moved
             else:
                 with contextlib.suppress(OSError):
                     os.unlink(entry.path)
 
 
-def _move_contents_up(folder: str, top: str, names: Iterator[str]) -> bool:
-    """Moves the contents of `folder` into the folder `top` under new `names`, and removes `folder`.
+def _move_contents_up(folder: str, target_folder: str, new_names: Iterator[str]) -> bool:
+    """Moves the contents of `folder` into `target_folder` under `new_names`, and removes `folder`.
 
     Returns whether anything was moved.
     """
@@ -151,7 +151,7 @@ def _move_contents_up(folder: str, top: str, names: Iterator[str]) -> bool:
         for entry in list(os.scandir(folder)):
             if entry.is_dir(follow_symlinks=False):
                 os.chmod(entry.path, 0o700)  # without that it cannot be moved
-            os.rename(entry.path, os.path.join(top, next(names)))
+            os.rename(entry.path, os.path.join(target_folder, next(new_names)))
             moved = True
         os.rmdir(folder)
     return moved

@@ -30,14 +30,14 @@ def time_limit_message(limit_s: float) -> str:
     return f"the step exceeded its time limit of {limit_s:g} s"
 
 
-def outcome_of_exit(code: int, message: bytes) -> Outcome:
+def outcome_of_exit_code(exit_code: int, output: bytes) -> Outcome:
     """Returns the outcome of a command from its exit code: `failed` with what it printed, unless the code is 0."""
-    return Outcome("failed", f"exit code {code}: {tail_as_one_line(message)}") if code else PASSED
+    return Outcome("failed", f"exit code {exit_code}: {tail_as_one_line(output)}") if exit_code else PASSED
 
 
-def tail_as_one_line(data: bytes) -> str:
+def tail_as_one_line(output: bytes) -> str:
     """Returns the end of a command's output as one line without control characters, for a message."""
-    text = "".join(character if character.isprintable() else " " for character in data.decode(errors="replace"))
+    text = "".join(character if character.isprintable() else " " for character in output.decode(errors="replace"))
     return " ".join(text.split())[-MAX_MESSAGE_CHARACTERS:]
 
 
@@ -81,7 +81,7 @@ class RunningCommand:
         self,
         command: list[str],
         uid: int,
-        folder: str,
+        workdir: str,
         watch: FileWatch | None = None,
         source: ProgramSource | None = None,
     ):
@@ -100,7 +100,7 @@ class RunningCommand:
                 os.read(gate, 1)  # until the process is watched
                 os.dup2(out_write, 1)
                 os.dup2(err_write, 2)
-                confine(uid, folder, None, limit_stack=False, keep=(1, 2))
+                confine(uid, workdir, None, limit_stack=False, kept_fds=(1, 2))
                 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
                 os.execvp(command[0], command)
             finally:
@@ -108,8 +108,8 @@ class RunningCommand:
         for fd in (out_write, err_write, gate, is_ready):
             os.close(fd)
         if watch and os.read(ready, 1):
-            number, proc = namespaces.pid_and_proc_of(self.pid)
-            watch.watch_process(number, proc=proc)
+            number, proc = namespaces.pid_and_proc_in_namespace(self.pid)
+            watch.watch_process(number, proc_folder=proc)
         with contextlib.suppress(BrokenPipeError):
             os.write(open_gate, b"!")
         for fd in (ready, open_gate):
@@ -157,19 +157,19 @@ class RunningCommand:
             return Outcome(
                 "failed", f"the step was ended by {name} {tail_as_one_line(self.errors.stored_output())}".strip()
             )
-        return outcome_of_exit(os.WEXITSTATUS(code), self.errors.stored_output() or self.output.stored_output())
+        return outcome_of_exit_code(os.WEXITSTATUS(code), self.errors.stored_output() or self.output.stored_output())
 
     def _update_file_watch(self) -> None:
         """Counts new openings of the watched files; if a shell has opened the program's pipe, replaces the pipe."""
         if not self.watch:
             return
-        self.watch.update()
+        self.watch.count_openings()
         if self.source and self.source.is_unopened_pipe() and self.watch.opened[os.path.basename(self.source.path)]:
             self.source.replace_opened_pipe()
-            self.watch.add(os.path.basename(self.source.path))
+            self.watch.watch_file(os.path.basename(self.source.path))
 
     def _exceeds_time_limit(self, limit_s: float) -> bool:
-        self.waited_s, self.cpu_s = self.waits.update(), self.meter.used_s()
+        self.waited_s, self.cpu_s = self.waits.read_waited_s(), self.meter.used_s()
         return clock.exceeds_limit(limit_s, time.monotonic() - self.started, self.waited_s, self.cpu_s)
 
     def usage(self) -> Usage:

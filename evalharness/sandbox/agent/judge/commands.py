@@ -14,20 +14,24 @@ from typing import NamedTuple
 from ..shared.messages import CommandJob, NoSecret, PartResult, StepMessage, Usage
 from ..shared.outcome import PASSED, Outcome
 from . import cleaning, compile_server
-from .command_process import MAX_STORED_BYTES, RunningCommand, outcome_of_exit, tail_as_one_line, time_limit_message
+from .command_process import (
+    MAX_STORED_BYTES,
+    RunningCommand,
+    outcome_of_exit_code,
+    tail_as_one_line,
+    time_limit_message,
+)
 from .file_watch import FileWatch
+from .job import JudgedJob
 from .program_source import ProgramSource
 
 
-def judge(
-    job: CommandJob, read_secret: Callable[[], NoSecret], uid: int, folder: str
-) -> tuple[dict[str, PartResult], bytes]:
+def judge(job: CommandJob, read_secret: Callable[[], NoSecret], uid: int, workdir: str) -> JudgedJob:
     """Judges a program of any language by running its commands (compile, run ...).
 
-    Returns the result of each command (step) up to the first failed one, and empty bytes: only jobs that run a
-    reference solution return outputs to the host. The program runs `right_runs` times and each canary (a copy with one
-    false check) once, in random order. The verdict is `passed` if every run of the program passes, and `tampered` if a
-    canary passes, too.
+    Returns the result of each command (step) up to the first failed one. The program runs `right_runs` times and each
+    canary (a copy with one false check) once, in random order. The verdict is `passed` if every run of the program
+    passes, and `tampered` if a canary passes, too.
     """
     read_secret()
     programs = [job["program"]] * job["right_runs"] + job["canaries"]
@@ -40,13 +44,13 @@ def judge(
         is_right = program == job["program"]
         if reason and (results or not is_right):
             continue
-        if number and not cleaning.clean_up_between_processes(uid, folder, set()):
+        if number and not cleaning.clean_up_between_processes(uid, workdir, set()):
             reason = reason or "the program leaves processes or files that cannot be removed"
-        ran = run_steps(job, program, uid, folder)
+        ran = run_steps(job, program, uid, workdir)
         passed = all(result["status"] == "passed" for result in ran.values())
         if is_right:
             if not passed:
-                return _add_instability_note(ran) if results else ran, b""
+                return JudgedJob(_add_instability_note(ran) if results else ran)
             results = ran
         elif passed:
             reason = "the program passes although one of its tests was made false (canary)"
@@ -55,7 +59,7 @@ def judge(
     if reason:
         last = list(results.values())[-1]
         last["status"], last["detail"] = "tampered", reason
-    return results, b""
+    return JudgedJob(results)
 
 
 def _add_instability_note(results: dict[str, PartResult]) -> dict[str, PartResult]:
@@ -65,21 +69,21 @@ def _add_instability_note(results: dict[str, PartResult]) -> dict[str, PartResul
     return results
 
 
-def run_steps(job: CommandJob, program: bytes, uid: int, folder: str) -> dict[str, PartResult]:
+def run_steps(job: CommandJob, program: bytes, uid: int, workdir: str) -> dict[str, PartResult]:
     """Runs a program's commands (steps) up to the first that fails; returns the results by step.
 
     Each run of the program must print a new secret token after its last check.
     """
     token = os.urandom(len(job["token"]) // 2).hex().encode()
     program = program.replace(job["token"], token) if token else program
-    source = ProgramSource(os.path.join(folder, job["file"]), program, job["piped"] and job["file"] in job["opens"])
+    source = ProgramSource(os.path.join(workdir, job["file"]), program, job["piped"] and job["file"] in job["opens"])
     results: dict[str, PartResult] = {}
     for step in job["steps"]:
         is_last = step is job["steps"][-1]
-        ran = run_by_compile_server(step, job["file"], program, uid, folder) or try_shortcut_command(
-            job, step, program, uid, folder
+        ran = run_by_compile_server(step, job["file"], program, uid, workdir) or try_shortcut_command(
+            job, step, program, uid, workdir
         )
-        ran = ran or run_command(job, step["command"], step["time_s"], uid, folder, source)
+        ran = ran or run_command(job, step["command"], step["time_s"], uid, workdir, source)
         status, detail = ran.outcome
         if status == "failed" and not is_last:
             status = "error"
@@ -108,11 +112,11 @@ class StepRun(NamedTuple):
 
 
 def run_command(
-    job: CommandJob, command: list[str], limit_s: float, uid: int, folder: str, source: ProgramSource | None = None
+    job: CommandJob, command: list[str], limit_s: float, uid: int, workdir: str, source: ProgramSource | None = None
 ) -> StepRun:
     """Runs a step's command; records in the result if the program's source files are opened too often."""
-    watch = FileWatch(job["opens"], folder) if job["opens"] else None
-    process = RunningCommand(command, uid, folder, watch, source)
+    watch = FileWatch(job["opens"], workdir) if job["opens"] else None
+    process = RunningCommand(command, uid, workdir, watch, source)
     try:
         outcome = process.wait(limit_s)
     finally:
@@ -123,7 +127,7 @@ def run_command(
     return StepRun(outcome, process.output.stored_output(), process.errors.stored_output(), process.usage(), violation)
 
 
-def try_shortcut_command(job: CommandJob, step: StepMessage, program: bytes, uid: int, folder: str) -> StepRun | None:
+def try_shortcut_command(job: CommandJob, step: StepMessage, program: bytes, uid: int, workdir: str) -> StepRun | None:
     """Runs the step's faster command (`shortcut`) instead of its normal one, for example with precompiled headers.
 
     Returns None if the step has no shortcut, if the shortcut is not for programs that begin like this one, or if it
@@ -132,11 +136,11 @@ def try_shortcut_command(job: CommandJob, step: StepMessage, program: bytes, uid
     shortcut = step["shortcut"]
     if not shortcut or not re.match(shortcut["begins"].encode(), program):
         return None
-    ran = run_command(job, shortcut["command"], step["time_s"], uid, folder)
+    ran = run_command(job, shortcut["command"], step["time_s"], uid, workdir)
     return ran if ran.outcome.status == "passed" else None
 
 
-def run_by_compile_server(step: StepMessage, file: str, program: bytes, uid: int, folder: str) -> StepRun | None:
+def run_by_compile_server(step: StepMessage, file_name: str, program: bytes, uid: int, workdir: str) -> StepRun | None:
     """Compiles the program by the compile server, an already started compiler, instead of the step's command.
 
     Returns None if the step or image has no compile server, or if the server cannot compile this program; the step's
@@ -147,33 +151,33 @@ def run_by_compile_server(step: StepMessage, file: str, program: bytes, uid: int
         return None
     watch = compile_server.CompileMeter(server, limit_s)
     try:
-        answer = server.compile([folder.encode(), file.encode(), program], watch)
+        answer = server.compile([workdir.encode(), file_name.encode(), program], watch)
     except compile_server.CompileServerLost:
         server.kill()
         return None
     except compile_server.CompileTimeout:
         server.kill()
         return StepRun(Outcome("timeout", time_limit_message(limit_s)), b"", b"", watch.usage())
-    if answer is None or not compile_server.write_files(uid, folder, answer.files):
+    if answer is None or not compile_server.write_files(uid, workdir, answer.files):
         return None
     output, errors = (
         data[:MAX_STORED_BYTES] + data[MAX_STORED_BYTES:][-MAX_STORED_BYTES:] for data in (answer.output, answer.errors)
     )
-    return StepRun(outcome_of_exit(answer.code, errors or output), output, errors, watch.usage())
+    return StepRun(outcome_of_exit_code(answer.code, errors or output), output, errors, watch.usage())
 
 
-def judge_output(job: CommandJob, token: bytes, output: bytes, errors: bytes, is_last: bool) -> Outcome:
-    """Returns the outcome of a step whose command exited with 0, from its `output` (stdout) and `errors` (stderr).
+def judge_output(job: CommandJob, token: bytes, stdout: bytes, stderr: bytes, is_last_step: bool) -> Outcome:
+    """Returns the outcome of a step whose command exited with 0, from its output.
 
     The step passes if these match none of the job's `fails_on` rules and if the last step printed the secret `token`.
     """
     rules = job["fails_on"]
-    if rules["stderr_not_empty"] and errors:
-        return Outcome("failed", tail_as_one_line(errors))
-    marks = [mark for mark in rules["stderr_contains"] if mark.encode() in errors]
-    marks += [mark for mark in rules["output_contains"] if mark.encode() in output + b"\n" + errors]
+    if rules["stderr_not_empty"] and stderr:
+        return Outcome("failed", tail_as_one_line(stderr))
+    marks = [mark for mark in rules["stderr_contains"] if mark.encode() in stderr]
+    marks += [mark for mark in rules["output_contains"] if mark.encode() in stdout + b"\n" + stderr]
     if marks:
-        return Outcome("failed", tail_as_one_line(errors or output))
-    if is_last and token and token not in output:
+        return Outcome("failed", tail_as_one_line(stderr or stdout))
+    if is_last_step and token and token not in stdout:
         return Outcome("tampered", "the program exited with success before all its tests had run")
     return PASSED

@@ -64,7 +64,7 @@ class CompileServer:
             try:
                 os.dup2(requests, 0)
                 os.dup2(answers, 1)
-                confine(uid, WORKING_FOLDER, None, limit_stack=False, keep=(0, 1))
+                confine(uid, WORKING_FOLDER, None, limit_stack=False, kept_fds=(0, 1))
                 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
                 os.execvp(command[0], command)
             finally:
@@ -104,15 +104,15 @@ class CompileServer:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
         return 0.0
 
-    def compile(self, fields: list[bytes], meter: "CompileMeter") -> CompilerOutput | None:
+    def compile(self, request_fields: list[bytes], meter: "CompileMeter") -> CompilerOutput | None:
         """Compiles a program; returns the compiler's output and files, or None if the step's command must run instead.
 
-        `fields` are the request: working folder, file name and program text. `meter` limits the time. Raises
+        `request_fields` are the request: working folder, file name and program text. `meter` limits the time. Raises
         CompileServerLost if the server ends, and CompileTimeout at the time limit.
         """
-        request = memoryview(b"".join(UINT32.pack(len(field)) + field for field in fields))
+        request = memoryview(b"".join(UINT32.pack(len(field)) + field for field in request_fields))
         answer = bytearray()
-        while not (unpacked := _parse_answer(answer)):
+        while not (unpacked := _parse_exit_code_and_fields(answer)):
             ready = select.select([self.answers, self.ended], [self.requests] if request else [], [], CHECK_INTERVAL_S)
             if self.answers in ready[0]:
                 data = os.read(self.answers, 1 << 20)
@@ -132,7 +132,7 @@ class CompileServer:
         return CompilerOutput(code, texts[0], texts[1], list(zip(names, texts[3::2], strict=True)))
 
 
-def _parse_answer(data: bytearray) -> tuple[int, list[bytes]] | None:
+def _parse_exit_code_and_fields(data: bytearray) -> tuple[int, list[bytes]] | None:
     """Returns the exit code and the fields of a compile server's answer; None if `data` is not yet complete."""
     if len(data) < 2 * UINT32.size:
         return None
@@ -153,17 +153,17 @@ class CompileMeter:
     def __init__(self, server: CompileServer, limit_s: float):
         self.limit_s, self._server, self._pids = limit_s, server, [server.pid]
         self._started, self._next_check = time.monotonic(), 0.0
-        self._waited, self._cpu = clock.waited_seconds(self._pids), clock.cpu_seconds(self._pids)
+        self._waited, self._cpu = clock.core_wait_seconds(self._pids), clock.cpu_seconds(self._pids)
 
-    def used_times(self) -> tuple[float, float, float]:
+    def wall_waited_and_cpu_s(self) -> tuple[float, float, float]:
         """Returns three times in seconds since the start: wall-clock time, time waiting for a core, CPU time."""
         wall = time.monotonic() - self._started
-        waited = max(0.0, clock.waited_seconds(self._pids) - self._waited)
+        waited = max(0.0, clock.core_wait_seconds(self._pids) - self._waited)
         return wall, min(waited, wall), max(0.0, clock.cpu_seconds(self._pids) - self._cpu)
 
     def usage(self) -> Usage:
-        """Returns the resources used for the program: the times of `used_times`, and the server's whole memory."""
-        wall, waited, cpu = self.used_times()
+        """Returns the resources used for the program: its times, and the server's whole memory."""
+        wall, waited, cpu = self.wall_waited_and_cpu_s()
         return Usage(cpu_s=cpu, wall_s=wall, peak_mb=self._server.resident_mb(), waited_s=waited)
 
     def exceeds_limit(self) -> bool:
@@ -174,31 +174,31 @@ class CompileMeter:
         if time.monotonic() < self._next_check:
             return False
         self._next_check = time.monotonic() + CHECK_INTERVAL_S
-        return clock.exceeds_limit(self.limit_s, *self.used_times())
+        return clock.exceeds_limit(self.limit_s, *self.wall_waited_and_cpu_s())
 
 
-def write_files(uid: int, folder: str, files: list[tuple[str, bytes]]) -> bool:
+def write_files(uid: int, workdir: str, files: list[tuple[str, bytes]]) -> bool:
     """Writes the compiler's output files (name, content) as the sample's user. Returns False if that fails."""
     if any(os.path.isabs(name) or ".." in name.split("/") for name, _ in files):
         return False
 
-    def write() -> None:
+    def write_all_files() -> None:
         os.umask(0o022)
         for name, data in files:
-            path = os.path.join(folder, name)
+            path = os.path.join(workdir, name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as file:
                 file.write(data)
 
-    return cleaning.run_as_user(uid, write)
+    return cleaning.run_as_user(uid, write_all_files)
 
 
 server: CompileServer | None = None
 """The running compile server; None if none runs. A judge process, a fork of the agent, inherits the agent's."""
 
 
-def ensure_running(users: Iterator[int]) -> None:
-    """Starts or restarts the compile server if needed, in images that have one, under the next user id of `users`.
+def ensure_running(user_ids: Iterator[int]) -> None:
+    """Starts or restarts the compile server if needed, in images that have one, under the next user id of `user_ids`.
 
     The agent calls it between jobs.
     """
@@ -208,6 +208,6 @@ def ensure_running(users: Iterator[int]) -> None:
         server = None
     if not server and os.path.exists(COMMAND_FILE):
         with open(COMMAND_FILE) as file:
-            server = CompileServer(json.load(file), next(users))
+            server = CompileServer(json.load(file), next(user_ids))
     if server:
         server.jobs += 1

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from ..sample.running import RunProgramWork
 from ..sample.split_process import ServeCallsWork
-from ..shared.messages import ExecJob, ExecSecret, PartResult
+from ..shared.messages import ExecJob, ExecSecret
 from . import cleaning
+from .job import JudgedJob
 from .sample_process import SampleProcess
 from .split_checks import RunChecksWork
 
@@ -20,19 +21,16 @@ SPLIT_FACTOR, SPLIT_EXTRA_S = 3.0, 5.0
 """More time for checks in a separate process, where every call is a message; the other run decides about speed."""
 
 
-def judge(
-    job: ExecJob, read_secret: Callable[[], ExecSecret], uid: int, folder: str
-) -> tuple[dict[str, PartResult], bytes]:
+def judge(job: ExecJob, read_secret: Callable[[], ExecSecret], uid: int, workdir: str) -> JudgedJob:
     """Judges a Python program that contains its checks (such as assertions) by running it to its end.
 
-    Returns the result of the job's only part, `checks`, and empty bytes: only jobs that run a reference solution return
-    outputs to the host.
+    Returns the result of the job's only part, `checks`.
     """
     # Forked before the pipes of the split run are made: a copy of them would hide their end.
-    process = SampleProcess(RunProgramWork(job["settings"], job["memory_mb"]), uid, folder)
-    split = SplitRun(job, uid, folder) if job["split"] else None
+    process = SampleProcess(RunProgramWork(job["settings"], job["memory_mb"]), uid, workdir)
+    split = SplitProcessRun(job, uid, workdir) if job["split"] else None
     secret = read_secret()
-    split_failure = split.run_and_explain_failure(secret, uid, folder, {process.pid}) if split else ""
+    split_failure = split.run_and_explain_failure(secret, uid, workdir, {process.pid}) if split else ""
     result = process.run_to_end(job["time_s"], secret["program"])
     if result["status"] == "passed" and split_failure:
         result["status"] = "tampered"
@@ -40,30 +38,30 @@ def judge(
             f"the program passes only in one process with its tests, where it can change them; in a separate process: "
             f"{split_failure}"
         )
-    return {"checks": result}, b""
+    return JudgedJob({"checks": result})
 
 
-class SplitRun:
+class SplitProcessRun:
     """A run in which the sample and its checks have two separate processes, connected by pipes.
 
     The constructor forks the sample's process; `run_and_explain_failure` forks the other one and runs both.
     """
 
-    def __init__(self, job: ExecJob, uid: int, folder: str):
+    def __init__(self, job: ExecJob, uid: int, workdir: str):
         self.job = job
         self.to_sample, self.to_checks = os.pipe(), os.pipe()
         pipes = (self.to_sample[0], self.to_checks[1])
         work = ServeCallsWork(job["settings"], job["memory_mb"], job["source"], *pipes)
-        self.sample = SampleProcess(work, uid, folder, pipes)
+        self.sample = SampleProcess(work, uid, workdir, pipes)
 
-    def run_and_explain_failure(self, secret: ExecSecret, uid: int, folder: str, kept_pids: set[int]) -> str:
+    def run_and_explain_failure(self, secret: ExecSecret, uid: int, workdir: str, kept_pids: set[int]) -> str:
         """Runs the checks in their own process; returns why the sample fails them, or an empty string if it passes.
 
         Ends all other processes of the sample afterwards, except the pids in `kept_pids`.
         """
         pipes = (self.to_checks[0], self.to_sample[1])
         work = RunChecksWork(self.job["memory_mb"], secret["trusted"], secret["checks"], secret["entry_point"], *pipes)
-        checks = SampleProcess(work, uid + 1, folder, pipes)
+        checks = SampleProcess(work, uid + 1, workdir, pipes)
         for fd in (*self.to_sample, *self.to_checks):
             os.close(fd)
         limit_s = SPLIT_FACTOR * self.job["time_s"] + SPLIT_EXTRA_S
@@ -73,7 +71,7 @@ class SplitRun:
         result = checks.finish_after_message(checks.next_message())
         self.sample.end_without_result()
         cleaning.end_processes(uid + 1, kept_pids)
-        is_clean = cleaning.clean_up_between_processes(uid, folder, kept_pids)
+        is_clean = cleaning.clean_up_between_processes(uid, workdir, kept_pids)
         if result["status"] == "passed":
             return "" if is_clean else "the program leaves processes or files that cannot be removed"
         return f"{result['status']} {result['detail']}"

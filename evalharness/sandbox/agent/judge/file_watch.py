@@ -36,28 +36,28 @@ class FileWatch:
         self._names: dict[int, str] = {}
         self._folder = folder
         for name in max_opens:
-            self.add(name)
+            self.watch_file(name)
 
-    def add(self, name: str) -> None:
+    def watch_file(self, file_name: str) -> None:
         """Starts watching the file of this name in the folder, if it exists."""
-        self._watch_path(os.path.join(self._folder, name), name)
+        self._watch_path(os.path.join(self._folder, file_name), file_name)
 
-    def watch_process(self, pid: int, files: Sequence[str] = COMMAND_FILES, proc: str = "/proc") -> None:
+    def watch_process(self, pid: int, files: Sequence[str] = COMMAND_FILES, proc_folder: str = "/proc") -> None:
         """Also watches a process's files in /proc, such as `mem`, which nothing may open.
 
-        `proc` is the path of the /proc that the process itself sees, and `pid` is its pid there.
+        `proc_folder` is the path of the /proc that the process itself sees, and `pid` is its pid there.
         """
         for form in files:
             name = form.format(pid=pid)
             self._max_opens[name] = 0
-            self._watch_path(f"{proc}/{pid}/{name}", name)
+            self._watch_path(f"{proc_folder}/{pid}/{name}", name)
 
-    def _watch_path(self, path: str, name: str) -> None:
+    def _watch_path(self, path: str, file_name: str) -> None:
         watch = _libc.inotify_add_watch(self.fd, os.fsencode(path), OPEN | ACCESS | CLOSE)
         if watch >= 0:
-            self._names[watch] = name
+            self._names[watch] = file_name
 
-    def update(self) -> None:
+    def count_openings(self) -> None:
         """Reads new inotify events; sets `violation` to a message if a file was opened too often."""
         while data := self._read_events():
             position = 0

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..shared import wire
 from ..shared.messages import Job, JobIsolation, PartResult, Reply
@@ -20,25 +20,29 @@ JUDGE_MODULES = {
 """The module that judges each kind of job, by its function `judge`."""
 
 
+class JudgedJob(NamedTuple):
+    """The results of a job by part, such as a group of inputs, up to the first failed one."""
+
+    results: dict[str, PartResult]
+    recorded_outputs: bytes = b""
+    """The encoded outputs of a reference solution, which the host stores; empty for a job that runs a sample."""
+
+
 class JudgeModule(Protocol):
     """A module that judges one kind of job."""
 
-    def judge(
-        self, job: Any, read_secret: Callable[[], Any], uid: int, folder: str
-    ) -> tuple[dict[str, PartResult], bytes]:
-        """Judges a job, whose sample runs as user `uid` in `folder`.
+    def judge(self, job: Any, read_secret: Callable[[], Any], uid: int, workdir: str) -> JudgedJob:
+        """Judges a job, whose sample runs as user `uid` in `workdir`.
 
-        Returns the results by part of the job (for example by group of inputs), and bytes that the host stores: the
-        outputs of a reference solution if the job runs one, otherwise empty. Calls `read_secret` exactly once, after it
-        has forked all processes of the sample; `read_secret` returns what the sample must not know, such as tests or
-        expected outputs.
+        Calls `read_secret` exactly once, after it has forked all processes of the sample; `read_secret` returns what
+        the sample must not know, such as tests or expected outputs.
         """
         ...
 
 
-def load_judge_module(kind: str) -> JudgeModule:
+def load_judge_module(job_kind: str) -> JudgeModule:
     """Returns the module that judges jobs of this kind. Raises ModuleNotFoundError if the image lacks a library."""
-    module: Any = importlib.import_module(f".{JUDGE_MODULES[kind]}", __package__)
+    module: Any = importlib.import_module(f".{JUDGE_MODULES[job_kind]}", __package__)
     return module  # type: ignore[no-any-return]
 
 
@@ -52,7 +56,7 @@ def judge_next_job(stdin: int, stdout: int, uid: int) -> None:
     if isolation["isolated"]:
         namespaces.isolate_later_forks()
     folder = cleaning.make_workdir(uid)
-    results, blob = load_judge_module(job["kind"]).judge(job, lambda: wire.read_message(stdin), uid, folder)
+    judged = load_judge_module(job["kind"]).judge(job, lambda: wire.read_message(stdin), uid, folder)
     ended = cleaning.end_processes(uid, set())
     removed = cleaning.remove_files(uid, folder)
-    wire.write_reply(stdout, Reply(parts=results, clean=ended and removed), blob)
+    wire.write_reply(stdout, Reply(parts=judged.results, clean=ended and removed), judged.recorded_outputs)

@@ -94,14 +94,14 @@ def _succeeds_as_other_user(action: Callable[[], None]) -> bool | None:
     return {0: True, 1: False}.get(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
-def _smallest_limit(*names: str) -> int:
-    """Returns the smallest limit in these control-group files (`names`, of cgroup v1 and v2); `UNLIMITED` if none.
+def _smallest_limit(*limit_files: str) -> int:
+    """Returns the smallest limit in these control-group files (of cgroup v1 and v2); `UNLIMITED` if none.
 
     If an engine's limits are not visible in the container, the engine passes them as environment variables.
     """
     limits = [UNLIMITED]
-    for name in names:
-        stated = os.environ.get("EVALHARNESS_LIMIT_" + os.path.basename(names[-1]).split(".")[0].upper())
+    for name in limit_files:
+        stated = os.environ.get("EVALHARNESS_LIMIT_" + os.path.basename(limit_files[-1]).split(".")[0].upper())
         if stated:
             limits.append(int(stated))
         with contextlib.suppress(OSError, ValueError), open(f"/sys/fs/cgroup/{name}") as file:

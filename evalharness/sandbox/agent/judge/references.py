@@ -9,6 +9,7 @@ from ..shared.outcome import PASSED, Outcome
 from ..shared.outputs import FACTS, OutputFacts
 from . import cleaning
 from .comparing.expected import pack_expected_outputs
+from .job import JudgedJob
 from .sample_process import SampleProcess
 
 GROUP_TIME_LIMIT_S = 3600.0
@@ -17,13 +18,10 @@ RERUN_FACTOR, RERUN_EXTRA_S = 10.0, 60.0
 """Time limit of a second run: a multiple of the first run's time, plus seconds; a running sample may slow it down."""
 
 
-def judge(
-    job: ReferenceJob, read_secret: Callable[[], NoSecret], uid: int, folder: str
-) -> tuple[dict[str, PartResult], bytes]:
+def judge(job: ReferenceJob, read_secret: Callable[[], NoSecret], uid: int, workdir: str) -> JudgedJob:
     """Runs a trusted reference solution to record its outputs.
 
-    Returns the result of each group of inputs up to the first failed one, and the recorded outputs of all groups as
-    bytes, which the host stores.
+    Returns the result of each group of inputs up to the first failed one, and the recorded outputs of all groups.
     """
     read_secret()
     results: dict[str, PartResult] = {}
@@ -32,11 +30,11 @@ def judge(
         work = RecordOutputsWork(
             NO_SETTINGS, job["memory_mb"], job["source"], job["entry_point"], inputs, job["output_not_none"]
         )
-        results[name], recorded[name] = record_outputs(SampleProcess(work, uid, folder))
-        cleaning.clean_up_between_processes(uid, folder, set())
+        results[name], recorded[name] = record_outputs(SampleProcess(work, uid, workdir))
+        cleaning.clean_up_between_processes(uid, workdir, set())
         if results[name]["status"] != "passed":
             break
-    return results, wire.dumps(recorded)
+    return JudgedJob(results, wire.dumps(recorded))
 
 
 def record_outputs(process: SampleProcess) -> tuple[PartResult, bytes]:
@@ -63,22 +61,24 @@ def record_outputs(process: SampleProcess) -> tuple[PartResult, bytes]:
 
 
 def recompute_output(
-    work: CallFunctionWork, source: str, index: int, seconds: float, uid: int, folder: str
+    work: CallFunctionWork, reference_source: str, input_index: int, first_run_s: float, uid: int, workdir: str
 ) -> list[bytes]:
-    """Runs the reference solution `source` again on input `index` of `work`; returns the output in encoded pieces.
+    """Runs a reference solution again on input `input_index` of `work`; returns the output in encoded pieces.
 
-    `seconds` is the time that the call needed in its first run. Used for outputs too large to be stored, of which only
-    the digest is known.
+    `first_run_s` is the time in seconds that the call needed in its first run. Used for outputs too large to be stored,
+    of which only the digest is known.
     """
-    inputs = wire.dumps([wire.loads(work.inputs)[index]])
+    inputs = wire.dumps([wire.loads(work.inputs)[input_index]])
     settings = ProcessSettings(
         guard="",
         stack_depth=work.settings["stack_depth"],
         address_space_mb=work.settings["address_space_mb"],
     )
-    rerun = RecordOutputsWork(settings, work.memory_mb, source, work.entry_point, inputs, output_not_none=False)
-    process = SampleProcess(rerun, uid, folder)
-    process.start_sample([], RERUN_FACTOR * seconds + RERUN_EXTRA_S)
+    rerun = RecordOutputsWork(
+        settings, work.memory_mb, reference_source, work.entry_point, inputs, output_not_none=False
+    )
+    process = SampleProcess(rerun, uid, workdir)
+    process.start_sample([], RERUN_FACTOR * first_run_s + RERUN_EXTRA_S)
     pieces: list[bytes] = []
     while (frame := process.next_message()) and frame[0] in b"fod":
         if frame[0] == b"d":

@@ -52,7 +52,7 @@ class SampleProcess:
     `next_message` returns what it sends. Call exactly one of the methods that end it (`end_process` and so on).
     """
 
-    def __init__(self, work: SampleWork, uid: int, folder: str, pipes: tuple[int, ...] = ()):
+    def __init__(self, work: SampleWork, uid: int, workdir: str, pipes: tuple[int, ...] = ()):
         self.work, self.uid = work, uid
         self.timed_out = self.ended = False
         self.waited_s = 0.0
@@ -66,11 +66,11 @@ class SampleProcess:
                 if namespaces.isolates_forks:
                     namespaces.enter_sample_namespaces()
                     namespaces.mount_writable_folders()
-                    folder = cleaning.make_workdir(uid)
+                    workdir = cleaning.make_workdir(uid)
                 os.close(is_ready)
                 limits, text = wire.read_message(control_read)
                 work.prepare(text)
-                running.run_sample_process(work, limits, Reporter(out_write, control_read), uid, folder, pipes)
+                running.run_sample_process(work, limits, Reporter(out_write, control_read), uid, workdir, pipes)
             finally:
                 os._exit(70)
         for fd in (out_write, control_read, is_ready):
@@ -89,19 +89,19 @@ class SampleProcess:
         self.required_processes: list[SampleProcess] = [self]
         """Processes that must live for this one to continue."""
 
-    def start_sample(self, limits: list[float], total_s: float, text: str = "") -> None:
+    def start_sample(self, time_limits_s: list[float], total_s: float, secret_text: str = "") -> None:
         """Starts the sample's code in the process.
 
-        `limits`: time limit of each call in seconds; `total_s`: seconds after which the process is killed; `text`: what
-        the process must not have known before, such as the sample's checks.
+        `time_limits_s`: one per call, or one for the whole program; `total_s`: seconds after which the process is
+        killed; `secret_text`: what the process must not have known before, such as the sample's checks.
         """
         self.total_s = total_s
         self.watch.restart()
         self.meter = clock.JobCpuMeter()
-        wire.write_all(self.control, wire.pack_message((limits, text)))
+        wire.write_all(self.control, wire.pack_message((time_limits_s, secret_text)))
         os.set_blocking(self.control, False)
 
-    def next_message(self) -> tuple[bytes, bytes] | None:
+    def next_message(self) -> wire.Frame | None:
         """Returns the process's next message (kind, payload); None if it has ended or exceeded its time limit.
 
         At the time limit, kills all processes of its user. Raises ValueError for a message that is too long
@@ -143,7 +143,7 @@ class SampleProcess:
         whole_is_over = elapsed_s > self.total_s or cpu_s > clock.CPU_FACTOR * self.total_s or wall_is_over
         if whole_is_over or self._call_exceeds_limit(elapsed_s, cpu_s):
             self.timed_out = True
-            self.waited_s = clock.waited_seconds()
+            self.waited_s = clock.core_wait_seconds()
             cleaning.kill_user_processes(self.uid)
         return self.timed_out
 
@@ -155,12 +155,12 @@ class SampleProcess:
             return False
         return elapsed_s - self.call.elapsed_s > self.call_s or cpu_s - self.call.cpu_s > clock.CPU_FACTOR * self.call_s
 
-    def reached_end(self, frame: tuple[bytes, bytes] | None) -> bool:
-        """Returns whether the process has run its program to the end, which it announces by the message `frame`.
+    def has_reached_end(self, last_frame: wire.Frame | None) -> bool:
+        """Returns whether the process has run its program to the end, which it announces by the message `last_frame`.
 
         Sends the process a secret, which an unmodified process returns only after its program's last statement.
         """
-        if frame != (b"q", b""):
+        if last_frame != (b"q", b""):
             return False
         token = os.urandom(16)
         self.send(token)
@@ -182,42 +182,42 @@ class SampleProcess:
             raise ValueError("the pieces of the output are incomplete")
         return pieces
 
-    def result_or_tampered(self, judge: Callable[[], PartResult]) -> PartResult:
-        """Returns the result of `judge`, which reads the process's messages; `tampered` if a message is malformed."""
+    def result_or_tampered(self, read_result: Callable[[], PartResult]) -> PartResult:
+        """Returns what `read_result` returns, which reads the process's messages; `tampered` if one is malformed."""
         try:
-            return judge()
+            return read_result()
         except FORGED_MESSAGE_ERRORS as error:
             status, detail = outcome_of_forged_message(error)
             if self.result is None:
                 return self.end_process(Outcome(status, detail))
             return PartResult(**{**self.result, "status": status, "detail": detail})
 
-    def run_to_end(self, limit_s: float, text: str) -> PartResult:
-        """Runs the program with source `text`, which sends no outputs, to its end; returns its result."""
+    def run_to_end(self, limit_s: float, source: str) -> PartResult:
+        """Runs a program with this source, which sends no outputs, to its end; returns its result."""
 
         def judge() -> PartResult:
-            self.start_sample([limit_s], limit_s + 1, text)
+            self.start_sample([limit_s], limit_s + 1, source)
             return self.finish_after_message(self.next_message())
 
         return self.result_or_tampered(judge)
 
-    def finish_after_message(self, frame: tuple[bytes, bytes] | None) -> PartResult:
-        """Ends the process after its last message `frame`; returns its result.
+    def finish_after_message(self, last_frame: wire.Frame | None) -> PartResult:
+        """Ends the process after its last message `last_frame`; returns its result.
 
-        The status is `passed` if the process has reached its end (see `reached_end`).
+        The status is `passed` if the process has reached its end (see `has_reached_end`).
         """
-        return self.end_process(PASSED) if self.reached_end(frame) else self.finish_without_output(frame)
+        return self.end_process(PASSED) if self.has_reached_end(last_frame) else self.finish_without_output(last_frame)
 
-    def finish_without_output(self, frame: tuple[bytes, bytes] | None) -> PartResult:
-        """Ends a process that sent `frame` instead of an output; returns its result, which is never `passed`."""
-        if frame is None:
+    def finish_without_output(self, last_frame: wire.Frame | None) -> PartResult:
+        """Ends a process that sent `last_frame` instead of an output; returns its result, which is never `passed`."""
+        if last_frame is None:
             return self.end_process()
-        if frame[0] == b"e":
-            outcome = Outcome.unpack(frame[1])
+        if last_frame[0] == b"e":
+            outcome = Outcome.unpack(last_frame[1])
             if outcome.status in REPORTABLE_STATUSES:
                 return self.end_process(Outcome(outcome.status, printable_text(outcome.detail)))
         return self.end_process(
-            Outcome("tampered", f"the program sent a message of kind {frame[0]!r}, which is not expected here")
+            Outcome("tampered", f"the program sent a message of kind {last_frame[0]!r}, which is not expected here")
         )
 
     def end_process(self, outcome: Outcome | None = None) -> PartResult:

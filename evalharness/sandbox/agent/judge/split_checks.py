@@ -33,14 +33,22 @@ class SampleConnection:
         """`inbox` and `outbox`: descriptors of the pipes from and to the sample's process."""
         self.frames, self.outbox = wire.FrameReader(inbox, MAX_MESSAGE_BYTES), outbox
 
-    def send_request(self, action: str, handle: int = 0, name: str = "", args: Any = (), kwargs: Any = None) -> Any:
+    def send_request(
+        self, action: str, object_handle: int = 0, name: str = "", args: Any = (), kwargs: Any = None
+    ) -> Any:
         """Sends a request about an object of the sample to the sample's process; returns the answer.
 
-        `action` is `call`, `attribute`, `method`, `set`, `items` or `name`; `handle` is the object's number in that
-        process. Raises what the sample raised, and KeyError for a name that the sample does not define.
+        `action` is `call`, `attribute`, `method`, `set`, `items` or `name`; `object_handle` is the object's number in
+        that process. Raises what the sample raised, and KeyError for a name that the sample does not define.
         """
         request = codec.encode(
-            (action, handle, name, _replace_by_handles(list(args)), _replace_by_handles(kwargs or {}))
+            (
+                action,
+                object_handle,
+                name,
+                _replace_objects_by_handles(list(args)),
+                _replace_objects_by_handles(kwargs or {}),
+            )
         )
         if isinstance(codec.decode(request), codec.OpaqueValue):
             raise TypeError(f"the tests give the sample a value that {CANNOT_BE_SENT}")
@@ -59,7 +67,7 @@ class SampleConnection:
             _update_arguments(list(args), codec.decode(self._next_message()[1]))
         return self._decode_answer(kind, payload)
 
-    def _next_message(self) -> tuple[bytes, bytes]:
+    def _next_message(self) -> wire.Frame:
         while True:
             frame = self.frames.next_message(WAIT_S)
             if frame is not None:
@@ -67,7 +75,7 @@ class SampleConnection:
 
     def _decode_answer(self, kind: bytes, payload: bytes) -> Any:
         if kind == b"v":
-            return self._with_proxies(codec.decode(payload))
+            return self._replace_handles_by_proxies(codec.decode(payload))
         if kind == b"r":
             return RemoteObject(self, HANDLE_FORMAT.unpack(payload)[0])
         name = payload.decode()
@@ -75,28 +83,28 @@ class SampleConnection:
             return importlib.import_module(name)
         raise ValueError(f"the sample's process sent an answer of unknown kind {kind!r}")
 
-    def _with_proxies(self, value: Any) -> Any:
+    def _replace_handles_by_proxies(self, value: Any) -> Any:
         if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE_TAG and isinstance(value[1], int):
             return RemoteObject(self, value[1])
         if type(value) in (list, tuple):
-            return type(value)(self._with_proxies(item) for item in value)
+            return type(value)(self._replace_handles_by_proxies(item) for item in value)
         if type(value) is dict:
-            return {key: self._with_proxies(item) for key, item in value.items()}
+            return {key: self._replace_handles_by_proxies(item) for key, item in value.items()}
         return value
 
 
-def _synchronized_copy(link: SampleConnection, handle: int, value: Any) -> Any:
+def _synchronized_copy(connection: SampleConnection, handle: int, value: Any) -> Any:
     """Returns a copy of a list, dict or set in the sample's process; a change of the copy also changes the original."""
     base = type(value)
 
-    def method_on_both(name: str) -> Any:
-        def call_on_both(self: Any, *args: Any) -> Any:
-            link.send_request("method", handle, name, args)
+    def mirrored_method(name: str) -> Any:
+        def call_on_copy_and_original(self: Any, *args: Any) -> Any:
+            connection.send_request("method", handle, name, args)
             return getattr(base, name)(self, *args)
 
-        return call_on_both
+        return call_on_copy_and_original
 
-    mirror: Any = type(base.__name__, (base,), {name: method_on_both(name) for name in MUTATING_METHODS[base]})
+    mirror: Any = type(base.__name__, (base,), {name: mirrored_method(name) for name in MUTATING_METHODS[base]})
     return mirror(value)
 
 
@@ -127,16 +135,16 @@ class RemoteObject:
         return iter(self._link.send_request("items", self._handle))
 
 
-def _replace_by_handles(value: Any) -> Any:
+def _replace_objects_by_handles(value: Any) -> Any:
     if isinstance(value, RemoteObject):
         return (REMOTE_TAG, value._handle)
     base: Any = type(value).__base__
     if base in MUTATING_METHODS:
         value = base(value)
     if type(value) in (list, tuple):
-        return type(value)(_replace_by_handles(item) for item in value)
+        return type(value)(_replace_objects_by_handles(item) for item in value)
     if type(value) is dict:
-        return {key: _replace_by_handles(item) for key, item in value.items()}
+        return {key: _replace_objects_by_handles(item) for key, item in value.items()}
     name = getattr(value, "__name__", "")
     if inspect.isclass(value) and getattr(builtins, name, None) is value:
         return (BUILTIN_TAG, name)
@@ -145,9 +153,9 @@ def _replace_by_handles(value: Any) -> Any:
     return value
 
 
-def _update_arguments(args: list[Any], changed: Any) -> None:
-    """Updates the lists, dicts and sets in `args` to the contents in `changed`, which the sample's call has left."""
-    for mine, theirs in zip(args, changed, strict=True):
+def _update_arguments(args: list[Any], changed_args: Any) -> None:
+    """Updates the lists, dicts and sets in `args` to the contents that the sample's call has left, `changed_args`."""
+    for mine, theirs in zip(args, changed_args, strict=True):
         if type(mine) is not type(theirs):
             continue
         if isinstance(mine, list):
@@ -157,14 +165,14 @@ def _update_arguments(args: list[Any], changed: Any) -> None:
             mine.update(theirs)
 
 
-def _recreate_exception(name: str, text: str) -> BaseException:
-    kind = getattr(builtins, name, None)
+def _recreate_exception(class_name: str, message: str) -> BaseException:
+    kind = getattr(builtins, class_name, None)
     if isinstance(kind, type) and issubclass(kind, Exception):
         try:
-            return kind(text)
+            return kind(message)
         except Exception:  # its constructor needs other arguments, as UnicodeDecodeError's does
             pass
-    return RuntimeError(f"{name}: {text}")
+    return RuntimeError(f"{class_name}: {message}")
 
 
 class CheckNamespace(dict[str, Any]):
@@ -197,13 +205,13 @@ class RunChecksWork:
     outbox: int
     settings = NO_SETTINGS
 
-    def prepare(self, text: str) -> None:
+    def prepare(self, secret_text: str) -> None:
         """Does nothing: the checks' process needs no text from the judge at its start."""
 
-    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+    def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Runs the checks. Raises the first exception that they raise."""
         names = CheckNamespace(SampleConnection(self.inbox, self.outbox), self.entry_point)
-        alarm.start(limits[0])
+        alarm.start(time_limits_s[0])
         exec(self.trusted, names)
         names.pop(self.entry_point, None)
         failures: list[BaseException] = []

@@ -15,22 +15,17 @@ from ..shared.messages import PartResult, UnitTestJob, UnitTestSecret
 from . import cleaning
 from .file_watch import MEMORY_FILES, FileWatch
 from .isolation import namespaces
+from .job import JudgedJob
 from .sample_process import SampleProcess
 
 FAILED_COUNT = re.compile(r"AssertionError: (\d+) of ")
 """Matches the message of sample/unittest_suite.py about failed tests."""
 
 
-def judge(
-    job: UnitTestJob, read_secret: Callable[[], UnitTestSecret], uid: int, folder: str
-) -> tuple[dict[str, PartResult], bytes]:
-    """Judges a Python program by a `unittest` suite.
-
-    Returns the result of the job's only part, `checks`, and empty bytes: only jobs that run a reference solution return
-    outputs to the host.
-    """
+def judge(job: UnitTestJob, read_secret: Callable[[], UnitTestSecret], uid: int, workdir: str) -> JudgedJob:
+    """Judges a Python program by a `unittest` suite; returns the result of the job's only part, `checks`."""
     works = [RunSuiteWork(job["settings"], job["memory_mb"]) for _ in range(job["right_runs"] + job["false_runs"])]
-    processes = [SampleProcess(work, uid, folder) for work in works]
+    processes = [SampleProcess(work, uid, workdir) for work in works]
     secret = read_secret()
     runs = [(secret["program"], 0)] * job["right_runs"] + secret["canaries"]
     random.SystemRandom().shuffle(runs)
@@ -40,8 +35,8 @@ def judge(
     for process, (program, failing) in zip(processes, runs, strict=False):
         if failed or (caught and (failing or passed)):
             continue
-        result = run_watching_memory(process, job["time_s"], program)
-        cleaning.clean_up_between_processes(uid, folder, {other.pid for other in processes if not other.ended})
+        result = run_while_watching_memory(process, job["time_s"], program)
+        cleaning.clean_up_between_processes(uid, workdir, {other.pid for other in processes if not other.ended})
         if failing:
             caught = caught or _passes_canary(result, failing)
         elif result["status"] == "passed":
@@ -51,48 +46,52 @@ def judge(
     for process in processes:
         if not process.ended:
             process.end_without_result()
-    return {"checks": _combined_result(passed, failed, caught)}, b""
+    return JudgedJob({"checks": _combined_result(passed, failed, caught)})
 
 
-def run_watching_memory(process: SampleProcess, limit_s: float, program: str) -> PartResult:
+def run_while_watching_memory(process: SampleProcess, limit_s: float, program: str) -> PartResult:
     """Runs a program with its tests; returns its result, `tampered` if anything opens the process's /proc/PID/mem.
 
     The process's memory contains the tests.
     """
     watch = FileWatch({}, "/")
-    number, proc = namespaces.pid_and_proc_of(process.pid)
+    number, proc = namespaces.pid_and_proc_in_namespace(process.pid)
     watch.watch_process(number, MEMORY_FILES, proc)
     result = process.run_to_end(limit_s, program)
-    watch.update()
+    watch.count_openings()
     watch.close()
     if watch.violation:
         return PartResult(**{**result, "status": "tampered", "detail": watch.violation})
     return result
 
 
-def _passes_canary(result: PartResult, failing: int) -> bool:
-    """Returns whether a run with `failing` tests made false shows tampering, because fewer tests than that failed."""
+def _passes_canary(result: PartResult, false_test_count: int) -> bool:
+    """Returns whether a run with tests made false shows tampering, because fewer tests than that failed."""
     count = FAILED_COUNT.match(result["detail"]) if result["status"] == "failed" else None
-    return result["status"] == "passed" or (count is not None and int(count[1]) < failing)
+    return result["status"] == "passed" or (count is not None and int(count[1]) < false_test_count)
 
 
-def _combined_result(passed: PartResult | None, failed: PartResult | None, is_tampered: bool) -> PartResult:
+def _combined_result(passed_run: PartResult | None, failed_run: PartResult | None, is_tampered: bool) -> PartResult:
     """Returns the result of a program from its runs.
 
-    `passed`, `failed`: result of a passed and of a failed run with the right tests, None if there is none;
+    `passed_run`, `failed_run`: result of a passed and of a failed run with the right tests, None if there is none;
     `is_tampered`: whether a run with false tests shows tampering. The program passes only if no run with the
     right tests failed.
     """
-    if failed:
-        detail = f"the program passes in some runs, but not in all: {failed['detail']}" if passed else failed["detail"]
-        return PartResult(**{**failed, "detail": detail})
-    assert passed
+    if failed_run:
+        detail = (
+            f"the program passes in some runs, but not in all: {failed_run['detail']}"
+            if passed_run
+            else failed_run["detail"]
+        )
+        return PartResult(**{**failed_run, "detail": detail})
+    assert passed_run
     if is_tampered:
         return PartResult(
             **{
-                **passed,
+                **passed_run,
                 "status": "tampered",
                 "detail": "the program passes although its tests were made false (canary)",
             }
         )
-    return passed
+    return passed_run

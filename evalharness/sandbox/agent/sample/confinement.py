@@ -13,16 +13,16 @@ RLIMIT_MSGQUEUE = 12
 """RLIMIT_MSGQUEUE of Linux, which `resource` does not name. Message queues would outlive their sample."""
 
 
-def confine(uid: int, workdir: str, memory_mb: int | None, limit_stack: bool, keep: tuple[int, ...]) -> None:
-    """Confines this process irreversibly: changes its user, closes all descriptors but `keep`, sets resource limits.
+def confine(uid: int, workdir: str, memory_mb: int | None, limit_stack: bool, kept_fds: tuple[int, ...]) -> None:
+    """Confines this process irreversibly: changes its user, closes descriptors except `kept_fds`, sets limits.
 
     `memory_mb` limits the address space in MiB and, with `limit_stack`, also the stack. With None only the container's
     memory limit applies, for runtimes that reserve far more memory than they use.
     """
     null = os.open(os.devnull, os.O_RDWR)
-    for fd in {0, 1, 2} - set(keep):
+    for fd in {0, 1, 2} - set(kept_fds):
         os.dup2(null, fd)
-    kept = sorted({0, 1, 2, *keep})
+    kept = sorted({0, 1, 2, *kept_fds})
     for low, high in zip(kept, [*kept[1:], 4096], strict=True):
         os.closerange(low + 1, high)
     os.setsid()

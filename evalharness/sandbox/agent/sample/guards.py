@@ -54,15 +54,17 @@ def discard_io() -> None:
     sys.stdout = sys.stderr = sys.stdin = WriteOnlyStream()
 
 
-def disable_functions(name: str) -> None:
-    """Disables, in this process, the functions that the official grader `name` disables.
+def disable_functions(grader_name: str) -> None:
+    """Disables, in this process, the functions that an official grader disables.
 
     Raises ValueError for an unknown grader.
     """
-    if name == "bigcodebench":
-        return interception.replace_functions()
-    if name not in DISABLED_BUILTINS:
-        raise ValueError(f"unknown official grader {name!r}; known: bigcodebench, {', '.join(DISABLED_BUILTINS)}")
+    if grader_name == "bigcodebench":
+        return interception.replace_process_functions()
+    if grader_name not in DISABLED_BUILTINS:
+        raise ValueError(
+            f"unknown official grader {grader_name!r}; known: bigcodebench, {', '.join(DISABLED_BUILTINS)}"
+        )
     # The official graders make a temporary folder before: `tempfile` has found its folder, and has its own `unlink`.
     tempfile.gettempdir()
     faulthandler.disable()
@@ -72,7 +74,7 @@ def disable_functions(name: str) -> None:
     for module, attributes in ((shutil, ("rmtree", "move", "chown")), (subprocess, ("Popen",))):
         for attribute in attributes:
             setattr(module, attribute, None)
-    for attribute in DISABLED_BUILTINS[name]:
+    for attribute in DISABLED_BUILTINS[grader_name]:
         setattr(builtins, attribute, None)
     for module_name in BLOCKED_MODULES:
         sys.modules[module_name] = None  # type: ignore[assignment]

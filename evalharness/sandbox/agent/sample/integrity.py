@@ -16,11 +16,11 @@ CHECKED_OWNERS = (
 )
 """Modules and classes that are checked if they have been imported."""
 
-Attributes = dict[str, dict[str, Any]]
+AttributesByOwner = dict[str, dict[str, Any]]
 
 
-def callable_attributes() -> Attributes:
-    """Returns the callable attributes of the modules and classes in `CHECKED_OWNERS`, for `replaced_attributes`."""
+def record_callable_attributes() -> AttributesByOwner:
+    """Returns the callable attributes of the modules and classes in `CHECKED_OWNERS`, to find later replacements."""
     by_owner = {}
     for name in CHECKED_OWNERS:
         owner = _find_by_dotted_name(name)
@@ -29,20 +29,20 @@ def callable_attributes() -> Attributes:
     return by_owner
 
 
-def replaced_attributes(before: Attributes) -> list[str]:
-    """Returns the dotted names of attributes that were removed or replaced since `before` was recorded."""
+def names_of_replaced_attributes(recorded: AttributesByOwner) -> list[str]:
+    """Returns the dotted names of attributes that were removed or replaced since `recorded` was made."""
     missing = object()
     return [
         f"{name}.{key}"
-        for name, values in before.items()
+        for name, values in recorded.items()
         for key, value in values.items()
         if vars(_find_by_dotted_name(name)).get(key, missing) is not value
     ]
 
 
-def _find_by_dotted_name(name: str) -> Any:
+def _find_by_dotted_name(dotted_name: str) -> Any:
     """Returns the imported module, or its class or function, with this dotted name; None if it does not exist."""
-    if name in sys.modules:
-        return sys.modules[name]
-    module, _, attribute = name.rpartition(".")
+    if dotted_name in sys.modules:
+        return sys.modules[dotted_name]
+    module, _, attribute = dotted_name.rpartition(".")
     return getattr(sys.modules.get(module), attribute, None)

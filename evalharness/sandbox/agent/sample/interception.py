@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def replace_functions() -> None:
+def replace_process_functions() -> None:
     """Replaces, in this process, functions that end, start or signal processes, as BigCodeBench's grader does."""
     faulthandler.disable()
     os.environ.update(TZ="UTC", OMP_NUM_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="0")
@@ -43,29 +43,29 @@ def _intercept_signals_and_commands() -> None:
             return int(file.read().rpartition(")")[2].split()[1]) == own
         return False
 
-    def kill_own(pid: int, sig: int) -> None:
+    def kill_own_process(pid: int, sig: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.getpgid(pid)
             if pid == own or pid in started or is_child(pid):
                 kill(pid, sig)
 
-    def kill_own_group(pgid: int, sig: int) -> None:
+    def kill_own_process_group(pgid: int, sig: int) -> None:
         if pgid == own_group or pgid in {os.getpgid(pid) for pid in started}:
             killpg(pgid, sig)
 
-    def system_without_kill(command: Any) -> int:
+    def system_except_kill(command: Any) -> int:
         return 0 if "kill" in command else system(command)
 
-    def call_without_kill(command: Any, *args: Any, **more: Any) -> int:
+    def call_except_kill(command: Any, *args: Any, **more: Any) -> int:
         return 0 if "kill" in command else call(command, *args, **more)
 
-    def check_output_without_ps(command: Any, *args: Any, **more: Any) -> Any:
+    def check_output_except_ps(command: Any, *args: Any, **more: Any) -> Any:
         return b"" if "ps" in command else check_output(command, *args, **more)
 
-    def run_without_kill(*args: Any, **more: Any) -> Any:
+    def run_except_kill(*args: Any, **more: Any) -> Any:
         return subprocess.CompletedProcess(args, 0, b"", b"") if "kill" in args[0] else run(*args, **more)
 
-    def popen_without_kill(command: Any) -> Any:
+    def popen_except_kill(command: Any) -> Any:
         return popen("echo Intercepted" if "kill" in command else command)
 
     class Popen(start):  # type: ignore[misc, valid-type]
@@ -80,25 +80,29 @@ def _intercept_signals_and_commands() -> None:
                 return None, None
 
         def kill(self) -> None:
-            kill_own(self.pid, signal.SIGTERM)
+            kill_own_process(self.pid, signal.SIGTERM)
 
         def terminate(self) -> None:
-            kill_own(self.pid, signal.SIGTERM)
+            kill_own_process(self.pid, signal.SIGTERM)
 
     def ignore_exec(*args: Any, **more: Any) -> None:
         pass
 
-    replacements: dict[str, Any] = {"kill": kill_own, "killpg": kill_own_group, "system": system_without_kill}
-    replacements |= {"popen": popen_without_kill, "execv": ignore_exec, "execvp": ignore_exec, "execvpe": ignore_exec}
+    replacements: dict[str, Any] = {
+        "kill": kill_own_process,
+        "killpg": kill_own_process_group,
+        "system": system_except_kill,
+    }
+    replacements |= {"popen": popen_except_kill, "execv": ignore_exec, "execvp": ignore_exec, "execvpe": ignore_exec}
     for name, function in replacements.items():
         setattr(os, name, function)
-    replacements = {"call": call_without_kill, "check_output": check_output_without_ps}
-    replacements |= {"run": _with_pipes(run_without_kill), "Popen": _with_pipes(Popen)}
+    replacements = {"call": call_except_kill, "check_output": check_output_except_ps}
+    replacements |= {"run": _redirect_output_to_pipes(run_except_kill), "Popen": _redirect_output_to_pipes(Popen)}
     for name, function in replacements.items():
         setattr(subprocess, name, function)
 
 
-def _with_pipes(function: Callable[..., Any]) -> Callable[..., Any]:
+def _redirect_output_to_pipes(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a `subprocess` function changed to redirect stdout and stderr to pipes unless its caller sets them.
 
     Also wraps the class Popen in a function, as the official grader does.

@@ -18,7 +18,7 @@ from unittest.mock import mock_open, patch
 from ..shared import codec, wire
 from ..shared.messages import ProcessSettings
 from .alarm import Alarm, TimeLimit
-from .livecodebench_source import PRELUDE, WRAPPER_FUNCTION, program_as_function
+from .livecodebench_source import PRELUDE, WRAPPER_FUNCTION, convert_program_to_function
 from .reporter import Reporter
 from .running import set_recursion_limit
 
@@ -79,8 +79,8 @@ class OfficialStdinBuffer:
         return self._data.partition(b"\n")[0] + b"\n"
 
 
-def load_function(source: str, name: str, alarm: Alarm, limit_s: float) -> Any:
-    """Runs the program `source`; returns its function `name`, or that method of its class Solution if it has one.
+def load_function(source: str, function_name: str, alarm: Alarm, limit_s: float) -> Any:
+    """Runs the program `source`; returns its function, or the method of its class Solution if it has that class.
 
     `alarm` limits the time to `limit_s` seconds.
     """
@@ -91,7 +91,7 @@ def load_function(source: str, name: str, alarm: Alarm, limit_s: float) -> Any:
         holder = module.Solution() if "class Solution" in source else module
     finally:
         alarm.stop()
-    return getattr(holder, name)
+    return getattr(holder, function_name)
 
 
 @dataclass
@@ -106,10 +106,10 @@ class AnswerCasesWork:
     case_s: float
     """Time limit of each test case, and of loading the program, in seconds."""
 
-    def prepare(self, text: str) -> None:
+    def prepare(self, secret_text: str) -> None:
         """Does nothing: the judge sends each test case later."""
 
-    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+    def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Runs the program on each test case and sends the judge its answer.
 
         Raises what the program raises, and AssertionError for an answer that is too long.
@@ -125,22 +125,24 @@ class AnswerCasesWork:
         else:
             alarm.start(limit_s)
             try:
-                source = program_as_function(self.source)
+                source = convert_program_to_function(self.source)
             finally:
                 alarm.stop()
             method = load_function(source, WRAPPER_FUNCTION, alarm, limit_s)
         while (case_input := wire.read_message(reporter.control_fd)) is not None:
-            answer = (_call_with_arguments if function else _run_and_capture)(method, case_input, alarm, limit_s)
+            answer = (_call_and_encode_result if function else _run_and_capture_output)(
+                method, case_input, alarm, limit_s
+            )
             if len(answer) > MAX_ANSWER_BYTES:
                 raise AssertionError(f"the answer has {len(answer) >> 20} MiB, more than the size limit")
             reporter.send_frame(b"o", answer)
             reporter.flush()
 
 
-def _call_with_arguments(method: Any, args: list[Any], alarm: Alarm, limit_s: float) -> bytes:
+def _call_and_encode_result(function: Any, args: list[Any], alarm: Alarm, limit_s: float) -> bytes:
     alarm.start(limit_s)
     try:
-        returned = method(*args)
+        returned = function(*args)
     except SystemExit as error:
         raise ExitedInCall(f"SystemExit: {error}") from None
     finally:
@@ -148,13 +150,13 @@ def _call_with_arguments(method: Any, args: list[Any], alarm: Alarm, limit_s: fl
     return codec.encode(returned)
 
 
-def _run_and_capture(method: Any, text: str, alarm: Alarm, limit_s: float) -> bytes:
+def _run_and_capture_output(function: Any, stdin_text: str, alarm: Alarm, limit_s: float) -> bytes:
     alarm.start(limit_s)
     before = sys.stdout
     sys.stdout = captured = io.StringIO()
     captured.close = lambda _: None  # type: ignore[method-assign,assignment,misc]  # closing it fails, as in the official grader
     try:
-        _run_with_stdin(method, text)
+        _run_with_stdin(function, stdin_text)
     finally:
         alarm.stop()
         sys.stdout = before
@@ -171,35 +173,35 @@ def _wait_for_threads() -> None:
     while True:
         with suppress(OSError, ValueError, IndexError):
             others = [task for task in os.listdir("/proc/self/task") if task != own]
-            if not any(_is_runnable(task) and _cpu_time_ns(task) < interval_ns for task in others):
+            if not any(_is_thread_runnable(task) and _thread_cpu_time_ns(task) < interval_ns for task in others):
                 return
         time.sleep(0.001)
 
 
-def _is_runnable(task: str) -> bool:
-    """Returns whether a thread, given by its thread id `task`, runs or waits for a core."""
-    with io.open(f"/proc/self/task/{task}/stat") as file:  # noqa: UP020  # the program may have replaced `open`
+def _is_thread_runnable(thread_id: str) -> bool:
+    """Returns whether a thread of this process runs or waits for a core."""
+    with io.open(f"/proc/self/task/{thread_id}/stat") as file:  # noqa: UP020  # the program may have replaced `open`
         return file.read().rpartition(")")[2].split()[0] == "R"
 
 
-def _cpu_time_ns(task: str) -> int:
-    with io.open(f"/proc/self/task/{task}/schedstat") as file:  # noqa: UP020
+def _thread_cpu_time_ns(thread_id: str) -> int:
+    with io.open(f"/proc/self/task/{thread_id}/schedstat") as file:  # noqa: UP020
         return int(file.read().split()[0])
 
 
-def _run_with_stdin(method: Any, text: str) -> None:
-    """Runs a LiveCodeBench program (`method`) with `text` as its stdin. SystemExit counts as a normal end.
+def _run_with_stdin(function: Any, stdin_text: str) -> None:
+    """Runs a LiveCodeBench program (`function`) with `stdin_text` as its stdin. SystemExit counts as a normal end.
 
     As in the official grader, the patches of `sys.stdin.read` and so on apply to the previous stdin object, which a
     program uses after `from sys import stdin`.
     """
-    lines = iter(text.split("\n"))
+    lines = iter(stdin_text.split("\n"))
     with ExitStack() as stack:
-        stack.enter_context(patch("sys.stdin.read", lambda *_: text))
-        stack.enter_context(patch("sys.stdin.readlines", lambda *_: text.split("\n")))
+        stack.enter_context(patch("sys.stdin.read", lambda *_: stdin_text))
+        stack.enter_context(patch("sys.stdin.readlines", lambda *_: stdin_text.split("\n")))
         stack.enter_context(patch("sys.stdin.readline", lambda *_: next(lines)))
-        stack.enter_context(patch("sys.stdin", OfficialStdin(text)))
-        stack.enter_context(patch("builtins.open", mock_open(read_data=text)))
+        stack.enter_context(patch("sys.stdin", OfficialStdin(stdin_text)))
+        stack.enter_context(patch("builtins.open", mock_open(read_data=stdin_text)))
         with suppress(SystemExit):
-            method()
+            function()
         _wait_for_threads()

@@ -22,7 +22,7 @@ WRAPPER_FUNCTION = "wrapped_function"
 MAIN_GUARD = "__name__ == '__main__'"
 
 
-def program_as_function(source: str) -> str:
+def convert_program_to_function(source: str) -> str:
     """Returns the program as imports followed by a function with its other statements, in source form.
 
     A final `if __name__ == "__main__":` is replaced by its body. Returns a program that cannot be parsed unchanged.

@@ -60,18 +60,18 @@ class Reporter:
             self._write(self.out_fd, ready)
         self.pending.clear()
 
-    def send_output(self, value: Any, items: bool, whole: bool) -> None:
+    def send_output(self, value: Any, encode_items: bool, send_whole: bool) -> None:
         """Sends an output of the program to the judge: a small output encoded, a large one as a digest.
 
-        If the judge then requests the large output, sends it in encoded pieces. `items`: of an iterable that
-        cannot be encoded, also encode the items; `whole`: send a large output encoded instead of its digest.
+        If the judge then requests the large output, sends it in encoded pieces. `encode_items`: of an iterable that
+        cannot be encoded, also encode the items; `send_whole`: send a large output encoded instead of its digest.
         """
         if not (isinstance(value, list | tuple) and len(value) > CHUNK_ELEMENTS):
-            data = codec.encode(value, items)
-            if whole or len(data) <= MAX_DIRECT_BYTES:
+            data = codec.encode(value, encode_items)
+            if send_whole or len(data) <= MAX_DIRECT_BYTES:
                 return self.send_frame(b"o", data)
-        elif whole:
-            return self.send_frame(b"o", codec.encode(value, items))
+        elif send_whole:
+            return self.send_frame(b"o", codec.encode(value, encode_items))
         self.send_frame(b"d", digest_of_pieces(encode_in_pieces(value)))
         self.flush()
         if self._read(self.control_fd, 1) == b"s":

@@ -41,15 +41,15 @@ class SampleWork(Protocol):
     settings: ProcessSettings
     memory_mb: int
 
-    def prepare(self, text: str) -> None:
+    def prepare(self, secret_text: str) -> None:
         """Receives the text that the judge sends at the start, while the process still has the judge's rights."""
         ...
 
-    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+    def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Runs the program and reports its outputs.
 
-        Raises an exception that determines the outcome; returns if the program has reached its end. `limits`: time
-        limits in seconds, one per call, or one for the whole program.
+        Raises an exception that determines the outcome; returns if the program has reached its end. `time_limits_s`:
+        time limits in seconds, one per call, or one for the whole program.
         """
         ...
 
@@ -75,14 +75,14 @@ class RunProgramWork:
     settings: ProcessSettings
     memory_mb: int
 
-    def prepare(self, text: str) -> None:
+    def prepare(self, secret_text: str) -> None:
         """Stores the program's source, which the judge sends at the start."""
-        self.source = text
+        self.source = secret_text
 
-    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+    def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Runs the program to its end. Raises what the program raises."""
         set_recursion_limit(self.settings)
-        self._execute_program(limits[0], alarm)
+        self._execute_program(time_limits_s[0], alarm)
 
     def _execute_program(self, limit_s: float, alarm: Alarm) -> None:
         scope: dict[str, Any] = {}
@@ -103,22 +103,22 @@ class CallFunctionWork:
     """Argument lists, as `wire.dumps` encodes them."""
     oracle: str
 
-    def prepare(self, text: str) -> None:
+    def prepare(self, secret_text: str) -> None:
         """Decodes the argument lists on which the program is called."""
         self.arguments = wire.loads(self.inputs)
 
-    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+    def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Loads the program and calls its entry point on all inputs. Raises what the program raises."""
         set_recursion_limit(self.settings)
-        self._call_on_inputs(limits, reporter, alarm)
+        self._call_on_inputs(time_limits_s, reporter, alarm)
 
-    def _call_on_inputs(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+    def _call_on_inputs(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
         whole, items = self.oracle in ORACLES_WITH_VALUE, self.oracle == "as_sets"
         with_inputs = self.oracle in ORACLES_WITH_INPUT
         scope: dict[str, Any] = {}
         exec(compile_program(self.source), scope)
         function = scope[self.entry_point]
-        for args, limit in zip(self.arguments, limits, strict=True):
+        for args, limit in zip(self.arguments, time_limits_s, strict=True):
             alarm.start(limit)
             try:
                 output = function(*args)
@@ -138,11 +138,11 @@ class RecordOutputsWork:
     inputs: bytes
     output_not_none: bool
 
-    def prepare(self, text: str) -> None:
+    def prepare(self, secret_text: str) -> None:
         """Decodes the argument lists on which the reference solution is called."""
         self.arguments = wire.loads(self.inputs)
 
-    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+    def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Calls the reference solution on all inputs and reports the outputs. Raises what it raises."""
         set_recursion_limit(self.settings)
         self._record_outputs(reporter)
@@ -162,11 +162,11 @@ class RecordOutputsWork:
                 codec.NAN_BYTES.search(piece) for piece in encode_in_pieces(output)
             )
             reporter.send_frame(b"f", FACTS.pack(seconds, consists_of_floats(output), is_empty_sequence(output), exact))
-            reporter.send_output(output, items=False, whole=False)
+            reporter.send_output(output, encode_items=False, send_whole=False)
 
 
 def run_sample_process(
-    work: SampleWork, limits: list[float], reporter: Reporter, uid: int, folder: str, pipes: tuple[int, ...]
+    work: SampleWork, time_limits_s: list[float], reporter: Reporter, uid: int, workdir: str, pipes: tuple[int, ...]
 ) -> None:
     """Confines this process, runs the sample's `work` in it as user `uid`, reports the outcome, and exits.
 
@@ -179,10 +179,10 @@ def run_sample_process(
     keep = (reporter.out_fd, reporter.control_fd, watch._fd, *pipes)
     confine(
         uid,
-        folder,
+        workdir,
         work.memory_mb if address_space_mb is None else address_space_mb,
         limit_stack=guard == "evalplus",
-        keep=tuple(fd for fd in keep if fd >= 0),
+        kept_fds=tuple(fd for fd in keep if fd >= 0),
     )
     gc.enable()
     if guard:
@@ -190,7 +190,7 @@ def run_sample_process(
     if guard in guards.IO_DISCARDING_GUARDS:
         guards.discard_io()
     try:
-        work.run(limits, reporter, Alarm(watch))
+        work.run(time_limits_s, reporter, Alarm(watch))
         reporter.report_end()
     except MemoryError:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -61,10 +61,10 @@ class ServeCallsWork:
     inbox: int
     outbox: int
 
-    def prepare(self, text: str) -> None:
+    def prepare(self, secret_text: str) -> None:
         """Does nothing: this process needs no text from the judge at its start."""
 
-    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+    def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Answers the requests. Raises what the program raises when it is loaded; sends exceptions of later calls."""
         set_recursion_limit(self.settings)
         scope: dict[str, Any] = {}
@@ -78,67 +78,73 @@ class ServeCallsWork:
             wire.write_all(self.outbox, _answer_request(request, scope, objects))
 
 
-def _answer_request(request: Any, scope: dict[str, Any], objects: list[Any]) -> bytes:
-    action, handle, name, args, kwargs = _resolve_handles(request, objects)
+def _answer_request(request: Any, program_names: dict[str, Any], handled_objects: list[Any]) -> bytes:
+    action, handle, name, args, kwargs = _replace_handles_by_objects(request, handled_objects)
     try:
         if action == "name":
-            if name not in scope:
+            if name not in program_names:
                 return _pack_frame(b"-", b"")
-            return _encode_value(scope[name], objects)
+            return _encode_value(program_names[name], handled_objects)
         if action == "attribute":
-            value = getattr(objects[handle], name)
-            objects.append(value)
+            value = getattr(handled_objects[handle], name)
+            handled_objects.append(value)
             handle_frame = (
-                _pack_frame(b"h", HANDLE_FORMAT.pack(len(objects) - 1)) if type(value) in MUTATING_METHODS else b""
+                _pack_frame(b"h", HANDLE_FORMAT.pack(len(handled_objects) - 1))
+                if type(value) in MUTATING_METHODS
+                else b""
             )
-            return handle_frame + _encode_value(value, objects)
+            return handle_frame + _encode_value(value, handled_objects)
         if action == "method":
-            return _encode_value(getattr(objects[handle], name)(*args), objects)
+            return _encode_value(getattr(handled_objects[handle], name)(*args), handled_objects)
         if action == "set":
-            setattr(objects[handle], name, args[0])
-            return _encode_value(None, objects)
+            setattr(handled_objects[handle], name, args[0])
+            return _encode_value(None, handled_objects)
         if action == "items":
-            return _encode_value(list(objects[handle]), objects)
-        return _encode_value(objects[handle](*args, **kwargs), objects) + _pack_frame(b"a", codec.encode(args))
+            return _encode_value(list(handled_objects[handle]), handled_objects)
+        return _encode_value(handled_objects[handle](*args, **kwargs), handled_objects) + _pack_frame(
+            b"a", codec.encode(args)
+        )
     except Exception as error:
         return _pack_frame(b"x", codec.encode((type(error).__name__[:100], str(error)[:300])))
 
 
-def _encode_value(value: Any, objects: list[Any]) -> bytes:
+def _encode_value(value: Any, handled_objects: list[Any]) -> bytes:
     if isinstance(value, ModuleType):
         return _pack_frame(b"m", value.__name__.encode())
     if isinstance(value, PLAIN_TYPES):
-        return _pack_frame(b"v", codec.encode(value if codec.is_plain(value) else _replace_by_handles(value, objects)))
-    objects.append(value)
-    return _pack_frame(b"r", HANDLE_FORMAT.pack(len(objects) - 1))
+        return _pack_frame(
+            b"v", codec.encode(value if codec.is_plain(value) else _replace_objects_by_handles(value, handled_objects))
+        )
+    handled_objects.append(value)
+    return _pack_frame(b"r", HANDLE_FORMAT.pack(len(handled_objects) - 1))
 
 
-def _replace_by_handles(value: Any, objects: list[Any]) -> Any:
-    """Returns the value with each object that cannot be encoded replaced by a handle, its index in `objects`.
+def _replace_objects_by_handles(value: Any, handled_objects: list[Any]) -> Any:
+    """Returns the value with each object that cannot be encoded replaced by a handle, its index in `handled_objects`.
 
-    Appends these objects to `objects`.
+    Appends these objects to `handled_objects`.
     """
     if type(value) in (list, tuple):
-        return type(value)(_replace_by_handles(item, objects) for item in value)
+        return type(value)(_replace_objects_by_handles(item, handled_objects) for item in value)
     if type(value) is dict:
-        return {key: _replace_by_handles(item, objects) for key, item in value.items()}
+        return {key: _replace_objects_by_handles(item, handled_objects) for key, item in value.items()}
     if isinstance(value, PLAIN_TYPES):
         return value
-    objects.append(value)
-    return (REMOTE_TAG, len(objects) - 1)
+    handled_objects.append(value)
+    return (REMOTE_TAG, len(handled_objects) - 1)
 
 
 def _pack_frame(kind: bytes, payload: bytes) -> bytes:
     return wire.FRAME_HEADER.pack(kind, len(payload)) + payload
 
 
-def _resolve_handles(value: Any, objects: list[Any]) -> Any:
+def _replace_handles_by_objects(value: Any, handled_objects: list[Any]) -> Any:
     if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE_TAG:
-        return objects[value[1]]
+        return handled_objects[value[1]]
     if isinstance(value, tuple) and len(value) == 2 and value[0] == BUILTIN_TAG:
         return getattr(builtins, value[1])
     if type(value) in (list, tuple):
-        return type(value)(_resolve_handles(item, objects) for item in value)
+        return type(value)(_replace_handles_by_objects(item, handled_objects) for item in value)
     if type(value) is dict:
-        return {key: _resolve_handles(item, objects) for key, item in value.items()}
+        return {key: _replace_handles_by_objects(item, handled_objects) for key, item in value.items()}
     return value

@@ -31,24 +31,24 @@ class RunSuiteWork:
     settings: ProcessSettings
     memory_mb: int
 
-    def prepare(self, text: str) -> None:
+    def prepare(self, secret_text: str) -> None:
         """Stores the source of program and tests, which the judge sends at the start."""
-        self.source = text
+        self.source = secret_text
 
-    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+    def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Runs the test suite. Raises AssertionError if any test fails."""
         set_recursion_limit(self.settings)
         seed_generators()
         os.mkdir(WORK_FOLDER)  # a program may remove the folder that it runs in
         os.chdir(WORK_FOLDER)
         module = ModuleType(MODULE_NAME)
-        before = integrity.callable_attributes()
+        before = integrity.record_callable_attributes()
         vars(module).update(__builtins__=builtins, __file__=f"{MODULE_NAME}.py", sys=sys, os=os, environ=os.environ)
         exec(compile(self.source, f"{MODULE_NAME}.py", "exec", dont_inherit=True), vars(module))
         sys.modules[MODULE_NAME] = module
         suite = unittest.TestLoader().loadTestsFromTestCase(module.TestCases)
         result = unittest.TestResult()
-        alarm.start(limits[0])
+        alarm.start(time_limits_s[0])
         suite.run(result)
         alarm.stop()
         wrong = [*result.failures, *result.errors]
@@ -58,7 +58,7 @@ class RunSuiteWork:
             reasons = "; ".join(f"{case}: {text.strip().splitlines()[-1]}" for case, text in wrong[:MAX_NAMES])
             failed = {getattr(case, "test_case", case) for case, _ in wrong}  # a test may have several subtests
             raise AssertionError(f"{len(failed)} of {result.testsRun} tests failed: {reasons}")
-        replaced = integrity.replaced_attributes(before)
+        replaced = integrity.names_of_replaced_attributes(before)
         if replaced:
             raise Tampered(f"the program replaced {', '.join(replaced[:MAX_NAMES])} permanently")
 

@@ -63,7 +63,7 @@ def cpu_seconds(pids: Iterable[int] | None = None) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def waited_seconds(pids: Iterable[int] | None = None) -> float:
+def core_wait_seconds(pids: Iterable[int] | None = None) -> float:
     """Returns the seconds, summed over threads, that the live processes `pids` have waited for a free core.
 
     Without `pids`, of the job's processes.
@@ -92,10 +92,10 @@ class CoreWaitMeter:
         self._last: dict[str, int] = {}
         self._ended = 0
 
-    def update(self) -> float:
+    def read_waited_s(self) -> float:
         """Reads the counters; returns the seconds waited up to now.
 
-        Does not count threads that start and end between two updates.
+        Does not count threads that start and end between two readings.
         """
         for path, waited in _waited_ns_by_thread(job_pids()).items():
             last = self._last.get(path, 0)

@@ -70,14 +70,14 @@ def is_plain(value: Any) -> bool:
     return False
 
 
-def encode(value: Any, items: bool = False) -> bytes:
+def encode(value: Any, encode_items: bool = False) -> bytes:
     """Returns a value as bytes for `decode`.
 
-    `items`: of an iterable that cannot be encoded, also encode the items. Never raises.
+    `encode_items`: of an iterable that cannot be encoded, also encode the items. Never raises.
     """
     try:
         plain = type(value) in ATOMIC_TYPES or (type(value) in CONTAINER_TYPES and is_plain(value))
-        return marshal.dumps(value if plain else _to_tagged(value, items), 2)
+        return marshal.dumps(value if plain else _to_tagged(value, encode_items), 2)
     except Exception:  # the value's own code may run here and raise anything, or it is nested too deeply
         return marshal.dumps((TAG, "opaque", _type_name(value), None), 2)
 
@@ -89,33 +89,37 @@ def _type_name(value: Any) -> str:
         return "object"
 
 
-def _to_tagged(value: Any, items: bool) -> Any:
+def _to_tagged(value: Any, encode_items: bool) -> Any:
     """Returns a value as plain values; parts of other types (NumPy, Decimal ...) become tagged tuples."""
     kind = type(value)
     if kind in ATOMIC_TYPES:
         return value
     if kind is dict:
-        return {_to_tagged(key, items): _to_tagged(item, items) for key, item in value.items()}
+        return {_to_tagged(key, encode_items): _to_tagged(item, encode_items) for key, item in value.items()}
     if kind in CONTAINER_TYPES:
-        return kind(_to_tagged(item, items) for item in value)
+        return kind(_to_tagged(item, encode_items) for item in value)
     if kind in (Counter, OrderedDict):
-        return (TAG, kind.__name__, [(_to_tagged(key, items), _to_tagged(item, items)) for key, item in value.items()])
+        return (
+            TAG,
+            kind.__name__,
+            [(_to_tagged(key, encode_items), _to_tagged(item, encode_items)) for key, item in value.items()],
+        )
     if kind in (Decimal, bytearray):
         return (TAG, kind.__name__, str(value) if kind is Decimal else bytes(value))
     if kind is Fraction:
         return (TAG, "Fraction", value.numerator, value.denominator)
-    if kind is range and not items:
+    if kind is range and not encode_items:
         return (TAG, "range", value.start, value.stop, value.step)
     text = "SU" if isinstance(value, np.ndarray) else ""  # a numpy scalar of text is a subclass of str or bytes
     if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufc" + text:
         return (TAG, "numpy", value.dtype.str, None if isinstance(value, np.generic) else value.shape, value.tobytes())
     if kind in DICT_VIEW_TYPES:
-        return (TAG, DICT_VIEW_TYPES[kind], [_to_tagged(item, items) for item in value])
+        return (TAG, DICT_VIEW_TYPES[kind], [_to_tagged(item, encode_items) for item in value])
     for base in BASE_TYPES:
         if isinstance(value, base):
             plain = dict(dict.items(value)) if base is dict else base(value)
-            return (TAG, "subclass", base.__name__, kind.__name__, _to_tagged(plain, items))
-    return (TAG, "opaque", kind.__name__, [_to_tagged(item, items) for item in value] if items else None)
+            return (TAG, "subclass", base.__name__, kind.__name__, _to_tagged(plain, encode_items))
+    return (TAG, "opaque", kind.__name__, [_to_tagged(item, encode_items) for item in value] if encode_items else None)
 
 
 def _from_tagged(tagged: Tagged) -> Any:
@@ -163,8 +167,8 @@ class _PlainValueReader:
     def __init__(self, data: bytes):
         self.data, self.at, self.room = data, 0, MAX_VALUES
 
-    def count_values(self, values: int) -> None:
-        self.room -= values
+    def count_values(self, count: int) -> None:
+        self.room -= count
         if self.room < 0:
             raise ValueError("the data contain too many values")
 
@@ -175,8 +179,8 @@ class _PlainValueReader:
         self.at += size
         return part
 
-    def read_number(self, form: str = "<i") -> Any:
-        return struct.unpack(form, self.take_bytes(struct.calcsize(form)))[0]
+    def read_number(self, struct_format: str = "<i") -> Any:
+        return struct.unpack(struct_format, self.take_bytes(struct.calcsize(struct_format)))[0]
 
     def read_value(self) -> Any:
         self.count_values(1)
@@ -212,7 +216,7 @@ class _PlainValueReader:
         count = self.read_number()
         self.count_values(abs(count))
         digits = struct.unpack(f"<{abs(count)}H", self.take_bytes(2 * abs(count)))
-        total = int.from_bytes(_pack_digits(digits), "little")
+        total = int.from_bytes(_pack_15_bit_digits(digits), "little")
         return -total if count < 0 else total
 
     def read_pairs(self) -> Iterable[tuple[Any, Any]]:
@@ -221,7 +225,7 @@ class _PlainValueReader:
         self.take_bytes(1)
 
 
-def _pack_digits(digits: tuple[int, ...]) -> bytes:
+def _pack_15_bit_digits(digits: tuple[int, ...]) -> bytes:
     # marshal writes 15 bits per 16-bit digit. Joining them as text of bits takes linear time, shifting quadratic.
     bits = "".join(f"{digit:015b}" for digit in reversed(digits))
     return int(bits or "0", 2).to_bytes(len(bits) // 8 + 1, "little")

@@ -85,22 +85,22 @@ def decode_pieces(pieces: list[bytes]) -> Any:
     return tuple(items) if kind == "tuple" else items
 
 
-def parse_first_piece(header: Any, count: int) -> tuple[str, int]:
+def parse_first_piece(header: Any, other_piece_count: int) -> tuple[str, int]:
     """Returns type (`list` or `tuple`) and length of a long output from its decoded first piece, `header`.
 
-    `count` is the number of the other pieces. Raises MalformedPieces if they do not match.
+    `other_piece_count` is the number of the other pieces. Raises MalformedPieces if they do not match.
     """
     match header:
         case ("list" | "tuple" as kind, int(length)) if type(length) is int and length > CHUNK_ELEMENTS:
-            if count == -(-length // CHUNK_ELEMENTS):
+            if other_piece_count == -(-length // CHUNK_ELEMENTS):
                 return kind, length
-            raise MalformedPieces(f"{count} pieces were sent for a list of {length} elements")
+            raise MalformedPieces(f"{other_piece_count} pieces were sent for a list of {length} elements")
     raise MalformedPieces("the pieces do not belong to a long list or tuple")
 
 
-def decode_piece(piece: bytes, count: int) -> list[Any]:
-    """Returns the elements in a piece. Raises MalformedPieces if it is not a list of `count` elements."""
+def decode_piece(piece: bytes, element_count: int) -> list[Any]:
+    """Returns the elements in a piece. Raises MalformedPieces if it is not a list of `element_count` elements."""
     items = codec.decode(piece)
-    if type(items) is not list or len(items) != count:
-        raise MalformedPieces(f"a piece is not a list of {count} elements")
+    if type(items) is not list or len(items) != element_count:
+        raise MalformedPieces(f"a piece is not a list of {element_count} elements")
     return items

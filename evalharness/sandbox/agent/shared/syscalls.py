@@ -114,6 +114,8 @@ AT_NUMBER, AT_ARCHITECTURE, AT_ARGUMENTS = 0, 4, 16
 SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO = 0x7FFF0000, 0x00050000
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 BpfInstruction = tuple[int, int, int, int]
+CallNumbers = tuple[int, int]
+"""The numbers of a system call on x86_64 and aarch64."""
 
 
 def build_filter_program() -> bytes | None:
@@ -124,51 +126,81 @@ def build_filter_program() -> bytes | None:
     steps: list[BpfInstruction] = [
         (LOAD, 0, 0, AT_ARCHITECTURE),
         (JUMP_EQUAL, 1, 0, architecture),
-        _return_error(errno.EPERM),
+        _instruction_returning_error(errno.EPERM),
         (LOAD, 0, 0, AT_NUMBER),
         (JUMP_EQUAL, 0, 1, CLONE3),
-        _return_error(errno.ENOSYS),  # the filter cannot read its flags; libraries fall back to clone
+        _instruction_returning_error(errno.ENOSYS),  # the filter cannot read its flags; libraries fall back to clone
         (JUMP_AT_LEAST, 0, 1, FIRST_REFUSED_NUMBER),  # among them those of the x32 ABI
-        _return_error(errno.ENOSYS),
+        _instruction_returning_error(errno.ENOSYS),
     ]
     for calls, error in ((REFUSED_CALLS, errno.EPERM), (IGNORED_CALLS, 0)):
         for number in (numbers[column] for numbers in calls.values()):
             if number is not None:
-                steps += [(JUMP_EQUAL, 0, 1, number), _return_error(error)]
+                steps += [(JUMP_EQUAL, 0, 1, number), _instruction_returning_error(error)]
     for call, rule in _argument_rules():
         steps += [(JUMP_EQUAL, 0, len(rule), call[column]), *rule]
     steps.append((RETURN, 0, 0, SECCOMP_RET_ALLOW))
     return b"".join(struct.pack("HBBI", *step) for step in steps)
 
 
-def _return_error(error: int) -> BpfInstruction:
-    return (RETURN, 0, 0, SECCOMP_RET_ERRNO | error)
+def _instruction_returning_error(error_number: int) -> BpfInstruction:
+    return (RETURN, 0, 0, SECCOMP_RET_ERRNO | error_number)
 
 
-def _load_argument(position: int) -> BpfInstruction:
+def _instruction_loading_argument(position: int) -> BpfInstruction:
     """Returns the BPF instruction that loads the low 32 bits of a system call's argument at this position."""
     return (LOAD, 0, 0, AT_ARGUMENTS + 8 * position)
 
 
-def _argument_rules() -> Iterator[tuple[tuple[int, int], list[BpfInstruction]]]:
-    """Yields each system call that is allowed or refused by its arguments, with the BPF instructions that decide.
-
-    A system call is given by its numbers on x86_64 and aarch64.
-    """
+def _argument_rules() -> Iterator[tuple[CallNumbers, list[BpfInstruction]]]:
+    """Yields each system call that is allowed or refused by its arguments, with the BPF instructions that decide."""
     allow = (RETURN, 0, 0, SECCOMP_RET_ALLOW)
-    yield CLONE, [_load_argument(0), (JUMP_ANY_BIT, 0, 1, NAMESPACE_FLAGS), _return_error(errno.EPERM), allow]
+    yield (
+        CLONE,
+        [
+            _instruction_loading_argument(0),
+            (JUMP_ANY_BIT, 0, 1, NAMESPACE_FLAGS),
+            _instruction_returning_error(errno.EPERM),
+            allow,
+        ],
+    )
     for call in (SOCKET, SOCKETPAIR):
-        yield call, [_load_argument(0), (JUMP_EQUAL, 1, 0, socket.AF_UNIX), _return_error(errno.EAFNOSUPPORT), allow]
+        yield (
+            call,
+            [
+                _instruction_loading_argument(0),
+                (JUMP_EQUAL, 1, 0, socket.AF_UNIX),
+                _instruction_returning_error(errno.EAFNOSUPPORT),
+                allow,
+            ],
+        )
     for call in (PREADV2, PWRITEV2):
-        yield call, [_load_argument(5), (JUMP_EQUAL, 1, 0, 0), _return_error(errno.EOPNOTSUPP), allow]
-    requests: list[BpfInstruction] = [_load_argument(1), (AND, 0, 0, 0xFFFFFF00), (JUMP_EQUAL, 1, 0, TERMINAL_IOCTLS)]
-    yield IOCTL, [*requests, _return_error(errno.ENOTTY), allow]
-    hidden: list[BpfInstruction] = [_load_argument(1)]
+        yield (
+            call,
+            [
+                _instruction_loading_argument(5),
+                (JUMP_EQUAL, 1, 0, 0),
+                _instruction_returning_error(errno.EOPNOTSUPP),
+                allow,
+            ],
+        )
+    requests: list[BpfInstruction] = [
+        _instruction_loading_argument(1),
+        (AND, 0, 0, 0xFFFFFF00),
+        (JUMP_EQUAL, 1, 0, TERMINAL_IOCTLS),
+    ]
+    yield IOCTL, [*requests, _instruction_returning_error(errno.ENOTTY), allow]
+    hidden: list[BpfInstruction] = [_instruction_loading_argument(1)]
     for command in REFUSED_FCNTL_COMMANDS:
-        hidden += [(JUMP_EQUAL, 0, 1, command), _return_error(errno.EPERM)]
+        hidden += [(JUMP_EQUAL, 0, 1, command), _instruction_returning_error(errno.EPERM)]
     yield FCNTL, [*hidden, allow]
-    option = [_load_argument(1), (JUMP_EQUAL, 0, 3, SOL_SOCKET), _load_argument(2), (JUMP_EQUAL, 0, 1, SO_COOKIE)]
-    yield GETSOCKOPT, [*option, _return_error(errno.ENOPROTOOPT), allow]
+    option = [
+        _instruction_loading_argument(1),
+        (JUMP_EQUAL, 0, 3, SOL_SOCKET),
+        _instruction_loading_argument(2),
+        (JUMP_EQUAL, 0, 1, SO_COOKIE),
+    ]
+    yield GETSOCKOPT, [*option, _instruction_returning_error(errno.ENOPROTOOPT), allow]
 
 
 class _Filter(ctypes.Structure):

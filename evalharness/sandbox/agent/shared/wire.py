@@ -14,6 +14,8 @@ from .messages import HelloMessage, Reply, TimeLimitMessage
 
 HEADER = struct.Struct("!II")
 FRAME_HEADER = struct.Struct("!cI")
+Frame = tuple[bytes, bytes]
+"""A message of an untrusted process: its kind (one byte) and its payload."""
 VALUE_KINDS = (b"o", b"c", b"v", b"a")
 """Kinds of messages (frames) that carry values; all others are short."""
 MAX_SHORT_BYTES = 4096
@@ -67,13 +69,13 @@ def pack_message(value: Any) -> bytes:
     return HEADER.pack(len(data), 0) + data
 
 
-def write_reply(fd: int, reply: Reply | HelloMessage | TimeLimitMessage, blob: bytes = b"") -> None:
-    """Writes a reply for the host to a descriptor: two u32 lengths, the reply as JSON, and `blob`.
+def write_reply(fd: int, reply: Reply | HelloMessage | TimeLimitMessage, recorded_outputs: bytes = b"") -> None:
+    """Writes a reply for the host to a descriptor: two u32 lengths, the reply as JSON, and `recorded_outputs`.
 
-    `blob` is what the host stores without decoding it.
+    The host stores `recorded_outputs` without decoding them.
     """
     text = json.dumps(reply).encode()
-    write_all(fd, HEADER.pack(len(text), len(blob)) + text + blob)
+    write_all(fd, HEADER.pack(len(text), len(recorded_outputs)) + text + recorded_outputs)
 
 
 class ValueTooLarge(ValueError):
@@ -88,7 +90,7 @@ class FrameReader:
         self.buffer = bytearray()
         self.position = 0
 
-    def next_message(self, wait_s: float) -> tuple[bytes, bytes] | None:
+    def next_message(self, wait_s: float) -> Frame | None:
         """Returns the next message (kind, payload); None if no complete one arrives within about `wait_s` seconds.
 
         Raises StreamClosed at the end of the stream, ValueTooLarge for a value that is too long, and ValueError for
@@ -105,7 +107,7 @@ class FrameReader:
             frame = self._take_message()
         return frame
 
-    def _take_message(self) -> tuple[bytes, bytes] | None:
+    def _take_message(self) -> Frame | None:
         start = self.position + FRAME_HEADER.size
         if len(self.buffer) < start:
             return None

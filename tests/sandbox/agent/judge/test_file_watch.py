@@ -32,10 +32,10 @@ def test_every_way_to_open_the_source_counts(way: str, tmp_path: Path) -> None:
     file.write_text("text")
     watch = FileWatch({"program": 1}, str(tmp_path))
     run(READ, file)
-    watch.update()
+    watch.count_openings()
     assert not watch.violation
     run(WAYS[way], file)
-    watch.update()
+    watch.count_openings()
     assert watch.violation == "the program opens program itself, which is not allowed"
     watch.close()
 
@@ -47,10 +47,10 @@ def test_opening_memory_or_command_line_counts(name: str, tmp_path: Path) -> Non
     )
     watch = FileWatch({}, str(tmp_path))
     watch.watch_process(process.pid)
-    watch.update()
+    watch.count_openings()
     assert not watch.violation
     process.communicate(b"\n")
-    watch.update()
+    watch.count_openings()
     assert watch.violation == f"the program opens /proc/PID/{name} itself, which is not allowed"
 
 
@@ -78,12 +78,12 @@ def test_a_shell_reads_its_program_whole_and_leaves_nothing(end: bytes, output: 
     watch = FileWatch({"program.sh": 1}, str(tmp_path))
     process = subprocess.Popen(["bash", "program.sh"], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     while source.is_unopened_pipe() and process.poll() is None:
-        watch.update()
+        watch.count_openings()
         if watch.opened["program.sh"]:
             source.replace_opened_pipe()
-            watch.add("program.sh")
+            watch.watch_file("program.sh")
     assert process.communicate(timeout=5)[0] == output
-    watch.update()
+    watch.count_openings()
     assert bool(watch.violation) == (b"$0" in end)
     watch.close()
 

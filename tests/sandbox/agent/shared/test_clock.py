@@ -101,10 +101,10 @@ def test_waits_of_ended_processes_are_kept(busy_cores: None, monkeypatch: pytest
         child = subprocess.Popen([sys.executable, "-c", "while True: pass"])
         monkeypatch.setattr(clock, "job_pids", lambda child=child: [child.pid])
         time.sleep(0.4)
-        now = waits.update()
+        now = waits.read_waited_s()
         child.kill()
         child.wait()
-        assert waits.update() == now
+        assert waits.read_waited_s() == now
         assert now > before
         before = now
     assert before > 0.3

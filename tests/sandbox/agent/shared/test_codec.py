@@ -67,7 +67,7 @@ def within(seconds: int) -> Iterator[None]:
 def test_plain_values_arrive_as_they_were(value: Any) -> None:
     assert is_plain(value)
     assert same(decode(encode(value)), value)
-    assert same(decode(encode(value, items=True)), value)
+    assert same(decode(encode(value, encode_items=True)), value)
 
 
 @steady
@@ -145,7 +145,7 @@ def test_what_has_no_plain_form_equals_nothing(value: Any) -> None:
 @pytest.mark.parametrize("value", [(i for i in [1, (2,)]), deque([1, (2,)]), iter([1, (2,)]), map(int, ())])
 def test_items_of_an_iterable_are_encoded_on_request(value: Any) -> None:
     expected = [] if isinstance(value, map) else [1, (2,)]
-    assert list(decode(encode(value, items=True))) == expected
+    assert list(decode(encode(value, encode_items=True))) == expected
 
 
 def test_deep_nesting_is_decoded_or_refused() -> None:

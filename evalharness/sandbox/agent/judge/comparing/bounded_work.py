@@ -23,10 +23,10 @@ class ComparisonUnfinished(Exception):
     """Raised when a comparison exceeded its time or memory limit."""
 
 
-def run_with_limits(work: Callable[[], Outcome | None], seconds: float) -> Outcome | None:
-    """Calls `work` in a separate process with a time limit in seconds and a memory limit; returns what it returns.
+def compare_with_limits(compare: Callable[[], Outcome | None], limit_s: float) -> Outcome | None:
+    """Calls `compare` in a separate process with a time limit in seconds and a memory limit; returns what it returns.
 
-    `work` compares an output and returns the outcome of a wrong one, or None for a right one. Raises
+    `compare` compares an output and returns the outcome of a wrong one, or None for a right one. Raises
     ComparisonUnfinished if a limit is exceeded.
     """
     answers, answer = os.pipe()
@@ -34,12 +34,12 @@ def run_with_limits(work: Callable[[], Outcome | None], seconds: float) -> Outco
     if pid == 0:
         try:
             _limit_memory()
-            wire.write_all(answer, (work() or PASSED).pack()[:MAX_OUTCOME_BYTES])
+            wire.write_all(answer, (compare() or PASSED).pack()[:MAX_OUTCOME_BYTES])
         finally:
             os._exit(0)
     os.close(answer)
     data = b""
-    if select.select([answers], [], [], seconds)[0]:  # the outcome fits into the pipe, so it arrives at once
+    if select.select([answers], [], [], limit_s)[0]:  # the outcome fits into the pipe, so it arrives at once
         data = os.read(answers, MAX_OUTCOME_BYTES)
     os.close(answers)
     with contextlib.suppress(ProcessLookupError):

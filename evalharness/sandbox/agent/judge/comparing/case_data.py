@@ -31,14 +31,14 @@ class Case:
     expected: str
 
 
-def read_cases(public: str, private: str) -> list[Case]:
+def parse_test_cases(public_cases_json: str, private_cases_text: str) -> list[Case]:
     """Returns the public and then the private test cases of a LiveCodeBench problem.
 
-    `public` is the record's field `public_test_cases` (JSON), and `private` its field `private_test_cases` (JSON,
-    possibly compressed). Raises MalformedCases if they cannot be parsed.
+    `public_cases_json` is the record's field `public_test_cases`, and `private_cases_text` its field
+    `private_test_cases` (JSON, possibly compressed). Raises MalformedCases if they cannot be parsed.
     """
     try:
-        rows = json.loads(public) + (_decode_private_cases(private) if private else [])
+        rows = json.loads(public_cases_json) + (_decode_private_cases(private_cases_text) if private_cases_text else [])
         return [Case(_check_is_text(row["input"]), _check_is_text(row["output"])) for row in rows]
     except MalformedCases:
         raise
@@ -52,17 +52,17 @@ def _check_is_text(value: Any) -> str:
     return value
 
 
-def _decode_private_cases(field: str) -> Any:
+def _decode_private_cases(cases_text: str) -> Any:
     try:
-        return json.loads(field)
+        return json.loads(cases_text)
     except ValueError:
-        return json.loads(read_pickled_string(_decompress(field)))
+        return json.loads(read_pickled_string(_decompress_cases(cases_text)))
 
 
-def _decompress(field: str) -> bytes:
+def _decompress_cases(cases_text: str) -> bytes:
     try:
         unpacker = zlib.decompressobj()
-        data = unpacker.decompress(base64.b64decode(field), MAX_TEST_BYTES)
+        data = unpacker.decompress(base64.b64decode(cases_text), MAX_TEST_BYTES)
     except (zlib.error, binascii.Error) as error:
         raise MalformedCases(f"the problem's private tests are neither JSON nor compressed JSON: {error}") from None
     if unpacker.unconsumed_tail:

@@ -95,7 +95,7 @@ def padded_digit_distance(first: int, second: int) -> int:
     return sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), two.zfill(width), strict=True))
 
 
-def _matches_not_none(exact: Any, output: Any, expected: Any, args: Any, atol: float) -> Any:
+def _is_not_none_as_expected(exact: Any, output: Any, expected: Any, args: Any, atol: float) -> Any:
     return output == expected if isinstance(output, bool) else expected == (output is not None)
 
 
@@ -108,5 +108,5 @@ ORACLES: dict[str, Any] = {
     ),
     "padded_digits": lambda exact, output, expected, args, atol: exact or output == padded_digit_distance(*args),
     "as_sets": lambda exact, output, expected, args, atol: set(output) == set(expected),
-    "not_none": _matches_not_none,
+    "not_none": _is_not_none_as_expected,
 }

@@ -6,13 +6,15 @@ from ...shared import codec, wire
 from ...shared.outputs import OutputFacts
 
 
-def pack_expected_outputs(facts: list[OutputFacts], small: list[bytes | None], digests: list[bytes | None]) -> bytes:
+def pack_expected_outputs(
+    facts: list[OutputFacts], small_outputs: list[bytes | None], large_output_digests: list[bytes | None]
+) -> bytes:
     """Returns the expected outputs of a reference solution as bytes for storage; each list has one item per input.
 
-    `small` has the encoded output, or None for a large one, whose digest is in `digests`. `facts`: for each output, CPU
-    time of the call and properties of the value (see `OutputFacts`).
+    `small_outputs` has the encoded output, or None for a large one, whose digest is in `large_output_digests`.
+    `facts`: for each output, CPU time of the call and properties of the value (see `OutputFacts`).
     """
-    return wire.dumps((facts, small, digests))
+    return wire.dumps((facts, small_outputs, large_output_digests))
 
 
 class ExpectedOutputs:

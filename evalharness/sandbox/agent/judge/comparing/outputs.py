@@ -18,7 +18,7 @@ from ...shared.outputs import (
     parse_first_piece,
 )
 from ..sample_process import FORGED_MESSAGE_ERRORS, SampleProcess, outcome_of_forged_message
-from .bounded_work import ComparisonUnfinished, run_with_limits
+from .bounded_work import ComparisonUnfinished, compare_with_limits
 from .comparison import Comparison
 from .expected import ExpectedOutputs
 
@@ -128,7 +128,7 @@ def outcome_of_wrong_output(
             if sum(map(len, [*output_pieces, *expected_pieces])) <= MAX_INLINE_BYTES:
                 wrong = output.outcome_if_wrong(output_pieces, expected_pieces, exact)
             else:
-                wrong = run_with_limits(
+                wrong = compare_with_limits(
                     lambda: output.outcome_if_wrong(output_pieces, expected_pieces, exact), COMPARE_S
                 )
         except ComparisonUnfinished:

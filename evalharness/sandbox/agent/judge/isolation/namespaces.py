@@ -52,12 +52,12 @@ def _unshare(flags: int) -> None:
     _check_system_call(_libc.unshare(flags), "unshare")
 
 
-def _mount(source: str, target: str, kind: str, flags: int, data: bytes = b"") -> None:
-    result = _libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data or None)
+def _mount(source: str, target: str, file_system: str, flags: int, options: bytes = b"") -> None:
+    result = _libc.mount(source.encode(), target.encode(), file_system.encode(), ctypes.c_ulong(flags), options or None)
     _check_system_call(result, f"mount {target}")
 
 
-def start_namespace_trial() -> int:
+def fork_namespace_trial() -> int:
     """Forks a process that tries to create the namespaces; returns its pid, for `namespace_trial_succeeds`."""
     pid = os.fork()
     if pid == 0:
@@ -78,9 +78,9 @@ def start_namespace_trial() -> int:
     return pid
 
 
-def namespace_trial_succeeds(trial: int) -> bool:
-    """Waits for the process with pid `trial` (`start_namespace_trial`); returns whether it could create namespaces."""
-    return os.waitpid(trial, 0)[1] == 0
+def namespace_trial_succeeds(trial_pid: int) -> bool:
+    """Waits for the process of `fork_namespace_trial`; returns whether it could create namespaces."""
+    return os.waitpid(trial_pid, 0)[1] == 0
 
 
 def enter_agent_namespaces() -> None:
@@ -228,7 +228,7 @@ def _wait_forever() -> NoReturn:
         os._exit(1)
 
 
-def pid_and_proc_of(pid: int) -> tuple[int, str]:
+def pid_and_proc_in_namespace(pid: int) -> tuple[int, str]:
     """Returns the pid in its own PID namespace of a process that `fork` made, and the path of the /proc it sees."""
     return (FORKED_PID, f"/proc/{pid}/root/proc") if isolates_forks else (pid, "/proc")
 

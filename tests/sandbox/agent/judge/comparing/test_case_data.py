@@ -17,7 +17,7 @@ from evalharness.sandbox.agent.judge.comparing.case_data import (
     MalformedCases,
     explain_difference,
     is_equal,
-    read_cases,
+    parse_test_cases,
     read_pickled_string,
 )
 
@@ -34,12 +34,12 @@ def packed(value: Any, protocol: int = 4) -> str:
 
 def test_public_tests_come_first_and_private_ones_in_either_form() -> None:
     text = json.dumps(ROWS)
-    assert read_cases(text, "") == READ
-    assert read_cases(text, text) == READ * 2
-    assert read_cases("[]", text) == READ
+    assert parse_test_cases(text, "") == READ
+    assert parse_test_cases(text, text) == READ * 2
+    assert parse_test_cases("[]", text) == READ
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        assert read_cases(text, packed(text, protocol)) == READ * 2
-    assert read_cases("[]", "[]") == []
+        assert parse_test_cases(text, packed(text, protocol)) == READ * 2
+    assert parse_test_cases("[]", "[]") == []
 
 
 @given(st.text())
@@ -74,13 +74,13 @@ class Evil:
 )
 def test_other_private_tests_are_refused_and_nothing_of_them_runs(field: str) -> None:
     with pytest.raises(MalformedCases):
-        read_cases("[]", field)
+        parse_test_cases("[]", field)
 
 
 def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(case_data, "MAX_TEST_BYTES", 1 << 20)
     with pytest.raises(MalformedCases, match="larger than 1 MiB when decompressed"):
-        read_cases("[]", packed(" " * (2 << 20) + "[]"))
+        parse_test_cases("[]", packed(" " * (2 << 20) + "[]"))
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def pairs(draw: st.DrawFn) -> Pair:
 def accepted(comparison: Comparison, output: Any, expected: Any, args: list[Any]) -> bool:
     """Whether the judge accepts an output. Both values pass through the codec; an exception counts as wrong."""
     try:
-        return comparison.accepts(decode(encode(output, items=True)), decode(encode(expected)), args)
+        return comparison.accepts(decode(encode(output, encode_items=True)), decode(encode(expected)), args)
     except Exception:
         return False
 

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract
+from evalharness.adapters.extraction.programs import extract_program_and_rule
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.errors import UserError
@@ -84,7 +84,7 @@ class BigCodeBench:
 
     def program(self, problem: Problem, completion: Completion) -> UnitTestProgram:
         """Returns the sandbox program of a completion: the solution as a module, then the class of unit tests."""
-        extracted = extract(problem, completion, self.context.recipe)
+        extracted = extract_program_and_rule(problem, completion, self.context.recipe)
         return UnitTestProgram(
             image=self.context.image,
             source=self._prepend_prompt_code(problem, extracted.source),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import check_extraction_rule, extract
+from evalharness.adapters.extraction.programs import check_extraction_rule, extract_program_and_rule
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.data.cards.short_card import PYTHON_IMAGES
@@ -78,7 +78,7 @@ class CardTask:
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram | CommandProgram:
         """Returns the sandbox program of a completion: the extracted program, then the record's tests."""
-        extracted = extract(problem, completion, self.context.recipe)
+        extracted = extract_program_and_rule(problem, completion, self.context.recipe)
         tests = self._fill_test_template(problem.record)
         image, limits = self.context.image, self.context.limits
         if self._language:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract
+from evalharness.adapters.extraction.programs import extract_program_and_rule
 from evalharness.adapters.mbpp_plus_inputs import restore_input_types
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
@@ -68,7 +68,7 @@ class EvalPlus:
 
     def program(self, problem: Problem, completion: Completion) -> CallsProgram:
         """Returns the sandbox program of a completion: a function to call on base and plus inputs."""
-        extracted = extract(problem, completion, self.context.recipe)
+        extracted = extract_program_and_rule(problem, completion, self.context.recipe)
         return CallsProgram(
             image=self.context.image,
             source=extracted.source,

@@ -62,7 +62,7 @@ def load_task_context(task_name: str, sources: DataSources, options: Mapping[str
         raise UserError(unknown_name_message(f"split of {task_name}", split, list(entry.splits)))
     version = find_version(entry, options.get("version"), split)
     window = TimeWindow.parse(options.get("start"), options.get("end"))
-    release = _select_release(entry, version, source, options.get("release"))
+    release = _select_release_name(entry, version, source, options.get("release"))
     data = load_records(card, entry, version.name, source, split, entry.releases[release] if release else None)
     records = select_records_of_split(entry, data.records, split)
     if card.date_field:
@@ -70,7 +70,7 @@ def load_task_context(task_name: str, sources: DataSources, options: Mapping[str
     recorded_options = {key: value for key, value in options.items() if key in family_option_names(card)}
     if options.get("extraction") == "robust" and recipes[recipe_name].robust_extraction:
         recorded_options["extraction"] = "robust"
-    recipe = select_extraction_rule(
+    recipe = with_selected_extraction_rule(
         recipes[recipe_name], f"{task_name}, recipe {recipe_name}", options.get("extraction")
     )
     if "prompt" in options:
@@ -90,7 +90,7 @@ def load_task_context(task_name: str, sources: DataSources, options: Mapping[str
     )
 
 
-def select_extraction_rule(recipe: Recipe, recipe_name: str, choice: str | None) -> Recipe:
+def with_selected_extraction_rule(recipe: Recipe, recipe_name: str, choice: str | None) -> Recipe:
     """Returns the prompt recipe with the extraction rule that `--option extraction=official|robust` selects.
 
     Without the option (`choice` is None) the recipe is returned unchanged. Raises UserError if the recipe does not have
@@ -107,7 +107,9 @@ def select_extraction_rule(recipe: Recipe, recipe_name: str, choice: str | None)
     raise UserError(f"{recipe_name} has {available}; leave out --option extraction={choice}")
 
 
-def _select_release(entry: TaskEntry, version: DataVersion, source: DataSource, release_name: str | None) -> str | None:
+def _select_release_name(
+    entry: TaskEntry, version: DataVersion, source: DataSource, release_name: str | None
+) -> str | None:
     """Returns the release that `--option release=` names, or the default release; None for data without releases.
 
     Raises UserError for an unknown release, and for any release if the data have no releases.

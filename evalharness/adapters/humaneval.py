@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract
+from evalharness.adapters.extraction.programs import extract_program_and_rule
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.records import Checks, Completion, ExecProgram, Execution, Problem, Verdict
@@ -50,7 +50,7 @@ class HumanEval:
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:
         """Returns the sandbox program of a completion: solution, tests and a call of `check` in one namespace."""
-        extracted = extract(problem, completion, self.context.recipe)
+        extracted = extract_program_and_rule(problem, completion, self.context.recipe)
         tests = f"{problem.record['test']}\ncheck({problem.entry_point})"
         checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
         rules = self.context.process_rules

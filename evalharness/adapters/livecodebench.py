@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract
+from evalharness.adapters.extraction.programs import extract_program_and_rule
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.data.templates import fill_template
@@ -73,7 +73,7 @@ class LiveCodeBench:
     def program(self, problem: Problem, completion: Completion) -> CasesProgram:
         """Returns the sandbox program of a completion: the solution and the test cases, which the sandbox decodes."""
         record = cast(LiveCodeBenchRecord, problem.record)
-        extracted = extract(problem, completion, self.context.recipe)
+        extracted = extract_program_and_rule(problem, completion, self.context.recipe)
         return CasesProgram(
             image=self.context.image,
             source=extracted.source,

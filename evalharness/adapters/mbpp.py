@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract
+from evalharness.adapters.extraction.programs import extract_program_and_rule
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.data.templates import fill_template
@@ -70,7 +70,7 @@ class Mbpp:
         """Returns the sandbox program of a completion: solution, set-up code and assertions in one namespace."""
         record = cast(MbppRecord, problem.record)
         setup = [record.get("test_setup_code", ""), *record.get("test_imports", [])]
-        extracted = extract(problem, completion, self.context.recipe)
+        extracted = extract_program_and_rule(problem, completion, self.context.recipe)
         tests = "\n".join([*(line for line in setup if line), *record["test_list"]])
         checks = Checks(tests, entry_point=problem.entry_point)
         rules = self.context.process_rules

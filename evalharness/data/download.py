@@ -15,7 +15,7 @@ from evalharness.data.cards.version_schema import DataVersion, HubSource
 from evalharness.data.hub import DATA_OPTION_HINT, download_hub_files
 from evalharness.data.loading import LoadedData, load_records
 from evalharness.data.sources import DataSource
-from evalharness.data.versions import find_version, pulled_path
+from evalharness.data.versions import find_version, path_of_pulled_data
 from evalharness.errors import UserError
 from evalharness.util.files import open_for_atomic_write
 
@@ -53,7 +53,7 @@ def pull_data(task_names: Sequence[str], folder: Path, every_version: bool = Fal
 def _pull_version(card: Card, entry: TaskEntry, version: DataVersion, folder: Path) -> PulledVersion:
     if version.hub is not None and version.hub.files:
         return _pull_files(card, entry, version, version.hub, folder)
-    path = pulled_path(entry, version, folder)
+    path = path_of_pulled_data(entry, version, folder)
     try:
         source: DataSource = folder if path.exists() else "hub"
         loaded = load_records(card, entry, version.name, source, version.split or None)

@@ -7,12 +7,12 @@ from evalharness.data.files import Record
 from evalharness.errors import UserError
 
 
-def with_adapter_fields(records: Iterable[Record], fields: Mapping[str, str]) -> list[Record]:
-    """Returns the records with additional fields under the adapter's names: `name` is a copy of `fields[name]`.
+def with_adapter_fields(records: Iterable[Record], field_map: Mapping[str, str]) -> list[Record]:
+    """Returns the records with additional fields under the adapter's names: `name` is a copy of `field_map[name]`.
 
     If a record lacks a field, the name is omitted. The field "a.b" is the field b of the object a.
     """
-    renamed = {name: field for name, field in fields.items() if name != field}
+    renamed = {name: field for name, field in field_map.items() if name != field}
     return [
         {
             **record,
@@ -31,7 +31,7 @@ def _field_value(record: Mapping[str, Any], field: str) -> Any:
     return _field_value(nested, inner) if isinstance(nested, Mapping) else None
 
 
-def check_records(records: Sequence[Record], fields: Mapping[str, str], data_name: str) -> None:
+def check_records(records: Sequence[Record], field_map: Mapping[str, str], data_name: str) -> None:
     """Raises UserError if a task's data have no records, a field is missing, or an id occurs twice.
 
     `data_name` is the task and origin of the data, for messages.
@@ -41,8 +41,8 @@ def check_records(records: Sequence[Record], fields: Mapping[str, str], data_nam
     seen = set()
     for record in records:
         task_id = str(record.get("task_id"))
-        if missing := [_field_name_for_message(name, field) for name, field in fields.items() if name not in record]:
-            available = ", ".join(key for key in record if key not in fields and key != "task_id")
+        if missing := [_field_name_for_message(name, field) for name, field in field_map.items() if name not in record]:
+            available = ", ".join(key for key in record if key not in field_map and key != "task_id")
             hint = f"; it has {available}" if available else ""
             raise UserError(
                 f"the data of {data_name} contain a record {task_id} without the fields {', '.join(missing)}{hint}; "

@@ -33,20 +33,20 @@ class TimeWindow:
             raise UserError(f"--option start={start} is after end={end}; swap them")
         return window
 
-    def records_in_window(self, records: Sequence[Record], field: str, data_name: str) -> list[Record]:
-        """Returns the data records whose date in `field` is in the time window.
+    def records_in_window(self, records: Sequence[Record], date_field: str, data_name: str) -> list[Record]:
+        """Returns the data records whose date in `date_field` is in the time window.
 
         `data_name` is the name of the data, for messages. Raises UserError if a record has no date, or if no record is
         in the window.
         """
         if self.start is None and self.end is None:
             return list(records)
-        if not all(field in record for record in records):
+        if not all(date_field in record for record in records):
             raise UserError(
-                f"the records of {data_name} have no date field {field}; leave out --option start= and end=, or use "
-                "another --option version="
+                f"the records of {data_name} have no date field {date_field}; leave out --option start= and end=, or "
+                "use another --option version="
             )
-        selected = [record for record in records if self._is_in_window(record[field], data_name)]
+        selected = [record for record in records if self._is_in_window(record[date_field], data_name)]
         if not selected:
             raise UserError(f"no problem of {data_name} is in the time window; change --option start= or end=")
         return selected

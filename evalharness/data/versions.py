@@ -41,11 +41,11 @@ def version_files(entry: TaskEntry, version: DataVersion, folder: Path) -> list[
     """Returns the data files of a version in a folder: the official ones, else those of `evalharness data pull`."""
     if version.hub is not None and version.hub.files:  # `data pull` stores these under their official names.
         return [folder / name for name in version.file]
-    official, pulled = [folder / name for name in version.file], pulled_path(entry, version, folder)
+    official, pulled = [folder / name for name in version.file], path_of_pulled_data(entry, version, folder)
     return official if not pulled.exists() or all(path.exists() for path in official) else [pulled]
 
 
-def pulled_path(entry: TaskEntry, version: DataVersion, folder: Path) -> Path:
+def path_of_pulled_data(entry: TaskEntry, version: DataVersion, folder: Path) -> Path:
     """Returns the file in which `evalharness data pull` stores a version of a task's data."""
     parts = [entry.name, version.name, *([version.split] if version.split else [])]
     return folder / "pulled" / f"{'.'.join(parts)}.jsonl.gz"

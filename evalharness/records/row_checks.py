@@ -27,7 +27,7 @@ def check_row(row: Row) -> None:
     kind: Any = type(row)
     for name, allowed in _allowed_values_by_field(kind).items():
         value = getattr(row, name)
-        if not _is_allowed(value, allowed):
+        if not _is_allowed_value(value, allowed):
             raise ValueError(
                 f"the field {name} is {_shortened_repr(value)}, but must be {_describe_allowed_values(allowed)}"
             )
@@ -72,18 +72,18 @@ def _types_allowed_by_hint(type_hint: Any) -> tuple[Any, ...]:
     return get_args(type_hint) if get_origin(type_hint) is Literal else (type_hint,)
 
 
-def _is_allowed(value: Any, allowed: tuple[Any, ...]) -> bool:
+def _is_allowed_value(value: Any, allowed_values: tuple[Any, ...]) -> bool:
     if isinstance(value, float) and not math.isfinite(value):
         return False
     return any(
         type(value) is kind or (kind is float and type(value) is int) if isinstance(kind, type) else value == kind
-        for kind in allowed
+        for kind in allowed_values
     )
 
 
-def _describe_allowed_values(allowed: tuple[Any, ...]) -> str:
+def _describe_allowed_values(allowed_values: tuple[Any, ...]) -> str:
     """Returns the allowed types and values of a field as a list in words, such as "a string or null"."""
-    words = [TYPE_WORDS[kind] if isinstance(kind, type) else repr(kind) for kind in allowed]
+    words = [TYPE_WORDS[kind] if isinstance(kind, type) else repr(kind) for kind in allowed_values]
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 

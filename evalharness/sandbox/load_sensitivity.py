@@ -30,12 +30,12 @@ def needs_quiet_rerun(execution: Execution) -> bool:
     return any(part.status == "timeout" and _may_be_due_to_load(part) for part in execution.parts.values())
 
 
-def _may_be_due_to_load(part: Outcome) -> bool:
-    if part.cpu_s > CHILD_CPU_FACTOR * max(part.wall_s - part.waited_s, 1.0):
+def _may_be_due_to_load(outcome: Outcome) -> bool:
+    if outcome.cpu_s > CHILD_CPU_FACTOR * max(outcome.wall_s - outcome.waited_s, 1.0):
         return False
-    if part.waited_s > IDLE_SHARE * part.wall_s:
+    if outcome.waited_s > IDLE_SHARE * outcome.wall_s:
         return True
-    return IDLE_SHARE * part.wall_s < part.cpu_s < BUSY_SHARE * part.wall_s
+    return IDLE_SHARE * outcome.wall_s < outcome.cpu_s < BUSY_SHARE * outcome.wall_s
 
 
 def mark_borderline(program: Program, execution: Execution) -> Execution:

@@ -14,7 +14,7 @@ from evalharness.cli.listing.tasks import data_location
 from evalharness.data import cards
 from evalharness.data.files import read_records
 from evalharness.data.loading import load_records
-from evalharness.data.versions import pulled_path
+from evalharness.data.versions import path_of_pulled_data
 from evalharness.errors import UserError
 
 MAIN = "from evalharness.cli.main import main; main()"
@@ -85,7 +85,7 @@ def test_a_folder_that_is_not_writable(tmp_path: Path, datasets_dir: Path) -> No
 
 def test_official_files_take_precedence_over_pulled_ones(tmp_path: Path) -> None:
     card, entry = TASK
-    pulled = pulled_path(entry, entry.versions["v1.0"], tmp_path)
+    pulled = path_of_pulled_data(entry, entry.versions["v1.0"], tmp_path)
     official = tmp_path / "humaneval" / "HumanEval.jsonl"
     for path, count in ((pulled.with_suffix(""), 1), (official, 2)):
         path.parent.mkdir(exist_ok=True)

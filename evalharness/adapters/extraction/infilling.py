@@ -36,36 +36,36 @@ def _text_between_prefix_and_suffix(problem: Problem, program: str) -> str | Non
     return program[start:end]
 
 
-def _use_whole_text(problem: Problem, text: str) -> str:
-    return text
+def _use_whole_text(problem: Problem, completion_text: str) -> str:
+    return completion_text
 
 
-def _first_line_with_break(problem: Problem, text: str) -> str:
+def _first_line_with_break(problem: Problem, completion_text: str) -> str:
     """Returns a completion's first line with a line break at its end.
 
     The stop sequence "\\n" removed the line break, without which the suffix would continue the same line.
     """
-    return text.partition("\n")[0] + "\n"
+    return completion_text.partition("\n")[0] + "\n"
 
 
-def _first_nonempty_line(problem: Problem, text: str) -> str:
+def _first_nonempty_line(problem: Problem, completion_text: str) -> str:
     """Returns a completion's first line, or its second line if the first is empty.
 
     Source: QwenLM/Qwen2.5-Coder, qwencoder-eval/base/benchmarks/fim-bench/hm_fim/humaneval_fim.py.
     """
-    lines = text.split("\n")
-    return lines[1] if text.startswith(("\n", " \n")) else lines[0]
+    lines = completion_text.split("\n")
+    return lines[1] if completion_text.startswith(("\n", " \n")) else lines[0]
 
 
-def _without_repeated_prefix_and_suffix(problem: Problem, text: str) -> str:
+def _without_repeated_prefix_and_suffix(problem: Problem, completion_text: str) -> str:
     """Returns an infilled text without the end of the prefix and the beginning of the suffix, if it repeats them.
 
     The longest overlap is removed; one of white space only if it contains a line break. The overlap with the
     suffix is computed after the overlap with the prefix is removed.
     Source: NVIDIA-NeMo/Skills, nemo_skills/evaluation/evaluator/code.py `eval_human_eval_infilling`.
     """
-    text = text[_overlap_length(problem.prefix, text) :]
-    return text[: len(text) - _overlap_length(text, problem.suffix)]
+    completion_text = completion_text[_overlap_length(problem.prefix, completion_text) :]
+    return completion_text[: len(completion_text) - _overlap_length(completion_text, problem.suffix)]
 
 
 def _overlap_length(before: str, after: str) -> int:

@@ -26,11 +26,11 @@ SANITIZER_IMPORTS = ("evalplus.sanitize",)
 
 
 def extract_program(problem: Problem, completion: Completion, recipe: Recipe) -> str:
-    """Returns the program in a completion, as text without tests. Raises the same errors as `extract`."""
-    return extract(problem, completion, recipe).source
+    """Returns the program in a completion, without tests. Raises the same errors as `extract_program_and_rule`."""
+    return extract_program_and_rule(problem, completion, recipe).source
 
 
-def extract(problem: Problem, completion: Completion, recipe: Recipe) -> ExtractedProgram:
+def extract_program_and_rule(problem: Problem, completion: Completion, recipe: Recipe) -> ExtractedProgram:
     """Returns the program in a completion, without tests, and where it was found.
 
     Extraction rules that may be slow run in a child process. Raises UserError if the recipe names an unknown extraction
@@ -68,72 +68,72 @@ def check_extraction_rule(rule_name: str) -> None:
         raise UserError(unknown_name_message("extraction rule", rule_name, list(EXTRACTION_RULES)))
 
 
-def _join_prefix_and_completion(problem: Problem, text: str) -> ExtractedProgram:
-    return ExtractedProgram(problem.prefix + text, "")
+def _join_prefix_and_completion(problem: Problem, completion_text: str) -> ExtractedProgram:
+    return ExtractedProgram(problem.prefix + completion_text, "")
 
 
-def _join_prompt_and_completion(problem: Problem, text: str) -> ExtractedProgram:
-    return ExtractedProgram((problem.prompt.text or "") + text, "")
+def _join_prompt_and_completion(problem: Problem, completion_text: str) -> ExtractedProgram:
+    return ExtractedProgram((problem.prompt.text or "") + completion_text, "")
 
 
-def _use_whole_answer(problem: Problem, text: str) -> ExtractedProgram:
-    return ExtractedProgram(text, "")
+def _use_whole_answer(problem: Problem, answer: str) -> ExtractedProgram:
+    return ExtractedProgram(answer, "")
 
 
-def _use_stripped_answer(problem: Problem, text: str) -> ExtractedProgram:
-    return ExtractedProgram(text.strip(), "")
+def _use_stripped_answer(problem: Problem, answer: str) -> ExtractedProgram:
+    return ExtractedProgram(answer.strip(), "")
 
 
-def _extract_python_function(problem: Problem, text: str) -> ExtractedProgram:
+def _extract_python_function(problem: Problem, answer: str) -> ExtractedProgram:
     """Extracts from a Python answer the code that defines the problem's entry point. See docs/extraction.md."""
     names = [problem.entry_point] if problem.entry_point else []
-    return python_program.extract_function_program(problem.prompt.prefill + text, problem.prefix, names)
+    return python_program.extract_function_program(problem.prompt.prefill + answer, problem.prefix, names)
 
 
-def _extract_contest_program(problem: Problem, text: str) -> ExtractedProgram:
+def _extract_contest_program(problem: Problem, answer: str) -> ExtractedProgram:
     """Extracts from an answer to a contest problem the class `Solution`, the tested function, or a stdin program."""
-    return python_program.extract_contest_program(text, problem.entry_point)
+    return python_program.extract_contest_program(answer, problem.entry_point)
 
 
-def _extract_multipl_e_function(problem: Problem, text: str) -> ExtractedProgram:
+def _extract_multipl_e_function(problem: Problem, answer: str) -> ExtractedProgram:
     """Extracts from a MultiPL-E answer the function that the tests call, in the record's language."""
     record = problem.record
     language = str(record["language"]).removesuffix("_test.go")
-    return extract_function_program(text, TestedFunction(language, str(record["prompt"]), str(record["tests"])))
+    return extract_function_program(answer, TestedFunction(language, str(record["prompt"]), str(record["tests"])))
 
 
-def _extract_last_code_block(problem: Problem, text: str) -> ExtractedProgram:
+def _extract_last_code_block(problem: Problem, answer: str) -> ExtractedProgram:
     """Extracts from an answer the lines between its last two lines with a code fence; "" if it has fewer than two.
 
     Source: LiveCodeBench/LiveCodeBench, lcb_runner/utils/extraction_utils.py `extract_code`.
     """
-    lines = text.split("\n")
+    lines = answer.split("\n")
     fences = [number for number, line in enumerate(lines) if "```" in line]
     if len(fences) < 2:
         return ExtractedProgram("", NOTHING_FOUND)
     return ExtractedProgram("\n".join(lines[fences[-2] + 1 : fences[-1]]), "lines between the last two fences")
 
 
-def _sanitize_continuation(problem: Problem, text: str) -> ExtractedProgram:
+def _sanitize_continuation(problem: Problem, completion_text: str) -> ExtractedProgram:
     """Runs EvalPlus's sanitizer on prompt and completion, as evalplus/codegen.py does for local models."""
-    program = sanitize((problem.prompt.text or "") + text.replace("\t", "    "), problem.entry_point)
+    program = sanitize((problem.prompt.text or "") + completion_text.replace("\t", "    "), problem.entry_point)
     return _make_sanitizer_result(program, "EvalPlus's sanitizer")
 
 
-def _sanitize_answer(problem: Problem, text: str) -> ExtractedProgram:
+def _sanitize_answer(problem: Problem, answer: str) -> ExtractedProgram:
     """Runs EvalPlus's sanitizer on the answer alone, as evalplus/codegen.py does for models behind an API."""
-    return _make_sanitizer_result(sanitize(text, problem.entry_point), "EvalPlus's sanitizer")
+    return _make_sanitizer_result(sanitize(answer, problem.entry_point), "EvalPlus's sanitizer")
 
 
-def _sanitize_bigcodebench_continuation(problem: Problem, text: str) -> ExtractedProgram:
+def _sanitize_bigcodebench_continuation(problem: Problem, completion_text: str) -> ExtractedProgram:
     """Runs BigCodeBench's sanitizer on prompt and completion, as bigcodebench/generate.py does for local models."""
-    program = (problem.prompt.text or "") + text.replace("\t", "    ")
+    program = (problem.prompt.text or "") + completion_text.replace("\t", "    ")
     return _make_sanitizer_result(sanitize_for_bigcodebench(program, problem.entry_point), "BigCodeBench's sanitizer")
 
 
-def _sanitize_bigcodebench_answer(problem: Problem, text: str) -> ExtractedProgram:
+def _sanitize_bigcodebench_answer(problem: Problem, answer: str) -> ExtractedProgram:
     """Runs BigCodeBench's sanitizer on the answer alone, as bigcodebench/generate.py for models behind an API."""
-    return _make_sanitizer_result(sanitize_for_bigcodebench(text, problem.entry_point), "BigCodeBench's sanitizer")
+    return _make_sanitizer_result(sanitize_for_bigcodebench(answer, problem.entry_point), "BigCodeBench's sanitizer")
 
 
 def _make_sanitizer_result(program: str, rule: str) -> ExtractedProgram:

@@ -62,7 +62,7 @@ def extract_function_program(answer: str, prefix: str, tested_names: Sequence[st
     prompt_head = _prefix_before_definition(prefix, tested_names)
     parsed: list[ParsedCode] = []
     splits: list[_SplitAnswer] = []
-    for form, blocks in _split_into_blocks(text):
+    for form, blocks in _possible_block_splits(text):
         splits.append(_SplitAnswer(form, blocks, [parse_code(block.text) for block in blocks]))
         parsed += [code for code in splits[-1].codes if code]
         if program := _program_from_blocks(splits[-1], prompt_head, tested_names):
@@ -111,7 +111,7 @@ def extract_contest_program(answer: str, method_name: str) -> ExtractedProgram:
 def extract_stdin_program(answer: str) -> ExtractedProgram:
     """Returns the program in an answer to a stdin problem: the last code block that reads stdin, or else prints."""
     text = clean_answer(without_reasoning(answer))
-    for form, blocks in _split_into_blocks(text):
+    for form, blocks in _possible_block_splits(text):
         codes = [parse_code(block.text) for block in blocks]
         for names in (STDIN_NAMES, {"print", "stdout"}):
             for position in sorted(range(len(blocks)), key=lambda number: (blocks[number].tag in PYTHON_TAGS, number))[
@@ -129,13 +129,13 @@ def extract_stdin_program(answer: str) -> ExtractedProgram:
     return ExtractedProgram(text, NOTHING_FOUND)
 
 
-def _split_into_blocks(text: str) -> Iterator[tuple[str, list[CodeBlock]]]:
+def _possible_block_splits(answer: str) -> Iterator[tuple[str, list[CodeBlock]]]:
     """Yields (kind of block, blocks) for each possible split of an answer into code blocks, the strictest first."""
-    blocks = code_blocks(text)
+    blocks = code_blocks(answer)
     if blocks:
         yield FENCED_BLOCK, blocks
-    yield "text between marks" if blocks or "```" in text else "whole answer", blocks_between_markers(text)
-    yield "indented block or code in a line", inline_and_indented_blocks(text)
+    yield "text between marks" if blocks or "```" in answer else "whole answer", blocks_between_markers(answer)
+    yield "indented block or code in a line", inline_and_indented_blocks(answer)
 
 
 def _describe_block_position(block_kind: str, position: int, count: int) -> str:

@@ -47,7 +47,7 @@ class Recipe(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _check_template(self) -> Self:
+    def _check_has_required_template(self) -> Self:
         template = REQUIRED_TEMPLATES.get(self.kind)
         if template and template not in self.fields:
             raise ValueError(

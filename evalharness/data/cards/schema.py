@@ -171,10 +171,10 @@ def _first_recipe_name(card: Mapping[str, Any], entry: Mapping[str, Any]) -> Any
     return next(iter(names)) if isinstance(names, Mapping | list) and names else None
 
 
-def check_name_is_defined(field: str, name: str | None, defined_names: Mapping[str, Any]) -> None:
+def check_name_is_defined(field_name: str, name: str | None, defined_names: Mapping[str, Any]) -> None:
     """Raises ValueError if the value `name` of a card's field is not one of `defined_names`, which the card defines."""
     if name not in defined_names:
         raise ValueError(
-            f"{field} is {name!r}, which the card does not define; use a name that it defines: "
+            f"{field_name} is {name!r}, which the card does not define; use a name that it defines: "
             f"{', '.join(defined_names) or 'none'}"
         )

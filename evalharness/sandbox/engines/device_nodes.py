@@ -19,9 +19,9 @@ class DeviceNodes:
         self._folder = Path(tempfile.mkdtemp(prefix="evalharness-dev-", dir=_writable_dev_folder()))
         self._finalizer = weakref.finalize(self, shutil.rmtree, str(self._folder), ignore_errors=True)
         self._folder.chmod(0o755)
-        self._own = all(self._make_node(name) for name in DEVICE_NUMBERS)
+        self._own = all(self._make_device_node(name) for name in DEVICE_NUMBERS)
 
-    def _make_node(self, name: str) -> bool:
+    def _make_device_node(self, name: str) -> bool:
         path = self._folder / name
         with contextlib.suppress(OSError):
             os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(*DEVICE_NUMBERS[name]))

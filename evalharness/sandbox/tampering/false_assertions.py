@@ -74,40 +74,42 @@ class FalseAssertions:
         """Yields edits that make a statement's assertion false; nothing for a statement without a known assertion."""
         match statement:
             case ast.Assert(test=test):
-                equal = self._falsify_equation(test)
-                yield equal or self._replace_arguments(test, test, f"(not ({self.text.text_of(test)}))")
+                equal = self._edit_falsifying_equation(test)
+                yield equal or self._edit_replacing_arguments(test, test, f"(not ({self.text.text_of(test)}))")
             case ast.Expr(value=ast.Call() as call):
-                yield from self._falsify_call(call)
+                yield from self._edits_falsifying_call(call)
             case ast.With(items=items):
                 for item in items:
                     if isinstance(item.context_expr, ast.Call) and EXPECTS_EXCEPTION.search(
                         self.text.text_of(item.context_expr.func)
                     ):
-                        yield from self._falsify_call(item.context_expr)
+                        yield from self._edits_falsifying_call(item.context_expr)
 
     def edit_adding_false_assertion(self, statement: ast.stmt) -> Edit:
         """Returns an edit that inserts a new false assertion after a simple statement of a test, on the same line."""
         _, end = self.text.byte_range(statement)
         return Edit(end, end, f"; self.assertEqual({self._random_number()}, [{self._random_number()}])")
 
-    def _falsify_call(self, call: ast.Call) -> Iterator[Edit]:
+    def _edits_falsifying_call(self, call: ast.Call) -> Iterator[Edit]:
         name, args = _called_name(call), call.args
         if any(isinstance(arg, ast.Starred) for arg in args):
             return
         if len(args) > 1 and (EQUALITY.fullmatch(name) or APPROXIMATE_EQUALITY.fullmatch(name)):
             index = 0 if is_literal(args[0]) and not is_literal(args[1]) else 1
-            yield self._replace_arguments(args[index], args[index], self._unequal_expression(name, call, args[index]))
-        elif name == "assertTrue" and args and (equal := self._falsify_equation(args[0])):
+            yield self._edit_replacing_arguments(
+                args[index], args[index], self._unequal_expression(name, call, args[index])
+            )
+        elif name == "assertTrue" and args and (equal := self._edit_falsifying_equation(args[0])):
             yield equal
         elif name in FALSE_ARGUMENTS and len(args) >= FALSE_ARGUMENTS[name][1]:
             start, end, forms = FALSE_ARGUMENTS[name]
-            yield self._replace_arguments(
+            yield self._edit_replacing_arguments(
                 args[start], args[end - 1], self._fill_false_argument(RANDOM.choice(forms), args[start:])
             )
         elif CALLED.fullmatch(name) and (args or call.keywords):
             last = args[-1] if args else None
             if last is not None:
-                yield self._replace_arguments(last, last, f"{self.text.text_of(last)}, {self._random_number()}")
+                yield self._edit_replacing_arguments(last, last, f"{self.text.text_of(last)}, {self._random_number()}")
 
     def _unequal_expression(self, assertion_name: str, call: ast.Call, argument: ast.expr) -> str:
         """Returns the source text of a value unequal to `argument`, an argument of an equality assertion."""
@@ -123,7 +125,7 @@ class FalseAssertions:
         error = RANDOM.choice(NEVER_RAISED)
         return template.format(self.text.text_of(args[0]), number=self._random_number(), word=repr(word), error=error)
 
-    def _falsify_equation(self, test: ast.expr) -> Edit | None:
+    def _edit_falsifying_equation(self, test: ast.expr) -> Edit | None:
         """Returns an edit that makes the asserted expression `a == b` false; None for another expression.
 
         The edit replaces `b`. It does not replace `==` by `!=`, because an object may be both equal and unequal to `b`.
@@ -131,7 +133,7 @@ class FalseAssertions:
         if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
             return None
         other = test.comparators[0]
-        return self._replace_arguments(other, other, self._unequal_value(other))
+        return self._edit_replacing_arguments(other, other, self._unequal_value(other))
 
     def _unequal_value(self, node: ast.expr) -> str:
         """Returns the source text of a value that is unequal to the expression `node`.
@@ -174,8 +176,8 @@ class FalseAssertions:
         changed = changed if abs(changed - value) > 0.1 * abs(value) + 0.5 else value + 3
         return repr(round(changed) if isinstance(value, int) else round(changed, 4))
 
-    def _replace_arguments(self, first: ast.expr, last: ast.expr, text: str) -> Edit:
-        return self.text.replacement_edit(first, last, text)
+    def _edit_replacing_arguments(self, first: ast.expr, last: ast.expr, replacement: str) -> Edit:
+        return self.text.replacement_edit(first, last, replacement)
 
 
 def _called_name(call: ast.Call) -> str:

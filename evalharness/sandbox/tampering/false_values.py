@@ -35,7 +35,7 @@ def make_unequal_value(value: str, expected_values: Sequence[str] = ()) -> str |
     known = {normalize_literal(other) for other in expected_values}
     are_distinct = len(known) == len(expected_values) or not expected_values
     if BOOLEAN.search(value):
-        return _negate_boolean(value)
+        return _negate_one_boolean(value)
     others = [other for other in expected_values if _are_unequal_values(other, value)]
     if not are_distinct and others:  # the answers may be a few words, such as YES and NO
         return RANDOM.choice(others)
@@ -53,7 +53,7 @@ def make_unequal_value(value: str, expected_values: Sequence[str] = ()) -> str |
     return RANDOM.choice(others) if others else None
 
 
-def _negate_boolean(value: str) -> str:
+def _negate_one_boolean(value: str) -> str:
     """Returns the text of a value with one of its booleans negated, in the same spelling (`True`, `true`, `#t` ...)."""
     match = RANDOM.choice(list(BOOLEAN.finditer(value)))
     return _replace_match(value, match, _opposite_boolean(match[0]))

@@ -68,7 +68,7 @@ def extract_function_program(answer: str, target: TestedFunction) -> ExtractedPr
 
 def _parse_block(block: CodeBlock, target: TestedFunction, is_fenced: bool) -> ParsedBlock:
     """Returns a code block parsed into items. Unless it is a fenced block, items with errors are dropped."""
-    text = block.text if is_fenced else _parsable_paragraphs(block.text, target)
+    text = block.text if is_fenced else _longest_parsable_paragraphs(block.text, target)
     parsed_block = split_into_items(text, target.syntax, target.name)
     if is_fenced:
         return parsed_block
@@ -78,7 +78,7 @@ def _parse_block(block: CodeBlock, target: TestedFunction, is_fenced: bool) -> P
     return ParsedBlock(tuple(valid_items), parsed_block.class_name)
 
 
-def _parsable_paragraphs(text: str, target: TestedFunction) -> str:
+def _longest_parsable_paragraphs(text: str, target: TestedFunction) -> str:
     """Returns the first (longest) run of paragraphs that parses and defines the function; all of the text if none."""
     breaks = [match.span() for match in re.finditer(r"\n[ \t]*\n", text)]
     first, last = text.find(target.name), text.rfind(target.name)

@@ -21,7 +21,7 @@ import numpy as np
 
 from evalharness.data.run_files import read_completions, read_verdicts
 from evalharness.errors import UserError
-from evalharness.metrics.drafts import draft_acceptance
+from evalharness.metrics.drafts import draft_acceptance_by_source
 from evalharness.metrics.paired_tests import paired_difference
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.progress import SilentProgress
@@ -189,7 +189,9 @@ def tables(task: str, args: argparse.Namespace) -> Iterator[str]:
     yield f"| {task}: drafts | passes | acceptance length | accepted by position (%) |"
     yield "|---|---|---|---|"
     for name in names[1:]:
-        for source, drafts in draft_acceptance(part for row in rows[name] for part in row.drafts or ()).items():
+        for source, drafts in draft_acceptance_by_source(
+            part for row in rows[name] for part in row.drafts or ()
+        ).items():
             shares = " ".join(f"{100 * share:.0f}" for share in drafts["acceptance_by_position"])
             yield f"| {name}, {source} | {drafts['passes']} | {drafts['acceptance_length']:.2f} | {shares} |"
     yield ""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from evalharness.data.cards import card_path, expand_task_names, strip_card_file
 from evalharness.data.runs import Run, load_run
 from evalharness.errors import UserError
-from evalharness.pipeline.config import RunConfig, default_workers
+from evalharness.pipeline.config import RunConfig, default_worker_count
 from evalharness.pipeline.progress import ConsoleProgress, Progress, SilentProgress
 from evalharness.util.suggest import unknown_name_message
 from evalharness.util.visible import unwrap_stream
@@ -79,7 +79,7 @@ def run(
     to show bars and notes on stderr, or an object that receives them. Raises UserError before any work where the
     configuration is not possible.
     """
-    config = _run_config(task, backend, model, options, dict(settings))
+    config = _make_run_config(task, backend, model, options, dict(settings))
     runs = run_all([config], out=out, progress=progress, alone=True)
     return runs[0]
 
@@ -125,19 +125,19 @@ def run_all(
     """
     from evalharness.pipeline.run import run_all as run_jobs
 
-    folders = [run_folder(config, out, alone=alone) for config in configs]
-    done = run_jobs(list(zip(configs, folders, strict=True)), _progress_receiver(progress))
+    folders = [choose_run_folder(config, out, is_single_run=alone) for config in configs]
+    done = run_jobs(list(zip(configs, folders, strict=True)), _open_progress(progress))
     return [load_run(folder) for folder in done]
 
 
-def run_folder(config: RunConfig, out: PathLike | None, *, alone: bool) -> Path:
-    """Returns the directory that a run is written to: `out` itself if `alone`, else the folder `out`/TASK.
+def choose_run_folder(config: RunConfig, out: PathLike | None, *, is_single_run: bool) -> Path:
+    """Returns the directory that a run is written to: `out` itself if `is_single_run`, else the folder `out`/TASK.
 
     Without `out`, the directory is a folder in `results/` whose name depends on the configuration.
     """
     if out is None:
         return Path("results") / config.folder_name()
-    return Path(out) if alone else Path(out) / strip_card_file(config.task)
+    return Path(out) if is_single_run else Path(out) / strip_card_file(config.task)
 
 
 def compare(first: PathLike | Run, second: PathLike | Run) -> "Comparison":
@@ -145,9 +145,9 @@ def compare(first: PathLike | Run, second: PathLike | Run) -> "Comparison":
 
     Raises UserError where the runs cannot be compared, such as runs of different tasks.
     """
-    from evalharness.report.compare.comparison import compare_all
+    from evalharness.report.compare.comparison import compare_runs_by_task
 
-    comparisons = compare_all([_opened_run(first)], [_opened_run(second)])
+    comparisons = compare_runs_by_task([_open_run(first)], [_open_run(second)])
     if len(comparisons) != 1:
         raise UserError("the two paths have runs of different tasks or of several tasks; give two runs of one task")
     return comparisons[0]
@@ -168,12 +168,12 @@ def frontier(
     of `results/published`, separated by commas, or `all`.
     """
     from evalharness.report.frontier.picture import write_frontier_plot
-    from evalharness.report.frontier.points import frontier_panels
-    from evalharness.report.published import load_published
+    from evalharness.report.frontier.points import make_frontier_panels
+    from evalharness.report.published import load_published_results
     from evalharness.report.run_metrics import resolve_speed_kind
 
     kind = resolve_speed_kind(speed, bool(published))
-    drawn = frontier_panels(_opened_runs(runs), load_published(published), metric, kind, _discard_note)
+    drawn = make_frontier_panels(_open_runs(runs), load_published_results(published), metric, kind, _discard_note)
     if out is not None:
         write_frontier_plot(drawn, Path(out), metric, kind, bool(published))
     return drawn
@@ -184,7 +184,7 @@ def leaderboard(runs: Sequence[PathLike | Run], *, metric: str = "pass@1") -> "p
     import pandas as pd
 
     rows = []
-    for record in _opened_runs(runs):
+    for record in _open_runs(runs):
         summary = record.summary
         rate = summary["metrics"].get(metric)
         rows.append(
@@ -204,7 +204,7 @@ def leaderboard(runs: Sequence[PathLike | Run], *, metric: str = "pass@1") -> "p
     return pd.DataFrame(rows)
 
 
-def _run_config(
+def _make_run_config(
     task: str,
     backend: str,
     model: str | None,
@@ -221,13 +221,13 @@ def _run_config(
     settings = {key: tuple(value) if key in ("ks", "only") else value for key, value in settings.items()}
     workers = settings.pop("workers", None)
     if workers is None:
-        workers = default_workers(settings.get("executor", "local"))
+        workers = default_worker_count(settings.get("executor", "local"))
     if card_path(task):
         [task] = expand_task_names(task)
     return RunConfig(task=task, backend=backend, model=model, options=texts, workers=workers, **settings)
 
 
-def _progress_receiver(progress: bool | Progress) -> Progress:
+def _open_progress(progress: bool | Progress) -> Progress:
     if isinstance(progress, bool):
         from rich.console import Console
 
@@ -237,11 +237,11 @@ def _progress_receiver(progress: bool | Progress) -> Progress:
     return progress
 
 
-def _opened_run(run: PathLike | Run) -> Run:
+def _open_run(run: PathLike | Run) -> Run:
     return run if isinstance(run, Run) else load_run(run)
 
 
-def _opened_runs(runs: Sequence[PathLike | Run]) -> list[Run]:
+def _open_runs(runs: Sequence[PathLike | Run]) -> list[Run]:
     """Returns the runs, opened; a path may be a run directory or a folder with several of them."""
     from evalharness.report.runs import load_runs
 

@@ -11,7 +11,7 @@ from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.report.naming import name_runs
 from evalharness.report.problems import load_problems
-from evalharness.report.task_variant import language_of, task_of, task_title
+from evalharness.report.task_variant import split_task_family_and_language, task_name_of, task_title
 from evalharness.util.text import counted
 
 ProblemKey = tuple[str, str]
@@ -68,7 +68,10 @@ def load_entrants(runs: Sequence[Run], data_source: str | None = None) -> Entran
             collect_run_measurements(run)
         )
         verdicts = {verdict.key: verdict for verdict in run.verdicts()}
-        language, image = language_of(task_of(run.summary))[1], run.config.get("task", {}).get("image", "")
+        language, image = (
+            split_task_family_and_language(task_name_of(run.summary))[1],
+            run.config.get("task", {}).get("image", ""),
+        )
         for completion in run.completions():
             problem = run_problems.by_id.get(completion.task_id)
             if problem is None or completion.error:

@@ -11,7 +11,7 @@ from evalharness.arena.entrants import Entrants, ProblemKey
 from evalharness.arena.records import AnswerPair, PairKey, Vote, VoteChoice
 from evalharness.arena.rows import MODEL_VOTER, utc_now
 from evalharness.arena.store import VoteStore
-from evalharness.pipeline.validate import check_prompt
+from evalharness.pipeline.validate import check_prompt_is_supported
 from evalharness.records import Backend, Message, Problem, Prompt, Request, Sampling
 
 SYSTEM = (
@@ -59,7 +59,7 @@ def judge_pairs(
     pairs_to_judge = list(unjudged_pairs(entrants, store, voter, max_pairs, seed))
     requests = [make_judge_request(entrants, pair, number) for number, pair in enumerate(pairs_to_judge)]
     for request in requests[:1]:
-        check_prompt(backend, request.problem.prompt)
+        check_prompt_is_supported(backend, request.problem.prompt)
     result = JudgeCounts()
     for completion in backend.generate(requests, Sampling(max_new_tokens=MAX_NEW_TOKENS)):
         if completion.error:

@@ -16,9 +16,9 @@ from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.grading import grade_completion
 from evalharness.pipeline.store import disk_errors_as_user_errors, remove_incomplete_line, row_to_json
-from evalharness.pipeline.validate import PreparedTask, check_prompt, prepare_task
+from evalharness.pipeline.validate import PreparedTask, check_prompt_is_supported, prepare_task
 from evalharness.records import Backend, Completion, Request, Sampling
-from evalharness.report.task_variant import language_of
+from evalharness.report.task_variant import split_task_family_and_language
 from evalharness.sandbox.pool import ContainerPool
 from evalharness.util.http.refusals import RequestRefused
 from evalharness.util.jsonl import parse_json_line, read_complete_lines
@@ -143,7 +143,7 @@ def open_live_models(
         log(f"loading {name}")
         backend = make_backend(config)
         for shown in entrants.problems.values():
-            check_prompt(backend, shown.problem.prompt)
+            check_prompt_is_supported(backend, shown.problem.prompt)
         models[label] = LiveModel(label, backend)
         entrants.measurements[label] = ModelMeasurements(family="other", tasks={})
     entrants.live = set(models)
@@ -154,7 +154,7 @@ def open_live_models(
 
 def add_task_problems(entrants: Entrants, prepared: PreparedTask) -> None:
     """Adds the problems of a task to those that the arena shows."""
-    language = language_of(prepared.config.task)[1]
+    language = split_task_family_and_language(prepared.config.task)[1]
     for problem in prepared.problems.values():
         title = f"{prepared.task.name}, {prepared.context.version.name}"
         shown = ShownProblem(problem, prepared.task, title, language, prepared.context.image)

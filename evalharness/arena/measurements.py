@@ -10,7 +10,13 @@ from evalharness.arena.records import Vote
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.pipeline.store import write_json
-from evalharness.report.run_metrics import UNKNOWN_HARDWARE, hardware_text, rate_of, speed_interval, speed_of
+from evalharness.report.run_metrics import (
+    UNKNOWN_HARDWARE,
+    hardware_text,
+    pass_rate_of,
+    tokens_per_s_interval_of,
+    tokens_per_s_of,
+)
 from evalharness.report.run_settings import Family
 
 MODELS = "models.json"
@@ -37,11 +43,11 @@ class ModelMeasurements(TypedDict):
 def collect_run_measurements(run: Run) -> TaskMeasurements:
     """Returns pass@1, speed and hardware of the model of a run; values that were not measured are absent."""
     measurements: TaskMeasurements = {"folder": str(run.folder.resolve()), "hardware": hardware_text(run)}
-    if rate := rate_of(run):
+    if rate := pass_rate_of(run):
         measurements["pass_at_1"] = rate.as_tuple()
-    if speed := speed_of(run):
+    if speed := tokens_per_s_of(run):
         measurements["tokens_per_s"] = speed
-        if interval := speed_interval(run):
+        if interval := tokens_per_s_interval_of(run):
             measurements["tokens_per_s_ci95"] = interval
     return measurements
 

@@ -14,13 +14,13 @@ from evalharness.bench.workload import fingerprint_prompts, make_coding_problems
 from evalharness.data.run_files import MANIFEST
 from evalharness.data.run_types import Environment
 from evalharness.errors import UserError
-from evalharness.metrics.throughput import measurement_conditions
+from evalharness.metrics.throughput import speed_measurement_conditions
 from evalharness.metrics.tokenizing import CommonTokenizer, load_common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.machine import process_environment, redact_url_secrets
 from evalharness.pipeline.store import append_completions, write_json
 from evalharness.pipeline.unanswered import generate_unless_refused
-from evalharness.pipeline.validate import check_backend, check_prompt, prepare_task
+from evalharness.pipeline.validate import check_and_open_stored_backend, check_prompt_is_supported, prepare_task
 from evalharness.records import Problem, Sampling
 from evalharness.util.differences import find_differences
 from evalharness.util.files import check_writable
@@ -76,7 +76,7 @@ def validate_bench(config: BenchConfig, out_folder: Path) -> PreparedBench:
     """Validates the options of `evalharness bench` and prepares its prompts. Raises UserError for invalid options."""
     check_bench_options(config)
     for concurrency in config.concurrency:
-        check_backend(make_run_config(config, concurrency))
+        check_and_open_stored_backend(make_run_config(config, concurrency))
     tokenizer = load_common_tokenizer(config.tokenizer)
     problems, sampling = load_problems_and_sampling(config, tokenizer)
     settings = {**asdict(config), "options": {key: redact_url_secrets(value) for key, value in config.options.items()}}
@@ -92,7 +92,7 @@ def measure_concurrency_levels(prepared: PreparedBench, log: Callable[[str], Non
     for concurrency in config.concurrency:
         warmup = config.warmup_request_count(concurrency)
         with closing(make_backend(make_run_config(config, concurrency))) as backend:
-            check_prompt(backend, prepared.problems[0].prompt)
+            check_prompt_is_supported(backend, prepared.problems[0].prompt)
             if not levels:
                 description, environment = dict(backend.describe()), process_environment()
                 folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def measure_concurrency_levels(prepared: PreparedBench, log: Callable[[str], Non
             begin += len(requests)
             rows = list(generate_unless_refused(backend, requests, prepared.sampling))
             measured_under = {
-                **measurement_conditions(backend.describe(), environment["hardware"]),
+                **speed_measurement_conditions(backend.describe(), environment["hardware"]),
                 "concurrency": concurrency,
             }
         warmup_keys = {request.key for request in requests[:warmup]}

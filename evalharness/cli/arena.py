@@ -9,7 +9,7 @@ import typer
 
 from evalharness.cli import options as opt
 from evalharness.cli.common import ExitCode, exit_with_message, log, show_help
-from evalharness.cli.run import worker_count
+from evalharness.cli.run import choose_worker_count
 from evalharness.errors import UserError
 from evalharness.util.extras import require_extra
 from evalharness.util.number_checks import check_at_least
@@ -109,7 +109,7 @@ def serve(
         data=data,
         options=opt.parse_key_values(option),
         sandbox=sandbox if with_sandbox else "",
-        workers=worker_count(workers),
+        workers=choose_worker_count(workers),
         uniform=uniform,
         recorded=recorded,
         host=host,
@@ -139,7 +139,7 @@ def report(
     from evalharness.arena.report.text import format_report_as_markdown
     from evalharness.arena.statistics.summary import summarize_votes_of_people_and_judges
 
-    store = open_existing_votes(votes)
+    store = open_existing_vote_store(votes)
     measurements = add_live_speeds(read_measurements(votes), store.votes())
     rates = {
         model: rate
@@ -212,7 +212,7 @@ def export_votes(
     """Writes the votes to a CSV file."""
     from evalharness.arena import exchange
 
-    print(f"{counted(exchange.export_votes(open_existing_votes(votes), out), 'vote')} written to {out}")
+    print(f"{counted(exchange.export_votes(open_existing_vote_store(votes), out), 'vote')} written to {out}")
 
 
 @app.command("import")
@@ -234,10 +234,10 @@ def import_votes(
     print("; ".join([f"{counted(imported.added, 'vote')} added to {votes}", *remarks]))
 
 
-def open_existing_votes(folder: Path) -> "VoteStore":
+def open_existing_vote_store(votes_folder: Path) -> "VoteStore":
     """Opens the arena's votes in a folder. Raises UserError if the folder has no votes."""
     from evalharness.arena.store import VOTES, VoteStore
 
-    if not (folder / VOTES).exists():
-        raise UserError(f"{folder} has no votes; give the --votes DIR of `evalharness arena serve`")
-    return VoteStore(folder)
+    if not (votes_folder / VOTES).exists():
+        raise UserError(f"{votes_folder} has no votes; give the --votes DIR of `evalharness arena serve`")
+    return VoteStore(votes_folder)

@@ -78,7 +78,7 @@ def bench(
         model=model,
         task=task,
         data=data,
-        concurrency=opt.parse_numbers("--concurrency", concurrency),
+        concurrency=opt.parse_comma_separated_integers("--concurrency", concurrency),
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         requests=requests,

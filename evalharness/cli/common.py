@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import typer
 
 from evalharness.errors import InfrastructureError, UserError
-from evalharness.metrics.reasons import reason_text
+from evalharness.metrics.reasons import format_failure_reason
 from evalharness.util.plugins import logger
 from evalharness.util.text import counted
 from evalharness.util.visible import escape_standard_streams
@@ -67,10 +67,12 @@ def show_help(context: typer.Context) -> None:
 
 def exit_if_verdicts_missing(summaries: Sequence[Mapping[str, Any]]) -> None:
     """Exits with code 1 and a message if samples have no verdict because the infrastructure failed."""
-    missing = sum(summary["asked"] - summary["samples"] + _infrastructure_failures(summary) for summary in summaries)
+    missing = sum(
+        summary["asked"] - summary["samples"] + _count_infrastructure_failures(summary) for summary in summaries
+    )
     if missing:
         reasons = [reason for summary in summaries for reason in summary.get("without_verdict", [])]
-        example = f" ({reason_text(reasons[0])})" if reasons else ""
+        example = f" ({format_failure_reason(reasons[0])})" if reasons else ""
         unanswered = any("without_completion" in summary for summary in summaries)
         remedy = ", or with --settle-failures to count prompts that fail again as not solved" if unanswered else ""
         exit_with_message(
@@ -80,24 +82,24 @@ def exit_if_verdicts_missing(summaries: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
-def _infrastructure_failures(summary: Mapping[str, Any]) -> int:
+def _count_infrastructure_failures(summary: Mapping[str, Any]) -> int:
     return int(summary["statuses"].get("infrastructure", 0))
 
 
 def run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Runs a command line and returns its exit code; prints errors of the user or the machine as one line on stderr."""
     with escape_standard_streams():
-        return _run_app(app, arguments)
+        return _run_app_and_report_errors(app, arguments)
 
 
-def _run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
+def _run_app_and_report_errors(app: typer.Typer, arguments: Sequence[str]) -> int:
     if not any(isinstance(handler, StderrLogHandler) for handler in logger.handlers):
         logger.addHandler(StderrLogHandler())
     try:
         code = _run_command(app, arguments)
         sys.stdout.flush()
     except UserError as error:
-        log(f"error: {_one_line(str(error))}")
+        log(f"error: {_join_lines(str(error))}")
         return ExitCode.USER
     except BrokenPipeError as error:
         if not _stdout_reader_has_ended():
@@ -115,8 +117,8 @@ def _report_crash(error: Exception) -> ExitCode:
     frames = traceback.extract_tb(error.__traceback__)
     line = f" at {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
     log(
-        f"evalharness crashed: {type(error).__name__}{line}: {_one_line(str(error))}; this is a bug in evalharness or "
-        "a plug-in; please report it with the lines above"
+        f"evalharness crashed: {type(error).__name__}{line}: {_join_lines(str(error))}; this is a bug in evalharness "
+        "or a plug-in; please report it with the lines above"
     )
     return ExitCode.CRASH
 
@@ -125,18 +127,18 @@ def _run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     try:
         # `command.main` would handle KeyboardInterrupt differently from one version of typer to the next.
-        with command.make_context("evalharness", _with_renamed_options(arguments)) as context:
+        with command.make_context("evalharness", _replace_renamed_options(arguments)) as context:
             code = command.invoke(context)
     except typer.Exit as done:
         return done.exit_code
     except CLICK_ERROR as error:
-        log(f"error: {_one_line(error.format_message()).rstrip('.')}; see --help")
+        log(f"error: {_join_lines(error.format_message()).rstrip('.')}; see --help")
         return ExitCode.USER
     except UserError as error:
-        log(f"error: {_one_line(str(error))}")
+        log(f"error: {_join_lines(str(error))}")
         return ExitCode.USER
     except InfrastructureError as error:
-        log(f"the infrastructure failed: {_one_line(str(error))}; run the same command again")
+        log(f"the infrastructure failed: {_join_lines(str(error))}; run the same command again")
         return ExitCode.INFRASTRUCTURE
     except (KeyboardInterrupt, typer.Abort):
         log("interrupted")
@@ -144,7 +146,7 @@ def _run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else ExitCode.OK
 
 
-def _with_renamed_options(arguments: Sequence[str]) -> list[str]:
+def _replace_renamed_options(arguments: Sequence[str]) -> list[str]:
     """Returns the command-line arguments with renamed options under their new names; prints a note for each."""
     renamed = []
     for argument in arguments:
@@ -162,5 +164,5 @@ def _stdout_reader_has_ended() -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
-def _one_line(text: str) -> str:
+def _join_lines(text: str) -> str:
     return " ".join(text.split())

@@ -8,25 +8,27 @@ from evalharness.util.text import counted
 
 if TYPE_CHECKING:
     from evalharness.pipeline.config import RunConfig
-    from evalharness.pipeline.dry_run import Prices, RunPlan
+    from evalharness.pipeline.dry_run import RunPlan, TokenPrices
     from evalharness.records import Prompt
 
 PROMPTS = 2
 """Number of prompts that are printed of each task."""
 
 
-def print_plans(configs: Sequence["RunConfig"], out: Path | None, alone: bool, prices: "Prices | None") -> None:
+def print_run_plans(
+    configs: Sequence["RunConfig"], out: Path | None, is_single_run: bool, prices: "TokenPrices | None"
+) -> None:
     """Prints the first prompts of each task, and how many requests and tokens the runs need and what they cost."""
     from evalharness import api
     from evalharness.pipeline.dry_run import plan_runs
 
-    jobs = [(config, api.run_folder(config, out, alone=alone)) for config in configs]
+    jobs = [(config, api.choose_run_folder(config, out, is_single_run=is_single_run)) for config in configs]
     plans = plan_runs(jobs, PROMPTS)
     for plan in plans:
         for request in plan.first_requests:
             print_prompt(request.problem.task_id, request.problem.prompt)
     for plan in plans:
-        print(plan_summary(plan, prices))
+        print(format_run_plan(plan, prices))
     if len(plans) > 1 and prices:
         costs = [cost for plan in plans if (cost := plan.cost(prices)) is not None]
         print(f"cost of all tasks: at most {sum(costs):.2f}")
@@ -35,16 +37,16 @@ def print_plans(configs: Sequence["RunConfig"], out: Path | None, alone: bool, p
 
 def print_prompt(task_id: str, prompt: "Prompt") -> None:
     """Prints a problem's prompt, each part (such as prefix or chat message) with a heading, and its stop sequences."""
-    from evalharness.report.prompt_text import prompt_parts
+    from evalharness.report.prompt_text import list_named_prompt_parts
 
-    for name, text in prompt_parts(prompt):
+    for name, text in list_named_prompt_parts(prompt):
         print(f"--- {task_id}, {name} ---\n{text}")
     if prompt.stops:
         print(f"--- {task_id}, stop sequences: {', '.join(map(repr, prompt.stops))} ---")
     print()
 
 
-def plan_summary(plan: "RunPlan", prices: "Prices | None") -> str:
+def format_run_plan(plan: "RunPlan", prices: "TokenPrices | None") -> str:
     """Returns a line about what a run would need: problems, requests, tokens and cost."""
     extent = f"{plan.task}: {counted(plan.problems, 'problem')}, {counted(plan.samples, 'sample')}, into {plan.folder}"
     if not plan.requests:

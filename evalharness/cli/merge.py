@@ -27,7 +27,7 @@ def merge(
     """
     from evalharness.pipeline.merge import merge as merge_runs
 
-    merged = merge_runs(out, runs, data, opt.parse_numbers("--k", k))
+    merged = merge_runs(out, runs, data, opt.parse_comma_separated_integers("--k", k))
     print_summaries([run.summary for run in merged])
     for run in merged:
         print(f"written to {run.folder}")

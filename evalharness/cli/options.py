@@ -251,16 +251,16 @@ def parse_key_values(pairs: Sequence[str] | None) -> dict[str, str]:
     return options
 
 
-def parse_names(text: str) -> tuple[str, ...]:
+def parse_comma_separated_names(text: str) -> tuple[str, ...]:
     """Returns the names in an option's comma-separated list, without duplicates."""
     return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
 
 
-def parse_numbers(flag: str, text: str) -> tuple[int, ...]:
+def parse_comma_separated_integers(option_name: str, text: str) -> tuple[int, ...]:
     """Returns the integers in an option's comma-separated list. Raises UserError, with the flag, for anything else."""
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise UserError(
-            f"{flag} {text!r} is not a list of numbers; give numbers separated by commas, such as 1,10"
+            f"{option_name} {text!r} is not a list of numbers; give numbers separated by commas, such as 1,10"
         ) from None

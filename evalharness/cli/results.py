@@ -54,14 +54,14 @@ def compare(
 
     Prints differences of quality and speed with confidence intervals, and the problems whose result changed.
     """
-    from evalharness.report.compare.comparison import compare_all
+    from evalharness.report.compare.comparison import compare_runs_by_task
     from evalharness.report.compare.text import comparison_lines
     from evalharness.report.runs import load_runs
 
     check_at_least(0, {"--show": show})
     check_above_zero({"--margin": margin})
     for line in comparison_lines(
-        compare_all(load_runs([first], log), load_runs([second], log), log), margin, show, data
+        compare_runs_by_task(load_runs([first], log), load_runs([second], log), log), margin, show, data
     ):
         print(line)
 
@@ -90,18 +90,18 @@ def frontier(
 
     Also lists the runs on the Pareto frontier.
     """
-    from evalharness.report.frontier.captions import pareto_listing
+    from evalharness.report.frontier.captions import pareto_frontier_lines
     from evalharness.report.frontier.picture import write_frontier_plot
-    from evalharness.report.frontier.points import frontier_panels
-    from evalharness.report.published import load_published
+    from evalharness.report.frontier.points import make_frontier_panels
+    from evalharness.report.published import load_published_results
     from evalharness.report.run_metrics import resolve_speed_kind
     from evalharness.report.runs import load_runs
 
     kind = resolve_speed_kind(speed, bool(published))
-    drawn = frontier_panels(load_runs(runs, log), load_published(published), metric, kind, log)
+    drawn = make_frontier_panels(load_runs(runs, log), load_published_results(published), metric, kind, log)
     omitted_labels = write_frontier_plot(drawn, out, metric, kind, bool(published))
     for panel in drawn:
-        print("\n".join(pareto_listing(panel)))
+        print("\n".join(pareto_frontier_lines(panel)))
     if omitted_labels:
         log(f"{counted(omitted_labels, 'label')} did not fit into the picture; an .html file names every point")
     print(f"written to {out}")
@@ -147,21 +147,21 @@ def leaderboard(
 
     The highest rate of a column, and rates that are not significantly lower, are bold.
     """
-    from evalharness.report.leaderboard.boards import leaderboard as boards
-    from evalharness.report.leaderboard.html import leaderboard_page
+    from evalharness.report.leaderboard.boards import make_leaderboard_tables
+    from evalharness.report.leaderboard.html import leaderboard_html_page
     from evalharness.report.leaderboard.text import (
         leaderboard_csv,
         leaderboard_json,
         leaderboard_latex,
         leaderboard_markdown,
     )
-    from evalharness.report.published import load_published
+    from evalharness.report.published import load_published_results
     from evalharness.report.runs import load_runs
 
     if format == EVERY_EVAL_EVER:
         if published:
             raise UserError(f"--format {EVERY_EVAL_EVER} only exports measured runs; leave --published out")
-        export_records(runs, out, organization, relationship, developer)
+        export_every_eval_ever_records(runs, out, organization, relationship, developer)
         return
     if organization or relationship or developer:
         raise UserError(f"--organization, --relationship and --developer need --format {EVERY_EVAL_EVER}; add it")
@@ -170,14 +170,14 @@ def leaderboard(
         "csv": leaderboard_csv,
         "json": leaderboard_json,
         "latex": leaderboard_latex,
-        "html": leaderboard_page,
+        "html": leaderboard_html_page,
     }
     suffix = out.suffix[1:] if out else ""
     chosen = format or FORMAT_OF_SUFFIX.get(suffix, suffix) or "md"
     if chosen not in writers:
         what = f"--format {chosen}" if format else f"the format of {out}"
         raise UserError(f"{what} is unknown; give --format one of {', '.join([*writers, EVERY_EVAL_EVER])}")
-    text = writers[chosen](boards(load_runs(runs, log), load_published(published), metric))
+    text = writers[chosen](make_leaderboard_tables(load_runs(runs, log), load_published_results(published), metric))
     if out is None:
         print(text, end="")
         return
@@ -189,16 +189,24 @@ def leaderboard(
     print(f"written to {out}")
 
 
-def export_records(runs: list[Path], out: Path | None, organization: str, relationship: str, developer: str) -> None:
+def export_every_eval_ever_records(
+    run_folders: list[Path],
+    out: Path | None,
+    evaluating_organization: str,
+    relationship_to_developer: str,
+    default_model_developer: str,
+) -> None:
     """Writes runs and samples as records for the Every Eval Ever datastore, and prints where they are."""
-    from evalharness.report.every_eval_ever.export import ExportMetadata, write_records
-    from evalharness.report.every_eval_ever.schema import parse_relationship
+    from evalharness.report.every_eval_ever.export import ExportMetadata, write_every_eval_ever_records
+    from evalharness.report.every_eval_ever.schema import parse_evaluator_relationship
     from evalharness.report.runs import load_runs
 
     if out is None:
         raise UserError(f"--format {EVERY_EVAL_EVER} writes a folder; give it with --out DIR")
-    evaluator = ExportMetadata(organization, parse_relationship(relationship), developer)
-    for path in write_records(load_runs(runs, log), out, evaluator, log):
+    evaluator = ExportMetadata(
+        evaluating_organization, parse_evaluator_relationship(relationship_to_developer), default_model_developer
+    )
+    for path in write_every_eval_ever_records(load_runs(run_folders, log), out, evaluator, log):
         print(f"written to {path}")
 
 
@@ -223,11 +231,11 @@ def report(
     need neither a server nor a network.
     """
     from evalharness.data.sources import parse_data_source
-    from evalharness.report.page.page import write_page
-    from evalharness.report.published import load_published
+    from evalharness.report.page.page import write_report
+    from evalharness.report.published import load_published_results
     from evalharness.report.runs import load_runs
 
     if data is not None:
         parse_data_source(data)
-    page = write_page(load_runs(runs, log), out, data, load_published(published), log)
+    page = write_report(load_runs(runs, log), out, data, load_published_results(published), log)
     print(f"written; open {page} in a browser")

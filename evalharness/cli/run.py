@@ -9,7 +9,7 @@ import typer
 
 from evalharness.cli import options as opt
 from evalharness.cli.common import ExitCode, exit_if_verdicts_missing, exit_with_message
-from evalharness.cli.dry_run import print_plans
+from evalharness.cli.dry_run import print_run_plans
 from evalharness.cli.tables import print_table
 from evalharness.errors import UserError
 from evalharness.util.number_checks import check_at_least
@@ -68,15 +68,15 @@ def run(
         backend=backend,
         model=model,
         limit=limit,
-        only=opt.parse_names(only),
+        only=opt.parse_comma_separated_names(only),
         n=n,
-        ks=opt.parse_numbers("--k", k),
+        ks=opt.parse_comma_separated_integers("--k", k),
         temperature=temperature,
         top_p=top_p,
         max_new_tokens=max_new_tokens,
         seed=seed,
         batch_size=batch_size,
-        workers=worker_count(workers, executor),
+        workers=choose_worker_count(workers, executor),
         data=data,
         sandbox=sandbox,
         tokenizer=tokenizer,
@@ -93,8 +93,8 @@ def run(
     if prices and not dry_run:
         raise UserError("--price-in and --price-out are for --dry-run; add it, or leave them out")
     if dry_run:
-        configs, alone = configs_per_task(task, config)
-        print_plans(configs, out, alone, prices)
+        configs, alone = make_task_configs(task, config), is_single_task(task)
+        print_run_plans(configs, out, alone, prices)
         return
     run_tasks(task, config, out)
 
@@ -132,8 +132,8 @@ def grade(
         task="",
         backend="replay",
         model=model,
-        ks=opt.parse_numbers("--k", k),
-        workers=worker_count(workers, executor),
+        ks=opt.parse_comma_separated_integers("--k", k),
+        workers=choose_worker_count(workers, executor),
         data=data,
         sandbox=sandbox,
         shard=shard,
@@ -145,56 +145,64 @@ def grade(
     run_tasks(task, config, out)
 
 
-def run_tasks(names: str, shared_config: "RunConfig", out: Path | None) -> None:
-    """Evaluates each task in the comma-separated list `names` with the shared settings, and prints the results.
+def run_tasks(task_names: str, shared_config: "RunConfig", out: Path | None) -> None:
+    """Evaluates each task in the comma-separated list `task_names` with the shared settings, and prints the results.
 
     Exits with code 1 if samples have no verdict because the infrastructure failed.
     """
     from evalharness import api
     from evalharness.data.cards import task_groups
 
-    configs, alone = configs_per_task(names, shared_config)
+    configs, alone = make_task_configs(task_names, shared_config), is_single_task(task_names)
     try:
         runs = api.run_all(configs, out=out, alone=alone)
     except KeyboardInterrupt:
         exit_with_message(INTERRUPTED, ExitCode.INTERRUPTED)
     summaries = [run.summary for run in runs]
-    print_summaries(summaries, group=names if names in task_groups() and len(runs) == len(configs) else None)
+    print_summaries(
+        summaries, task_group=task_names if task_names in task_groups() and len(runs) == len(configs) else None
+    )
     for run in runs:
         print(f"written to {run.folder}")
     exit_if_verdicts_missing(summaries)
 
 
-def configs_per_task(names: str, shared_config: "RunConfig") -> tuple[list["RunConfig"], bool]:
-    """Returns a configuration for each task in `names`, and whether it is a single task, which needs no subfolder."""
+def make_task_configs(task_names: str, shared_config: "RunConfig") -> list["RunConfig"]:
+    """Returns a configuration for each task in the comma-separated list `task_names`, with the shared settings."""
+    from evalharness.data.cards import expand_task_names
+
+    return [replace(shared_config, task=name) for name in expand_task_names(task_names)]
+
+
+def is_single_task(task_names: str) -> bool:
+    """Returns whether `task_names` names one task and no group of tasks, so that its run needs no subfolder."""
     from evalharness.data.cards import expand_task_names, task_groups
 
-    tasks = expand_task_names(names)
-    return [replace(shared_config, task=name) for name in tasks], len(tasks) == 1 and names not in task_groups()
+    return len(expand_task_names(task_names)) == 1 and task_names not in task_groups()
 
 
-def print_summaries(summaries: Sequence["Summary"], group: str | None = None) -> None:
+def print_summaries(summaries: Sequence["Summary"], task_group: str | None = None) -> None:
     """Prints tables of the results: one row per run, and pass rates by problem category.
 
-    `group` is the name of a task group, for an additional row with the mean of each rate.
+    `task_group` is the name of a task group, for an additional row with the mean of each rate.
     """
-    from evalharness.report.summary_table import facet_tables, summary_table, table_remarks
+    from evalharness.report.summary_table import make_facet_tables, make_summary_table, make_table_remarks
 
-    print_table(summary_table(summaries, group=group))
-    for remark in table_remarks(summaries):
+    print_table(make_summary_table(summaries, task_group=task_group))
+    for remark in make_table_remarks(summaries):
         print(remark)
-    for table in facet_tables(summaries):
+    for table in make_facet_tables(summaries):
         print_table(table)
 
 
-def worker_count(requested: int | None, executor: str = "local") -> int:
+def choose_worker_count(requested_workers: int | None, executor_name: str = "local") -> int:
     """Returns the number of samples to grade at the same time: --workers, else the number of available CPU cores.
 
     With a cluster the default is 0: each node decides. Raises UserError for a value below 1.
     """
-    if requested is not None:
-        check_at_least(1, {"--workers": requested})
-        return requested
-    from evalharness.pipeline.config import default_workers
+    if requested_workers is not None:
+        check_at_least(1, {"--workers": requested_workers})
+        return requested_workers
+    from evalharness.pipeline.config import default_worker_count
 
-    return default_workers(executor)
+    return default_worker_count(executor_name)

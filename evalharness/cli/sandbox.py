@@ -38,7 +38,7 @@ def build(names: Names = None, all_images: All = False, sandbox: opt.SandboxOpti
     from evalharness.sandbox.engines import images
     from evalharness.sandbox.factory import engine_class
 
-    selected = select_images(names, all_images)
+    selected = select_image_names(names, all_images)
     engine = engine_class(sandbox)(log=print_unbuffered)
     failed = []
     for name in selected:
@@ -53,11 +53,11 @@ def build(names: Names = None, all_images: All = False, sandbox: opt.SandboxOpti
         raise typer.Exit(ExitCode.USER)
 
 
-def select_images(names: list[str] | None, all_images: bool) -> list[str]:
+def select_image_names(requested_names: list[str] | None, all_images: bool) -> list[str]:
     """Returns the names of the sandbox images that the user selected. Raises UserError for an unknown name."""
     from evalharness.sandbox.engines import images
 
-    selected = images.image_names() if all_images else names or list(images.DEFAULT)
+    selected = images.image_names() if all_images else requested_names or list(images.DEFAULT)
     for name in selected:
         images.image_folder(name)
     return selected
@@ -88,7 +88,7 @@ def check(
     from evalharness.sandbox.factory import open_sandbox
     from evalharness.sandbox.languages import languages
 
-    selected = [name for name in select_images(names, all_images) if name in languages()]
+    selected = [name for name in select_image_names(names, all_images) if name in languages()]
     options = opt.parse_key_values(option)
     if unknown := sorted(set(options) - set(CHECK_OPTIONS)):
         raise UserError(
@@ -98,12 +98,14 @@ def check(
     all_good = True
     console = Console(file=unwrap_stream(sys.stdout), soft_wrap=True, highlight=False)
 
-    def print_check_result(finding: conformance.EngineCheck) -> None:
+    def print_check_result(check_result: conformance.EngineCheck) -> None:
         nonlocal all_good
-        all_good = all_good and finding.passed
-        mark = "[green]yes[/]" if finding.passed else "[red]NO [/]"
-        console.print(f"{mark}  {escape(escape_control_characters(finding.text))}", end="")
-        console.print(f"\n     {escape_control_characters(finding.reason)}" if finding.reason else "", markup=False)
+        all_good = all_good and check_result.passed
+        mark = "[green]yes[/]" if check_result.passed else "[red]NO [/]"
+        console.print(f"{mark}  {escape(escape_control_characters(check_result.text))}", end="")
+        console.print(
+            f"\n     {escape_control_characters(check_result.reason)}" if check_result.reason else "", markup=False
+        )
 
     try:
         pool.prepare(["python"])

@@ -7,7 +7,7 @@ import typer
 
 from evalharness.cli import options as opt
 from evalharness.cli.common import ExitCode, log
-from evalharness.cli.run import worker_count
+from evalharness.cli.run import choose_worker_count
 from evalharness.util.extras import require_extra
 
 
@@ -97,7 +97,7 @@ def serve(
         drain_s=drain,
         cors=tuple(cors_origin or ()),
         sandbox=sandbox if with_sandbox else "",
-        workers=worker_count(workers),
+        workers=choose_worker_count(workers),
         data=data,
     )
     if not run_server(config, log):

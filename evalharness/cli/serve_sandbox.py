@@ -7,7 +7,7 @@ import typer
 
 from evalharness.cli import options as opt
 from evalharness.cli.common import ExitCode, log
-from evalharness.cli.run import worker_count
+from evalharness.cli.run import choose_worker_count
 from evalharness.errors import UserError
 from evalharness.util.extras import require_extra
 
@@ -75,7 +75,7 @@ def serve_sandbox(
         token=os.environ.get(TOKEN_VARIABLE, ""),
         allowed_hosts=tuple(allowed_host or ()),
         tasks=tuple(expand_task_names(task)) if task else (),
-        workers=worker_count(workers),
+        workers=choose_worker_count(workers),
         queue=queue,
         per_client=per_client,
         body_bytes=max_body_mb << 20,

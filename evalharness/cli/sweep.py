@@ -9,7 +9,7 @@ from rich.console import Console
 
 from evalharness.cli import options as opt
 from evalharness.cli.common import ExitCode, exit_if_verdicts_missing, exit_with_message
-from evalharness.cli.run import INTERRUPTED, worker_count
+from evalharness.cli.run import INTERRUPTED, choose_worker_count
 from evalharness.cli.tables import print_table
 from evalharness.data.run_types import Summary
 from evalharness.util.visible import unwrap_stream
@@ -62,11 +62,11 @@ def sweep(
     from evalharness.data.cards import expand_task_names
     from evalharness.pipeline.config import RunConfig
     from evalharness.pipeline.progress import ConsoleProgress
-    from evalharness.pipeline.sweep import split_swept_options
+    from evalharness.pipeline.sweep import separate_fixed_and_swept_options
     from evalharness.pipeline.sweep import sweep as run_sweep
-    from evalharness.report.summary_table import summary_table, table_remarks
+    from evalharness.report.summary_table import make_summary_table, make_table_remarks
 
-    fixed, swept = split_swept_options(opt.parse_key_values(option))
+    fixed, swept = separate_fixed_and_swept_options(opt.parse_key_values(option))
     bases = [
         RunConfig(
             task=name,
@@ -74,13 +74,13 @@ def sweep(
             model=model,
             limit=limit,
             n=n,
-            ks=opt.parse_numbers("--k", k),
+            ks=opt.parse_comma_separated_integers("--k", k),
             temperature=temperature,
             top_p=top_p,
             max_new_tokens=max_new_tokens,
             seed=seed,
             batch_size=batch_size,
-            workers=worker_count(workers, executor),
+            workers=choose_worker_count(workers, executor),
             data=data,
             sandbox=sandbox,
             tokenizer=tokenizer,
@@ -99,13 +99,15 @@ def sweep(
         done = run_sweep(bases, swept, folder, ConsoleProgress(Console(file=unwrap_stream(sys.stderr), soft_wrap=True)))
     except KeyboardInterrupt:
         exit_with_message(INTERRUPTED, ExitCode.INTERRUPTED)
-    print_table(summary_table([_with_combination_name(summary, path) for path, summary in done.items()]))
-    for remark in table_remarks([{**summary, "task": str(path.relative_to(folder))} for path, summary in done.items()]):
+    print_table(make_summary_table([_append_swept_values_to_model(summary, path) for path, summary in done.items()]))
+    for remark in make_table_remarks(
+        [{**summary, "task": str(path.relative_to(folder))} for path, summary in done.items()]
+    ):
         print(remark)
     print(f"written to {folder}; draw the runs with: evalharness frontier {folder} --out frontier.png")
     exit_if_verdicts_missing(list(done.values()))
 
 
-def _with_combination_name(summary: Summary, run: Path) -> Summary:
+def _append_swept_values_to_model(summary: Summary, run: Path) -> Summary:
     """Returns a summary with the option values of its run, the parent folder's name, below the model's name."""
     return {**summary, "model": f"{summary['model'] or ''}\n{run.parent.name}".strip()}

@@ -47,17 +47,17 @@ def make_table(*headings: str) -> Table:
     return table
 
 
-def print_table(table: Table, whole_words: bool = False) -> None:
-    """Prints a table as wide as the terminal; with `whole_words`, wider if a word would otherwise be split."""
+def print_table(table: Table, keep_words_whole: bool = False) -> None:
+    """Prints a table as wide as the terminal; with `keep_words_whole`, wider if a word would otherwise be split."""
     console = stdout_console()
     for column in table.columns:
         column._cells = [
             Text(escape_control_characters(cell)) if isinstance(cell, str) else cell for cell in column.cells
         ]
-    if whole_words:
+    if keep_words_whole:
         between = SEPARATOR_WIDTH * (len(table.columns) - 1)
         texts = [[str(cell) for cell in (column.header, *column.cells)] for column in table.columns]
-        widths = fit_widths(texts, console.width - between)
+        widths = fit_column_widths(texts, console.width - between)
         for column, width in zip(table.columns, widths, strict=True):
             column.width = width
         if sum(widths) + between > console.width:
@@ -66,15 +66,15 @@ def print_table(table: Table, whole_words: bool = False) -> None:
         console.print(table)
 
 
-def fit_widths(columns: Sequence[Sequence[str]], max_total: int) -> list[int]:
-    """Returns a width for each column of texts, at most `max_total` together, so that no word is split if possible.
+def fit_column_widths(texts_by_column: Sequence[Sequence[str]], max_total_width: int) -> list[int]:
+    """Returns a width for each column of texts, at most `max_total_width` together, and splits no word if possible.
 
     The widest columns are narrowed first. (rich computes the widths again after it has narrowed columns, and then
     truncates columns that are too wide.)
     """
-    widths = [max(cell_len(line) for text in column for line in text.split("\n")) for column in columns]
-    words = [max((cell_len(word) for text in column for word in text.split()), default=0) for column in columns]
-    while sum(widths) > max_total:
+    widths = [max(cell_len(line) for text in column for line in text.split("\n")) for column in texts_by_column]
+    words = [max((cell_len(word) for text in column for word in text.split()), default=0) for column in texts_by_column]
+    while sum(widths) > max_total_width:
         reducible = [index for index, width in enumerate(widths) if width > words[index]]
         if not reducible:
             break
@@ -82,15 +82,15 @@ def fit_widths(columns: Sequence[Sequence[str]], max_total: int) -> list[int]:
     return widths
 
 
-def print_options(options: Sequence[OptionDescription], owner: str) -> None:
-    """Prints a table of options with values, default and meaning; `owner` is the task, backend or sandbox."""
-    if not options:
-        print(f"{owner} has no options")
+def print_option_descriptions(descriptions: Sequence[OptionDescription], owner_name: str) -> None:
+    """Prints a table of options with values, default and meaning; `owner_name` is the task, backend or sandbox."""
+    if not descriptions:
+        print(f"{owner_name} has no options")
         return
     table = make_table("option", "values", "default", "meaning")
-    for option in options:
+    for option in descriptions:
         table.add_row(option.name, option.values, option.default or NOT_SET, option.help)
-    print_table(table, whole_words=True)
+    print_table(table, keep_words_whole=True)
 
 
 def print_paragraphs(texts: Iterable[str], indent: str = "") -> None:

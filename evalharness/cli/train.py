@@ -64,11 +64,11 @@ def train(
     print(f"weights written to {out / 'model'}; use them with: run --backend diffusion --model {out / 'model'}")
 
 
-def _train_drafter(config: Path, out: Path, steps: int | None) -> None:
+def _train_drafter(recipe_path: Path, out: Path, steps: int | None) -> None:
     from evalharness.training.drafting.recipe import read_drafter_recipe
     from evalharness.training.drafting.stages import train_drafter
 
-    recipe = read_drafter_recipe(config, steps=steps)
+    recipe = read_drafter_recipe(recipe_path, steps=steps)
     weights = train_drafter(recipe, out, lambda text: print(text, flush=True))
     if weights.exists():
         print(f"drafter written to {weights}; use it with: --option drafter={weights}")

@@ -11,7 +11,7 @@ from typing import Any
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.grading import grade_completion
-from evalharness.pipeline.validate import check_prompt
+from evalharness.pipeline.validate import check_prompt_is_supported
 from evalharness.records import Completion, Key, KnowsChat, Problem, Prompt, Request, Sampling, Verdict
 from evalharness.sandbox.engines import image_transfer
 from evalharness.sandbox.factory import open_sandbox
@@ -113,7 +113,7 @@ class GenerationWorker:
 
     def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for a kind of prompt that the backend does not support."""
-        check_prompt(self.backend, prompt)
+        check_prompt_is_supported(self.backend, prompt)
 
     def why_chat_is_expected(self) -> str:
         """Returns the reason why the backend's model expects chat messages; "" if it does not or this is unknown."""

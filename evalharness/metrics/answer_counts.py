@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from evalharness.data.run_types import AnswerCounts, AnswerKind
-from evalharness.metrics.reasons import group_reasons
+from evalharness.metrics.reasons import group_failures_by_reason
 from evalharness.metrics.tokenizing import CommonTokenizer
 from evalharness.records import Completion
 
@@ -36,7 +36,7 @@ def count_answers(
             continue
         total += 1
         known_ends += completion.finish_reason != "unknown"
-        kinds = answer_kinds(completion, final_text(completion))
+        kinds = classify_answer_problems(completion, final_text(completion))
         counts.update(kinds)
         if completion.refusal and kinds and kinds[-1] in reasons_by_kind:
             reasons_by_kind[kinds[-1]].append((completion.task_id, completion.refusal))
@@ -61,12 +61,12 @@ def count_answers(
             answers["reasoning_tokens"] = reasoning_tokens
         if tokenizer:
             answers["reasoning_common_tokens"] = common_tokens
-    if reasons := {kind: group_reasons(texts) for kind, texts in reasons_by_kind.items() if texts}:
+    if reasons := {kind: group_failures_by_reason(texts) for kind, texts in reasons_by_kind.items() if texts}:
         answers["reasons"] = reasons
     return answers
 
 
-def answer_kinds(completion: Completion, final_text: str) -> list[AnswerKind]:
+def classify_answer_problems(completion: Completion, final_text: str) -> list[AnswerKind]:
     """Returns what is wrong with an answer: none, one or two of `KINDS`, such as at_limit and reasoning_only.
 
     `final_text` is the answer's text without reasoning.

@@ -7,7 +7,7 @@ from evalharness.data.run_types import DraftAcceptance
 from evalharness.records import DraftCounts
 
 
-def draft_acceptance(counts: Iterable[DraftCounts]) -> dict[str, DraftAcceptance]:
+def draft_acceptance_by_source(draft_counts: Iterable[DraftCounts]) -> dict[str, DraftAcceptance]:
     """Returns, by draft source, how many drafted tokens the target model accepted (speculative decoding).
 
     The acceptance length includes the token that the target model adds, as in Leviathan et al. (arXiv 2211.17192); a
@@ -16,7 +16,7 @@ def draft_acceptance(counts: Iterable[DraftCounts]) -> dict[str, DraftAcceptance
     passes: Counter[str] = Counter()
     drafted: defaultdict[str, Counter[int]] = defaultdict(Counter)
     accepted: defaultdict[str, Counter[int]] = defaultdict(Counter)
-    for source_counts in counts:
+    for source_counts in draft_counts:
         passes[source_counts.source] += source_counts.passes
         drafted[source_counts.source].update(dict(enumerate(source_counts.drafted)))
         accepted[source_counts.source].update(dict(enumerate(source_counts.accepted)))

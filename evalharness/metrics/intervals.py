@@ -55,33 +55,33 @@ def bootstrap_interval(values: Sequence[float]) -> Interval:
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
-def independent_difference_interval(first: Estimate, second: Estimate) -> Interval:
+def independent_difference_interval(first_rate: Estimate, second_rate: Estimate) -> Interval:
     """Returns the 95 % interval of the difference first - second of two independent rates.
 
     Its ends are d - sqrt((p1 - l1)^2 + (u2 - p2)^2) and d + sqrt((u1 - p1)^2 + (p2 - l2)^2), where d = p1 - p2 and [l,
     u] is the interval of a rate p. Source: Newcombe 1998 (Statistics in Medicine 17, 873-890), method 10.
     """
-    difference = first[0] - second[0]
-    low = difference - float(np.hypot(first[0] - first[1], second[2] - second[0]))
-    high = difference + float(np.hypot(first[2] - first[0], second[0] - second[1]))
+    difference = first_rate[0] - second_rate[0]
+    low = difference - float(np.hypot(first_rate[0] - first_rate[1], second_rate[2] - second_rate[0]))
+    high = difference + float(np.hypot(first_rate[2] - first_rate[0], second_rate[0] - second_rate[1]))
     return low, high
 
 
-def mean_of_rates_interval(rates: Sequence[Estimate]) -> Interval:
+def mean_of_rates_interval(rate_estimates: Sequence[Estimate]) -> Interval:
     """Returns the 95 % interval of the mean of independent rates, such as several tasks' pass@1 (Newcombe's method)."""
-    mean, count = float(np.mean([rate[0] for rate in rates])), len(rates)
-    low = mean - float(np.sqrt(sum((rate[0] - rate[1]) ** 2 for rate in rates))) / count
-    high = mean + float(np.sqrt(sum((rate[2] - rate[0]) ** 2 for rate in rates))) / count
+    mean, count = float(np.mean([rate[0] for rate in rate_estimates])), len(rate_estimates)
+    low = mean - float(np.sqrt(sum((rate[0] - rate[1]) ** 2 for rate in rate_estimates))) / count
+    high = mean + float(np.sqrt(sum((rate[2] - rate[0]) ** 2 for rate in rate_estimates))) / count
     return max(0.0, low), min(1.0, high)
 
 
-def log_ratio_standard_error(amounts: Sequence[float], seconds: Sequence[float]) -> float | None:
+def standard_error_of_log_ratio(amounts_per_item: Sequence[float], seconds_per_item: Sequence[float]) -> float | None:
     """Returns the standard error of log(sum(amounts) / sum(seconds)) over independent work items, such as requests.
 
     By the delta method: sd(amount / mean(amount) - seconds / mean(seconds)) / sqrt(n). None for fewer than two items,
     and if a sum is zero.
     """
-    numerator, denominator = np.asarray(amounts, float), np.asarray(seconds, float)
+    numerator, denominator = np.asarray(amounts_per_item, float), np.asarray(seconds_per_item, float)
     if numerator.size < 2 or numerator.sum() <= 0 or denominator.sum() <= 0:
         return None
     deviations = numerator / numerator.mean() - denominator / denominator.mean()

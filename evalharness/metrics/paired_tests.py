@@ -27,13 +27,13 @@ class Difference:
     """The smallest true difference that a comparison of this size detects with 80 % power at the 5 % level."""
 
 
-def paired_difference(first: Sequence[float], second: Sequence[float]) -> Difference:
+def paired_difference(first_scores: Sequence[float], second_scores: Sequence[float]) -> Difference:
     """Returns the difference of two runs' mean scores, with a paired test; both list the same problems in equal order.
 
     The test is McNemar's exact test if all outcomes are 0 or 1, and otherwise a sign-flip permutation test, which
     generalizes it. Raises ValueError for no problems, and for unequal numbers of problems.
     """
-    before, after = np.asarray(first, float), np.asarray(second, float)
+    before, after = np.asarray(first_scores, float), np.asarray(second_scores, float)
     if before.shape != after.shape or not before.size:
         raise ValueError(
             f"a paired comparison needs the results of the same problems, at least one; got {before.size} and "
@@ -43,7 +43,7 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Differ
     binary = bool(np.isin(differences, (-1.0, 0.0, 1.0)).all())
     return Difference(
         value=float(differences.mean()),
-        ci95=difference_interval(differences),
+        ci95=mean_difference_interval(differences),
         p=mcnemar_p_value(int((differences < 0).sum()), int((differences > 0).sum()))
         if binary
         else sign_flip_p_value(differences),
@@ -52,37 +52,44 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Differ
     )
 
 
-def difference_interval(differences: NDArray[np.float64]) -> Interval:
+def mean_difference_interval(differences_by_problem: NDArray[np.float64]) -> Interval:
     """Returns the 95 % interval of the mean difference of two runs, from each problem's difference in [-1, 1].
 
     The result is the smallest interval that contains two: a percentile bootstrap over problems, and Newcombe's
     combination (see `independent_difference_interval`) of Wilson's intervals of the shares of problems that got better
     and that got worse. The bootstrap alone would have width 0 if no problem differs, and be too narrow if few do.
     """
-    total = differences.size
-    better, worse = float(differences[differences > 0].sum()), float(-differences[differences < 0].sum())
+    total = differences_by_problem.size
+    better, worse = (
+        float(differences_by_problem[differences_by_problem > 0].sum()),
+        float(-differences_by_problem[differences_by_problem < 0].sum()),
+    )
     (better_low, better_high), (worse_low, worse_high) = wilson_interval(better, total), wilson_interval(worse, total)
     mean = (better - worse) / total
     low = mean - float(np.hypot(better / total - better_low, worse_high - worse / total))
     high = mean + float(np.hypot(better_high - better / total, worse / total - worse_low))
-    if np.ptp(differences):
-        bootstrap = bootstrap_interval(differences.tolist())
+    if np.ptp(differences_by_problem):
+        bootstrap = bootstrap_interval(differences_by_problem.tolist())
         low, high = min(low, bootstrap[0]), max(high, bootstrap[1])
     return max(-1.0, low), min(1.0, high)
 
 
-def mcnemar_p_value(worse: int, better: int) -> float:
+def mcnemar_p_value(worse_problems: int, better_problems: int) -> float:
     """Returns the two-sided p-value of McNemar's exact test; 1 if no problem changed.
 
-    `worse` and `better` are the numbers of problems that only the first and only the second run solves. Under the null
-    hypothesis a changed problem is equally likely to be either (a binomial test at 1/2).
+    `worse_problems` and `better_problems` are the numbers of problems that only the first and only the second run
+    solves. Under the null hypothesis a changed problem is equally likely to be either (a binomial test at 1/2).
     """
     from scipy import stats
 
-    return float(stats.binomtest(better, worse + better, 0.5).pvalue) if worse + better else 1.0
+    return (
+        float(stats.binomtest(better_problems, worse_problems + better_problems, 0.5).pvalue)
+        if worse_problems + better_problems
+        else 1.0
+    )
 
 
-def sign_flip_p_value(differences: NDArray[np.float64]) -> float:
+def sign_flip_p_value(differences_by_problem: NDArray[np.float64]) -> float:
     """Returns the two-sided p-value of a one-sample permutation test of the mean difference; 1 if all are 0.
 
     Under the null hypothesis the sign of each problem's difference is random. The test is exact for at most 13 changed
@@ -90,7 +97,7 @@ def sign_flip_p_value(differences: NDArray[np.float64]) -> float:
     """
     from scipy import stats
 
-    changed = differences[differences != 0]
+    changed = differences_by_problem[differences_by_problem != 0]
     if changed.size < 2:
         return 1.0  # The sign patterns of a single change are equally extreme; scipy needs at least two values.
 
@@ -111,7 +118,9 @@ def sign_flip_p_value(differences: NDArray[np.float64]) -> float:
     )
 
 
-def detectable_difference(differences: NDArray[np.float64], power: float = 0.8, level: float = 0.05) -> float:
+def detectable_difference(
+    differences_by_problem: NDArray[np.float64], power: float = 0.8, level: float = 0.05
+) -> float:
     """Returns the smallest true difference that a paired test on this number of problems detects with this power.
 
     (z(1 - level/2) + z(power)) s / sqrt(n), where s is the root mean square of the problems' differences; but at least
@@ -119,9 +128,9 @@ def detectable_difference(differences: NDArray[np.float64], power: float = 0.8, 
     have one direction.
     """
     z = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(power)
-    spread = float(np.sqrt(np.mean(differences**2)))
+    spread = float(np.sqrt(np.mean(differences_by_problem**2)))
     fewest = int(np.ceil(1 + np.log2(1 / level)))
-    return min(1.0, max(z * spread / float(np.sqrt(differences.size)), fewest / differences.size))
+    return min(1.0, max(z * spread / float(np.sqrt(differences_by_problem.size)), fewest / differences_by_problem.size))
 
 
 def is_noninferior(difference: Difference, margin: float) -> bool:
@@ -134,7 +143,7 @@ def is_noninferior(difference: Difference, margin: float) -> bool:
     return difference.ci95[0] > -margin
 
 
-def holm_adjusted(p_values: Sequence[float]) -> list[float]:
+def adjust_p_values_by_holm(p_values: Sequence[float]) -> list[float]:
     """Returns the p-values adjusted for multiple testing by Holm's method (1979), in the given order.
 
     The i-th smallest of m p-values is multiplied by m - i + 1, and then raised to the adjusted value of the next

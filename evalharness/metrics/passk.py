@@ -45,7 +45,7 @@ class ProblemCounts:
     """Number of samples by the extraction rule that found their program, such as "fenced block"."""
 
 
-def counts_by_problem(verdicts: Iterable[Verdict]) -> dict[str, ProblemCounts]:
+def count_samples_by_problem(verdicts: Iterable[Verdict]) -> dict[str, ProblemCounts]:
     """Returns the sample counts of each problem, by task id in sorted order, from the verdicts."""
     tallies: dict[str, ProblemCounts] = defaultdict(ProblemCounts)
     for verdict in verdicts:
@@ -62,26 +62,26 @@ def counts_by_problem(verdicts: Iterable[Verdict]) -> dict[str, ProblemCounts]:
     return dict(sorted(tallies.items()))  # The bootstrap's draws depend on the order of the problems.
 
 
-def pass_rates(tallies: Mapping[str, ProblemCounts], ks: Sequence[int] = DEFAULT_KS) -> dict[str, Rate]:
+def pass_rates(counts_by_problem: Mapping[str, ProblemCounts], ks: Sequence[int] = DEFAULT_KS) -> dict[str, Rate]:
     """Returns `pass@k` (for EvalPlus also `base_pass@k`) for each k for which every problem has at least k samples.
 
     Each value is the mean of `pass_at_k` over problems, a fraction; `ci95` is its interval by `mean_interval`. Problems
     without a graded sample are omitted.
     """
-    judged = [(counts.samples, counts.passed) for counts in tallies.values()]
-    base = [(counts.base_samples, counts.base_passed) for counts in tallies.values()]
-    return _rates_at_ks("pass", judged, ks) | _rates_at_ks("base_pass", base, ks)
+    judged = [(counts.samples, counts.passed) for counts in counts_by_problem.values()]
+    base = [(counts.base_samples, counts.base_passed) for counts in counts_by_problem.values()]
+    return _mean_pass_rates_at_ks("pass", judged, ks) | _mean_pass_rates_at_ks("base_pass", base, ks)
 
 
 def pass_rates_by_facet(
-    tallies: Mapping[str, ProblemCounts], problems: Mapping[str, Problem], ks: Sequence[int] = DEFAULT_KS
+    counts_by_problem: Mapping[str, ProblemCounts], problems: Mapping[str, Problem], ks: Sequence[int] = DEFAULT_KS
 ) -> dict[str, dict[str, FacetMetrics]]:
     """Returns pass@k by problem category as {facet: {category: number of problems, and rates}}.
 
     A facet is a kind of category, such as "month".
     """
     by_facet: dict[str, dict[str, dict[str, ProblemCounts]]] = defaultdict(lambda: defaultdict(dict))
-    for task_id, counts in tallies.items():
+    for task_id, counts in counts_by_problem.items():
         for facet, kind in problems[task_id].facets.items():
             by_facet[facet][kind][task_id] = counts
     return {
@@ -93,15 +93,17 @@ def pass_rates_by_facet(
     }
 
 
-def _rates_at_ks(name: str, counts: Iterable[tuple[int, int]], ks: Sequence[int]) -> dict[str, Rate]:
+def _mean_pass_rates_at_ks(
+    metric_prefix: str, samples_and_passed: Iterable[tuple[int, int]], ks: Sequence[int]
+) -> dict[str, Rate]:
     """Returns the rate NAME@k for each k up to the smallest number of samples that a problem has.
 
-    `counts` are the (samples, passed) of each problem; problems without samples are ignored.
+    `samples_and_passed` are the (samples, passed) of each problem; problems without samples are ignored.
     """
-    judged = [(samples, passed) for samples, passed in counts if samples]
+    judged = [(samples, passed) for samples, passed in samples_and_passed if samples]
     fewest = min((samples for samples, _ in judged), default=0)
     return {
-        f"{name}@{k}": _mean_with_interval([pass_at_k(samples, passed, k) for samples, passed in judged])
+        f"{metric_prefix}@{k}": _mean_with_interval([pass_at_k(samples, passed, k) for samples, passed in judged])
         for k in ks
         if k <= fewest
     }

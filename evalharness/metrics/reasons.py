@@ -1,10 +1,10 @@
 """Groups problems by the reason why the backend or the machine failed on them, for tables and messages."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from evalharness.data.run_types import FailureReason
+from evalharness.data.task_ids import natural_sort_key
 from evalharness.util.text import counted, shortened
 
 MOST_REASONS = 5
@@ -15,26 +15,25 @@ SHOWN_CHARACTERS = 200
 """Maximum length of a reason, in characters."""
 
 
-def group_reasons(failures: Iterable[tuple[str, str]]) -> list[FailureReason]:
+def group_failures_by_reason(task_ids_and_reasons: Iterable[tuple[str, str]]) -> list[FailureReason]:
     """Groups failures, given as (problem, reason), by reason; the most frequent reason comes first."""
     counts: Counter[str] = Counter()
     problems: defaultdict[str, set[str]] = defaultdict(set)
-    for task_id, text in failures:
+    for task_id, text in task_ids_and_reasons:
         reason = shortened(text, SHOWN_CHARACTERS)
         counts[reason] += 1
         problems[reason].add(task_id)
     return [
-        {"reason": reason, "samples": count, "problems": sorted(problems[reason], key=_number_order)[:MOST_PROBLEMS]}
+        {
+            "reason": reason,
+            "samples": count,
+            "problems": sorted(problems[reason], key=natural_sort_key)[:MOST_PROBLEMS],
+        }
         for reason, count in counts.most_common(MOST_REASONS)
     ]
 
 
-def _number_order(task_id: str) -> list[tuple[int, str]]:
-    """Returns a sort key by which HumanEval/9 comes before HumanEval/10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", task_id)]
-
-
-def reason_text(reason: FailureReason) -> str:
+def format_failure_reason(reason: FailureReason) -> str:
     """Returns a failure reason with its problems as text, such as "HumanEval/3, HumanEval/8: HTTP 500: no"."""
     problems = ", ".join(reason["problems"])
     is_whole = len(reason["problems"]) < MOST_PROBLEMS or reason["samples"] == len(reason["problems"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from evalharness.metrics.intervals import log_ratio_standard_error
+from evalharness.metrics.intervals import standard_error_of_log_ratio
 from evalharness.records import Completion, Key
 
 PERCENTILES = (50, 90, 99)
@@ -18,32 +18,32 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
     return {f"p{rank}": float(np.percentile(values, rank)) for rank in PERCENTILES}
 
 
-def request_span(completion: Completion) -> tuple[float, float]:
+def request_start_and_end(completion: Completion) -> tuple[float, float]:
     """Returns when a timed request was sent, and when its last token arrived, in seconds since the epoch."""
     start = completion.started_at or 0.0
     return start, start + (completion.total_s or 0.0)
 
 
-def busy_seconds(spans: Sequence[tuple[float, float]]) -> float:
+def busy_seconds(request_spans: Sequence[tuple[float, float]]) -> float:
     """Returns the seconds in which at least one request was in progress, from the (start, end) of each.
 
     Pauses between requests are not counted, such as between an interrupted run and its resumption.
     """
     total, reached = 0.0, float("-inf")
-    for start, end in sorted(spans):
+    for start, end in sorted(request_spans):
         total += max(0.0, end - max(start, reached))
         reached = max(reached, end)
     return total
 
 
-def warmup_keys(completions: Sequence[Completion]) -> frozenset[Key]:
+def find_warmup_sample_keys(completions: Sequence[Completion]) -> frozenset[Key]:
     """Returns the keys of a run's warm-up requests, which its speed excludes: those sent before the first one ended.
 
     These requests include one-time costs, such as compiling, connecting and filling an idle server. Returns an empty
     set if they are more than a tenth of all requests.
     """
-    first_end = min(request_span(completion)[1] for completion in completions)
-    early = frozenset(completion.key for completion in completions if request_span(completion)[0] < first_end)
+    first_end = min(request_start_and_end(completion)[1] for completion in completions)
+    early = frozenset(completion.key for completion in completions if request_start_and_end(completion)[0] < first_end)
     return early if len(early) <= MAX_WARMUP_SHARE * len(completions) else frozenset()
 
 
@@ -71,8 +71,8 @@ def times_per_output_token(completions: Iterable[Completion]) -> list[float] | N
     return times
 
 
-def log_tokens_per_s_standard_error(completions: Iterable[Completion]) -> float | None:
-    """Returns the standard error of log(tokens/s) of a set of completions (see `log_ratio_standard_error`).
+def standard_error_of_log_tokens_per_s(completions: Iterable[Completion]) -> float | None:
+    """Returns the standard error of log(tokens/s) of a set of completions (see `standard_error_of_log_ratio`).
 
     Completions with the same start are one batch, which counts as one work item. Returns None if a figure is missing.
     """
@@ -83,10 +83,12 @@ def log_tokens_per_s_standard_error(completions: Iterable[Completion]) -> float 
             return None
         tokens[completion.started_at] += completion.output_tokens
         seconds[completion.started_at] = max(seconds[completion.started_at], completion.total_s)
-    return log_ratio_standard_error(list(tokens.values()), list(seconds.values()))
+    return standard_error_of_log_ratio(list(tokens.values()), list(seconds.values()))
 
 
-def cost_per_problem(completions: Sequence[Completion], price_in: float, price_out: float) -> float | None:
+def cost_per_problem(
+    completions: Sequence[Completion], price_per_million_prompt_tokens: float, price_per_million_output_tokens: float
+) -> float | None:
     """Returns the mean cost of generating a problem's completions, from prices per million prompt and output tokens.
 
     Returns None if a token count is missing.
@@ -96,7 +98,11 @@ def cost_per_problem(completions: Sequence[Completion], price_in: float, price_o
     if not prompt or not output:
         return None
     problems = {completion.task_id for completion in completions}
-    return float(sum(prompt) * price_in + sum(output) * price_out) / 1e6 / len(problems)
+    return (
+        float(sum(prompt) * price_per_million_prompt_tokens + sum(output) * price_per_million_output_tokens)
+        / 1e6
+        / len(problems)
+    )
 
 
 def values_if_all_measured(values: Sequence[Any]) -> list[Any]:

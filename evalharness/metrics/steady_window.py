@@ -24,18 +24,18 @@ class RequestTimeline:
     first_amount: float = 0.0
     """The output in the first chunk."""
 
-    def amount_within(self, low: float, high: float) -> float:
+    def output_amount_between(self, start: float, end: float) -> float:
         """Returns the amount of output between two times; output after the first chunk is taken as evenly spread."""
-        amount = self.first_amount if low < self.first <= high else 0.0
+        amount = self.first_amount if start < self.first <= end else 0.0
         rest = self.amount - self.first_amount
         if self.end > self.first:
-            overlap = max(0.0, min(self.end, high) - max(self.first, low))
+            overlap = max(0.0, min(self.end, end) - max(self.first, start))
             return amount + rest * overlap / (self.end - self.first)
-        return amount + (rest if low < self.end <= high else 0.0)
+        return amount + (rest if start < self.end <= end else 0.0)
 
 
 @dataclass(frozen=True)
-class Window:
+class SteadyWindow:
     """The steady window: the time span of a run in which the most requests were in progress at once."""
 
     start: float
@@ -46,32 +46,37 @@ class Window:
     """Requests in progress at both ends of the window, and rarely more between them."""
 
 
-def request_timeline(completion: Completion, amount: float, first_amount: float | None) -> RequestTimeline:
+def make_request_timeline(
+    completion: Completion, output_amount: float, first_chunk_amount: float | None
+) -> RequestTimeline:
     """Returns a timed completion's start, first output and end, with its amount of output.
 
     If the size of the first chunk is not known, all output is taken as evenly spread over the time after the prefill.
     """
     start, total = completion.started_at or 0.0, completion.total_s or 0.0
-    if completion.first_output_s is None or first_amount is None:
-        return RequestTimeline(start, start + min(completion.prefill_s or 0.0, total), start + total, amount)
+    if completion.first_output_s is None or first_chunk_amount is None:
+        return RequestTimeline(start, start + min(completion.prefill_s or 0.0, total), start + total, output_amount)
     first = start + min(completion.first_output_s, total)
-    return RequestTimeline(start, first, start + total, amount, min(first_amount, amount))
+    return RequestTimeline(start, first, start + total, output_amount, min(first_chunk_amount, output_amount))
 
 
-def steady_window(spans: Sequence[tuple[float, float]], after: float = float("-inf")) -> Window | None:
+def find_steady_window(
+    request_spans: Sequence[tuple[float, float]], start_after: float = float("-inf")
+) -> SteadyWindow | None:
     """Returns the time span from the first to the last moment of the highest concurrency; None without requests.
 
-    `spans` are the (start, end) of each request. The highest concurrency is the largest that was reached for at least a
-    tenth of the busy time. The time before `after` is excluded.
+    `request_spans` are the (start, end) of each request. The highest concurrency is the largest that was reached for at
+    least a tenth of the busy time. The time before `start_after` is excluded.
     """
     events = sorted(
-        [(start, 1) for start, end in spans if end > start] + [(end, -1) for start, end in spans if end > start]
+        [(start, 1) for start, end in request_spans if end > start]
+        + [(end, -1) for start, end in request_spans if end > start]
     )
     pieces: list[tuple[float, float, int]] = []
-    in_progress, since = 0, after
+    in_progress, since = 0, start_after
     for moment, step in events:
-        if in_progress and moment > max(since, after):
-            pieces.append((max(since, after), moment, in_progress))
+        if in_progress and moment > max(since, start_after):
+            pieces.append((max(since, start_after), moment, in_progress))
         in_progress, since = in_progress + step, moment
     busy = sum(end - start for start, end, _ in pieces)
     if not busy:
@@ -81,5 +86,5 @@ def steady_window(spans: Sequence[tuple[float, float]], after: float = float("-i
         if sum(end - start for start, end in at_level) >= MIN_SHARE * busy:
             break
     low = at_level[0][0]
-    high = max(end for _, end in spans if end <= at_level[-1][1] + SAME_MOMENT_S)
-    return Window(low, high, sum(end - start for start, end, _ in pieces if start >= low and end <= high), level)
+    high = max(end for _, end in request_spans if end <= at_level[-1][1] + SAME_MOMENT_S)
+    return SteadyWindow(low, high, sum(end - start for start, end, _ in pieces if start >= low and end <= high), level)

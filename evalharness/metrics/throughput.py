@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 
 from evalharness.data.run_types import Speed
-from evalharness.metrics.drafts import draft_acceptance
+from evalharness.metrics.drafts import draft_acceptance_by_source
 from evalharness.metrics.intervals import log_normal_interval
 from evalharness.metrics.request_times import (
     busy_seconds,
+    find_warmup_sample_keys,
     has_no_output,
-    log_tokens_per_s_standard_error,
     percentiles,
-    request_span,
+    request_start_and_end,
+    standard_error_of_log_tokens_per_s,
     times_per_output_token,
     values_if_all_measured,
-    warmup_keys,
 )
-from evalharness.metrics.steady_window import request_timeline, steady_window
+from evalharness.metrics.steady_window import find_steady_window, make_request_timeline
 from evalharness.metrics.tokenizing import CommonTokenizer
 from evalharness.records import Completion, Key
 
@@ -37,8 +37,8 @@ def compute_speed(
 ) -> Speed:
     """Returns the speed of a set of completions, such as tokens/s and TTFT; empty if no request was timed.
 
-    Percentiles are over requests. `warmup` names the samples to leave out; without it, `warmup_keys` finds them. The
-    names in brackets are those of vLLM's `vllm bench serve` and of NVIDIA AIPerf.
+    Percentiles are over requests. `warmup` names the samples to leave out; without it, `find_warmup_sample_keys` finds
+    them. The names in brackets are those of vLLM's `vllm bench serve` and of NVIDIA AIPerf.
 
     requests, warmup_requests: the number of requests that the figures cover, and of those dropped before.
     generation_s: seconds in which at least one request was in progress.
@@ -51,8 +51,8 @@ def compute_speed(
       over requests, or batches, at the same concurrency. characters_per_s: the same in characters.
     request_output_tokens_per_s: percentiles of output_tokens / latency of a request;
       output_tokens_per_s_per_request: the median of the same.
-    steady: output tokens/s in the window of the highest concurrency (see `steady_window`), the window's seconds and
-      its concurrency.
+    steady: output tokens/s in the window of the highest concurrency (see `find_steady_window`), the window's seconds
+      and its concurrency.
     common_tokens, common_tokens_per_s, tokenizer: output tokens counted by a tokenizer common to all models.
     forwards: forward passes (NFE) after the prefill, summed over requests; tokens_per_forward: output_tokens /
       forwards. prefill_share: sum of prefill_s / sum of latency.
@@ -68,12 +68,12 @@ def compute_speed(
             common.append(tokenizer.count(completion.text) if tokenizer else 0)
     if not timed:
         return {}
-    dropped = warmup_keys(timed) if warmup is None else warmup
+    dropped = find_warmup_sample_keys(timed) if warmup is None else warmup
     is_measured = [completion.key not in dropped for completion in timed]
     measured = list(compress(timed, is_measured))
     if not measured:
         return {}
-    busy = busy_seconds([request_span(completion) for completion in measured])
+    busy = busy_seconds([request_start_and_end(completion) for completion in measured])
     figures: Speed = {
         "requests": len(measured), "warmup_requests": len(timed) - len(measured), "generation_s": busy,
         "latency_s": percentiles([completion.total_s or 0.0 for completion in measured]),
@@ -86,17 +86,17 @@ def compute_speed(
         figures["time_per_output_token_s"] = percentiles(tpot)
     if busy > 0:
         figures["characters_per_s"] = sum(completion.characters for completion in measured) / busy
-    figures |= _token_figures(measured, busy)
+    figures |= _token_speed_figures(measured, busy)
     figures |= _common_tokenizer_figures(sum(compress(common, is_measured)), busy, tokenizer)
     figures |= _forward_pass_figures(measured)
-    ends = [request_span(completion)[1] for completion in timed if completion.key in dropped]
-    figures |= _steady_figures(timed, after=max(ends, default=float("-inf")))
+    ends = [request_start_and_end(completion)[1] for completion in timed if completion.key in dropped]
+    figures |= _steady_window_figures(timed, start_after=max(ends, default=float("-inf")))
     if conditions:
         figures["conditions"] = dict(conditions)
     return figures
 
 
-def _token_figures(completions: Sequence[Completion], busy: float) -> Speed:
+def _token_speed_figures(completions: Sequence[Completion], busy_s: float) -> Speed:
     figures: Speed = {}
     if tokens := values_if_all_measured([completion.output_tokens for completion in completions]):
         figures["output_tokens"] = sum(tokens)
@@ -105,11 +105,11 @@ def _token_figures(completions: Sequence[Completion], busy: float) -> Speed:
             for count, completion in zip(tokens, completions, strict=True)
             if completion.total_s
         ]
-        if busy > 0 and per_request:
-            figures["output_tokens_per_s"] = sum(tokens) / busy
-            error = log_tokens_per_s_standard_error(completions)
+        if busy_s > 0 and per_request:
+            figures["output_tokens_per_s"] = sum(tokens) / busy_s
+            error = standard_error_of_log_tokens_per_s(completions)
             if error is not None:
-                figures["output_tokens_per_s_ci95"] = list(log_normal_interval(sum(tokens) / busy, error))
+                figures["output_tokens_per_s_ci95"] = list(log_normal_interval(sum(tokens) / busy_s, error))
             figures["output_tokens_per_s_per_request"] = float(np.median(per_request))
             figures["request_output_tokens_per_s"] = percentiles(per_request)
     if prompt_tokens := values_if_all_measured([completion.prompt_tokens for completion in completions]):
@@ -117,10 +117,10 @@ def _token_figures(completions: Sequence[Completion], busy: float) -> Speed:
     return figures
 
 
-def _common_tokenizer_figures(tokens: int, busy: float, tokenizer: CommonTokenizer | None) -> Speed:
-    if tokenizer is None or busy <= 0:
+def _common_tokenizer_figures(common_tokens: int, busy_s: float, tokenizer: CommonTokenizer | None) -> Speed:
+    if tokenizer is None or busy_s <= 0:
         return {}
-    return {"common_tokens": tokens, "common_tokens_per_s": tokens / busy, "tokenizer": tokenizer.name}
+    return {"common_tokens": common_tokens, "common_tokens_per_s": common_tokens / busy_s, "tokenizer": tokenizer.name}
 
 
 def _forward_pass_figures(completions: Sequence[Completion]) -> Speed:
@@ -132,7 +132,7 @@ def _forward_pass_figures(completions: Sequence[Completion]) -> Speed:
         if tokens and sum(forwards):
             figures["tokens_per_forward"] = sum(tokens) / sum(forwards)
     if drafts := values_if_all_measured([completion.drafts for completion in completions]):
-        figures["drafts"] = draft_acceptance(counts for parts in drafts for counts in parts)
+        figures["drafts"] = draft_acceptance_by_source(counts for parts in drafts for counts in parts)
     prefill = values_if_all_measured([completion.prefill_s for completion in completions])
     total = sum(completion.total_s or 0.0 for completion in completions)
     if prefill and total > 0:
@@ -142,19 +142,19 @@ def _forward_pass_figures(completions: Sequence[Completion]) -> Speed:
     return figures
 
 
-def _steady_figures(completions: Sequence[Completion], after: float) -> Speed:
+def _steady_window_figures(completions: Sequence[Completion], start_after: float) -> Speed:
     """Returns {"steady": ...}: tokens/s in the time window in which the most requests were in progress.
 
     Returns {} if there is no such window, or if a completion's tokens were not counted.
     """
-    window = steady_window([request_span(completion) for completion in completions], after)
+    window = find_steady_window([request_start_and_end(completion) for completion in completions], start_after)
     if window is None or any(completion.output_tokens is None for completion in completions):
         return {}
     spans = [
-        request_timeline(completion, completion.output_tokens or 0, completion.first_output_tokens)
+        make_request_timeline(completion, completion.output_tokens or 0, completion.first_output_tokens)
         for completion in completions
     ]
-    tokens = sum(span.amount_within(window.start, window.end) for span in spans)
+    tokens = sum(span.output_amount_between(window.start, window.end) for span in spans)
     return {
         "steady": {
             "output_tokens_per_s": tokens / window.seconds,
@@ -164,21 +164,27 @@ def _steady_figures(completions: Sequence[Completion], after: float) -> Speed:
     }
 
 
-def measurement_conditions(backend: Mapping[str, Any], hardware: Mapping[str, Any]) -> dict[str, Any]:
+def speed_measurement_conditions(
+    backend_description: Mapping[str, Any], machine_hardware: Mapping[str, Any]
+) -> dict[str, Any]:
     """Returns the conditions that a measured speed depends on: hardware, cores, endpoint, dtype, batch, concurrency.
 
     Keys with unknown values are absent. The hardware of an endpoint is what the user states (`--option hardware=`),
     since the machine that runs the harness only sends requests.
     """
-    remote = "base_url" in backend
-    accelerated = str(backend.get("device", "")).startswith("cuda")
+    remote = "base_url" in backend_description
+    accelerated = str(backend_description.get("device", "")).startswith("cuda")
     name = (
-        backend.get("hardware") if remote else backend.get("device_name") if accelerated else hardware.get("processor")
+        backend_description.get("hardware")
+        if remote
+        else backend_description.get("device_name")
+        if accelerated
+        else machine_hardware.get("processor")
     )
-    cores = None if remote or accelerated else hardware.get("cores")
-    clocks = None if remote else hardware.get("accelerator_clocks" if accelerated else "cpu_mhz")
+    cores = None if remote or accelerated else machine_hardware.get("cores")
+    clocks = None if remote else machine_hardware.get("accelerator_clocks" if accelerated else "cpu_mhz")
     values = {
-        "hardware": name, "cores": cores, "clocks": clocks, "endpoint": backend.get("base_url"),
-        **{key: backend.get(key) for key in ("dtype", "batch_size", "concurrency")},
+        "hardware": name, "cores": cores, "clocks": clocks, "endpoint": backend_description.get("base_url"),
+        **{key: backend_description.get(key) for key in ("dtype", "batch_size", "concurrency")},
     }  # fmt: skip
     return {key: value for key, value in values.items() if value is not None}

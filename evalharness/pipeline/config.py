@@ -108,8 +108,8 @@ def make_backend(config: RunConfig) -> Backend:
     return backend(BackendConfig(config.model, config.batch_size, config.backend_options()))
 
 
-def default_workers(executor: str) -> int:
+def default_worker_count(executor_name: str) -> int:
     """Returns the default of --workers: this process's CPU cores, or 0 for a cluster, where each node decides."""
-    if executor != "local":
+    if executor_name != "local":
         return 0
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,7 +11,7 @@ from evalharness.pipeline.validate import Job, PreparedRun, validate_all
 from evalharness.records import Prompt, Request
 from evalharness.util.sample_key_set import SampleKeySet
 
-Prices = tuple[float, float]
+TokenPrices = tuple[float, float]
 """The price of a million prompt tokens, and of a million output tokens."""
 
 
@@ -40,7 +40,7 @@ class RunPlan:
         """The maximum number of tokens that all requests of the run can generate."""
         return self.requests * self.max_output_tokens
 
-    def cost(self, prices: Prices) -> float | None:
+    def cost(self, prices: TokenPrices) -> float | None:
         """Returns the maximum cost of all requests of the run, in the currency of the prices; None if not known."""
         if self.prompt_tokens is None:
             return None
@@ -55,19 +55,21 @@ def plan_runs(jobs: Sequence[Job], prompt_count: int) -> list[RunPlan]:
     notes: list[str] = []
     prepared = validate_all(jobs, notes.append)
     try:
-        return [_plan_run(run, prompt_count, is_stored=prepared.stored_backend is not None) for run in prepared.runs]
+        return [
+            _plan_run(run, prompt_count, completions_exist=prepared.stored_backend is not None) for run in prepared.runs
+        ]
     finally:
         if prepared.stored_backend:
             prepared.stored_backend.close()
 
 
-def _plan_run(run: PreparedRun, prompt_count: int, is_stored: bool) -> RunPlan:
+def _plan_run(run: PreparedRun, prompt_count: int, completions_exist: bool) -> RunPlan:
     asks_again = run.prepared.config.ask_again
     completed = SampleKeySet(row.key for row in read_completions(run.folder) if not (asks_again and is_unanswered(row)))
-    missing = [] if is_stored else [request for request in run.requests if request.key not in completed]
+    missing = [] if completions_exist else [request for request in run.requests if request.key not in completed]
     tokenizer = load_common_tokenizer(run.prepared.config.tokenizer)
     counts = {
-        request.problem.task_id: tokenizer.count(prompt_text(request.problem.prompt)) if tokenizer else 0
+        request.problem.task_id: tokenizer.count(join_prompt_parts(request.problem.prompt)) if tokenizer else 0
         for request in missing
     }
     first = {request.problem.task_id: request for request in reversed(run.requests)}
@@ -84,7 +86,7 @@ def _plan_run(run: PreparedRun, prompt_count: int, is_stored: bool) -> RunPlan:
     )
 
 
-def prompt_text(prompt: Prompt) -> str:
+def join_prompt_parts(prompt: Prompt) -> str:
     """Returns all parts of a prompt as one string, whose tokens are counted."""
     messages = "\n".join(message.content for message in prompt.messages)
     return "".join(filter(None, [messages, prompt.prefill, prompt.text, prompt.suffix]))

@@ -48,7 +48,7 @@ class Sandboxes(Protocol):
         """Maximum number of samples graded at the same time."""
         ...
 
-    def prepare(self, names: list[str]) -> None:
+    def prepare(self, image_names: list[str]) -> None:
         """Builds the named sandbox images if they do not exist. Raises UserError if one is not available."""
         ...
 
@@ -81,9 +81,9 @@ ExecutorOpener = Callable[[RunConfig, Backend | None, Log, bool], Executor]
 """Opens an executor. Arguments: configuration, backend of existing completions if any, log, whether programs run."""
 
 
-def find_executor(name: str) -> ExecutorOpener:
-    """Returns the function that opens the executor `name` (local or ray). Raises UserError for an unknown name."""
-    return cast(ExecutorOpener, load_plugin(EXECUTOR_GROUP, "executor", name))
+def find_executor_opener(executor_name: str) -> ExecutorOpener:
+    """Returns the function that opens an executor (local or ray). Raises UserError for an unknown name."""
+    return cast(ExecutorOpener, load_plugin(EXECUTOR_GROUP, "executor", executor_name))
 
 
 def open_local(config: RunConfig, stored_backend: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
@@ -105,12 +105,12 @@ def open_local(config: RunConfig, stored_backend: Backend | None, log: Log, sand
         )
 
     def make_grader(task: Task, problems: Mapping[str, Problem], on_verdict: VerdictCallback) -> Grader:
-        return Grader(task, problems, sandbox, grading_time_estimator(task, sandbox), on_verdict, sandbox.threads)
+        return Grader(task, problems, sandbox, make_grading_time_estimator(task, sandbox), on_verdict, sandbox.threads)
 
     return Executor(sandbox, backend, make_grader)
 
 
-def grading_time_estimator(task: Task, sandbox: ContainerPool) -> Callable[[Problem], float]:
+def make_grading_time_estimator(task: Task, sandbox: ContainerPool) -> Callable[[Problem], float]:
     """Returns a function that estimates a problem's grading time in seconds from its official solution."""
 
     def estimate_seconds(problem: Problem) -> float:

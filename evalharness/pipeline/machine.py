@@ -60,20 +60,20 @@ def git_commit() -> str | None:
     if not (folder / ".git").exists():
         return None
     try:
-        commit = _git_output(folder, "rev-parse", "HEAD")
-        return commit + ("+changes" if _git_output(folder, "status", "--porcelain") else "")
+        commit = _run_git(folder, "rev-parse", "HEAD")
+        return commit + ("+changes" if _run_git(folder, "status", "--porcelain") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
-def _git_output(folder: Path, *arguments: str) -> str:
+def _run_git(folder: Path, *arguments: str) -> str:
     result = subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True)
     return result.stdout.strip()
 
 
-def _package_version(name: str) -> str | None:
+def _package_version(package_name: str) -> str | None:
     try:
-        return version(name)
+        return version(package_name)
     except PackageNotFoundError:
         return None
 

@@ -13,13 +13,13 @@ VERDICT_NEUTRAL_KEYS = ("engine", "runtime", "allowed_to_lack", "cluster")
 """Keys of a sandbox's description that change no verdict; a run may resume with other values."""
 
 
-def manifest_configuration(
-    context: TaskContext,
+def make_manifest_configuration(
+    task_context: TaskContext,
     backend: Backend,
-    model: str | None,
+    model_name: str | None,
     sampling: Sampling,
     sandbox: Sandboxes,
-    samples: SampleSelection,
+    sample_selection: SampleSelection,
 ) -> RunConfiguration:
     """Returns the configuration for the manifest: everything that can change a result.
 
@@ -27,19 +27,19 @@ def manifest_configuration(
     """
     sandbox_description = sandbox.describe()
     return {
-        "task": context.describe(),
-        "backend": {"name": backend.name, "model": model, **backend.describe()},
+        "task": task_context.describe(),
+        "backend": {"name": backend.name, "model": model_name, **backend.describe()},
         "sampling": asdict(sampling),
-        "samples": samples,
+        "samples": sample_selection,
         "sandbox": {key: value for key, value in sandbox_description.items() if key not in VERDICT_NEUTRAL_KEYS},
         "evalharness": __version__,
     }
 
 
-def manifest_environment(workers: int, sandbox: Sandboxes, copies: int = 1) -> Environment:
+def make_manifest_environment(workers: int, sandbox: Sandboxes, backend_copies: int = 1) -> Environment:
     """Returns the environment for the manifest: machine and software, which may differ when a run is resumed.
 
-    `copies` is the number of copies of the backend.
+    `backend_copies` is the number of copies of the backend.
     """
     sandbox_description = sandbox.describe()
     environment: Environment = {
@@ -47,6 +47,6 @@ def manifest_environment(workers: int, sandbox: Sandboxes, copies: int = 1) -> E
         "sandbox": {key: value for key, value in sandbox_description.items() if key in VERDICT_NEUTRAL_KEYS},
         "workers": workers,
     }
-    if copies > 1:
-        environment["copies"] = copies
+    if backend_copies > 1:
+        environment["copies"] = backend_copies
     return environment

@@ -13,14 +13,14 @@ from evalharness.data.run_types import Environment, Manifest, RunConfiguration, 
 from evalharness.errors import UserError
 from evalharness.metrics.tokenizing import BUNDLED_NAME
 from evalharness.pipeline.config import RunConfig
-from evalharness.pipeline.resuming.same_run import without_transport_options
-from evalharness.pipeline.resuming.stretches import joined_stretches
+from evalharness.pipeline.resuming.same_run import remove_transport_options
+from evalharness.pipeline.resuming.stretches import join_run_stretches
 from evalharness.pipeline.shard import Shard, parse_shard
 from evalharness.pipeline.store import write_json
 from evalharness.pipeline.summary import compute_results
 from evalharness.pipeline.validate import PreparedTask, prepare_task
 from evalharness.records import Key
-from evalharness.report.runs import run_folders
+from evalharness.report.runs import find_run_folders
 from evalharness.util.differences import find_differences
 from evalharness.util.jsonl import read_complete_lines
 from evalharness.util.text import counted
@@ -59,7 +59,7 @@ def merge(out: Path, runs: Sequence[Path], data: str | None = None, ks: tuple[in
     """
     groups: dict[Path, list[Path]] = {}
     for run in runs:
-        folders = list(run_folders(run)) if run.is_dir() else []
+        folders = list(find_run_folders(run)) if run.is_dir() else []
         if not folders:
             raise UserError(f"{run} has no run (no {MANIFEST} in it or in the folders below); give a run directory")
         for folder in folders:
@@ -74,14 +74,15 @@ def merge(out: Path, runs: Sequence[Path], data: str | None = None, ks: tuple[in
     return [_write_merged_run(out / subfolder, run) for subfolder, run in sharded.items()]
 
 
-def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]) -> ShardedRun:
+def _check_shards(shard_folders: Sequence[Path], data: str | None, ks: tuple[int, ...]) -> ShardedRun:
     """Returns the run whose shards are in the folders. Raises UserError if they are not shards of one run."""
-    manifests = {folder: read_manifest(folder) for folder in folders}
+    manifests = {folder: read_manifest(folder) for folder in shard_folders}
     configs = {
-        folder: without_transport_options(_without_shard(manifest["config"])) for folder, manifest in manifests.items()
+        folder: remove_transport_options(_remove_shard_selection(manifest["config"]))
+        for folder, manifest in manifests.items()
     }
     first, first_config = next(iter(configs.items()))
-    config = _without_shard(manifests[first]["config"])
+    config = _remove_shard_selection(manifests[first]["config"])
     for folder, other in configs.items():
         for key_path, old, new in find_differences(first_config, other):
             raise UserError(
@@ -94,20 +95,20 @@ def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]
             f"the runs were split into different numbers of shards ({', '.join(map(str, sorted(counts)))}); give runs "
             "whose --shard I/N has the same N"
         )
-    for folder in folders:
+    for folder in shard_folders:
         _check_not_locked(folder)
     card = next(iter(manifests.values()))["environment"].get("card")
-    prepared = _prepare_task_of_shards(config, data, ks, _common_tokenizer(folders), card)
+    prepared = _prepare_task_of_shards(config, data, ks, _find_common_tokenizer_name(shard_folders), card)
     sample_count = config["backend"]["samples"] if "file" in config["samples"] else prepared.n * len(prepared.problems)
     return ShardedRun(config, manifests, prepared, sample_count)
 
 
-def _common_tokenizer(folders: Sequence[Path]) -> str | None:
+def _find_common_tokenizer_name(shard_folders: Sequence[Path]) -> str | None:
     """Returns the common tokenizer that counted the finished shards' tokens; None for the bundled one.
 
     Raises UserError if shards used different tokenizers, since their counts cannot be added.
     """
-    speeds = [summary["speed"] for summary in map(read_summary, folders) if summary and "speed" in summary]
+    speeds = [summary["speed"] for summary in map(read_summary, shard_folders) if summary and "speed" in summary]
     names = {name for speed in speeds if (name := speed.get("tokenizer"))}
     if len(names) > 1:
         raise UserError(
@@ -118,18 +119,23 @@ def _common_tokenizer(folders: Sequence[Path]) -> str | None:
 
 
 def _prepare_task_of_shards(
-    config: RunConfiguration, data: str | None, ks: tuple[int, ...], tokenizer: str | None, card: str | None
+    config: RunConfiguration,
+    data: str | None,
+    ks: tuple[int, ...],
+    tokenizer_name: str | None,
+    card_task_name: str | None,
 ) -> PreparedTask:
     """Returns the task with the settings of the shards' run. Raises UserError if the task's data have changed.
 
-    `card` is the name with which the user named the task if it is in a card file of the user, such as FILE.yaml:TASK.
+    `card_task_name` is the name with which the user named the task if it is in a card file of the user, such as
+    FILE.yaml:TASK.
     """
     task, samples, sampling = config["task"], config["samples"], config["sampling"]
     name = task["name"].removesuffix("-sample")
     options = {"version": task["version"], "recipe": task["recipe"]["name"], "split": task["split"], **task["options"]}
     prepared = prepare_task(
         RunConfig(
-            task=card or name,
+            task=card_task_name or name,
             backend=config["backend"]["name"],
             model=config["backend"]["model"],
             limit=samples.get("limit"),
@@ -140,7 +146,7 @@ def _prepare_task_of_shards(
             max_new_tokens=sampling["max_new_tokens"],
             seed=sampling["seed"],
             data=data if name == task["name"] else "sample",
-            tokenizer=tokenizer,
+            tokenizer=tokenizer_name,
             only=tuple(samples.get("only", ())),
             options={key: value for key, value in options.items() if value is not None},
         )
@@ -155,16 +161,16 @@ def _prepare_task_of_shards(
 def _write_merged_run(out: Path, run: ShardedRun) -> MergedRun:
     """Writes the joined run into a directory with a temporary name, and renames the directory when it is complete."""
     temporary_folder = out.with_name(out.name + ".part")
-    common_fields = _common_summary_fields(run)
+    common_fields = _read_common_summary_fields(run)
     try:
         if temporary_folder.exists():
             shutil.rmtree(temporary_folder)
         temporary_folder.mkdir(parents=True)
-        _join_rows(temporary_folder / COMPLETIONS, run)
-        verdict_count = _join_rows(temporary_folder / VERDICTS, run)
+        _write_rows_of_shards(temporary_folder / COMPLETIONS, run)
+        verdict_count = _write_rows_of_shards(temporary_folder / VERDICTS, run)
         environments = [manifest["environment"] for manifest in run.manifests.values()]
         environment = cast(Environment, {**environments[0], "merged": environments})
-        stretches = _stretches_of_shards(run)
+        stretches = _join_stretches_of_shards(run)
         write_json(
             temporary_folder / MANIFEST, {"config": run.config, "environment": environment, "stretches": stretches}
         )
@@ -175,16 +181,16 @@ def _write_merged_run(out: Path, run: ShardedRun) -> MergedRun:
         temporary_folder.rename(out)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}; free some space, or choose another folder") from None
-    return MergedRun(out, summary, tuple(_missing_verdict_reasons(run, run.sample_count - verdict_count)))
+    return MergedRun(out, summary, tuple(_explain_missing_verdicts(run, run.sample_count - verdict_count)))
 
 
-def _stretches_of_shards(run: ShardedRun) -> list[RunStretch]:
+def _join_stretches_of_shards(run: ShardedRun) -> list[RunStretch]:
     """Returns the stretches (the part of a run that one process wrote) of all shards, numbered as one run's."""
     completions = [sum(1 for _ in read_complete_lines(folder / COMPLETIONS)) for folder in run.manifests]
-    return joined_stretches(list(run.manifests.values()), completions)
+    return join_run_stretches(list(run.manifests.values()), completions)
 
 
-def _common_summary_fields(run: ShardedRun) -> dict[str, Any]:
+def _read_common_summary_fields(run: ShardedRun) -> dict[str, Any]:
     """Returns the fields of the summary that are equal in all shards. Raises UserError if no shard is finished."""
     for summary in map(read_summary, run.manifests):
         if summary:
@@ -193,7 +199,7 @@ def _common_summary_fields(run: ShardedRun) -> dict[str, Any]:
     raise UserError(f"no shard is finished; run the command of a shard again, such as that of {example}, then merge")
 
 
-def _join_rows(path: Path, run: ShardedRun) -> int:
+def _write_rows_of_shards(path: Path, run: ShardedRun) -> int:
     """Writes the lines of all shards' files named `path.name` to `path`, sorted by problem and sample.
 
     Returns the number of lines.
@@ -201,7 +207,7 @@ def _join_rows(path: Path, run: ShardedRun) -> int:
     order = {task_id: position for position, task_id in enumerate(run.prepared.problems)}
     sources: dict[Key, tuple[Path, int]] = {}
     for folder in run.manifests:
-        for key, offset in _row_offsets(folder / path.name):
+        for key, offset in _read_sample_keys_and_offsets(folder / path.name):
             if key[0] not in order:
                 raise UserError(
                     f"{folder / path.name} has a line of {key[0]}, which is not a problem of the task; remove the line"
@@ -226,7 +232,7 @@ def _join_rows(path: Path, run: ShardedRun) -> int:
     return len(sources)
 
 
-def _row_offsets(path: Path) -> Iterator[tuple[Key, int]]:
+def _read_sample_keys_and_offsets(path: Path) -> Iterator[tuple[Key, int]]:
     """Yields (sample key, byte offset) for each complete line of a .jsonl file. Raises UserError at a damaged line."""
     offset = 0
     for number, line in read_complete_lines(path):
@@ -240,7 +246,7 @@ def _row_offsets(path: Path) -> Iterator[tuple[Key, int]]:
         offset += len(line)
 
 
-def _missing_verdict_reasons(run: ShardedRun, missing_count: int) -> Iterator[str]:
+def _explain_missing_verdicts(run: ShardedRun, missing_count: int) -> Iterator[str]:
     """Yields texts that say why `missing_count` samples of a merged run have no verdict."""
     if missing_count <= 0:
         return
@@ -259,7 +265,7 @@ def _shard_from_manifest(manifest: Manifest) -> Shard | None:
     return parse_shard(text) if text else None
 
 
-def _without_shard(config: RunConfiguration) -> RunConfiguration:
+def _remove_shard_selection(config: RunConfiguration) -> RunConfiguration:
     """Returns the configuration of the whole run, given the configuration of one shard."""
     samples = {key: value for key, value in config["samples"].items() if key != "shard"}
     return cast(RunConfiguration, {**config, "samples": samples})

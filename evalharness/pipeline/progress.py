@@ -113,12 +113,12 @@ class ProgressCounts:
             self.pass_rate_text,
             f"{rate:.2g} samples/s" if rate < 10 else f"{rate:.0f} samples/s",
             self.tokens_per_s_text,
-            f"about {duration_text(remaining / rate)} left" if rate else "time left unknown",
+            f"about {format_duration(remaining / rate)} left" if rate else "time left unknown",
         ]
         return ", ".join(filter(None, parts))
 
 
-def duration_text(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Returns a time in the largest unit that fits, such as "40 s", "12 min" or "3.5 h"."""
     if seconds < 100:
         return f"{seconds:.0f} s"
@@ -147,7 +147,7 @@ class ConsoleProgress:
         if in_terminal:
             self._show_bars()
         period, update = (REFRESH_INTERVAL_S, self._update_bars) if in_terminal else (LINE_INTERVAL_S, self._print_line)
-        self._thread = threading.Thread(target=_call_repeatedly, args=(update, period, self._stopped), daemon=True)
+        self._thread = threading.Thread(target=_call_every_period, args=(update, period, self._stopped), daemon=True)
         self._thread.start()
 
     def _show_bars(self) -> None:
@@ -190,7 +190,7 @@ class ConsoleProgress:
             self._bars = None
 
 
-def _call_repeatedly(action: Callable[[], None], period: float, stopped: threading.Event) -> None:
-    """Calls a function every `period` seconds until the event `stopped` is set."""
-    while not stopped.wait(period):
+def _call_every_period(action: Callable[[], None], period_s: float, stopped: threading.Event) -> None:
+    """Calls a function every `period_s` seconds until the event `stopped` is set."""
+    while not stopped.wait(period_s):
         action()

@@ -9,16 +9,16 @@ from evalharness.backends.replay import ReplayBackend
 from evalharness.data.cards import card_path
 from evalharness.data.run_types import Environment, RunConfiguration, Summary
 from evalharness.pipeline.config import RunConfig
-from evalharness.pipeline.executors import Executor, find_executor
-from evalharness.pipeline.manifest import manifest_configuration, manifest_environment
+from evalharness.pipeline.executors import Executor, find_executor_opener
+from evalharness.pipeline.manifest import make_manifest_configuration, make_manifest_environment
 from evalharness.pipeline.progress import Progress, SilentProgress
 from evalharness.pipeline.resuming.same_run import holds_resumable_run
 from evalharness.pipeline.store import RunStore
 from evalharness.pipeline.summary import summarize
 from evalharness.pipeline.unanswered import generate_unless_refused
-from evalharness.pipeline.validate import Job, PreparedRun, PreparedRuns, check_prompt, validate_all
+from evalharness.pipeline.validate import Job, PreparedRun, PreparedRuns, check_prompt_is_supported, validate_all
 from evalharness.records import AdjustsOptions, Backend, Completion, KnowsChat, Request, Verdict
-from evalharness.report.answer_remarks import answer_warning
+from evalharness.report.answer_remarks import answer_problem_warning
 from evalharness.util.sample_key_set import SampleKeySet
 from evalharness.util.text import counted
 
@@ -41,7 +41,7 @@ def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summa
     with ExitStack() as stack:
         executor = stack.enter_context(closing(open_executor(prepared, progress)))
         for run in prepared.runs:
-            check_prompt(executor.backend, next(iter(run.prepared.problems.values())).prompt)
+            check_prompt_is_supported(executor.backend, next(iter(run.prepared.problems.values())).prompt)
         for warning in dict.fromkeys(recipe_mismatch_warning(run, executor.backend) for run in prepared.runs):
             if warning:
                 progress.note(warning)
@@ -79,26 +79,26 @@ def recipe_mismatch_warning(run: PreparedRun, backend: Backend) -> str:
 
 def open_executor(prepared: PreparedRuns, progress: Progress) -> Executor:
     """Returns the executor with sandboxes and backend. Raises UserError if one of them is not available."""
-    open_function = find_executor(prepared.config.executor)
+    open_function = find_executor_opener(prepared.config.executor)
     return open_function(prepared.config, prepared.stored_backend, progress.note, bool(prepared.images))
 
 
 def open_run_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) -> list[RunStore]:
     """Opens the run directories for writing. Raises UserError, without creating any, if one contains another run."""
-    configurations = [run_configuration(run, executor) for run in prepared.runs]
+    configurations = [make_run_configuration(run, executor) for run in prepared.runs]
     overwrite = prepared.config.overwrite
     for run, config in zip(prepared.runs, configurations, strict=True):
         if not overwrite:
             holds_resumable_run(run.folder, config)
     workers = prepared.config.workers or executor.sandbox.workers
-    environment = manifest_environment(workers, executor.sandbox, executor.copies)
+    environment = make_manifest_environment(workers, executor.sandbox, executor.copies)
     return [
         stack.enter_context(
             closing(
                 RunStore(
                     run.folder,
                     config,
-                    with_input_files(environment, run.prepared.config),
+                    add_input_file_paths(environment, run.prepared.config),
                     overwrite=overwrite,
                     ask_again=prepared.config.ask_again,
                 )
@@ -108,7 +108,7 @@ def open_run_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack
     ]
 
 
-def with_input_files(environment: Environment, config: RunConfig) -> Environment:
+def add_input_file_paths(environment: Environment, config: RunConfig) -> Environment:
     """Returns the environment for a manifest, extended by the paths of the user's task card and samples file."""
     extended: Environment = {**environment}
     if card_path(config.task):
@@ -119,10 +119,10 @@ def with_input_files(environment: Environment, config: RunConfig) -> Environment
     return extended
 
 
-def run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:
+def make_run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:
     """Returns the configuration for a run's manifest: everything that can change a result."""
     prepared = run.prepared
-    return manifest_configuration(
+    return make_manifest_configuration(
         prepared.context,
         executor.backend,
         prepared.config.model,
@@ -135,28 +135,28 @@ def run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:
 def execute_run(run: PreparedRun, executor: Executor, store: RunStore, progress: Progress) -> Summary:
     """Executes one validated run, or resumes it; writes its summary and returns it."""
     store.check_rows_are_requested([request.key for request in run.requests])
-    report_run_size(run, store, progress)
+    note_run_size(run, store, progress)
     store.record_resumption([request.key for request in run.requests])
     generate_and_grade(run, executor, store, progress)
-    if adjusted := adjusted_options(executor.backend):
-        store.record_adjustments(adjusted)
+    if adjusted := options_adjusted_by_backend(executor.backend):
+        store.record_adjusted_options(adjusted)
         listed = ", ".join(f"{key}={value}" for key, value in adjusted.items())
         progress.note(
             f"the endpoint refused an option's value; this value is sent instead, and is in the manifest: {listed}"
         )
     summary = summarize(run.prepared, executor.backend, store.folder, len(run.requests))
     store.write_summary(summary)
-    if warning := answer_warning(summary):
+    if warning := answer_problem_warning(summary):
         progress.note(warning)
     return summary
 
 
-def adjusted_options(backend: Backend) -> Mapping[str, str]:
+def options_adjusted_by_backend(backend: Backend) -> Mapping[str, str]:
     """Returns the options that the backend changed because the endpoint refused them, with the values now sent."""
     return backend.adjustments() if isinstance(backend, AdjustsOptions) else {}
 
 
-def report_run_size(run: PreparedRun, store: RunStore, progress: Progress) -> None:
+def note_run_size(run: PreparedRun, store: RunStore, progress: Progress) -> None:
     """Reports a run's number of problems and samples, and how many samples are already graded, as notes."""
     problems, samples = run.prepared.problems, len(run.requests)
     size = f"{counted(len(problems), 'problem')}, {counted(samples, 'sample')}"
@@ -206,11 +206,11 @@ def generate_and_grade(run: PreparedRun, executor: Executor, store: RunStore, pr
 
 
 def _generate_missing_completions(
-    run: PreparedRun, executor: Executor, missing: Sequence[Request]
+    run: PreparedRun, executor: Executor, missing_requests: Sequence[Request]
 ) -> Iterator[Completion]:
-    if missing:
-        any_answered = len(missing) < len(run.requests)
+    if missing_requests:
+        any_answered = len(missing_requests) < len(run.requests)
         settle_failures = run.prepared.config.settle_failures
         yield from generate_unless_refused(
-            executor.backend, missing, run.prepared.sampling, any_answered, settle_failures
+            executor.backend, missing_requests, run.prepared.sampling, any_answered, settle_failures
         )

@@ -27,9 +27,9 @@ from evalharness.data.run_files import (
 )
 from evalharness.data.run_types import Environment, Manifest, RunConfiguration, RunStretch, Summary
 from evalharness.errors import UserError
-from evalharness.pipeline.resuming.folders import delete_rows
+from evalharness.pipeline.resuming.folders import delete_rows_and_summary
 from evalharness.pipeline.resuming.same_run import holds_resumable_run
-from evalharness.pipeline.resuming.stretches import new_stretch, stretches_of
+from evalharness.pipeline.resuming.stretches import begin_run_stretch, list_run_stretches
 from evalharness.pipeline.unanswered import is_unanswered
 from evalharness.records import Completion, Key, Verdict
 from evalharness.util.files import open_for_atomic_write, write_atomically
@@ -81,12 +81,12 @@ class RunStore:
             self._config, self._environment = config, environment
             self.resumed = not overwrite and holds_resumable_run(folder, config)
             if not self.resumed:
-                delete_rows(folder)
-                self._write_manifest([new_stretch(config, environment, 0)], environment)
+                delete_rows_and_summary(folder)
+                self._write_manifest([begin_run_stretch(config, environment, 0)], environment)
             with disk_errors_as_user_errors(folder):
                 self._remove_unusable_rows()
                 if ask_again:
-                    self._remove_unanswered()
+                    self._remove_unanswered_rows()
             self.completed_keys = SampleKeySet(row.key for row in self.completions())
             self.graded_keys = SampleKeySet(row.key for row in self.verdicts())
         except BaseException:
@@ -99,20 +99,20 @@ class RunStore:
             remove_incomplete_line(self.folder / name)
         if any(row.status == "infrastructure" for row in self.verdicts()):
             with open_for_atomic_write(self.folder / VERDICTS) as file:
-                file.writelines(_json_line(row) for row in self.verdicts() if row.status != "infrastructure")
+                file.writelines(_to_json_line(row) for row in self.verdicts() if row.status != "infrastructure")
 
-    def _remove_unanswered(self) -> None:
+    def _remove_unanswered_rows(self) -> None:
         """Removes completions and verdicts of prompts without an answer, so that these prompts are sent again."""
         unanswered = SampleKeySet(row.key for row in self.completions() if is_unanswered(row))
         if not unanswered:
             return
         for name, rows in ((VERDICTS, self.verdicts), (COMPLETIONS, self.completions)):
             with open_for_atomic_write(self.folder / name) as file:
-                file.writelines(_json_line(row) for row in rows() if row.key not in unanswered)
+                file.writelines(_to_json_line(row) for row in rows() if row.key not in unanswered)
 
-    def check_rows_are_requested(self, requests: Collection[Key]) -> None:
+    def check_rows_are_requested(self, requested_keys: Collection[Key]) -> None:
         """Raises UserError if the directory has a completion or verdict of a sample that is not in the run."""
-        requested = SampleKeySet(requests)
+        requested = SampleKeySet(requested_keys)
         for name, keys in ((COMPLETIONS, self.completed_keys), (VERDICTS, self.graded_keys)):
             for task_id, sample_id in keys:
                 if (task_id, sample_id) not in requested:
@@ -121,26 +121,26 @@ class RunStore:
                         "run; remove the line"
                     )
 
-    def record_resumption(self, requests: Collection[Key]) -> None:
+    def record_resumption(self, requested_keys: Collection[Key]) -> None:
         """Records in the manifest that this process resumes the run, unless all requested samples are graded.
 
         Also deletes the summary, which is then out of date.
         """
         manifest = self.manifest()
-        stretches = stretches_of(manifest)
-        if self.resumed and any(key not in self.graded_keys for key in requests):
-            stretches.append(new_stretch(self._config, self._environment, len(self.completed_keys)))
+        stretches = list_run_stretches(manifest)
+        if self.resumed and any(key not in self.graded_keys for key in requested_keys):
+            stretches.append(begin_run_stretch(self._config, self._environment, len(self.completed_keys)))
             (self.folder / SUMMARY).unlink(missing_ok=True)
         elif manifest["config"].get("samples") == self._config.get("samples"):
             return
         self._write_manifest(stretches, manifest["environment"])
 
-    def record_adjustments(self, adjusted: Mapping[str, str]) -> None:
+    def record_adjusted_options(self, adjusted_options: Mapping[str, str]) -> None:
         """Records in the manifest the options that the backend changed because the endpoint refused them."""
         manifest = self.manifest()
-        *earlier, latest = stretches_of(manifest)
-        if adjusted and latest.get("adjusted") != adjusted:
-            self._write_manifest([*earlier, {**latest, "adjusted": dict(adjusted)}], manifest["environment"])
+        *earlier, latest = list_run_stretches(manifest)
+        if adjusted_options and latest.get("adjusted") != adjusted_options:
+            self._write_manifest([*earlier, {**latest, "adjusted": dict(adjusted_options)}], manifest["environment"])
 
     def _write_manifest(self, stretches: list[RunStretch], environment: Environment) -> None:
         content: Manifest = {"config": self._config, "environment": environment, "stretches": stretches}
@@ -160,28 +160,28 @@ class RunStore:
 
     def add_completion(self, completion: Completion) -> None:
         """Writes a completion, unless its sample already has one. Raises UserError if writing fails."""
-        if self._add_if_new(completion.key, self.completed_keys):
+        if self._add_key_if_new(completion.key, self.completed_keys):
             self._append_row(COMPLETIONS, completion)
 
     def add_verdict(self, verdict: Verdict) -> None:
         """Writes a verdict, unless its sample already has one. Raises UserError if writing fails."""
-        if self._add_if_new(verdict.key, self.graded_keys):
+        if self._add_key_if_new(verdict.key, self.graded_keys):
             self._append_row(VERDICTS, verdict)
 
-    def _add_if_new(self, key: Key, keys: SampleKeySet) -> bool:
+    def _add_key_if_new(self, key: Key, known_keys: SampleKeySet) -> bool:
         with self._lock:
-            return keys.add(key)
+            return known_keys.add(key)
 
-    def _append_row(self, name: str, row: Completion | Verdict) -> None:
-        line = _json_line(row)
+    def _append_row(self, file_name: str, row: Completion | Verdict) -> None:
+        line = _to_json_line(row)
         with self._lock:
             if self._failure:
                 raise self._failure
             try:
-                with disk_errors_as_user_errors(self.folder / name):
-                    file = self._files.get(name)
+                with disk_errors_as_user_errors(self.folder / file_name):
+                    file = self._files.get(file_name)
                     if file is None:
-                        file = self._files[name] = (self.folder / name).open("ab", buffering=0)
+                        file = self._files[file_name] = (self.folder / file_name).open("ab", buffering=0)
                         self._synced_at = time.monotonic()
                     self._append_line(file, line)
                     if time.monotonic() - self._synced_at > SYNC_INTERVAL_S:
@@ -238,29 +238,29 @@ class RunStore:
 def append_completions(path: Path, completions: Iterable[Completion]) -> None:
     """Appends completions to a .jsonl file outside a run directory, for `evalharness bench`."""
     with path.open("ab") as file:
-        file.writelines(_json_line(row) for row in completions)
+        file.writelines(_to_json_line(row) for row in completions)
 
 
 def row_to_json(row: Completion | Verdict) -> dict[str, Any]:
     """Returns a completion or verdict as a JSON object, without the fields that are None."""
     values = ((field.name, getattr(row, field.name)) for field in fields(row))
-    return {name: _json_value(value) for name, value in values if value is not None}
+    return {name: _to_json_value(value) for name, value in values if value is not None}
 
 
-def _json_value(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
-    return [_json_value(item) for item in value] if isinstance(value, tuple) else value
+    return [_to_json_value(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _json_line(row: Completion | Verdict) -> bytes:
+def _to_json_line(row: Completion | Verdict) -> bytes:
     return json.dumps(row_to_json(row), ensure_ascii=True).encode() + b"\n"
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, content: Any) -> None:
     """Writes a JSON file completely or not at all. Raises UserError if the file cannot be written."""
     with disk_errors_as_user_errors(path.parent):
-        write_atomically(path, json.dumps(value, indent=2, default=str).encode() + b"\n")
+        write_atomically(path, json.dumps(content, indent=2, default=str).encode() + b"\n")
 
 
 def remove_incomplete_line(path: Path) -> None:

@@ -10,11 +10,11 @@ from evalharness.backends.replay import ReplayBackend
 from evalharness.data.run_files import COMPLETIONS, read_completions, read_manifest, read_verdicts
 from evalharness.data.run_types import AnswerCounts, Summary, SummaryResults
 from evalharness.metrics.answer_counts import count_answers
-from evalharness.metrics.passk import DEFAULT_KS, counts_by_problem, pass_rates, pass_rates_by_facet
-from evalharness.metrics.reasons import group_reasons
+from evalharness.metrics.passk import DEFAULT_KS, count_samples_by_problem, pass_rates, pass_rates_by_facet
+from evalharness.metrics.reasons import group_failures_by_reason
 from evalharness.metrics.throughput import compute_speed
 from evalharness.metrics.tokenizing import CommonTokenizer, load_common_tokenizer
-from evalharness.pipeline.resuming.stretches import measured_conditions
+from evalharness.pipeline.resuming.stretches import measurement_conditions_of_run
 from evalharness.pipeline.validate import PreparedTask
 from evalharness.records import STATUSES, Backend, Completion, Status
 from evalharness.util.jsonl import read_complete_lines
@@ -37,14 +37,14 @@ def summarize(prepared: PreparedTask, backend: Backend, folder: Path, sample_cou
         "official_data": context.data.is_official,
         **results,
     }
-    if middle := middle_length_policy(prepared, backend):
+    if middle := infilling_length_rule(prepared, backend):
         summary["middle"] = middle
     if config.shard:
         summary["shard"] = config.shard
     return cast(Summary, summary)
 
 
-def middle_length_policy(prepared: PreparedTask, backend: Backend) -> str | None:
+def infilling_length_rule(prepared: PreparedTask, backend: Backend) -> str | None:
     """Returns the rule for the length of an infilled middle; None for a task without infilling.
 
     For a samples file the rule is only known if the user names the recipe; otherwise it is "unknown".
@@ -58,9 +58,9 @@ def compute_results(prepared: PreparedTask, folder: Path, sample_count: int) -> 
     """Computes the part of a summary that follows from completions and verdicts: pass rates, speed, counts."""
     ks = prepared.config.ks or DEFAULT_KS
     manifest = read_manifest(folder)
-    tallies = counts_by_problem(read_verdicts(folder))
+    tallies = count_samples_by_problem(read_verdicts(folder))
     statuses = sum((counts.statuses for counts in tallies.values()), Counter[Status]())
-    conditions = measured_conditions(manifest, sum(1 for _ in read_complete_lines(folder / COMPLETIONS)))
+    conditions = measurement_conditions_of_run(manifest, sum(1 for _ in read_complete_lines(folder / COMPLETIONS)))
     tokenizer = load_common_tokenizer(prepared.config.tokenizer)
     results: SummaryResults = {
         "problems": len(tallies),
@@ -80,7 +80,7 @@ def compute_results(prepared: PreparedTask, folder: Path, sample_count: int) -> 
         results["facets"] = facets
     if statuses["infrastructure"]:
         failed = [(row.key, row.detail) for row in read_verdicts(folder) if row.status == "infrastructure"]
-        results["without_verdict"] = group_reasons((key[0], detail) for key, detail in failed)
+        results["without_verdict"] = group_failures_by_reason((key[0], detail) for key, detail in failed)
         completed = SampleKeySet(row.key for row in read_completions(folder))
         if unanswered := sum(key not in completed for key, _ in failed):
             results["without_completion"] = unanswered
@@ -88,12 +88,12 @@ def compute_results(prepared: PreparedTask, folder: Path, sample_count: int) -> 
 
 
 def count_run_answers(
-    prepared: PreparedTask, folder: Path, backend: str, tokenizer: CommonTokenizer | None
+    prepared: PreparedTask, folder: Path, backend_name: str, tokenizer: CommonTokenizer | None
 ) -> AnswerCounts | None:
     """Counts a run's answers that are truncated, empty, refused or reasoning only; None for the official solutions."""
-    if backend == ReferenceBackend.name:
+    if backend_name == ReferenceBackend.name:
         return None
-    token_limit = None if backend == ReplayBackend.name else prepared.sampling.max_new_tokens
+    token_limit = None if backend_name == ReplayBackend.name else prepared.sampling.max_new_tokens
     is_chat = prepared.context.recipe.kind == "chat"
 
     def final_text(completion: Completion) -> str:

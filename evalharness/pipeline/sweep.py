@@ -28,7 +28,7 @@ class OptionCombination:
     values: Mapping[str, str]
 
 
-def split_swept_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, list[str]]]:
+def separate_fixed_and_swept_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, list[str]]]:
     """Returns two dictionaries: options with one value, and swept options with several comma-separated values.
 
     A JSON array, a JSON object and a quoted text count as one value. Raises UserError if an option has a value twice,
@@ -51,43 +51,43 @@ def split_swept_options(options: Mapping[str, str]) -> tuple[dict[str, str], dic
     return fixed, swept
 
 
-def option_combinations(swept: Mapping[str, Sequence[str]]) -> list[OptionCombination]:
+def list_option_combinations(swept_values: Mapping[str, Sequence[str]]) -> list[OptionCombination]:
     """Returns all combinations of option values; the last option varies fastest."""
     return [
         OptionCombination(
-            "_".join(f"{key}={value.replace('/', '-')}" for key, value in zip(swept, values, strict=True)),
-            dict(zip(swept, values, strict=True)),
+            "_".join(f"{key}={value.replace('/', '-')}" for key, value in zip(swept_values, values, strict=True)),
+            dict(zip(swept_values, values, strict=True)),
         )
-        for values in product(*swept.values())
+        for values in product(*swept_values.values())
     ]
 
 
-def with_option_values(base: RunConfig, values: Mapping[str, str]) -> RunConfig:
+def set_option_values(config: RunConfig, option_values: Mapping[str, str]) -> RunConfig:
     """Returns a run's configuration with these option values. Raises UserError for a text where a number is needed."""
     fields: dict[str, Any] = {}
-    for key, value in values.items():
+    for key, value in option_values.items():
         if key in SWEEPABLE_FIELDS:
             try:
                 fields[key] = SWEEPABLE_FIELDS[key](value)
             except ValueError:
                 raise UserError(f"--option {key}={value}: {value} is not a number; give numbers only") from None
-    options = {**base.options, **{key: value for key, value in values.items() if key not in SWEEPABLE_FIELDS}}
-    return replace(base, options=options, **fields)
+    options = {**config.options, **{key: value for key, value in option_values.items() if key not in SWEEPABLE_FIELDS}}
+    return replace(config, options=options, **fields)
 
 
 def sweep(
-    bases: Sequence[RunConfig], swept: Mapping[str, Sequence[str]], out: Path, progress: Progress
+    task_configs: Sequence[RunConfig], swept_values: Mapping[str, Sequence[str]], out: Path, progress: Progress
 ) -> dict[Path, Summary]:
     """Runs (or resumes) tasks with each combination of option values; returns the summaries by run directory.
 
     The run directories are `out`/COMBINATION/TASK. Combinations that are finished are not run again. Raises UserError
     before the first run if a combination is not valid.
     """
-    combinations = option_combinations(swept)
+    combinations = list_option_combinations(swept_values)
     jobs = [
         [
-            (with_option_values(base, combination.values), out / combination.name / strip_card_file(base.task))
-            for base in bases
+            (set_option_values(base, combination.values), out / combination.name / strip_card_file(base.task))
+            for base in task_configs
         ]
         for combination in combinations
     ]

@@ -108,7 +108,7 @@ class _HeldBackFailures:
             self._waiting.append(completion)
             return []
         self._answered_now = True
-        released = [*map(_as_empty_answer, self._waiting), completion]
+        released = [*map(_to_empty_answer, self._waiting), completion]
         self._waiting = []
         return released
 
@@ -121,10 +121,10 @@ class _HeldBackFailures:
         """
         any_answered = self._answered_before or self._answered_now
         are_unsolved = any_answered and not (self._stopped and self._answered_now)
-        return [_as_empty_answer(completion) if are_unsolved else completion for completion in self._waiting]
+        return [_to_empty_answer(completion) if are_unsolved else completion for completion in self._waiting]
 
 
-def _as_empty_answer(completion: Completion) -> Completion:
+def _to_empty_answer(completion: Completion) -> Completion:
     """Returns a failed completion as an empty answer with the reason, or unchanged if its prompt was never sent."""
     if completion.finish_reason != UNANSWERED:
         return completion

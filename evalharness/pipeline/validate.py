@@ -20,7 +20,7 @@ from evalharness.data.sources import parse_data_source
 from evalharness.errors import NoBundledSample, UserError
 from evalharness.metrics.tokenizing import load_common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
-from evalharness.pipeline.executors import find_executor
+from evalharness.pipeline.executors import find_executor_opener
 from evalharness.pipeline.problem_filter import select_problems
 from evalharness.pipeline.resuming.folders import check_multi_task_folder, check_overwritable
 from evalharness.pipeline.resuming.same_run import holds_resumable_run
@@ -98,24 +98,24 @@ def validate(config: RunConfig, folder: Path) -> PreparedRun:
     return prepared.runs[0]
 
 
-def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = None) -> PreparedRuns:
+def validate_all(jobs: Sequence[Job], log: Log, opened_tasks: OpenedTasks | None = None) -> PreparedRuns:
     """Returns the validated runs of several tasks with one backend; the caller closes its `stored_backend`.
 
     Of several tasks, those without a bundled sample are omitted with `--data sample`, and those without official
-    solutions with the backend `reference`; `log` is called with their names. Calls with the same `opened` read each
-    task's data once. Raises UserError if a configuration is not valid.
+    solutions with the backend `reference`; `log` is called with their names. Calls with the same `opened_tasks` read
+    each task's data once. Raises UserError if a configuration is not valid.
     """
     config = jobs[0][0]
-    find_executor(config.executor)
+    find_executor_opener(config.executor)
     parse_sandbox_options(config.sandbox, config.sandbox_options())
     load_common_tokenizer(config.tokenizer)
-    stored_backend = check_backend(config)
+    stored_backend = check_and_open_stored_backend(config)
     try:
-        tasks = prepare_tasks(jobs, log, {} if opened is None else opened)
+        tasks = prepare_tasks(jobs, log, {} if opened_tasks is None else opened_tasks)
         if isinstance(stored_backend, ReferenceBackend):
-            tasks = tasks_with_official_solutions(tasks, log)
+            tasks = select_tasks_with_official_solutions(tasks, log)
         runs = tuple(_prepare_run(task, folder, stored_backend) for task, folder in tasks)
-        check_parent_folder(runs)
+        check_common_parent_folder(runs)
         for run in runs:
             check_run_folder(run)
     except BaseException:
@@ -125,18 +125,18 @@ def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = Non
     return PreparedRuns(config, runs, stored_backend)
 
 
-def prepare_task(config: RunConfig, opened: OpenedTasks | None = None) -> PreparedTask:
+def prepare_task(config: RunConfig, opened_tasks: OpenedTasks | None = None) -> PreparedTask:
     """Returns the task of a configuration with its data and checked settings. Raises UserError for invalid settings.
 
-    The data are taken from `opened` if they have been read before.
+    The data are taken from `opened_tasks` if they have been read before.
     """
     options = config.task_options()
     key = (config.task, config.data, tuple(sorted(options.items())))
-    opened = {} if opened is None else opened
-    if key not in opened:
+    opened_tasks = {} if opened_tasks is None else opened_tasks
+    if key not in opened_tasks:
         task, context = open_task(config.task, parse_data_source(config.data), options)
-        opened[key] = OpenedTask(task, context, tuple(task.problems()))
-    task, context, all_problems = opened[key]
+        opened_tasks[key] = OpenedTask(task, context, tuple(task.problems()))
+    task, context, all_problems = opened_tasks[key]
     recipe = context.recipe
     sampling = Sampling(
         recipe.temperature if config.temperature is None else config.temperature,
@@ -144,7 +144,7 @@ def prepare_task(config: RunConfig, opened: OpenedTasks | None = None) -> Prepar
         recipe.max_new_tokens if config.max_new_tokens is None else config.max_new_tokens,
         config.seed,
     )
-    n = samples_per_problem(config, recipe)
+    n = choose_samples_per_problem(config, recipe)
     check_numeric_settings(config, n, sampling)
     problems = select_problems(all_problems, config.limit, config.only, config.task)
     if not problems:
@@ -152,7 +152,7 @@ def prepare_task(config: RunConfig, opened: OpenedTasks | None = None) -> Prepar
     return PreparedTask(config, task, context, problems, len(all_problems), n, sampling)
 
 
-def prepare_tasks(jobs: Sequence[Job], log: Log, opened: OpenedTasks) -> list[tuple[PreparedTask, Path]]:
+def prepare_tasks(jobs: Sequence[Job], log: Log, opened_tasks: OpenedTasks) -> list[tuple[PreparedTask, Path]]:
     """Returns pairs (prepared task, run directory); with `--data sample`, tasks without a bundled sample are omitted.
 
     Raises UserError if a task cannot be prepared, or if no task has a bundled sample.
@@ -160,7 +160,7 @@ def prepare_tasks(jobs: Sequence[Job], log: Log, opened: OpenedTasks) -> list[tu
     prepared, without_sample = [], []
     for config, folder in jobs:
         try:
-            prepared.append((prepare_task(config, opened), folder))
+            prepared.append((prepare_task(config, opened_tasks), folder))
         except NoBundledSample:
             if len(jobs) == 1:
                 raise
@@ -173,7 +173,7 @@ def prepare_tasks(jobs: Sequence[Job], log: Log, opened: OpenedTasks) -> list[tu
     return prepared
 
 
-def tasks_with_official_solutions(
+def select_tasks_with_official_solutions(
     tasks: Sequence[tuple[PreparedTask, Path]], log: Log
 ) -> list[tuple[PreparedTask, Path]]:
     """Returns the tasks that have official solutions; `log` is called with the names of the others.
@@ -191,16 +191,16 @@ def tasks_with_official_solutions(
     return [(task, folder) for task, folder in tasks if has_all_solutions[task.task.name]]
 
 
-def samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
+def choose_samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
     """Returns --n, else the task's default samples per problem, or 1 if all samples of a problem would be equal."""
     if config.n is not None:
         return config.n
     return 1 if config.backend == ReferenceBackend.name or config.temperature == 0 else recipe.n
 
 
-def check_numeric_settings(config: RunConfig, n: int, sampling: Sampling) -> None:
+def check_numeric_settings(config: RunConfig, samples_per_problem: int, sampling: Sampling) -> None:
     """Raises UserError if numeric settings are out of range or contradict each other, such as --n and --k."""
-    check_at_least(1, {"--n": n, "--batch-size": config.batch_size, "--replicas": config.replicas})
+    check_at_least(1, {"--n": samples_per_problem, "--batch-size": config.batch_size, "--replicas": config.replicas})
     check_at_least(1 if config.executor == "local" else 0, {"--workers": config.workers})
     if config.executor == "local" and (config.ray_address is not None or config.replicas is not None):
         raise UserError("--ray-address and --replicas need --executor ray; add it, or leave them out")
@@ -210,13 +210,22 @@ def check_numeric_settings(config: RunConfig, n: int, sampling: Sampling) -> Non
         raise UserError(f"--top-p {sampling.top_p} is not possible; it must be greater than 0 and at most 1")
     for k in config.ks:
         check_at_least(1, {"--k": k})
-        if k > n and config.backend != ReplayBackend.name:
-            raise UserError(f"pass@{k} needs {k} samples per problem, not {n}; set --n {k} or more, or a smaller --k")
-    if n > 1 and sampling.temperature == 0 and config.backend not in (ReferenceBackend.name, ReplayBackend.name):
-        raise UserError(f"--n {n} at temperature 0 gives equal samples; set --temperature, such as 0.2")
+        if k > samples_per_problem and config.backend != ReplayBackend.name:
+            raise UserError(
+                f"pass@{k} needs {k} samples per problem, not {samples_per_problem}; set --n {k} or more, or a smaller "
+                "--k"
+            )
+    if (
+        samples_per_problem > 1
+        and sampling.temperature == 0
+        and config.backend not in (ReferenceBackend.name, ReplayBackend.name)
+    ):
+        raise UserError(
+            f"--n {samples_per_problem} at temperature 0 gives equal samples; set --temperature, such as 0.2"
+        )
 
 
-def check_backend(config: RunConfig) -> Backend | None:
+def check_and_open_stored_backend(config: RunConfig) -> Backend | None:
     """Checks the backend's name and options; returns the backend if its completions exist already, else None.
 
     Raises UserError for an unknown backend, an unknown option or an invalid value.
@@ -231,7 +240,7 @@ def check_backend(config: RunConfig) -> Backend | None:
     return None
 
 
-def check_prompt(backend: Backend, prompt: Prompt) -> None:
+def check_prompt_is_supported(backend: Backend, prompt: Prompt) -> None:
     """Raises UserError if the backend does not support this kind of prompt, such as infilling."""
     if check := prompt_check(backend):
         check(prompt)
@@ -242,7 +251,7 @@ def check_prompt(backend: Backend, prompt: Prompt) -> None:
         )
 
 
-def check_parent_folder(runs: Sequence[PreparedRun]) -> None:
+def check_common_parent_folder(runs: Sequence[PreparedRun]) -> None:
     """Raises UserError if the output folder of several tasks is itself a run directory, or has unrelated files."""
     parents = {run.folder.parent for run in runs if run.folder.name == run.prepared.config.task}
     if len(runs) > 1 and len(parents) == 1:
@@ -255,10 +264,10 @@ def check_run_folder(run: PreparedRun) -> None:
     if run.prepared.config.overwrite:
         check_overwritable(run.folder, run.prepared.config.backend_options().get("samples"))
     else:
-        holds_resumable_run(run.folder, configuration_before_loading(run))
+        holds_resumable_run(run.folder, configuration_known_before_loading(run))
 
 
-def configuration_before_loading(run: PreparedRun) -> dict[str, Any]:
+def configuration_known_before_loading(run: PreparedRun) -> dict[str, Any]:
     """Returns the part of a run's configuration that is known before sandbox and model are loaded."""
     return {
         "task": run.prepared.context.describe(),
@@ -289,11 +298,11 @@ def list_requests(prepared: PreparedTask, stored_backend: Backend | None) -> lis
     Raises UserError if the samples file does not match the task.
     """
     if isinstance(stored_backend, ReplayBackend):
-        return _requests_of_file(prepared, stored_backend)
+        return _list_requests_of_samples_file(prepared, stored_backend)
     return [Request(problem, sample_id) for problem in prepared.problems.values() for sample_id in range(prepared.n)]
 
 
-def _requests_of_file(prepared: PreparedTask, backend: ReplayBackend) -> list[Request]:
+def _list_requests_of_samples_file(prepared: PreparedTask, backend: ReplayBackend) -> list[Request]:
     problems = prepared.problems
     keys = backend.sample_keys(problems)
     recipe = backend.recipe_name()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from evalharness.data.run_types import AnswerCounts, AnswerKind, FailureReason, Summary
 from evalharness.metrics.answer_counts import KINDS
-from evalharness.metrics.reasons import reason_text
+from evalharness.metrics.reasons import format_failure_reason
 
 WARNING_RATE = 0.02
 """The share of answers of one kind above which a run ends with a warning."""
@@ -25,18 +25,18 @@ REMEDIES: Mapping[AnswerKind, str] = {
 }
 
 
-def answer_remarks(summary: Summary, min_rate: float = 0.0) -> list[str]:
+def answer_problem_remarks(summary: Summary, min_share: float = 0.0) -> list[str]:
     """Returns remarks about truncated, empty or refused answers of a run, such as "1 of 9 answers was empty (11.1%)".
 
-    There is one remark for each kind, such as "empty", that more than the fraction `min_rate` of the answers has.
+    There is one remark for each kind, such as "empty", that more than the fraction `min_share` of the answers has.
     """
     answers = summary.get("answers")
     if not answers:
         return []
-    return [_answer_remark(answers, kind) for kind in KINDS if answers["rates"].get(kind, 0.0) > min_rate]
+    return [_answer_problem_remark(answers, kind) for kind in KINDS if answers["rates"].get(kind, 0.0) > min_share]
 
 
-def short_answer_remarks(summary: Summary) -> list[str]:
+def short_answer_problem_remarks(summary: Summary) -> list[str]:
     """Returns short remarks about a run's answers, such as "3 empty" or "2 at token limit", for a table cell."""
     answers = summary.get("answers")
     counts = answers["counts"] if answers else {}
@@ -59,15 +59,15 @@ def failure_remarks(summary: Summary) -> list[str]:
     if answers:
         reasons = {SHORT[kind]: group for kind, group in answers.get("reasons", {}).items()}
     reasons["without a verdict"] = summary.get("without_verdict", [])
-    return [f"{name}: {reason_text(reason)}" for name, group in reasons.items() for reason in group]
+    return [f"{name}: {format_failure_reason(reason)}" for name, group in reasons.items() for reason in group]
 
 
-def answer_warning(summary: Summary) -> str:
+def answer_problem_warning(summary: Summary) -> str:
     """Returns a warning if many answers of a run were truncated, empty or refused; else "".
 
     "Many" is more than the fraction `WARNING_RATE` of the answers. The warning says what to do.
     """
-    remarks = answer_remarks(summary, WARNING_RATE)
+    remarks = answer_problem_remarks(summary, WARNING_RATE)
     if not remarks:
         return ""
     answers = summary["answers"]
@@ -76,7 +76,7 @@ def answer_warning(summary: Summary) -> str:
     return f"warning: {summary['task']}: {', '.join(remarks)}; {remedies}"
 
 
-def _answer_remark(answers: AnswerCounts, kind: AnswerKind) -> str:
+def _answer_problem_remark(answers: AnswerCounts, kind: AnswerKind) -> str:
     count, total = answers["counts"][kind], answers["answers"]
     verb = "" if kind == "at_limit" else "was " if count == 1 else "were "
     limit = f" of {answers['token_limit']}" if kind == "at_limit" and "token_limit" in answers else ""

@@ -8,8 +8,8 @@ from typing import Any
 
 from evalharness.data.run_files import COMPLETIONS
 from evalharness.data.runs import Run
-from evalharness.report.run_settings import Family, family_of, settings_of
-from evalharness.report.task_variant import base_task, task_of
+from evalharness.report.run_settings import Family, flatten_run_settings, model_family_of
+from evalharness.report.task_variant import remove_sample_suffix, task_name_of
 from evalharness.util.text import one_line
 from evalharness.util.visible import escape_control_characters
 
@@ -47,7 +47,7 @@ class RunName:
         """The settings that distinguish the run from others, such as "threshold=0.9"; without any, its folder."""
         if len(self.settings) > MAX_SETTINGS:
             return self.folder
-        shown = [f"{key}={_shortened_value(value)}" for key, value in self.settings]
+        shown = [f"{key}={_format_shortened_value(value)}" for key, value in self.settings]
         return ", ".join([*shown, self.folder] if self.ambiguous else shown) or self.folder
 
     @property
@@ -61,18 +61,18 @@ class RunName:
     @property
     def short_label(self) -> str:
         """The run's label within a curve of the frontier plot: only the values of the swept options, such as "0.9"."""
-        shown = [_shortened_value(value) for key, value in self.settings if _is_swept(key, value)]
+        shown = [_format_shortened_value(value) for key, value in self.settings if _is_swept_setting(key, value)]
         return ", ".join([*shown, self.folder] if self.ambiguous else shown)
 
     @property
     def swept_values(self) -> tuple[float, ...]:
         """The values of numeric settings that differ between runs; the points of a curve are sorted by them."""
-        return tuple(value for key, value in self.settings if _is_swept(key, value))
+        return tuple(value for key, value in self.settings if _is_swept_setting(key, value))
 
     @property
     def curve_key(self) -> Curve:
         """The key of the run's curve in the frontier plot: the model, and all settings except swept numbers."""
-        return (self.model, self.family, *(item for item in self.settings if not _is_swept(*item)))
+        return (self.model, self.family, *(item for item in self.settings if not _is_swept_setting(*item)))
 
 
 def name_runs(runs: Sequence[Run]) -> list[RunName]:
@@ -81,20 +81,28 @@ def name_runs(runs: Sequence[Run]) -> list[RunName]:
     groups: dict[tuple[ModelKey, str], list[int]] = defaultdict(list)
     for index, run in enumerate(runs):
         groups[models[index], _task_data_key(run)].append(index)
-    settings = [settings_of(run) for run in runs]
+    settings = [flatten_run_settings(run) for run in runs]
     differing: dict[ModelKey, set[str]] = defaultdict(set)
     for (model, _), indices in groups.items():
-        differing[model] |= _differing_keys([settings[index] for index in indices])
-    shown = [_shown_settings(differing[model], values) for model, values in zip(models, settings, strict=True)]
-    model_names = _model_names(models)
+        differing[model] |= _find_differing_settings([settings[index] for index in indices])
+    shown = [
+        _select_settings_for_name(differing[model], values) for model, values in zip(models, settings, strict=True)
+    ]
+    model_names = _make_model_display_names(models)
     names = []
     for index, run in enumerate(runs):
         group = groups[models[index], _task_data_key(run)]
-        folder = "" if len(group) == 1 else _folder_names([runs[other] for other in group])[group.index(index)]
-        ambiguous = sum(_are_displayed_alike(shown[other], shown[index]) for other in group) > 1
+        folder = (
+            ""
+            if len(group) == 1
+            else _shortest_distinct_folder_names([runs[other] for other in group])[group.index(index)]
+        )
+        ambiguous = sum(_have_equal_display(shown[other], shown[index]) for other in group) > 1
         model_name = escape_control_characters(one_line(model_names[models[index]]))
         names.append(
-            RunName(model_name, family_of(run), shown[index], escape_control_characters(one_line(folder)), ambiguous)
+            RunName(
+                model_name, model_family_of(run), shown[index], escape_control_characters(one_line(folder)), ambiguous
+            )
         )
     return names
 
@@ -120,27 +128,27 @@ def _task_data_key(run: Run) -> str:
     return repr([*map(summary.get, ("task", "version", "split", "official_data")), sorted(options.items())])
 
 
-def _differing_keys(settings: Sequence[Mapping[str, Any]]) -> set[str]:
+def _find_differing_settings(settings_of_runs: Sequence[Mapping[str, Any]]) -> set[str]:
     """Returns the keys of settings that differ between runs; keys in `NOT_SHOWN` only if no other key differs."""
-    keys = {key for values in settings for key in values}
-    differing = {key for key in keys if len({repr(values.get(key)) for values in settings}) > 1}
-    return {key for key in differing if _last_part_of_key(key) not in NOT_SHOWN} or differing
+    keys = {key for values in settings_of_runs for key in values}
+    differing = {key for key in keys if len({repr(values.get(key)) for values in settings_of_runs}) > 1}
+    return {key for key in differing if _last_part_of_key_path(key) not in NOT_SHOWN} or differing
 
 
-def _shown_settings(differing: set[str], settings: Mapping[str, Any]) -> Settings:
+def _select_settings_for_name(differing_keys: set[str], settings: Mapping[str, Any]) -> Settings:
     """Returns those of the differing settings that a run has, for its name; if it has none, all of them as None."""
-    items = tuple((_last_part_of_key(key), settings.get(key)) for key in sorted(differing))
+    items = tuple((_last_part_of_key_path(key), settings.get(key)) for key in sorted(differing_keys))
     return tuple(item for item in items if item[1] is not None) or items
 
 
-def _are_displayed_alike(first: Settings, second: Settings) -> bool:
+def _have_equal_display(first: Settings, second: Settings) -> bool:
     """Returns whether two runs' settings are displayed alike in their names, where long values are shortened."""
-    return [(key, _shortened_value(value)) for key, value in first] == [
-        (key, _shortened_value(value)) for key, value in second
+    return [(key, _format_shortened_value(value)) for key, value in first] == [
+        (key, _format_shortened_value(value)) for key, value in second
     ]
 
 
-def _folder_names(runs: Sequence[Run]) -> list[str]:
+def _shortest_distinct_folder_names(runs: Sequence[Run]) -> list[str]:
     """Returns, for each run, the shortest end of its folder's path that distinguishes it from the other runs."""
     folders = [run.folder.resolve() for run in runs]
     names = [_distinctive_folder_name(run) for run in runs]
@@ -153,17 +161,17 @@ def _folder_names(runs: Sequence[Run]) -> list[str]:
 
 def _distinctive_folder_name(run: Run) -> str:
     """Returns the last component of a run's folder path that is not the name of its task or backend."""
-    task, folder = task_of(run.summary), run.folder.resolve()
-    redundant = {task, base_task(task), run.summary.get("backend")}
+    task, folder = task_name_of(run.summary), run.folder.resolve()
+    redundant = {task, remove_sample_suffix(task), run.summary.get("backend")}
     return next((part for part in reversed(folder.parts[1:]) if part not in redundant), folder.name)
 
 
-def _model_names(models: Sequence[ModelKey]) -> dict[ModelKey, str]:
+def _make_model_display_names(model_keys: Sequence[ModelKey]) -> dict[ModelKey, str]:
     """Returns a display name for each model: the last part of its name, such as "Qwen2.5-Coder-7B".
 
     Models that would share this name get the backend's name before it, or their full name.
     """
-    short = {key: str(key[1]).rstrip("/").rpartition("/")[2] if key[1] else str(key[0]) for key in models}
+    short = {key: str(key[1]).rstrip("/").rpartition("/")[2] if key[1] else str(key[0]) for key in model_keys}
     names = {}
     for key, name in short.items():
         same = [other for other, other_name in short.items() if other_name == name]
@@ -176,14 +184,14 @@ def _model_names(models: Sequence[ModelKey]) -> dict[ModelKey, str]:
     return names
 
 
-def _is_swept(key: str, value: Any) -> bool:
+def _is_swept_setting(key: str, value: Any) -> bool:
     return key != "seed" and (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def _last_part_of_key(key: str) -> str:
-    return key.rpartition(".")[2]
+def _last_part_of_key_path(key_path: str) -> str:
+    return key_path.rpartition(".")[2]
 
 
-def _shortened_value(value: Any) -> str:
+def _format_shortened_value(value: Any) -> str:
     text = f"{value:g}" if isinstance(value, float) else escape_control_characters(one_line(str(value)))
     return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 3] + "..."

@@ -11,7 +11,7 @@ from evalharness.data.runs import Run
 from evalharness.data.sources import DataSources, parse_data_source
 from evalharness.errors import UserError
 from evalharness.records import Problem, Task
-from evalharness.report.task_variant import base_task
+from evalharness.report.task_variant import remove_sample_suffix
 
 
 @dataclass(frozen=True)
@@ -25,19 +25,19 @@ class RunProblems:
     """The task, which makes programs of completions by the run's recipe (its prompt and extraction settings)."""
 
 
-def load_problems(run: Run, data: str | None = None) -> RunProblems:
+def load_problems(run: Run, data_source: str | None = None) -> RunProblems:
     """Reads the problems of a run, with the prompts of its recipe, again from the task's data.
 
     If the data are not available, or their fingerprint differs from the run's, the result has no problems but the
-    reason. `data` is a folder, "hub" or "sample". By default a run on sample data reads the bundled sample; any other
-    run reads the folder $EVALHARNESS_DATA, else the folder that the run used. Nothing is downloaded unless `data` is
-    "hub".
+    reason. `data_source` is a folder, "hub" or "sample". By default a run on sample data reads the bundled sample; any
+    other run reads the folder $EVALHARNESS_DATA, else the folder that the run used. Nothing is downloaded unless
+    `data_source` is "hub".
     """
     try:
         task = run.manifest["config"]["task"]
         sample = task["data"]["origin"] == "sample"
-        name = run.manifest["environment"].get("card", base_task(task["name"]) if sample else task["name"])
-        source = "sample" if sample else _problem_source(task["data"]["origin"], data)
+        name = run.manifest["environment"].get("card", remove_sample_suffix(task["name"]) if sample else task["name"])
+        source = "sample" if sample else _choose_problem_source(task["data"]["origin"], data_source)
         if source is None:
             return RunProblems(missing="The task's data are not available here; set $EVALHARNESS_DATA to their folder.")
         options = {"version": task["version"], "recipe": task["recipe"]["name"], **task["options"]}
@@ -59,10 +59,10 @@ def load_problems(run: Run, data: str | None = None) -> RunProblems:
         return RunProblems(missing=f"The task's data could not be read: {error}")
 
 
-def _problem_source(origin: str, data: str | None) -> DataSources | None:
+def _choose_problem_source(origin: str, data_source: str | None) -> DataSources | None:
     if origin.startswith(SHIPPED_ORIGIN_PREFIX):
         return "hub"  # The records come with the card, whatever the source.
-    if data is not None or os.environ.get("EVALHARNESS_DATA"):
-        return parse_data_source(data)
+    if data_source is not None or os.environ.get("EVALHARNESS_DATA"):
+        return parse_data_source(data_source)
     folder = Path(origin.removeprefix("folder "))
     return folder if origin.startswith("folder ") and folder.is_dir() else None

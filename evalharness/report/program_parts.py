@@ -7,15 +7,15 @@ from evalharness.util.limits.calls import LimitExceeded
 from evalharness.util.limits.texts import is_too_large
 
 
-def program_source(task: Task, problem: Problem, completion: Completion) -> str | None:
+def extract_program_source(task: Task, problem: Problem, completion: Completion) -> str | None:
     """Returns the source of a completion's program without the tests; None if the completion has no program."""
-    program = _sandbox_program(task, problem, completion)
+    program = _make_sandbox_program(task, problem, completion)
     return program.source if program else None
 
 
-def tests_as_text(task: Task, problem: Problem) -> str:
+def format_tests(task: Task, problem: Problem) -> str:
     """Returns the tests of a problem as text; "" for tasks that compare the answer's text instead of running it."""
-    program = _sandbox_program(task, problem, Completion(problem.task_id, 0, "", form="solution"))
+    program = _make_sandbox_program(task, problem, Completion(problem.task_id, 0, "", form="solution"))
     if program is None:
         return ""
     if isinstance(program, CallsProgram):
@@ -25,11 +25,11 @@ def tests_as_text(task: Task, problem: Problem) -> str:
             f"compared with those of the official solution:\n\n{reference.source}"
         )
     if isinstance(program, CasesProgram):
-        return _cases_text(program.cases)
+        return _format_cases(program.cases)
     return program.checks.text if program.checks else ""
 
 
-def _sandbox_program(task: Task, problem: Problem, completion: Completion) -> Program | None:
+def _make_sandbox_program(task: Task, problem: Problem, completion: Completion) -> Program | None:
     """Returns the program of a completion for the sandbox; None if there is none, or if the answer is too large."""
     if is_too_large(completion.text):
         return None
@@ -39,7 +39,7 @@ def _sandbox_program(task: Task, problem: Problem, completion: Completion) -> Pr
         return None
 
 
-def _cases_text(cases: Cases) -> str:
+def _format_cases(cases: Cases) -> str:
     subject = f"{cases.function} is called with" if cases.function else "The program reads"
     private = "; private cases, which are not shown, follow" if cases.private else ""
     return f"{subject} each input, and its output is compared{private}:\n\n{cases.public}"

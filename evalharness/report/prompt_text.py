@@ -3,7 +3,7 @@
 from evalharness.records import Prompt
 
 
-def prompt_parts(prompt: Prompt) -> list[tuple[str, str]]:
+def list_named_prompt_parts(prompt: Prompt) -> list[tuple[str, str]]:
     """Returns the parts of a prompt as pairs (name, text) in order; a name is a role, "prefix", "suffix" or "text"."""
     parts: list[tuple[str, str]] = [(message.role, message.content) for message in prompt.messages]
     if prompt.text is not None:

@@ -63,40 +63,42 @@ class PublishedPoint:
         return self.unit == "tokens/s" and self.metric in SINGLE_STREAM_THROUGHPUT
 
 
-def published_sets() -> list[str]:
+def list_published_sets() -> list[str]:
     """Returns the names of the bundled sets of published results."""
     return sorted(path.stem for path in bundled_folder("results/published").glob("*.json"))
 
 
-def load_published(names: str) -> list[PublishedPoint]:
+def load_published_results(set_names: str) -> list[PublishedPoint]:
     """Returns the published results that a comma-separated list names: bundled sets, `all`, or paths of files.
 
     Raises UserError for an unknown set, and for a file with another format.
     """
     points: list[PublishedPoint] = []
-    for name in filter(None, (part.strip() for part in names.split(","))):
+    for name in filter(None, (part.strip() for part in set_names.split(","))):
         if name == "all":
-            for set_name in published_sets():
+            for set_name in list_published_sets():
                 points += _read_published_file(bundled_folder("results/published") / f"{set_name}.json")
-        elif name in published_sets():
+        elif name in list_published_sets():
             points += _read_published_file(bundled_folder("results/published") / f"{name}.json")
         elif Path(name).is_file():
             points += _read_published_file(Path(name))
         else:
-            raise UserError(unknown_name_message("published set", name, ["all", *published_sets()]))
+            raise UserError(unknown_name_message("published set", name, ["all", *list_published_sets()]))
     return points
 
 
-def published_speed_of(rate: PublishedPoint, points: Sequence[PublishedPoint]) -> PublishedPoint | None:
+def find_published_speed_of(
+    published_rate: PublishedPoint, published_results: Sequence[PublishedPoint]
+) -> PublishedPoint | None:
     """Returns the published speed that belongs to a published pass rate; None if its source states none.
 
     A speed on the same benchmark is preferred over one that describes the model in general.
     """
+    described = (published_rate.model, published_rate.set, published_rate.setting)
     speeds = [
-        point for point in points
-        if point.is_speed and (point.model, point.set, point.setting) == (rate.model, rate.set, rate.setting)
-    ]  # fmt: skip
-    same = [point for point in speeds if point.benchmark == rate.benchmark]
+        point for point in published_results if point.is_speed and (point.model, point.set, point.setting) == described
+    ]
+    same = [point for point in speeds if point.benchmark == published_rate.benchmark]
     general = [point for point in speeds if point.benchmark.startswith(GENERAL_BENCHMARKS)]
     return next(iter([*same, *general]), None)
 

@@ -12,7 +12,7 @@ from evalharness.util.text import counted
 UNKNOWN_HARDWARE = "hardware not stated"
 MIXED_HARDWARE = "mixed hardware"
 SPEEDS = ("aggregate", "steady", "request", "common")
-"""The kinds of tokens/s that a report can show, by the names that `--speed` takes; see `speed_of`."""
+"""The kinds of tokens/s that a report can show, by the names that `--speed` takes; see `tokens_per_s_of`."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,18 @@ class RateEstimate:
         return self.value, self.low, self.high
 
 
-def resolve_speed_kind(requested: str, beside_published: bool) -> str:
-    """Returns the kind of tokens/s that a report shows: `requested` (the value of --speed), or the default.
+def resolve_speed_kind(requested_kind: str, shows_published_results: bool) -> str:
+    """Returns the kind of tokens/s that a report shows: `requested_kind` (the value of --speed), or the default.
 
     The default is "request" if published speeds, which are those of single requests, are shown too; otherwise it is
     "aggregate" (over the whole run). Raises UserError for an unknown kind.
     """
-    if requested and requested not in SPEEDS:
-        raise UserError(f"--speed {requested} is unknown; give one of {', '.join(SPEEDS)}")
-    return requested or ("request" if beside_published else "aggregate")
+    if requested_kind and requested_kind not in SPEEDS:
+        raise UserError(f"--speed {requested_kind} is unknown; give one of {', '.join(SPEEDS)}")
+    return requested_kind or ("request" if shows_published_results else "aggregate")
 
 
-def batch_text(run: Run) -> str:
+def batch_or_concurrency_text(run: Run) -> str:
     """Returns the batch size or concurrency of a run as text, such as "batch 8"; "" if neither is known."""
     speed = run.speed
     concurrency = steady.get("concurrency") if (steady := speed.get("steady")) else None
@@ -53,13 +53,13 @@ def batch_text(run: Run) -> str:
     return ", ".join(filter(None, parts))
 
 
-def rate_of(run: Run, metric: str = "pass@1") -> RateEstimate | None:
+def pass_rate_of(run: Run, metric: str = "pass@1") -> RateEstimate | None:
     """Returns a run's rate `metric`, such as pass@1, with its interval; None if the run does not have this rate."""
     rate = run.summary.get("metrics", {}).get(metric)
     return RateEstimate(rate["value"], rate["ci95"][0], rate["ci95"][1]) if rate else None
 
 
-def speed_of(run: Run, kind: str = "aggregate") -> float | None:
+def tokens_per_s_of(run: Run, speed_kind: str = "aggregate") -> float | None:
     """Returns a run's tokens/s; None if it was not measured, or is 0.
 
     aggregate: all output tokens / generation seconds. steady: the same, within the time window in which the most
@@ -67,24 +67,24 @@ def speed_of(run: Run, kind: str = "aggregate") -> float | None:
     tokens counted by a tokenizer common to all models.
     """
     speed = run.speed
-    if kind == "steady":
+    if speed_kind == "steady":
         value = steady.get("output_tokens_per_s") if (steady := speed.get("steady")) else None
-    elif kind == "request":
+    elif speed_kind == "request":
         value = speed.get("output_tokens_per_s_per_request")
-    elif kind == "common":
+    elif speed_kind == "common":
         value = speed.get("common_tokens_per_s")
     else:
         value = speed.get("output_tokens_per_s")
     return float(value) if value else None
 
 
-def speed_interval(run: Run, kind: str = "aggregate") -> Interval | None:
+def tokens_per_s_interval_of(run: Run, speed_kind: str = "aggregate") -> Interval | None:
     """Returns the 95 % interval of a run's aggregate tokens/s; None for other kinds of speed."""
     ends = run.speed.get("output_tokens_per_s_ci95")
-    return (float(ends[0]), float(ends[1])) if ends and kind == "aggregate" else None
+    return (float(ends[0]), float(ends[1])) if ends and speed_kind == "aggregate" else None
 
 
-def speed_conditions(run: Run) -> str:
+def speed_measurement_text(run: Run) -> str:
     """Returns a run's measurement conditions as text: hardware, clocks, dtype, batch, concurrency; "" if unknown."""
     speed = run.speed
     conditions: dict[str, Any] = speed.get("conditions", {})
@@ -124,7 +124,7 @@ def hardware_text(run: Run) -> str:
     return str(hardware or UNKNOWN_HARDWARE) + copies + merged
 
 
-def incomplete_reason(run: Run) -> str:
+def explain_incompleteness(run: Run) -> str:
     """Returns why a run is incomplete, such as "only the first 20 of 164 problems"; "" if it is complete."""
     summary = run.summary
     limit = run.config.get("samples", {}).get("limit")

@@ -14,11 +14,11 @@ more than 1.
 """
 
 
-def settings_of(run: Run) -> dict[str, Any]:
+def flatten_run_settings(run: Run) -> dict[str, Any]:
     """Returns the run's settings by their path in the manifest, such as `sampling.temperature`."""
     config = run.config
     settings = {
-        "problems": selected_problems(run),
+        "problems": describe_problem_selection(run),
         "backend": config.get("backend", {}),
         "recipe": run.summary.get("recipe"),
         "sampling": config.get("sampling", {}),
@@ -26,7 +26,7 @@ def settings_of(run: Run) -> dict[str, Any]:
     return dict(_flatten_settings(settings))
 
 
-def selected_problems(run: Run) -> str:
+def describe_problem_selection(run: Run) -> str:
     """Returns a text about the problems of its task that a run covers: "first 20", "shard 1/2" or "all".
 
     It is a text, not a number, so that runs on different problems never form one curve of the frontier plot.
@@ -40,7 +40,7 @@ def selected_problems(run: Run) -> str:
     return ", ".join(parts) or "all"
 
 
-def family_of(run: Run) -> Family:
+def model_family_of(run: Run) -> Family:
     """Returns the family of a run's model (ar, diffusion, other), which the backend states.
 
     If the backend does not state it, a model with more than 1.5 tokens per forward pass is "diffusion", others "other".
@@ -56,10 +56,12 @@ def family_of(run: Run) -> Family:
     return "diffusion" if many or "diffusion" in backend else "other"
 
 
-def _flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def _flatten_settings(settings: Mapping[str, Any], key_prefix: str = "") -> list[tuple[str, Any]]:
     items = []
     for key, value in settings.items():
         items += (
-            _flatten_settings(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+            _flatten_settings(value, f"{key_prefix}{key}.")
+            if isinstance(value, Mapping)
+            else [(f"{key_prefix}{key}", value)]
         )
     return items

@@ -25,7 +25,7 @@ def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: 
     for path in paths:
         if not path.is_dir():
             raise UserError(f"{path} is not a folder; give a run directory, or a folder of run directories")
-        folders = list(run_folders(path))
+        folders = list(find_run_folders(path))
         if not folders:
             raise UserError(
                 f"{path} has no run: neither it nor a folder below it has a {MANIFEST}; give another folder"
@@ -49,14 +49,14 @@ def _open_finished_run(folder: Path) -> Run:
     return Run(folder, manifest, cast(Summary, _read_json_object(folder / SUMMARY)))
 
 
-def run_folders(path: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:
+def find_run_folders(folder: Path, max_depth: int = MAX_DEPTH) -> Iterator[Path]:
     """Yields the run directories at or below a folder, sorted; the subfolders of a run directory are not searched."""
-    if (path / MANIFEST).exists():
-        yield path
-    elif depth:
-        for child in sorted(path.iterdir()):
+    if (folder / MANIFEST).exists():
+        yield folder
+    elif max_depth:
+        for child in sorted(folder.iterdir()):
             if child.is_dir() and not child.is_symlink():
-                yield from run_folders(child, depth - 1)
+                yield from find_run_folders(child, max_depth - 1)
 
 
 def _read_json_object(path: Path) -> dict[str, Any]:

@@ -6,17 +6,17 @@ from difflib import get_close_matches
 from evalharness.data.runs import Run, Sample
 from evalharness.errors import UserError
 from evalharness.report.problems import RunProblems, load_problems
-from evalharness.report.program_parts import program_source, tests_as_text
-from evalharness.report.prompt_text import prompt_parts
+from evalharness.report.program_parts import extract_program_source, format_tests
+from evalharness.report.prompt_text import list_named_prompt_parts
 
 
-def sample_lines(run: Run, task_id: str, sample_id: int, data: str | None) -> Iterator[str]:
+def sample_lines(run: Run, task_id: str, sample_id: int, data_source: str | None) -> Iterator[str]:
     """Yields text lines that show one sample: prompt, answer, program, tests and verdict, each with a heading.
 
-    `data` is the source of the problem (see `load_problems`). Raises UserError if the run has no such sample.
+    `data_source` is the source of the problem (see `load_problems`). Raises UserError if the run has no such sample.
     """
     sample = find_sample(run, task_id, sample_id)
-    problems = load_problems(run, data)
+    problems = load_problems(run, data_source)
     yield from _problem_lines(problems, sample)
     completion = sample.completion
     if completion is not None:
@@ -26,11 +26,11 @@ def sample_lines(run: Run, task_id: str, sample_id: int, data: str | None) -> It
         yield from _lines_with_heading(completion.form + reason, completion.text or "(empty)")
     problem = problems.by_id.get(task_id)
     if problem and completion and problems.task:
-        source = program_source(problems.task, problem, completion)
+        source = extract_program_source(problems.task, problem, completion)
         extraction = f", {sample.verdict.extraction}" if sample.verdict and sample.verdict.extraction else ""
         if source is not None:
             yield from _lines_with_heading(f"program{extraction}", source)
-        if tests := tests_as_text(problems.task, problem):
+        if tests := format_tests(problems.task, problem):
             yield from _lines_with_heading("tests", tests)
     yield from _verdict_lines(sample)
 
@@ -57,7 +57,7 @@ def _problem_lines(problems: RunProblems, sample: Sample) -> Iterator[str]:
     if problem is None:
         yield from _lines_with_heading("prompt", problems.missing or "The task's data do not have this problem.")
         return
-    for name, text in prompt_parts(problem.prompt):
+    for name, text in list_named_prompt_parts(problem.prompt):
         yield from _lines_with_heading(f"prompt, {name}", text)
 
 
@@ -75,7 +75,7 @@ def _verdict_lines(sample: Sample) -> Iterator[str]:
         yield from _lines_with_heading("output", verdict.detail)
 
 
-def _lines_with_heading(name: str, text: str) -> Iterator[str]:
-    yield f"=== {name} ==="
+def _lines_with_heading(heading: str, text: str) -> Iterator[str]:
+    yield f"=== {heading} ==="
     yield text.rstrip("\n")
     yield ""

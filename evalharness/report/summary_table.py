@@ -6,16 +6,21 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from evalharness.data.run_types import Rate, Speed, Summary
-from evalharness.report.answer_remarks import answer_remarks, failure_remarks, short_answer_remarks, token_limit_text
+from evalharness.report.answer_remarks import (
+    answer_problem_remarks,
+    failure_remarks,
+    short_answer_problem_remarks,
+    token_limit_text,
+)
 from evalharness.report.run_metrics import mixed_conditions_text
-from evalharness.report.task_variant import run_conditions
+from evalharness.report.task_variant import settings_that_affect_pass_rates
 from evalharness.util.text import counted
 
 ABSENT = "-"
 
 
-def summary_table(summaries: Sequence[Summary], group: str | None = None) -> Table:
-    """Returns a table of results with one row per run. `group` is the name of a last row with the mean of each rate.
+def make_summary_table(summaries: Sequence[Summary], task_group: str | None = None) -> Table:
+    """Returns a table of results with one row per run, and, if `task_group` is given, a last row with the mean rates.
 
     The column of the end-to-end latency is omitted if no run was timed.
     """
@@ -27,23 +32,23 @@ def summary_table(summaries: Sequence[Summary], group: str | None = None) -> Tab
     for name in (*rate_names, "tokens/s", *(["E2E latency"] if timed else [])):
         table.add_column(name, justify="right", no_wrap=True)
     for summary in summaries:
-        table.add_row(*_table_row(summary, rate_names, timed), end_section=len(summaries) > 1)
-    if group and len(summaries) > 1:
-        table.add_row(f"mean of {group}", "", "", *(_mean_text(summaries, name) for name in rate_names))
+        table.add_row(*_make_table_row(summary, rate_names, timed), end_section=len(summaries) > 1)
+    if task_group and len(summaries) > 1:
+        table.add_row(f"mean of {task_group}", "", "", *(_format_mean_rate(summaries, name) for name in rate_names))
     return table
 
 
-def table_remarks(summaries: Sequence[Summary]) -> list[str]:
+def make_table_remarks(summaries: Sequence[Summary]) -> list[str]:
     """Returns remarks for below the table of results: about truncated or missing answers, and changed conditions."""
-    return [f"{summary['task']}: {remark}" for summary in summaries for remark in _run_remarks(summary)]
+    return [f"{summary['task']}: {remark}" for summary in summaries for remark in _make_run_remarks(summary)]
 
 
-def _run_remarks(summary: Summary) -> list[str]:
+def _make_run_remarks(summary: Summary) -> list[str]:
     mixed = mixed_conditions_text(summary["speed"])
-    return [*answer_remarks(summary), *failure_remarks(summary), *([f"speed of {mixed}"] if mixed else [])]
+    return [*answer_problem_remarks(summary), *failure_remarks(summary), *([f"speed of {mixed}"] if mixed else [])]
 
 
-def facet_tables(summaries: Sequence[Summary]) -> Iterator[Table]:
+def make_facet_tables(summaries: Sequence[Summary]) -> Iterator[Table]:
     """Yields tables of each run's pass rates by problem category (facet), such as pass@1 by month."""
     for summary in summaries:
         for facet, kinds in summary.get("facets", {}).items():
@@ -52,31 +57,35 @@ def facet_tables(summaries: Sequence[Summary]) -> Iterator[Table]:
             for name in (facet, "problems", *rate_names):
                 table.add_column(name, justify="left" if name == facet else "right", no_wrap=True, min_width=9)
             for name, kind in kinds.items():
-                rates = (_rate_text(kind["metrics"].get(rate)).replace("\n", " ") for rate in rate_names)
+                rates = (_format_rate(kind["metrics"].get(rate)).replace("\n", " ") for rate in rate_names)
                 table.add_row(name, str(kind["problems"]), *rates)
             yield table
 
 
-def _table_row(summary: Summary, rate_names: Sequence[str], timed: bool) -> list[str]:
+def _make_table_row(summary: Summary, rate_names: Sequence[str], has_speed_columns: bool) -> list[str]:
     speed = summary["speed"]
     return [
-        "\n".join(filter(None, [summary["task"], run_conditions(summary), token_limit_text(summary)])),
+        "\n".join(filter(None, [summary["task"], settings_that_affect_pass_rates(summary), token_limit_text(summary)])),
         summary["backend"] + (f"\n{summary['model']}" if summary["model"] else ""),
-        "\n".join([_sample_count_text(summary), *_outcome_count_texts(summary)]),
-        *(_rate_text(summary["metrics"].get(name)) for name in rate_names),
-        _number_text(speed.get("output_tokens_per_s")) + ("\n(mixed)" if mixed_conditions_text(speed) else ""),
-        *([_latency_text(speed)] if timed else []),
+        "\n".join([_format_sample_count(summary), *_format_outcome_counts(summary)]),
+        *(_format_rate(summary["metrics"].get(name)) for name in rate_names),
+        _format_number(speed.get("output_tokens_per_s")) + ("\n(mixed)" if mixed_conditions_text(speed) else ""),
+        *([_format_latency(speed)] if has_speed_columns else []),
     ]
 
 
-def _outcome_count_texts(summary: Summary) -> list[str]:
+def _format_outcome_counts(summary: Summary) -> list[str]:
     """Returns counts of a run's samples for the table: by status, without code, truncated, empty or refused."""
     counts = [f"{count} {status}" for status, count in summary["statuses"].items()]
     without_code = summary.get("extraction", {}).get("nothing found", 0)
-    return [*counts, *([f"{without_code} without code"] if without_code else []), *short_answer_remarks(summary)]
+    return [
+        *counts,
+        *([f"{without_code} without code"] if without_code else []),
+        *short_answer_problem_remarks(summary),
+    ]
 
 
-def _sample_count_text(summary: Summary) -> str:
+def _format_sample_count(summary: Summary) -> str:
     """Returns a run's number of samples as text, with the number of problems if it differs or the run is partial."""
     problems, total = summary["problems"], summary.get("problems_of_task", summary["problems"])
     if problems < total:
@@ -84,23 +93,23 @@ def _sample_count_text(summary: Summary) -> str:
     return str(summary["samples"]) + (f"\n{counted(problems, 'problem')}" if problems != summary["samples"] else "")
 
 
-def _rate_text(rate: Rate | None) -> str:
+def _format_rate(rate: Rate | None) -> str:
     if rate is None:
         return ABSENT
     low, high = rate["ci95"]
     return f"{rate['value']:.1%}\n[{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _mean_text(summaries: Sequence[Summary], name: str) -> str:
-    values = [summary["metrics"][name]["value"] for summary in summaries if name in summary["metrics"]]
+def _format_mean_rate(summaries: Sequence[Summary], rate_name: str) -> str:
+    values = [summary["metrics"][rate_name]["value"] for summary in summaries if rate_name in summary["metrics"]]
     return f"{sum(values) / len(values):.1%}" if len(values) == len(summaries) else ABSENT
 
 
-def _number_text(value: float | None) -> str:
+def _format_number(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.1f}"
 
 
-def _latency_text(speed: Speed) -> str:
+def _format_latency(speed: Speed) -> str:
     """Returns text lines with a run's end-to-end latency percentiles, and its median TTFT if it was measured."""
     lines = [f"{rank} {seconds:.2f} s" for rank, seconds in speed.get("latency_s", {}).items()]
     if "first_output_s" in speed:

@@ -25,33 +25,33 @@ class DataKind(StrEnum):
 
 def data_kind(summary: Summary) -> DataKind:
     """Returns the kind of data (full, sample, unofficial) that a run used, from its summary."""
-    if is_sample(task_of(summary)):
+    if is_sample_task(task_name_of(summary)):
         return DataKind.SAMPLE
     return DataKind.FULL if summary.get("official_data", True) else DataKind.UNOFFICIAL
 
 
-def task_of(summary: Summary) -> str:
+def task_name_of(summary: Summary) -> str:
     """Returns the name of a run's task from its summary; "None" for a summary that lacks it."""
     return str(summary.get("task"))
 
 
-def is_sample(task: str) -> bool:
+def is_sample_task(task_name: str) -> bool:
     """Returns whether a task's name is that of bundled sample data, which ends in "-sample"."""
-    return task.endswith(SAMPLE_SUFFIX)
+    return task_name.endswith(SAMPLE_SUFFIX)
 
 
-def base_task(task: str) -> str:
+def remove_sample_suffix(task_name: str) -> str:
     """Returns a task's name without the suffix "-sample" of the bundled sample data."""
-    return task.removesuffix(SAMPLE_SUFFIX)
+    return task_name.removesuffix(SAMPLE_SUFFIX)
 
 
-def language_of(task: str) -> tuple[str, str]:
+def split_task_family_and_language(task_name: str) -> tuple[str, str]:
     """Returns (family, language) of a task, such as ("multipl-e", "cpp"); a name without a language counts as "py"."""
-    family, _, language = base_task(task).rpartition("-")
-    return (family, language) if family in LANGUAGE_FAMILIES else (base_task(task), "py")
+    family, _, language = remove_sample_suffix(task_name).rpartition("-")
+    return (family, language) if family in LANGUAGE_FAMILIES else (remove_sample_suffix(task_name), "py")
 
 
-def variant_parts(summary: Summary) -> list[str]:
+def task_option_texts(summary: Summary) -> list[str]:
     """Returns a run's data version, split and other task options, such as ["v1.0", "split test", "release v5"]."""
     parts = [str(summary["version"])] if summary.get("version") else []
     parts += [f"split {summary['split']}"] if summary.get("split") else []
@@ -62,10 +62,10 @@ def variant_parts(summary: Summary) -> list[str]:
 def task_title(summary: Summary) -> str:
     """Returns a run's task with data version, split and options as text; runs with equal titles have equal problems."""
     mark = [UNOFFICIAL] if data_kind(summary) is DataKind.UNOFFICIAL else []
-    return ", ".join([task_of(summary), *variant_parts(summary), *mark])
+    return ", ".join([task_name_of(summary), *task_option_texts(summary), *mark])
 
 
-def run_conditions(summary: Summary) -> str:
+def settings_that_affect_pass_rates(summary: Summary) -> str:
     """Returns the settings that must be equal for a comparison of two runs' pass rates, as text.
 
     These are version, recipe, the rule for the length of an infilled middle, split, task options, the version's note,

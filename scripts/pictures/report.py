@@ -8,8 +8,8 @@ from playwright.sync_api import Browser
 
 from evalharness.data.runs import Run
 from evalharness.report.frontier.picture import write_frontier_plot
-from evalharness.report.frontier.points import frontier_panels
-from evalharness.report.page.page import write_page
+from evalharness.report.frontier.points import make_frontier_panels
+from evalharness.report.page.page import write_report
 
 SHOW_HALF_DENOISED = """() => {
     const slider = document.querySelector(".timeline input");
@@ -21,9 +21,9 @@ SHOW_HALF_DENOISED = """() => {
 
 def draw_report(browser: Browser, runs: list[Run]) -> None:
     """Takes the screenshots of the report of these runs."""
-    write_frontier_plot(frontier_panels(runs), IMAGES / "frontier.png")
+    write_frontier_plot(make_frontier_panels(runs), IMAGES / "frontier.png")
     with tempfile.TemporaryDirectory() as folder:
-        index = write_page(runs, Path(folder) / "report").as_uri()
+        index = write_report(runs, Path(folder) / "report").as_uri()
         with window(browser, 1280, 1480) as page:
             page.goto(index)
             page.wait_for_selector("table.runs")

@@ -13,7 +13,7 @@ from evalharness.arena.statistics.summary import VoteSummary, summarize_votes
 from evalharness.arena.store import VoteStore
 from evalharness.data.runs import Run
 from evalharness.report.naming import name_runs
-from evalharness.report.run_metrics import rate_of
+from evalharness.report.run_metrics import pass_rate_of
 from evalharness.report.runs import load_runs
 
 Command = Callable[..., Any]
@@ -35,7 +35,7 @@ def vote_on_all_pairs(runs: Path, folder: Path, voters: int = 6) -> VoteSummary:
 
 
 def rates_of(runs: list[Run]) -> dict[str, float]:
-    rates = {name.label: rate_of(run) for run, name in zip(runs, name_runs(runs), strict=True)}
+    rates = {name.label: pass_rate_of(run) for run, name in zip(runs, name_runs(runs), strict=True)}
     return {label: rate.value for label, rate in rates.items() if rate}
 
 

@@ -39,9 +39,9 @@ def test_little_memory_and_disk_are_notes_that_say_what_to_do(cli: Command, monk
 
 
 def test_memory_is_that_of_the_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    total, _ = machine.memory_bytes()
+    total, _ = machine.total_and_available_memory_bytes()
     (tmp_path / "memory.max").write_text(f"{total // 2}\n")
     monkeypatch.setattr(machine, "CGROUP_LIMIT", tmp_path / "memory.max")
-    assert machine.memory_bytes()[0] == total // 2
+    assert machine.total_and_available_memory_bytes()[0] == total // 2
     (tmp_path / "memory.max").write_text("max\n")
-    assert machine.memory_bytes()[0] == total
+    assert machine.total_and_available_memory_bytes()[0] == total

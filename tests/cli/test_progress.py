@@ -16,7 +16,7 @@ import pytest
 
 from evalharness.generation.token_meter import generated_tokens
 from evalharness.pipeline import progress
-from evalharness.pipeline.progress import ProgressCounts, duration_text
+from evalharness.pipeline.progress import ProgressCounts, format_duration
 from evalharness.records import Completion, Verdict
 
 Command = Callable[..., Any]
@@ -82,4 +82,4 @@ def test_counts_tell_rows_rate_tokens_passes_and_time_left(monkeypatch: pytest.M
     ("seconds", "text"), [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (5900, "98 min"), (7200, "2.0 h")]
 )
 def test_durations_have_one_unit(seconds: float, text: str) -> None:
-    assert duration_text(seconds) == text
+    assert format_duration(seconds) == text

@@ -9,7 +9,7 @@ import pytest
 
 from evalharness.backends import find_backend
 from evalharness.backends.options import describe_options
-from evalharness.cli.listing.tasks import problem_count
+from evalharness.cli.listing.tasks import count_problems_of_task
 from evalharness.data import cards
 from evalharness.data.cards.task_options import describe_task_options
 from evalharness.data.loading import load_records
@@ -24,7 +24,7 @@ from evalharness.data.splits import select_records_of_split
 def test_the_listed_number_of_problems_is_that_of_a_run(name: str, version: str | None, datasets_dir: Path) -> None:
     card, entry = cards.find_task(name)
     records = load_records(card, entry, version, datasets_dir).records
-    assert problem_count(entry) == len(select_records_of_split(entry, records, None))
+    assert count_problems_of_task(entry) == len(select_records_of_split(entry, records, None))
 
 
 NAME = re.compile(r"[\w.+-]+")
@@ -36,7 +36,7 @@ def test_no_name_is_broken_however_narrow_the_terminal_is(
 ) -> None:
     entries = [(entry, entry.image or card.image) for card in cards.load_cards() for entry in card.tasks.values()]
     states = dict.fromkeys((image for _, image in entries), "built on first use")
-    monkeypatch.setattr("evalharness.cli.listing.tasks.image_states", lambda: states)
+    monkeypatch.setattr("evalharness.cli.listing.tasks.sandbox_image_states", lambda: states)
     monkeypatch.setenv("COLUMNS", str(columns))
     words = set(NAME.findall(cli("tasks").stdout))
     for card in cards.load_cards():

@@ -10,7 +10,7 @@ import pytest
 from helpers.fake_hub import FakeHub, dead_url
 from helpers.humaneval_repo import HUMANEVAL, humaneval_repo
 
-from evalharness.cli.listing.tasks import data_location
+from evalharness.cli.listing.tasks import describe_data_location
 from evalharness.data import cards
 from evalharness.data.files import read_records
 from evalharness.data.loading import load_records
@@ -32,13 +32,13 @@ def pull(home: Path, url: str, *words: object) -> "subprocess.CompletedProcess[s
 @pytest.mark.data
 def test_pulled_data_are_loaded_from_the_folder(tmp_path: Path, datasets_dir: Path) -> None:
     records, folder = read_records(datasets_dir / "humaneval" / "HumanEval.jsonl.gz"), tmp_path / "data"
-    assert data_location(TASK[1], folder) == "on the hub"
+    assert describe_data_location(TASK[1], folder) == "on the hub"
     with FakeHub(humaneval_repo(records)) as hub:
         done = pull(tmp_path, hub.url, "humaneval", "--dir", folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "humaneval v1.0: 164 problems in" in done.stdout
     assert f"export EVALHARNESS_DATA={folder}" in done.stdout
-    assert data_location(TASK[1], folder) == "here"
+    assert describe_data_location(TASK[1], folder) == "here"
     loaded = load_records(*TASK, None, folder)
     assert loaded.is_official
     assert loaded.records == records

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from evalharness.metrics.answer_counts import count_answers
-from evalharness.metrics.passk import counts_by_problem, pass_rates
-from evalharness.metrics.throughput import compute_speed, measurement_conditions
+from evalharness.metrics.passk import count_samples_by_problem, pass_rates
+from evalharness.metrics.throughput import compute_speed, speed_measurement_conditions
 from evalharness.pipeline.store import write_json
 from evalharness.records import Completion, Verdict
 
@@ -70,8 +70,9 @@ def write_run(
         "task": task, "backend": backend, "model": model, "recipe": recipe, "version": "v1.0", "split": "",
         "options": {}, "note": "", "official_data": official, "problems": problems,
         "problems_of_task": whole or problems,
-        "samples": len(passed), "asked": asked or len(passed), "metrics": pass_rates(counts_by_problem(verdicts)),
-        "speed": compute_speed(rows, conditions=measurement_conditions(backend_description, CPU), warmup=()),
+        "samples": len(passed), "asked": asked or len(passed),
+        "metrics": pass_rates(count_samples_by_problem(verdicts)),
+        "speed": compute_speed(rows, conditions=speed_measurement_conditions(backend_description, CPU), warmup=()),
         "statuses": {},
         "answers": count_answers(rows, 512),
     }  # fmt: skip

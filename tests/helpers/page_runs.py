@@ -9,7 +9,7 @@ from typing import Any
 
 from evalharness.adapters import open_task
 from evalharness.data.sources import DataSource
-from evalharness.metrics.passk import counts_by_problem, pass_rates, pass_rates_by_facet
+from evalharness.metrics.passk import count_samples_by_problem, pass_rates, pass_rates_by_facet
 from evalharness.metrics.throughput import compute_speed
 from evalharness.pipeline.store import RunStore
 from evalharness.records import STATUSES, Completion, Problem, Status, Trace, Verdict
@@ -61,8 +61,8 @@ def write_run(
             "problems_of_task": len(problems),
             "samples": len(verdicts),
             "asked": len(problems) * n,
-            "metrics": pass_rates(counts_by_problem(verdicts)),
-            "facets": pass_rates_by_facet(counts_by_problem(verdicts), problems),
+            "metrics": pass_rates(count_samples_by_problem(verdicts)),
+            "facets": pass_rates_by_facet(count_samples_by_problem(verdicts), problems),
             "speed": compute_speed(store.completions()),
             "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
         }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.metrics.answer_counts import KINDS, answer_kinds, count_answers
+from evalharness.metrics.answer_counts import KINDS, classify_answer_problems, count_answers
 from evalharness.records import Completion
 
 
@@ -33,11 +33,11 @@ def answer(text: str = "x", **fields: Any) -> Completion:
     ],
 )
 def test_kinds(completion: Completion, kinds: list[str]) -> None:
-    assert answer_kinds(completion, completion.text) == kinds
+    assert classify_answer_problems(completion, completion.text) == kinds
 
 
 def test_reasoning_in_the_text_alone_is_no_answer() -> None:
-    assert answer_kinds(answer("<think>hmm"), "") == ["reasoning_only"]
+    assert classify_answer_problems(answer("<think>hmm"), "") == ["reasoning_only"]
 
 
 def test_counts_rates_reasoning_and_the_reasons() -> None:

@@ -9,9 +9,9 @@ from scipy.stats import binomtest
 from evalharness.metrics.intervals import (
     independent_difference_interval,
     log_normal_interval,
-    log_ratio_standard_error,
     mean_interval,
     mean_of_rates_interval,
+    standard_error_of_log_ratio,
     wilson_interval,
 )
 
@@ -82,13 +82,13 @@ def test_the_interval_of_tokens_per_second_covers_the_true_rate() -> None:
     for _ in range(500):
         seconds = rng.gamma(2.0, 3.0, 50)
         tokens = 20 * seconds * rng.gamma(25, 1 / 25, 50)
-        error = log_ratio_standard_error(tokens, seconds)
+        error = standard_error_of_log_ratio(tokens, seconds)
         assert error is not None
         low, high = log_normal_interval(tokens.sum() / seconds.sum(), error)
         covered += low <= 20 <= high
     assert 0.91 <= covered / 500 <= 0.98
-    assert log_ratio_standard_error([5.0], [1.0]) is None
-    assert log_ratio_standard_error([5.0, 5.0], [0.0, 0.0]) is None
+    assert standard_error_of_log_ratio([5.0], [1.0]) is None
+    assert standard_error_of_log_ratio([5.0, 5.0], [0.0, 0.0]) is None
 
 
 @given(st.integers(1, 100_000))

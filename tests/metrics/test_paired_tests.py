@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from evalharness.metrics.paired_tests import (
+    adjust_p_values_by_holm,
     detectable_difference,
-    difference_interval,
-    holm_adjusted,
     is_noninferior,
     mcnemar_p_value,
+    mean_difference_interval,
     paired_difference,
     sign_flip_p_value,
 )
@@ -110,9 +110,9 @@ def test_the_sign_flip_test_of_binary_outcomes_is_mcnemars() -> None:
 
 def test_the_interval_of_a_difference_contains_it_and_changes_sign_with_it() -> None:
     differences = np.array([1.0] * 9 + [-1.0] * 3 + [0.0] * 88)
-    low, high = difference_interval(differences)
+    low, high = mean_difference_interval(differences)
     assert low < 0.06 < high
-    assert difference_interval(-differences) == pytest.approx((-high, -low), abs=0.011)
+    assert mean_difference_interval(-differences) == pytest.approx((-high, -low), abs=0.011)
 
 
 def test_noninferiority_needs_the_whole_interval() -> None:
@@ -129,13 +129,13 @@ def test_different_problems_cannot_be_paired() -> None:
 
 
 def test_holm() -> None:
-    assert holm_adjusted([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm_adjusted([]) == []
+    assert adjust_p_values_by_holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert adjust_p_values_by_holm([]) == []
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values: list[float]) -> None:
-    adjusted = holm_adjusted(p_values)
+    adjusted = adjust_p_values_by_holm(p_values)
     assert all(after >= before for after, before in zip(adjusted, p_values, strict=True))
     assert all(
         after <= min(1.0, before * len(p_values)) + 1e-12 for after, before in zip(adjusted, p_values, strict=True)

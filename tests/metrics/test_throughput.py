@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evalharness.metrics.request_times import busy_seconds, cost_per_problem, percentiles
 from evalharness.metrics.steady_window import RequestTimeline
-from evalharness.metrics.throughput import compute_speed, measurement_conditions
+from evalharness.metrics.throughput import compute_speed, speed_measurement_conditions
 from evalharness.metrics.tokenizing import CommonTokenizer
 from evalharness.records import Completion
 
@@ -155,7 +155,7 @@ def test_output_of_adjacent_windows_adds_up(rows: list[tuple[float, float, int, 
              for start, length, tokens, first, share in rows]  # fmt: skip
     cuts = [-1.0, 7.0, 7.5, 30.0, 100.0]
     for span in spans:
-        parts = [span.amount_within(low, high) for low, high in pairwise(cuts)]
+        parts = [span.output_amount_between(low, high) for low, high in pairwise(cuts)]
         assert sum(parts) == pytest.approx(span.amount, abs=1e-6)
 
 
@@ -198,17 +198,19 @@ def test_a_batch_counts_once_in_the_interval_of_the_speed() -> None:
 
 def test_measurement_conditions() -> None:
     machine = {"processor": "Xeon", "cores": 2, "cpu_mhz": 2900.0, "accelerator_clocks": "1980 MHz"}
-    assert measurement_conditions({"device": "cpu", "dtype": "float32", "batch_size": 4}, machine) == {
+    assert speed_measurement_conditions({"device": "cpu", "dtype": "float32", "batch_size": 4}, machine) == {
         "hardware": "Xeon", "cores": 2, "clocks": 2900.0, "dtype": "float32", "batch_size": 4,
     }  # fmt: skip
-    cuda = measurement_conditions({"device": "cuda:0", "device_name": "H100"}, machine)
+    cuda = speed_measurement_conditions({"device": "cuda:0", "device_name": "H100"}, machine)
     assert cuda == {"hardware": "H100", "clocks": "1980 MHz"}
     remote = {"base_url": "http://x/v1", "concurrency": 8, "hardware": None}
-    assert measurement_conditions(remote, machine) == {"endpoint": "http://x/v1", "concurrency": 8}
-    assert measurement_conditions({**remote, "hardware": "8x H800"}, machine)["hardware"] == "8x H800"
+    assert speed_measurement_conditions(remote, machine) == {"endpoint": "http://x/v1", "concurrency": 8}
+    assert speed_measurement_conditions({**remote, "hardware": "8x H800"}, machine)["hardware"] == "8x H800"
 
 
 def test_cost_per_problem() -> None:
     rows = [done(0.0, 1.0), done(1.0, 1.0, number=1)]
-    assert cost_per_problem(rows, price_in=2.0, price_out=10.0) == pytest.approx((6 * 2 + 20 * 10) / 1e6)
+    assert cost_per_problem(
+        rows, price_per_million_prompt_tokens=2.0, price_per_million_output_tokens=10.0
+    ) == pytest.approx((6 * 2 + 20 * 10) / 1e6)
     assert cost_per_problem([replace(rows[0], prompt_tokens=None)], 1.0, 1.0) is None

@@ -11,7 +11,7 @@ import pytest
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.run import run
-from evalharness.pipeline.validate import check_prompt
+from evalharness.pipeline.validate import check_prompt_is_supported
 from evalharness.records import Completion, Prompt, Request, Sampling
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -41,16 +41,16 @@ class InfillingOnly(Plain):
 
 
 def test_a_backend_without_a_prompt_check_accepts_all_but_infilling_prompts() -> None:
-    check_prompt(Plain(), Prompt("a"))
+    check_prompt_is_supported(Plain(), Prompt("a"))
     with pytest.raises(UserError, match=r"backend plain cannot infill.*recipe=suffix-first") as caught:
-        check_prompt(Plain(), INFILLING)
+        check_prompt_is_supported(Plain(), INFILLING)
     assert "\n" not in str(caught.value)
 
 
 def test_a_backend_may_accept_some_kinds_of_prompts_alone() -> None:
-    check_prompt(InfillingOnly(), INFILLING)
+    check_prompt_is_supported(InfillingOnly(), INFILLING)
     with pytest.raises(UserError, match="infilling prompts only"):
-        check_prompt(InfillingOnly(), Prompt("a"))
+        check_prompt_is_supported(InfillingOnly(), Prompt("a"))
 
 
 @pytest.mark.docker

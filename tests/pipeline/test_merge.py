@@ -15,7 +15,7 @@ from evalharness.errors import UserError
 from evalharness.metrics.tokenizing import BUNDLED
 from evalharness.pipeline.shard import Shard, parse_shard
 from evalharness.records import Problem, Prompt, Request
-from evalharness.report.run_metrics import hardware_text, incomplete_reason
+from evalharness.report.run_metrics import explain_incompleteness, hardware_text
 from evalharness.report.runs import load_runs
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -102,8 +102,8 @@ def test_merged_speeds_are_counted_by_the_runs_tokenizer_and_say_that_they_are_m
     assert speed["tokenizer"] == str(BUNDLED)
     assert speed["conditions"]["merged_runs"] == 2
     [record] = load_runs([tmp_path / "merged"])
-    assert incomplete_reason(record) == "only the first 4 of 16 problems"
-    assert incomplete_reason(load_runs([tmp_path / "1"])[0]) == "only 2 of 16 problems"
+    assert explain_incompleteness(record) == "only the first 4 of 16 problems"
+    assert explain_incompleteness(load_runs([tmp_path / "1"])[0]) == "only 2 of 16 problems"
     assert hardware_text(record).endswith("(2 merged runs)")
     assert cli(*run, "--shard", "2/2", "--out", tmp_path / "2").returncode == 0
     done = cli("merge", tmp_path / "again", tmp_path / "1", tmp_path / "2")

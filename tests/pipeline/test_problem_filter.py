@@ -10,7 +10,7 @@ from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.problem_filter import select_problems
 from evalharness.records import Problem, Prompt
-from evalharness.report.run_metrics import incomplete_reason
+from evalharness.report.run_metrics import explain_incompleteness
 from evalharness.report.runs import load_runs
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -45,10 +45,10 @@ def test_named_problems_in_shards_and_merged(engine: None, tmp_path: Path, cli: 
     [record] = load_runs([whole])
     assert sorted(row.task_id for row in record.verdicts()) == ["Sample/2", "Sample/5"]
     assert record.manifest["config"]["samples"]["only"] == ["Sample/2", "Sample/5"]
-    assert incomplete_reason(record) == "only 2 of 16 problems"
+    assert explain_incompleteness(record) == "only 2 of 16 problems"
     for number in (1, 2):
         assert cli(*run, "--shard", f"{number}/2", "--out", tmp_path / str(number)).returncode == 0
     assert cli("merge", tmp_path / "merged", tmp_path / "1", tmp_path / "2").returncode == 0
     [merged] = load_runs([tmp_path / "merged"])
     assert merged.manifest["config"] == record.manifest["config"]
-    assert incomplete_reason(merged) == incomplete_reason(record)
+    assert explain_incompleteness(merged) == explain_incompleteness(record)

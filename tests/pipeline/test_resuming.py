@@ -14,7 +14,7 @@ from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.resuming.folders import check_multi_task_folder, check_no_unrelated_files, check_overwritable
 from evalharness.pipeline.resuming.same_run import TRANSPORT_OPTIONS, holds_resumable_run
-from evalharness.pipeline.resuming.stretches import joined_stretches, measured_conditions
+from evalharness.pipeline.resuming.stretches import join_run_stretches, measurement_conditions_of_run
 from evalharness.pipeline.store import RunStore
 from evalharness.records import Completion, Verdict
 
@@ -89,7 +89,7 @@ def test_each_stretch_that_works_is_recorded(folder: Path) -> None:
         store.record_resumption([("t", number) for number in range(3)])
         assert not (folder / "summary.json").exists()
         rows(store, 3)
-        store.record_adjustments({"max_tokens_field": "max_completion_tokens"})
+        store.record_adjusted_options({"max_tokens_field": "max_completion_tokens"})
     manifest = read_manifest(folder)
     first, second = manifest["stretches"]
     assert (first["transport"]["concurrency"], second["transport"]["concurrency"]) == (8, 16)
@@ -98,7 +98,7 @@ def test_each_stretch_that_works_is_recorded(folder: Path) -> None:
     assert "adjusted" not in first
     assert second["adjusted"] == {"max_tokens_field": "max_completion_tokens"}
     assert manifest["config"]["samples"]["n"] == 3
-    assert measured_conditions(manifest, 3) == {
+    assert measurement_conditions_of_run(manifest, 3) == {
         "mixed": {"concurrency": [8, 16], "endpoint": ["http://a/v1", "http://b/v1"]}
     }
 
@@ -106,7 +106,7 @@ def test_each_stretch_that_works_is_recorded(folder: Path) -> None:
 def test_conditions_are_mixed_only_where_completions_were_made(folder: Path) -> None:
     with opened(folder, config(n=3, concurrency=16)) as store:
         store.record_resumption([("t", 2)])
-    conditions = measured_conditions(read_manifest(folder), 2)
+    conditions = measurement_conditions_of_run(read_manifest(folder), 2)
     assert "mixed" not in conditions
     assert conditions["concurrency"] == 8
 
@@ -117,8 +117,8 @@ def test_joined_runs_are_mixed_where_their_stretches_differ(tmp_path: Path) -> N
         with opened(tmp_path / str(number), config(concurrency=concurrency)) as store:
             rows(store, 1)
         manifests.append(read_manifest(tmp_path / str(number)))
-    joined: Any = {**manifests[0], "stretches": joined_stretches(manifests, [1, 1])}
-    assert measured_conditions(joined, 2)["mixed"] == {"concurrency": [8, 16]}
+    joined: Any = {**manifests[0], "stretches": join_run_stretches(manifests, [1, 1])}
+    assert measurement_conditions_of_run(joined, 2)["mixed"] == {"concurrency": [8, 16]}
 
 
 def test_a_directory_with_only_a_manifest_is_taken_over(tmp_path: Path) -> None:

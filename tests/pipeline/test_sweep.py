@@ -10,17 +10,24 @@ from evalharness.errors import UserError
 from evalharness.pipeline import validate
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.progress import SilentProgress
-from evalharness.pipeline.sweep import option_combinations, split_swept_options, sweep, with_option_values
+from evalharness.pipeline.sweep import (
+    list_option_combinations,
+    separate_fixed_and_swept_options,
+    set_option_values,
+    sweep,
+)
 
 
 def test_options_with_several_values_are_swept() -> None:
-    fixed, swept = split_swept_options({"threshold": "0.5,0.7, 0.9", "recipe": "chat", "extra": '{"a": 1, "b": 2}'})
+    fixed, swept = separate_fixed_and_swept_options(
+        {"threshold": "0.5,0.7, 0.9", "recipe": "chat", "extra": '{"a": 1, "b": 2}'}
+    )
     assert fixed == {"recipe": "chat", "extra": '{"a": 1, "b": 2}'}
     assert swept == {"threshold": ["0.5", "0.7", "0.9"]}
 
 
 def test_every_combination_has_a_folder_of_its_own() -> None:
-    found = option_combinations({"threshold": ["0.5", "0.9"], "steps": ["8", "16"]})
+    found = list_option_combinations({"threshold": ["0.5", "0.9"], "steps": ["8", "16"]})
     assert [one.name for one in found] == [
         "threshold=0.5_steps=8", "threshold=0.5_steps=16", "threshold=0.9_steps=8", "threshold=0.9_steps=16",
     ]  # fmt: skip
@@ -28,20 +35,20 @@ def test_every_combination_has_a_folder_of_its_own() -> None:
 
 
 def test_flags_of_run_are_swept_as_flags() -> None:
-    config = with_option_values(
+    config = set_option_values(
         RunConfig("humaneval", "x", options={"a": "1"}), {"temperature": "0.5", "threshold": "0.9"}
     )
     assert config.temperature == 0.5
     assert config.options == {"a": "1", "threshold": "0.9"}
     with pytest.raises(UserError, match="not a number"):
-        with_option_values(RunConfig("humaneval", "x"), {"temperature": "hot"})
+        set_option_values(RunConfig("humaneval", "x"), {"temperature": "hot"})
 
 
 def test_nothing_swept_and_values_twice() -> None:
     with pytest.raises(UserError, match="or use evalharness run"):
-        split_swept_options({"threshold": "0.5"})
+        separate_fixed_and_swept_options({"threshold": "0.5"})
     with pytest.raises(UserError, match="twice"):
-        split_swept_options({"threshold": "0.5,0.5"})
+        separate_fixed_and_swept_options({"threshold": "0.5,0.5"})
 
 
 @pytest.mark.docker

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from helpers import page_runs
 
-from evalharness.report.page.page import write_page
+from evalharness.report.page.page import write_report
 from evalharness.report.runs import load_runs
 
 Open = Callable[..., Any]
@@ -32,7 +32,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         task = f"multipl-e-{language}"
         page_runs.write_run(runs / "ar" / task, task, cycling(["passed"]), **left)
         page_runs.write_run(runs / "dif" / task, task, cycling(["passed", "memory"]), **right)
-    write_page(load_runs([runs]), folder / "page")
+    write_report(load_runs([runs]), folder / "page")
     shutil.rmtree(runs)  # the page must not need them
     return folder / "page"
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from evalharness.report.summary_table import facet_tables, summary_table
+from evalharness.report.summary_table import make_facet_tables, make_summary_table
 
 
 def rate(value: float) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def summary(**changes: Any) -> dict[str, Any]:
 
 def shown(*summaries: dict[str, Any], mean: str | None = None, width: int = 100) -> str:
     text = io.StringIO()
-    Console(file=text, width=width).print(summary_table(summaries, mean))
+    Console(file=text, width=width).print(make_summary_table(summaries, mean))
     return text.getvalue()
 
 
@@ -120,7 +120,7 @@ def test_each_facet_has_a_table() -> None:
         "2024-08": {"problems": 3, "metrics": {"pass@1": rate(0.5)}},
         "2024-09": {"problems": 1, "metrics": {"pass@1": rate(0.25)}},
     }
-    [table] = facet_tables([summary(), summary(task="livecodebench", facets={"month": kinds})])
+    [table] = make_facet_tables([summary(), summary(task="livecodebench", facets={"month": kinds})])
     text = io.StringIO()
     Console(file=text, width=100).print(table)
     lines = [line.split() for line in text.getvalue().splitlines()]

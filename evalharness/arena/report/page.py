@@ -14,9 +14,9 @@ from evalharness.arena.report.picture import draw_preference_figure, make_prefer
 from evalharness.arena.report.tables import Section, Table
 from evalharness.arena.statistics.summary import VoteSummary
 from evalharness.errors import UserError
-from evalharness.report.frontier.html import wide_and_narrow_svg
+from evalharness.report.frontier.html import wide_and_narrow_svg_html
 from evalharness.report.frontier.layout import NARROW
-from evalharness.report.page.document import FILE_POLICY, html_document
+from evalharness.report.page.document import FILE_POLICY, make_html_document
 from evalharness.report.page.static_files import STATIC
 
 STYLES = ("theme.css", "page.css", "tables.css", "embedded.css")
@@ -58,7 +58,9 @@ def write_report(
         )
         page = out_folder / "index.html"
         body = BODY.format(parts="\n".join(parts))
-        html = html_document("evalharness arena report", body, (*STYLES, OWN_STYLE.name), policy=FILE_POLICY)
+        html = make_html_document(
+            "evalharness arena report", body, (*STYLES, OWN_STYLE.name), content_security_policy=FILE_POLICY
+        )
         page.write_text(html, encoding="utf-8")
     except OSError as error:
         raise UserError(
@@ -105,7 +107,7 @@ def _draw_plot_html(summary: VoteSummary, measurements: Mapping[str, ModelMeasur
     figure = draw_preference_figure(panel)
     figure.savefig(out_folder / "strengths.svg")
     figure.savefig(out_folder / "strengths.png")
-    drawings = wide_and_narrow_svg(figure, draw_preference_figure(panel, NARROW))
+    drawings = wide_and_narrow_svg_html(figure, draw_preference_figure(panel, NARROW))
     return f'<h3>Preference and speed</h3><div class="drawing">{drawings}</div>'
 
 

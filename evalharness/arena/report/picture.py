@@ -9,7 +9,7 @@ from evalharness.arena.report.text import replace_unprintable
 from evalharness.arena.statistics.summary import VoteSummary
 from evalharness.metrics.intervals import Interval
 from evalharness.report.frontier.layout import Layout
-from evalharness.report.frontier.points import Panel, Point, pareto_frontier
+from evalharness.report.frontier.points import Panel, Point, find_pareto_frontier
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +42,9 @@ def make_preference_panel(summary: VoteSummary, measurements: Mapping[str, Model
         )
     if len(points) < 2:
         return None
-    return Panel("Preference and speed", tuple(sorted(points, key=lambda point: point.speed)), pareto_frontier(points))
+    return Panel(
+        "Preference and speed", tuple(sorted(points, key=lambda point: point.speed)), find_pareto_frontier(points)
+    )
 
 
 def _find_speed_interval(tasks: Sequence[TaskMeasurements]) -> Interval | None:

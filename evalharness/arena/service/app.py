@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from evalharness.arena.rows import parse_voter_name
 from evalharness.arena.service.messages import HealthResponse, PairRequest, PairResponse, VoteRequest, VoteResponse
 from evalharness.arena.service.session import Session
-from evalharness.report.page.document import html_document
+from evalharness.report.page.document import make_html_document
 from evalharness.report.page.static_files import STATIC as REPORT_STATIC
 from evalharness.util.http.error_responses import add_error_responses
 from evalharness.util.http.pages import add_page_routes
@@ -42,7 +42,7 @@ def make_app(session: Session, limits: RequestLimits) -> FastAPI:
         """Returns the version and the number of votes; needs no access token."""
         return HealthResponse(status="ok", version=__version__, votes=len(session.store))
 
-    page = html_document("evalharness arena", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)
+    page = make_html_document("evalharness arena", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)
     add_page_routes(app, page, (REPORT_STATIC, STATIC))
 
     add_error_responses(app)

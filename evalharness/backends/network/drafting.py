@@ -115,9 +115,10 @@ def select_speculative_engine(
 
     Raises UserError if the engine does not support the sampler and an option requires the fused kernels.
     """
-    if engine is None or engine.supports(sampler):
+    unsupported = engine.find_unsupported_setting(sampler) if engine else None
+    if unsupported is None:
         return engine
-    refuse_if_fused_kernels_required(options)
+    refuse_if_fused_kernels_required(options, unsupported)
     return None
 
 

@@ -11,7 +11,12 @@ import torch
 from evalharness.backends.network.options import NetworkOptions
 from evalharness.diffusion.checkpoints.families import ModelFamily
 from evalharness.diffusion.checkpoints.loading import Checkpoint, gguf_manifest_entries, is_gguf, open_checkpoint
-from evalharness.diffusion.kernels.kernel_options import Precision, fallback_hint, fused_kernels_option
+from evalharness.diffusion.kernels.kernel_options import (
+    Precision,
+    UnsupportedSetting,
+    fallback_hint,
+    fused_kernels_option,
+)
 from evalharness.diffusion.kernels.select import KernelSelection, select_kernels
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.packing import can_pack, pack_linears
@@ -134,19 +139,19 @@ def select_engine(
     Raises UserError if the engine does not support them and an option requires the fused kernels.
     """
     engine = network.engine
-    if engine is None or engine.supports(sampler, denoising):
+    unsupported = engine.find_unsupported_setting(sampler, denoising) if engine else None
+    if unsupported is None:
         return engine
-    refuse_if_fused_kernels_required(options)
+    refuse_if_fused_kernels_required(options, unsupported)
     return None
 
 
-def refuse_if_fused_kernels_required(options: NetworkOptions) -> None:
-    """Raises UserError if an option requires the fused kernels, for decoding settings that only torch supports."""
+def refuse_if_fused_kernels_required(options: NetworkOptions, unsupported: UnsupportedSetting) -> None:
+    """Raises UserError if an option requires the fused kernels, for a decoding setting that only torch supports."""
     if required_by := fused_kernels_option(options.kernels, options.weights):
         raise UserError(
-            f"{required_by} requires the fused kernels, which do not support this run's decoding settings (top_p below "
-            f"1, rule editing, hold_end, blocks of more than 1024 tokens, and for some models sampling); change these "
-            f"settings, such as --top-p 1 or --temperature 0, or {fallback_hint(options.weights)}"
+            f"{required_by} requires the fused kernels, which do not support {unsupported.setting}; "
+            f"{unsupported.remedy}, or {fallback_hint(options.weights)}"
         )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from evalharness.cli.tables import make_table, print_options, print_paragraphs, print_table
+from evalharness.cli.tables import make_table, print_option_descriptions, print_paragraphs, print_table
 
 
 def backends(
@@ -20,18 +20,18 @@ def backends(
 
     if name is not None:
         backend = find_backend(name)
-        print_paragraphs([f"{name}: {backend_summary(backend)}"])
+        print_paragraphs([f"{name}: {describe_backend_in_one_line(backend)}"])
         schema = find_option_schema(backend)
-        print_options(describe_options(schema) if schema else [], f"backend {name}")
+        print_option_descriptions(describe_options(schema) if schema else [], f"backend {name}")
         return
     table = make_table("backend", "description", "options")
     for backend_name, backend in usable_backends().items():
-        table.add_row(backend_name, backend_summary(backend), ", ".join(sorted(option_names(backend))))
-    print_table(table, whole_words=True)
+        table.add_row(backend_name, describe_backend_in_one_line(backend), ", ".join(sorted(option_names(backend))))
+    print_table(table, keep_words_whole=True)
     print("`evalharness backends NAME` describes the options of one.")
 
 
-def backend_summary(backend: Callable[..., Any]) -> str:
+def describe_backend_in_one_line(backend: Callable[..., Any]) -> str:
     """Returns a one-line description of a backend: the first paragraph of its module's docstring."""
     text = getattr(sys.modules.get(backend.__module__), "__doc__", None) or inspect.getdoc(backend) or ""
     return " ".join(text.split("\n\n")[0].split())

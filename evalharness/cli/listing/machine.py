@@ -57,14 +57,14 @@ def _check_gpus() -> CheckResult:
 
 
 def _check_memory() -> CheckResult:
-    total, available = memory_bytes()
+    total, available = total_and_available_memory_bytes()
     text = f"memory {total / GIB:.1f} GiB, {available / GIB:.1f} GiB available, {os.cpu_count()} CPU cores"
     enough = available >= LOW_MEMORY_BYTES
     remedy = "" if enough else "; use fewer --workers, or end other programs"
     return CheckResult(enough, text + remedy, required=False)
 
 
-def memory_bytes() -> tuple[int, int]:
+def total_and_available_memory_bytes() -> tuple[int, int]:
     """Returns (total, available) memory in bytes; the total is the control group's limit if that is lower."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     available = total

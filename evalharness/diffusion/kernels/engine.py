@@ -17,7 +17,7 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.denoising import BlockState, DenoisingSettings
 from evalharness.diffusion.kernels.commit import RULES, CommitPolicy, make_commit_policy
 from evalharness.diffusion.kernels.graphs import capture_steps, current_device, run_until_done, steps_per_graph
-from evalharness.diffusion.kernels.kernel_options import Precision
+from evalharness.diffusion.kernels.kernel_options import Precision, UnsupportedSetting, unsupported_top_p
 from evalharness.diffusion.kernels.launch import ceil_div
 from evalharness.diffusion.kernels.layout import DecodingState, new_decoding_state
 from evalharness.diffusion.kernels.step import KernelWeights, new_buffers, read_weights, step
@@ -75,18 +75,35 @@ class Engine:
         self._session: DecodingSession | None = None
 
     def supports(self, sampler: Sampler, denoising: DenoisingSettings | None = None) -> bool:
-        """Returns whether the kernels can decode with these settings; without `denoising`, autoregressively.
+        """Returns whether the kernels can decode with these settings; without `denoising`, autoregressively."""
+        return self.find_unsupported_setting(sampler, denoising) is None
+
+    def find_unsupported_setting(
+        self, sampler: Sampler, denoising: DenoisingSettings | None = None
+    ) -> UnsupportedSetting | None:
+        """Returns a setting with which the kernels cannot decode; None if they support these settings.
 
         The kernels sample from the whole vocabulary, without top_p, and commit each position only once. Their decoding
         rules see the network's own probabilities, before temperature.
         """
-        sampled = sampler.temperature > 0
         if denoising is not None:
-            if denoising.rule.name not in RULES or denoising.block > LONGEST_BLOCK or denoising.hold_end:
-                return False
-            if sampled and (denoising.rule_sees_temperature or denoising.rule.name == "margin"):
-                return False
-        return not sampled or sampler.top_p == 1
+            rule, sampled = denoising.rule.name, sampler.temperature > 0
+            if rule not in RULES:
+                return UnsupportedSetting(f"rule={rule}", "use another rule")
+            if denoising.block > LONGEST_BLOCK:
+                return UnsupportedSetting(
+                    f"blocks of {denoising.block} tokens", f"use option block={LONGEST_BLOCK} or less"
+                )
+            if denoising.hold_end:
+                return UnsupportedSetting(f"hold_end={denoising.hold_end}", "leave option hold_end out")
+            if sampled and rule == "margin":
+                return UnsupportedSetting("sampling with rule=margin", "use --temperature 0 or another rule")
+            if sampled and denoising.rule_sees_temperature:
+                return UnsupportedSetting(
+                    "sampling with this model, whose decoding rule takes probabilities after temperature",
+                    "use --temperature 0",
+                )
+        return unsupported_top_p(sampler.temperature, sampler.top_p)
 
     def allocate_cache(
         self, rows: Sequence[Row], sampler: Sampler, denoising: DenoisingSettings | None = None

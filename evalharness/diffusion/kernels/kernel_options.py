@@ -23,6 +23,21 @@ class Precision:
         return self.weights == "fp8-w8a8" and rows >= self.w8a8_rows
 
 
+@dataclass(frozen=True)
+class UnsupportedSetting:
+    """A decoding setting that the fused kernels do not support, and how to change it, both for error messages."""
+
+    setting: str
+    remedy: str
+
+
+def unsupported_top_p(temperature: float, top_p: float) -> UnsupportedSetting | None:
+    """Returns the setting top_p if tokens are sampled with it, which the fused kernels do not support; else None."""
+    if temperature == 0 or top_p == 1:
+        return None
+    return UnsupportedSetting(f"--top-p {top_p:g}", "use --top-p 1 or --temperature 0")
+
+
 def fused_kernels_option(kernels: KernelsOption, weights: WeightFormat) -> str:
     """Returns which option requires the fused kernels, as text `option key=value`; empty if no option does."""
     if weights != "network":

@@ -18,7 +18,7 @@ from evalharness.model_server.engine.backend_engine import BackendEngine
 from evalharness.model_server.engine.decoders import DecoderFactory
 from evalharness.model_server.engine.network_engine import NetworkEngine
 from evalharness.model_server.engine.protocol import Engine
-from evalharness.pipeline.config import default_workers
+from evalharness.pipeline.config import default_worker_count
 from evalharness.util.suggest import unknown_name_message
 
 NETWORK_BACKENDS = ("ar", "diffusion")
@@ -70,7 +70,7 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
     ordered = (config.backend, *(method for method in methods if method != config.backend))
     # A large network uses all cores for each pass; a small one uses one, so that others can compute other rows.
     alone = drafter is not None or not small or chosen.threads
-    workers = 1 if alone else min(config.concurrency, MOST_WORKERS, default_workers("local"))
+    workers = 1 if alone else min(config.concurrency, MOST_WORKERS, default_worker_count("local"))
     return NetworkEngine(factory, ordered, config.concurrency, config.queue, workers)
 
 

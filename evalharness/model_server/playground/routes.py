@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from evalharness.backends.diffusion.options import RULE_SETTINGS
 from evalharness.model_server.engine.protocol import Engine
 from evalharness.model_server.playground.problems import PlaygroundProblems
-from evalharness.report.page.document import html_document
+from evalharness.report.page.document import make_html_document
 from evalharness.report.page.static_files import STATIC as REPORT_STATIC
 from evalharness.util.http.pages import add_page_routes
 from evalharness.util.http.refusals import RequestRefused
@@ -37,7 +37,7 @@ class AnswerToJudge(BaseModel):
 def add_playground(app: FastAPI, engine: Engine, problems: PlaygroundProblems, max_new_tokens: int) -> None:
     """Adds the playground's page and endpoints to the FastAPI application."""
 
-    page = html_document("evalharness playground", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)
+    page = make_html_document("evalharness playground", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)
     add_page_routes(app, page, (REPORT_STATIC, STATIC))
 
     @app.get("/playground/settings")

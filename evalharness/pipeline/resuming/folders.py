@@ -30,7 +30,7 @@ def check_no_unrelated_files(folder: Path) -> None:
             f"{folder} has runs of several tasks ({names}); give one of their folders, such as --out {runs[0]}"
         )
     if contents:
-        raise UserError(_unrelated_files_message(folder, contents))
+        raise UserError(_describe_unrelated_files(folder, contents))
 
 
 def check_multi_task_folder(folder: Path) -> None:
@@ -41,13 +41,15 @@ def check_multi_task_folder(folder: Path) -> None:
         )
     contents = _non_hidden_entries(folder)
     if contents and not any((path / MANIFEST).exists() for path in contents):
-        raise UserError(_unrelated_files_message(folder, contents))
+        raise UserError(_describe_unrelated_files(folder, contents))
 
 
-def check_overwritable(folder: Path, samples_file: str | None) -> None:
+def check_overwritable(folder: Path, samples_file_to_grade: str | None) -> None:
     """Raises UserError if --overwrite would delete the samples file to grade, or if the folder is no run directory."""
-    if samples_file is not None and Path(samples_file).resolve().parent == folder.resolve():
-        raise UserError(f"--overwrite would delete the samples file {samples_file}; write to another folder with --out")
+    if samples_file_to_grade is not None and Path(samples_file_to_grade).resolve().parent == folder.resolve():
+        raise UserError(
+            f"--overwrite would delete the samples file {samples_file_to_grade}; write to another folder with --out"
+        )
     if not any((folder / name).exists() for name in RUN_FILES):
         check_no_unrelated_files(folder)
 
@@ -59,12 +61,12 @@ def _non_hidden_entries(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() or not path.name.startswith("."))
 
 
-def _unrelated_files_message(folder: Path, contents: list[Path]) -> str:
-    names = contents[0].name + (", ..." if len(contents) > 1 else "")
+def _describe_unrelated_files(folder: Path, unrelated_files: list[Path]) -> str:
+    names = unrelated_files[0].name + (", ..." if len(unrelated_files) > 1 else "")
     return f"{folder} is not empty and is no run directory ({names}); choose a new folder with --out"
 
 
-def delete_rows(folder: Path) -> None:
+def delete_rows_and_summary(folder: Path) -> None:
     """Deletes the completions, verdicts and summary in a run directory; the next run replaces the manifest."""
     for name in (*ROW_FILES, SUMMARY):
         (folder / name).unlink(missing_ok=True)

@@ -36,14 +36,14 @@ def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
         return False
     try:
         saved = json.loads(path.read_bytes())["config"]
-        saved_part = without_transport_options({key: saved[key] for key in saved if key in config})
+        saved_part = remove_transport_options({key: saved[key] for key in saved if key in config})
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}; choose another folder with --out") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(
             f"{path} is damaged: no JSON object with the run's configuration; choose another folder with --out"
         ) from None
-    requested = without_transport_options(json.loads(json.dumps(config)))
+    requested = remove_transport_options(json.loads(json.dumps(config)))
     versions = saved_part.get("evalharness"), requested.get("evalharness")
     if versions[0] != versions[1]:
         raise UserError(
@@ -51,7 +51,7 @@ def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
             "folder with --out, or resume the run with that version"
         )
     if "samples" in saved_part and "samples" in requested:
-        saved_part["samples"] = _with_larger_counts(saved_part["samples"], requested["samples"])
+        saved_part["samples"] = _update_sample_counts_if_larger(saved_part["samples"], requested["samples"])
     difference = next(find_differences(saved_part, requested), None)
     if difference:
         remedy = "choose another folder with --out, use the old settings, or delete that run with --overwrite"
@@ -64,7 +64,7 @@ def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
     return True
 
 
-def without_transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
+def remove_transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a configuration, or a part of one, without the options that change no answer (`TRANSPORT_OPTIONS`)."""
     if "backend" not in config:
         return dict(config)
@@ -74,17 +74,21 @@ def without_transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
+def select_transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the backend options in a run's configuration that change no answer, such as the base URL."""
     return {key: value for key, value in config.get("backend", {}).items() if key in TRANSPORT_OPTIONS}
 
 
-def _with_larger_counts(saved: Mapping[str, Any], requested: Mapping[str, Any]) -> dict[str, Any]:
+def _update_sample_counts_if_larger(
+    saved_selection: Mapping[str, Any], requested_selection: Mapping[str, Any]
+) -> dict[str, Any]:
     """Returns the manifest's entry `samples`, with `n` and `limit` replaced by the requested values that are larger."""
-    updated = dict(saved)
-    if {"n", "limit"} <= saved.keys() & requested.keys():
-        if (requested["n"] or 0) >= (saved["n"] or 0):
-            updated["n"] = requested["n"]
-        if requested["limit"] is None or (saved["limit"] is not None and requested["limit"] >= saved["limit"]):
-            updated["limit"] = requested["limit"]
+    updated = dict(saved_selection)
+    if {"n", "limit"} <= saved_selection.keys() & requested_selection.keys():
+        if (requested_selection["n"] or 0) >= (saved_selection["n"] or 0):
+            updated["n"] = requested_selection["n"]
+        if requested_selection["limit"] is None or (
+            saved_selection["limit"] is not None and requested_selection["limit"] >= saved_selection["limit"]
+        ):
+            updated["limit"] = requested_selection["limit"]
     return updated

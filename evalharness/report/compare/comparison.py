@@ -11,10 +11,10 @@ from evalharness.data.runs import Run
 from evalharness.data.task_ids import natural_sort_key
 from evalharness.errors import UserError
 from evalharness.metrics.paired_tests import Difference, paired_difference
-from evalharness.report.compare.fairness import unfair_differences
+from evalharness.report.compare.fairness import find_unfair_differences
 from evalharness.report.compare.speed_ratios import SpeedRatio, speed_ratios
 from evalharness.report.naming import name_runs
-from evalharness.report.task_variant import DataKind, data_kind, task_of, task_title
+from evalharness.report.task_variant import DataKind, data_kind, task_name_of, task_title
 
 
 @dataclass(frozen=True)
@@ -60,54 +60,58 @@ class Comparison:
         return tuple(problem for problem in self.changed if problem.second > problem.first)
 
 
-def compare_all(
-    first: Sequence[Run], second: Sequence[Run], note: Callable[[str], None] = lambda text: None
+def compare_runs_by_task(
+    first_runs: Sequence[Run], second_runs: Sequence[Run], note: Callable[[str], None] = lambda text: None
 ) -> list[Comparison]:
     """Compares two lists of runs, such as those of two models, task by task.
 
     `note` is called with a text that names the tasks that only one list has. Raises UserError if the lists share no
     task, or if a list has several runs of one task.
     """
-    first_by_task, second_by_task = _runs_by_task(first), _runs_by_task(second)
+    first_by_task, second_by_task = _runs_by_task(first_runs), _runs_by_task(second_runs)
     shared = [task for task in first_by_task if task in second_by_task]
     if not shared:
         _raise_no_common_task(first_by_task, second_by_task)
     if unshared := sorted(set(first_by_task) ^ set(second_by_task)):
         note(f"tasks not compared, because only one side has them: {', '.join(unshared)}")
-    return [compare(first_by_task[task], second_by_task[task]) for task in shared]
+    return [compare_runs(first_by_task[task], second_by_task[task]) for task in shared]
 
 
-def compare(first: Run, second: Run) -> Comparison:
+def compare_runs(first_run: Run, second_run: Run) -> Comparison:
     """Compares two runs of one task: pass rates with a paired test, speeds, and changed problems.
 
     Raises UserError if the runs are of different tasks, if only one of them used the bundled sample data, or if they
     share no graded problem.
     """
-    if task_of(first.summary) != task_of(second.summary):
-        _raise_no_common_task({task_of(first.summary): first}, {task_of(second.summary): second})
-    before, after = problem_pass_rates(first), problem_pass_rates(second)
+    if task_name_of(first_run.summary) != task_name_of(second_run.summary):
+        _raise_no_common_task(
+            {task_name_of(first_run.summary): first_run}, {task_name_of(second_run.summary): second_run}
+        )
+    before, after = problem_pass_rates(first_run), problem_pass_rates(second_run)
     shared = [task_id for task_id in before if task_id in after]
     if not shared:
-        raise UserError(f"{first.folder} and {second.folder} have no graded problem in common; compare other runs")
+        raise UserError(
+            f"{first_run.folder} and {second_run.folder} have no graded problem in common; compare other runs"
+        )
     changed = [
         ChangedProblem(task_id, before[task_id], after[task_id])
         for task_id in shared
         if before[task_id] != after[task_id]
     ]
-    labels = [name.label for name in name_runs([first, second])]
-    names = (labels[0], labels[1]) if labels[0] != labels[1] else (first.folder.name, second.folder.name)
+    labels = [name.label for name in name_runs([first_run, second_run])]
+    names = (labels[0], labels[1]) if labels[0] != labels[1] else (first_run.folder.name, second_run.folder.name)
     first_values, second_values = [before[task_id] for task_id in shared], [after[task_id] for task_id in shared]
     return Comparison(
-        title=task_title(first.summary),
-        first=first,
-        second=second,
+        title=task_title(first_run.summary),
+        first=first_run,
+        second=second_run,
         names=names,
-        unfair=tuple(unfair_differences(first, second, names)),
+        unfair=tuple(find_unfair_differences(first_run, second_run, names)),
         rates=(float(np.mean(first_values)), float(np.mean(second_values))),
         shared=len(shared),
         unshared=(len(before) - len(shared), len(after) - len(shared)),
         difference=paired_difference(first_values, second_values),
-        ratios=tuple(speed_ratios(first, second)),
+        ratios=tuple(speed_ratios(first_run, second_run)),
         changed=tuple(
             sorted(changed, key=lambda problem: (problem.second - problem.first, natural_sort_key(problem.task_id)))
         ),
@@ -127,7 +131,7 @@ def _runs_by_task(runs: Sequence[Run]) -> dict[str, Run]:
     """Returns the runs by the name of their task. Raises UserError if two runs are of one task."""
     by_task: dict[str, Run] = {}
     for run in runs:
-        task = task_of(run.summary)
+        task = task_name_of(run.summary)
         if task in by_task:
             raise UserError(
                 f"the runs {by_task[task].folder} and {run.folder} are both of {task}; give only one of them"
@@ -136,10 +140,10 @@ def _runs_by_task(runs: Sequence[Run]) -> dict[str, Run]:
     return by_task
 
 
-def _raise_no_common_task(first: Mapping[str, Run], second: Mapping[str, Run]) -> NoReturn:
+def _raise_no_common_task(first_runs_by_task: Mapping[str, Run], second_runs_by_task: Mapping[str, Run]) -> NoReturn:
     """Raises a UserError that says why two sets of runs, each given by task name, have no task in common."""
-    for task, run in first.items():
-        for other_task, other in second.items():
+    for task, run in first_runs_by_task.items():
+        for other_task, other in second_runs_by_task.items():
             kinds = (data_kind(run.summary), data_kind(other.summary))
             if kinds[0] is not kinds[1] and DataKind.SAMPLE in kinds:
                 raise UserError(
@@ -147,5 +151,6 @@ def _raise_no_common_task(first: Mapping[str, Run], second: Mapping[str, Run]) -
                     "cannot be compared; repeat one of the runs with the other's --data"
                 )
     raise UserError(
-        f"the runs are of different tasks ({', '.join(first)} and {', '.join(second)}); compare runs of one task"
+        f"the runs are of different tasks ({', '.join(first_runs_by_task)} and {', '.join(second_runs_by_task)}); "
+        "compare runs of one task"
     )

@@ -10,15 +10,15 @@ from evalharness.report.compare.comparison import ChangedProblem, Comparison
 from evalharness.report.problems import load_problems
 
 
-def example_lines(comparison: Comparison, count: int, data: str | None) -> Iterator[str]:
-    """Yields text lines about `count` problems whose result changed: the prompt, and a sample of each run.
+def changed_problem_lines(comparison: Comparison, max_problems: int, data_source: str | None) -> Iterator[str]:
+    """Yields text lines about `max_problems` problems whose result changed: the prompt, and a sample of each run.
 
-    `data` is the source of the prompts (see `load_problems`).
+    `data_source` is the source of the prompts (see `load_problems`).
     """
-    chosen = choose_examples(comparison, count)
+    chosen = choose_changed_problems(comparison, max_problems)
     task_ids = {problem.task_id for problem in chosen}
     samples = [RunSamples(run, task_ids) for run in comparison.runs]
-    problems = load_problems(comparison.first, data)
+    problems = load_problems(comparison.first, data_source)
     if problems.missing:
         yield f"  (without prompts: {problems.missing})"
     for changed in chosen:
@@ -26,20 +26,22 @@ def example_lines(comparison: Comparison, count: int, data: str | None) -> Itera
         yield f"  --- {changed.task_id}: {changed.first:.0%} -> {changed.second:.0%} of its samples pass"
         if problem := problems.by_id.get(changed.task_id):
             yield "  prompt:"
-            yield indent(prompt_text(problem.prompt), "    | ")
+            yield indent(printable_prompt(problem.prompt), "    | ")
         pass_rates = (changed.first, changed.second)
         for name, pass_rate, run_samples in zip(comparison.names, pass_rates, samples, strict=True):
-            yield from _sample_lines(name, run_samples, changed.task_id, passed=pass_rate == max(pass_rates))
+            yield from _lines_about_sample_of_run(
+                name, run_samples, changed.task_id, passed=pass_rate == max(pass_rates)
+            )
 
 
-def choose_examples(comparison: Comparison, count: int) -> list[ChangedProblem]:
-    """Returns up to `count` changed problems: half that got worse and half that got better.
+def choose_changed_problems(comparison: Comparison, max_problems: int) -> list[ChangedProblem]:
+    """Returns up to `max_problems` changed problems: half that got worse and half that got better.
 
     If one kind has too few problems, more of the other kind are returned.
     """
     worse, better = comparison.worse, comparison.better[::-1]
-    worse_count = max(count - len(better), min(len(worse), (count + 1) // 2))
-    return [*worse[:worse_count], *better[: count - min(worse_count, len(worse))]]
+    worse_count = max(max_problems - len(better), min(len(worse), (max_problems + 1) // 2))
+    return [*worse[:worse_count], *better[: max_problems - min(worse_count, len(worse))]]
 
 
 class RunSamples:
@@ -52,7 +54,7 @@ class RunSamples:
                 self.completions[completion.task_id].append(completion)
         self.verdicts: dict[Key, Verdict] = {row.key: row for row in run.verdicts() if row.task_id in task_ids}
 
-    def find_example(self, task_id: str, passed: bool) -> Completion | None:
+    def find_sample_with_outcome(self, task_id: str, passed: bool) -> Completion | None:
         """Returns the first completion of a problem that passed (or failed, if `passed` is False), else its first one.
 
         Returns None for a problem without completions.
@@ -63,12 +65,12 @@ class RunSamples:
         return next(iter([*matching, *completions]), None)
 
 
-def _sample_lines(name: str, samples: RunSamples, task_id: str, passed: bool) -> Iterator[str]:
-    completion = samples.find_example(task_id, passed)
+def _lines_about_sample_of_run(run_name: str, run_samples: RunSamples, task_id: str, passed: bool) -> Iterator[str]:
+    completion = run_samples.find_sample_with_outcome(task_id, passed)
     if completion is None:
-        yield f"  {name}: no completion in the run directory"
+        yield f"  {run_name}: no completion in the run directory"
         return
-    yield f"  {name}, sample {completion.sample_id}: {_verdict_text(samples.verdicts.get(completion.key))}"
+    yield f"  {run_name}, sample {completion.sample_id}: {_verdict_text(run_samples.verdicts.get(completion.key))}"
     yield indent(completion.text.rstrip("\n") or "(empty)", "    | ", lambda line: True)
 
 
@@ -80,7 +82,7 @@ def _verdict_text(verdict: Verdict | None) -> str:
     return verdict.status + (f": {lines[-1]}" if lines else "") + f" ({verdict.cpu_s:.2f} s)"
 
 
-def prompt_text(prompt: Prompt) -> str:
+def printable_prompt(prompt: Prompt) -> str:
     """Returns a prompt as one printable text; in an infilling prompt `<middle>` marks the text to generate."""
     messages = [f"[{message.role}]\n{message.content}" for message in prompt.messages]
     text = "\n".join([*messages, *([prompt.text] if prompt.text is not None else [])]) + prompt.prefill

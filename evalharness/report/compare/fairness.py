@@ -20,40 +20,42 @@ SUBJECTS = ("data", "recipe", "token limit", "samples", "sampling", "grading", "
 """Subjects in which a difference is unfair, most serious first."""
 
 
-def unfair_differences(first: Run, second: Run, names: tuple[str, str]) -> list[str]:
+def find_unfair_differences(first_run: Run, second_run: Run, run_names: tuple[str, str]) -> list[str]:
     """Returns the differences that make a comparison of two runs unfair, one line per subject such as data or sampling.
 
-    `names` are the display names of the two runs.
+    `run_names` are the display names of the two runs.
     """
     by_subject: dict[str, list[str]] = defaultdict(list)
-    for key_path, old, new in find_differences(first.config.get("task", {}), second.config.get("task", {})):
+    for key_path, old, new in find_differences(first_run.config.get("task", {}), second_run.config.get("task", {})):
         subject = None if key_path in PROSE else TASK_PARTS.get(key_path.partition(".")[0])
         if subject == "recipe":
-            recipes = (first.summary.get("recipe"), second.summary.get("recipe"))
+            recipes = (first_run.summary.get("recipe"), second_run.summary.get("recipe"))
             same_name = recipes[0] == recipes[1]
             by_subject[subject] = ["its text differs" if same_name else f"{recipes[0]} vs {recipes[1]}"]
         elif subject:
-            by_subject[subject].append(_difference_text(key_path, old, new))
+            by_subject[subject].append(_describe_setting_difference(key_path, old, new))
     for section, subject in (("samples", "samples"), ("sampling", "sampling"), ("sandbox", "grading")):
-        for key_path, old, new in find_differences(first.config.get(section, {}), second.config.get(section, {})):
+        for key_path, old, new in find_differences(
+            first_run.config.get(section, {}), second_run.config.get(section, {})
+        ):
             if key_path == "max_new_tokens":
-                by_subject["token limit"] = [_difference_text("", old, new)]
+                by_subject["token limit"] = [_describe_setting_difference("", old, new)]
             elif key_path != "seed":
-                by_subject[subject].append(_difference_text(key_path, old, new))
-    by_subject["answers"] = _answer_differences(first, second)
-    by_subject["speed"] = _speed_differences(first, second, names)
+                by_subject[subject].append(_describe_setting_difference(key_path, old, new))
+    by_subject["answers"] = _describe_answer_problem_differences(first_run, second_run)
+    by_subject["speed"] = _describe_speed_condition_differences(first_run, second_run, run_names)
     return [f"{subject}: {'; '.join(by_subject[subject])}" for subject in SUBJECTS if by_subject[subject]]
 
 
-def _difference_text(key_path: str, old: str, new: str, absent: str = "none") -> str:
-    """Returns the text "KEY OLD vs NEW" for a setting that differs; `absent` replaces a value that is not set."""
-    values = [absent if value == "null" else value for value in (old, new)]
-    return f"{key_path} {values[0]} vs {values[1]}".strip()
+def _describe_setting_difference(setting_path: str, old: str, new: str, text_if_absent: str = "none") -> str:
+    """Returns "KEY OLD vs NEW" for a setting that differs; `text_if_absent` replaces a value that is not set."""
+    values = [text_if_absent if value == "null" else value for value in (old, new)]
+    return f"{setting_path} {values[0]} vs {values[1]}".strip()
 
 
-def _answer_differences(first: Run, second: Run) -> list[str]:
+def _describe_answer_problem_differences(first_run: Run, second_run: Run) -> list[str]:
     """Returns a text for each kind of answer, such as empty, whose rate differs between two runs."""
-    answers = first.summary.get("answers"), second.summary.get("answers")
+    answers = first_run.summary.get("answers"), second_run.summary.get("answers")
     if not answers[0] or not answers[1]:
         return []
     return [
@@ -68,16 +70,19 @@ def _answer_share_text(answers: AnswerCounts, kind: AnswerKind) -> str:
     return "unknown" if count is None else f"{count} of {answers['answers']}"
 
 
-def _speed_differences(first: Run, second: Run, names: tuple[str, str]) -> list[str]:
+def _describe_speed_condition_differences(first_run: Run, second_run: Run, run_names: tuple[str, str]) -> list[str]:
     """Returns a text for each measurement condition that differs, or names the run whose speed is not measured."""
-    unmeasured = [name for run, name in zip((first, second), names, strict=True) if not run.speed]
+    unmeasured = [name for run, name in zip((first_run, second_run), run_names, strict=True) if not run.speed]
     if unmeasured:
         return [f"not measured for {unmeasured[0]}"] if len(unmeasured) == 1 else []
-    different = find_differences(_speed_conditions(first), _speed_conditions(second))
-    return [_difference_text(key_path.replace("_", " "), old, new, "not stated") for key_path, old, new in different]
+    different = find_differences(_read_speed_conditions(first_run), _read_speed_conditions(second_run))
+    return [
+        _describe_setting_difference(key_path.replace("_", " "), old, new, "not stated")
+        for key_path, old, new in different
+    ]
 
 
-def _speed_conditions(run: Run) -> dict[str, Any]:
+def _read_speed_conditions(run: Run) -> dict[str, Any]:
     """Returns the conditions under which a run's speed was measured, except for clock rates, which always vary."""
     speed = run.speed
     conditions = {key: value for key, value in speed.get("conditions", {}).items() if key not in ("clocks", "endpoint")}

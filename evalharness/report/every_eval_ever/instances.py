@@ -15,9 +15,9 @@ from evalharness.report.every_eval_ever.schema import (
     TokenUsage,
 )
 from evalharness.report.problems import RunProblems
-from evalharness.report.program_parts import program_source
-from evalharness.report.prompt_text import prompt_parts
-from evalharness.report.task_variant import task_of
+from evalharness.report.program_parts import extract_program_source
+from evalharness.report.prompt_text import list_named_prompt_parts
+from evalharness.report.task_variant import task_name_of
 
 RESULTS = ("pass@1", "base_pass@1")
 """The rates of a run that are means over samples, which have a record for each sample."""
@@ -30,7 +30,7 @@ def instance_records(run: Run, problems: RunProblems, evaluation_id: str, model_
         completion, verdict, problem = sample.completion, sample.verdict, problems.by_id.get(sample.task_id)
         if not (completion and verdict and problem and problems.task) or verdict.status == "infrastructure":
             continue
-        record = _common_record(sample, completion, verdict, problem, problems.task)
+        record = _make_metric_independent_record(sample, completion, verdict, problem, problems.task)
         for result in results:
             passed = verdict.base_passed if result.startswith("base") else verdict.passed
             if passed is not None:
@@ -38,17 +38,17 @@ def instance_records(run: Run, problems: RunProblems, evaluation_id: str, model_
                     **record,
                     "evaluation_id": evaluation_id,
                     "model_id": model_id,
-                    "evaluation_name": task_of(run.summary),
+                    "evaluation_name": task_name_of(run.summary),
                     "evaluation_result_id": result,
                     "evaluation": {"score": float(passed), "is_correct": passed},
                 }
 
 
-def _common_record(
+def _make_metric_independent_record(
     sample: Sample, completion: Completion, verdict: Verdict, problem: Problem, task: Task
 ) -> InstanceRecord:
     """Returns the fields of a sample's Every Eval Ever record that do not depend on the metric."""
-    parts = prompt_parts(problem.prompt)
+    parts = list_named_prompt_parts(problem.prompt)
     raw = parts[0][1] if len(parts) == 1 else "\n\n".join(f"[{name}]\n{text}" for name, text in parts)
     reference = [] if problem.reference is None else [problem.reference]
     record: InstanceRecord = {
@@ -58,7 +58,7 @@ def _common_record(
         "evaluation_name": "",
         "evaluation_result_id": "",
         "sample_id": sample.task_id,
-        "sample_hash": _json_digest({"raw": raw, "reference": reference}),
+        "sample_hash": _hash_as_json({"raw": raw, "reference": reference}),
         "interaction_type": "single_turn",
         "input": {"raw": raw, "reference": reference},
         "output": {"raw": [completion.text]},
@@ -82,12 +82,12 @@ def _common_record(
     return record
 
 
-def _json_digest(value: Any) -> str:
+def _hash_as_json(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _answer_attribution(task: Task, problem: Problem, completion: Completion, verdict: Verdict) -> AnswerAttribution:
-    source = program_source(task, problem, completion)
+    source = extract_program_source(task, problem, completion)
     return {
         "turn_idx": 0,
         "source": "output.raw",

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from evalharness.data.runs import Run
 from evalharness.report.every_eval_ever.schema import ModelInfo
 from evalharness.report.naming import RunName, model_or_file_name
-from evalharness.report.run_metrics import speed_conditions
+from evalharness.report.run_metrics import speed_measurement_text
 from evalharness.util.http.address import is_loopback
 from evalharness.util.version import __version__
 
@@ -41,38 +41,38 @@ class ModelIdentity:
     @property
     def folder(self) -> Path:
         """The folder DEVELOPER/NAME of the model's records, relative to the folder of the task."""
-        return Path(portable_name(self.developer)) / portable_name(self.name)
+        return Path(make_portable_file_name(self.developer)) / make_portable_file_name(self.name)
 
 
-def model_identity(run: Run, developer: str) -> ModelIdentity:
-    """Returns the developer and the name of a run's model; `developer` is used if the model's name contains none.
+def identify_model(run: Run, default_developer: str) -> ModelIdentity:
+    """Returns developer and name of a run's model; `default_developer` is used if the model's name contains none.
 
     The name of a model that is a file or folder is the last part of its path.
     """
     name = str(model_or_file_name(run) or run.summary.get("backend", UNKNOWN)).strip()
     if _HUB_ID.fullmatch(name) and not Path(name).exists():
         return ModelIdentity(*name.split("/"))
-    return ModelIdentity(developer or UNKNOWN, name.rstrip("/").rpartition("/")[2] or UNKNOWN)
+    return ModelIdentity(default_developer or UNKNOWN, name.rstrip("/").rpartition("/")[2] or UNKNOWN)
 
 
-def portable_name(name_part: str) -> str:
+def make_portable_file_name(name: str) -> str:
     """Returns a name as a path component that every file system accepts and that the schema allows.
 
     The name `data` is changed, since the schema reserves it.
     """
-    name = _NOT_PORTABLE.sub("_", name_part.encode("utf-8", "replace").decode())[:LONGEST_NAME].rstrip(". ") or "_"
+    name = _NOT_PORTABLE.sub("_", name.encode("utf-8", "replace").decode())[:LONGEST_NAME].rstrip(". ") or "_"
     return f"_{name}" if name == "data" else name
 
 
-def model_info(run: Run, name: RunName, identity: ModelIdentity) -> ModelInfo:
+def make_model_info(run: Run, run_name: RunName, identity: ModelIdentity) -> ModelInfo:
     """Returns the description of a run's model, and of the software that ran the model, for Every Eval Ever records."""
     backend: dict[str, Any] = run.config.get("backend", {})
     details = {
         "deployment_type": _deployment_type(backend),
         "model_availability": UNKNOWN,
-        "generation": name.family,
-        "variant": name.variant,
-        "measured_on": speed_conditions(run),
+        "generation": run_name.family,
+        "variant": run_name.variant,
+        "measured_on": speed_measurement_text(run),
     }
     info: ModelInfo = {
         "name": identity.name,
@@ -92,12 +92,12 @@ def model_info(run: Run, name: RunName, identity: ModelIdentity) -> ModelInfo:
     return info
 
 
-def _endpoint_host(backend: dict[str, Any]) -> str:
+def _endpoint_host(backend_description: dict[str, Any]) -> str:
     """Returns the host name of a backend's endpoint on another machine; "" for local endpoints and other backends."""
-    host = urlsplit(str(backend.get("base_url", ""))).hostname or ""
+    host = urlsplit(str(backend_description.get("base_url", ""))).hostname or ""
     return "" if is_loopback(host) else host
 
 
-def _deployment_type(backend: dict[str, Any]) -> Deployment:
-    on_this_machine = "base_url" in backend and not _endpoint_host(backend)
-    return "self_deployed" if on_this_machine or backend.get("name") in OWN_BACKENDS else UNKNOWN
+def _deployment_type(backend_description: dict[str, Any]) -> Deployment:
+    on_this_machine = "base_url" in backend_description and not _endpoint_host(backend_description)
+    return "self_deployed" if on_this_machine or backend_description.get("name") in OWN_BACKENDS else UNKNOWN

@@ -20,8 +20,13 @@ from evalharness.report.every_eval_ever.schema import (
     ScoreDetails,
     SourceData,
 )
-from evalharness.report.run_metrics import speed_conditions
-from evalharness.report.task_variant import base_task, is_sample, run_conditions, task_of
+from evalharness.report.run_metrics import speed_measurement_text
+from evalharness.report.task_variant import (
+    is_sample_task,
+    remove_sample_suffix,
+    settings_that_affect_pass_rates,
+    task_name_of,
+)
 
 RATE_METHOD = "Wilson score interval over problems for one sample per problem, else percentile bootstrap over problems"
 SPEED_METHOD = "log-normal interval over requests or batches"
@@ -35,14 +40,14 @@ LATENCIES: Mapping[str, tuple[str, str]] = {
 """The names of the latencies in the summary, here, and in words."""
 
 
-def metric_results(run: Run) -> list[Result]:
+def make_metric_results(run: Run) -> list[Result]:
     """Returns the scores of a run for its Every Eval Ever record: pass rates, tokens/s and latencies."""
-    data, generation, timestamp = source_data(run), generation_config(run), started_at(run)
+    data, generation, timestamp = make_source_data(run), make_generation_config(run), run_start_timestamp(run)
     results = []
-    for metric, details in _metric_scores(run):
+    for metric, details in _iterate_metrics_and_scores(run):
         result: Result = {
             "evaluation_result_id": metric["metric_name"],
-            "evaluation_name": task_of(run.summary),
+            "evaluation_name": task_name_of(run.summary),
             "source_data": data,
             "metric_config": metric,
             "score_details": details,
@@ -54,7 +59,7 @@ def metric_results(run: Run) -> list[Result]:
     return results
 
 
-def started_at(run: Run) -> str:
+def run_start_timestamp(run: Run) -> str:
     """Returns a run's start time as text, in seconds since the epoch; "" if its manifest does not contain it."""
     text = str(run.manifest.get("environment", {}).get("started_at", ""))
     try:
@@ -63,37 +68,40 @@ def started_at(run: Run) -> str:
         return ""
 
 
-def _metric_scores(run: Run) -> Iterator[tuple[Metric, ScoreDetails]]:
+def _iterate_metrics_and_scores(run: Run) -> Iterator[tuple[Metric, ScoreDetails]]:
     for name, rate in run.summary.get("metrics", {}).items():
-        yield _rate_metric(name), _rate_score(run, rate)
-    speed, conditions = run.speed, {"measured_on": speed_conditions(run)}
+        yield _make_rate_metric(name), _make_rate_score(run, rate)
+    speed, conditions = run.speed, {"measured_on": speed_measurement_text(run)}
     if "output_tokens_per_s" in speed:
         score: ScoreDetails = {"score": speed["output_tokens_per_s"], "details": conditions}
         if ends := speed.get("output_tokens_per_s_ci95"):
             score["uncertainty"] = {
-                "confidence_interval": _confidence_interval(ends, SPEED_METHOD),
+                "confidence_interval": _make_confidence_interval(ends, SPEED_METHOD),
                 "num_samples": speed.get("requests", 0),
             }
         description = "Output tokens of all requests / seconds in which at least one was in progress"
-        yield _speed_metric("output_tokens_per_s", "throughput", "tokens/s", description, lower_is_better=False), score
+        yield (
+            _make_speed_metric("output_tokens_per_s", "throughput", "tokens/s", description, lower_is_better=False),
+            score,
+        )
     for key, (kind, description) in LATENCIES.items():
         percentiles: Percentiles = speed.get(key, {})  # type: ignore[assignment]
         for rank, seconds in percentiles.items():
             name = f"{key}.{rank}"
             yield (
-                _speed_metric(name, kind, "seconds", f"{description}: {rank} over requests", lower_is_better=True),
+                _make_speed_metric(name, kind, "seconds", f"{description}: {rank} over requests", lower_is_better=True),
                 {"score": seconds, "details": conditions},
             )
 
 
-def _rate_metric(name: str) -> Metric:
-    kind, _, k = name.partition("@")
+def _make_rate_metric(rate_name: str) -> Metric:
+    kind, _, k = rate_name.partition("@")
     base = kind.startswith("base")
     tests = "the original benchmark's tests" if base else "all tests"
     return {
         "evaluation_description": f"Share of problems of which at least one of {k} samples passes {tests} (unbiased)",
         "metric_id": "evalplus.base_pass_at_k" if base else "pass_at_k",
-        "metric_name": name,
+        "metric_name": rate_name,
         "metric_kind": "pass_rate",
         "metric_unit": "proportion",
         "metric_parameters": {"k": int(k)},
@@ -104,7 +112,7 @@ def _rate_metric(name: str) -> Metric:
     }
 
 
-def _rate_score(run: Run, rate: Rate) -> ScoreDetails:
+def _make_rate_score(run: Run, rate: Rate) -> ScoreDetails:
     summary = run.summary
     details = {
         "problems": str(summary.get("problems", "")),
@@ -116,22 +124,24 @@ def _rate_score(run: Run, rate: Rate) -> ScoreDetails:
     return {
         "score": rate["value"],
         "uncertainty": {
-            "confidence_interval": _confidence_interval(rate["ci95"], RATE_METHOD),
+            "confidence_interval": _make_confidence_interval(rate["ci95"], RATE_METHOD),
             "num_samples": summary.get("problems", 0),
         },
         "details": details,
     }
 
 
-def _confidence_interval(ends: list[float], method: str) -> ConfidenceInterval:
-    return {"lower": ends[0], "upper": ends[1], "confidence_level": CONFIDENCE, "method": method}
+def _make_confidence_interval(interval: list[float], method: str) -> ConfidenceInterval:
+    return {"lower": interval[0], "upper": interval[1], "confidence_level": CONFIDENCE, "method": method}
 
 
-def _speed_metric(name: str, metric_kind: str, unit: str, description: str, *, lower_is_better: bool) -> Metric:
+def _make_speed_metric(
+    metric_name: str, metric_kind: str, unit: str, description: str, *, lower_is_better: bool
+) -> Metric:
     return {
         "evaluation_description": description,
-        "metric_id": f"evalharness.{name}",
-        "metric_name": name,
+        "metric_id": f"evalharness.{metric_name}",
+        "metric_name": metric_name,
         "metric_kind": metric_kind,
         "metric_unit": unit,
         "lower_is_better": lower_is_better,
@@ -141,36 +151,36 @@ def _speed_metric(name: str, metric_kind: str, unit: str, description: str, *, l
     }
 
 
-def source_data(run: Run) -> SourceData:
+def make_source_data(run: Run) -> SourceData:
     """Returns the source of a run's problems (data set and repository), for its Every Eval Ever record."""
     task = run.config.get("task", {})
     data = task.get("data", {})
-    details = _settings_as_texts({key: task.get(key) for key in ("family", "version", "split", "options")})
-    details |= _settings_as_texts({"fingerprint": data.get("fingerprint"), "official": data.get("official")})
+    details = _convert_settings_to_texts({key: task.get(key) for key in ("family", "version", "split", "options")})
+    details |= _convert_settings_to_texts({"fingerprint": data.get("fingerprint"), "official": data.get("official")})
     source: SourceData = {
-        "dataset_name": str(task.get("family") or task_of(run.summary)),
+        "dataset_name": str(task.get("family") or task_name_of(run.summary)),
         "source_type": "other",
         "additional_details": details,
     }
-    if repository := _hub_repository(run) if data.get("official") else None:
+    if repository := _find_hub_repository(run) if data.get("official") else None:
         source |= {"source_type": "hf_dataset", "hf_repo": repository, "samples_number": int(task.get("problems", 0))}
     return source
 
 
-def _hub_repository(run: Run) -> str | None:
+def _find_hub_repository(run: Run) -> str | None:
     """Returns the Hugging Face repository of a run's data; None if the data are not from the hub."""
-    name = task_of(run.summary)
-    if is_sample(name):
+    name = task_name_of(run.summary)
+    if is_sample_task(name):
         return None
     try:
-        _, entry = find_task(base_task(name))
+        _, entry = find_task(remove_sample_suffix(name))
     except UserError:
         return None
     version = entry.versions.get(str(run.summary.get("version")))
     return version.hub.repo if version and version.hub else None
 
 
-def generation_config(run: Run) -> GenerationConfig:
+def make_generation_config(run: Run) -> GenerationConfig:
     """Returns the generation settings and the sandbox of a run, for its Every Eval Ever record."""
     config = run.config
     task, backend, sampling = config.get("task", {}), config.get("backend", {}), config.get("sampling", {})
@@ -185,24 +195,28 @@ def generation_config(run: Run) -> GenerationConfig:
         answers = run.summary.get("answers")
         if answers:
             arguments["reasoning"] = bool(answers.get("with_reasoning"))
-    if template := _recipe_templates_text(task):
+    if template := _format_recipe_templates(task):
         arguments["prompt_template"] = template
     if image := task.get("image"):
         arguments["sandbox"] = {"type": str(config.get("sandbox", {}).get("isolation", "container")), "config": image}
     if command := run.manifest.get("environment", {}).get("command"):
         arguments["execution_command"] = " ".join(["evalharness", *command[1:]])
-    others = {"conditions": run_conditions(run.summary), "seed": sampling.get("seed"), **config.get("samples", {})}
+    others = {
+        "conditions": settings_that_affect_pass_rates(run.summary),
+        "seed": sampling.get("seed"),
+        **config.get("samples", {}),
+    }
     settings = {f"backend.{key}": value for key, value in backend.items() if key not in NOT_PUBLISHED}
-    return {"generation_args": arguments, "additional_details": _settings_as_texts({**others, **settings})}
+    return {"generation_args": arguments, "additional_details": _convert_settings_to_texts({**others, **settings})}
 
 
-def _recipe_templates_text(task: Mapping[str, Any]) -> str:
-    recipe = task.get("recipe", {})
+def _format_recipe_templates(task_description: Mapping[str, Any]) -> str:
+    recipe = task_description.get("recipe", {})
     fields = recipe.get("fields", {}) if isinstance(recipe, dict) else {}
     return "\n\n".join(f"{name}:\n{text}" for name, text in fields.items())
 
 
-def _settings_as_texts(values: Mapping[str, Any]) -> Details:
+def _convert_settings_to_texts(settings: Mapping[str, Any]) -> Details:
     """Returns settings by name with their values as texts; settings that are None are omitted."""
-    present = {key: value for key, value in values.items() if value not in (None, "", {}, [])}
+    present = {key: value for key, value in settings.items() if value not in (None, "", {}, [])}
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in present.items()}

@@ -13,7 +13,7 @@ Relationship = Literal["first_party", "third_party", "collaborative", "other"]
 """The relationship of the organization that ran the evaluation to the model's developer."""
 
 
-def parse_relationship(text: str) -> Relationship:
+def parse_evaluator_relationship(text: str) -> Relationship:
     """Returns the checked value of the option --relationship; `other` for an empty text.
 
     Raises UserError for an unknown value.

@@ -7,7 +7,7 @@ from evalharness.report.published import SINGLE_SOURCE_MARK
 from evalharness.report.task_variant import DataKind
 
 
-def pareto_listing(panel: Panel) -> list[str]:
+def pareto_frontier_lines(panel: Panel) -> list[str]:
     """Returns text lines that list the Pareto-optimal runs of one task: tokens/s, pass rate and name."""
     if not panel.pareto:
         return [f"{panel.title}: no Pareto frontier, because no run covers the whole task"]
@@ -15,7 +15,7 @@ def pareto_listing(panel: Panel) -> list[str]:
     return [f"Pareto frontier of {panel.title}, slowest first:", *rows]
 
 
-def caption_lines(
+def frontier_caption_lines(
     panels: Sequence[Panel], with_published: bool, metric: str = "pass@1", speed_kind: str = "aggregate"
 ) -> list[str]:
     """Returns the lines of the caption below the frontier plot: what bars, lines and markers mean, and sources.
@@ -28,7 +28,7 @@ def caption_lines(
         lines.append("*: an incomplete run, which does not cover its task.")
     drawn = {point.label: point for panel in panels for point in panel.points if point.published}
     if with_published:
-        lines += _missing_published_reasons(panels, bool(drawn), metric)
+        lines += _explain_missing_published_results(panels, bool(drawn), metric)
     if drawn:
         origins = dict.fromkeys(point.origin.replace(" ()", "") for point in drawn.values())
         lines.append("Hollow markers: published results, not measured here; each set has its own conditions:")
@@ -40,7 +40,7 @@ def caption_lines(
     return lines
 
 
-def _missing_published_reasons(panels: Sequence[Panel], any_drawn: bool, metric: str) -> list[str]:
+def _explain_missing_published_results(panels: Sequence[Panel], any_drawn: bool, metric: str) -> list[str]:
     """Returns lines that say why published results that the user requested are not in the frontier plot."""
     if metric != "pass@1":
         return [f"Published results are of pass@1 and are not drawn beside {metric}."]

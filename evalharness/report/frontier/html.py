@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.metrics.intervals import Interval
 from evalharness.report.frontier.layout import NARROW
-from evalharness.report.frontier.panel import point_id
+from evalharness.report.frontier.panel import make_point_id
 from evalharness.report.frontier.points import Panel, Point
 
 if TYPE_CHECKING:
@@ -65,24 +65,26 @@ addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
 """
 
 
-def write_html(figure: "Figure", narrow: "Figure", panels: Sequence[Panel], out: Path, metric: str = "pass@1") -> None:
+def write_frontier_html(
+    wide_figure: "Figure", narrow_figure: "Figure", panels: Sequence[Panel], out: Path, metric: str = "pass@1"
+) -> None:
     """Writes the frontier plot as one self-contained HTML file, scaled so that a row of panels fits into the window.
 
-    `narrow` is a version of `figure` that is shown in windows as narrow as a phone's.
+    `narrow_figure` is a version of `wide_figure` that is shown in windows as narrow as a phone's.
     """
-    rows = len({axes.get_position().y0 for axes in figure.axes})
-    notes = point_tooltips(panels, metric) | point_tooltips(panels, metric, NARROW.name)
+    rows = len({axes.get_position().y0 for axes in wide_figure.axes})
+    notes = tooltips_by_point_id(panels, metric) | tooltips_by_point_id(panels, metric, NARROW.name)
     parts = {
         "HEIGHT": str(ROW_HEIGHT * rows),
-        "SVG": inline_svg(figure),
-        "NARROW": inline_svg(narrow, NARROW.name),
+        "SVG": convert_figure_to_svg(wide_figure),
+        "NARROW": convert_figure_to_svg(narrow_figure, NARROW.name),
         "POINTS": json.dumps(notes).replace("<", "\\u003c"),
     }
     pattern = re.compile("|".join(parts))
     out.write_text(pattern.sub(lambda match: parts[match[0]], PAGE), encoding="utf-8")
 
 
-def inline_svg(figure: "Figure", id_salt: str = "evalharness") -> str:
+def convert_figure_to_svg(figure: "Figure", id_salt: str = "evalharness") -> str:
     """Returns a figure as an SVG element; `id_salt` makes its element ids unique within a page."""
     import matplotlib
 
@@ -93,34 +95,34 @@ def inline_svg(figure: "Figure", id_salt: str = "evalharness") -> str:
     return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
 
 
-def wide_and_narrow_svg(wide: "Figure", narrow: "Figure") -> str:
+def wide_and_narrow_svg_html(wide_figure: "Figure", narrow_figure: "Figure") -> str:
     """Returns HTML with two versions of a plot as SVG; the page's style sheet shows the narrow one on phones."""
     return (
-        f'<div class="wide-drawing">{inline_svg(wide)}</div>'
-        f'<div class="narrow-drawing">{inline_svg(narrow, NARROW.name)}</div>'
+        f'<div class="wide-drawing">{convert_figure_to_svg(wide_figure)}</div>'
+        f'<div class="narrow-drawing">{convert_figure_to_svg(narrow_figure, NARROW.name)}</div>'
     )
 
 
-def point_tooltips(panels: Sequence[Panel], metric: str = "pass@1", layout_name: str = "point") -> dict[str, str]:
+def tooltips_by_point_id(panels: Sequence[Panel], metric: str = "pass@1", layout_name: str = "point") -> dict[str, str]:
     """Returns the tooltip of each point of the frontier plot, by the id of the point's SVG marker.
 
     `layout_name` is the name of the layout, with which the ids begin.
     """
     return {
-        point_id(panel_index, point_index, layout_name): point_tooltip(panel, point, metric)
+        make_point_id(panel_index, point_index, layout_name): make_point_tooltip(panel, point, metric)
         for panel_index, panel in enumerate(panels)
         for point_index, point in enumerate(panel.points)
     }
 
 
-def point_tooltip(panel: Panel, point: Point, metric: str) -> str:
+def make_point_tooltip(panel: Panel, point: Point, metric: str) -> str:
     """Returns the tooltip of a point of the frontier plot: name, task, rate, speed and conditions."""
-    rate = f"{metric} {100 * point.rate:.1f} %" + _interval_text(point.rate_ci95, 100)
-    speed = f"{point.speed:.1f} tokens/s" + _interval_text(point.speed_ci95, 1)
+    rate = f"{metric} {100 * point.rate:.1f} %" + _format_interval(point.rate_ci95, 100)
+    speed = f"{point.speed:.1f} tokens/s" + _format_interval(point.speed_ci95, 1)
     on_frontier = "on the Pareto frontier" if point in panel.pareto else ""
     kind = "published, not measured here" if point.published else on_frontier
     return "\n".join(filter(None, [point.label, panel.title, rate, speed, kind, point.detail]))
 
 
-def _interval_text(ends: Interval | None, scale: float) -> str:
-    return f" [{scale * ends[0]:.1f}, {scale * ends[1]:.1f}]" if ends else ""
+def _format_interval(interval: Interval | None, scale: float) -> str:
+    return f" [{scale * interval[0]:.1f}, {scale * interval[1]:.1f}]" if interval else ""

@@ -47,32 +47,32 @@ class Box:
 
 
 def place_labels(
-    points: Sequence[tuple[float, float]],
-    sizes: Sequence[tuple[float, float]],
-    area: Box,
+    labelled_points: Sequence[tuple[float, float]],
+    label_sizes: Sequence[tuple[float, float]],
+    plot_area: Box,
     obstacles: Sequence[Box] = (),
-    lines: Sequence[Box] = (),
+    line_boxes: Sequence[Box] = (),
     pixels_per_point: float = 1.0,
     all_points: Sequence[tuple[float, float]] = (),
 ) -> list[Box | None]:
     """Returns a box for each label near its point, so that no boxes overlap; None for a label that does not fit.
 
-    A box lies within `area`, overlaps no obstacle, and is nearer to its own point than to any of `all_points`, so that
-    it cannot be mistaken for another point's label. Of all such boxes, the one that overlaps the fewest `lines` is
-    chosen, and among equals the nearest. The labels of earlier points are placed first. All positions and sizes are in
-    pixels; `pixels_per_point` is the number of pixels per typographic point (1/72 inch).
+    A box lies within `plot_area`, overlaps no obstacle, and is nearer to its own point than to any of `all_points`, so
+    that it cannot be mistaken for another point's label. Of all such boxes, the one that overlaps the fewest
+    `line_boxes` is chosen, and among equals the nearest. The labels of earlier points are placed first. All positions
+    and sizes are in pixels; `pixels_per_point` is the number of pixels per typographic point (1/72 inch).
     """
     occupied: list[Box] = list(obstacles)
     boxes: list[Box | None] = []
-    for (x, y), size in zip(points, sizes, strict=True):
+    for (x, y), size in zip(labelled_points, label_sizes, strict=True):
         possible = [
             box
-            for box in _candidate_boxes(x, y, size, pixels_per_point)
-            if box.lies_within(area)
+            for box in _iterate_candidate_label_boxes(x, y, size, pixels_per_point)
+            if box.lies_within(plot_area)
             and not any(box.overlaps(other) for other in occupied)
             and _is_nearest_to_own_point(box, (x, y), all_points, pixels_per_point)
         ]
-        box = min(possible, key=lambda candidate: sum(candidate.overlaps(line) for line in lines), default=None)
+        box = min(possible, key=lambda candidate: sum(candidate.overlaps(line) for line in line_boxes), default=None)
         boxes.append(box)
         if box:
             occupied.append(box)
@@ -80,31 +80,35 @@ def place_labels(
 
 
 def _is_nearest_to_own_point(
-    box: Box, own_point: tuple[float, float], all_points: Sequence[tuple[float, float]], pixels_per_point: float
+    label_box: Box, own_point: tuple[float, float], all_points: Sequence[tuple[float, float]], pixels_per_point: float
 ) -> bool:
     """Returns whether a label's box is nearer to its own point than to all others.
 
     Points within one typographic point of `own_point` are ignored.
     """
-    distance = box.distance(*own_point)
+    distance = label_box.distance(*own_point)
     return all(
-        box.distance(*other) > distance for other in all_points if math.dist(own_point, other) > pixels_per_point
+        label_box.distance(*other) > distance for other in all_points if math.dist(own_point, other) > pixels_per_point
     )
 
 
-def _candidate_boxes(x: float, y: float, size: tuple[float, float], pixels_per_point: float) -> Iterator[Box]:
+def _iterate_candidate_label_boxes(
+    x: float, y: float, label_size: tuple[float, float], pixels_per_point: float
+) -> Iterator[Box]:
     """Yields possible boxes for a label around its point (x, y), nearest first."""
     for ring in RINGS:
         for right, up in DIRECTIONS:
-            yield _box_beside(x, y, size, right, up, DISTANCE * ring * pixels_per_point)
+            yield _place_box_beside_point(x, y, label_size, right, up, DISTANCE * ring * pixels_per_point)
 
 
-def _box_beside(x: float, y: float, size: tuple[float, float], right: float, up: int, distance: float) -> Box:
+def _place_box_beside_point(
+    x: float, y: float, label_size: tuple[float, float], right: float, up: int, distance: float
+) -> Box:
     """Returns the box of a label at a distance, in pixels, from its point (x, y).
 
     The direction is (`right`, `up`), where each is between -1 and 1.
     """
-    width, height = size
+    width, height = label_size
     if abs(right) == 1 and up:
         distance *= 0.75
     if abs(right) == 1:

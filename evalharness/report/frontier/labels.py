@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalharness.report.frontier.label_placement import Box, place_labels
 from evalharness.report.frontier.points import Panel, Point
-from evalharness.report.frontier.shapes import STYLES, line_segments, point_position
+from evalharness.report.frontier.shapes import STYLES, curve_and_frontier_segments, point_position
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,11 +19,15 @@ POINT_RADIUS = 5.0
 """Half the width that a point occupies, in points of type."""
 LINE_STEP = 14.0
 """Distance between the boxes that represent a line, in points of type."""
+UnlabelledPointCount = int
+"""Number of points whose labels do not fit into the picture, or exceed the maximum number of labels."""
 MIN_LEADER = 10.0
 """A label farther from its point, in points of type, is connected to it by a line."""
 
 
-def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, max_labels: int, line_width: int) -> int:
+def draw_point_labels(
+    figure: "Figure", axes: "Axes", panel: Panel, max_labels: int, line_width: int
+) -> UnlabelledPointCount:
     """Draws at most `max_labels` labels of a panel's points; returns the number of points without a label.
 
     A line of a label has at most `line_width` characters. Points of the Pareto frontier are labelled first, then other
@@ -41,7 +45,7 @@ def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, max_labels: int, l
     ]
     renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     scale, font = figure.dpi / 72, FontProperties(size=LABEL_SIZE)
-    sizes = [_text_size(renderer, text, font, scale) for text in texts]
+    sizes = [_measure_label_text(renderer, text, font, scale) for text in texts]
     (left, bottom), (right, top) = axes.transAxes.transform([(0, 0), (1, 1)])
     anchors = _points_in_pixels(axes, labelled)
     radius = POINT_RADIUS * scale
@@ -57,7 +61,7 @@ def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, max_labels: int, l
         axes.text(x, y, text, transform=axes.transAxes, fontsize=LABEL_SIZE, va="bottom", ha="left", color=color,
                   style="italic" if point.published else "normal", linespacing=1.0, zorder=5,
                   bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.2})  # fmt: skip
-        _draw_leader(axes, box, anchor, color, scale)
+        _draw_leader_line(axes, box, anchor, color, scale)
     return len(panel.points) - sum(box is not None for box in boxes)
 
 
@@ -78,34 +82,36 @@ def _points_in_pixels(axes: "Axes", points: Sequence[Point]) -> list[tuple[float
     return [(float(x), float(y)) for x, y in axes.transData.transform([point_position(point) for point in points])]
 
 
-def _boxes_along_lines(axes: "Axes", panel: Panel, scale: float) -> list[Box]:
+def _boxes_along_lines(axes: "Axes", panel: Panel, pixels_per_point: float) -> list[Box]:
     """Returns small boxes, in pixels, along the lines that are drawn in a panel, so that labels can avoid the lines."""
     import numpy as np
 
-    lines = line_segments(panel)
+    lines = curve_and_frontier_segments(panel)
     if not lines:
         return []
     ends = axes.transData.transform(np.asarray(lines).reshape(-1, 2)).reshape(-1, 2, 2)
     boxes = []
     for (x0, y0), (x1, y1) in ends.tolist():
-        steps = int(max(abs(x1 - x0), abs(y1 - y0)) / (LINE_STEP * scale)) + 1
+        steps = int(max(abs(x1 - x0), abs(y1 - y0)) / (LINE_STEP * pixels_per_point)) + 1
         for step in range(steps + 1):
             x, y = x0 + (x1 - x0) * step / steps, y0 + (y1 - y0) * step / steps
-            boxes.append(Box(x - scale, y - scale, 2 * scale, 2 * scale))
+            boxes.append(Box(x - pixels_per_point, y - pixels_per_point, 2 * pixels_per_point, 2 * pixels_per_point))
     return boxes
 
 
-def _text_size(renderer: Any, text: str, font: Any, scale: float) -> tuple[float, float]:
+def _measure_label_text(renderer: Any, text: str, font: Any, pixels_per_point: float) -> tuple[float, float]:
     """Returns width and height, in pixels, of a label's text."""
     lines = text.split("\n")
     widths = [renderer.get_text_width_height_descent(line, font, False)[0] for line in lines]
-    return max(widths) + 2 * scale, LINE_SPACING * LABEL_SIZE * scale * len(lines)
+    return max(widths) + 2 * pixels_per_point, LINE_SPACING * LABEL_SIZE * pixels_per_point * len(lines)
 
 
-def _draw_leader(axes: "Axes", box: Box, anchor: tuple[float, float], color: str, scale: float) -> None:
+def _draw_leader_line(
+    axes: "Axes", label_box: Box, point_pixels: tuple[float, float], color: str, pixels_per_point: float
+) -> None:
     """Draws a thin line from a label to its point if they are not next to each other."""
-    x = min(max(anchor[0], box.x), box.x + box.width)
-    y = min(max(anchor[1], box.y), box.y + box.height)
-    if ((x - anchor[0]) ** 2 + (y - anchor[1]) ** 2) ** 0.5 > MIN_LEADER * scale:
-        ends = axes.transAxes.inverted().transform([(x, y), anchor])
+    x = min(max(point_pixels[0], label_box.x), label_box.x + label_box.width)
+    y = min(max(point_pixels[1], label_box.y), label_box.y + label_box.height)
+    if ((x - point_pixels[0]) ** 2 + (y - point_pixels[1]) ** 2) ** 0.5 > MIN_LEADER * pixels_per_point:
+        ends = axes.transAxes.inverted().transform([(x, y), point_pixels])
         axes.plot(ends[:, 0], ends[:, 1], transform=axes.transAxes, lw=0.5, color=color, alpha=0.7, zorder=3)

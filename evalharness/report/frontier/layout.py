@@ -45,7 +45,7 @@ NARROW = Layout(
 """The layout for a window as narrow as a phone's, in which the plot's text is about 10 pixels high."""
 
 
-def wide_layout(panel_count: int) -> Layout:
+def make_wide_layout(panel_count: int) -> Layout:
     """Returns the layout of a frontier plot with `panel_count` panels, for a page or a wide window."""
     many = panel_count >= MANY_PANELS
     columns = 1 if panel_count == 1 else 2 if panel_count <= 4 else 3 if panel_count <= 9 else 4

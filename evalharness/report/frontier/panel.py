@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.report.frontier.layout import Layout
 from evalharness.report.frontier.points import Panel, Point
-from evalharness.report.frontier.shapes import STYLES, curves, interval_bars, point_position
+from evalharness.report.frontier.shapes import STYLES, group_points_by_curve, interval_bar_segments, point_position
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,12 +23,12 @@ OUTSIDE = 0.08
 """Part of the rate axis that may be below 0 or above 100 %, as room for the labels of points there."""
 
 
-def point_id(panel_index: int, point_index: int, layout_name: str = "point") -> str:
+def make_point_id(panel_index: int, point_index: int, layout_name: str = "point") -> str:
     """Returns the id of a point's marker in the plot's SVG; `layout_name` is the name of the layout."""
     return f"{layout_name}-{panel_index}-{point_index}"
 
 
-def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed_label: str, layout: Layout) -> None:
+def draw_panel(axes: "Axes", panel: Panel, panel_index: int, metric: str, speed_label: str, layout: Layout) -> None:
     """Draws a panel of the frontier plot without its points' labels; `speed_label` is the label of the speed axis."""
     from matplotlib.collections import LineCollection
 
@@ -38,7 +38,7 @@ def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed_label:
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    for curve in curves(panel):
+    for curve in group_points_by_curve(panel):
         axes.plot([point.speed for point in curve], [100 * point.rate for point in curve], "-", lw=1.2, alpha=0.7,
                   color=STYLES[curve[0].family].color, zorder=2)  # fmt: skip
     if len(panel.pareto) > 1:
@@ -47,17 +47,19 @@ def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed_label:
                   color=PARETO_COLOR, lw=2.2, alpha=0.55, zorder=1)  # fmt: skip
     crowded = len(panel.points) > CROWDED
     for family, style in STYLES.items():
-        bars = [bar for point in panel.points if point.family == family for bar in interval_bars(point)]
+        bars = [bar for point in panel.points if point.family == family for bar in interval_bar_segments(point)]
         alpha = 0.35 if crowded else 0.6
         axes.add_collection(LineCollection(bars, colors=style.color, linewidths=0.9, alpha=alpha), autolim=False)
     for number, point in enumerate(panel.points):
-        _draw_point(axes, point, point_id(index, number, layout.name), crowded)
+        _draw_point(axes, point, make_point_id(panel_index, number, layout.name), crowded)
     _set_axis_limits(axes, panel)
-    axes.set_xlabel(fill(f"{speed_label} (log scale), {panel_conditions(panel)}", layout.axis_width), fontsize=8.5)
+    axes.set_xlabel(
+        fill(f"{speed_label} (log scale), {panel_measurement_conditions_text(panel)}", layout.axis_width), fontsize=8.5
+    )
     axes.set_ylabel(f"{metric} (%)", fontsize=8.5)
 
 
-def panel_conditions(panel: Panel) -> str:
+def panel_measurement_conditions_text(panel: Panel) -> str:
     """Returns a text with hardware, batch sizes and concurrencies of a panel's measured speeds, for the axis label."""
     measured = [point for point in panel.points if not point.published]
     hardware = dict.fromkeys(point.hardware for point in measured)
@@ -66,12 +68,12 @@ def panel_conditions(panel: Panel) -> str:
     return "; ".join(filter(None, [" / ".join(hardware), " / ".join(shown)]))
 
 
-def _draw_point(axes: "Axes", point: Point, marker_id: str, crowded: bool) -> None:
+def _draw_point(axes: "Axes", point: Point, marker_id: str, is_crowded: bool) -> None:
     style = STYLES[point.family]
     speed, percent = point_position(point)
     [marker] = axes.plot(
         [speed], [percent], style.marker, color=style.color, zorder=4, ls="none",
-        markersize=(5.5 if crowded else 7) + (1 if style.marker == "^" else 0),
+        markersize=(5.5 if is_crowded else 7) + (1 if style.marker == "^" else 0),
         markerfacecolor="white" if point.published else style.color,
         markeredgecolor=style.color if point.published else "white", markeredgewidth=1.3 if point.published else 0.7,
     )  # fmt: skip

@@ -6,9 +6,9 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from evalharness.errors import UserError
-from evalharness.report.frontier.captions import caption_lines
-from evalharness.report.frontier.labels import draw_labels
-from evalharness.report.frontier.layout import NARROW, Layout, wide_layout
+from evalharness.report.frontier.captions import frontier_caption_lines
+from evalharness.report.frontier.labels import UnlabelledPointCount, draw_point_labels
+from evalharness.report.frontier.layout import NARROW, Layout, make_wide_layout
 from evalharness.report.frontier.panel import PARETO_COLOR, draw_panel
 from evalharness.report.frontier.points import Panel
 from evalharness.report.frontier.shapes import STYLES
@@ -34,7 +34,7 @@ def write_frontier_plot(
     metric: str = "pass@1",
     speed_kind: str = "aggregate",
     with_published: bool = False,
-) -> int:
+) -> UnlabelledPointCount:
     """Writes the frontier plot to the file `out`; returns the number of points whose labels did not fit.
 
     `with_published` is whether the user requested published results. Raises UserError for an unknown file format, and
@@ -46,10 +46,10 @@ def write_frontier_plot(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".html":
-            from evalharness.report.frontier.html import write_html
+            from evalharness.report.frontier.html import write_frontier_html
 
             narrow, _ = make_frontier_figure(panels, metric, speed_kind, with_published, NARROW)
-            write_html(figure, narrow, panels, out, metric)
+            write_frontier_html(figure, narrow, panels, out, metric)
         else:
             figure.savefig(out, metadata={"CreationDate": None} if out.suffix == ".pdf" else None)
     except OSError as error:
@@ -63,7 +63,7 @@ def make_frontier_figure(
     speed_kind: str = "aggregate",
     with_published: bool = False,
     layout: Layout | None = None,
-) -> "tuple[Figure, int]":
+) -> "tuple[Figure, UnlabelledPointCount]":
     """Returns the frontier plot with its caption, and the number of labels that did not fit.
 
     The default layout is the wide one.
@@ -79,17 +79,17 @@ def make_frontier_figure(
             "text.parse_math": False,
         }
     )
-    lines = caption_lines(panels, with_published, metric, speed_kind)
+    lines = frontier_caption_lines(panels, with_published, metric, speed_kind)
     return draw_figure(panels, lines, metric, SPEED_LABELS[speed_kind], layout)
 
 
 def draw_figure(
     panels: Sequence[Panel], caption: Sequence[str], metric: str, speed_label: str, layout: Layout | None = None
-) -> "tuple[Figure, int]":
+) -> "tuple[Figure, UnlabelledPointCount]":
     """Returns a figure with all panels, a legend and the `caption`, and the number of labels that did not fit."""
     from matplotlib.figure import Figure
 
-    layout = layout or wide_layout(len(panels))
+    layout = layout or make_wide_layout(len(panels))
 
     columns, width, height = layout.columns, layout.width, layout.height
     rows = -(-len(panels) // columns)
@@ -113,7 +113,7 @@ def draw_figure(
             axes.set_visible(False)
             continue
         draw_panel(axes, panels[index], index, metric, speed_label, layout)
-        unlabelled += draw_labels(figure, axes, panels[index], layout.labels, layout.label_width)
+        unlabelled += draw_point_labels(figure, axes, panels[index], layout.labels, layout.label_width)
     figure.legend(handles=handles, loc="upper center", ncols=min(layout.legend_columns, len(handles)), frameon=False,
                   fontsize=9, columnspacing=1.2, handlelength=1.2, handletextpad=0.5, labelspacing=0.2)  # fmt: skip
     missing_labels = (

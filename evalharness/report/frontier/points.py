@@ -8,19 +8,19 @@ from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.metrics.intervals import Interval
 from evalharness.report.naming import Curve, RunName, name_runs
-from evalharness.report.published import PublishedPoint, published_speed_of
+from evalharness.report.published import PublishedPoint, find_published_speed_of
 from evalharness.report.run_metrics import (
     UNKNOWN_HARDWARE,
-    batch_text,
+    batch_or_concurrency_text,
+    explain_incompleteness,
     hardware_text,
-    incomplete_reason,
-    rate_of,
-    speed_conditions,
-    speed_interval,
-    speed_of,
+    pass_rate_of,
+    speed_measurement_text,
+    tokens_per_s_interval_of,
+    tokens_per_s_of,
 )
 from evalharness.report.run_settings import Family
-from evalharness.report.task_variant import DataKind, data_kind, task_of, task_title
+from evalharness.report.task_variant import DataKind, data_kind, task_name_of, task_title
 from evalharness.util.text import counted
 
 
@@ -59,11 +59,11 @@ class Panel:
     title: str
     points: tuple[Point, ...]
     pareto: tuple[Point, ...]
-    """The Pareto frontier, slowest first (see `pareto_frontier`)."""
+    """The Pareto frontier, slowest first (see `find_pareto_frontier`)."""
     data_kind: DataKind = DataKind.FULL
 
 
-def frontier_panels(
+def make_frontier_panels(
     runs: Sequence[Run],
     published: Sequence[PublishedPoint] = (),
     metric: str = "pass@1",
@@ -80,7 +80,7 @@ def frontier_panels(
     first_of_panel: dict[str, Run] = {}
     left_out = 0
     for run, name in zip(runs, name_runs(runs), strict=True):
-        point = _measured_point(run, name, metric, speed_kind)
+        point = _make_measured_point(run, name, metric, speed_kind)
         if point is None:
             left_out += 1
             continue
@@ -98,19 +98,19 @@ def frontier_panels(
     if metric == "pass@1":
         for title, run in first_of_panel.items():
             if kinds[title] is DataKind.FULL:
-                points[title] += published_points(published, task_of(run.summary))
+                points[title] += make_published_points(published, task_name_of(run.summary))
     return [
-        Panel(title, tuple(sorted(of_task, key=lambda point: point.speed)), pareto_frontier(of_task), kinds[title])
+        Panel(title, tuple(sorted(of_task, key=lambda point: point.speed)), find_pareto_frontier(of_task), kinds[title])
         for title, of_task in points.items()
     ]
 
 
-def _measured_point(run: Run, name: RunName, metric: str, speed_kind: str) -> Point | None:
+def _make_measured_point(run: Run, name: RunName, metric: str, speed_kind: str) -> Point | None:
     """Returns a run's point in the frontier plot; None if the run lacks the pass rate or the speed."""
-    rate, speed = rate_of(run, metric), speed_of(run, speed_kind)
+    rate, speed = pass_rate_of(run, metric), tokens_per_s_of(run, speed_kind)
     if rate is None or speed is None:
         return None
-    missing = incomplete_reason(run)
+    missing = explain_incompleteness(run)
     return Point(
         label=name.label + ("*" if missing else ""),
         family=name.family,
@@ -118,21 +118,21 @@ def _measured_point(run: Run, name: RunName, metric: str, speed_kind: str) -> Po
         rate=rate.value,
         rate_ci95=(rate.low, rate.high),
         speed=speed,
-        speed_ci95=speed_interval(run, speed_kind),
+        speed_ci95=tokens_per_s_interval_of(run, speed_kind),
         hardware=hardware_text(run),
-        detail="\n".join(filter(None, [speed_conditions(run), missing, str(run.folder)])),
+        detail="\n".join(filter(None, [speed_measurement_text(run), missing, str(run.folder)])),
         complete=not missing,
         short_label=name.short_label,
         swept_values=name.swept_values,
-        batch=batch_text(run),
+        batch=batch_or_concurrency_text(run),
     )
 
 
-def published_points(points: Sequence[PublishedPoint], task: str) -> list[Point]:
+def make_published_points(published_results: Sequence[PublishedPoint], task_name: str) -> list[Point]:
     """Returns points of the frontier plot for published results that have a rate on the task and a speed."""
     drawn = []
-    for point in points:
-        if point.is_rate and point.task == task and (speed := published_speed_of(point, points)):
+    for point in published_results:
+        if point.is_rate and point.task == task_name and (speed := find_published_speed_of(point, published_results)):
             benchmark = "" if speed.benchmark == point.benchmark else f", speed on {speed.benchmark}"
             hardware = speed.hardware or UNKNOWN_HARDWARE
             conditions = "; ".join(filter(None, [point.conditions, speed.conditions]))
@@ -154,7 +154,7 @@ def published_points(points: Sequence[PublishedPoint], task: str) -> list[Point]
     return drawn
 
 
-def pareto_frontier(points: Iterable[Point]) -> tuple[Point, ...]:
+def find_pareto_frontier(points: Iterable[Point]) -> tuple[Point, ...]:
     """Returns the Pareto-optimal points: measured, of complete runs, and not dominated by another; slowest first.
 
     A point dominates another where its speed and rate are at least as high, and one of them is higher.

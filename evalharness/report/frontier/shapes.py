@@ -33,7 +33,7 @@ def point_position(point: Point) -> Position:
     return point.speed, 100 * point.rate
 
 
-def curves(panel: Panel) -> list[list[Point]]:
+def group_points_by_curve(panel: Panel) -> list[list[Point]]:
     """Returns a panel's measured points as curves: the runs of one model that differ only in numeric options."""
     by_curve: dict[Curve, list[Point]] = defaultdict(list)
     for point in panel.points:
@@ -42,7 +42,7 @@ def curves(panel: Panel) -> list[list[Point]]:
     return [sorted(points, key=lambda point: point.swept_values) for points in by_curve.values()]
 
 
-def interval_bars(point: Point) -> list[Segment]:
+def interval_bar_segments(point: Point) -> list[Segment]:
     """Returns the line segments of a point's confidence intervals of rate and speed."""
     speed, percent = point_position(point)
     bars: list[Segment] = []
@@ -55,14 +55,14 @@ def interval_bars(point: Point) -> list[Segment]:
     return bars
 
 
-def line_segments(panel: Panel) -> list[Segment]:
+def curve_and_frontier_segments(panel: Panel) -> list[Segment]:
     """Returns all line segments of a panel: steps of the Pareto frontier, curves and confidence intervals."""
     lines: list[Segment] = []
     for slower, faster in pairwise(map(point_position, panel.pareto)):
         corner = (slower[0], faster[1])
         lines += [(corner, faster), (slower, corner)]
-    for curve in curves(panel):
+    for curve in group_points_by_curve(panel):
         lines += list(pairwise(map(point_position, curve)))
     for point in panel.points:
-        lines += interval_bars(point)
+        lines += interval_bar_segments(point)
     return lines

@@ -14,7 +14,7 @@ class Cell:
 
     rate: RateEstimate
     best: bool = False
-    """Whether it is the highest of its column, or not significantly lower (see `ranking.mark_best`)."""
+    """Whether it is the highest of its column, or not significantly lower (see `ranking.mark_best_rates`)."""
     notes: tuple[str, ...] = ()
     """What a reader has to know, such as why the run is incomplete."""
     complete: bool = True

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from evalharness.data.cards import ALL_TASKS, load_cards, task_groups
 from evalharness.data.run_types import Summary
-from evalharness.report.task_variant import base_task, task_of, variant_parts
+from evalharness.report.task_variant import remove_sample_suffix, task_name_of, task_option_texts
 
 TITLES = {
     "humaneval": "HumanEval", "mbpp": "MBPP",
@@ -41,22 +41,22 @@ class Column:
     @property
     def title(self) -> str:
         """The column's heading in a table, such as "HumanEval+"."""
-        title = TITLES.get(self.task) or _card_title(self.task)
+        title = TITLES.get(self.task) or _find_card_title(self.task)
         return f"{title} (mean)" if self.mean else title
 
 
-def _card_title(task: str) -> str:
+def _find_card_title(task_name: str) -> str:
     """Returns a task's title from its card (for MultiPL-E only the language), or its name if it has no card."""
     titles = {name: entry.title for card in load_cards() for name, entry in card.tasks.items()}
-    return titles.get(task, task).removeprefix("MultiPL-E ")
+    return titles.get(task_name, task_name).removeprefix("MultiPL-E ")
 
 
-def column_of(summary: Summary) -> Column:
+def make_column(summary: Summary) -> Column:
     """Returns the leaderboard column of a run, from its summary."""
-    return Column(base_task(task_of(summary)), ", ".join(variant_parts(summary)))
+    return Column(remove_sample_suffix(task_name_of(summary)), ", ".join(task_option_texts(summary)))
 
 
-def sorted_columns(columns: Iterable[Column]) -> list[Column]:
+def sort_columns(columns: Iterable[Column]) -> list[Column]:
     """Returns columns in display order: a group's mean before its tasks, unknown tasks last by name."""
 
     def sort_key(column: Column) -> tuple[int, bool, str, str]:
@@ -67,7 +67,7 @@ def sorted_columns(columns: Iterable[Column]) -> list[Column]:
     return sorted(columns, key=sort_key)
 
 
-def group_columns(columns: Sequence[Column]) -> list[tuple[Column, list[Column]]]:
+def group_columns_by_task_group(columns: Sequence[Column]) -> list[tuple[Column, list[Column]]]:
     """Returns pairs (column of the mean, columns of the tasks), one for each task group.
 
     Groups in which a task has no column, or several, are omitted.

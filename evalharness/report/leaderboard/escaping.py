@@ -15,21 +15,21 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """The beginnings of a cell that spreadsheets take for a formula."""
 
 
-def markdown_text(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Returns Markdown that displays a text literally on one line, also in a table cell."""
-    return MARKDOWN.sub(_markdown_character, escape_control_characters(one_line(text)))
+    return MARKDOWN.sub(_escape_markdown_character, escape_control_characters(one_line(text)))
 
 
-def _markdown_character(match: re.Match[str]) -> str:
+def _escape_markdown_character(match: re.Match[str]) -> str:
     return f"&#{ord(match[0])};" if match["html"] else f"\\{match[0]}"
 
 
-def latex_text(text: str) -> str:
+def escape_latex(text: str) -> str:
     """Returns LaTeX that displays a text literally on one line."""
     return "".join(LATEX.get(character, character) for character in escape_control_characters(one_line(text)))
 
 
-def csv_text(text: str) -> str:
+def escape_csv_cell(text: str) -> str:
     """Returns a text for a CSV cell; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
     shown = escape_control_characters(text)
     return f"'{shown}" if shown.lstrip(" ").startswith(FORMULA) else shown

@@ -11,28 +11,28 @@ ABSENT = "-"
 SPEED_HEADINGS = ("tokens/s", "speed conditions")
 
 
-def wide_frame(board: LeaderboardTable, write_cell: Callable[[Cell, str], str]) -> pd.DataFrame:
+def make_wide_data_frame(board: LeaderboardTable, format_cell: Callable[[Cell, str], str]) -> pd.DataFrame:
     """Returns a leaderboard table as a DataFrame of texts: one row per model; columns for tasks, tokens/s, conditions.
 
-    `write_cell` converts a cell and its footnote marks into text.
+    `format_cell` converts a cell and its footnote marks into text.
     """
     headings = [f"{column.title} ({column.data})" if column.data else column.title for column in board.columns]
 
-    def row_texts(row: ModelRow) -> list[str]:
+    def row_text_by_column(row: ModelRow) -> list[str]:
         cells = [row.cells.get(column) for column in board.columns]
-        rates = [write_cell(cell, board.footnote_marks(cell)) if cell else ABSENT for cell in cells]
+        rates = [format_cell(cell, board.footnote_marks(cell)) if cell else ABSENT for cell in cells]
         speed = ABSENT if row.tokens_per_s is None else f"{row.tokens_per_s:.1f}"
         return [*rates, speed, row.speed_conditions or ABSENT]
 
     models = pd.Index([row.name for row in board.rows], name="model")
-    return pd.DataFrame(list(map(row_texts, board.rows)), models, [*headings, *SPEED_HEADINGS])
+    return pd.DataFrame(list(map(row_text_by_column, board.rows)), models, [*headings, *SPEED_HEADINGS])
 
 
-def long_frame(boards: Sequence[LeaderboardTable], write_text: Callable[[str], str] = str) -> pd.DataFrame:
+def make_long_data_frame(boards: Sequence[LeaderboardTable], escape_text: Callable[[str], str] = str) -> pd.DataFrame:
     """Returns leaderboard tables as one DataFrame with a row for each rate of each model, and one for its speed.
 
     Values are not rounded. `low` and `high` are empty for speeds and for published rates, which have no interval.
-    `write_text` is applied to each text, for example to escape it.
+    `escape_text` is applied to each text, for example to escape it.
     """
     records: list[dict[str, object]] = []
     for board in boards:
@@ -46,7 +46,7 @@ def long_frame(boards: Sequence[LeaderboardTable], write_text: Callable[[str], s
                 records.append({**model, **speed})
     columns = ["table", "model", "family", "task", "data", "value", "low", "high", "best", "complete", "notes"]
     for record in records:
-        record.update({key: write_text(value) for key, value in record.items() if isinstance(value, str)})
+        record.update({key: escape_text(value) for key, value in record.items() if isinstance(value, str)})
     return pd.DataFrame(records, columns=columns, dtype=object)  # Integers stay integers beside empty values.
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from evalharness.report.leaderboard.boards import LeaderboardTable, footnote_mark
+from evalharness.report.leaderboard.boards import LeaderboardTable, make_footnote_mark
 from evalharness.report.leaderboard.cells import Cell, ModelRow
 from evalharness.report.leaderboard.frames import ABSENT, SPEED_HEADINGS
 from evalharness.report.leaderboard.text import INCOMPLETE, LEGEND, rate_and_interval_texts
@@ -63,12 +63,12 @@ for (const table of document.querySelectorAll("table")) {
 FAMILY_SIGNS = {"ar": "&#9679;", "diffusion": "&#9650;", "other": "&#9632;"}
 
 
-def leaderboard_page(boards: Sequence[LeaderboardTable]) -> str:
+def leaderboard_html_page(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard as a complete HTML page."""
-    return PAGE.replace("BOARDS", "\n".join(map(board_html, boards)), 1).replace("LEGEND", escape(LEGEND), 1)
+    return PAGE.replace("BOARDS", "\n".join(map(table_to_html, boards)), 1).replace("LEGEND", escape(LEGEND), 1)
 
 
-def board_html(board: LeaderboardTable) -> str:
+def table_to_html(board: LeaderboardTable) -> str:
     """Returns the HTML of one leaderboard table with heading and footnotes, for insertion into a page."""
     speed_heading, conditions_heading = SPEED_HEADINGS
     headings = [
@@ -78,7 +78,7 @@ def board_html(board: LeaderboardTable) -> str:
         _heading_html(conditions_heading, sorts_as_text=True),
     ]
     rows = "\n".join(_row_html(board, row) for row in board.rows)
-    notes = [f"<li>{footnote_mark(index)}: {escape(note)}</li>" for index, note in enumerate(board.notes)]
+    notes = [f"<li>{make_footnote_mark(index)}: {escape(note)}</li>" for index, note in enumerate(board.notes)]
     if board.has_incomplete_runs:
         notes.insert(0, f"<li>*: {INCOMPLETE}</li>")
     title = f"<h2>{escape(board.heading)}</h2>" if board.heading else ""
@@ -89,9 +89,9 @@ def board_html(board: LeaderboardTable) -> str:
     )
 
 
-def _heading_html(title: str, data: str = "", sorts_as_text: bool = False) -> str:
+def _heading_html(title: str, data_version: str = "", sorts_as_text: bool = False) -> str:
     """Returns the HTML of a column heading; `sorts_as_text` marks a column that is sorted as text, not as numbers."""
-    small = f"<small>{escape(data)}</small>" if data else ""
+    small = f"<small>{escape(data_version)}</small>" if data_version else ""
     kind = ' data-text=""' if sorts_as_text else ""
     return f'<th scope="col"{kind}><button type="button">{escape(title)}</button>{small}</th>'
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from evalharness.metrics.intervals import independent_difference_interval, mean_of_rates_interval
 from evalharness.report.leaderboard.cells import Cell, ModelRow
-from evalharness.report.leaderboard.columns import Column, group_columns
+from evalharness.report.leaderboard.columns import Column, group_columns_by_task_group
 from evalharness.report.run_metrics import RateEstimate
 
 
-def with_group_means(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
+def add_group_means(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
     """Returns the rows with an additional cell for each task group of which a row has all tasks: the mean rate."""
-    groups = group_columns(columns)
+    groups = group_columns_by_task_group(columns)
     return [replace(row, cells={**row.cells, **_group_means(row, groups)}) for row in rows]
 
 
@@ -27,7 +27,7 @@ def _group_means(row: ModelRow, groups: Sequence[tuple[Column, list[Column]]]) -
     return means
 
 
-def mark_best(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
+def mark_best_rates(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
     """Returns the rows with the best rates of each column marked: the highest and all not significantly lower.
 
     A rate is not significantly lower if the 95 % interval of its difference to the highest rate includes 0; the two
@@ -46,7 +46,7 @@ def mark_best(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[Model
     return [replace(row, cells=marked[row.name]) for row in rows]
 
 
-def sorted_by_rate(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
+def sort_rows_by_rate(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
     """Returns the rows sorted by descending rate in the first column; ties are decided by the next columns."""
     return sorted(
         rows, key=lambda row: [-row.cells[column].rate.value if column in row.cells else 1.0 for column in columns]

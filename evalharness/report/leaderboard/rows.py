@@ -4,21 +4,27 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from evalharness.data.runs import Run
-from evalharness.report.answer_remarks import answer_remarks
+from evalharness.report.answer_remarks import answer_problem_remarks
 from evalharness.report.leaderboard.cells import Cell, ModelRow
-from evalharness.report.leaderboard.columns import Column, column_of
+from evalharness.report.leaderboard.columns import Column, make_column
 from evalharness.report.naming import RunName
 from evalharness.report.published import PublishedPoint
-from evalharness.report.run_metrics import UNKNOWN_HARDWARE, RateEstimate, incomplete_reason, rate_of, speed_conditions
+from evalharness.report.run_metrics import (
+    UNKNOWN_HARDWARE,
+    RateEstimate,
+    explain_incompleteness,
+    pass_rate_of,
+    speed_measurement_text,
+)
 from evalharness.report.run_settings import Family
 
 
-def rows_of_runs(named_runs: Sequence[tuple[Run, RunName]], metric: str) -> list[ModelRow]:
+def make_rows_of_runs(named_runs: Sequence[tuple[Run, RunName]], metric: str) -> list[ModelRow]:
     """Returns leaderboard rows, one for each model and settings; repeated runs of one task get separate rows."""
     runs_of_row: dict[tuple[str, int], dict[Column, Run]] = defaultdict(dict)
     families: dict[tuple[str, int], Family] = {}
     for run, name in named_runs:
-        column, repetition = column_of(run.summary), 0
+        column, repetition = make_column(run.summary), 0
         while column in runs_of_row[name.label, repetition]:
             repetition += 1
         runs_of_row[name.label, repetition][column] = run
@@ -28,17 +34,17 @@ def rows_of_runs(named_runs: Sequence[tuple[Run, RunName]], metric: str) -> list
         ModelRow(
             label + (f" [{repetition + 1}]" if repetition else ""),
             families[label, repetition],
-            {column: _cell_of_run(run, metric, recipes[column]) for column, run in runs.items()},
+            {column: _make_cell_of_run(run, metric, recipes[column]) for column, run in runs.items()},
             total_tokens_per_s(list(runs.values())),
-            "; ".join(dict.fromkeys(filter(None, map(speed_conditions, runs.values())))),
+            "; ".join(dict.fromkeys(filter(None, map(speed_measurement_text, runs.values())))),
         )
         for (label, repetition), runs in runs_of_row.items()
         if runs
     ]
 
 
-def _cell_of_run(run: Run, metric: str, usual_recipe: str) -> Cell:
-    rate, missing = rate_of(run, metric), incomplete_reason(run)
+def _make_cell_of_run(run: Run, metric: str, usual_recipe: str) -> Cell:
+    rate, missing = pass_rate_of(run, metric), explain_incompleteness(run)
     assert rate is not None
     summary = run.summary
     recipe, middle = str(summary.get("recipe", "")), summary.get("middle", "free")
@@ -46,7 +52,7 @@ def _cell_of_run(run: Run, metric: str, usual_recipe: str) -> Cell:
     notes += [f"recipe {recipe}"] if recipe and recipe != usual_recipe else []
     notes += [f"middle {middle}"] if middle != "free" else []
     notes += [str(summary["note"])] if summary.get("note") else []
-    notes += answer_remarks(summary)
+    notes += answer_problem_remarks(summary)
     return Cell(rate, notes=tuple(notes), complete=not missing)
 
 
@@ -54,7 +60,7 @@ def _most_frequent_recipes(runs: Sequence[Run]) -> dict[Column, str]:
     """Returns the most frequent prompt recipe of each leaderboard column; cells of other recipes get a footnote."""
     counts: dict[Column, Counter[str]] = defaultdict(Counter)
     for run in runs:
-        counts[column_of(run.summary)][str(run.summary.get("recipe", ""))] += 1
+        counts[make_column(run.summary)][str(run.summary.get("recipe", ""))] += 1
     return {column: recipes.most_common(1)[0][0] for column, recipes in counts.items()}
 
 
@@ -65,7 +71,7 @@ def total_tokens_per_s(runs: Sequence[Run]) -> float | None:
     return sum(speed["output_tokens"] for speed in speeds) / seconds if seconds else None
 
 
-def published_rows(points: Sequence[PublishedPoint]) -> list[ModelRow]:
+def make_published_rows(published_results: Sequence[PublishedPoint]) -> list[ModelRow]:
     """Returns leaderboard rows of published results, one for each model and set.
 
     If a set has several rates of a model for one task, the first one is used.
@@ -73,7 +79,7 @@ def published_rows(points: Sequence[PublishedPoint]) -> list[ModelRow]:
     cells: dict[tuple[str, str], dict[Column, Cell]] = defaultdict(dict)
     speeds: dict[tuple[str, str], PublishedPoint] = {}
     families: dict[tuple[str, str], Family] = {}
-    for point in points:
+    for point in published_results:
         key = point.model + (f", {point.setting}" if point.setting else ""), point.set
         families[key] = point.family
         if point.is_speed:

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Sequence
 
-from evalharness.report.leaderboard.boards import LeaderboardTable, footnote_mark
+from evalharness.report.leaderboard.boards import LeaderboardTable, make_footnote_mark
 from evalharness.report.leaderboard.cells import Cell
-from evalharness.report.leaderboard.escaping import csv_text, latex_text, markdown_text
-from evalharness.report.leaderboard.frames import SPEED_HEADINGS, long_frame, wide_frame
+from evalharness.report.leaderboard.escaping import escape_csv_cell, escape_latex, escape_markdown
+from evalharness.report.leaderboard.frames import SPEED_HEADINGS, make_long_data_frame, make_wide_data_frame
 from evalharness.util.visible import escape_control_characters
 
 LEGEND = (
@@ -20,10 +20,10 @@ def leaderboard_markdown(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard's tables in Markdown, with their footnotes below them."""
     parts = []
     for board in boards:
-        frame = wide_frame(board, _markdown_cell).reset_index()
+        frame = make_wide_data_frame(board, _markdown_cell).reset_index()
         for column in ("model", *SPEED_HEADINGS):
-            frame[column] = frame[column].map(markdown_text)
-        frame.columns = [markdown_text(heading) for heading in frame.columns]
+            frame[column] = frame[column].map(escape_markdown)
+        frame.columns = [escape_markdown(heading) for heading in frame.columns]
         rules = ["---", *["---:"] * (len(frame.columns) - 2), "---"]
         rows = [list(frame.columns), rules, *frame.itertuples(index=False, name=None)]
         table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
@@ -34,12 +34,12 @@ def leaderboard_markdown(boards: Sequence[LeaderboardTable]) -> str:
 
 def leaderboard_csv(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard as CSV: a line for each rate of each model, and one for its speed; not rounded."""
-    return long_frame(boards, csv_text).to_csv(index=False, lineterminator="\n")
+    return make_long_data_frame(boards, escape_csv_cell).to_csv(index=False, lineterminator="\n")
 
 
 def leaderboard_json(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard as a JSON list with one object per model and task; values are not rounded."""
-    records = long_frame(boards).to_dict(orient="records")
+    records = make_long_data_frame(boards).to_dict(orient="records")
     rows = [{str(key): value for key, value in row.items() if value == value and value is not None} for row in records]
     return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
 
@@ -48,17 +48,17 @@ def leaderboard_latex(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard's tables in LaTeX (package booktabs), with their footnotes below them."""
     parts = []
     for board in boards:
-        frame = wide_frame(board, _latex_cell).reset_index()
+        frame = make_wide_data_frame(board, _latex_cell).reset_index()
         for column in ("model", *SPEED_HEADINGS):
-            frame[column] = frame[column].map(latex_text)
+            frame[column] = frame[column].map(escape_latex)
         table = frame.to_latex(
             index=False,
             escape=False,
-            header=[latex_text(heading) for heading in frame.columns],
+            header=[escape_latex(heading) for heading in frame.columns],
             column_format="l" + "r" * (len(frame.columns) - 2) + "l",
         )
         notes = [
-            rf"\par\footnotesize $^{{\mathrm{{{footnote_mark(index)}}}}}$ {latex_text(note)}"
+            rf"\par\footnotesize $^{{\mathrm{{{make_footnote_mark(index)}}}}}$ {escape_latex(note)}"
             for index, note in enumerate(board.notes)
         ]
         parts.append("\n".join([f"% {escape_control_characters(board.name)}", table.rstrip("\n"), *notes]))
@@ -83,7 +83,7 @@ def _markdown_cell(cell: Cell, marks: str) -> str:
 
 
 def _markdown_notes(board: LeaderboardTable) -> str:
-    notes = [f"{footnote_mark(index)}: {markdown_text(note)}" for index, note in enumerate(board.notes)]
+    notes = [f"{make_footnote_mark(index)}: {escape_markdown(note)}" for index, note in enumerate(board.notes)]
     if board.has_incomplete_runs:
         notes.insert(0, rf"\*: {INCOMPLETE}")
     return "  \n".join(notes)

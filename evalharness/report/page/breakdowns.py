@@ -11,9 +11,9 @@ from evalharness.report.task_variant import (
     UNOFFICIAL,
     DataKind,
     data_kind,
-    language_of,
-    run_conditions,
-    task_of,
+    settings_that_affect_pass_rates,
+    split_task_family_and_language,
+    task_name_of,
     task_title,
 )
 
@@ -52,12 +52,12 @@ class Breakdown(TypedDict):
     rows: list[BreakdownRow]
 
 
-def breakdown_tables(entries: Sequence[RunEntry]) -> list[Breakdown]:
+def make_breakdown_tables(entries: Sequence[RunEntry]) -> list[Breakdown]:
     """Returns tables of pass@1 by problem category for each task, then by programming language for each task family."""
-    return [*_facet_breakdowns(entries), *_language_breakdowns(entries)]
+    return [*_make_breakdowns_by_facet(entries), *_make_breakdowns_by_language(entries)]
 
 
-def _facet_breakdowns(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
+def _make_breakdowns_by_facet(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
     by_task: dict[str, list[RunEntry]] = {}
     for entry in entries:
         by_task.setdefault(task_title(entry.run.summary), []).append(entry)
@@ -69,22 +69,23 @@ def _facet_breakdowns(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
                 {
                     "kind": kind,
                     "cells": [
-                        _rate_cell(entry, of_run.get(kind)) for entry, of_run in zip(task_entries, values, strict=True)
+                        _make_rate_cell(entry, of_run.get(kind))
+                        for entry, of_run in zip(task_entries, values, strict=True)
                     ],
                 }
-                for kind in _sorted_categories(facet, {kind for of_run in values for kind in of_run})
+                for kind in _sort_categories(facet, {kind for of_run in values for kind in of_run})
             ]
-            yield _breakdown_table(f"{title} by {facet}", facet, task_entries, rows)
+            yield _make_breakdown_table(f"{title} by {facet}", facet, task_entries, rows)
 
 
-def _language_breakdowns(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
+def _make_breakdowns_by_language(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
     families: dict[str, dict[tuple[str, str], dict[str, RunEntry]]] = {}
     for entry in entries:
         summary = entry.run.summary
-        family, language = language_of(task_of(summary))
+        family, language = split_task_family_and_language(task_name_of(summary))
         if family in LANGUAGE_FAMILIES:
             table = families.setdefault(family + FAMILY_MARKS[data_kind(summary)], {})
-            table.setdefault((entry.name.label, run_conditions(summary)), {})[language] = entry
+            table.setdefault((entry.name.label, settings_that_affect_pass_rates(summary)), {})[language] = entry
     for family, columns in families.items():
         rows: list[BreakdownRow] = []
         for language in sorted({language for column in columns.values() for language in column}):
@@ -92,18 +93,18 @@ def _language_breakdowns(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
             for column in columns.values():
                 entry_of_language = column.get(language)
                 cells.append(
-                    _rate_cell(entry_of_language, entry_of_language.run.summary) if entry_of_language else None
+                    _make_rate_cell(entry_of_language, entry_of_language.run.summary) if entry_of_language else None
                 )
             rows.append({"kind": language, "cells": cells})
         first_of_columns = [next(iter(column.values())) for column in columns.values()]
-        yield _breakdown_table(f"{family} by language", "", first_of_columns, rows)
+        yield _make_breakdown_table(f"{family} by language", "", first_of_columns, rows)
 
 
-def _breakdown_table(title: str, facet: str, entries: Iterable[RunEntry], rows: list[BreakdownRow]) -> Breakdown:
+def _make_breakdown_table(title: str, facet: str, entries: Iterable[RunEntry], rows: list[BreakdownRow]) -> Breakdown:
     columns: list[BreakdownColumn] = [
         {
             "label": entry.name.label,
-            "detail": f"{entry.run.summary['backend']}, {run_conditions(entry.run.summary)}",
+            "detail": f"{entry.run.summary['backend']}, {settings_that_affect_pass_rates(entry.run.summary)}",
             "run": entry.slug,
         }
         for entry in entries
@@ -111,11 +112,11 @@ def _breakdown_table(title: str, facet: str, entries: Iterable[RunEntry], rows: 
     return {"title": title, "facet": facet, "columns": columns, "rows": rows}
 
 
-def _rate_cell(entry: RunEntry, value: FacetMetrics | Summary | None) -> Cell:
-    rate = value["metrics"].get(RATE) if value else None
-    return (entry.slug, rate["value"], rate["ci95"][0], rate["ci95"][1], value["problems"]) if value and rate else None
+def _make_rate_cell(entry: RunEntry, rates: FacetMetrics | Summary | None) -> Cell:
+    rate = rates["metrics"].get(RATE) if rates else None
+    return (entry.slug, rate["value"], rate["ci95"][0], rate["ci95"][1], rates["problems"]) if rates and rate else None
 
 
-def _sorted_categories(facet: str, kinds: Iterable[str]) -> list[str]:
+def _sort_categories(facet: str, categories: Iterable[str]) -> list[str]:
     order = {kind: rank for rank, kind in enumerate(ORDERS.get(facet, ()))}
-    return sorted(kinds, key=lambda kind: (order.get(kind, len(order)), kind))
+    return sorted(categories, key=lambda kind: (order.get(kind, len(order)), kind))

@@ -13,9 +13,9 @@ Location = tuple[int, int]
 """Where a value is stored: the number of its chunk (data file), and its index in the chunk."""
 
 
-def write_data_script(folder: Path, name: str, value: Any) -> None:
-    """Writes a value as a JavaScript data file of the report page; `name` is such as "runs" or "a-run/rows"."""
-    _write_data_file(folder, name, to_json(value))
+def write_data_script(folder: Path, script_name: str, content: Any) -> None:
+    """Writes a value as a JavaScript data file of the report page; `script_name` is such as "runs" or "a-run/rows"."""
+    _write_javascript_file(folder, script_name, to_json(content))
 
 
 def to_json(value: Any) -> str:
@@ -23,10 +23,10 @@ def to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
-def _write_data_file(folder: Path, name: str, text: str) -> None:
-    path = folder / f"{name}.js"
+def _write_javascript_file(folder: Path, script_name: str, json_text: str) -> None:
+    path = folder / f"{script_name}.js"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"evalharness.receive({to_json(name)},{text});\n", encoding="ascii")
+    path.write_text(f"evalharness.receive({to_json(script_name)},{json_text});\n", encoding="ascii")
 
 
 class ChunkWriter:
@@ -52,7 +52,7 @@ class ChunkWriter:
     def flush(self) -> None:
         """Writes the current chunk to its file unless it is empty."""
         if self._texts:
-            _write_data_file(self._folder, f"{self._name}{self.written}", f"[{','.join(self._texts)}]")
+            _write_javascript_file(self._folder, f"{self._name}{self.written}", f"[{','.join(self._texts)}]")
             self.written += 1
         self._texts, self._bytes = [], 0
 

@@ -33,17 +33,21 @@ $scripts
 """)
 
 
-def html_document(title: str, body: str, styles: Sequence[str], scripts: Sequence[str] = (), policy: str = "") -> str:
+def make_html_document(
+    title: str, body: str, style_sheets: Sequence[str], scripts: Sequence[str] = (), content_security_policy: str = ""
+) -> str:
     """Returns an HTML page that loads style sheets and scripts, in this order, from the folder `static` beside it.
 
-    theme.js comes first, so that the page never appears in the wrong colours. `policy` is the Content-Security-Policy
-    of a page that is opened from the disk; a server sends the policy as a header instead.
+    theme.js comes first, so that the page never appears in the wrong colours. `content_security_policy` is the
+    Content-Security-Policy of a page that is opened from the disk; a server sends the policy as a header instead.
     """
     return FRAME.substitute(
-        policy=f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n' if policy else "",
+        policy=f'<meta http-equiv="Content-Security-Policy" content="{content_security_policy}">\n'
+        if content_security_policy
+        else "",
         title=title,
         icon=ICON,
-        styles="\n".join(f'<link rel="stylesheet" href="static/{name}">' for name in styles),
+        styles="\n".join(f'<link rel="stylesheet" href="static/{name}">' for name in style_sheets),
         body=body.strip(),
         scripts="\n".join(f'<script src="static/{name}"></script>' for name in scripts),
     )

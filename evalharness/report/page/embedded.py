@@ -20,32 +20,32 @@ class EmbeddedReport:
     """The note about each point of a drawing, by the id of its marker."""
 
 
-def embedded_frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> EmbeddedReport:
+def make_embedded_frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> EmbeddedReport:
     """Returns the plot of pass@1 against tokens/s for the report page, as a wide SVG and a narrow one for phones."""
-    from evalharness.report.frontier.html import point_tooltips, wide_and_narrow_svg
+    from evalharness.report.frontier.html import tooltips_by_point_id, wide_and_narrow_svg_html
     from evalharness.report.frontier.layout import NARROW
     from evalharness.report.frontier.picture import make_frontier_figure
-    from evalharness.report.frontier.points import frontier_panels
+    from evalharness.report.frontier.points import make_frontier_panels
 
     try:
         speed_kind = resolve_speed_kind("", bool(published))
-        panels = frontier_panels(runs, published, speed_kind=speed_kind)
+        panels = make_frontier_panels(runs, published, speed_kind=speed_kind)
     except UserError as error:
         return EmbeddedReport(missing=str(error))
     figure, _ = make_frontier_figure(panels, speed_kind=speed_kind, with_published=bool(published))
     narrow, _ = make_frontier_figure(panels, speed_kind=speed_kind, with_published=bool(published), layout=NARROW)
-    notes = point_tooltips(panels) | point_tooltips(panels, layout_name=NARROW.name)
-    return EmbeddedReport(f"<div>{wide_and_narrow_svg(figure, narrow)}</div>", notes=notes)
+    notes = tooltips_by_point_id(panels) | tooltips_by_point_id(panels, layout_name=NARROW.name)
+    return EmbeddedReport(f"<div>{wide_and_narrow_svg_html(figure, narrow)}</div>", notes=notes)
 
 
-def embedded_leaderboard(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> EmbeddedReport:
+def make_embedded_leaderboard(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> EmbeddedReport:
     """Returns the leaderboard's tables for the report page, as HTML."""
-    from evalharness.report.leaderboard.boards import leaderboard as boards_of
-    from evalharness.report.leaderboard.html import board_html
+    from evalharness.report.leaderboard.boards import make_leaderboard_tables as boards_of
+    from evalharness.report.leaderboard.html import table_to_html
     from evalharness.report.leaderboard.text import LEGEND
 
     try:
         boards = boards_of(runs, published)
     except UserError as error:
         return EmbeddedReport(missing=str(error))
-    return EmbeddedReport(f"<div>{''.join(map(board_html, boards))}<p>{escape(LEGEND)}</p></div>")
+    return EmbeddedReport(f"<div>{''.join(map(table_to_html, boards))}<p>{escape(LEGEND)}</p></div>")

@@ -8,12 +8,18 @@ from typing import Any, TypedDict
 
 from evalharness.data.run_types import Speed
 from evalharness.data.runs import Run
-from evalharness.report.answer_remarks import answer_remarks, token_limit_text
+from evalharness.report.answer_remarks import answer_problem_remarks, token_limit_text
 from evalharness.report.leaderboard.boards import HEADINGS
 from evalharness.report.naming import RunName
 from evalharness.report.problems import RunProblems
-from evalharness.report.run_metrics import incomplete_reason, speed_conditions
-from evalharness.report.task_variant import base_task, data_kind, language_of, run_conditions, task_of
+from evalharness.report.run_metrics import explain_incompleteness, speed_measurement_text
+from evalharness.report.task_variant import (
+    data_kind,
+    remove_sample_suffix,
+    settings_that_affect_pass_rates,
+    split_task_family_and_language,
+    task_name_of,
+)
 
 
 @dataclass(frozen=True)
@@ -25,17 +31,17 @@ class RunEntry:
     name: RunName
     problems: RunProblems
 
-    def without_problems(self) -> "RunEntry":
+    def copy_without_problems(self) -> "RunEntry":
         """Returns a copy without the run's problems, which may take much memory."""
         return replace(self, problems=RunProblems(missing=self.problems.missing))
 
 
-def slugs_of(runs: Sequence[Run]) -> list[str]:
+def make_run_slugs(runs: Sequence[Run]) -> list[str]:
     """Returns a unique slug for each run, made from its folder's name, that is valid in URLs and as a file name."""
     slugs: list[str] = []
     for run in runs:
         folder = run.folder.resolve()
-        in_task_folder = folder.name == base_task(task_of(run.summary))
+        in_task_folder = folder.name == remove_sample_suffix(task_name_of(run.summary))
         words = f"{folder.parent.name} {folder.name}" if in_task_folder else folder.name
         slug = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:60] or "run"
         number = 1
@@ -75,7 +81,7 @@ class RunOverview(TypedDict):
     """Whether the samples come from a file."""
 
 
-def run_overview(entry: RunEntry) -> RunOverview:
+def make_run_overview(entry: RunEntry) -> RunOverview:
     """Returns the data of a run that the report page loads before the samples."""
     summary = entry.run.summary
     return {
@@ -87,11 +93,11 @@ def run_overview(entry: RunEntry) -> RunOverview:
         "problems": summary["problems"],
         "samples": summary["samples"],
         "speed": entry.run.speed,
-        "speed_conditions": speed_conditions(entry.run),
-        "shortfall": incomplete_reason(entry.run),
-        "answers": answer_remarks(summary),
-        "conditions": ", ".join(filter(None, [run_conditions(summary), token_limit_text(summary)])),
-        "language": language_of(task_of(summary))[1],
+        "speed_conditions": speed_measurement_text(entry.run),
+        "shortfall": explain_incompleteness(entry.run),
+        "answers": answer_problem_remarks(summary),
+        "conditions": ", ".join(filter(None, [settings_that_affect_pass_rates(summary), token_limit_text(summary)])),
+        "language": split_task_family_and_language(task_name_of(summary))[1],
         "data_heading": HEADINGS[data_kind(summary)],
         "rates": [(name, rate["value"], rate["ci95"][0], rate["ci95"][1]) for name, rate in summary["metrics"].items()],
         "statuses": list(summary["statuses"].items()),
@@ -100,14 +106,14 @@ def run_overview(entry: RunEntry) -> RunOverview:
     }
 
 
-def flattened_manifest(run: Run) -> list[tuple[str, str]]:
+def flatten_manifest(run: Run) -> list[tuple[str, str]]:
     """Returns a run's manifest as pairs (key path, value), such as ("config.sampling.temperature", "0.2")."""
     return list(_flatten_value("", run.manifest))
 
 
-def _flatten_value(path: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flatten_value(key_path: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _flatten_value(f"{path}.{key}" if path else str(key), item)
+            yield from _flatten_value(f"{key_path}.{key}" if key_path else str(key), item)
     else:
-        yield path, value if isinstance(value, str) else json.dumps(value)
+        yield key_path, value if isinstance(value, str) else json.dumps(value)

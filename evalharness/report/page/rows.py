@@ -10,7 +10,7 @@ from evalharness.data.task_ids import natural_sort_key
 from evalharness.records import STATUSES, Completion, Problem, Task, Verdict
 from evalharness.report.page.chunks import ChunkWriter, Location, open_chunk_writer, write_data_script
 from evalharness.report.problems import RunProblems
-from evalharness.report.program_parts import program_source, tests_as_text
+from evalharness.report.program_parts import extract_program_source, format_tests
 
 UNGRADED = "ungraded"
 PAGE_STATUSES = (*STATUSES, UNGRADED)
@@ -95,7 +95,7 @@ def _extracted_program(completion: Completion, problems: RunProblems) -> str:
     problem = problems.by_id.get(completion.task_id)
     if problem is None or problems.task is None or completion.error:
         return ""
-    source = program_source(problems.task, problem, completion) or ""
+    source = extract_program_source(problems.task, problem, completion) or ""
     return "" if source == completion.text else source
 
 
@@ -134,5 +134,5 @@ def _prompt_as_json(problem: Problem, task: Task | None) -> Mapping[str, Any]:
     prompt = problem.prompt
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
     parts = {"text": prompt.text, "messages": messages, "prefill": prompt.prefill, "suffix": prompt.suffix}
-    parts["tests"] = tests_as_text(task, problem) if task else ""
+    parts["tests"] = format_tests(task, problem) if task else ""
     return {key: value for key, value in parts.items() if value not in (None, "", [])}

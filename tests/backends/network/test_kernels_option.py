@@ -58,18 +58,31 @@ def test_decoding_without_fused_kernels_is_an_error_only_if_they_are_required(fo
         make_sampler(network, sampling)
         for sampling in (Sampling(), Sampling(temperature=0.8), Sampling(temperature=0.8, top_p=0.9))
     )
-    rules = (find_rule(name, threshold=0.9, steps=4, block_length=8) for name in ("threshold", "editing"))
-    by_threshold, editing = (DenoisingSettings(rule, 8, greedy) for rule in rules)
+    rules = (find_rule(name, threshold=0.9, steps=4, block_length=8) for name in ("threshold", "editing", "margin"))
+    by_threshold, editing, margin = (DenoisingSettings(rule, 8, greedy) for rule in rules)
     auto, fused, eight = NetworkOptions(), NetworkOptions(kernels="fused"), NetworkOptions(weights="fp8")
     assert select_engine(network, fused, greedy, by_threshold) is network.engine
     assert select_engine(network, auto, drawn, by_threshold) is network.engine
     assert select_engine(network, auto, nucleus) is None
     assert select_engine(network, auto, greedy, editing) is None
-    for sampler, rule in ((nucleus, None), (greedy, editing)):
-        with pytest.raises(UserError, match=r"kernels=fused requires the fused kernels.*--top-p 1 or.*kernels=auto"):
-            select_engine(network, fused, sampler, rule)
-        with pytest.raises(UserError, match=r"weights=fp8 requires the fused kernels.*--top-p 1 or.*weights=network"):
-            select_engine(network, eight, sampler, rule)
+    unsupported = (
+        (nucleus, None, "--top-p 0.9; use --top-p 1 or --temperature 0"),
+        (greedy, editing, "rule=editing; use another rule"),
+        (greedy, replace(by_threshold, hold_end=5), "hold_end=5; leave option hold_end out"),
+        (greedy, replace(by_threshold, block=2048), "blocks of 2048 tokens; use option block=1024 or less"),
+        (drawn, margin, "sampling with rule=margin; use --temperature 0 or another rule"),
+    )
+    for sampler, denoising, reason in unsupported:
+        with pytest.raises(UserError) as of_fused:
+            select_engine(network, fused, sampler, denoising)
+        message = f"option kernels=fused requires the fused kernels, which do not support {reason}"
+        assert str(of_fused.value) == f"{message}, or use kernels=auto or kernels=torch"
+        with pytest.raises(UserError) as of_eight_bit:
+            select_engine(network, eight, sampler, denoising)
+        message = f"option weights=fp8 requires the fused kernels, which do not support {reason}"
+        assert str(of_eight_bit.value) == f"{message}, or use weights=network"
+    with pytest.raises(UserError, match=r"support sampling with this model, whose .* temperature; use --temperature 0"):
+        select_engine(network, fused, drawn, replace(by_threshold, rule_sees_temperature=True))
     assert describe_network(network)["kernels"] == "fused"
     assert describe_network(without_fused_kernels(network, auto, "drafts"))["kernels"] == "torch"
     with pytest.raises(UserError, match="do not support drafts"):
@@ -93,7 +106,7 @@ def test_drafts_are_decoded_without_fused_kernels_only_if_they_are_not_supported
     assert drafting.select_speculative_engine(engine, fused, greedy) is engine
     assert drafting.select_speculative_engine(engine, auto, nucleus) is None
     assert drafting.select_speculative_engine(None, auto, nucleus) is None
-    with pytest.raises(UserError, match=r"kernels=fused requires the fused kernels.*--top-p 1 or"):
+    with pytest.raises(UserError, match=r"fused kernels, which do not support --top-p 0.9; use --top-p 1 or"):
         drafting.select_speculative_engine(engine, fused, nucleus)
     assert engine is not None
     assert drafting.make_prompt_lookup_settings(network, engine.costs).costs == engine.costs

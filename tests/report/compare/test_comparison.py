@@ -9,7 +9,7 @@ from helpers.made_runs import outcomes, write_run
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.metrics.paired_tests import mcnemar_p_value
-from evalharness.report.compare.comparison import Comparison, compare, compare_all
+from evalharness.report.compare.comparison import Comparison, compare_runs, compare_runs_by_task
 from evalharness.report.compare.text import comparison_lines
 from evalharness.report.runs import load_runs
 
@@ -35,7 +35,7 @@ def pair(tmp_path: Path) -> tuple[Run, Run]:
 
 
 def test_difference_test_and_speed(pair: tuple[Run, Run]) -> None:
-    comparison = compare(*pair)
+    comparison = compare_runs(*pair)
     assert comparison.difference.value == pytest.approx(-8 / 164)
     assert comparison.difference.p == pytest.approx(mcnemar_p_value(12, 4))
     assert (len(comparison.worse), len(comparison.better), comparison.shared) == (12, 4, 164)
@@ -54,7 +54,7 @@ def test_unfair_differences_come_first(pair: tuple[Run, Run], tmp_path: Path) ->
         config["backend"]["dtype"] = "bfloat16"
 
     other = run(write_run(tmp_path / "c", "org/other", outcomes(0.5), recipe="chat", limit=164, edit=edit))
-    comparison = compare(pair[0], other)
+    comparison = compare_runs(pair[0], other)
     kinds = [line.partition(":")[0] for line in comparison.unfair]
     assert kinds == ["data", "recipe", "token limit", "samples"]
     assert "512 vs 64" in comparison.unfair[2]
@@ -70,13 +70,13 @@ def test_reworded_texts_of_the_task_card_are_not_unfair(tmp_path: Path) -> None:
 
         return run(write_run(tmp_path / text, f"org/{text}", outcomes(0.5), edit=edit))
 
-    assert compare(describe("old"), describe("new")).unfair == ()
+    assert compare_runs(describe("old"), describe("new")).unfair == ()
 
 
 def test_different_hardware_is_unfair(pair: tuple[Run, Run]) -> None:
     summary = dict(pair[1].summary)
     summary["speed"] = {**summary["speed"], "conditions": {**summary["speed"]["conditions"], "hardware": "H100"}}
-    [line] = compare(pair[0], Run(pair[1].folder, pair[1].manifest, summary)).unfair
+    [line] = compare_runs(pair[0], Run(pair[1].folder, pair[1].manifest, summary)).unfair
     assert line.startswith("speed: hardware")
     assert "H100" in line
 
@@ -86,11 +86,11 @@ def test_different_tasks_and_samples_against_full_data_are_refused(tmp_path: Pat
     mbpp = run(write_run(tmp_path / "b", "m", outcomes(0.5), task="mbpp"))
     sample = run(write_run(tmp_path / "c", "m", outcomes(0.5), task="humaneval-sample"))
     with pytest.raises(UserError, match="different tasks"):
-        compare(full, mbpp)
+        compare_runs(full, mbpp)
     with pytest.raises(UserError, match="sample data and full data cannot be compared"):
-        compare(full, sample)
+        compare_runs(full, sample)
     with pytest.raises(UserError, match="sample data and full data cannot be compared"):
-        compare_all([sample], [full])
+        compare_runs_by_task([sample], [full])
 
 
 def test_folders_are_compared_task_by_task(tmp_path: Path) -> None:
@@ -99,18 +99,18 @@ def test_folders_are_compared_task_by_task(tmp_path: Path) -> None:
             write_run(tmp_path / side / task, side, outcomes(0.5, seed=len(side + task)), task=task)
     write_run(tmp_path / "y" / "more", "y", outcomes(0.5), task="livecodebench")
     notes: list[str] = []
-    comparisons = compare_all(load_runs([tmp_path / "x"]), load_runs([tmp_path / "y"]), notes.append)
+    comparisons = compare_runs_by_task(load_runs([tmp_path / "x"]), load_runs([tmp_path / "y"]), notes.append)
     assert [comparison.first.summary["task"] for comparison in comparisons] == ["humaneval", "mbpp"]
     assert "livecodebench" in notes[0]
     assert "Holm" in "\n".join(comparison_lines(comparisons, None, 0, None))
     with pytest.raises(UserError, match="both of humaneval"):
-        compare_all(load_runs([tmp_path]), load_runs([tmp_path / "y"]))
+        compare_runs_by_task(load_runs([tmp_path]), load_runs([tmp_path / "y"]))
 
 
 def test_only_shared_problems_count(tmp_path: Path) -> None:
     short = run(write_run(tmp_path / "a", "m", [True] * 10))
     long = run(write_run(tmp_path / "b", "n", [True] * 5 + [False] * 15))
-    comparison = compare(short, long)
+    comparison = compare_runs(short, long)
     assert (comparison.shared, comparison.unshared) == (10, (0, 10))
     assert comparison.rates == (1.0, 0.5)
     assert "10 only in n" in lines(comparison)
@@ -119,7 +119,7 @@ def test_only_shared_problems_count(tmp_path: Path) -> None:
 def test_several_samples_per_problem_are_compared_by_the_share_that_passed(tmp_path: Path) -> None:
     first = run(write_run(tmp_path / "a", "m", [True, False, False, False] * 20, n=4))
     second = run(write_run(tmp_path / "b", "n", [True, True, True, False] * 20, n=4))
-    comparison = compare(first, second)
+    comparison = compare_runs(first, second)
     assert comparison.difference.value == pytest.approx(0.5)
     assert comparison.difference.test == "sign-flip permutation"
     assert comparison.difference.p < 0.001
@@ -127,7 +127,7 @@ def test_several_samples_per_problem_are_compared_by_the_share_that_passed(tmp_p
 
 
 def test_changed_problems_are_shown_with_both_completions_and_verdicts(pair: tuple[Run, Run]) -> None:
-    text = lines(compare(*pair), show=3)
+    text = lines(compare_runs(*pair), show=3)
     assert text.count("--- p/") == 3
     assert "--- p/100: 100% -> 0%" in text
     assert "slow, sample 0: passed" in text
@@ -142,39 +142,39 @@ def test_the_example_is_a_sample_with_the_outcome_that_changed(tmp_path: Path) -
     rows = [json.loads(line) for line in (better / "verdicts.jsonl").read_text().splitlines()]
     failed = [{**row, "status": "infrastructure"} if not row["passed"] else row for row in rows]
     (better / "verdicts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in failed))
-    text = lines(compare(run(better), run(worse)), show=1)
+    text = lines(compare_runs(run(better), run(worse)), show=1)
     assert "100% -> 0%" in text
     assert "m, sample 1: passed" in text
 
 
 def test_a_margin(pair: tuple[Run, Run]) -> None:
-    assert "is not shown to be at most 2 points worse" in lines(compare(*pair), margin=2)
-    assert "fast is at most 15 points worse than slow" in lines(compare(*pair), margin=15)
+    assert "is not shown to be at most 2 points worse" in lines(compare_runs(*pair), margin=2)
+    assert "fast is at most 15 points worse than slow" in lines(compare_runs(*pair), margin=15)
 
 
 def test_unmeasured_speeds_have_no_ratio(tmp_path: Path) -> None:
     first = run(write_run(tmp_path / "a", "m", outcomes(0.5)))
     second = run(write_run(tmp_path / "b", "n", outcomes(0.5), tokens=None))
-    assert [ratio.measure for ratio in compare(first, second).ratios] == ["characters/s"]
+    assert [ratio.measure for ratio in compare_runs(first, second).ratios] == ["characters/s"]
 
 
 def test_a_speed_condition_that_one_run_does_not_state(pair: tuple[Run, Run]) -> None:
     summary = dict(pair[1].summary)
     summary["speed"] = {**summary["speed"], "batch": None}
-    [line] = compare(pair[0], Run(pair[1].folder, pair[1].manifest, summary)).unfair
+    [line] = compare_runs(pair[0], Run(pair[1].folder, pair[1].manifest, summary)).unfair
     assert line == "speed: batch 1 vs not stated"
 
 
 def test_a_setting_that_one_run_does_not_have(pair: tuple[Run, Run], tmp_path: Path) -> None:
     limited = run(write_run(tmp_path / "c", "org/other", outcomes(0.5), limit=164))
-    assert compare(pair[0], limited).unfair == ("samples: limit none vs 164",)
+    assert compare_runs(pair[0], limited).unfair == ("samples: limit none vs 164",)
 
 
 def test_a_run_without_speed_is_named(pair: tuple[Run, Run]) -> None:
     untimed = [Run(record.folder, record.manifest, {**record.summary, "speed": {}}) for record in pair]
-    comparison = compare(pair[0], untimed[1])
+    comparison = compare_runs(pair[0], untimed[1])
     assert comparison.unfair == ("speed: not measured for fast",)
     assert "  speed       not measured for fast" in lines(comparison).splitlines()
-    neither = compare(*untimed)
+    neither = compare_runs(*untimed)
     assert neither.unfair == ()
     assert "  speed       not measured in either run" in lines(neither).splitlines()

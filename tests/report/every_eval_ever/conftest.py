@@ -13,7 +13,7 @@ from helpers import page_runs
 from jsonschema import Draft202012Validator, validators
 
 from evalharness.records import Completion, Problem, Verdict
-from evalharness.report.every_eval_ever.export import ExportMetadata, write_records
+from evalharness.report.every_eval_ever.export import ExportMetadata, write_every_eval_ever_records
 from evalharness.report.runs import load_runs
 
 
@@ -44,7 +44,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     page_runs.write_run(runs / "lcb", "livecodebench", cycling, model="small-1", backend="openai")
     page_runs.write_run(runs / "official", "mbpp", cycling, backend="reference")
     evaluator = ExportMetadata("The Lab", "third_party", developer="makers")
-    write_records(load_runs([runs]), folder, evaluator, lambda text: None)
+    write_every_eval_ever_records(load_runs([runs]), folder, evaluator, lambda text: None)
     return folder / "data"
 
 

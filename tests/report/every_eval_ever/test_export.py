@@ -12,7 +12,7 @@ from helpers import page_runs
 
 from evalharness.data.runs import load_run
 from evalharness.errors import UserError
-from evalharness.report.every_eval_ever.export import ExportMetadata, write_records
+from evalharness.report.every_eval_ever.export import ExportMetadata, write_every_eval_ever_records
 from evalharness.report.runs import load_runs
 
 Validator = Callable[[str], Any]
@@ -83,7 +83,7 @@ def test_each_score_of_a_sample_has_a_row(records: Path) -> None:
 def test_a_run_has_the_same_file_each_time(tmp_path: Path) -> None:
     page_runs.write_run(tmp_path / "run", "humaneval", page_runs.cycling(["passed"]), model="org/m")
     runs = load_runs([tmp_path / "run"])
-    first, second = (write_records(runs, tmp_path / "out", ExportMetadata(), print) for _ in range(2))
+    first, second = (write_every_eval_ever_records(runs, tmp_path / "out", ExportMetadata(), print) for _ in range(2))
     assert first == second
     assert len(list((tmp_path / "out").rglob("*.json*"))) == 2
 
@@ -94,7 +94,9 @@ def test_without_data_there_are_no_samples_and_a_note_says_so(tmp_path: Path, mo
     manifest = tmp_path / "run" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"origin": "sample"', '"origin": "folder /nowhere"'))
     notes: list[str] = []
-    [path] = write_records(load_runs([tmp_path / "run"]), tmp_path / "out", ExportMetadata(), notes.append)
+    [path] = write_every_eval_ever_records(
+        load_runs([tmp_path / "run"]), tmp_path / "out", ExportMetadata(), notes.append
+    )
     assert "detailed_evaluation_results" not in json.loads(path.read_text())
     assert any("set $EVALHARNESS_DATA" in note for note in notes)
     assert any("--developer" in note for note in notes)
@@ -104,7 +106,7 @@ def test_without_data_there_are_no_samples_and_a_note_says_so(tmp_path: Path, mo
 def test_no_name_leaves_the_folder(name: str, tmp_path: Path, validator: Validator) -> None:
     page_runs.write_run(tmp_path / "run", "humaneval", page_runs.cycling(["passed"]), model=name)
     runs, evaluator = load_runs([tmp_path / "run"]), ExportMetadata(developer=name)
-    [path] = write_records(runs, tmp_path / "out", evaluator, lambda text: None)
+    [path] = write_every_eval_ever_records(runs, tmp_path / "out", evaluator, lambda text: None)
     parts = path.resolve().relative_to((tmp_path / "out").resolve()).parts
     assert (parts[:2], len(parts)) == (("data", "humaneval-sample"), 5)
     validator("eval").validate(json.loads(path.read_bytes()))
@@ -113,7 +115,9 @@ def test_no_name_leaves_the_folder(name: str, tmp_path: Path, validator: Validat
 def test_official_solutions_are_of_no_model(tmp_path: Path) -> None:
     page_runs.write_run(tmp_path / "run", "humaneval", page_runs.cycling(["passed"]), backend="reference")
     with pytest.raises(UserError, match="no run is of a model"):
-        write_records(load_runs([tmp_path / "run"]), tmp_path / "out", ExportMetadata(), lambda text: None)
+        write_every_eval_ever_records(
+            load_runs([tmp_path / "run"]), tmp_path / "out", ExportMetadata(), lambda text: None
+        )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,9 @@ def test_a_record_says_who_runs_the_model(
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     manifest["config"]["backend"] = backend
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
-    [path] = write_records(load_runs([tmp_path / "run"]), tmp_path / "out", ExportMetadata(), lambda text: None)
+    [path] = write_every_eval_ever_records(
+        load_runs([tmp_path / "run"]), tmp_path / "out", ExportMetadata(), lambda text: None
+    )
     info = json.loads(path.read_text())["model_info"]
     assert info["additional_details"]["deployment_type"] == deployment
     assert info.get("inference_platform") == host

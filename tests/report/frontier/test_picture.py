@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.errors import UserError
-from evalharness.report.frontier.captions import caption_lines, pareto_listing
+from evalharness.report.frontier.captions import frontier_caption_lines, pareto_frontier_lines
 from evalharness.report.frontier.label_placement import Box, place_labels
-from evalharness.report.frontier.panel import panel_conditions
+from evalharness.report.frontier.panel import panel_measurement_conditions_text
 from evalharness.report.frontier.picture import draw_figure, write_frontier_plot
-from evalharness.report.frontier.points import Panel, Point, frontier_panels, pareto_frontier
-from evalharness.report.frontier.shapes import curves, point_position
-from evalharness.report.published import load_published
+from evalharness.report.frontier.points import Panel, Point, find_pareto_frontier, make_frontier_panels
+from evalharness.report.frontier.shapes import group_points_by_curve, point_position
+from evalharness.report.published import load_published_results
 from evalharness.report.runs import load_runs
 
 
@@ -34,7 +34,7 @@ places = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, m
 @given(places)
 def test_a_point_is_on_the_frontier_if_and_only_if_no_other_dominates_it(pairs: list[tuple[int, int]]) -> None:
     points = [point(float(speed), rate / 9) for speed, rate in pairs]
-    frontier = pareto_frontier(points)
+    frontier = find_pareto_frontier(points)
 
     def is_dominated(point: Point) -> bool:
         return any(
@@ -51,7 +51,7 @@ def test_a_point_is_on_the_frontier_if_and_only_if_no_other_dominates_it(pairs: 
 
 def test_published_points_and_incomplete_runs_are_not_on_the_frontier() -> None:
     points = [point(10.0, 0.5), point(20.0, 0.9, published=True), point(30.0, 0.9, complete=False)]
-    assert pareto_frontier(points) == (points[0],)
+    assert find_pareto_frontier(points) == (points[0],)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 def test_one_panel_per_task_one_point_per_run_one_curve_per_swept_model(runs: Path) -> None:
-    humaneval, mbpp = sorted(frontier_panels(load_runs([runs])), key=lambda panel: panel.title)
+    humaneval, mbpp = sorted(make_frontier_panels(load_runs([runs])), key=lambda panel: panel.title)
     assert [point.label for point in humaneval.points] == [
         "slow", "ar", "dif (threshold=0.9)", "dif (threshold=0.5)",
     ]  # fmt: skip
@@ -74,7 +74,7 @@ def test_one_panel_per_task_one_point_per_run_one_curve_per_swept_model(runs: Pa
     assert len({point.curve for point in humaneval.points}) == 3
     assert [point.label for point in humaneval.pareto] == ["ar", "dif (threshold=0.9)", "dif (threshold=0.5)"]
     assert [point.label for point in mbpp.points] == ["ar"]
-    lines = pareto_listing(humaneval)
+    lines = pareto_frontier_lines(humaneval)
     assert len(lines) == 4
     assert "64.0 %" in lines[1]
 
@@ -83,7 +83,7 @@ def test_a_curve_connects_its_points_in_the_order_of_the_swept_values(tmp_path: 
     """Not in the order of their speeds."""
     for threshold, seconds in ((0.5, 1.0), (0.7, 3.0), (0.9, 2.0)):
         write_run(tmp_path / f"{threshold}", "m", outcomes(0.5), seconds, options={"threshold": threshold})
-    [panel] = frontier_panels(load_runs([tmp_path]))
+    [panel] = make_frontier_panels(load_runs([tmp_path]))
     figure, _ = draw_figure([panel], [], "pass@1", "tokens/s")
     [line] = [line for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 3]
     speeds = {point.swept_values[0]: point.speed for point in panel.points}
@@ -97,7 +97,7 @@ def test_runs_that_differ_in_text_settings_form_no_curve(tmp_path: Path) -> None
             config["backend"]["dtype"] = dtype
 
         write_run(tmp_path / dtype, "m", outcomes(0.5), edit=edit)
-    [panel] = frontier_panels(load_runs([tmp_path]))
+    [panel] = make_frontier_panels(load_runs([tmp_path]))
     assert sorted(point.label for point in panel.points) == ["m (dtype=bfloat16)", "m (dtype=float32)"]
     assert len({point.curve for point in panel.points}) == 2
 
@@ -105,36 +105,36 @@ def test_runs_that_differ_in_text_settings_form_no_curve(tmp_path: Path) -> None
 def test_runs_without_a_speed_are_left_out_and_counted(runs: Path) -> None:
     write_run(runs / "untimed", "m", outcomes(0.9), tokens=None)
     notes: list[str] = []
-    drawn = frontier_panels(load_runs([runs]), note=notes.append)
+    drawn = make_frontier_panels(load_runs([runs]), note=notes.append)
     assert sum(len(panel.points) for panel in drawn) == 5
     assert "1 run without pass@1 or tokens/s omitted" in notes[0]
     with pytest.raises(UserError, match="no run has both"):
-        frontier_panels(load_runs([runs / "untimed"]))
+        make_frontier_panels(load_runs([runs / "untimed"]))
 
 
 def test_samples_and_unofficial_data_have_their_own_panels(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", outcomes(0.5))
     write_run(tmp_path / "b", "m", outcomes(0.5), task="humaneval-sample")
     write_run(tmp_path / "c", "m", outcomes(0.5), official=False)
-    assert [panel.title for panel in frontier_panels(load_runs([tmp_path]))] == [
+    assert [panel.title for panel in make_frontier_panels(load_runs([tmp_path]))] == [
         "humaneval, v1.0", "humaneval-sample, v1.0", "humaneval, v1.0, UNOFFICIAL DATA",
     ]  # fmt: skip
 
 
 def test_an_incomplete_run_is_marked(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", outcomes(0.5, 20), limit=20)
-    [panel] = frontier_panels(load_runs([tmp_path]))
+    [panel] = make_frontier_panels(load_runs([tmp_path]))
     assert panel.points[0].label == "m*"
     assert panel.pareto == ()
-    assert any("incomplete run" in line for line in caption_lines([panel], False))
+    assert any("incomplete run" in line for line in frontier_caption_lines([panel], False))
 
 
 def test_published_points_are_marked_and_have_their_conditions(runs: Path) -> None:
-    [panel] = frontier_panels(load_runs([runs / "ar"]), load_published("mercury"))
+    [panel] = make_frontier_panels(load_runs([runs / "ar"]), load_published_results("mercury"))
     mini = next(point for point in panel.points if point.label == "Mercury Coder Mini")
     assert (mini.published, mini.rate, mini.speed, mini.family) == (True, 0.88, 1109, "diffusion")
     assert "H100" in mini.detail
-    text = "\n".join(caption_lines([panel], True))
+    text = "\n".join(frontier_caption_lines([panel], True))
     assert "H100" in text
     assert "coding prompts" in text
     assert "one secondary source" in text
@@ -161,7 +161,7 @@ def many(count: int) -> list[Panel]:
         for number in range(count)
     )  # fmt: skip
     ordered = tuple(sorted(points, key=lambda point: point.speed))
-    return [Panel("humaneval", ordered, pareto_frontier(ordered))]
+    return [Panel("humaneval", ordered, find_pareto_frontier(ordered))]
 
 
 @pytest.mark.parametrize("count", [1, 7, 60])
@@ -175,14 +175,14 @@ def test_no_label_covers_another(count: int) -> None:
 
 @pytest.mark.parametrize("name", ["a.png", "a.svg", "a.html"])
 def test_the_three_formats(runs: Path, tmp_path: Path, name: str) -> None:
-    drawn = frontier_panels(load_runs([runs]), load_published("mercury"))
+    drawn = make_frontier_panels(load_runs([runs]), load_published_results("mercury"))
     write_frontier_plot(drawn, tmp_path / "new" / name, with_published=True)
     data = (tmp_path / "new" / name).read_bytes()
     assert data.startswith({"a.png": b"\x89PNG", "a.svg": b"<?xml", "a.html": b"<!doctype html>"}[name])
 
 
 def test_the_page_has_a_note_about_every_point_and_loads_nothing_else(runs: Path, tmp_path: Path) -> None:
-    drawn = frontier_panels(load_runs([runs]), load_published("mercury"))
+    drawn = make_frontier_panels(load_runs([runs]), load_published_results("mercury"))
     write_frontier_plot(drawn, tmp_path / "a.html", with_published=True)
     page = (tmp_path / "a.html").read_text()
     notes = json.loads(re.search(r"const points = (.*);", page)[1])  # type: ignore[index]
@@ -196,12 +196,12 @@ def test_the_page_has_a_note_about_every_point_and_loads_nothing_else(runs: Path
 
 def test_an_unknown_format(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"\.png, \.svg, \.pdf, \.html"):
-        write_frontier_plot(frontier_panels(load_runs([runs])), tmp_path / "a.jpeg")
+        write_frontier_plot(make_frontier_panels(load_runs([runs])), tmp_path / "a.jpeg")
 
 
 def test_the_notes_name_the_rate(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", [True, *[False] * 9] * 20, n=10)
-    drawn = frontier_panels(load_runs([tmp_path / "a"]), metric="pass@10")
+    drawn = make_frontier_panels(load_runs([tmp_path / "a"]), metric="pass@10")
     write_frontier_plot(drawn, tmp_path / "a.html", "pass@10")
     page = (tmp_path / "a.html").read_text()
     note, _ = json.loads(re.search(r"const points = (.*);", page)[1]).values()  # type: ignore[index]
@@ -212,10 +212,10 @@ def test_the_notes_name_the_rate(tmp_path: Path) -> None:
 def test_the_caption_explains_missing_published_points(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", outcomes(0.5), task="humaneval-sample")
     write_run(tmp_path / "b", "m", outcomes(0.5), task="santacoder-fim-js")
-    points = load_published("mercury")
+    points = load_published_results("mercury")
 
     def caption_of(folder: Path, metric: str = "pass@1") -> str:
-        return "\n".join(caption_lines(frontier_panels(load_runs([folder]), points), True, metric))
+        return "\n".join(frontier_caption_lines(make_frontier_panels(load_runs([folder]), points), True, metric))
 
     assert "are of whole benchmarks and are not drawn beside samples" in caption_of(tmp_path / "a")
     assert "No published result" not in caption_of(tmp_path / "a")
@@ -225,20 +225,20 @@ def test_the_caption_explains_missing_published_points(tmp_path: Path) -> None:
 
 
 def test_the_caption_explains_steps_only_where_there_are_any(runs: Path) -> None:
-    assert "Pareto" in caption_lines(frontier_panels(load_runs([runs])), False)[0]
-    assert "Pareto" not in caption_lines(frontier_panels(load_runs([runs / "ar"])), False)[0]
+    assert "Pareto" in frontier_caption_lines(make_frontier_panels(load_runs([runs])), False)[0]
+    assert "Pareto" not in frontier_caption_lines(make_frontier_panels(load_runs([runs / "ar"])), False)[0]
 
 
 def test_no_line_connects_runs_on_different_problems(tmp_path: Path) -> None:
     for limit, threshold, seconds in ((164, 0.5, 1.0), (20, 0.9, 2.0)):
         write_run(tmp_path / f"{limit}", "m", outcomes(0.5, limit), seconds, limit=limit,
                   options={"threshold": threshold})  # fmt: skip
-    [panel] = frontier_panels(load_runs([tmp_path]))
-    assert len(curves(panel)) == 2
+    [panel] = make_frontier_panels(load_runs([tmp_path]))
+    assert len(group_points_by_curve(panel)) == 2
 
 
 def test_a_window_shows_a_row_of_panels_in_full(runs: Path, tmp_path: Path, browser: Any) -> None:
-    write_frontier_plot(frontier_panels(load_runs([runs / "ar"])), tmp_path / "a.html")
+    write_frontier_plot(make_frontier_panels(load_runs([runs / "ar"])), tmp_path / "a.html")
     page = browser.new_page(viewport={"width": 1300, "height": 900})
     page.goto(f"file://{tmp_path / 'a.html'}")
     box = page.locator(".wide svg").bounding_box()
@@ -253,7 +253,7 @@ def test_on_a_phone_the_text_is_legible_and_nothing_is_wider_than_the_window(
     runs: Path, tmp_path: Path, browser: Any
 ) -> None:
     write_frontier_plot(
-        frontier_panels(load_runs([runs]), load_published("mercury"), speed_kind="request"),
+        make_frontier_panels(load_runs([runs]), load_published_results("mercury"), speed_kind="request"),
         tmp_path / "a.html",
         with_published=True,
     )
@@ -297,10 +297,13 @@ def test_beside_published_points_the_default_is_the_speed_of_one_request(
 
 
 def test_the_axis_names_batch_and_concurrency(runs: Path) -> None:
-    [panel] = frontier_panels(load_runs([runs / "ar"]))
-    assert panel_conditions(panel) == "Xeon Platinum 8481C; batch 1"
+    [panel] = make_frontier_panels(load_runs([runs / "ar"]))
+    assert panel_measurement_conditions_text(panel) == "Xeon Platinum 8481C; batch 1"
     points = tuple(replace(point(float(number), 0.5), batch=f"concurrency {number}") for number in range(1, 7))
-    assert panel_conditions(Panel("t", points, ())) == "H100; concurrency 1 / concurrency 2 / concurrency 3 / others"
+    assert (
+        panel_measurement_conditions_text(Panel("t", points, ()))
+        == "H100; concurrency 1 / concurrency 2 / concurrency 3 / others"
+    )
 
 
 spots = st.tuples(st.floats(0, 400), st.floats(0, 300))
@@ -323,7 +326,7 @@ def test_the_legend_lies_within_the_picture(panel_count: int) -> None:
         for number, (family, published) in enumerate(kinds)
     )
     figure, _ = draw_figure(
-        [Panel("humaneval", points, pareto_frontier(points))] * panel_count, [], "pass@1", "tokens/s"
+        [Panel("humaneval", points, find_pareto_frontier(points))] * panel_count, [], "pass@1", "tokens/s"
     )
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 

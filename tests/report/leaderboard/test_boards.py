@@ -10,18 +10,18 @@ from helpers.made_runs import outcomes, write_run
 
 from evalharness.errors import UserError
 from evalharness.metrics.intervals import wilson_interval
-from evalharness.report.leaderboard.boards import LeaderboardTable, footnote_mark, leaderboard
+from evalharness.report.leaderboard.boards import LeaderboardTable, make_footnote_mark, make_leaderboard_tables
 from evalharness.report.leaderboard.cells import ModelRow
 from evalharness.report.leaderboard.columns import TITLES
-from evalharness.report.leaderboard.frames import long_frame, wide_frame
-from evalharness.report.leaderboard.html import leaderboard_page
+from evalharness.report.leaderboard.frames import make_long_data_frame, make_wide_data_frame
+from evalharness.report.leaderboard.html import leaderboard_html_page
 from evalharness.report.leaderboard.text import leaderboard_csv, leaderboard_latex, leaderboard_markdown
-from evalharness.report.published import load_published
+from evalharness.report.published import load_published_results
 from evalharness.report.runs import load_runs
 
 
 def boards(folder: Path, sets: str = "") -> list[LeaderboardTable]:
-    return leaderboard(load_runs([folder]), load_published(sets))
+    return make_leaderboard_tables(load_runs([folder]), load_published_results(sets))
 
 
 def row_of(board: LeaderboardTable, name: str) -> ModelRow:
@@ -137,11 +137,11 @@ def test_csv_has_every_figure(folder: Path) -> None:
 
 def test_frames_have_models_as_rows_and_tasks_as_columns(folder: Path) -> None:
     tables = boards(folder)
-    frame = wide_frame(tables[0], lambda cell, marks: f"{cell.rate.value:.2f}{marks}")
+    frame = make_wide_data_frame(tables[0], lambda cell, marks: f"{cell.rate.value:.2f}{marks}")
     assert list(frame.index) == ["top", "next", "low"]
     assert list(frame.columns) == ["HumanEval (v1.0)", "MBPP (v1.0)", "tokens/s", "speed conditions"]
     assert frame.loc["low", "HumanEval (v1.0)"] == "0.50"
-    figures = long_frame(tables)
+    figures = make_long_data_frame(tables)
     assert set(figures[figures.model == "low"].task) == {"humaneval", "mbpp", "output_tokens_per_s"}
     assert len(figures) == 9
 
@@ -153,7 +153,7 @@ def test_columns_with_equal_titles_are_kept(tmp_path: Path, monkeypatch: pytest.
     for text in (
         leaderboard_markdown(boards(tmp_path)),
         leaderboard_latex(boards(tmp_path)),
-        leaderboard_page(boards(tmp_path)),
+        leaderboard_html_page(boards(tmp_path)),
     ):
         assert text.count("Same") == 2
         assert "50.0" in text
@@ -175,13 +175,13 @@ def test_markdown_and_latex(folder: Path) -> None:
 def test_names_are_escaped_in_every_format(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "<script>alert(1)</script>|a_b", outcomes(0.5))
     tables = boards(tmp_path)
-    assert "<script>alert" not in leaderboard_page(tables)
+    assert "<script>alert" not in leaderboard_html_page(tables)
     assert r"script>\|a\_b" in leaderboard_latex(tables) or r"a\_b" in leaderboard_latex(tables)
     assert r"script&#62;\|a_b" in leaderboard_markdown(tables)
 
 
 def test_the_page_sorts_and_loads_nothing_else(folder: Path) -> None:
-    page = leaderboard_page(boards(folder, "mercury"))
+    page = leaderboard_html_page(boards(folder, "mercury"))
     assert page.count("<button") == page.count('<th scope="col"')
     assert "prefers-color-scheme:dark" in page
     assert not re.search(r"(src|href|url)\s*[=(]", page)
@@ -190,8 +190,8 @@ def test_the_page_sorts_and_loads_nothing_else(folder: Path) -> None:
 def test_an_unknown_metric(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", outcomes(0.5))
     with pytest.raises(UserError, match="no run has pass@10"):
-        leaderboard(load_runs([tmp_path]), metric="pass@10")
+        make_leaderboard_tables(load_runs([tmp_path]), metric="pass@10")
 
 
 def test_footnote_marks() -> None:
-    assert [footnote_mark(number) for number in (0, 25, 26, 27, 52)] == ["a", "z", "aa", "ab", "ba"]
+    assert [make_footnote_mark(number) for number in (0, 25, 26, 27, 52)] == ["a", "z", "aa", "ab", "ba"]

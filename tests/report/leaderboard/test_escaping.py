@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from evalharness.report.leaderboard.boards import leaderboard
-from evalharness.report.leaderboard.escaping import FORMULA, csv_text, latex_text, markdown_text
-from evalharness.report.leaderboard.html import leaderboard_page as as_html
+from evalharness.report.leaderboard.boards import make_leaderboard_tables
+from evalharness.report.leaderboard.escaping import FORMULA, escape_csv_cell, escape_latex, escape_markdown
+from evalharness.report.leaderboard.html import leaderboard_html_page as as_html
 from evalharness.report.leaderboard.text import leaderboard_csv, leaderboard_latex, leaderboard_markdown
 from evalharness.report.runs import load_runs
 from evalharness.util.text import one_line
@@ -51,7 +51,7 @@ class Shown(HTMLParser):
 
 @given(TEXTS)
 def test_markdown_shows_the_text_itself(name: str) -> None:
-    page = Shown(GFM.render(f"| {markdown_text(name)} | x |\n| --- | --- |\n"))
+    page = Shown(GFM.render(f"| {escape_markdown(name)} | x |\n| --- | --- |\n"))
     assert set(page.tags) == {"table", "thead", "tr", "th"}
     assert one_line(page.text) == one_line(f"{escape_control_characters(one_line(name))} x")
 
@@ -59,7 +59,7 @@ def test_markdown_shows_the_text_itself(name: str) -> None:
 @given(TEXTS)
 def test_csv_reads_back_as_a_text_that_is_no_formula(name: str) -> None:
     file = io.StringIO()
-    csv.writer(file).writerow([csv_text(name)])
+    csv.writer(file).writerow([escape_csv_cell(name)])
     (cell,) = next(csv.reader(io.StringIO(file.getvalue(), newline="")))
     assert not cell.lstrip(" ").startswith(FORMULA)
     assert cell.removeprefix("'") == escape_control_characters(name).removeprefix("'")
@@ -67,7 +67,7 @@ def test_csv_reads_back_as_a_text_that_is_no_formula(name: str) -> None:
 
 @given(TEXTS)
 def test_latex_has_no_command_of_the_text(name: str) -> None:
-    text = latex_text(name)
+    text = escape_latex(name)
     commands = re.sub(r"\\(?:text\w+\{\}|[&%_#${}])|\{[\[\]*]\}", "", text)
     assert not re.search(r"[\\{}$&#^_%~\[\]*]", commands)
     assert not CONTROL_CHARACTERS.search(text)
@@ -77,7 +77,7 @@ def test_latex_has_no_command_of_the_text(name: str) -> None:
 def test_each_format_of_the_leaderboard(name: str, tmp_path: Path) -> None:
     write_run(tmp_path / "a", f"m{name}".replace("/", "∕"), outcomes(0.5))
     shown = escape_control_characters(one_line(f"m{name}".replace("/", "∕")))
-    boards = leaderboard(load_runs([tmp_path]))
+    boards = make_leaderboard_tables(load_runs([tmp_path]))
     page = Shown(GFM.render(leaderboard_markdown(boards)))
     assert {"img", "a", "code", "em", "del"}.isdisjoint(page.tags)
     assert shown in page.text

@@ -7,7 +7,7 @@ from helpers import page_runs
 
 from evalharness.data.runs import Run
 from evalharness.report.naming import name_runs
-from evalharness.report.page.breakdowns import breakdown_tables
+from evalharness.report.page.breakdowns import make_breakdown_tables
 from evalharness.report.page.entries import RunEntry
 from evalharness.report.problems import RunProblems
 from evalharness.report.runs import load_runs
@@ -34,7 +34,7 @@ def kinds(*names: str) -> dict[str, Any]:
 
 def test_each_facet_of_a_run_has_a_table(tmp_path: Path) -> None:
     runs = load_runs([page_runs.write_run(tmp_path / "a", "livecodebench", page_runs.cycling(["passed", "failed"]))])
-    tables = {table["facet"]: table for table in breakdown_tables(entries(runs))}
+    tables = {table["facet"]: table for table in make_breakdown_tables(entries(runs))}
     assert set(tables) == {"month", "difficulty", "platform"}
     assert [row["kind"] for row in tables["difficulty"]["rows"]] == ["easy", "medium", "hard"]
     expected = runs[0].summary["facets"]["difficulty"]["easy"]
@@ -47,7 +47,7 @@ def test_each_facet_of_a_run_has_a_table(tmp_path: Path) -> None:
 def test_missing_rates_are_empty_and_not_zero() -> None:
     left = made("livecodebench", "a", {"difficulty": kinds("easy")})
     right = made("livecodebench", "b", {"difficulty": kinds("hard", "easy")})
-    [table] = breakdown_tables(entries([left, right]))
+    [table] = make_breakdown_tables(entries([left, right]))
     assert [column["label"] for column in table["columns"]] == ["a", "b"]
     assert [row["kind"] for row in table["rows"]] == ["easy", "hard"]
     assert table["rows"][1]["cells"][0] is None
@@ -60,7 +60,7 @@ def test_other_data_versions_and_windows_have_their_own_tables() -> None:
     ]  # fmt: skip
     runs = [made("livecodebench", f"m{index}", facets, **more) for index, more in enumerate(others)]
     runs.append(made("livecodebench-sample", "s", facets))
-    tables = breakdown_tables(entries(runs))
+    tables = make_breakdown_tables(entries(runs))
     assert len({table["title"] for table in tables}) == 6
     assert all(len(table["columns"]) == 1 for table in tables)
 
@@ -68,7 +68,7 @@ def test_other_data_versions_and_windows_have_their_own_tables() -> None:
 def test_models_are_side_by_side_by_language_and_samples_have_their_own_table() -> None:
     runs = [made(f"multipl-e-{language}", model) for model in "ab" for language in ("cpp", "js")]
     runs += [made("multipl-e-js-sample", "a"), made("santacoder-fim-java", "a"), made("humaneval", "a")]
-    tables = {table["title"]: table for table in breakdown_tables(entries(runs))}
+    tables = {table["title"]: table for table in make_breakdown_tables(entries(runs))}
     assert set(tables) == {
         "multipl-e by language", "multipl-e-sample by language", "santacoder-fim by language"
     }  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from helpers import page_runs
 
 from evalharness.records import Completion, Problem, Verdict
-from evalharness.report.page.page import STATIC, write_page
+from evalharness.report.page.page import STATIC, write_report
 from evalharness.report.runs import load_runs
 from evalharness.util.visible import CONTROL_CHARACTERS
 
@@ -54,7 +54,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return completion, Verdict(problem.task_id, number, False, "failed", detail=EVIL, borderline=EVIL)
 
     page_runs.write_run(folder / "runs" / "a", "humaneval", answer, n=2, backend=EVIL, model=EVIL, data=folder / "data")
-    write_page(load_runs([folder / "runs"]), folder / "page", data=str(folder / "data"))
+    write_report(load_runs([folder / "runs"]), folder / "page", data_source=str(folder / "data"))
     return folder / "page"
 
 

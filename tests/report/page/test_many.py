@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from helpers import page_runs
 
-from evalharness.report.page.page import write_page
+from evalharness.report.page.page import write_report
 from evalharness.report.runs import load_runs
 
 Open = Callable[..., Any]
@@ -31,7 +31,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
                     file.write(json.dumps({**row, "sample_id": number, **more}) + "\n")
     runs = load_runs([run])
     start = time.perf_counter()
-    write_page(runs, folder / "page")
+    write_report(runs, folder / "page")
     return folder / "page", time.perf_counter() - start
 
 
@@ -77,7 +77,7 @@ def test_many_runs_are_filtered_by_words_of_their_names(tmp_path: Path, visit: O
         folder = Path(shutil.copytree(original, tmp_path / "runs" / f"m{number}"))
         for name in ("manifest.json", "summary.json"):
             (folder / name).write_text((folder / name).read_text().replace("org/m0", f"org/m{number}"))
-    write_page(load_runs([tmp_path / "runs"]), tmp_path / "page")
+    write_report(load_runs([tmp_path / "runs"]), tmp_path / "page")
     page = visit(folder=tmp_path / "page")
     page.fill("[aria-label='Filter runs']", "human M14")
     rows = page.locator("table.runs tbody tr:visible")

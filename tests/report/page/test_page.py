@@ -13,8 +13,8 @@ from helpers import page_runs
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.records import Completion, Verdict
-from evalharness.report.page.entries import slugs_of
-from evalharness.report.page.page import write_page
+from evalharness.report.page.entries import make_run_slugs
+from evalharness.report.page.page import write_report
 from evalharness.report.runs import load_runs
 
 Command = Callable[..., Any]
@@ -53,18 +53,18 @@ def test_a_folder_with_other_files_is_refused(run: Path, tmp_path: Path, cli: Co
 
 
 def test_a_report_stays_until_the_new_one_is_complete(run: Path, tmp_path: Path) -> None:
-    page = write_page(load_runs([run]), tmp_path / "page")
+    page = write_report(load_runs([run]), tmp_path / "page")
     before = page.read_bytes()
     with (run / "completions.jsonl").open("a") as file:
         file.write("{damaged\n")
     with pytest.raises(UserError, match="line 17 is damaged"):
-        write_page(load_runs([run]), tmp_path / "page")
+        write_report(load_runs([run]), tmp_path / "page")
     assert page.read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "page"}
 
 
 def test_every_sample_is_written_once_with_its_completion_and_verdict(run: Path, tmp_path: Path) -> None:
-    page = write_page(load_runs([run]), tmp_path / "page")
+    page = write_report(load_runs([run]), tmp_path / "page")
     rows = value(page, "one/rows")
     assert [problem[0] for problem in rows["problems"]] == [f"Sample/{number}" for number in range(16)]
     [record] = load_runs([run])
@@ -91,7 +91,7 @@ def test_samples_without_a_verdict_or_a_completion_have_a_status(tmp_path: Path)
     lines = (run / "completions.jsonl").read_text().splitlines(keepends=True)
     (run / "completions.jsonl").write_text("".join(line for line in lines if '"Sample/1"' not in line))
     (run / "verdicts.jsonl").write_text(json.dumps(asdict(failed)) + "\n")
-    page = write_page(load_runs([run]), tmp_path / "page")
+    page = write_report(load_runs([run]), tmp_path / "page")
     rows = value(page, "run/rows")
     statuses = [rows["statuses"][row[2]] for row in rows["samples"]]
     assert statuses == ["ungraded", "infrastructure", *["ungraded"] * 14]
@@ -99,7 +99,7 @@ def test_samples_without_a_verdict_or_a_completion_have_a_status(tmp_path: Path)
 
 def test_prompts_come_from_the_tasks_data(run: Path, tmp_path: Path) -> None:
     notes: list[str] = []
-    page = write_page(load_runs([run]), tmp_path / "page", note=notes.append)
+    page = write_report(load_runs([run]), tmp_path / "page", note=notes.append)
     rows = value(page, "one/rows")
     chunk, index = rows["problems"][3][3]
     assert "def shelf_stock(" in value(page, f"one/prompt{chunk}")[index]["text"]
@@ -127,7 +127,7 @@ def test_a_run_without_its_data_is_shown_without_prompts_and_with_the_reason(
     }  # fmt: skip
     (run / "manifest.json").write_text(json.dumps(manifest))
     notes: list[str] = []
-    page = write_page(load_runs([run]), tmp_path / "page", note=notes.append)
+    page = write_report(load_runs([run]), tmp_path / "page", note=notes.append)
     assert reason in value(page, "runs")["runs"][0]["no_prompts"]
     assert reason in notes[0]
     assert len(value(page, "one/rows")["samples"]) == 16
@@ -135,14 +135,14 @@ def test_a_run_without_its_data_is_shown_without_prompts_and_with_the_reason(
 
 def test_a_run_without_a_full_manifest_is_shown_without_prompts(run: Path, tmp_path: Path) -> None:
     (run / "manifest.json").write_text("{}")
-    page = write_page(load_runs([run]), tmp_path / "page")
+    page = write_report(load_runs([run]), tmp_path / "page")
     assert "does not say which data" in value(page, "runs")["runs"][0]["no_prompts"]
 
 
 def test_slugs_are_valid_file_names_and_unique(tmp_path: Path) -> None:
     folders = ("a/humaneval", "b/humaneval", "b/Ünï cödé", "c/x", "d/x", "e/../..")
     runs = [Run(tmp_path / folder, {}, {"task": "humaneval-sample"}) for folder in folders]
-    names = slugs_of(runs)
+    names = make_run_slugs(runs)
     assert names[:2] == ["a-humaneval", "b-humaneval"]
     assert names[3:5] == ["x", "x-2"]
     assert len(set(names)) == len(names)

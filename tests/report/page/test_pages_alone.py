@@ -7,10 +7,10 @@ import pytest
 from helpers.made_runs import outcomes, write_run
 
 from evalharness.report.frontier.picture import write_frontier_plot
-from evalharness.report.frontier.points import frontier_panels
-from evalharness.report.leaderboard.boards import leaderboard
-from evalharness.report.leaderboard.html import leaderboard_page
-from evalharness.report.published import load_published
+from evalharness.report.frontier.points import make_frontier_panels
+from evalharness.report.leaderboard.boards import make_leaderboard_tables
+from evalharness.report.leaderboard.html import leaderboard_html_page
+from evalharness.report.published import load_published_results
 from evalharness.report.runs import load_runs
 
 
@@ -20,9 +20,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for model, rate, seconds in (("b-low", 0.5, 0.5), ("a-top", 0.9, 2.0), ("c-mid", 0.7, 1.0)):
         write_run(made / "runs" / model, model, outcomes(rate), seconds)
     write_run(made / "runs" / "mbpp", "c-mid", outcomes(0.7), task="mbpp")
-    runs, published = load_runs([made / "runs"]), load_published("mercury")
-    (made / "leaderboard.html").write_text(leaderboard_page(leaderboard(runs, published)))
-    write_frontier_plot(frontier_panels(runs, published), made / "frontier.html", with_published=True)
+    runs, published = load_runs([made / "runs"]), load_published_results("mercury")
+    (made / "leaderboard.html").write_text(leaderboard_html_page(make_leaderboard_tables(runs, published)))
+    write_frontier_plot(make_frontier_panels(runs, published), made / "frontier.html", with_published=True)
     return made
 
 

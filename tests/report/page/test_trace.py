@@ -9,7 +9,7 @@ from helpers import page_runs
 
 from evalharness.adapters import open_task
 from evalharness.records import Completion, Problem, Verdict
-from evalharness.report.page.page import write_page
+from evalharness.report.page.page import write_report
 from evalharness.report.runs import load_runs
 
 Open = Callable[..., Any]
@@ -138,7 +138,7 @@ def test_a_sample_races_against_that_of_another_run(visit: Open, tmp_path: Path)
     page_runs.write_run(tmp_path / "runs" / "ar", "humaneval", other, backend="ar", model="small")
     page_runs.write_run(tmp_path / "runs" / "dif", "humaneval", one, backend="diffusion", model="small")
     page_runs.write_run(tmp_path / "runs" / "plain", "humaneval", page_runs.cycling(["passed"]), model="plain")
-    write_page(load_runs([tmp_path / "runs"]), tmp_path / "page")
+    write_report(load_runs([tmp_path / "runs"]), tmp_path / "page")
     page = visit("#/run/dif/Sample%2F3/0", tmp_path / "page")
     choice = page.locator("select[aria-label='Race against']")
     assert choice.locator("option").count() == 2

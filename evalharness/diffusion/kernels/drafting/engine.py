@@ -32,6 +32,7 @@ from evalharness.diffusion.kernels.engine import (
     write_random_state,
 )
 from evalharness.diffusion.kernels.graphs import capture_steps, current_device, run_until_done, steps_per_graph
+from evalharness.diffusion.kernels.kernel_options import UnsupportedSetting, unsupported_top_p
 from evalharness.diffusion.kernels.launch import ceil_div
 from evalharness.diffusion.kernels.step import KernelWeights, new_buffers
 from evalharness.diffusion.rows import Row, Sampler, record_output_times
@@ -103,7 +104,11 @@ class SpeculativeEngine:
 
     def supports(self, sampler: Sampler) -> bool:
         """Returns whether the kernels can decode with this sampler; they sample without top_p."""
-        return sampler.temperature == 0 or sampler.top_p == 1
+        return self.find_unsupported_setting(sampler) is None
+
+    def find_unsupported_setting(self, sampler: Sampler) -> UnsupportedSetting | None:
+        """Returns the sampler's setting with which the kernels cannot decode; None if they support the sampler."""
+        return unsupported_top_p(sampler.temperature, sampler.top_p)
 
     def allocate_cache(self, rows: Sequence[Row], sampler: Sampler, drafting: DraftingSettings) -> KVCache:
         """Returns a KV cache for these rows, the sequences of a batch; prefill must fill it.

@@ -8,11 +8,17 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from evalharness.training.corpus.build import CORPUS_FILE, count_overlaps, find_benchmark_folders
-from evalharness.training.corpus.decontamination import read_benchmarks
+from evalharness.training.corpus.build import CORPUS_FILE, count_benchmark_overlaps, find_benchmark_folders
+from evalharness.training.corpus.decontamination import read_benchmark_parts
 from evalharness.training.corpus.encoding import load_corpus
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    print(dict(count_overlaps(read_benchmarks(find_benchmark_folders()), load_corpus(folder / CORPUS_FILE), tokenizer)))
+    print(
+        dict(
+            count_benchmark_overlaps(
+                read_benchmark_parts(find_benchmark_folders()), load_corpus(folder / CORPUS_FILE), tokenizer
+            )
+        )
+    )

@@ -61,7 +61,7 @@ def main() -> None:
     steps = max(1, round(60 * args.cpu_minutes / seconds))
     print(f"{len(store)} texts, {trial.drafter.size / 1e6:.1f} M parameters, {seconds:.2f} CPU s a step, {steps} steps")
     run = trainer(steps)
-    print(f"before the first step: acceptance length {run.measure_acceptance()[0]}", flush=True)
+    print(f"before the first step: acceptance length {run.measure_acceptance_length_and_rates()[0]}", flush=True)
     run.run(lambda: False, lambda line: print(line, flush=True))
     last = dataclasses.asdict(run.log[-1])
     print(" ".join(args.set) or "recipe", {key: last[key] for key in ("step", "loss", "acceptance_length")})

@@ -11,7 +11,7 @@ import statistics
 import time
 from pathlib import Path
 
-from evalharness.training.batches import TrainingBatch, endless_batches
+from evalharness.training.batches import TrainingBatch, iterate_batches_endlessly
 from evalharness.training.corpus.build import build_corpus
 from evalharness.training.recipe import read_recipe
 from evalharness.training.trainer import Trainer
@@ -41,7 +41,7 @@ def main() -> None:
     args = parser.parse_args()
     trainers = {name: _trainer(args.recipe, args.corpus, **variant) for name, variant in VARIANTS.items()}
     first = next(iter(trainers.values()))
-    rows = endless_batches(first.corpus, 0, first.config.block_size, first.recipe.micro_tokens, 0)
+    rows = iterate_batches_endlessly(first.corpus, 0, first.config.block_size, first.recipe.micro_tokens, 0)
     rates_by_name: dict[str, list[float]] = {name: [] for name in VARIANTS}
     for number in range(args.rounds):
         batches = [first.make_batch(next(rows)) for _ in range(args.batches)]

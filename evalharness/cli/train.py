@@ -39,7 +39,7 @@ def train(
     if is_drafter_recipe(config):
         _train_drafter(config, out, steps)
         return
-    from evalharness.training.certainty import load_or_generate_corpus
+    from evalharness.training.certainty import load_or_generate_certainty_corpus
     from evalharness.training.corpus.build import build_corpus
     from evalharness.training.corpus.tokenizer import read_tokenizer
     from evalharness.training.recipe import read_recipe
@@ -48,7 +48,7 @@ def train(
     recipe = read_recipe(config, steps=steps, minutes=minutes)
     folder = data or out / "corpus"
     if recipe.certainty:
-        corpus, tokenizer = load_or_generate_corpus(recipe.certainty.model, recipe.certainty, folder)
+        corpus, tokenizer = load_or_generate_certainty_corpus(recipe.certainty.model, recipe.certainty, folder)
     else:
         corpus, tokenizer = build_corpus(recipe.data, folder, read_tokenizer(recipe.start) if recipe.start else None)
     trainer = Trainer(recipe, corpus, tokenizer, out)

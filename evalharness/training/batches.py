@@ -50,19 +50,21 @@ class TrainingBatch:
         return TrainingBatch(tokens, lengths, prompt_lengths, answers, self.block)
 
 
-def make_batch(corpus: Corpus, document_numbers: Sequence[int], block: int, end_id: int, pad_id: int) -> TrainingBatch:
+def make_training_batch(
+    corpus: Corpus, document_numbers: Sequence[int], block_size: int, end_id: int, pad_id: int
+) -> TrainingBatch:
     """Returns the training batch of the documents with the given numbers in the corpus.
 
-    `block` is the length of a diffusion block in tokens; `end_id` and `pad_id` are the ids of the end and the padding
-    token.
+    `block_size` is the length of a diffusion block in tokens; `end_id` and `pad_id` are the ids of the end and the
+    padding token.
     """
     texts = [corpus.document_tokens(row).astype(np.int64) for row in document_numbers]
     prompt_lengths = [int(corpus.prompt_lengths[row]) for row in document_numbers]
     length = -(-max(map(len, texts)) // LENGTH_STEP) * LENGTH_STEP
     longest_answer = max(len(text) - prompt_length for text, prompt_length in zip(texts, prompt_lengths, strict=True))
-    blocks = -(-longest_answer // block)
+    blocks = -(-longest_answer // block_size)
     tokens = np.full((len(document_numbers), length), pad_id, dtype=np.int64)
-    answers = np.full((len(document_numbers), blocks * block), end_id, dtype=np.int64)
+    answers = np.full((len(document_numbers), blocks * block_size), end_id, dtype=np.int64)
     for row, (text, prompt_length) in enumerate(zip(texts, prompt_lengths, strict=True)):
         tokens[row, : len(text)] = text
         answers[row, : len(text) - prompt_length] = text[prompt_length:]
@@ -71,74 +73,89 @@ def make_batch(corpus: Corpus, document_numbers: Sequence[int], block: int, end_
         torch.tensor([len(text) for text in texts]),
         torch.tensor(prompt_lengths),
         torch.from_numpy(answers),
-        block,
+        block_size,
     )
 
 
-def plan_epoch_batches(corpus: Corpus, epoch: int, seed: int, block: int, max_tokens: int) -> list[DocumentNumbers]:
+def plan_epoch_batches(
+    corpus: Corpus, epoch: int, seed: int, block_size: int, max_tokens: int
+) -> list[DocumentNumbers]:
     """Returns the batches of a training epoch in order, each as the numbers of its documents in the corpus.
 
     A batch has at most `max_tokens` tokens, or consists of one longer document. Padding counts, and so do the copies of
-    the answers for the denoising loss, which are padded to a multiple of `block` tokens.
+    the answers for the denoising loss, which are padded to a multiple of `block_size` tokens.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(corpus) - corpus.held_out)
     lengths = np.diff(corpus.starts)
-    blocks = (lengths - corpus.prompt_lengths + block - 1) // block
+    blocks = (lengths - corpus.prompt_lengths + block_size - 1) // block_size
     planned: list[DocumentNumbers] = []
     for start in range(0, len(order), POOL):
         pool = order[start : start + POOL]
         pool = pool[np.lexsort((lengths[pool], blocks[pool]))]
-        planned += _split_by_size(pool, lengths, blocks * block, max_tokens)
+        planned += _split_into_batches(pool, lengths, blocks * block_size, max_tokens)
     return [planned[index] for index in random.permutation(len(planned))]
 
 
-def plan_held_out_batches(corpus: Corpus, count: int, block: int, max_tokens: int) -> list[DocumentNumbers]:
-    """Returns batches of the first `count` held-out documents, each as the numbers of its documents in the corpus.
+def plan_held_out_batches(
+    corpus: Corpus, max_documents: int, block_size: int, max_tokens: int
+) -> list[DocumentNumbers]:
+    """Returns batches of the first `max_documents` held-out documents, each as its documents' numbers in the corpus.
 
     Batches have the sizes that `plan_epoch_batches` describes.
     """
     lengths = np.diff(corpus.starts)
-    blocks = (lengths - corpus.prompt_lengths + block - 1) // block
-    rows = np.arange(len(corpus) - corpus.held_out, len(corpus))[:count]
-    return _split_by_size(rows[np.lexsort((lengths[rows], blocks[rows]))], lengths, blocks * block, max_tokens)
+    blocks = (lengths - corpus.prompt_lengths + block_size - 1) // block_size
+    rows = np.arange(len(corpus) - corpus.held_out, len(corpus))[:max_documents]
+    return _split_into_batches(
+        rows[np.lexsort((lengths[rows], blocks[rows]))], lengths, blocks * block_size, max_tokens
+    )
 
 
-def _split_by_size(
-    document_numbers: DocumentNumbers, lengths: DocumentNumbers, copy_lengths: npt.NDArray[Any], max_tokens: int
+def _split_into_batches(
+    document_numbers: DocumentNumbers,
+    document_lengths: DocumentNumbers,
+    answer_copy_lengths: npt.NDArray[Any],
+    max_tokens: int,
 ) -> list[DocumentNumbers]:
     """Splits documents into consecutive batches of at most `max_tokens` tokens, or of one longer document.
 
-    Padding counts. `lengths` and `copy_lengths` are, by document number, the tokens of each document and of the copy of
-    its answer for the denoising loss.
+    Padding counts. `document_lengths` and `answer_copy_lengths` are, by document number, the tokens of each document
+    and of the copy of its answer for the denoising loss.
     """
     batches: list[DocumentNumbers] = []
     start = 0
     length = copy = 0
     for index, row in enumerate(document_numbers):
         longer, more = (
-            max(length, -(-int(lengths[row]) // LENGTH_STEP) * LENGTH_STEP),
-            max(copy, int(copy_lengths[row])),
+            max(length, -(-int(document_lengths[row]) // LENGTH_STEP) * LENGTH_STEP),
+            max(copy, int(answer_copy_lengths[row])),
         )
         if index > start and (longer + more) * (index - start + 1) > max_tokens:
             batches.append(document_numbers[start:index])
-            start, length, copy = index, -(-int(lengths[row]) // LENGTH_STEP) * LENGTH_STEP, int(copy_lengths[row])
+            start, length, copy = (
+                index,
+                -(-int(document_lengths[row]) // LENGTH_STEP) * LENGTH_STEP,
+                int(answer_copy_lengths[row]),
+            )
         else:
             length, copy = longer, more
     return [*batches, document_numbers[start:]] if len(document_numbers) else []
 
 
-def endless_batches(corpus: Corpus, seed: int, block: int, max_tokens: int, skip: int) -> Iterator[DocumentNumbers]:
-    """Yields batches endlessly, epoch after epoch, each as its documents' numbers; skips the first `skip` batches.
+def iterate_batches_endlessly(
+    corpus: Corpus, seed: int, block_size: int, max_tokens: int, skipped_batches: int
+) -> Iterator[DocumentNumbers]:
+    """Yields batches endlessly, epoch after epoch, each as its documents' numbers; omits the first `skipped_batches`.
 
     Batches have the sizes that `plan_epoch_batches` describes.
     """
     epoch = 0
     while True:
-        planned = plan_epoch_batches(corpus, epoch, seed, block, max_tokens)
-        if skip >= len(planned):
-            skip -= len(planned)
+        planned = plan_epoch_batches(corpus, epoch, seed, block_size, max_tokens)
+        if skipped_batches >= len(planned):
+            skipped_batches -= len(planned)
         else:
-            yield from planned[skip:]
-            skip = 0
+            yield from planned[skipped_batches:]
+            skipped_batches = 0
         epoch += 1

@@ -27,11 +27,11 @@ from evalharness.records import (
     Sampling,
 )
 from evalharness.training.corpus.build import find_benchmark_folders
-from evalharness.training.corpus.decontamination import BenchmarkParts, read_benchmarks
+from evalharness.training.corpus.decontamination import BenchmarkParts, read_benchmark_parts
 from evalharness.training.corpus.encoding import Corpus, encode_corpus, load_corpus, save_corpus
-from evalharness.training.corpus.generated.stream import generated_functions
+from evalharness.training.corpus.generated.stream import generate_functions
 from evalharness.training.corpus.tokenizer import read_tokenizer
-from evalharness.training.corpus.views import assert_statements, completion_document
+from evalharness.training.corpus.views import make_completion_prompt_and_answer, write_assert_statements
 from evalharness.training.recipe import CertaintySettings
 
 ANSWERS_FILE = "answers.npz"
@@ -50,37 +50,37 @@ class PassingAnswers:
     """The (prompt, answer) pairs of the answers that passed and overlap with no benchmark."""
 
 
-def generate_problems(count: int, seed: int) -> list[tuple[Problem, str]]:
+def generate_problems_with_tests(count: int, seed: int) -> list[tuple[Problem, str]]:
     """Returns `count` generated coding problems, each with the source code of its tests (assertions)."""
     random = Random(seed)
     pairs: list[tuple[Problem, str]] = []
-    for number, (function, cases) in enumerate(itertools.islice(generated_functions(seed), count)):
-        prompt, body = completion_document(function, cases, random)
+    for number, (function, cases) in enumerate(itertools.islice(generate_functions(seed), count)):
+        prompt, body = make_completion_prompt_and_answer(function, cases, random)
         task_id = f"generated/{number}"
         problem = Problem(task_id, Prompt(text=prompt, stops=STOPS), {}, prompt + body, function.name, prefix=prompt)
-        pairs.append((problem, "\n".join(assert_statements(function, cases))))
+        pairs.append((problem, "\n".join(write_assert_statements(function, cases))))
     return pairs
 
 
-def generate_answers(model: Path, settings: CertaintySettings) -> PassingAnswers:
+def generate_passing_answers(model_folder: Path, settings: CertaintySettings) -> PassingAnswers:
     """Returns those of the model's answers to generated coding problems that pass their tests.
 
     Answers that overlap with a benchmark are dropped.
     """
     from evalharness.sandbox.factory import open_sandbox
 
-    benchmarks = read_benchmarks(find_benchmark_folders()) if settings.decontaminate else None
-    generated = generate_problems(settings.functions, settings.seed)
+    benchmarks = read_benchmark_parts(find_benchmark_folders()) if settings.decontaminate else None
+    generated = generate_problems_with_tests(settings.functions, settings.seed)
     backend = find_backend(settings.backend)(
-        BackendConfig(model=str(model), batch_size=settings.batch_size, options=settings.options)
+        BackendConfig(model=str(model_folder), batch_size=settings.batch_size, options=settings.options)
     )
     requests = [Request(problem, 0) for problem, _ in generated]
     sampling = Sampling(max_new_tokens=settings.max_new_tokens)
     with closing(open_sandbox(settings.sandbox, settings.workers, {}, lambda _: None)) as sandbox:
         sandbox.prepare(["python"])
 
-        def passes_tests(pair: tuple[tuple[Problem, str], Completion]) -> bool:
-            (problem, tests), answer = pair
+        def passes_tests(problem_with_answer: tuple[tuple[Problem, str], Completion]) -> bool:
+            (problem, tests), answer = problem_with_answer
             source = problem.prefix + answer.text
             checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
             execution = sandbox.run(ExecProgram("python", source, LIMITS, RULES, checks))
@@ -92,30 +92,33 @@ def generate_answers(model: Path, settings: CertaintySettings) -> PassingAnswers
     pairs = zip(generated, answers, verdicts, strict=True)
     right = ((problem.prefix, answer.text) for (problem, _), answer, passed in pairs if passed)
     return PassingAnswers(
-        len(generated), tuple(pair for pair in right if benchmarks is None or has_no_overlap(pair, benchmarks))
+        len(generated),
+        tuple(pair for pair in right if benchmarks is None or has_no_benchmark_overlap(pair, benchmarks)),
     )
 
 
-def has_no_overlap(pair: tuple[str, str], benchmarks: BenchmarkParts) -> bool:
+def has_no_benchmark_overlap(prompt_and_answer: tuple[str, str], benchmarks: BenchmarkParts) -> bool:
     """Returns whether a (prompt, answer) pair has no overlap with the benchmarks."""
-    return benchmarks.find_overlap("".join(pair)) is None
+    return benchmarks.find_overlap("".join(prompt_and_answer)) is None
 
 
-def load_or_generate_corpus(model: Path, settings: CertaintySettings, folder: Path) -> tuple[Corpus, Tokenizer]:
+def load_or_generate_certainty_corpus(
+    model_folder: Path, settings: CertaintySettings, folder: Path
+) -> tuple[Corpus, Tokenizer]:
     """Returns the training corpus of the model's own answers that pass their tests, and the model's tokenizer.
 
     The corpus is loaded from `folder`, or generated and stored there. Raises UserError if too few answers pass.
     """
-    tokenizer = read_tokenizer(model)
+    tokenizer = read_tokenizer(model_folder)
     if not (folder / ANSWERS_FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
-        answers = generate_answers(model, settings)
+        answers = generate_passing_answers(model_folder, settings)
         print(f"{len(answers.passed)} of {answers.generated} answers passed their tests and overlap with no benchmark")
         if len(answers.passed) < settings.least:
             raise UserError(
                 f"only {len(answers.passed)} of the model's answers passed their tests, and certainty.least in the "
                 f"recipe requires {settings.least}; train the model longer, or lower certainty.least"
             )
-        corpus = encode_corpus(answers.passed, tokenizer, held_out=min(len(answers.passed) // 10, 64))
+        corpus = encode_corpus(answers.passed, tokenizer, held_out_count=min(len(answers.passed) // 10, 64))
         save_corpus(corpus, folder / ANSWERS_FILE)
     return load_corpus(folder / ANSWERS_FILE), tokenizer

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
-def plot_losses(log: Sequence[Mapping[str, float | int | str]], path: Path) -> None:
+def plot_losses(log_rows: Sequence[Mapping[str, float | int | str]], path: Path) -> None:
     """Plots the training log's losses per token over the training tokens, held-out losses as points."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
@@ -15,7 +15,7 @@ def plot_losses(log: Sequence[Mapping[str, float | int | str]], path: Path) -> N
         ("ar", "held_ar", "next token", "#1f6fb2"),
         ("denoising", "held_denoising", "masked token", "#c4542d"),
     ):
-        rows = [row for row in log if name in row]
+        rows = [row for row in log_rows if name in row]
         axes.plot(
             [_millions_of_tokens(row) for row in rows],
             [float(row[name]) for row in rows],
@@ -23,7 +23,7 @@ def plot_losses(log: Sequence[Mapping[str, float | int | str]], path: Path) -> N
             lw=1,
             label=label,
         )
-        points = [row for row in log if held_out in row]
+        points = [row for row in log_rows if held_out in row]
         axes.plot(
             [_millions_of_tokens(row) for row in points], [float(row[held_out]) for row in points], "o", ms=4,
             color=color, label=f"{label}, held out",
@@ -37,5 +37,5 @@ def plot_losses(log: Sequence[Mapping[str, float | int | str]], path: Path) -> N
     figure.savefig(path, dpi=120)
 
 
-def _millions_of_tokens(row: Mapping[str, float | int | str]) -> float:
-    return float(row["tokens"]) / 1e6
+def _millions_of_tokens(log_row: Mapping[str, float | int | str]) -> float:
+    return float(log_row["tokens"]) / 1e6

@@ -34,36 +34,38 @@ class Losses:
     prompt_tokens: int
 
 
-def draw_masks(answers: Tensor, block: int, objective: Objective, generator: torch.Generator) -> Tensor:
-    """Returns which tokens of `answers` [B, M] are masked in this step, bool [B, M].
+def draw_masks(answer_tokens: Tensor, block_size: int, objective: Objective, generator: torch.Generator) -> Tensor:
+    """Returns which tokens of `answer_tokens` [B, M] are masked in this step, bool [B, M].
 
     In each block, a random fraction of the tokens is masked, at least one.
     """
-    rows, size = answers.shape
+    rows, size = answer_tokens.shape
     low, high = objective.noise
-    fraction = low + (high - low) * torch.rand(rows, size // block, 1, generator=generator)
-    fraction[torch.rand(rows, size // block, 1, generator=generator) < objective.all_masked] = 1.0
-    order = torch.rand(rows, size // block, block, generator=generator)
+    fraction = low + (high - low) * torch.rand(rows, size // block_size, 1, generator=generator)
+    fraction[torch.rand(rows, size // block_size, 1, generator=generator) < objective.all_masked] = 1.0
+    order = torch.rand(rows, size // block_size, block_size, generator=generator)
     masked = order < fraction
     masked |= order == order.amin(dim=-1, keepdim=True)
-    return masked.view(rows, size).to(answers.device)
+    return masked.view(rows, size).to(answer_tokens.device)
 
 
-def attention_mask(batch: TrainingBatch, copies: int) -> Tensor:
+def make_attention_mask(batch: TrainingBatch, noised_copies: int) -> Tensor:
     """Returns the attention mask of the joint training pass, bool [B, 1, T, T] with T = L + copies * M.
 
-    The input of the pass is the text (L tokens) and `copies` noised copies of its answer (M tokens each).
+    The input of the pass is the text (L tokens) and `noised_copies` noised copies of its answer (M tokens each).
     """
     rows, length = batch.tokens.shape
     size = batch.answers.shape[1]
     device = batch.tokens.device
     position = torch.arange(length, device=device)
     number = torch.arange(size, device=device) // batch.block
-    mask = torch.zeros(rows, 1, length + copies * size, length + copies * size, dtype=torch.bool, device=device)
+    mask = torch.zeros(
+        rows, 1, length + noised_copies * size, length + noised_copies * size, dtype=torch.bool, device=device
+    )
     mask[:, :, :length, :length] = position[:, None] >= position
     before = position < batch.prompt_lengths[:, None, None] + (number * batch.block)[:, None]
     within = number[:, None] == number
-    for copy in range(copies):
+    for copy in range(noised_copies):
         start = length + copy * size
         mask[:, 0, start : start + size, :length] = before
         mask[:, :, start : start + size, start : start + size] = within
@@ -75,7 +77,7 @@ def token_losses(model: Transformer, hidden: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(model.logits(hidden).float(), labels, reduction="none")
 
 
-def joint_loss(
+def compute_joint_loss(
     model: Transformer, batch: TrainingBatch, objective: Objective, generator: torch.Generator,
     token_losses: TokenLosses = token_losses,
 ) -> Losses:  # fmt: skip
@@ -90,7 +92,7 @@ def joint_loss(
     position, offset = torch.arange(length, device=device), torch.arange(size, device=device)
     copied = batch.prompt_lengths[:, None] + offset
     positions = torch.cat([position.expand(rows, -1), *[copied] * len(masks)], dim=1)
-    hidden = model(torch.cat([batch.tokens, *noised], dim=1), positions, attention_mask(batch, len(masks)))
+    hidden = model(torch.cat([batch.tokens, *noised], dim=1), positions, make_attention_mask(batch, len(masks)))
 
     # Only positions with a loss go through the head, which costs as much as the rest of the network.
     targets = batch.tokens[:, 1:]
@@ -101,7 +103,7 @@ def joint_loss(
     inside = offset < answer_lengths[:, None]
     # All blocks with answer tokens, including the end tokens that fill the last one.
     reached = offset < (answer_lengths[:, None] + batch.block - 1) // batch.block * batch.block
-    weights = _mask_weights(masks, inside, reached, batch.block, objective)
+    weights = _weigh_denoising_positions(masks, inside, reached, batch.block, objective)
     scored = [mask & reached for mask in masks]
     clean = hidden[:, : length - 1]
     parts = [clean[answer], clean[prompt]]
@@ -138,19 +140,22 @@ def _certainty_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return -(scaled.exp() * scaled).sum(dim=-1) * right
 
 
-def _mask_weights(
-    masks: list[Tensor], inside: Tensor, reached: Tensor, block: int, objective: Objective
+def _weigh_denoising_positions(
+    masks: list[Tensor], is_answer_token: Tensor, is_in_answer_block: Tensor, block_size: int, objective: Objective
 ) -> list[Tensor]:
     """Returns the weights of tokens in the denoising loss, one tensor [B, M] per noised copy of the answers.
 
-    The weight is 1 for tokens of the answer (`inside`), `objective.after_end` for the end tokens that fill its last
-    block (`reached`), and 0 elsewhere. With weighting `elbo` it is divided by the masked fraction of the token's block.
+    The weight is 1 for tokens of the answer (`is_answer_token`), `objective.after_end` for the end tokens that fill its
+    last block (`is_in_answer_block`), and 0 elsewhere. With weighting `elbo` it is divided by the masked fraction of
+    the token's block.
     """
     weights: list[Tensor] = []
     for mask in masks:
-        weight = inside.float() + objective.after_end * (reached & ~inside).float()
+        weight = is_answer_token.float() + objective.after_end * (is_in_answer_block & ~is_answer_token).float()
         if objective.weighting == "elbo":
-            fraction = mask.view(mask.shape[0], -1, block).float().mean(dim=-1, keepdim=True).clamp_min(1 / block)
-            weight = weight / fraction.expand(-1, -1, block).reshape(mask.shape)
+            fraction = (
+                mask.view(mask.shape[0], -1, block_size).float().mean(dim=-1, keepdim=True).clamp_min(1 / block_size)
+            )
+            weight = weight / fraction.expand(-1, -1, block_size).reshape(mask.shape)
         weights.append(weight)
     return weights

@@ -27,14 +27,14 @@ def make_optimizers(model: Transformer, settings: OptimizerSettings) -> list[tor
     return [muon, torch.optim.AdamW(others, lr=settings.rate, betas=(0.9, 0.95), weight_decay=0.0)]
 
 
-def learning_rate_factor(recipe: Recipe, step: int, progress: float) -> float:
+def learning_rate_factor(recipe: Recipe, step: int, completed_fraction: float) -> float:
     """Returns the factor by which to multiply the learning rate: linear warm-up, constant, linear decay to zero.
 
-    Warm-up depends on the number of the `step`, decay on the `progress` of the run from 0 to 1.
+    Warm-up depends on the number of the `step`, decay on the `completed_fraction` of the run from 0 to 1.
     """
     settings = recipe.optimizer
     up = min(1.0, (step + 1) / settings.warm_up) if settings.warm_up else 1.0
-    down = min(1.0, (1.0 - progress) / settings.cool_down) if settings.cool_down else 1.0
+    down = min(1.0, (1.0 - completed_fraction) / settings.cool_down) if settings.cool_down else 1.0
     return up * max(0.0, down)
 
 

@@ -183,8 +183,8 @@ class Recipe(StrictSection):
         return self.certainty.model if self.certainty else self.start
 
 
-def read_recipe(path: Path, **changes: Any) -> Recipe:
-    """Returns the training recipe in a YAML file; `changes` override its top-level keys.
+def read_recipe(path: Path, **overrides: Any) -> Recipe:
+    """Returns the training recipe in a YAML file; `overrides` override its top-level keys.
 
     Raises UserError for an invalid recipe.
     """
@@ -198,10 +198,10 @@ def read_recipe(path: Path, **changes: Any) -> Recipe:
         raise UserError(
             f"the recipe {path} is not a YAML mapping; write it like the examples in evalharness/training/recipes"
         )
-    if changes.get("steps") is not None or changes.get("minutes") is not None:
+    if overrides.get("steps") is not None or overrides.get("minutes") is not None:
         values = {key: value for key, value in values.items() if key not in ("steps", "minutes")}
     try:
-        return Recipe.model_validate(values | {key: value for key, value in changes.items() if value is not None})
+        return Recipe.model_validate(values | {key: value for key, value in overrides.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -21,7 +21,7 @@ from torch import Tensor
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.training.batches import TrainingBatch
-from evalharness.training.objectives import Losses, joint_loss, token_losses
+from evalharness.training.objectives import Losses, compute_joint_loss, token_losses
 from evalharness.training.recipe import Objective
 from evalharness.util.text import error_text
 
@@ -57,8 +57,11 @@ class Replica:
         losses_of_batches = []
         for seed, batch in request.batches:
             generator = torch.Generator().manual_seed(seed)
-            with torch.set_grad_enabled(request.answer_tokens is not None), _fast_cpu_attention(batch.tokens.device):
-                losses = joint_loss(self.network, batch, request.objective, generator, self.token_losses)
+            with (
+                torch.set_grad_enabled(request.answer_tokens is not None),
+                _select_fast_cpu_attention(batch.tokens.device),
+            ):
+                losses = compute_joint_loss(self.network, batch, request.objective, generator, self.token_losses)
                 if request.answer_tokens is not None:
                     (losses.total / request.answer_tokens).backward()  # type: ignore[no-untyped-call]
             losses_of_batches.append(replace(losses, total=losses.total.detach()))
@@ -105,7 +108,7 @@ class ReplicaPool:
             Finalize(self, _close_connections, (self._connections,), exitpriority=0)
 
     def compute_losses(
-        self, batches: Sequence[tuple[int, TrainingBatch]], objective: Objective, answer_tokens: int | None
+        self, seeds_and_batches: Sequence[tuple[int, TrainingBatch]], objective: Objective, answer_tokens: int | None
     ) -> list[Losses]:
         """Returns the losses of training batches, in order; each batch is given with the seed of its random masks.
 
@@ -116,10 +119,10 @@ class ReplicaPool:
         for network in self.networks:
             with torch.no_grad():
                 torch._foreach_copy_(list(network.parameters()), list(self.model.parameters()))
-        requests = [LossRequest(batches[index::count], objective, answer_tokens) for index in range(count)]
+        requests = [LossRequest(seeds_and_batches[index::count], objective, answer_tokens) for index in range(count)]
         if self._here is not None:
             return self._here.compute_losses(requests[0])
-        losses_by_batch: list[Losses | None] = [None] * len(batches)
+        losses_by_batch: list[Losses | None] = [None] * len(seeds_and_batches)
         try:
             for connection, request in zip(self._connections, requests, strict=True):
                 connection.send_bytes(pickle.dumps(request))
@@ -165,7 +168,7 @@ def _serve_requests(connection: Connection, network: Transformer, gradients: Seq
 
 
 @contextlib.contextmanager
-def _fast_cpu_attention(device: torch.device) -> Iterator[None]:
+def _select_fast_cpu_attention(device: torch.device) -> Iterator[None]:
     """A context manager that, on a CPU, selects attention by plain matrix products: faster for short sequences."""
     if device.type != "cpu":
         yield

@@ -17,7 +17,12 @@ from evalharness.diffusion.checkpoints import folder as weights
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
-from evalharness.training.batches import TrainingBatch, endless_batches, make_batch, plan_held_out_batches
+from evalharness.training.batches import (
+    TrainingBatch,
+    iterate_batches_endlessly,
+    make_training_batch,
+    plan_held_out_batches,
+)
 from evalharness.training.corpus.encoding import Corpus
 from evalharness.training.corpus.tokenizer import END, MASK, PAD
 from evalharness.training.loss_plot import plot_losses
@@ -71,7 +76,7 @@ class Trainer:
                 weights.load_checkpoint(recipe.initial_network, device=self.device).train().requires_grad_(True)
             )
         else:
-            self.model = Transformer(model_config(recipe, tokenizer)).to(self.device)
+            self.model = Transformer(make_model_config(recipe, tokenizer)).to(self.device)
         self.config = self.model.config
         # Products may be in bfloat16; the optimizer's weights are float32.
         dtype = torch.bfloat16 if recipe.bf16 else torch.float32
@@ -81,7 +86,7 @@ class Trainer:
         self.average = WeightAverage(self.model.parameters(), recipe.optimizer.ema)
         self.state = TrainingState()
 
-    def progress(self) -> float:
+    def completed_fraction(self) -> float:
         """Returns the completed fraction of the run, from 0 to 1.
 
         If the user has requested the cool-down, which shortens the run, it is the fraction of the shortened run.
@@ -100,15 +105,15 @@ class Trainer:
         SIGTERM and SIGINT stop the run after the current step. SIGUSR1 starts the cool-down of the learning rate, if
         the recipe limits the run by minutes. `report` prints a row of the log.
         """
-        rows = endless_batches(
+        rows = iterate_batches_endlessly(
             self.corpus, self.recipe.seed, self.config.block_size, self.recipe.micro_tokens, self.state.batches
         )
         last_save = clock = time.monotonic()
-        with catch_signals() as signals:
-            while self.progress() < 1 and not signals["stop"]:
-                if signals["cool"] and self.state.cooling_from is None:
+        with catch_signals() as signals_received:
+            while self.completed_fraction() < 1 and not signals_received.stop:
+                if signals_received.cool_down and self.state.cooling_from is None:
                     self.state.cooling_from = self.state.spent_s
-                if not self.state.cooled and learning_rate_factor(self.recipe, 10**9, self.progress()) < 1:
+                if not self.state.cooled and learning_rate_factor(self.recipe, 10**9, self.completed_fraction()) < 1:
                     # The user's request applies to this run and not to a run that continues from the checkpoint.
                     requested, self.state.cooling_from = self.state.cooling_from, None
                     self.save()
@@ -118,7 +123,7 @@ class Trainer:
                 now = time.monotonic()
                 self.state.spent_s += now - clock
                 clock = now
-                done = self.progress() >= 1
+                done = self.completed_fraction() >= 1
                 if self.state.step % self.recipe.evaluate_every == 0 or done:
                     row |= self.evaluate()
                 if self.state.step % self.recipe.log_every == 0 or "held_ar" in row or self.state.step <= 5:
@@ -129,22 +134,22 @@ class Trainer:
                     last_save = now
         self.save()
 
-    def train_step(self, planned_batches: Iterator[Any]) -> Row:
+    def train_step(self, planned_document_numbers: Iterator[Any]) -> Row:
         """Runs one optimizer step; returns its log row.
 
-        `planned_batches` yields the document numbers of one batch after the other; the step takes as many batches as
-        are needed for the recipe's `step_tokens`.
+        `planned_document_numbers` yields the document numbers of one batch after the other; the step takes as many
+        batches as are needed for the recipe's `step_tokens`.
         """
         recipe, state = self.recipe, self.state
-        factor = learning_rate_factor(recipe, state.step, self.progress())
+        factor = learning_rate_factor(recipe, state.step, self.completed_fraction())
         batches: list[TrainingBatch] = []
         positions = 0
         while positions < recipe.step_tokens:
-            batches.append(self.make_batch(next(planned_batches)))
+            batches.append(self.make_batch(next(planned_document_numbers)))
             positions += batches[-1].tokens.numel() + batches[-1].answers.numel()
         answer_tokens = sum(batch.answer_tokens for batch in batches)
         objective = recipe.objective
-        if self.progress() < objective.denoise_from:
+        if self.completed_fraction() < objective.denoise_from:
             objective = objective.model_copy(update={"alpha": 0.0})
         batch_losses = self.compute_losses(batches, objective, state.step, answer_tokens)
         self.replicas.gather_gradients()
@@ -174,7 +179,7 @@ class Trainer:
 
     def make_batch(self, document_numbers: Any) -> TrainingBatch:
         """Returns the training batch of the documents with the numbers `document_numbers`, on the run's device."""
-        batch = make_batch(
+        batch = make_training_batch(
             self.corpus, document_numbers, self.config.block_size, self.config.end_id, self.config.pad_id
         )
         return batch.to(self.device)
@@ -222,7 +227,7 @@ class Trainer:
         torch.save(values, part)
         part.replace(self.out / CHECKPOINT)
         (self.out / LOG).write_text("".join(json.dumps(row) + "\n" for row in self.state.log))
-        export_network(self, self.out / "model")
+        export_averaged_network(self, self.out / "model")
         if self.state.log:
             plot_losses(self.state.log, self.out / "losses.png")
 
@@ -253,7 +258,7 @@ class Trainer:
         return True
 
 
-def model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
+def make_model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
     """Returns the network configuration of a recipe, with the vocabulary size and special tokens of `tokenizer`."""
     assert recipe.shape is not None
     ids: dict[str, Any] = {
@@ -262,11 +267,11 @@ def model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
     return ModelConfig(vocab_size=tokenizer.get_vocab_size(), **recipe.shape.model_dump(), **ids)
 
 
-def export_network(trainer: Trainer, folder: Path, quantized: bool = True) -> None:
+def export_averaged_network(trainer: Trainer, folder: Path, quantize: bool = True) -> None:
     """Writes a trainer's averaged weights, configuration and tokenizer as a checkpoint that the backends load."""
     parameters = list(trainer.model.parameters())
     trainer.average.swap_with(parameters)
-    weights.save_checkpoint(trainer.model, folder, quantized=quantized)
+    weights.save_checkpoint(trainer.model, folder, quantized=quantize)
     trainer.average.swap_with(parameters)
     trainer.tokenizer.save(str(folder / "tokenizer.json"))
 
@@ -278,23 +283,29 @@ def format_log_row(row: Row) -> str:
     return "  ".join(f"{name} {row[name]:{form}}" for name, form in shown.items() if name in row)
 
 
-@contextlib.contextmanager
-def catch_signals() -> Iterator[dict[str, bool]]:
-    """A context manager that catches SIGTERM, SIGINT and SIGUSR1.
+@dataclass
+class SignalsReceived:
+    """Whether the user has requested, by a signal, to stop a training run or to start its cool-down."""
 
-    It yields a dictionary that says whether the user has requested to `stop`, or to start the learning rate's cool-down
-    (`cool`).
-    """
-    requests = {"stop": False, "cool": False}
-    names = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGUSR1: "cool"}
+    stop: bool = False
+    """Whether SIGTERM or SIGINT has arrived."""
+    cool_down: bool = False
+    """Whether SIGUSR1 has arrived: the learning rate is to fall from now on."""
+
+
+@contextlib.contextmanager
+def catch_signals() -> Iterator[SignalsReceived]:
+    """A context manager that catches SIGTERM, SIGINT and SIGUSR1, and yields a record of those that have arrived."""
+    received = SignalsReceived()
+    names = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGUSR1: "cool_down"}
     before = {}
     try:
         for number, name in names.items():
-            before[number] = signal.signal(number, lambda *_, name=name: requests.update({name: True}))
+            before[number] = signal.signal(number, lambda *_, name=name: setattr(received, name, True))
     except ValueError:  # signals can only be handled in the main thread
         before = {}
     try:
-        yield requests
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -4,7 +4,12 @@ import pytest
 
 import evalharness
 from evalharness.errors import UserError
-from evalharness.training.certainty import generate_answers, generate_problems, has_no_overlap, load_or_generate_corpus
+from evalharness.training.certainty import (
+    generate_passing_answers,
+    generate_problems_with_tests,
+    has_no_benchmark_overlap,
+    load_or_generate_certainty_corpus,
+)
 from evalharness.training.corpus.build import build_corpus, find_benchmark_folders
 from evalharness.training.corpus.decontamination import collect_benchmark_parts
 from evalharness.training.recipe import CertaintySettings, Recipe, read_recipe
@@ -19,7 +24,7 @@ def quiet(text: str) -> None:
 
 
 def test_reference_solutions_pass_the_tests() -> None:
-    for problem, tests in generate_problems(20, seed=9):
+    for problem, tests in generate_problems_with_tests(20, seed=9):
         assert problem.reference is not None
         assert problem.reference.startswith(problem.prefix)
         exec(problem.reference + "\n" + tests, {})
@@ -27,10 +32,12 @@ def test_reference_solutions_pass_the_tests() -> None:
 
 def test_answers_that_overlap_with_a_benchmark_are_rejected() -> None:
     prompt, answer = "def area(width, height):\n", "    return width * height\n"
-    assert has_no_overlap((prompt, answer), collect_benchmark_parts(["def volume(width, height, depth): pass"]))
-    assert not has_no_overlap((prompt, answer), collect_benchmark_parts(["def area(width, height): ..."]))
+    assert has_no_benchmark_overlap(
+        (prompt, answer), collect_benchmark_parts(["def volume(width, height, depth): pass"])
+    )
+    assert not has_no_benchmark_overlap((prompt, answer), collect_benchmark_parts(["def area(width, height): ..."]))
     whole = "\n".join(f"    value_{number} = {number} + 1" for number in range(9))
-    assert not has_no_overlap((prompt, whole), collect_benchmark_parts([whole]))
+    assert not has_no_benchmark_overlap((prompt, whole), collect_benchmark_parts([whole]))
 
 
 def test_a_folder_without_benchmark_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,9 +56,9 @@ def test_too_few_passing_answers_are_an_error(tmp_path: Path) -> None:
     recipe = Recipe.model_validate(TINY.model_dump() | {"steps": 1})
     Trainer(recipe, *build_corpus(recipe.data, tmp_path / "corpus"), tmp_path).run(quiet)
     settings = CertaintySettings(model=tmp_path / "model", functions=4, least=3, max_new_tokens=24, decontaminate=False)
-    assert len(generate_answers(tmp_path / "model", settings).passed) < 3
+    assert len(generate_passing_answers(tmp_path / "model", settings).passed) < 3
     with pytest.raises(UserError, match="train the model longer"):
-        load_or_generate_corpus(tmp_path / "model", settings, tmp_path / "answers")
+        load_or_generate_certainty_corpus(tmp_path / "model", settings, tmp_path / "answers")
 
 
 @pytest.mark.slow

@@ -11,9 +11,15 @@ from evalharness.backends import BackendConfig
 from evalharness.backends.diffusion.backend import DiffusionBackend
 from evalharness.records import Problem, Prompt, Request, Sampling
 from evalharness.training.corpus.encoding import encode_corpus
-from evalharness.training.corpus.generated.stream import generated_functions
+from evalharness.training.corpus.generated.stream import generate_functions
 from evalharness.training.corpus.tokenizer import train_tokenizer
-from evalharness.training.corpus.views import MIDDLE, PREFIX, SUFFIX, completion_document, infilling_document
+from evalharness.training.corpus.views import (
+    MIDDLE,
+    PREFIX,
+    SUFFIX,
+    make_completion_prompt_and_answer,
+    make_infilling_document,
+)
 from evalharness.training.recipe import Recipe
 from evalharness.training.trainer import Trainer
 
@@ -41,12 +47,12 @@ RECIPE = {
 def test_two_minutes_are_enough_to_memorize_two_hundred_functions(tmp_path: Path) -> None:
     random = Random(0)
     found = [
-        completion_document(function, cases, random)
-        for function, cases in itertools.islice(generated_functions(7), 200)
+        make_completion_prompt_and_answer(function, cases, random)
+        for function, cases in itertools.islice(generate_functions(7), 200)
     ]
-    documents = [infilling_document(prompt, body, random, "t") for prompt, body in found]
+    documents = [make_infilling_document(prompt, body, random, "t") for prompt, body in found]
     tokenizer = train_tokenizer((document.prompt + document.answer for document in documents), 1024)
-    corpus = encode_corpus([(document.prompt, document.answer) for document in documents], tokenizer, held_out=0)
+    corpus = encode_corpus([(document.prompt, document.answer) for document in documents], tokenizer, held_out_count=0)
     trainer = Trainer(Recipe.model_validate(RECIPE), corpus, tokenizer, tmp_path)
     trainer.run(lambda text: None)
 

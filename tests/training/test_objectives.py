@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.network import Transformer
-from evalharness.training.batches import TrainingBatch, make_batch, plan_epoch_batches
+from evalharness.training.batches import TrainingBatch, make_training_batch, plan_epoch_batches
 from evalharness.training.corpus.encoding import Corpus
-from evalharness.training.objectives import attention_mask, draw_masks, joint_loss
+from evalharness.training.objectives import compute_joint_loss, draw_masks, make_attention_mask
 from evalharness.training.recipe import Objective
 
 CONFIG = ModelConfig(
@@ -26,7 +26,7 @@ def corpus(lengths: list[tuple[int, int]], held_out: int = 0) -> Corpus:
 
 
 def batch(lengths: list[tuple[int, int]]) -> TrainingBatch:
-    return make_batch(corpus(lengths), range(len(lengths)), 4, 0, 1)
+    return make_training_batch(corpus(lengths), range(len(lengths)), 4, 0, 1)
 
 
 def hidden(model: Transformer, made: TrainingBatch, answers: torch.Tensor) -> torch.Tensor:
@@ -34,7 +34,7 @@ def hidden(model: Transformer, made: TrainingBatch, answers: torch.Tensor) -> to
     positions = torch.cat(
         [torch.arange(length).expand(len(made.tokens), -1), made.prompt_lengths[:, None] + torch.arange(size)], 1
     )
-    return model(torch.cat([made.tokens, answers], 1), positions, attention_mask(made, 1))
+    return model(torch.cat([made.tokens, answers], 1), positions, make_attention_mask(made, 1))
 
 
 def test_clean_text_does_not_depend_on_noised_text() -> None:
@@ -72,20 +72,20 @@ def test_every_block_has_a_mask(rows: int, blocks: int, seed: int, low: float) -
 
 def test_the_same_masks_are_drawn_for_the_same_seed() -> None:
     model, made = Transformer(CONFIG), batch([(5, 7), (9, 3)])
-    totals = [joint_loss(model, made, Objective(), torch.Generator().manual_seed(4)).total for _ in range(2)]
+    totals = [compute_joint_loss(model, made, Objective(), torch.Generator().manual_seed(4)).total for _ in range(2)]
     assert torch.equal(*totals)
 
 
 def test_complementary_masks_count_every_answer_token_once() -> None:
     model, made = Transformer(CONFIG), batch([(5, 7), (9, 3), (2, 12)])
-    losses = joint_loss(model, made, Objective(complementary=True), torch.Generator().manual_seed(4))
+    losses = compute_joint_loss(model, made, Objective(complementary=True), torch.Generator().manual_seed(4))
     assert losses.masked == made.answer_tokens == 22
 
 
 def test_without_denoising_the_autoregressive_loss_is_the_same() -> None:
     model, made = Transformer(CONFIG), batch([(5, 7), (9, 3)])
     alone, both = (
-        joint_loss(model, made, Objective(alpha=alpha, prompt=0.0), torch.Generator().manual_seed(4))
+        compute_joint_loss(model, made, Objective(alpha=alpha, prompt=0.0), torch.Generator().manual_seed(4))
         for alpha in (0.0, 1.0)
     )
     assert torch.allclose(alone.autoregressive, both.autoregressive, rtol=1e-5)
@@ -97,7 +97,8 @@ def test_the_certainty_loss_counts_only_correct_predictions() -> None:
     torch.manual_seed(0)
     model, made = Transformer(CONFIG), batch([(5, 7)])
     plain, sharp = (
-        joint_loss(model, made, Objective(certainty=weight), torch.Generator().manual_seed(1)) for weight in (0.0, 2.0)
+        compute_joint_loss(model, made, Objective(certainty=weight), torch.Generator().manual_seed(1))
+        for weight in (0.0, 2.0)
     )
     assert sharp.total >= plain.total
     assert torch.equal(sharp.denoising, plain.denoising)
@@ -111,7 +112,7 @@ def test_an_epoch_has_every_document_once_in_batches_of_limited_size(
     planned = plan_epoch_batches(made, 0, 0, 4, positions)
     assert sorted(np.concatenate(planned).tolist() if planned else []) == list(range(len(lengths) - len(lengths) // 4))
     for rows in planned:
-        batch = make_batch(made, rows.tolist(), 4, 0, 1)
+        batch = make_training_batch(made, rows.tolist(), 4, 0, 1)
         assert len(rows) == 1 or batch.tokens.numel() + batch.answers.numel() <= positions
 
 
@@ -119,7 +120,7 @@ def test_the_certainty_loss_is_zero_without_masks() -> None:
     torch.manual_seed(0)
     model, made = Transformer(CONFIG), batch([(5, 7), (9, 3)])
     plain, sure = (
-        joint_loss(model, made, Objective(alpha=0.0, certainty=certainty), torch.Generator().manual_seed(0))
+        compute_joint_loss(model, made, Objective(alpha=0.0, certainty=certainty), torch.Generator().manual_seed(0))
         for certainty in (0.0, 2.0)
     )
     assert sure.total == plain.total > 0

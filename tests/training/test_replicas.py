@@ -6,11 +6,11 @@ import torch
 
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import InfrastructureError
-from evalharness.training.batches import TrainingBatch, make_batch, plan_held_out_batches
+from evalharness.training.batches import TrainingBatch, make_training_batch, plan_held_out_batches
 from evalharness.training.corpus.build import build_corpus
 from evalharness.training.recipe import read_recipe
 from evalharness.training.replicas import ReplicaPool
-from evalharness.training.trainer import model_config
+from evalharness.training.trainer import make_model_config
 
 TINY = read_recipe(Path(__file__).parents[2] / "evalharness" / "training" / "recipes" / "tiny.yaml")
 Work = list[tuple[int, TrainingBatch]]
@@ -20,10 +20,10 @@ Work = list[tuple[int, TrainingBatch]]
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Transformer, Work]:
     corpus, tokenizer = build_corpus(TINY.data, tmp_path_factory.mktemp("corpus"))
     torch.manual_seed(0)
-    model = Transformer(model_config(TINY, tokenizer))
+    model = Transformer(make_model_config(TINY, tokenizer))
     planned = plan_held_out_batches(corpus, 5, 8, 256)
     config = model.config
-    batches = [make_batch(corpus, rows, config.block_size, config.end_id, config.pad_id) for rows in planned]
+    batches = [make_training_batch(corpus, rows, config.block_size, config.end_id, config.pad_id) for rows in planned]
     assert len(batches) > 3
     return model, list(enumerate(batches))
 

@@ -19,7 +19,7 @@ from evalharness.errors import UserError
 from evalharness.training.corpus.build import build_corpus
 from evalharness.training.corpus.encoding import Corpus
 from evalharness.training.corpus.tokenizer import read_tokenizer, train_tokenizer
-from evalharness.training.corpus.views import text_in_file_order
+from evalharness.training.corpus.views import restore_file_order
 from evalharness.training.recipe import Recipe, read_recipe
 from evalharness.training.trainer import Trainer
 
@@ -93,10 +93,10 @@ def test_compiled_layers_give_the_same_losses(made: tuple[Corpus, Tokenizer], tm
 
 
 def _rows(trainer: Trainer):  # type: ignore[no-untyped-def]
-    from evalharness.training.batches import endless_batches
+    from evalharness.training.batches import iterate_batches_endlessly
 
     recipe = trainer.recipe
-    return endless_batches(
+    return iterate_batches_endlessly(
         trainer.corpus, recipe.seed, trainer.config.block_size, recipe.micro_tokens, trainer.state.batches
     )
 
@@ -164,7 +164,7 @@ def test_a_longer_run_continues_from_before_a_requested_cool_down(
     (tmp_path / "before-cool-down.pt").replace(tmp_path / "checkpoint.pt")
     longer = Trainer(with_changes(recipe, minutes=10), *made, tmp_path)
     assert longer.resume()
-    assert longer.progress() < 0.05
+    assert longer.completed_fraction() < 0.05
     assert not longer.state.cooled
 
 
@@ -172,7 +172,7 @@ def test_held_out_functions_are_not_in_the_training_data(tmp_path: Path) -> None
     data = TINY.data.model_copy(update={"held_out": 200})
     corpus, tokenizer = build_corpus(data, tmp_path)
     documents = [corpus.document_tokens(number)[:-1].tolist() for number in range(len(corpus))]
-    texts = [text_in_file_order(tokenizer.decode(ids, skip_special_tokens=False)) for ids in documents]
+    texts = [restore_file_order(tokenizer.decode(ids, skip_special_tokens=False)) for ids in documents]
     names = [set(re.findall(r"def (\w+\(.*\))", text)) for text in texts]
     bodies = [text.rstrip().rpartition('"""')[2] for text in texts]
     learned = {(name, body) for found, body in zip(names[:-200], bodies[:-200], strict=True) for name in found}

@@ -16,12 +16,17 @@ from tokenizers import Tokenizer
 
 from evalharness.errors import UserError
 from evalharness.training.corpus.data_card import DataCard, PackageEntry, data_card_markdown
-from evalharness.training.corpus.decontamination import BenchmarkParts, find_benchmark_files, read_benchmarks
+from evalharness.training.corpus.decontamination import BenchmarkParts, find_benchmark_files, read_benchmark_parts
 from evalharness.training.corpus.encoding import Corpus, encode_corpus, load_corpus, save_corpus
-from evalharness.training.corpus.generated.stream import generated_functions
-from evalharness.training.corpus.library import documented_functions, permissive_packages
+from evalharness.training.corpus.generated.stream import generate_functions
+from evalharness.training.corpus.library import find_documented_functions, find_permissive_packages
 from evalharness.training.corpus.tokenizer import train_tokenizer
-from evalharness.training.corpus.views import Document, infilling_document, text_in_file_order, training_documents
+from evalharness.training.corpus.views import (
+    Document,
+    make_infilling_document,
+    make_training_documents,
+    restore_file_order,
+)
 from evalharness.training.recipe import CorpusSettings
 from evalharness.util.paths import bundled_folder
 
@@ -30,30 +35,32 @@ TOKENIZER_LINE = "\ntokenizer "
 """In `settings.json`, the start of the line with the digest of the tokenizer that was passed in."""
 
 
-def build_corpus(data: CorpusSettings, folder: Path, tokenizer: Tokenizer | None = None) -> tuple[Corpus, Tokenizer]:
+def build_corpus(
+    corpus_settings: CorpusSettings, folder: Path, tokenizer: Tokenizer | None = None
+) -> tuple[Corpus, Tokenizer]:
     """Returns the training corpus and its tokenizer.
 
     They are loaded from `folder` if it has them with the same settings, else built and stored there. The corpus is
     encoded with `tokenizer`; without one, a new tokenizer is trained on the corpus.
     """
     settings = folder / "settings.json"
-    if not (settings.exists() and _has_settings(settings.read_text(), data, tokenizer)):
+    if not (settings.exists() and _corpus_was_built_with(settings.read_text(), corpus_settings, tokenizer)):
         folder.mkdir(parents=True, exist_ok=True)
-        _write_corpus(data, folder, tokenizer)
-        settings.write_text(data.model_dump_json(indent=2) + _tokenizer_digest_line(tokenizer))
+        _write_corpus(corpus_settings, folder, tokenizer)
+        settings.write_text(corpus_settings.model_dump_json(indent=2) + _tokenizer_digest_line(tokenizer))
     return load_corpus(folder / CORPUS_FILE), Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
-def _has_settings(text: str, data: CorpusSettings, tokenizer: Tokenizer | None) -> bool:
-    """Returns whether `text`, the content of a corpus's `settings.json`, has the given settings and tokenizer.
+def _corpus_was_built_with(settings_json: str, corpus_settings: CorpusSettings, tokenizer: Tokenizer | None) -> bool:
+    """Returns whether `settings_json`, the content of a corpus's `settings.json`, has the given settings and tokenizer.
 
     Former names of settings are accepted.
     """
-    values, separator, digest = text.partition(TOKENIZER_LINE)
+    values, separator, digest = settings_json.partition(TOKENIZER_LINE)
     try:
-        return CorpusSettings.model_validate_json(values) == data and separator + digest == _tokenizer_digest_line(
-            tokenizer
-        )
+        return CorpusSettings.model_validate_json(
+            values
+        ) == corpus_settings and separator + digest == _tokenizer_digest_line(tokenizer)
     except ValidationError:
         return False
 
@@ -78,7 +85,7 @@ def find_benchmark_folders() -> list[Path]:
     return [Path(root), bundled_folder("tasks") / "samples"]
 
 
-def count_overlaps(benchmarks: BenchmarkParts, corpus: Corpus, tokenizer: Tokenizer) -> Counter[str]:
+def count_benchmark_overlaps(benchmarks: BenchmarkParts, corpus: Corpus, tokenizer: Tokenizer) -> Counter[str]:
     """Returns how many documents of a finished corpus overlap with the benchmarks, by kind of overlap.
 
     A decontaminated corpus has none. The middle of an infilling document is moved back between prefix and suffix before
@@ -86,7 +93,7 @@ def count_overlaps(benchmarks: BenchmarkParts, corpus: Corpus, tokenizer: Tokeni
     """
     overlaps = Counter[str]()
     for number in range(len(corpus)):
-        text = text_in_file_order(
+        text = restore_file_order(
             tokenizer.decode(corpus.document_tokens(number)[:-1].tolist(), skip_special_tokens=False)
         )
         reason = benchmarks.find_overlap(text)
@@ -95,21 +102,24 @@ def count_overlaps(benchmarks: BenchmarkParts, corpus: Corpus, tokenizer: Tokeni
     return overlaps
 
 
-def _write_corpus(data: CorpusSettings, folder: Path, tokenizer: Tokenizer | None) -> None:
-    benchmarks = read_benchmarks(find_benchmark_folders()) if data.decontaminate else None
-    card = DataCard(data.model_dump())
+def _write_corpus(corpus_settings: CorpusSettings, folder: Path, tokenizer: Tokenizer | None) -> None:
+    benchmarks = read_benchmark_parts(find_benchmark_folders()) if corpus_settings.decontaminate else None
+    card = DataCard(corpus_settings.model_dump())
     # The documents of one function stay together, so that held-out functions are not trained on in another view.
-    groups = [*_generated_documents(data, benchmarks, card), *([d] for d in _library_documents(data, benchmarks, card))]
-    Random(data.seed).shuffle(groups)
+    groups = [
+        *_make_documents_of_generated_functions(corpus_settings, benchmarks, card),
+        *([d] for d in _make_documents_of_library_functions(corpus_settings, benchmarks, card)),
+    ]
+    Random(corpus_settings.seed).shuffle(groups)
     documents = [document for group in groups for document in group]
     if tokenizer is None:
-        tokenizer = train_tokenizer((d.prompt + d.answer for d in documents[:40_000]), data.vocabulary)
+        tokenizer = train_tokenizer((d.prompt + d.answer for d in documents[:40_000]), corpus_settings.vocabulary)
     tokenizer.save(str(folder / "tokenizer.json"))
     lengths = [len(text.ids) for text in tokenizer.encode_batch([d.prompt + d.answer for d in documents])]
     # Encoding prompt and answer separately, and the end token, can add a few tokens.
-    short = [d for d, length in zip(documents, lengths, strict=True) if length + 8 < data.longest]
+    short = [d for d, length in zip(documents, lengths, strict=True) if length + 8 < corpus_settings.longest]
     card.dropped["too long"] = len(documents) - len(short)
-    corpus = encode_corpus([(d.prompt, d.answer) for d in short], tokenizer, data.held_out)
+    corpus = encode_corpus([(d.prompt, d.answer) for d in short], tokenizer, corpus_settings.held_out)
     save_corpus(corpus, folder / CORPUS_FILE)
     counts = Counter[str]()
     for document, size in zip(short, np.diff(corpus.starts).tolist(), strict=True):
@@ -124,30 +134,32 @@ def _write_corpus(data: CorpusSettings, folder: Path, tokenizer: Tokenizer | Non
     (folder / "DATA_CARD.md").write_text(data_card_markdown(card))
 
 
-def _generated_documents(
-    data: CorpusSettings, benchmarks: BenchmarkParts | None, card: DataCard
+def _make_documents_of_generated_functions(
+    corpus_settings: CorpusSettings, benchmarks: BenchmarkParts | None, card: DataCard
 ) -> Iterator[list[Document]]:
     """Yields the training documents of each generated function, without those that overlap with a benchmark."""
-    random = Random(data.seed + 1)
-    for function, cases in itertools.islice(generated_functions(data.seed), data.functions):
-        views = training_documents(function, cases, random, data.infilling)
-        yield [document for view in views for document in _drop_overlapping(view, benchmarks, card, "generated")]
+    random = Random(corpus_settings.seed + 1)
+    for function, cases in itertools.islice(generate_functions(corpus_settings.seed), corpus_settings.functions):
+        views = make_training_documents(function, cases, random, corpus_settings.infilling)
+        yield [document for view in views for document in _keep_unless_overlapping(view, benchmarks, card, "generated")]
 
 
-def _library_documents(data: CorpusSettings, benchmarks: BenchmarkParts | None, card: DataCard) -> list[Document]:
+def _make_documents_of_library_functions(
+    corpus_settings: CorpusSettings, benchmarks: BenchmarkParts | None, card: DataCard
+) -> list[Document]:
     """Returns training documents of functions in randomly chosen files of installed packages.
 
     Half of them are infilling documents.
     """
-    if not data.library:
+    if not corpus_settings.library:
         return []
-    random = Random(data.seed + 2)
-    files = [(package, path) for package in permissive_packages() for path in package.files]
+    random = Random(corpus_settings.seed + 2)
+    files = [(package, path) for package in find_permissive_packages() for path in package.files]
     random.shuffle(files)
     documents: list[Document] = []
     seen: set[str] = set()
     for package, path in files:
-        for snippet in documented_functions(path):
+        for snippet in find_documented_functions(path):
             text = snippet.head + snippet.body
             if text in seen:
                 continue
@@ -155,18 +167,18 @@ def _library_documents(data: CorpusSettings, benchmarks: BenchmarkParts | None, 
             family = f"library:{package.name}"
             whole = Document(snippet.head, snippet.body, "completion", family)
             document = (
-                infilling_document(snippet.head, snippet.body, random, family) if random.random() < 0.5 else whole
+                make_infilling_document(snippet.head, snippet.body, random, family) if random.random() < 0.5 else whole
             )
-            for clean in _drop_overlapping(document, benchmarks, card, "library"):
+            for clean in _keep_unless_overlapping(document, benchmarks, card, "library"):
                 documents.append(clean)
                 entry = PackageEntry(package.version, package.license.strip()[:80])
                 card.packages.setdefault(package.name, entry)
-        if len(documents) >= data.library:
+        if len(documents) >= corpus_settings.library:
             break
-    return documents[: data.library]
+    return documents[: corpus_settings.library]
 
 
-def _drop_overlapping(
+def _keep_unless_overlapping(
     document: Document, benchmarks: BenchmarkParts | None, card: DataCard, origin: str
 ) -> Iterator[Document]:
     """Yields the document unless it overlaps with a benchmark.
@@ -174,7 +186,7 @@ def _drop_overlapping(
     A dropped document is counted in `card`, by `origin` and by kind of overlap.
     """
     reason = (
-        None if benchmarks is None else benchmarks.find_overlap(text_in_file_order(document.prompt + document.answer))
+        None if benchmarks is None else benchmarks.find_overlap(restore_file_order(document.prompt + document.answer))
     )
     if reason:
         name = f"{origin}: {reason}"

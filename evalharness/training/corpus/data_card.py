@@ -52,7 +52,7 @@ def data_card_markdown(card: DataCard) -> str:
         "",
         "## Decontamination",
         "",
-        _decontamination_text(settings["decontaminate"]),
+        _describe_decontamination(settings["decontaminate"]),
         "",
         *_markdown_table(("dropped", "documents"), sorted(card.dropped.items())),
         "",
@@ -67,8 +67,8 @@ def data_card_markdown(card: DataCard) -> str:
     return "\n".join(lines)
 
 
-def _decontamination_text(decontaminated: bool) -> str:
-    if not decontaminated:
+def _describe_decontamination(is_decontaminated: bool) -> str:
+    if not is_decontaminated:
         return "None: this corpus is for trials, and scores of a model trained on it are meaningless."
     return (
         "A document was dropped if it shares with any prompt, solution or test of the benchmark data, including the "
@@ -77,6 +77,6 @@ def _decontamination_text(decontaminated: bool) -> str:
     )
 
 
-def _markdown_table(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
+def _markdown_table(headings: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
     cells = [tuple(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row) for row in rows]
-    return [f"| {' | '.join(row)} |" for row in (heads, tuple("---" for _ in heads), *cells)]
+    return [f"| {' | '.join(row)} |" for row in (headings, tuple("---" for _ in headings), *cells)]

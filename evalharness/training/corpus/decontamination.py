@@ -46,11 +46,11 @@ class BenchmarkParts:
 
     def find_overlap(self, text: str) -> Reason | None:
         """Returns what a text shares with a benchmark: run (of tokens), sentence or signature; None if nothing."""
-        if not self.signatures.isdisjoint(function_signatures(text)):
+        if not self.signatures.isdisjoint(find_function_signatures(text)):
             return "signature"
-        if not self.sentences.isdisjoint(long_sentences(text)):
+        if not self.sentences.isdisjoint(find_long_sentences(text)):
             return "sentence"
-        hashes = token_run_hashes(text)
+        hashes = hash_token_runs(text)
         if len(hashes) and len(self.runs):
             indices = np.minimum(np.searchsorted(self.runs, hashes), len(self.runs) - 1)
             if (self.runs[indices] == hashes).any():
@@ -58,13 +58,13 @@ class BenchmarkParts:
         return None
 
 
-def read_benchmarks(folders: Iterable[Path]) -> BenchmarkParts:
+def read_benchmark_parts(folders: Iterable[Path]) -> BenchmarkParts:
     """Returns the token runs, sentences and signatures of all benchmark data files below the given folders."""
     texts: set[str] = set()
     for folder in folders:
         for path in find_benchmark_files(folder):
             for record in read_records(path):
-                texts.update(_strings_in(record))
+                texts.update(_iterate_benchmark_strings(record))
     return collect_benchmark_parts(texts)
 
 
@@ -77,27 +77,27 @@ def collect_benchmark_parts(texts: Iterable[str]) -> BenchmarkParts:
     """Returns the token runs, sentences and signatures of the given benchmark texts."""
     hashes, all_sentences, all_signatures = [np.empty(0, dtype=np.uint64)], set[str](), set[str]()
     for text in texts:
-        hashes.append(token_run_hashes(text))
-        all_sentences.update(long_sentences(text))
-        all_signatures.update(function_signatures(text))
+        hashes.append(hash_token_runs(text))
+        all_sentences.update(find_long_sentences(text))
+        all_signatures.update(find_function_signatures(text))
     return BenchmarkParts(np.unique(np.concatenate(hashes)), frozenset(all_sentences), frozenset(all_signatures))
 
 
-def _strings_in(value: Any) -> Iterator[str]:
+def _iterate_benchmark_strings(record_part: Any) -> Iterator[str]:
     """Yields the strings in a benchmark record, except very short or long ones and those of test inputs."""
-    if isinstance(value, str):
-        if 8 <= len(value) <= 100_000:
-            yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
+    if isinstance(record_part, str):
+        if 8 <= len(record_part) <= 100_000:
+            yield record_part
+    elif isinstance(record_part, dict):
+        for key, item in record_part.items():
             if not key.endswith("_input") and not key.endswith("_test_cases"):
-                yield from _strings_in(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings_in(item)
+                yield from _iterate_benchmark_strings(item)
+    elif isinstance(record_part, list):
+        for item in record_part:
+            yield from _iterate_benchmark_strings(item)
 
 
-def token_run_hashes(text: str) -> Hashes:
+def hash_token_runs(text: str) -> Hashes:
     """Returns the hashes of all runs of 20 consecutive code tokens in a text; whitespace is ignored."""
     tokens = np.array([zlib.crc32(token.encode()) for token in TOKEN.findall(text)], dtype=np.uint64)
     if len(tokens) < RUN_LENGTH:
@@ -109,7 +109,7 @@ def token_run_hashes(text: str) -> Hashes:
     return hashes
 
 
-def long_sentences(text: str) -> Iterator[str]:
+def find_long_sentences(text: str) -> Iterator[str]:
     """Yields the sentences of a text that have at least eight words, in lower case with single spaces."""
     for part in SENTENCE_END.split(text):
         words = WORD.findall(part.lower())
@@ -117,7 +117,7 @@ def long_sentences(text: str) -> Iterator[str]:
             yield " ".join(words)
 
 
-def function_signatures(text: str) -> Iterator[str]:
+def find_function_signatures(text: str) -> Iterator[str]:
     """Yields the signatures of the functions in a text, such as `f(a,b)`: name and parameter names."""
     for name, listed in SIGNATURE.findall(text):
         params = re.sub(r"\[[^\[\]]*(?:\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\][^\[\]]*)*\]", "", listed).split(",")

@@ -27,24 +27,26 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.prompt_lengths)
 
-    def document_tokens(self, number: int) -> npt.NDArray[np.uint16]:
-        """Returns the tokens of document `number`, including its end token."""
-        return self.tokens[self.starts[number] : self.starts[number + 1]]
+    def document_tokens(self, document_number: int) -> npt.NDArray[np.uint16]:
+        """Returns the tokens of document `document_number`, including its end token."""
+        return self.tokens[self.starts[document_number] : self.starts[document_number + 1]]
 
 
-def encode_corpus(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, held_out: int) -> Corpus:
+def encode_corpus(prompts_and_answers: Sequence[tuple[str, str]], tokenizer: Tokenizer, held_out_count: int) -> Corpus:
     """Returns the tokenized corpus of (prompt, answer) pairs, with an end token after each answer.
 
-    The last `held_out` pairs are for evaluation. Prompt and answer are tokenized separately, as at inference, where
-    only the prompt is given.
+    The last `held_out_count` pairs are for evaluation. Prompt and answer are tokenized separately, as at inference,
+    where only the prompt is given.
     """
     end = tokenizer.token_to_id(END)
-    prompts = tokenizer.encode_batch([prompt for prompt, _ in pairs])
-    answers = tokenizer.encode_batch([answer for _, answer in pairs])
+    prompts = tokenizer.encode_batch([prompt for prompt, _ in prompts_and_answers])
+    answers = tokenizer.encode_batch([answer for _, answer in prompts_and_answers])
     texts = [[*prompt.ids, *answer.ids, end] for prompt, answer in zip(prompts, answers, strict=True)]
     starts = np.cumsum([0, *map(len, texts)])
     prompt_lengths = np.array([len(prompt.ids) for prompt in prompts], np.int32)
-    return Corpus(np.array([token for text in texts for token in text], np.uint16), starts, prompt_lengths, held_out)
+    return Corpus(
+        np.array([token for text in texts for token in text], np.uint16), starts, prompt_lengths, held_out_count
+    )
 
 
 def save_corpus(corpus: Corpus, path: Path) -> None:

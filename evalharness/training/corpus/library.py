@@ -38,7 +38,7 @@ class Snippet:
     body: str
 
 
-def permissive_packages() -> list[Package]:
+def find_permissive_packages() -> list[Package]:
     """Returns the standard library and the installed packages with a permissive license, without benchmark packages."""
     root = Path(sysconfig.get_path("stdlib"))
     packages = [
@@ -46,7 +46,7 @@ def permissive_packages() -> list[Package]:
     ]
     for distribution in distributions():
         name = distribution.metadata["Name"] or ""
-        license = _permissive_license_of(distribution)
+        license = _read_permissive_license(distribution)
         if license and name.lower() not in BENCHMARKS and name != "evalharness":
             base = Path(str(distribution.locate_file("")))
             files = [base / str(file) for file in distribution.files or () if str(file).endswith(".py")]
@@ -61,7 +61,7 @@ def _select_source_files(paths: Iterator[Path], root: Path) -> tuple[Path, ...]:
     )
 
 
-def _permissive_license_of(distribution: Distribution) -> str:
+def _read_permissive_license(distribution: Distribution) -> str:
     """Returns the license of an installed distribution if it is permissive, else an empty string."""
     metadata = distribution.metadata
     lines = [line for key in ("License-Expression", "License") for line in metadata.get_all(key) or ()]
@@ -73,17 +73,17 @@ def _permissive_license_of(distribution: Distribution) -> str:
     return find_permissive_license(texts)
 
 
-def find_permissive_license(texts: Sequence[str]) -> str:
+def find_permissive_license(license_texts: Sequence[str]) -> str:
     """Returns the first of the license texts that names a permissive license; an empty text if there is none.
 
     Returns an empty text, too, if any of them names a license that is not permissive, such as the GPL.
     """
-    if any(NOT_PERMISSIVE.search(text.upper()) for text in texts):
+    if any(NOT_PERMISSIVE.search(text.upper()) for text in license_texts):
         return ""
-    return next((text for text in texts if PERMISSIVE.search(text.upper())), "")
+    return next((text for text in license_texts if PERMISSIVE.search(text.upper())), "")
 
 
-def documented_functions(path: Path, max_characters: int = 1600) -> Iterator[Snippet]:
+def find_documented_functions(path: Path, max_characters: int = 1600) -> Iterator[Snippet]:
     """Yields the functions and methods in a Python file that have a docstring and 2 to 25 lines of code after it.
 
     Functions of more than `max_characters` characters are left out. Methods are dedented.

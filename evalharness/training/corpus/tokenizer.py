@@ -16,8 +16,8 @@ space or underscore, and signs.
 """
 
 
-def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
-    """Returns a byte-level BPE tokenizer trained on `texts`, with `size` tokens; special tokens have the first ids."""
+def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
+    """Returns a byte-level BPE tokenizer of `vocabulary_size` tokens, trained on `texts`; special tokens come first."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -27,7 +27,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=size,
+        vocab_size=vocabulary_size,
         special_tokens=list(SPECIAL),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,

@@ -30,7 +30,7 @@ class Document:
     family: str
 
 
-def text_in_file_order(text: str) -> str:
+def restore_file_order(text: str) -> str:
     """Returns a document's text in the order of the source file, without FIM sentinel tokens.
 
     The middle of an infilling document is moved back between prefix and suffix.
@@ -42,56 +42,60 @@ def text_in_file_order(text: str) -> str:
     return text
 
 
-def training_documents(
-    function: Function, cases: Sequence[ExampleCall], random: Random, infilling: float
+def make_training_documents(
+    function: Function, example_calls: Sequence[ExampleCall], random: Random, infilling_probability: float
 ) -> Iterator[Document]:
     """Yields a training document of a function in a random format.
 
-    With probability `infilling`, also yields an infilling document of the function.
+    With probability `infilling_probability`, also yields an infilling document of the function.
     """
     roll = random.random()
     if roll < 0.68:
-        prompt, body = completion_document(function, cases, random)
+        prompt, body = make_completion_prompt_and_answer(function, example_calls, random)
         if random.random() < 0.1:
             prompt, body = prompt.rstrip("\n"), "\n" + body
         yield Document(prompt, body, "completion", function.family)
     elif roll < 0.82:
-        yield _assertion_document(function, cases, random)
+        yield _make_assertion_document(function, example_calls, random)
     elif roll < 0.95:
-        yield _docstring_first_document(function, cases, random)
+        yield _make_docstring_first_document(function, example_calls, random)
     else:
-        yield _chat_document(function, cases, random)
-    if random.random() < infilling:
-        prompt, body = completion_document(function, cases, random)
-        yield infilling_document(prompt, body, random, function.family)
+        yield _make_chat_document(function, example_calls, random)
+    if random.random() < infilling_probability:
+        prompt, body = make_completion_prompt_and_answer(function, example_calls, random)
+        yield make_infilling_document(prompt, body, random, function.family)
 
 
-def completion_document(function: Function, cases: Sequence[ExampleCall], random: Random) -> tuple[str, str]:
+def make_completion_prompt_and_answer(
+    function: Function, example_calls: Sequence[ExampleCall], random: Random
+) -> tuple[str, str]:
     """Returns (prompt, answer) of a completion document: imports, signature and docstring; then the function's body."""
     typed = random.random() < 0.7
     preamble = function.import_lines(typed)
     head = preamble + random.choice(("\n\n", "\n")) if preamble else random.choice(("", "", "\n"))
-    return f"{head}{function.signature(typed)}\n{_docstring_code(function, cases, random)}", indent(function.body)
+    return f"{head}{function.signature(typed)}\n{_write_docstring(function, example_calls, random)}", indent(
+        function.body
+    )
 
 
-def _docstring_code(function: Function, cases: Sequence[ExampleCall], random: Random) -> str:
+def _write_docstring(function: Function, example_calls: Sequence[ExampleCall], random: Random) -> str:
     quotes = random.choices(('"""', "'''"), (85, 15))[0]
     width = random.choice((70, 84, 100, 400))
     sentences = textwrap.wrap(function.text, width)
     if random.random() < 0.3 and ". " in function.text:
         sentences = [line for part in re.split(r"(?<=\.) ", function.text) for line in textwrap.wrap(part, width)]
-    lines = sentences + _example_lines(function, cases, random)
+    lines = sentences + _write_example_lines(function, example_calls, random)
     opening = random.choice((quotes + " ", quotes + " ", quotes, f"{quotes}\n    "))
     return "    " + opening + lines[0] + "\n" + indent("\n".join([*lines[1:], quotes]))
 
 
-def _example_lines(function: Function, cases: Sequence[ExampleCall], random: Random) -> list[str]:
+def _write_example_lines(function: Function, example_calls: Sequence[ExampleCall], random: Random) -> list[str]:
     """Returns docstring lines with some of a function's example calls, in one of several common formats."""
     count = random.choice((0, 1, 2, 2, 2, 3, 3, 4))
-    chosen = sort_informative_first(cases, random)[:count]
+    chosen = sort_informative_first(example_calls, random)[:count]
     if not chosen:
         return []
-    calls = [(call_code(function, case), repr(case.value)) for case in chosen]
+    calls = [(write_call(function, case), repr(case.value)) for case in chosen]
     blank = [""] if random.random() < 0.3 else []
     roll = random.random()
     if roll < 0.62:
@@ -101,9 +105,9 @@ def _example_lines(function: Function, cases: Sequence[ExampleCall], random: Ran
     return [*blank, heading, *(text + sign + value for text, value in calls)]
 
 
-def sort_informative_first(cases: Sequence[ExampleCall], random: Random) -> list[ExampleCall]:
+def sort_informative_first(example_calls: Sequence[ExampleCall], random: Random) -> list[ExampleCall]:
     """Returns example calls in random order, but those with non-empty, distinct results before the others."""
-    mixed = random.sample(list(cases), len(cases))
+    mixed = random.sample(list(example_calls), len(example_calls))
     first: dict[str, ExampleCall] = {}
     for case in mixed:
         if case.value not in (0, [], "", {}, None):
@@ -116,17 +120,17 @@ def sort_informative_first(cases: Sequence[ExampleCall], random: Random) -> list
     return ordered
 
 
-def call_code(function: Function, case: ExampleCall) -> str:
+def write_call(function: Function, example_call: ExampleCall) -> str:
     """Returns an example call as Python code."""
-    return f"{function.name}({', '.join(map(repr, case.arguments))})"
+    return f"{function.name}({', '.join(map(repr, example_call.arguments))})"
 
 
-def assert_statements(function: Function, cases: Sequence[ExampleCall]) -> list[str]:
+def write_assert_statements(function: Function, example_calls: Sequence[ExampleCall]) -> list[str]:
     """Returns assert statements that check a function's example calls."""
-    return [f"assert {call_code(function, case)} == {case.value!r}" for case in cases]
+    return [f"assert {write_call(function, case)} == {case.value!r}" for case in example_calls]
 
 
-def request_text(function: Function, random: Random) -> str:
+def write_request(function: Function, random: Random) -> str:
     """Returns a function's description as a request: `Write a function to ...`."""
     first, _, rest = function.text.partition(" ")
     if first in VERBS:
@@ -134,46 +138,48 @@ def request_text(function: Function, random: Random) -> str:
     return function.text if first in ("Write", "This") else f"Write a function. {function.text}"
 
 
-def code_without_annotations(function: Function) -> str:
+def write_code_without_annotations(function: Function) -> str:
     """Returns a function's code with its imports, without type annotations and docstring."""
     return function.import_lines(False) + function.signature(False) + "\n" + indent(function.body)
 
 
-def _assertion_document(function: Function, cases: Sequence[ExampleCall], random: Random) -> Document:
-    tests = "\n".join(assert_statements(function, sort_informative_first(cases, random)[:3]))
+def _make_assertion_document(function: Function, example_calls: Sequence[ExampleCall], random: Random) -> Document:
+    tests = "\n".join(write_assert_statements(function, sort_informative_first(example_calls, random)[:3]))
     prompt = (
-        f"You are an expert Python programmer, and here is your task: {request_text(function, random)} "
+        f"You are an expert Python programmer, and here is your task: {write_request(function, random)} "
         f"Your code should pass these tests:\n\n{tests}\n[BEGIN]\n"
     )
-    return Document(prompt, code_without_annotations(function) + "[DONE]", "assertions", function.family)
+    return Document(prompt, write_code_without_annotations(function) + "[DONE]", "assertions", function.family)
 
 
-def _docstring_first_document(function: Function, cases: Sequence[ExampleCall], random: Random) -> Document:
+def _make_docstring_first_document(
+    function: Function, example_calls: Sequence[ExampleCall], random: Random
+) -> Document:
     shown = random.choice((1, 1, 1, 3))
-    tests = "\n".join(assert_statements(function, sort_informative_first(cases, random)[:shown]))
+    tests = "\n".join(write_assert_statements(function, sort_informative_first(example_calls, random)[:shown]))
     return Document(
-        f'"""\n{request_text(function, random)}\n{tests}\n"""\n',
-        code_without_annotations(function),
+        f'"""\n{write_request(function, random)}\n{tests}\n"""\n',
+        write_code_without_annotations(function),
         "instruction",
         function.family,
     )
 
 
-def _chat_document(function: Function, cases: Sequence[ExampleCall], random: Random) -> Document:
-    prompt, body = completion_document(function, cases, random)
+def _make_chat_document(function: Function, example_calls: Sequence[ExampleCall], random: Random) -> Document:
+    prompt, body = make_completion_prompt_and_answer(function, example_calls, random)
     request = CHAT.format(instruction=random.choice(INSTRUCTIONS), prompt=prompt.rstrip("\n"))
     head = function.import_lines(False) + function.signature(False) + "\n"
     if random.random() < 0.5:
         request = (
-            request_text(function, random)
+            write_request(function, random)
             + "\n\n"
-            + "\n".join(assert_statements(function, sort_informative_first(cases, random)[:3]))
+            + "\n".join(write_assert_statements(function, sort_informative_first(example_calls, random)[:3]))
             + "\n"
         )
     return Document(f"{USER}\n{request}{ASSISTANT}\n", f"```python\n{head}{body}```", "chat", function.family)
 
 
-def infilling_document(before: str, body: str, random: Random, family: str) -> Document:
+def make_infilling_document(code_before_body: str, body: str, random: Random, family: str) -> Document:
     """Returns an infilling document whose middle is a line, several lines or a random span of the body."""
     lines = body.splitlines(keepends=True)
     roll = random.random()
@@ -190,4 +196,4 @@ def infilling_document(before: str, body: str, random: Random, family: str) -> D
     head, middle, tail = parts
     if middle.endswith("\n") and len(middle) > 1 and random.random() < 0.15:
         middle, tail = middle[:-1], "\n" + tail
-    return Document(f"{PREFIX}{before}{head}{SUFFIX}{tail}{MIDDLE}", middle, "infilling", family)
+    return Document(f"{PREFIX}{code_before_body}{head}{SUFFIX}{tail}{MIDDLE}", middle, "infilling", family)

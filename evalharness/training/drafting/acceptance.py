@@ -12,10 +12,10 @@ from torch import Tensor
 
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.training.drafting.features import TextFeatures
-from evalharness.training.drafting.objective import block_hidden_states
+from evalharness.training.drafting.objective import compute_block_hidden_states
 from evalharness.training.drafting.shards import TrainingText
 
-Propose = Callable[[int], Sequence[int]]
+ProposeDraft = Callable[[int], Sequence[int]]
 """Function that returns the drafted tokens after a position of a text."""
 
 
@@ -41,15 +41,18 @@ class AcceptanceCounts:
         return [count / max(1, self.passes) for count in self.by_position]
 
 
-def simulate_decoding(text: TrainingText, propose: Propose, block: int) -> AcceptanceCounts:
+def simulate_speculative_decoding(
+    text: TrainingText, propose_draft: ProposeDraft, max_draft_length: int
+) -> AcceptanceCounts:
     """Returns the acceptance counts of a simulated speculative decoding of a text that the target generated greedily.
 
-    `propose(position)` returns the draft for the tokens after a position of the text, at most `block` tokens.
+    `propose_draft(position)` returns the draft for the tokens after a position of the text, at most `max_draft_length`
+    tokens.
     """
     tokens, position = text.tokens, len(text.prompt) - 1
-    passes, counts = 0, [0] * block
+    passes, counts = 0, [0] * max_draft_length
     while position < len(tokens) - 1:
-        draft = propose(position)
+        draft = propose_draft(position)
         accepted = 0
         while accepted < min(len(draft), len(tokens) - 2 - position) and (
             draft[accepted] == tokens[position + 1 + accepted]
@@ -61,7 +64,7 @@ def simulate_decoding(text: TrainingText, propose: Propose, block: int) -> Accep
     return AcceptanceCounts(passes, len(text.answer), tuple(counts))
 
 
-def sum_acceptance(counts_of_texts: Iterable[AcceptanceCounts]) -> AcceptanceCounts:
+def sum_acceptance_counts(counts_of_texts: Iterable[AcceptanceCounts]) -> AcceptanceCounts:
     """Returns the sum of the acceptance counts of several texts."""
     counts_list = list(counts_of_texts)
     counts = [sum(column) for column in zip(*(part.by_position for part in counts_list), strict=True)]
@@ -71,7 +74,7 @@ def sum_acceptance(counts_of_texts: Iterable[AcceptanceCounts]) -> AcceptanceCou
 
 
 @torch.no_grad()
-def draft_at_all_positions(drafter: Drafter, features: TextFeatures) -> Tensor:
+def draft_at_all_answer_positions(drafter: Drafter, features: TextFeatures) -> Tensor:
     """Returns the drafter's greedy drafts [answer tokens, block]: row i drafts the answer from its token i on.
 
     Each draft follows the true text, from the prompt's last token to the second-last token of the answer.
@@ -80,7 +83,7 @@ def draft_at_all_positions(drafter: Drafter, features: TextFeatures) -> Tensor:
     device = features.states.device
     tokens = torch.tensor(text.tokens, device=device)
     anchors = torch.arange(len(text.prompt) - 1, len(tokens) - 1, device=device)
-    states = block_hidden_states(drafter, features.states, tokens, anchors)
+    states = compute_block_hidden_states(drafter, features.states, tokens, anchors)
     previous, drafted = drafter.draft_vocabulary_indices(tokens[anchors]), []
     for depth in range(drafter.config.block):
         previous = drafter.logits(states[:, depth], previous).argmax(dim=-1)
@@ -88,7 +91,7 @@ def draft_at_all_positions(drafter: Drafter, features: TextFeatures) -> Tensor:
     return torch.stack(drafted, dim=1)
 
 
-def measure_text_acceptance(drafter: Drafter, features: TextFeatures) -> AcceptanceCounts:
+def measure_acceptance_on_text(drafter: Drafter, features: TextFeatures) -> AcceptanceCounts:
     """Returns the acceptance counts of a drafter on one text, given with the target's features."""
-    drafts, first = draft_at_all_positions(drafter, features).tolist(), len(features.text.prompt) - 1
-    return simulate_decoding(features.text, lambda position: drafts[position - first], drafter.config.block)
+    drafts, first = draft_at_all_answer_positions(drafter, features).tolist(), len(features.text.prompt) - 1
+    return simulate_speculative_decoding(features.text, lambda position: drafts[position - first], drafter.config.block)

@@ -13,7 +13,7 @@ from evalharness.diffusion.drafting.taps import HiddenStateRecorder
 from evalharness.diffusion.forward import RowInput, forward_rows, make_causal_input
 from evalharness.diffusion.network import Transformer
 from evalharness.generation.stopping import StopChecker
-from evalharness.training.drafting.features import FeatureBuffer, top_tokens
+from evalharness.training.drafting.features import FeatureBuffer, find_most_probable_tokens
 from evalharness.training.drafting.prompts import Kind, TrainingPrompt
 from evalharness.training.drafting.shards import TrainingText
 
@@ -29,10 +29,10 @@ class AnswerJob:
     features: FeatureBuffer | None = None
     """The target's features of the text so far; None if they are not recorded."""
 
-    def append_token(self, token: int) -> bool:
+    def append_token_and_check_end(self, token_id: int) -> bool:
         """Appends the answer's next token, which may be an end token; returns whether the answer has ended with it."""
-        self.answer.append(token)
-        return self.stop.add_token(token)
+        self.answer.append(token_id)
+        return self.stop.add_token(token_id)
 
     def to_training_text(self) -> TrainingText:
         """Returns the prompt and the finished answer as a training text."""
@@ -40,7 +40,7 @@ class AnswerJob:
 
 
 @dataclass(frozen=True)
-class _LatestPrompt:
+class _ReusablePrompt:
     """The latest prompt of a kind, with its hidden states (see `FeatureBuffer`), keys and values in the target.
 
     A later job with the same kind of prompt reuses those of the prefix that both prompts share.
@@ -68,7 +68,7 @@ class GenerationSlots:
         self._model, self._recorder = model, recorder
         self._cache = KVCache(model.config, count, capacity, weight.dtype, weight.device)
         self._jobs: list[AnswerJob | None] = [None] * count
-        self._latest: dict[Kind, _LatestPrompt] = {}
+        self._latest: dict[Kind, _ReusablePrompt] = {}
 
     @property
     def free_slots(self) -> int:
@@ -106,8 +106,8 @@ class GenerationSlots:
             prompt_cache = KVCache(model.config, 1, len(job.prompt), weight.dtype, weight.device)
             self._copy_row(cache, jobs.index(job), prompt_cache, 0, len(job.prompt))
             states = job.features.states[: len(job.prompt)] if job.features else torch.empty(0)
-            self._latest[job.source.kind] = _LatestPrompt(job.prompt, states.clone(), prompt_cache)
-        self._append_tokens(ends, jobs)
+            self._latest[job.source.kind] = _ReusablePrompt(job.prompt, states.clone(), prompt_cache)
+        self._append_most_probable_tokens(ends, jobs)
 
     @torch.inference_mode()
     def generate_tokens(self) -> list[AnswerJob]:
@@ -115,21 +115,21 @@ class GenerationSlots:
         ended = self._release_ended_jobs()
         if all(job is None for job in self._jobs):
             return ended
-        hidden = forward_rows(self._model, [_next_input(job) for job in self._jobs], self._cache)
+        hidden = forward_rows(self._model, [_make_next_input(job) for job in self._jobs], self._cache)
         if self._recorder is not None:
             for job, states in zip(self._jobs, self._recorder.states, strict=True):
                 if job is not None and job.features is not None:
                     job.features.append_states(states)
-        self._append_tokens(hidden[:, 0], self._jobs)
+        self._append_most_probable_tokens(hidden[:, 0], self._jobs)
         return ended + self._release_ended_jobs()
 
-    def _append_tokens(self, hidden: Tensor, jobs: Sequence[AnswerJob | None]) -> None:
+    def _append_most_probable_tokens(self, hidden: Tensor, jobs: Sequence[AnswerJob | None]) -> None:
         """Appends to each job the most probable next token, given final hidden states `hidden` [jobs, hidden]."""
         logits = self._model.logits(hidden)
-        ids, probabilities = top_tokens(logits) if self._recorder is not None else (None, None)
+        ids, probabilities = find_most_probable_tokens(logits) if self._recorder is not None else (None, None)
         for number, (job, token) in enumerate(zip(jobs, logits.max(dim=-1).indices.tolist(), strict=True)):
             if job is not None:
-                job.append_token(token)
+                job.append_token_and_check_end(token)
                 if job.features is not None and ids is not None and probabilities is not None:
                     job.features.append_top_tokens(ids[number], probabilities[number])
 
@@ -141,13 +141,13 @@ class GenerationSlots:
         latest = self._latest.get(job.source.kind)
         return min(_common_prefix_length(latest.prompt, job.prompt), len(job.prompt) - 1) if latest else 0
 
-    def _copy_row(self, source: KVCache, source_row: int, target: KVCache, target_row: int, size: int) -> None:
-        """Copies the first `size` positions of a row of the KV cache `source` to a row of the KV cache `target`."""
+    def _copy_row(self, source: KVCache, source_row: int, target: KVCache, target_row: int, length: int) -> None:
+        """Copies the first `length` positions of a row of the KV cache `source` to a row of the KV cache `target`."""
         for layer in range(self._model.config.layers):
             for target_tensor, source_tensor in zip(
                 target.layer_keys_and_values(layer), source.layer_keys_and_values(layer), strict=True
             ):
-                target_tensor[target_row, :, :size] = source_tensor[source_row, :, :size]
+                target_tensor[target_row, :, :length] = source_tensor[source_row, :, :length]
 
     def _release_ended_jobs(self) -> list[AnswerJob]:
         ended = [job for job in self._jobs if job is not None and job.stop.reason]
@@ -161,7 +161,7 @@ def _common_prefix_length(first: Sequence[int], second: Sequence[int]) -> int:
     return next((number for number, (one, other) in pairs if one != other), min(len(first), len(second)))
 
 
-def _next_input(job: AnswerJob | None) -> RowInput:
+def _make_next_input(job: AnswerJob | None) -> RowInput:
     """Returns the input of a job's next decoding step, its last token; for an empty slot (None), an arbitrary token."""
     if job is None:
         return make_causal_input(0, [0])
@@ -171,23 +171,24 @@ def _next_input(job: AnswerJob | None) -> RowInput:
 def generate_answers(
     model: Transformer,
     jobs: Iterator[AnswerJob],
-    slots: int,
-    capacity: int,
+    slot_count: int,
+    max_tokens_per_job: int,
     should_stop: Callable[[], bool],
     taps: Sequence[int] = (),
     prompts_per_prefill: int = 1,
 ) -> Iterator[AnswerJob]:
     """Yields each job when its answer has ended, in any order, until all have ended or `should_stop()` is true.
 
-    Up to `slots` jobs run concurrently, with at most `capacity` tokens each. Up to `prompts_per_prefill` prompts share
-    a prefill pass; on a CPU 1 is faster, because a prompt then reuses more of the previous one. With `taps` (layer
-    numbers), jobs record the hidden states of these layers, so that the target need not process the texts again.
+    Up to `slot_count` jobs run concurrently, with at most `max_tokens_per_job` tokens each. Up to `prompts_per_prefill`
+    prompts share a prefill pass; on a CPU 1 is faster, because a prompt then reuses more of the previous one. With
+    `taps` (layer numbers), jobs record the hidden states of these layers, so that the target need not process the texts
+    again.
     """
     with HiddenStateRecorder(model, taps) if taps else nullcontext() as recorder:
-        table = GenerationSlots(model, slots, capacity, recorder)
+        table = GenerationSlots(model, slot_count, max_tokens_per_job, recorder)
         while not should_stop():
             while started := list(itertools.islice(jobs, min(prompts_per_prefill, table.free_slots))):
                 table.start_jobs(started)
-            if table.free_slots == slots:
+            if table.free_slots == slot_count:
                 return
             yield from table.generate_tokens()

@@ -47,17 +47,17 @@ class EightBitLinear(nn.Module):
         return product if self._bias is None else product + self._bias
 
 
-def quantize_linear_layers(model: Transformer, calibrate: Callable[[], None]) -> None:
+def quantize_linear_layers(model: Transformer, run_calibration_texts: Callable[[], None]) -> None:
     """Replaces the linear layers of a network by 8-bit ones.
 
-    `calibrate` must run the network on typical texts; the ranges of the activations are measured meanwhile.
+    `run_calibration_texts` must run the network on typical texts; the ranges of the activations are measured meanwhile.
     """
     largest: dict[str, Tensor] = {}
     hooks = [
         linear.register_forward_hook(_make_magnitude_hook(name, largest))
         for name, _, linear in _iterate_linear_layers(model)
     ]
-    calibrate()
+    run_calibration_texts()
     for hook in hooks:
         hook.remove()
     for name, owner, linear in list(_iterate_linear_layers(model)):
@@ -72,11 +72,13 @@ def _iterate_linear_layers(model: Transformer) -> Iterator[tuple[str, nn.Module,
 
 
 def _make_magnitude_hook(
-    name: str, largest: dict[str, Tensor]
+    layer_name: str, largest_by_layer: dict[str, Tensor]
 ) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
     def record_magnitude(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
         # The first tokens of a text have activations a hundred times as large, which need no precision.
         seen = inputs[0].flatten(0, -2)[4:].abs().amax(0).float()
-        largest[name] = torch.maximum(largest[name], seen) if name in largest else seen
+        largest_by_layer[layer_name] = (
+            torch.maximum(largest_by_layer[layer_name], seen) if layer_name in largest_by_layer else seen
+        )
 
     return record_magnitude

@@ -13,7 +13,13 @@ from torch import Tensor
 from evalharness.diffusion.drafting.taps import HiddenStateRecorder
 from evalharness.diffusion.forward import forward_rows, make_causal_input
 from evalharness.diffusion.network import Transformer
-from evalharness.training.drafting.shards import TrainingText, read_shard, read_texts, shard_numbers, shard_path
+from evalharness.training.drafting.shards import (
+    TrainingText,
+    list_shard_numbers,
+    read_shard,
+    read_texts_of_all_shards,
+    shard_path,
+)
 
 TOP = 16
 """Most probable tokens whose probabilities are stored for each position; in code, all others have less than 1 %
@@ -66,7 +72,7 @@ class FeatureBuffer:
         self._tokens += len(states)
 
     def append_top_tokens(self, ids: Tensor, probabilities: Tensor) -> None:
-        """Appends the target's most probable tokens at the answer's next position, [TOP] each; see `top_tokens`."""
+        """Appends the target's most probable tokens at the answer's next position, [TOP] each."""
         self._ids[self._tops, : len(ids)] = ids
         self._probabilities[self._tops, : len(ids)] = probabilities
         self._tops += 1
@@ -87,7 +93,7 @@ def features_path(folder: Path, shard_number: int) -> Path:
     return folder / f"features-{shard_number:05d}.safetensors"
 
 
-def top_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
+def find_most_probable_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Returns ids (int32) and probabilities (float16) [N, TOP] of the most probable tokens, given logits [N, V].
 
     Groups of neighbouring token ids are formed, and only the TOP groups with the largest maxima are searched: they
@@ -108,16 +114,17 @@ def compute_features(text: TrainingText, model: Transformer, recorder: HiddenSta
     """Returns the target's features of a training text, computed by one forward pass of the target `model`."""
     hidden = forward_rows(model, [make_causal_input(0, text.tokens)], None)[0]
     return RecordedFeatures(
-        recorder.states[0].to(torch.bfloat16), *top_tokens(model.logits(hidden[len(text.prompt) - 1 : -1]))
+        recorder.states[0].to(torch.bfloat16),
+        *find_most_probable_tokens(model.logits(hidden[len(text.prompt) - 1 : -1])),
     )
 
 
 def write_features(
-    folder: Path, shard_number: int, text_features: Sequence[RecordedFeatures], taps: Sequence[int]
+    folder: Path, shard_number: int, features_of_texts: Sequence[RecordedFeatures], taps: Sequence[int]
 ) -> None:
     """Writes the features of all texts of shard `shard_number` to its file, atomically."""
     tensors = {
-        name: torch.cat([getattr(text, name) for text in text_features]).cpu()
+        name: torch.cat([getattr(text, name) for text in features_of_texts]).cpu()
         for name in ("states", "ids", "probabilities")
     }
     part = features_path(folder, shard_number).with_suffix(".part")
@@ -159,7 +166,7 @@ class ComputedFeatures:
     """
 
     def __init__(self, answers: Path, model: Transformer, taps: Sequence[int]) -> None:
-        self._texts = list(read_texts(answers))
+        self._texts = list(read_texts_of_all_shards(answers))
         self._model, self._taps = model, taps
 
     def __len__(self) -> int:
@@ -179,7 +186,9 @@ class ComputedFeatures:
         features = []
         for row, text in enumerate(texts):
             size = len(text.tokens)
-            ids, probabilities = top_tokens(self._model.logits(hidden[row, len(text.prompt) - 1 : size - 1]))
+            ids, probabilities = find_most_probable_tokens(
+                self._model.logits(hidden[row, len(text.prompt) - 1 : size - 1])
+            )
             features.append(TextFeatures(text, states[row, :size].float(), ids.long(), probabilities.float()))
         return features
 
@@ -191,7 +200,7 @@ class StoredFeatures:
         self._files: list[Any] = []
         self._entries: list[tuple[TrainingText, int, int, int]] = []
         """Of each text: itself, its file, and where its tokens and its answer begin there."""
-        for number in shard_numbers(answers):
+        for number in list_shard_numbers(answers):
             path = features_path(folder, number)
             if path.exists():
                 self._files.append(safe_open(path, "pt"))

@@ -34,14 +34,14 @@ def initialize_from_layers(drafter: Drafter, target: Transformer, layer_numbers:
 
 
 @torch.no_grad()
-def initialize_markov_head(drafter: Drafter, store: FeatureSource) -> None:
+def initialize_markov_head(drafter: Drafter, training_texts: FeatureSource) -> None:
     """Initializes the drafter's Markov head, a low-rank matrix of logits of each token given the previous token.
 
     The head becomes a low-rank approximation of the log frequencies of token pairs in the answers, in which pairs with
     a frequent first token have more weight.
     """
     size = drafter.config.network.vocab_size
-    pairs, tokens = _count_token_pairs(drafter, store)
+    pairs, tokens = _count_token_pairs_and_second_tokens(drafter, training_texts)
     ones = (tokens + 0.1) / (tokens.sum() + 0.1 * size)
     pair_totals = pairs.sum(dim=1, keepdim=True)
     logs = ((pairs + SMOOTHING * ones) / (pair_totals + SMOOTHING)).log_()
@@ -52,15 +52,15 @@ def initialize_markov_head(drafter: Drafter, store: FeatureSource) -> None:
     drafter.following.weight.copy_(right * scale)
 
 
-def _count_token_pairs(drafter: Drafter, store: FeatureSource) -> tuple[Tensor, Tensor]:
+def _count_token_pairs_and_second_tokens(drafter: Drafter, training_texts: FeatureSource) -> tuple[Tensor, Tensor]:
     """Returns the counts of successive token pairs in the answers [V + 1, V], and of their second tokens [V].
 
     V is the size of the draft vocabulary. Row V of the pairs counts all first tokens outside it.
     """
     size = drafter.config.network.vocab_size
     counts: Counter[tuple[int, int]] = Counter()
-    for number in range(len(store)):
-        text = store.text(number)
+    for number in range(len(training_texts)):
+        text = training_texts.text(number)
         counts.update(zip((text.prompt[-1], *text.answer), text.answer, strict=False))
     first, second = torch.tensor(list(counts), device=drafter.vocabulary.device).unbind(1)
     before, after = drafter.draft_vocabulary_indices(first), drafter.draft_vocabulary_indices(second)

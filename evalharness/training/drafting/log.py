@@ -20,7 +20,7 @@ class LogRow:
     acceptance_length: float | None = None
     acceptance_by_position: list[float] = field(default_factory=list)
 
-    def to_text(self) -> str:
+    def to_terminal_line(self) -> str:
         """Returns the row as a line of text for the terminal."""
         line = (
             f"step {self.step}  {self.spent_s:.0f} s  loss {self.loss:.3f}  cross-entropy {self.cross_entropy:.3f}  "

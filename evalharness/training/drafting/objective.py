@@ -29,20 +29,22 @@ class _TextContext(KVCache):
         return torch.cat((before_keys, keys), dim=2), torch.cat((before_values, values), dim=2)
 
 
-def block_hidden_states(drafter: Drafter, states: Tensor, tokens: Tensor, anchors: Tensor) -> Tensor:
+def compute_block_hidden_states(
+    drafter: Drafter, target_states: Tensor, tokens: Tensor, anchor_positions: Tensor
+) -> Tensor:
     """Returns the drafter's final hidden states [M, block, hidden] for M drafted blocks of a text.
 
-    `tokens` [T] are the text's token ids. `anchors` [M] are the positions of the last known tokens, with which the
-    blocks begin. A block attends to itself and to the context before its anchor, which is computed from the target's
-    hidden states, `states` [T, taps * hidden].
+    `tokens` [T] are the text's token ids. `anchor_positions` [M] are the positions of the last known tokens, with which
+    the blocks begin. A block attends to itself and to the context before its anchor, which is computed from the
+    target's hidden states, `target_states` [T, taps * hidden].
     """
-    network, block, count = drafter.config.network, drafter.config.block, len(anchors)
-    context = drafter.context_features(states)[None]
-    before = torch.cat((torch.zeros_like(context[0, :1]), context[0]))[anchors]
-    x = drafter.embed_blocks(tokens[anchors], before).view(1, count * block, -1)
-    positions = (anchors[:, None] + torch.arange(block, device=anchors.device)).view(1, -1)
-    owner = torch.arange(count, device=anchors.device).repeat_interleave(block)
-    sees_context = torch.arange(len(tokens), device=anchors.device) < anchors[owner][:, None]
+    network, block, count = drafter.config.network, drafter.config.block, len(anchor_positions)
+    context = drafter.context_features(target_states)[None]
+    before = torch.cat((torch.zeros_like(context[0, :1]), context[0]))[anchor_positions]
+    x = drafter.embed_blocks(tokens[anchor_positions], before).view(1, count * block, -1)
+    positions = (anchor_positions[:, None] + torch.arange(block, device=anchor_positions.device)).view(1, -1)
+    owner = torch.arange(count, device=anchor_positions.device).repeat_interleave(block)
+    sees_context = torch.arange(len(tokens), device=anchor_positions.device) < anchor_positions[owner][:, None]
     sees = torch.cat((sees_context, owner[:, None] == owner), dim=1)
     bias = torch.zeros(sees.shape, dtype=x.dtype, device=x.device).masked_fill(~sees, -torch.inf)[None, None]
     rotation = rope_rotation(network, positions, x.dtype)
@@ -65,21 +67,21 @@ class DraftLoss:
 
 
 def compute_draft_loss(
-    drafter: Drafter, features: TextFeatures, anchors: Tensor, settings: OptimizationSettings
+    drafter: Drafter, features: TextFeatures, anchor_positions: Tensor, settings: OptimizationSettings
 ) -> DraftLoss:
     """Returns a drafter's loss on M drafted blocks of one text.
 
-    `anchors` [M] are the positions in the text of the last known token, after which a block is drafted. Positions of a
-    block after the end of the text have no loss.
+    `anchor_positions` [M] are the positions in the text of the last known token, after which a block is drafted.
+    Positions of a block after the end of the text have no loss.
     """
     text, block = features.text, drafter.config.block
-    device = anchors.device
+    device = anchor_positions.device
     tokens = torch.tensor(text.tokens, device=device)
-    targets = anchors[:, None] + torch.arange(1, block + 1, device=device)
+    targets = anchor_positions[:, None] + torch.arange(1, block + 1, device=device)
     inside = targets < len(tokens)
     targets = targets.clamp(max=len(tokens) - 1)
-    states = block_hidden_states(drafter, features.states, tokens, anchors)[inside]
-    targets, depth = targets[inside], torch.arange(block, device=device).expand(len(anchors), -1)[inside]
+    states = compute_block_hidden_states(drafter, features.states, tokens, anchor_positions)[inside]
+    targets, depth = targets[inside], torch.arange(block, device=device).expand(len(anchor_positions), -1)[inside]
     previous, target_indices = (
         drafter.draft_vocabulary_indices(tokens[targets - 1]),
         drafter.draft_vocabulary_indices(tokens[targets]),

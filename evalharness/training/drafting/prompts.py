@@ -15,8 +15,8 @@ from evalharness.generation.infilling import InfillingEncoder
 from evalharness.training.corpus import views
 from evalharness.training.corpus.decontamination import BenchmarkParts
 from evalharness.training.corpus.generated.function import ExampleCall, Function
-from evalharness.training.corpus.generated.stream import generated_functions
-from evalharness.training.corpus.library import Snippet, documented_functions, permissive_packages
+from evalharness.training.corpus.generated.stream import generate_functions
+from evalharness.training.corpus.library import Snippet, find_documented_functions, find_permissive_packages
 from evalharness.util.paths import bundled_folder
 from evalharness.util.yaml_text import parse_yaml
 
@@ -75,24 +75,24 @@ def read_prompt_recipes() -> PromptRecipes:
 
 
 def generate_prompts(
-    seed: int, benchmarks: BenchmarkParts | None, dropped: Counter[str], kinds: Sequence[Kind] = KINDS
+    seed: int, benchmark_parts: BenchmarkParts | None, dropped_counts: Counter[str], kinds: Sequence[Kind] = KINDS
 ) -> Iterator[TrainingPrompt]:
     """Yields training prompts of the given kinds, endlessly; the same ones for the same seed and installed packages.
 
-    Prompts that overlap with a benchmark are left out, and counted in `dropped` by kind of overlap.
+    Prompts that overlap with a benchmark are left out, and counted in `dropped_counts` by kind of overlap.
     """
     random, recipes = Random(seed), read_prompt_recipes()
-    generated, library = generated_functions(seed + 1), itertools.cycle(collect_library_functions(seed + 2))
+    generated, library = generate_functions(seed + 1), itertools.cycle(collect_library_functions(seed + 2))
     while True:
         kind = random.choices(kinds, [WEIGHTS[kind] for kind in kinds])[0]
         if random.random() < LIBRARY:
-            prompt = _prompt_from_library(next(library), kind, recipes, random)
+            prompt = _make_prompt_from_library_snippet(next(library), kind, recipes, random)
         else:
             function, cases = next(generated)
-            prompt = _prompt_from_function(function, cases, kind, recipes, random)
-        reason = benchmarks.find_overlap(prompt.text + prompt.suffix) if benchmarks else None
+            prompt = _make_prompt_from_function(function, cases, kind, recipes, random)
+        reason = benchmark_parts.find_overlap(prompt.text + prompt.suffix) if benchmark_parts else None
         if reason:
-            dropped[f"prompt: {reason}"] += 1
+            dropped_counts[f"prompt: {reason}"] += 1
         else:
             yield prompt
 
@@ -101,11 +101,11 @@ def generate_prompts(
 def collect_library_functions(seed: int) -> tuple[Snippet, ...]:
     """Returns documented functions (no methods) of the standard library and installed packages, in random order."""
     random = Random(seed)
-    files = [path for package in permissive_packages() for path in package.files]
+    files = [path for package in find_permissive_packages() for path in package.files]
     random.shuffle(files)
     snippets: dict[str, Snippet] = {}
     for path in files[:MOST_FILES]:
-        for snippet in documented_functions(path):
+        for snippet in find_documented_functions(path):
             if "(self" not in snippet.head and "(cls" not in snippet.head and "yield" not in snippet.body:
                 snippets.setdefault(snippet.head, snippet)
     ordered = list(snippets.values())
@@ -117,20 +117,24 @@ MOST_FILES = 6000
 """Most package files that are read."""
 
 
-def _prompt_from_function(
-    function: Function, cases: tuple[ExampleCall, ...], kind: Kind, recipes: PromptRecipes, random: Random
+def _make_prompt_from_function(
+    function: Function, example_calls: tuple[ExampleCall, ...], kind: Kind, recipes: PromptRecipes, random: Random
 ) -> TrainingPrompt:
-    head, body = views.completion_document(function, cases, random)
+    head, body = views.make_completion_prompt_and_answer(function, example_calls, random)
     if kind == "request":
-        tests = "\n".join(views.assert_statements(function, views.sort_informative_first(cases, random)[:3]))
-        request = recipes.request.replace("{text}", views.request_text(function, random)).replace("{tests}", tests)
+        tests = "\n".join(
+            views.write_assert_statements(function, views.sort_informative_first(example_calls, random)[:3])
+        )
+        request = recipes.request.replace("{text}", views.write_request(function, random)).replace("{tests}", tests)
         return TrainingPrompt("request", request)
-    return _prompt_with_code(head, body, kind, recipes, random)
+    return _make_prompt_with_code(head, body, kind, recipes, random)
 
 
-def _prompt_from_library(snippet: Snippet, kind: Kind, recipes: PromptRecipes, random: Random) -> TrainingPrompt:
+def _make_prompt_from_library_snippet(
+    snippet: Snippet, kind: Kind, recipes: PromptRecipes, random: Random
+) -> TrainingPrompt:
     if kind == "request":
-        sentences = _snippet_docstring(snippet).split("\n\n")[0]
+        sentences = _read_snippet_docstring(snippet).split("\n\n")[0]
         name = snippet.head.partition("def ")[2].partition("(")[0]
         request = random.choice(
             (
@@ -140,25 +144,27 @@ def _prompt_from_library(snippet: Snippet, kind: Kind, recipes: PromptRecipes, r
             )
         )
         return TrainingPrompt("request", request)
-    return _prompt_with_code(snippet.head, snippet.body, kind, recipes, random)
+    return _make_prompt_with_code(snippet.head, snippet.body, kind, recipes, random)
 
 
-def _prompt_with_code(head: str, body: str, kind: Kind, recipes: PromptRecipes, random: Random) -> TrainingPrompt:
-    """Returns a prompt of the given kind for a function: `head` is its code up to the docstring, `body` the rest.
+def _make_prompt_with_code(
+    code_up_to_docstring: str, code_after_docstring: str, kind: Kind, recipes: PromptRecipes, random: Random
+) -> TrainingPrompt:
+    """Returns a prompt of the given kind for a function, whose code is given in two parts.
 
     For kind `infill`, a random part of the body is the middle that the model has to fill in.
     """
     if kind == "chat":
-        return TrainingPrompt("chat", recipes.chat.replace("{prompt}", head))
+        return TrainingPrompt("chat", recipes.chat.replace("{prompt}", code_up_to_docstring))
     if kind == "completion":
-        return TrainingPrompt("completion", head, stops=recipes.completion_stops)
-    document = views.infilling_document(head, body, random, "")
+        return TrainingPrompt("completion", code_up_to_docstring, stops=recipes.completion_stops)
+    document = views.make_infilling_document(code_up_to_docstring, code_after_docstring, random, "")
     before = document.prompt.removeprefix(views.PREFIX).removesuffix(views.MIDDLE)
     prefix, _, suffix = before.partition(views.SUFFIX)
     return TrainingPrompt("infill", prefix, suffix)
 
 
-def _snippet_docstring(snippet: Snippet) -> str:
+def _read_snippet_docstring(snippet: Snippet) -> str:
     try:
         node = ast.parse(textwrap.dedent(snippet.head)).body[-1]
         text = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None

@@ -30,13 +30,13 @@ class TrainingText:
         return self.prompt + self.answer
 
 
-def shard_path(folder: Path, number: int) -> Path:
-    """Returns the path of shard file `number` of the training texts."""
-    return folder / f"answers-{number:05d}.npz"
+def shard_path(folder: Path, shard_number: int) -> Path:
+    """Returns the path of shard file `shard_number` of the training texts."""
+    return folder / f"answers-{shard_number:05d}.npz"
 
 
-def write_shard(folder: Path, number: int, texts: Sequence[TrainingText]) -> None:
-    """Writes training texts to shard file `number`, atomically.
+def write_shard(folder: Path, shard_number: int, texts: Sequence[TrainingText]) -> None:
+    """Writes training texts to shard file `shard_number`, atomically.
 
     The low and the high bits of token ids are stored in separate arrays, which compress better.
     """
@@ -50,9 +50,9 @@ def write_shard(folder: Path, number: int, texts: Sequence[TrainingText]) -> Non
         answers=np.array([len(text.answer) for text in texts], np.uint16),
         kinds=np.array([KINDS.index(text.kind) for text in texts], np.uint8),
     )
-    part = shard_path(folder, number).with_suffix(".part")
+    part = shard_path(folder, shard_number).with_suffix(".part")
     part.write_bytes(buffer.getvalue())
-    part.replace(shard_path(folder, number))
+    part.replace(shard_path(folder, shard_number))
 
 
 def read_shard(path: Path) -> list[TrainingText]:
@@ -68,13 +68,13 @@ def read_shard(path: Path) -> list[TrainingText]:
     return texts
 
 
-def shard_numbers(folder: Path) -> list[int]:
+def list_shard_numbers(folder: Path) -> list[int]:
     """Returns the numbers of the finished shard files in a folder, in ascending order."""
     matches = (NAME.fullmatch(path.name) for path in folder.glob("answers-*.npz"))
     return sorted(int(match[1]) for match in matches if match)
 
 
-def read_texts(folder: Path) -> Iterator[TrainingText]:
+def read_texts_of_all_shards(folder: Path) -> Iterator[TrainingText]:
     """Yields the training texts of all finished shards in a folder."""
-    for number in shard_numbers(folder):
+    for number in list_shard_numbers(folder):
         yield from read_shard(shard_path(folder, number))

@@ -21,7 +21,7 @@ from evalharness.errors import UserError
 from evalharness.generation.infilling import find_infilling_encoder
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.training.corpus.build import find_benchmark_folders
-from evalharness.training.corpus.decontamination import read_benchmarks
+from evalharness.training.corpus.decontamination import read_benchmark_parts
 from evalharness.training.drafting.answers import AnswerJob, generate_answers
 from evalharness.training.drafting.eight_bit import quantize_linear_layers
 from evalharness.training.drafting.features import (
@@ -37,9 +37,9 @@ from evalharness.training.drafting.prompts import KINDS, TrainingPrompt, generat
 from evalharness.training.drafting.recipe import DrafterRecipe
 from evalharness.training.drafting.shards import (
     TrainingText,
+    list_shard_numbers,
     read_shard,
-    read_texts,
-    shard_numbers,
+    read_texts_of_all_shards,
     shard_path,
     write_shard,
 )
@@ -84,17 +84,17 @@ def run_answer_stage(
         needed.mkdir(parents=True, exist_ok=True)
     settings, feature_settings = recipe.answers, recipe.features
     taps = feature_settings.taps if feature_settings.stored and feature_settings.with_answers else ()
-    texts = list(read_texts(folder))
+    texts = list(read_texts_of_all_shards(folder))
     done = sum(len(text.answer) for text in texts)
     if done >= settings.tokens:
         return done
     torch.set_num_threads(recipe.threads)
-    benchmarks = read_benchmarks(find_benchmark_folders()) if settings.decontaminate else None
+    benchmarks = read_benchmark_parts(find_benchmark_folders()) if settings.decontaminate else None
     target = open_target(recipe)
     check_taps(recipe, target)
     infilling = find_infilling_encoder(target.tokenizer, "auto")
     detokenizer = Detokenizer(target.tokenizer)
-    progress = _read_progress(folder)
+    progress = _read_answer_progress(folder)
     dropped = Counter(progress["dropped"])
     seen = {text.prompt for text in texts}
     started = int(progress["prompts"])
@@ -118,7 +118,7 @@ def run_answer_stage(
             ends = target.end_ids | (infilling.end_tokens if infilling and prompt.kind == "infill" else frozenset())
             yield AnswerJob(prompt, list(ids), StopChecker(detokenizer, ends, prompt.stops, settings.longest_answer))
 
-    number = next(reversed(shard_numbers(folder)), -1) + 1
+    number = next(reversed(list_shard_numbers(folder)), -1) + 1
     waiting: list[TrainingText] = []
     observed: list[RecordedFeatures] = []
     tokens, start = 0, time.perf_counter()
@@ -128,7 +128,7 @@ def run_answer_stage(
     ):
         tokens += len(job.answer)
         reason = (
-            benchmarks.find_overlap(_searchable_text(job.source, detokenizer.decode(job.answer)))
+            benchmarks.find_overlap(_select_text_for_overlap_search(job.source, detokenizer.decode(job.answer)))
             if benchmarks
             else None
         )
@@ -144,7 +144,7 @@ def run_answer_stage(
                 write_features(run / FEATURES, number, observed, taps)
                 observed = []
             write_shard(folder, number, waiting)
-            _write_progress(folder, started, dropped)
+            _write_answer_progress(folder, started, dropped)
             done += sum(len(text.answer) for text in waiting)
             rate = tokens / (time.perf_counter() - start)
             report(f"answers: shard {number}, {done:,} of {settings.tokens:,} tokens, {rate:.1f} tokens/s")
@@ -164,14 +164,16 @@ def run_feature_stage(
     answers, features = folder / ANSWERS, folder / FEATURES
     features.mkdir(parents=True, exist_ok=True)
     taps = recipe.features.taps
-    missing = [number for number in shard_numbers(answers) if not has_features(features, number, taps)]
+    missing = [number for number in list_shard_numbers(answers) if not has_features(features, number, taps)]
     if not missing:
         return
     torch.set_num_threads(recipe.threads)
     target = open_target(recipe)
     check_taps(recipe, target)
     if recipe.features.eight_bit:
-        _quantize_target(target, [text.tokens for text in itertools.islice(read_texts(answers), CALIBRATION)])
+        _quantize_target(
+            target, [text.tokens for text in itertools.islice(read_texts_of_all_shards(answers), CALIBRATION)]
+        )
     for number in missing:
         if should_stop():
             return
@@ -237,7 +239,7 @@ def _catch_stop_signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _searchable_text(prompt: TrainingPrompt, answer: str) -> str:
+def _select_text_for_overlap_search(prompt: TrainingPrompt, answer: str) -> str:
     """Returns the text in which to search for overlaps with benchmarks.
 
     For prompts of kind chat and request it is the answer alone, otherwise prompt and answer in the order of the source
@@ -248,10 +250,10 @@ def _searchable_text(prompt: TrainingPrompt, answer: str) -> str:
     return prompt.text + answer + prompt.suffix
 
 
-def _quantize_target(target: Checkpoint, texts: Sequence[Sequence[int]]) -> None:
+def _quantize_target(target: Checkpoint, calibration_texts: Sequence[Sequence[int]]) -> None:
     @torch.inference_mode()
     def calibrate() -> None:
-        for ids in texts:
+        for ids in calibration_texts:
             target.model.logits(forward_rows(target.model, [make_causal_input(0, ids[:512])], None))
 
     quantize_linear_layers(target.model, calibrate)
@@ -266,11 +268,13 @@ class AnswerProgress(TypedDict):
     """Dropped prompts and answers by reason."""
 
 
-def _read_progress(folder: Path) -> AnswerProgress:
+def _read_answer_progress(folder: Path) -> AnswerProgress:
     path = folder / PROGRESS
     progress: AnswerProgress = json.loads(path.read_text()) if path.exists() else {"prompts": 0, "dropped": {}}
     return progress
 
 
-def _write_progress(folder: Path, prompts: int, dropped: Counter[str]) -> None:
-    (folder / PROGRESS).write_text(json.dumps({"prompts": prompts, "dropped": dict(sorted(dropped.items()))}) + "\n")
+def _write_answer_progress(folder: Path, processed_prompts: int, dropped_counts: Counter[str]) -> None:
+    (folder / PROGRESS).write_text(
+        json.dumps({"prompts": processed_prompts, "dropped": dict(sorted(dropped_counts.items()))}) + "\n"
+    )

@@ -17,7 +17,7 @@ from evalharness.diffusion.drafting.config import DrafterConfig
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
-from evalharness.training.drafting.acceptance import measure_text_acceptance, sum_acceptance
+from evalharness.training.drafting.acceptance import measure_acceptance_on_text, sum_acceptance_counts
 from evalharness.training.drafting.features import FeatureSource
 from evalharness.training.drafting.initialization import initialize_from_layers, initialize_markov_head
 from evalharness.training.drafting.log import LogRow
@@ -29,21 +29,28 @@ from evalharness.training.optimizers import WeightAverage
 CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.jsonl", "model"
 
 
-def choose_draft_vocabulary(store: FeatureSource, size: int, total_size: int, end_ids: frozenset[int]) -> list[int]:
+def choose_draft_vocabulary(
+    training_texts: FeatureSource, size: int, target_vocabulary_size: int, end_ids: frozenset[int]
+) -> list[int]:
     """Returns the token ids of the draft vocabulary, `size` of them, in ascending order.
 
     They are the end tokens, the most frequent tokens of the training texts, and if these are fewer than `size`, the
-    lowest other ids: byte-pair encoding numbers tokens by frequency. `total_size` is the target's vocabulary size.
+    lowest other ids: byte-pair encoding numbers tokens by frequency. `target_vocabulary_size` is the target's
+    vocabulary size.
     """
-    counts = Counter(token for number in range(len(store)) for token in store.text(number).tokens)
-    ordered = dict.fromkeys([*sorted(end_ids), *(token for token, _ in counts.most_common()), *range(total_size)])
-    return sorted(list(ordered)[: size or total_size])
+    counts = Counter(token for number in range(len(training_texts)) for token in training_texts.text(number).tokens)
+    ordered = dict.fromkeys(
+        [*sorted(end_ids), *(token for token, _ in counts.most_common()), *range(target_vocabulary_size)]
+    )
+    return sorted(list(ordered)[: size or target_vocabulary_size])
 
 
-def make_drafter(recipe: DrafterRecipe, target: Transformer, end_ids: frozenset[int], store: FeatureSource) -> Drafter:
+def make_drafter(
+    recipe: DrafterRecipe, target: Transformer, end_ids: frozenset[int], training_texts: FeatureSource
+) -> Drafter:
     """Returns a new, initialized drafter for the target; its draft vocabulary comes from the training texts."""
     shape, config = recipe.drafter, target.config
-    ids = choose_draft_vocabulary(store, shape.vocabulary, config.vocab_size, end_ids)
+    ids = choose_draft_vocabulary(training_texts, shape.vocabulary, config.vocab_size, end_ids)
     network = ModelConfig(
         vocab_size=len(ids), hidden=config.hidden, layers=shape.layers,
         heads=shape.heads or config.heads, kv_heads=shape.kv_heads or config.kv_heads, head_dim=config.head_dim,
@@ -66,7 +73,7 @@ def make_drafter(recipe: DrafterRecipe, target: Transformer, end_ids: frozenset[
     if shape.start:
         initialize_from_layers(drafter, target, shape.start)
     if shape.pairs:
-        initialize_markov_head(drafter, store)
+        initialize_markov_head(drafter, training_texts)
     return drafter
 
 
@@ -101,21 +108,21 @@ class DrafterTrainer:
         settings = self.recipe.optimization
         last_save = clock = time.monotonic()
         while self.step < settings.steps and not should_stop():
-            row = self._training_step()
+            row = self._run_training_step()
             now = time.monotonic()
             self.spent_s, clock = self.spent_s + now - clock, now
             row.spent_s = round(self.spent_s, 1)
             if self.step % settings.evaluate_every == 0 or self.step == settings.steps:
-                row.acceptance_length, row.acceptance_by_position = self.measure_acceptance()
+                row.acceptance_length, row.acceptance_by_position = self.measure_acceptance_length_and_rates()
             if self.step % settings.log_every == 0 or row.acceptance_length is not None:
                 self.log.append(row)
-                report(row.to_text())
+                report(row.to_terminal_line())
             if now - last_save > settings.checkpoint_s:
                 self.save()
                 last_save = now
         self.save()
 
-    def measure_acceptance(self) -> tuple[float, list[float]]:
+    def measure_acceptance_length_and_rates(self) -> tuple[float, list[float]]:
         """Returns the acceptance length on the held-out texts, and the acceptance rate at each position of a draft.
 
         The drafter is evaluated with the moving average of its weights.
@@ -123,8 +130,8 @@ class DrafterTrainer:
         parameters = list(self.drafter.parameters())
         self.average.swap_with(parameters)
         try:
-            counts = sum_acceptance(
-                measure_text_acceptance(self.drafter, features)
+            counts = sum_acceptance_counts(
+                measure_acceptance_on_text(self.drafter, features)
                 for number in self.held_out
                 for features in self.store.fetch([number])
             )
@@ -132,12 +139,12 @@ class DrafterTrainer:
             self.average.swap_with(parameters)
         return round(counts.length, 4), [round(rate, 4) for rate in counts.acceptance_rates]
 
-    def _training_step(self) -> LogRow:
+    def _run_training_step(self) -> LogRow:
         """Runs one optimizer step; returns its log row, without the elapsed time."""
         settings = self.recipe.optimization
         factor = _learning_rate_factor(self.step / settings.steps, settings.warm_up)
         losses = []
-        choices = list(self._draw_texts())
+        choices = list(self._draw_text_numbers_with_random_generators())
         texts = self.store.fetch([number for number, _ in choices])
         for features, (_, random) in zip(texts, choices, strict=True):
             first, last = len(features.text.prompt) - 1, len(features.text.tokens) - 2
@@ -166,7 +173,7 @@ class DrafterTrainer:
             sum(loss.agreed for loss in losses) / weight,
         )
 
-    def _draw_texts(self) -> Iterator[tuple[int, Random]]:
+    def _draw_text_numbers_with_random_generators(self) -> Iterator[tuple[int, Random]]:
         """Yields the number of each text of the current step, and a random generator for choosing the text's anchors.
 
         Anchors are the positions after which a block is drafted. Texts are in random order, without repetition in an
@@ -240,11 +247,11 @@ def make_optimizers(drafter: Drafter, settings: OptimizationSettings) -> list[to
     return [*optimizers, adam]
 
 
-def _learning_rate_factor(progress: float, warm_up: float) -> float:
-    """Returns the factor by which to multiply the learning rate, at a `progress` of the run from 0 to 1.
+def _learning_rate_factor(completed_fraction: float, warm_up_fraction: float) -> float:
+    """Returns the factor by which to multiply the learning rate, at a `completed_fraction` of the run from 0 to 1.
 
-    It rises linearly during the fraction `warm_up` of the run, and then falls along half a cosine to 0.1.
+    It rises linearly during the fraction `warm_up_fraction` of the run, and then falls along half a cosine to 0.1.
     """
-    if progress < warm_up:
-        return max(progress / warm_up, 0.02)
-    return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
+    if completed_fraction < warm_up_fraction:
+        return max(completed_fraction / warm_up_fraction, 0.02)
+    return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * (completed_fraction - warm_up_fraction) / (1 - warm_up_fraction)))

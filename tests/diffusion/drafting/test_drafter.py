@@ -11,7 +11,7 @@ from evalharness.diffusion.drafting.checkpoint import load_drafter, save_drafter
 from evalharness.diffusion.drafting.taps import HiddenStateRecorder
 from evalharness.diffusion.forward import forward_rows, make_causal_input
 from evalharness.errors import UserError
-from evalharness.training.drafting.objective import block_hidden_states
+from evalharness.training.drafting.objective import compute_block_hidden_states
 
 TEXTS = ([5, 9, 30, 12, 7, 7, 21, 4], [3, 33, 8, 17, 6])
 
@@ -37,13 +37,15 @@ def test_blocks_with_a_cache_are_those_of_a_whole_text(carry: bool) -> None:
     anchors, starts = torch.tensor([TEXTS[0][7], TEXTS[1][4]]), [7, 4]
     found = drafter(anchors, starts, cache)
     for row, text in enumerate(TEXTS):
-        expected = block_hidden_states(drafter, states[row], torch.tensor(text), torch.tensor([2, starts[row]]))[1]
+        expected = compute_block_hidden_states(
+            drafter, states[row], torch.tensor(text), torch.tensor([2, starts[row]])
+        )[1]
         torch.testing.assert_close(found[row], expected, rtol=1e-4, atol=1e-5)
     alone = drafter.new_cache(1, 32)
     drafter.extend_context(states[1][None, :4], [0], alone)
     torch.testing.assert_close(drafter(anchors[1:], [4], alone)[0], found[1], rtol=1e-4, atol=1e-5)
     first = drafter(torch.tensor([TEXTS[1][0]]), [0], drafter.new_cache(1, 32))
-    expected = block_hidden_states(drafter, states[1], torch.tensor(TEXTS[1]), torch.tensor([0]))
+    expected = compute_block_hidden_states(drafter, states[1], torch.tensor(TEXTS[1]), torch.tensor([0]))
     torch.testing.assert_close(first, expected, rtol=1e-4, atol=1e-5)
 
 

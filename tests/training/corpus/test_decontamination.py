@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.training.corpus.decontamination import BenchmarkParts, collect_benchmark_parts, read_benchmarks
+from evalharness.training.corpus.decontamination import BenchmarkParts, collect_benchmark_parts, read_benchmark_parts
 
 PROBLEM = '''from typing import List
 
@@ -53,7 +53,7 @@ def test_smaller_overlaps_are_allowed(benchmarks: BenchmarkParts) -> None:
 def test_nested_values_of_benchmark_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.jsonl").write_text('{"deep": [{"code": "def one_two(first_name, other):\\n    pass"}]}\n')
-    assert read_benchmarks([tmp_path]).find_overlap("def one_two(first_name: str, other=3): ...") == "signature"
+    assert read_benchmark_parts([tmp_path]).find_overlap("def one_two(first_name: str, other=3): ...") == "signature"
 
 
 @pytest.mark.data
@@ -62,6 +62,6 @@ def test_benchmark_problems_overlap_with_themselves(datasets_dir: Path) -> None:
     from evalharness.data.files import read_records
 
     folder = datasets_dir / "humaneval"
-    benchmarks = read_benchmarks([folder])
+    benchmarks = read_benchmark_parts([folder])
     records = read_records(folder / "HumanEval.jsonl.gz")
     assert all(benchmarks.find_overlap(record["prompt"] + record["canonical_solution"]) for record in records)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.training.corpus.library import documented_functions, find_permissive_license
+from evalharness.training.corpus.library import find_documented_functions, find_permissive_license
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,6 @@ def test_other_licenses(said: str) -> None:
 def test_a_form_feed_is_not_a_line_break(tmp_path: Path) -> None:
     file = tmp_path / "a.py"
     file.write_text('x = 1\n\x0c\ndef f(a):\n    """Text."""\n    b = a + 1\n    return b\n')
-    (found,) = documented_functions(file)
+    (found,) = find_documented_functions(file)
     assert found.head == 'def f(a):\n    """Text."""\n'
     assert found.body == "    b = a + 1\n    return b\n"

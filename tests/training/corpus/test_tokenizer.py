@@ -6,16 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from evalharness.training.corpus.generated.stream import generated_functions
+from evalharness.training.corpus.generated.stream import generate_functions
 from evalharness.training.corpus.tokenizer import MASK, SPECIAL, train_tokenizer
-from evalharness.training.corpus.views import completion_document
+from evalharness.training.corpus.views import make_completion_prompt_and_answer
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     random = Random(0)
     texts = [
-        "".join(completion_document(f, cases, random)) for f, cases in itertools.islice(generated_functions(0), 300)
+        "".join(make_completion_prompt_and_answer(f, cases, random))
+        for f, cases in itertools.islice(generate_functions(0), 300)
     ]
     return train_tokenizer(texts, 700)
 

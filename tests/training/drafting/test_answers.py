@@ -23,9 +23,9 @@ from evalharness.training.drafting.features import compute_features
 from evalharness.training.drafting.prompts import KINDS, TrainingPrompt, generate_prompts
 from evalharness.training.drafting.shards import (
     TrainingText,
+    list_shard_numbers,
     read_shard,
-    read_texts,
-    shard_numbers,
+    read_texts_of_all_shards,
     shard_path,
     write_shard,
 )
@@ -46,8 +46,8 @@ def test_shards_return_their_texts(tmp_path: Path) -> None:
     ]
     write_shard(tmp_path, 3, texts[:20])
     write_shard(tmp_path, 4, texts[20:])
-    assert shard_numbers(tmp_path) == [3, 4]
-    assert list(read_texts(tmp_path)) == texts
+    assert list_shard_numbers(tmp_path) == [3, 4]
+    assert list(read_texts_of_all_shards(tmp_path)) == texts
     assert read_shard(shard_path(tmp_path, 4)) == texts[20:]
 
 

@@ -17,7 +17,7 @@ from evalharness.errors import UserError
 from evalharness.training.drafting import prompts as prompts_module
 from evalharness.training.drafting.features import StoredFeatures
 from evalharness.training.drafting.recipe import DrafterRecipe, is_drafter_recipe, read_drafter_recipe
-from evalharness.training.drafting.shards import read_texts, shard_numbers
+from evalharness.training.drafting.shards import list_shard_numbers, read_texts_of_all_shards
 from evalharness.training.drafting.stages import run_answer_stage, run_feature_stage
 
 
@@ -60,10 +60,10 @@ def test_one_command_runs_all_stages(recipe: DrafterRecipe, tmp_path: Path) -> N
 def test_answers_go_on_behind_the_prompts_that_were_begun(recipe: DrafterRecipe, tmp_path: Path) -> None:
     said: list[str] = []
     run_answer_stage(recipe, tmp_path, lambda: bool(said), said.append)
-    assert shard_numbers(tmp_path / "answers") == [0]
-    first = list(read_texts(tmp_path / "answers"))
+    assert list_shard_numbers(tmp_path / "answers") == [0]
+    first = list(read_texts_of_all_shards(tmp_path / "answers"))
     run_answer_stage(recipe, tmp_path, lambda: False, said.append)
-    texts = list(read_texts(tmp_path / "answers"))
+    texts = list(read_texts_of_all_shards(tmp_path / "answers"))
     assert texts[:8] == first
     assert sum(len(text.answer) for text in texts) >= 200
     assert len({text.prompt for text in texts}) == len(texts)
@@ -78,10 +78,10 @@ def test_features_are_made_of_missing_shards_alone(recipe: DrafterRecipe, tmp_pa
     run_feature_stage(later, tmp_path, lambda: len(said) == 1, said.append)
     assert len(said) == 1
     run_feature_stage(later, tmp_path, lambda: False, said.append)
-    assert len(said) == len(shard_numbers(tmp_path / "answers"))
+    assert len(said) == len(list_shard_numbers(tmp_path / "answers"))
     other = recipe.model_copy(update={"features": settings.model_copy(update={"taps": (1,)})})
     run_feature_stage(other, tmp_path, lambda: False, said.append)
-    assert len(said) == 2 * len(shard_numbers(tmp_path / "answers"))
+    assert len(said) == 2 * len(list_shard_numbers(tmp_path / "answers"))
 
 
 def test_features_kept_while_answering_are_those_of_a_second_pass(recipe: DrafterRecipe, tmp_path: Path) -> None:

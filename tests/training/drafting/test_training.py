@@ -13,13 +13,13 @@ from evalharness.diffusion.autoregression import decode_autoregressively
 from evalharness.diffusion.drafting.taps import HiddenStateRecorder
 from evalharness.diffusion.forward import forward_rows, make_causal_input
 from evalharness.diffusion.rows import Sampler
-from evalharness.training.drafting.acceptance import simulate_decoding
+from evalharness.training.drafting.acceptance import simulate_speculative_decoding
 from evalharness.training.drafting.features import (
     TOP,
     ComputedFeatures,
     StoredFeatures,
     compute_features,
-    top_tokens,
+    find_most_probable_tokens,
     write_features,
 )
 from evalharness.training.drafting.recipe import DrafterRecipe
@@ -79,7 +79,7 @@ def test_store_returns_each_texts_features(store: StoredFeatures) -> None:
 @pytest.mark.parametrize("size", [10, 128, 1000, 151_936])
 def test_top_tokens_are_those_of_a_whole_sort(size: int) -> None:
     logits = 3 * torch.randn(5, size, generator=torch.Generator().manual_seed(size))
-    ids, probabilities = top_tokens(logits)
+    ids, probabilities = find_most_probable_tokens(logits)
     expected = logits.softmax(-1).topk(min(TOP, size), dim=-1)
     assert torch.equal(ids.long(), expected.indices)
     torch.testing.assert_close(probabilities.float(), expected.values, rtol=2e-3, atol=1e-6)
@@ -88,9 +88,9 @@ def test_top_tokens_are_those_of_a_whole_sort(size: int) -> None:
 def test_drafter_learns_texts_that_it_can_memorize(store: StoredFeatures, tmp_path: Path) -> None:
     run = trainer(store, 240, tmp_path / "run")
     run.held_out = run.texts
-    before, _ = run.measure_acceptance()
+    before, _ = run.measure_acceptance_length_and_rates()
     run.run(lambda: False, lambda _: None)
-    after, shares = run.measure_acceptance()
+    after, shares = run.measure_acceptance_length_and_rates()
     assert before < 1.3
     assert after >= 2
     assert shares == sorted(shares, reverse=True)
@@ -175,9 +175,9 @@ def test_draft_vocabulary_has_ends_frequent_tokens_and_low_ids(store: StoredFeat
 
 def test_simulated_decoding_counts_the_targets_own_tokens() -> None:
     text = TrainingText("chat", (1, 2), (3, 4, 5, 6, 7))
-    perfect = simulate_decoding(text, lambda position: text.tokens[position + 1 : position + 4], 3)
+    perfect = simulate_speculative_decoding(text, lambda position: text.tokens[position + 1 : position + 4], 3)
     assert (perfect.passes, perfect.tokens, perfect.by_position) == (2, 5, (1, 1, 1))
-    nothing = simulate_decoding(text, lambda _: [], 3)
+    nothing = simulate_speculative_decoding(text, lambda _: [], 3)
     assert nothing.length == 1
-    one = simulate_decoding(text, lambda position: [text.tokens[position + 1], 0], 3)
+    one = simulate_speculative_decoding(text, lambda position: [text.tokens[position + 1], 0], 3)
     assert one.passes == 3

@@ -63,9 +63,9 @@ class ExampleCall:
     value: Any
 
 
-def indent(text: str, by: int = 4) -> str:
-    """Returns the text with each non-empty line indented by `by` spaces, and with a line break at its end."""
-    return "".join((" " * by + line if line else "") + "\n" for line in text.strip("\n").split("\n"))
+def indent(text: str, spaces: int = 4) -> str:
+    """Returns the text with each non-empty line indented by `spaces` spaces, and with a line break at its end."""
+    return "".join((" " * spaces + line if line else "") + "\n" for line in text.strip("\n").split("\n"))
 
 
 def make_example_calls(function: Function, random: Random) -> tuple[ExampleCall, ...]:
@@ -102,10 +102,10 @@ def make_example_calls(function: Function, random: Random) -> tuple[ExampleCall,
     return tuple(cases.values()) if len(cases) >= 3 and len(values) >= 2 else ()
 
 
-def _compile_function(source: str, name: str) -> Callable[..., Any]:
+def _compile_function(source: str, function_name: str) -> Callable[..., Any]:
     namespace: dict[str, Any] = {}
     exec(compile(source, "<generated>", "exec"), namespace)
-    function: Callable[..., Any] = namespace[name]
+    function: Callable[..., Any] = namespace[function_name]
     return function
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, NamedTuple
 
-from evalharness.training.corpus.generated.vocabulary import integer_sampler, random_fragment, random_letter
+from evalharness.training.corpus.generated.vocabulary import integer_sampler, random_letter, random_word_fragment
 
 
 class ExtraValue(NamedTuple):
@@ -30,9 +30,9 @@ EXTRA_VALUES: Mapping[str, ExtraValue] = {
     "size": ExtraValue(("size", "length", "n", "k", "min_length"), "int", integer_sampler(2, 5)),
     "target": ExtraValue(("target", "value", "wanted", "element"), "int", integer_sampler(0, 6)),
     "char": ExtraValue(("char", "c", "letter", "ch", "character"), "str", random_letter),
-    "prefix": ExtraValue(("prefix", "start", "beginning"), "str", random_fragment),
-    "suffix": ExtraValue(("suffix", "ending", "end"), "str", random_fragment),
-    "part": ExtraValue(("substring", "part", "sub", "fragment", "pattern"), "str", random_fragment),
+    "prefix": ExtraValue(("prefix", "start", "beginning"), "str", random_word_fragment),
+    "suffix": ExtraValue(("suffix", "ending", "end"), "str", random_word_fragment),
+    "part": ExtraValue(("substring", "part", "sub", "fragment", "pattern"), "str", random_word_fragment),
     "allowed": ExtraValue(("allowed", "letters", "alphabet", "chars"), "str", lambda r: "".join(r.sample("abcestrnio", 4))),
     "mark": ExtraValue(("mark", "separator", "sep", "delimiter"), "str", lambda r: r.choice("-_,;+*#.")),
 }

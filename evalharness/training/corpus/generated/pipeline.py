@@ -11,7 +11,7 @@ from evalharness.training.corpus.generated.aggregations import AGGREGATIONS, ELE
 from evalharness.training.corpus.generated.function import Function, Parameter
 from evalharness.training.corpus.generated.operations import CONDITIONS, TRANSFORMATIONS, Condition, Transformation
 from evalharness.training.corpus.generated.placeholders import (
-    draw_extra_values,
+    draw_literals_and_parameters,
     fill_placeholders,
     negate_condition,
     predicate_of_clause,
@@ -21,7 +21,7 @@ from evalharness.training.corpus.generated.vocabulary import (
     CHARACTER_NAMES,
     ELEMENT_NAMES,
     WORD_NAMES,
-    request_sentence,
+    make_request_sentence,
 )
 
 PATTERNS = {
@@ -79,39 +79,41 @@ def make_function(random: Random) -> Function:
     """
     source = random.choice(SOURCES)
     condition = (
-        random.choice([c for c in CONDITIONS if _accepts_type(c.takes, source.element)])
+        random.choice([c for c in CONDITIONS if _accepts_element_type(c.takes, source.element)])
         if random.random() < 0.75
         else None
     )
     transformation: Transformation | None = None
     if source.element in ("item", "entry", "pair") or random.random() < 0.5:
-        transformation = random.choice([t for t in TRANSFORMATIONS if _accepts_type(t.takes, source.element)])
-    kind = _element_type(source, transformation)
-    aggregation = random.choice([a for a in AGGREGATIONS if _is_meaningful(a, kind, condition, transformation)])
+        transformation = random.choice([t for t in TRANSFORMATIONS if _accepts_element_type(t.takes, source.element)])
+    kind = _aggregated_element_type(source, transformation)
+    aggregation = random.choice(
+        [a for a in AGGREGATIONS if _aggregation_makes_sense(a, kind, condition, transformation)]
+    )
     if aggregation.states_condition:
         transformation = None
     return _assemble_function(random, source, condition, transformation, aggregation)
 
 
-def _accepts_type(takes: str, element: str) -> bool:
-    """Returns whether an operation on elements of type `takes` accepts elements of type `element`."""
-    return takes == element or (takes == "num" and element in ("int", "float"))
+def _accepts_element_type(accepted_type: str, element_type: str) -> bool:
+    """Returns whether an operation on elements of type `accepted_type` accepts elements of type `element_type`."""
+    return accepted_type == element_type or (accepted_type == "num" and element_type in ("int", "float"))
 
 
-def _element_type(source: SequenceSource, transformation: Transformation | None) -> str:
+def _aggregated_element_type(source: SequenceSource, transformation: Transformation | None) -> str:
     """Returns the type of the elements that a generated function aggregates, after the transformation, if any."""
     if transformation is None or transformation.gives == "same":
         return source.element
     return transformation.gives
 
 
-def _is_meaningful(
-    aggregation: Aggregation, kind: str, condition: Condition | None, transformation: Transformation | None
+def _aggregation_makes_sense(
+    aggregation: Aggregation, element_type: str, condition: Condition | None, transformation: Transformation | None
 ) -> bool:
-    """Returns whether an aggregation makes sense for elements of type `kind`, given condition and transformation."""
+    """Returns whether an aggregation makes sense for elements of a type, given condition and transformation."""
     if aggregation.states_condition:
         return condition is not None
-    if kind not in aggregation.takes or (aggregation.needs_condition and condition is None):
+    if element_type not in aggregation.takes or (aggregation.needs_condition and condition is None):
         return False
     return condition is not None or transformation is not None or "list" not in aggregation.names
 
@@ -136,10 +138,10 @@ def _assemble_function(
     phrase = random.choice(aggregation.phrases)
     expression = random.choice(aggregation.code) if aggregation.code else ""
     templates = (clause, test, element_phrase, element, phrase, expression)
-    values, extra_params = draw_extra_values(random, templates, used_names)
+    values, extra_params = draw_literals_and_parameters(random, templates, used_names)
     params = [Parameter(name, type_, sample) for name, (type_, sample) in zip(names, source.params, strict=True)]
     values |= {"x": x, "y": y, "p": names[0], "q": names[-1], "pattern": pattern}
-    result_phrase, noun = _describe_result(
+    result_phrase, noun = _describe_result_and_elements(
         random, source, condition, clause, element_phrase, aggregation, phrase, values
     )
     tests = [fill_placeholders(template, values) for template in (source.test, test) if template]
@@ -151,10 +153,10 @@ def _assemble_function(
         variable=x,
         sequence=fill_placeholders(source.sequence, values) if unchanged else "",
     )
-    bodies = _equivalent_bodies(random, parts, aggregation, expression, values, used_names)
+    bodies = _write_equivalent_bodies(random, parts, aggregation, expression, values, used_names)
     body = random.choice(bodies)
     alternative = random.choice(bodies)
-    text = request_sentence(random, fill_placeholders(random.choice(source.given), values), result_phrase)
+    text = make_request_sentence(random, fill_placeholders(random.choice(source.given), values), result_phrase)
     if aggregation.notes and random.random() < 0.8:
         text += " " + random.choice(aggregation.notes)
     elif aggregation.notes and aggregation.names[0] not in ("product",):
@@ -164,7 +166,7 @@ def _assemble_function(
     )
     return Function(
         family="pipeline-" + source.name,
-        name=_function_name(random, aggregation, transformation, condition, noun),
+        name=_make_function_name(random, aggregation, transformation, condition, noun),
         params=(*params, *extra_params),
         returns=_return_type(source, transformation, aggregation),
         text=text,
@@ -174,18 +176,18 @@ def _assemble_function(
     )
 
 
-def _describe_result(
-    random: Random, source: SequenceSource, condition: Condition | None, clause: str, element_phrase: str,
-    aggregation: Aggregation, phrase: str, values: dict[str, str],
+def _describe_result_and_elements(
+    random: Random, source: SequenceSource, condition: Condition | None, condition_clause: str, element_phrase: str,
+    aggregation: Aggregation, aggregation_phrase: str, placeholder_values: dict[str, str],
 ) -> tuple[str, str]:  # fmt: skip
     """Returns the description of a generated function's result, and the noun for the elements that it aggregates."""
     noun = random.choice(source.nouns)
-    context = fill_placeholders(random.choice(source.contexts), values)
+    context = fill_placeholders(random.choice(source.contexts), placeholder_values)
     adjective = condition.adjective if condition and condition.adjective and random.random() < 0.6 else ""
-    relative_clause = "" if adjective else fill_placeholders(clause, values)
+    relative_clause = "" if adjective else fill_placeholders(condition_clause, placeholder_values)
     elements = " ".join(word for word in (adjective, noun, context, relative_clause) if word)
     if "all" in aggregation.takes or "any" in aggregation.takes:
-        statement = predicate_of_clause(fill_placeholders(clause, values))
+        statement = predicate_of_clause(fill_placeholders(condition_clause, placeholder_values))
         if statement is None:
             raise LookupError(
                 "the filter condition has no wording as a predicate, such as 'are even'; draw other parts"
@@ -193,83 +195,94 @@ def _describe_result(
         result_phrase = random.choice(ALL if "all" in aggregation.takes else SOME)
         singular = "is" + statement.removeprefix("are") if statement.startswith("are") else statement
         return fill_placeholders(result_phrase, {"n": noun, "c": context, "s": statement, "s1": singular}), noun
-    noun_phrase = fill_placeholders(element_phrase, {**values, "np": f"the {elements}", "np_bare": elements})
+    noun_phrase = fill_placeholders(
+        element_phrase, {**placeholder_values, "np": f"the {elements}", "np_bare": elements}
+    )
     names = {"np": noun_phrase, "np_bare": elements, "np_all": noun_phrase.removeprefix("the ")}
-    return fill_placeholders(phrase, {**values, **names}), noun
+    return fill_placeholders(aggregation_phrase, {**placeholder_values, **names}), noun
 
 
-def _equivalent_bodies(
-    random: Random, parts: CodeParts, aggregation: Aggregation, code: str, values: dict[str, str], used_names: set[str]
+def _write_equivalent_bodies(
+    random: Random,
+    code_parts: CodeParts,
+    aggregation: Aggregation,
+    aggregation_code: str,
+    placeholder_values: dict[str, str],
+    used_names: set[str],
 ) -> list[str]:
     """Returns bodies of a generated function in different styles (one expression, a loop) with equal results."""
     accumulator = random.choice([name for name in aggregation.accumulators if name not in used_names] or ["outcome"])
     filled = {
-        **values, "m": parts.element, "acc": accumulator, "gen": parts.generator_expression, "test": parts.test,
-        "over": parts.for_clauses, "bare": parts.for_and_if_clauses,
+        **placeholder_values, "m": code_parts.element, "acc": accumulator, "gen": code_parts.generator_expression,
+        "test": code_parts.test, "over": code_parts.for_clauses, "bare": code_parts.for_and_if_clauses,
     }  # fmt: skip
     bodies: list[str] = []
     if "any" in aggregation.takes or "all" in aggregation.takes:
         wants_all = "all" in aggregation.takes
-        test = negate_condition(parts.test) if wants_all else parts.test
-        loop = _loop_code(parts.loops, test, f"return {not wants_all}")
-        return [f"return {fill_placeholders(code, filled)}", f"{loop}\nreturn {wants_all}"]
+        test = negate_condition(code_parts.test) if wants_all else code_parts.test
+        loop = _write_loop(code_parts.loops, test, f"return {not wants_all}")
+        return [f"return {fill_placeholders(aggregation_code, filled)}", f"{loop}\nreturn {wants_all}"]
     if aggregation.gives == "first":
         return [
-            f"return {fill_placeholders(code, filled)}",
-            _loop_code(parts.loops, parts.test, f"return {parts.element}") + "\nreturn None",
+            f"return {fill_placeholders(aggregation_code, filled)}",
+            _write_loop(code_parts.loops, code_parts.test, f"return {code_parts.element}") + "\nreturn None",
         ]
-    if parts.sequence and aggregation.direct:
+    if code_parts.sequence and aggregation.direct:
         bodies += [
-            f"return {fill_placeholders(random.choice(aggregation.direct), {**filled, 'seq': parts.sequence})}"
+            f"return {fill_placeholders(random.choice(aggregation.direct), {**filled, 'seq': code_parts.sequence})}"
         ] * 2
-    elif code and aggregation.gives != "last":
-        expression = fill_placeholders(code, filled)
-        if f"max(({parts.generator_expression}), default" not in expression or random.random() < 0.3:
+    elif aggregation_code and aggregation.gives != "last":
+        expression = fill_placeholders(aggregation_code, filled)
+        if f"max(({code_parts.generator_expression}), default" not in expression or random.random() < 0.3:
             bodies += [f"return {expression}"]
         if len(expression) > 30 and random.random() < 0.4:
             bodies += [f"{accumulator} = {expression}\nreturn {accumulator}"]
     if aggregation.start:
-        needs_parentheses = " if " in parts.element and re.search(r"(?:if|or) \{m|\{m\} [+>]|\[\{m", aggregation.update)
-        element = f"({parts.element})" if needs_parentheses else parts.element
-        loop = _loop_code(parts.loops, parts.test, fill_placeholders(aggregation.update, {**filled, "m": element}))
+        needs_parentheses = " if " in code_parts.element and re.search(
+            r"(?:if|or) \{m|\{m\} [+>]|\[\{m", aggregation.update
+        )
+        element = f"({code_parts.element})" if needs_parentheses else code_parts.element
+        loop = _write_loop(
+            code_parts.loops, code_parts.test, fill_placeholders(aggregation.update, {**filled, "m": element})
+        )
         start, end = fill_placeholders(aggregation.start, filled), fill_placeholders(aggregation.end, filled)
         bodies += [f"{start}\n{loop}\nreturn {end}"] * 2
-    simple_loop = len(parts.loops) == 1 and not values["y"]
-    if parts.test and aggregation.direct and not aggregation.states_condition and simple_loop:
+    simple_loop = len(code_parts.loops) == 1 and not placeholder_values["y"]
+    if code_parts.test and aggregation.direct and not aggregation.states_condition and simple_loop:
         kept = next(name for name in ("kept", "chosen", "selected", "filtered") if name not in used_names)
-        if parts.element == parts.variable:
+        if code_parts.element == code_parts.variable:
             last = fill_placeholders(random.choice(aggregation.direct), {**filled, "seq": kept})
-            steps = f"{kept} = [{parts.variable} {parts.for_and_if_clauses}]\nreturn {last}"
+            steps = f"{kept} = [{code_parts.variable} {code_parts.for_and_if_clauses}]\nreturn {last}"
             bodies += [steps.replace(f"list({kept})", kept)]
         else:
             changed = next(name for name in ("changed", "results", "mapped") if name not in used_names)
             last = fill_placeholders(random.choice(aggregation.direct), {**filled, "seq": changed})
             bodies += [
-                f"{changed} = [{parts.generator_expression}]\nreturn {last}".replace(f"list({changed})", changed)
+                f"{changed} = [{code_parts.generator_expression}]\nreturn {last}".replace(f"list({changed})", changed)
             ]
     if not bodies:
         raise LookupError("the aggregation has no code for these elements; draw other parts")
     return bodies
 
 
-def _loop_code(loops: tuple[str, ...], test: str, inner: str) -> str:
+def _write_loop(loop_heads: tuple[str, ...], condition: str, inner_code: str) -> str:
     lines, depth = [], 0
-    for loop in loops:
+    for loop in loop_heads:
         lines.append("    " * depth + loop + ":")
         depth += 1
-    if test:
-        lines.append("    " * depth + f"if {test}:")
+    if condition:
+        lines.append("    " * depth + f"if {condition}:")
         depth += 1
-    lines += ["    " * depth + line for line in inner.split("\n")]
+    lines += ["    " * depth + line for line in inner_code.split("\n")]
     return "\n".join(lines)
 
 
-def _function_name(
+def _make_function_name(
     random: Random,
     aggregation: Aggregation,
     transformation: Transformation | None,
     condition: Condition | None,
-    noun: str,
+    element_noun: str,
 ) -> str:
     words = [random.choice(aggregation.names)]
     if transformation:
@@ -277,14 +290,14 @@ def _function_name(
     if condition:
         words.append(random.choice(condition.names))
     if random.random() < 0.5 or len(words) == 1:
-        words.append(noun.split()[-1])
+        words.append(element_noun.split()[-1])
     if len(words) > 3 and random.random() < 0.6:
         del words[random.randrange(1, len(words) - 1)]
     return "_".join(dict.fromkeys(words))
 
 
 def _return_type(source: SequenceSource, transformation: Transformation | None, aggregation: Aggregation) -> str:
-    kind = _element_type(source, transformation)
+    kind = _aggregated_element_type(source, transformation)
     base = ELEMENT_TYPES.get(kind, "int")
     if aggregation.gives == "same":
         return base

@@ -18,7 +18,7 @@ def fill_placeholders(template: str, values: Mapping[str, str]) -> str:
     return filled.replace("{{", "{").replace("}}", "}")
 
 
-def draw_extra_values(
+def draw_literals_and_parameters(
     random: Random, templates: Iterable[str], used_names: set[str]
 ) -> tuple[dict[str, str], list[Parameter]]:
     """Draws, for each placeholder of `EXTRA_VALUES` in the templates, either a literal or a new parameter.

@@ -33,7 +33,7 @@ def _random_dict(random: Random) -> dict[str, int]:
 
 
 INTS = vocab.list_sampler(vocab.random_small_integer)
-PLAIN = vocab.list_sampler(vocab.random_small_positive)
+PLAIN = vocab.list_sampler(vocab.random_small_positive_integer)
 FLOATS = vocab.list_sampler(vocab.random_short_decimal, 0, 5)
 WORD_LIST = vocab.list_sampler(vocab.random_word, 0, 5)
 _LOOP = ("for {pattern} in {p}",)

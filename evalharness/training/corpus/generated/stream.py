@@ -20,7 +20,7 @@ PIPELINES = 0.45
 """The fraction of functions over a sequence (`pipeline`); the others come from the template families."""
 
 
-def weighted_templates() -> list[tuple[str, Template]]:
+def list_weighted_templates() -> list[tuple[str, Template]]:
     """Returns (family name, template) pairs of all function templates, each repeated as often as its weight says."""
     modules = (dicts, lists, numbers, scalars, strings, structures, windows)
     return [
@@ -31,10 +31,10 @@ def weighted_templates() -> list[tuple[str, Template]]:
     ]
 
 
-def generated_functions(seed: int) -> Iterator[tuple[Function, tuple[ExampleCall, ...]]]:
+def generate_functions(seed: int) -> Iterator[tuple[Function, tuple[ExampleCall, ...]]]:
     """Yields distinct generated functions with example calls, endlessly; the same ones for the same seed."""
     random = Random(seed)
-    templates = weighted_templates()
+    templates = list_weighted_templates()
     seen: set[int] = set()
     while True:
         try:

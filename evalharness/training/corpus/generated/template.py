@@ -7,8 +7,8 @@ from random import Random
 from typing import Any
 
 from evalharness.training.corpus.generated.function import Function, Parameter
-from evalharness.training.corpus.generated.placeholders import draw_extra_values
-from evalharness.training.corpus.generated.vocabulary import request_sentence
+from evalharness.training.corpus.generated.placeholders import draw_literals_and_parameters
+from evalharness.training.corpus.generated.vocabulary import make_request_sentence
 
 SLOT = re.compile(r"\{([a-z_]\w*(?:\.\w+)?)\}")
 NAME = re.compile(r"(?<!['\w.])[a-z_]\w*\b(?!\()")
@@ -59,13 +59,13 @@ class Template:
                 values[slot] = str(option)
                 used_names.add(str(option))
         body, alternative = random.choice(self.bodies), random.choice(self.bodies)
-        bodies = [fill_slots(body, values), fill_slots(alternative, values)]
-        text = fill_slots(self._make_description(random), values)
+        bodies = [fill_template_slots(body, values), fill_template_slots(alternative, values)]
+        text = fill_template_slots(self._make_description(random), values)
         # Slot options may contain extra values, so these are filled afterwards.
-        extra_values, extra_params = draw_extra_values(random, (text, *bodies), used_names)
-        text, body, alternative = (fill_slots(part, extra_values) for part in (text, *bodies))
-        returns = fill_slots(self.returns, values)
-        name = fill_slots(random.choice(self.names), values)
+        extra_values, extra_params = draw_literals_and_parameters(random, (text, *bodies), used_names)
+        text, body, alternative = (fill_template_slots(part, extra_values) for part in (text, *bodies))
+        returns = fill_template_slots(self.returns, values)
+        name = fill_template_slots(random.choice(self.names), values)
         imports = tuple(line for line in self.imports if line.split()[-1] in body + alternative)
         return Function(
             family, re.sub(r"\W+", "_", name), (*params, *extra_params), returns, text[0].upper() + text[1:], body,
@@ -76,19 +76,19 @@ class Template:
         whole = random.choice((*self.texts, *self.wanted))
         if whole in self.wanted:
             given = random.choice(self.given)
-            whole = request_sentence(random, given, whole)
+            whole = make_request_sentence(random, given, whole)
         if self.notes and random.random() < 0.85:
             whole += " " + random.choice(self.notes)
         return whole
 
 
-def fill_slots(template: str, values: Mapping[str, str]) -> str:
-    """Returns a template with its placeholders in braces replaced by `values`, which may contain placeholders, too.
+def fill_template_slots(template: str, slot_values: Mapping[str, str]) -> str:
+    """Returns a template with its placeholders in braces replaced by `slot_values`, which may have placeholders, too.
 
     Placeholders without a value are left as they are.
     """
     for _ in range(3):
-        template = SLOT.sub(lambda match: values.get(match[1], match[0]), template)
+        template = SLOT.sub(lambda match: slot_values.get(match[1], match[0]), template)
     return (
         template.replace("{{", "{").replace("}}", "}")
         if not SLOT.search(template.replace("{{", "").replace("}}", ""))

@@ -163,9 +163,11 @@ def random_short_decimal(random: Random) -> float:
     return random.choice((random.randint(-40, 120) / 4, random.randint(0, 100) / 10, float(random.randint(-5, 20))))
 
 
-def list_sampler(sample: Callable[[Random], Any], low: int = 0, high: int = 7) -> Callable[[Random], list[Any]]:
-    """Returns a sampler of lists with `low` to `high` values drawn by `sample`."""
-    return lambda random: [sample(random) for _ in range(random.randint(low, high))]
+def list_sampler(
+    sample_element: Callable[[Random], Any], min_length: int = 0, max_length: int = 7
+) -> Callable[[Random], list[Any]]:
+    """Returns a sampler of lists with `min_length` to `max_length` values drawn by `sample_element`."""
+    return lambda random: [sample_element(random) for _ in range(random.randint(min_length, max_length))]
 
 
 def random_small_integer(random: Random) -> int:
@@ -175,7 +177,7 @@ def random_small_integer(random: Random) -> int:
     )
 
 
-def random_small_positive(random: Random) -> int:
+def random_small_positive_integer(random: Random) -> int:
     """Returns a random small positive integer; repeated values are frequent."""
     return random.choice((random.randint(1, 5), random.randint(1, 12), random.randint(1, 30)))
 
@@ -218,17 +220,17 @@ def random_letter(random: Random) -> str:
     return random.choice("aeiourstlnabcxyz")
 
 
-def random_fragment(random: Random) -> str:
+def random_word_fragment(random: Random) -> str:
     """Returns a random short string that is a frequent prefix, suffix or substring of words."""
     return random.choice(["a", "b", "c", "r", "s", "t", "e", "th", "ca", "an", "er", "ap", "in", "ma", "b", "re", "st"])
 
 
-def with_article(noun: str) -> str:
+def add_indefinite_article(noun: str) -> str:
     """Returns the noun with its indefinite article, a or an."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
-def request_sentence(random: Random, input_phrase: str, result_phrase: str) -> str:
+def make_request_sentence(random: Random, input_phrase: str, result_phrase: str) -> str:
     """Returns a random sentence that asks for a function with this result; it may also name the function's input.
 
     Both are noun phrases.

@@ -6,8 +6,13 @@ import pytest
 from evalharness.training.corpus.generated import pipeline
 from evalharness.training.corpus.generated.function import ExampleCall, Function, Parameter, indent, make_example_calls
 from evalharness.training.corpus.generated.placeholders import fill_placeholders, negate_condition
-from evalharness.training.corpus.generated.stream import generated_functions, weighted_templates
-from evalharness.training.corpus.views import assert_statements, call_code, completion_document, training_documents
+from evalharness.training.corpus.generated.stream import generate_functions, list_weighted_templates
+from evalharness.training.corpus.views import (
+    make_completion_prompt_and_answer,
+    make_training_documents,
+    write_assert_statements,
+    write_call,
+)
 
 
 def run(source: str) -> dict[str, object]:
@@ -18,12 +23,12 @@ def run(source: str) -> dict[str, object]:
 
 def test_every_generated_function_passes_its_own_tests_in_every_view() -> None:
     random = Random(3)
-    for function, cases in itertools.islice(generated_functions(5), 300):
-        prompt, body = completion_document(function, cases, random)
-        run(prompt + body + "\n" + "\n".join(assert_statements(function, cases)))
-        for document in training_documents(function, cases, random, infilling=1.0):
+    for function, cases in itertools.islice(generate_functions(5), 300):
+        prompt, body = make_completion_prompt_and_answer(function, cases, random)
+        run(prompt + body + "\n" + "\n".join(write_assert_statements(function, cases)))
+        for document in make_training_documents(function, cases, random, infilling_probability=1.0):
             if document.kind in ("instruction", "assertions"):
-                run(document.answer.removesuffix("[DONE]") + "\n" + "\n".join(assert_statements(function, cases)))
+                run(document.answer.removesuffix("[DONE]") + "\n" + "\n".join(write_assert_statements(function, cases)))
 
 
 def test_alternative_bodies_agree() -> None:
@@ -54,17 +59,17 @@ def test_alternative_bodies_agree() -> None:
     assert kept > 300
 
 
-@pytest.mark.parametrize("number", range(len(weighted_templates())))
+@pytest.mark.parametrize("number", range(len(list_weighted_templates())))
 def test_every_template_makes_functions(number: int) -> None:
     random = Random(number)
-    family, template = weighted_templates()[number]
+    family, template = list_weighted_templates()[number]
     kept = [make_example_calls(template.make_function(random, family), random) for _ in range(30)]
     assert sum(map(bool, kept)) >= 8
 
 
 def test_functions_are_distinct_and_determined_by_the_seed() -> None:
-    first = [function for function, _ in itertools.islice(generated_functions(1), 200)]
-    second = [function for function, _ in itertools.islice(generated_functions(1), 200)]
+    first = [function for function, _ in itertools.islice(generate_functions(1), 200)]
+    second = [function for function, _ in itertools.islice(generate_functions(1), 200)]
     assert [f.body for f in first] == [f.body for f in second]
     assert len({(f.signature(), f.text, f.body) for f in first}) == 200
 
@@ -93,7 +98,7 @@ def test_signatures_and_imports() -> None:
     assert function.signature(typed=False) == "def f(xs):"
     assert function.import_lines() == "from typing import Dict, List\nimport math\n"
     assert function.import_lines(typed=False) == "import math\n"
-    assert call_code(function, ExampleCall(([1], "a"), 0)) == "f([1], 'a')"
+    assert write_call(function, ExampleCall(([1], "a"), 0)) == "f([1], 'a')"
 
 
 def test_negated_conditions_are_idiomatic() -> None:

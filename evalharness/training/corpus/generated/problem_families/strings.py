@@ -19,8 +19,8 @@ def _random_palindrome(random: Random) -> str:
     return random.choice((half + half[::-1], half + "x" + half[::-1], vocab.random_text(random), half.capitalize() + half[::-1]))
 
 
-def _string_sampler(pool: str, low: int = 0, high: int = 7) -> Callable[[Random], str]:
-    return lambda random: "".join(random.choice(pool) for _ in range(random.randint(low, high)))
+def _string_sampler(characters: str, min_length: int = 0, max_length: int = 7) -> Callable[[Random], str]:
+    return lambda random: "".join(random.choice(characters) for _ in range(random.randint(min_length, max_length)))
 
 
 A = ("a", ("a", "s", "first", "s1", "word1"), "str", _string_sampler("abc", 1, 5))

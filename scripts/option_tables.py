@@ -17,7 +17,7 @@ from evalharness.backends.factory import find_option_schema
 from evalharness.backends.options import describe_options
 from evalharness.data.cards.files import read_cards
 from evalharness.data.cards.recipe_schema import Recipe
-from evalharness.data.cards.schema import Card, CardOption, Deviation, OfficialGrader, TaskEntry
+from evalharness.data.cards.schema import Card, CardOption, GraderDeviation, OfficialGrader, TaskEntry
 from evalharness.data.cards.short_card import ShortCard, ShortRecipe
 from evalharness.data.cards.task_options import describe_task_options
 from evalharness.data.cards.version_schema import DataVersion, HubSource
@@ -30,7 +30,8 @@ TABLE = re.compile(r"(<!-- table: ([\w -]+) -->\n).*?(<!-- end of table -->)", r
 BACKENDS = ("ar", "diffusion", "openai", "replay", "transformers")
 PARTS: Mapping[str, type[BaseModel]] = {
     "short card": ShortCard, "short recipe": ShortRecipe, "card": Card, "recipe": Recipe, "task": TaskEntry,
-    "version": DataVersion, "grading": OfficialGrader, "deviation": Deviation, "option": CardOption, "hub": HubSource,
+    "version": DataVersion, "grading": OfficialGrader, "deviation": GraderDeviation, "option": CardOption,
+    "hub": HubSource,
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from evalharness.util.files import open_for_atomic_write
 
 
 @dataclass(frozen=True)
-class PulledVersion:
+class PulledDataVersion:
     """The result of downloading one data version of a task: the path, or why the data are not available."""
 
     task: str
@@ -32,7 +32,7 @@ class PulledVersion:
     error: str = ""
 
 
-def pull_data(task_names: Sequence[str], folder: Path, every_version: bool = False) -> Iterator[PulledVersion]:
+def pull_data(task_names: Sequence[str], folder: Path, every_version: bool = False) -> Iterator[PulledDataVersion]:
     """Downloads the data of tasks, in the default or every version, and yields the result for each version.
 
     Data that are already in the folder are not downloaded again. Data that are not available, or do not have the card's
@@ -50,7 +50,7 @@ def pull_data(task_names: Sequence[str], folder: Path, every_version: bool = Fal
                     yield _pull_version(card, entry, find_version(entry, name, split), folder)
 
 
-def _pull_version(card: Card, entry: TaskEntry, version: DataVersion, folder: Path) -> PulledVersion:
+def _pull_version(card: Card, entry: TaskEntry, version: DataVersion, folder: Path) -> PulledDataVersion:
     if version.hub is not None and version.hub.files:
         return _pull_files(card, entry, version, version.hub, folder)
     path = path_of_pulled_data(entry, version, folder)
@@ -65,13 +65,13 @@ def _pull_version(card: Card, entry: TaskEntry, version: DataVersion, folder: Pa
                 f"{loaded.fingerprint[:19]}...); update evalharness, or run the task with another --option version="
             )
     except UserError as error:
-        return PulledVersion(entry.name, version.name, error=_message_without_data_option(error))
+        return PulledDataVersion(entry.name, version.name, error=_message_without_data_option(error))
     if not path.exists():
         _write_records(path, loaded)
-    return PulledVersion(entry.name, version.name, len(loaded.records), path)
+    return PulledDataVersion(entry.name, version.name, len(loaded.records), path)
 
 
-def _pull_files(card: Card, entry: TaskEntry, version: DataVersion, hub: HubSource, folder: Path) -> PulledVersion:
+def _pull_files(card: Card, entry: TaskEntry, version: DataVersion, hub: HubSource, folder: Path) -> PulledDataVersion:
     """Downloads the files of one data version from the hub into a data folder, and verifies them."""
     paths = [folder / name for name in version.file]
     try:
@@ -84,8 +84,8 @@ def _pull_files(card: Card, entry: TaskEntry, version: DataVersion, hub: HubSour
                 f"{paths[0].parent} does not have the data that the task card expects; delete it to download them again"
             )
     except UserError as error:
-        return PulledVersion(entry.name, version.name, error=_message_without_data_option(error))
-    return PulledVersion(entry.name, version.name, len(loaded.records), paths[0].parent)
+        return PulledDataVersion(entry.name, version.name, error=_message_without_data_option(error))
+    return PulledDataVersion(entry.name, version.name, len(loaded.records), paths[0].parent)
 
 
 def _message_without_data_option(error: UserError) -> str:

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from evalharness.data.cards.recipe_schema import Recipe
-from evalharness.data.cards.schema import Card, CardOption, Deviation, OfficialGrader, TaskEntry
+from evalharness.data.cards.schema import Card, CardOption, GraderDeviation, OfficialGrader, TaskEntry
 from evalharness.data.cards.short_card import ShortCard, ShortRecipe
 from evalharness.data.cards.version_schema import DataVersion, EvalPlusSource, HubSource
 from evalharness.util.text import one_line
@@ -20,7 +20,7 @@ ALL_TASKS = "all"
 """The name of the group of all tasks."""
 SHORT_CARD_MODELS: tuple[type[BaseModel], ...] = (ShortCard, ShortRecipe)
 FULL_CARD_MODELS: tuple[type[BaseModel], ...] = (
-    Card, TaskEntry, DataVersion, Recipe, CardOption, Deviation, OfficialGrader, HubSource, EvalPlusSource,
+    Card, TaskEntry, DataVersion, Recipe, CardOption, GraderDeviation, OfficialGrader, HubSource, EvalPlusSource,
 )  # fmt: skip
 VALUE_ERROR_PREFIX = "Value error, "
 """What pydantic puts before the message of a ValueError."""

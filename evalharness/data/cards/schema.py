@@ -39,7 +39,7 @@ def _option_names_to_entries(option_names: Any) -> Any:
     return {name: {} for name in option_names} if isinstance(option_names, list | tuple) else option_names
 
 
-class Deviation(StrictModel):
+class GraderDeviation(StrictModel):
     """A known deviation from the official grader: where verdicts may differ, and why."""
 
     id: str = Field(description="A name")
@@ -120,7 +120,7 @@ class Card(StrictModel):
     )
     grading: OfficialGrader | None = Field(None, description="The official grader, if there is one")
     recipes: Mapping[str, Recipe] = Field(description="Recipes by name; see below")
-    deviations: tuple[Deviation, ...] = Field((), description="Known differences from the official grader")
+    deviations: tuple[GraderDeviation, ...] = Field((), description="Known differences from the official grader")
     rules: Mapping[str, Any] = Field(
         {}, description="Settings of the adapter; time_s (seconds) and memory_mb limit each program"
     )

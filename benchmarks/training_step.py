@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from evalharness.training.batches import TrainingBatch, iterate_batches_endlessly
-from evalharness.training.corpus.build import build_corpus
+from evalharness.training.corpus.build import load_or_build_corpus
 from evalharness.training.recipe import read_recipe
 from evalharness.training.trainer import Trainer
 
@@ -55,7 +55,7 @@ def main() -> None:
 
 def _trainer(path: Path, corpus: Path, **changes: object) -> Trainer:
     recipe = read_recipe(path, **changes)
-    return Trainer(recipe, *build_corpus(recipe.data, corpus), corpus.parent)
+    return Trainer(recipe, *load_or_build_corpus(recipe.data, corpus), corpus.parent)
 
 
 if __name__ == "__main__":

@@ -124,6 +124,7 @@ def _report_crash(error: Exception) -> ExitCode:
 
 
 def _run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
+    """Runs a command line; returns its exit code. Errors that a user can change are one line on stderr."""
     command = typer.main.get_command(app)
     try:
         # `command.main` would handle KeyboardInterrupt differently from one version of typer to the next.

@@ -233,11 +233,17 @@ RunsArgument = Annotated[
 ]
 
 
-def parse_prices(price_in: float | None, price_out: float | None) -> tuple[float, float] | None:
+def parse_prices(
+    price_per_million_prompt_tokens: float | None, price_per_million_output_tokens: float | None
+) -> tuple[float, float] | None:
     """Returns the values of --price-in and --price-out; None without them. Raises UserError for only one of the two."""
-    if (price_in is None) != (price_out is None):
+    if (price_per_million_prompt_tokens is None) != (price_per_million_output_tokens is None):
         raise UserError("the cost needs both prices; give --price-in and --price-out")
-    return None if price_in is None or price_out is None else (price_in, price_out)
+    return (
+        None
+        if price_per_million_prompt_tokens is None or price_per_million_output_tokens is None
+        else (price_per_million_prompt_tokens, price_per_million_output_tokens)
+    )
 
 
 def parse_key_values(pairs: Sequence[str] | None) -> dict[str, str]:

@@ -40,7 +40,7 @@ def train(
         _train_drafter(config, out, steps)
         return
     from evalharness.training.certainty import load_or_generate_certainty_corpus
-    from evalharness.training.corpus.build import build_corpus
+    from evalharness.training.corpus.build import load_or_build_corpus
     from evalharness.training.corpus.tokenizer import read_tokenizer
     from evalharness.training.recipe import read_recipe
     from evalharness.training.trainer import Trainer
@@ -50,7 +50,9 @@ def train(
     if recipe.certainty:
         corpus, tokenizer = load_or_generate_certainty_corpus(recipe.certainty.model, recipe.certainty, folder)
     else:
-        corpus, tokenizer = build_corpus(recipe.data, folder, read_tokenizer(recipe.start) if recipe.start else None)
+        corpus, tokenizer = load_or_build_corpus(
+            recipe.data, folder, read_tokenizer(recipe.start) if recipe.start else None
+        )
     trainer = Trainer(recipe, corpus, tokenizer, out)
     resumed = trainer.resume()
     parameters = sum(parameter.numel() for parameter in trainer.model.parameters())

@@ -110,4 +110,5 @@ def _mean_pass_rates_at_ks(
 
 
 def _mean_with_interval(values: Sequence[float]) -> Rate:
+    """Returns the mean of the problems' values, with its 95 % interval."""
     return {"value": float(np.mean(values)), "ci95": list(mean_interval(values))}

@@ -50,15 +50,18 @@ class MergedRun:
     incomplete_reasons: tuple[str, ...]
 
 
-def merge(out: Path, runs: Sequence[Path], data: str | None = None, ks: tuple[int, ...] = ()) -> list[MergedRun]:
+def merge(
+    out: Path, run_folders: Sequence[Path], data_source: str | None = None, ks: tuple[int, ...] = ()
+) -> list[MergedRun]:
     """Joins the shards of a run into the folder `out`.
 
-    If the folders contain several tasks, each task is joined into a folder below `out`. `data` is the source of the
-    tasks' data, as for a run. Nothing is written before all checks, and each joined run is written completely or not at
-    all. Raises UserError, which names the first difference or overlap, if the runs are not disjoint shards of one run.
+    If the folders contain several tasks, each task is joined into a folder below `out`. `data_source` is the source of
+    the tasks' data, as for a run. Nothing is written before all checks, and each joined run is written completely or
+    not at all. Raises UserError, which names the first difference or overlap, if the runs are not disjoint shards of
+    one run.
     """
     groups: dict[Path, list[Path]] = {}
-    for run in runs:
+    for run in run_folders:
         folders = list(find_run_folders(run)) if run.is_dir() else []
         if not folders:
             raise UserError(f"{run} has no run (no {MANIFEST} in it or in the folders below); give a run directory")
@@ -70,11 +73,11 @@ def merge(out: Path, runs: Sequence[Path], data: str | None = None, ks: tuple[in
             raise UserError(f"the run directory {repeated} is given twice; give each run directory once")
         if (out / subfolder).exists() and any((out / subfolder).iterdir()):
             raise UserError(f"{out / subfolder} is not empty; give a new folder to merge into")
-    sharded = {place: _check_shards(folders, data, ks) for place, folders in groups.items()}
+    sharded = {place: _check_shards(folders, data_source, ks) for place, folders in groups.items()}
     return [_write_merged_run(out / subfolder, run) for subfolder, run in sharded.items()]
 
 
-def _check_shards(shard_folders: Sequence[Path], data: str | None, ks: tuple[int, ...]) -> ShardedRun:
+def _check_shards(shard_folders: Sequence[Path], data_source: str | None, ks: tuple[int, ...]) -> ShardedRun:
     """Returns the run whose shards are in the folders. Raises UserError if they are not shards of one run."""
     manifests = {folder: read_manifest(folder) for folder in shard_folders}
     configs = {
@@ -98,7 +101,7 @@ def _check_shards(shard_folders: Sequence[Path], data: str | None, ks: tuple[int
     for folder in shard_folders:
         _check_not_locked(folder)
     card = next(iter(manifests.values()))["environment"].get("card")
-    prepared = _prepare_task_of_shards(config, data, ks, _find_common_tokenizer_name(shard_folders), card)
+    prepared = _prepare_task_of_shards(config, data_source, ks, _find_common_tokenizer_name(shard_folders), card)
     sample_count = config["backend"]["samples"] if "file" in config["samples"] else prepared.n * len(prepared.problems)
     return ShardedRun(config, manifests, prepared, sample_count)
 
@@ -120,7 +123,7 @@ def _find_common_tokenizer_name(shard_folders: Sequence[Path]) -> str | None:
 
 def _prepare_task_of_shards(
     config: RunConfiguration,
-    data: str | None,
+    data_source: str | None,
     ks: tuple[int, ...],
     tokenizer_name: str | None,
     card_task_name: str | None,
@@ -145,7 +148,7 @@ def _prepare_task_of_shards(
             top_p=sampling["top_p"],
             max_new_tokens=sampling["max_new_tokens"],
             seed=sampling["seed"],
-            data=data if name == task["name"] else "sample",
+            data=data_source if name == task["name"] else "sample",
             tokenizer=tokenizer_name,
             only=tuple(samples.get("only", ())),
             options={key: value for key, value in options.items() if value is not None},
@@ -166,8 +169,8 @@ def _write_merged_run(out: Path, run: ShardedRun) -> MergedRun:
         if temporary_folder.exists():
             shutil.rmtree(temporary_folder)
         temporary_folder.mkdir(parents=True)
-        _write_rows_of_shards(temporary_folder / COMPLETIONS, run)
-        verdict_count = _write_rows_of_shards(temporary_folder / VERDICTS, run)
+        _write_and_count_rows_of_shards(temporary_folder / COMPLETIONS, run)
+        verdict_count = _write_and_count_rows_of_shards(temporary_folder / VERDICTS, run)
         environments = [manifest["environment"] for manifest in run.manifests.values()]
         environment = cast(Environment, {**environments[0], "merged": environments})
         stretches = _join_stretches_of_shards(run)
@@ -199,18 +202,19 @@ def _read_common_summary_fields(run: ShardedRun) -> dict[str, Any]:
     raise UserError(f"no shard is finished; run the command of a shard again, such as that of {example}, then merge")
 
 
-def _write_rows_of_shards(path: Path, run: ShardedRun) -> int:
-    """Writes the lines of all shards' files named `path.name` to `path`, sorted by problem and sample.
+def _write_and_count_rows_of_shards(output_path: Path, run: ShardedRun) -> int:
+    """Writes the lines of all shards' files named `output_path.name` to `output_path`, sorted by problem and sample.
 
     Returns the number of lines.
     """
     order = {task_id: position for position, task_id in enumerate(run.prepared.problems)}
     sources: dict[Key, tuple[Path, int]] = {}
     for folder in run.manifests:
-        for key, offset in _read_sample_keys_and_offsets(folder / path.name):
+        for key, offset in _read_sample_keys_and_offsets(folder / output_path.name):
             if key[0] not in order:
                 raise UserError(
-                    f"{folder / path.name} has a line of {key[0]}, which is not a problem of the task; remove the line"
+                    f"{folder / output_path.name} has a line of {key[0]}, which is not a problem of the task; remove "
+                    "the line"
                 )
             if key in sources:
                 raise UserError(
@@ -220,10 +224,10 @@ def _write_rows_of_shards(path: Path, run: ShardedRun) -> int:
             sources[key] = (folder, offset)
     files: dict[Path, IO[bytes]] = {}
     try:
-        with path.open("wb") as out:
+        with output_path.open("wb") as out:
             for key in sorted(sources, key=lambda key: (order[key[0]], key[1])):
                 folder, offset = sources[key]
-                file = files.get(folder) or files.setdefault(folder, (folder / path.name).open("rb"))
+                file = files.get(folder) or files.setdefault(folder, (folder / output_path.name).open("rb"))
                 file.seek(offset)
                 out.write(file.readline())
     finally:

@@ -169,6 +169,7 @@ class RunStore:
             self._append_row(VERDICTS, verdict)
 
     def _add_key_if_new(self, key: Key, known_keys: SampleKeySet) -> bool:
+        """Adds a sample key to a set; returns whether it was new."""
         with self._lock:
             return known_keys.add(key)
 

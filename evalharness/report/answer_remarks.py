@@ -77,6 +77,7 @@ def answer_problem_warning(summary: Summary) -> str:
 
 
 def _answer_problem_remark(answers: AnswerCounts, kind: AnswerKind) -> str:
+    """Returns the remark about one kind, such as "1 of 9 answers was empty (11.1%)"."""
     count, total = answers["counts"][kind], answers["answers"]
     verb = "" if kind == "at_limit" else "was " if count == 1 else "were "
     limit = f" of {answers['token_limit']}" if kind == "at_limit" and "token_limit" in answers else ""

@@ -185,6 +185,7 @@ def _make_model_display_names(model_keys: Sequence[ModelKey]) -> dict[ModelKey, 
 
 
 def _is_swept_setting(key: str, value: Any) -> bool:
+    """Returns whether a setting is a number that a curve of the frontier plot may vary; a seed is not."""
     return key != "seed" and (isinstance(value, int | float) and not isinstance(value, bool))
 
 

@@ -84,7 +84,7 @@ def tokens_per_s_interval_of(run: Run, speed_kind: str = "aggregate") -> Interva
     return (float(ends[0]), float(ends[1])) if ends and speed_kind == "aggregate" else None
 
 
-def speed_measurement_text(run: Run) -> str:
+def measurement_conditions_text(run: Run) -> str:
     """Returns a run's measurement conditions as text: hardware, clocks, dtype, batch, concurrency; "" if unknown."""
     speed = run.speed
     conditions: dict[str, Any] = speed.get("conditions", {})

@@ -103,15 +103,15 @@ def has_no_benchmark_overlap(prompt_and_answer: tuple[str, str], benchmarks: Ben
 
 
 def load_or_generate_certainty_corpus(
-    model_folder: Path, settings: CertaintySettings, folder: Path
+    model_folder: Path, settings: CertaintySettings, corpus_folder: Path
 ) -> tuple[Corpus, Tokenizer]:
     """Returns the training corpus of the model's own answers that pass their tests, and the model's tokenizer.
 
-    The corpus is loaded from `folder`, or generated and stored there. Raises UserError if too few answers pass.
+    The corpus is loaded from `corpus_folder`, or generated and stored there. Raises UserError if too few answers pass.
     """
     tokenizer = read_tokenizer(model_folder)
-    if not (folder / ANSWERS_FILE).exists():
-        folder.mkdir(parents=True, exist_ok=True)
+    if not (corpus_folder / ANSWERS_FILE).exists():
+        corpus_folder.mkdir(parents=True, exist_ok=True)
         answers = generate_passing_answers(model_folder, settings)
         print(f"{len(answers.passed)} of {answers.generated} answers passed their tests and overlap with no benchmark")
         if len(answers.passed) < settings.least:
@@ -120,5 +120,5 @@ def load_or_generate_certainty_corpus(
                 f"recipe requires {settings.least}; train the model longer, or lower certainty.least"
             )
         corpus = encode_corpus(answers.passed, tokenizer, held_out_count=min(len(answers.passed) // 10, 64))
-        save_corpus(corpus, folder / ANSWERS_FILE)
-    return load_corpus(folder / ANSWERS_FILE), tokenizer
+        save_corpus(corpus, corpus_folder / ANSWERS_FILE)
+    return load_corpus(corpus_folder / ANSWERS_FILE), tokenizer

@@ -10,7 +10,7 @@ from evalharness.training.certainty import (
     has_no_benchmark_overlap,
     load_or_generate_certainty_corpus,
 )
-from evalharness.training.corpus.build import build_corpus, find_benchmark_folders
+from evalharness.training.corpus.build import find_benchmark_folders, load_or_build_corpus
 from evalharness.training.corpus.decontamination import collect_benchmark_parts
 from evalharness.training.recipe import CertaintySettings, Recipe, read_recipe
 from evalharness.training.trainer import Trainer
@@ -54,7 +54,7 @@ def test_a_folder_without_benchmark_data_is_refused(tmp_path: Path, monkeypatch:
 @pytest.mark.slow
 def test_too_few_passing_answers_are_an_error(tmp_path: Path) -> None:
     recipe = Recipe.model_validate(TINY.model_dump() | {"steps": 1})
-    Trainer(recipe, *build_corpus(recipe.data, tmp_path / "corpus"), tmp_path).run(quiet)
+    Trainer(recipe, *load_or_build_corpus(recipe.data, tmp_path / "corpus"), tmp_path).run(quiet)
     settings = CertaintySettings(model=tmp_path / "model", functions=4, least=3, max_new_tokens=24, decontaminate=False)
     assert len(generate_passing_answers(tmp_path / "model", settings).passed) < 3
     with pytest.raises(UserError, match="train the model longer"):
@@ -64,7 +64,7 @@ def test_too_few_passing_answers_are_an_error(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_fine_tuning_starts_from_the_weights_given(tmp_path: Path) -> None:
     recipe = Recipe.model_validate(TINY.model_dump() | {"steps": 3})
-    corpus, tokenizer = build_corpus(recipe.data, tmp_path / "corpus")
+    corpus, tokenizer = load_or_build_corpus(recipe.data, tmp_path / "corpus")
     first = Trainer(recipe, corpus, tokenizer, tmp_path / "first")
     first.run(quiet)
     values = read_recipe(RECIPES / "certainty.yaml").model_dump() | {"minutes": None, "steps": 2, "bf16": False}

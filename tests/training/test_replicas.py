@@ -7,7 +7,7 @@ import torch
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import InfrastructureError
 from evalharness.training.batches import TrainingBatch, make_training_batch, plan_held_out_batches
-from evalharness.training.corpus.build import build_corpus
+from evalharness.training.corpus.build import load_or_build_corpus
 from evalharness.training.recipe import read_recipe
 from evalharness.training.replicas import ReplicaPool
 from evalharness.training.trainer import make_model_config
@@ -18,7 +18,7 @@ Work = list[tuple[int, TrainingBatch]]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Transformer, Work]:
-    corpus, tokenizer = build_corpus(TINY.data, tmp_path_factory.mktemp("corpus"))
+    corpus, tokenizer = load_or_build_corpus(TINY.data, tmp_path_factory.mktemp("corpus"))
     torch.manual_seed(0)
     model = Transformer(make_model_config(TINY, tokenizer))
     planned = plan_held_out_batches(corpus, 5, 8, 256)

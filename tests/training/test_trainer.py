@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 import evalharness
 from evalharness.diffusion.checkpoints import folder as weights
 from evalharness.errors import UserError
-from evalharness.training.corpus.build import build_corpus
+from evalharness.training.corpus.build import load_or_build_corpus
 from evalharness.training.corpus.encoding import Corpus
 from evalharness.training.corpus.tokenizer import read_tokenizer, train_tokenizer
 from evalharness.training.corpus.views import restore_file_order
@@ -33,7 +33,7 @@ def quiet(text: str) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpus, Tokenizer]:
-    return build_corpus(TINY.data, tmp_path_factory.mktemp("corpus"))
+    return load_or_build_corpus(TINY.data, tmp_path_factory.mktemp("corpus"))
 
 
 def losses(trainer: Trainer) -> list[float]:
@@ -170,7 +170,7 @@ def test_a_longer_run_continues_from_before_a_requested_cool_down(
 
 def test_held_out_functions_are_not_in_the_training_data(tmp_path: Path) -> None:
     data = TINY.data.model_copy(update={"held_out": 200})
-    corpus, tokenizer = build_corpus(data, tmp_path)
+    corpus, tokenizer = load_or_build_corpus(data, tmp_path)
     documents = [corpus.document_tokens(number)[:-1].tolist() for number in range(len(corpus))]
     texts = [restore_file_order(tokenizer.decode(ids, skip_special_tokens=False)) for ids in documents]
     names = [set(re.findall(r"def (\w+\(.*\))", text)) for text in texts]
@@ -187,7 +187,7 @@ def test_a_run_continues_a_network_with_its_tokenizer(made: tuple[Corpus, Tokeni
     first.run(quiet)
     data = TINY.data.model_copy(update={"seed": 5})
     recipe = with_changes(TINY, shape=None, start=tmp_path / "first" / "model", data=data.model_dump(), steps=2)
-    corpus, tokenizer = build_corpus(data, tmp_path / "corpus", read_tokenizer(tmp_path / "first" / "model"))
+    corpus, tokenizer = load_or_build_corpus(data, tmp_path / "corpus", read_tokenizer(tmp_path / "first" / "model"))
     assert tokenizer.to_str() == made[1].to_str()
     assert not np.array_equal(corpus.tokens[:1000], made[0].tokens[:1000])
     second = Trainer(recipe, corpus, tokenizer, tmp_path / "second")
@@ -198,9 +198,9 @@ def test_a_run_continues_a_network_with_its_tokenizer(made: tuple[Corpus, Tokeni
 
 
 def test_a_corpus_is_rebuilt_for_another_tokenizer(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
-    _, own = build_corpus(TINY.data, tmp_path)
+    _, own = load_or_build_corpus(TINY.data, tmp_path)
     other = train_tokenizer(["x = 1\n"] * 50, 300)
-    _, given = build_corpus(TINY.data, tmp_path, other)
+    _, given = load_or_build_corpus(TINY.data, tmp_path, other)
     assert given.to_str() == other.to_str() != own.to_str()
     with pytest.raises(UserError, match=r"tokenizer\.json does not exist"):
         read_tokenizer(tmp_path / "nowhere")
@@ -270,4 +270,4 @@ def test_checkpoints_with_former_keys_are_resumed(made: tuple[Corpus, Tokenizer]
 def test_decontamination_without_data_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("EVALHARNESS_DATA", raising=False)
     with pytest.raises(UserError, match="EVALHARNESS_DATA"):
-        build_corpus(TINY.data.model_copy(update={"decontaminate": True}), tmp_path)
+        load_or_build_corpus(TINY.data.model_copy(update={"decontaminate": True}), tmp_path)

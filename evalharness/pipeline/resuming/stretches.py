@@ -64,7 +64,7 @@ def measurement_conditions_of_run(manifest: Manifest, completion_count: int) -> 
         conditions["merged_runs"] = len(merged)
     if copies := latest["environment"].get("copies"):
         conditions["copies"] = copies
-    if mixed := _find_differing_conditions(
+    if mixed := _find_values_of_differing_conditions(
         [_measurement_conditions_of_stretch(backend, stretch) for stretch in generated]
     ):
         conditions = {**{key: value for key, value in conditions.items() if key not in mixed}, "mixed": mixed}
@@ -77,7 +77,7 @@ def _select_stretches_with_completions(stretches: Sequence[RunStretch], completi
     return [stretch for stretch, end in zip(stretches, ends, strict=True) if end > stretch["completions"]]
 
 
-def _find_differing_conditions(conditions_by_stretch: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def _find_values_of_differing_conditions(conditions_by_stretch: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Returns the conditions that differ between stretches (parts of a run), each with its values in order."""
     keys = dict.fromkeys(key for condition in conditions_by_stretch for key in condition)
     values = {key: list(dict.fromkeys(condition.get(key) for condition in conditions_by_stretch)) for key in keys}

@@ -53,10 +53,12 @@ class Comparison:
 
     @property
     def worse(self) -> tuple[ChangedProblem, ...]:
+        """The changed problems that the second run solves at a lower rate."""
         return tuple(problem for problem in self.changed if problem.second < problem.first)
 
     @property
     def better(self) -> tuple[ChangedProblem, ...]:
+        """The changed problems that the second run solves at a higher rate."""
         return tuple(problem for problem in self.changed if problem.second > problem.first)
 
 
@@ -87,7 +89,7 @@ def compare_runs(first_run: Run, second_run: Run) -> Comparison:
         _raise_no_common_task(
             {task_name_of(first_run.summary): first_run}, {task_name_of(second_run.summary): second_run}
         )
-    before, after = problem_pass_rates(first_run), problem_pass_rates(second_run)
+    before, after = pass_rate_by_problem(first_run), pass_rate_by_problem(second_run)
     shared = [task_id for task_id in before if task_id in after]
     if not shared:
         raise UserError(
@@ -118,7 +120,7 @@ def compare_runs(first_run: Run, second_run: Run) -> Comparison:
     )
 
 
-def problem_pass_rates(run: Run) -> dict[str, float]:
+def pass_rate_by_problem(run: Run) -> dict[str, float]:
     """Returns each problem's pass rate (fraction of graded samples) in a run, by problem id in sorted order."""
     outcomes: dict[str, list[bool]] = defaultdict(list)
     for verdict in run.verdicts():

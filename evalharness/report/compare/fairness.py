@@ -66,6 +66,7 @@ def _describe_answer_problem_differences(first_run: Run, second_run: Run) -> lis
 
 
 def _answer_share_text(answers: AnswerCounts, kind: AnswerKind) -> str:
+    """Returns the share of a run's answers that are of a kind, as text."""
     count = answers["counts"].get(kind)
     return "unknown" if count is None else f"{count} of {answers['answers']}"
 

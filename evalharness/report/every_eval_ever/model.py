@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from evalharness.data.runs import Run
 from evalharness.report.every_eval_ever.schema import ModelInfo
 from evalharness.report.naming import RunName, model_or_file_name
-from evalharness.report.run_metrics import speed_measurement_text
+from evalharness.report.run_metrics import measurement_conditions_text
 from evalharness.util.http.address import is_loopback
 from evalharness.util.version import __version__
 
@@ -72,7 +72,7 @@ def make_model_info(run: Run, run_name: RunName, identity: ModelIdentity) -> Mod
         "model_availability": UNKNOWN,
         "generation": run_name.family,
         "variant": run_name.variant,
-        "measured_on": speed_measurement_text(run),
+        "measured_on": measurement_conditions_text(run),
     }
     info: ModelInfo = {
         "name": identity.name,

@@ -20,7 +20,7 @@ from evalharness.report.every_eval_ever.schema import (
     ScoreDetails,
     SourceData,
 )
-from evalharness.report.run_metrics import speed_measurement_text
+from evalharness.report.run_metrics import measurement_conditions_text
 from evalharness.report.task_variant import (
     is_sample_task,
     remove_sample_suffix,
@@ -69,9 +69,10 @@ def run_start_timestamp(run: Run) -> str:
 
 
 def _iterate_metrics_and_scores(run: Run) -> Iterator[tuple[Metric, ScoreDetails]]:
+    """Yields each metric of a run that has a value, with its score."""
     for name, rate in run.summary.get("metrics", {}).items():
         yield _make_rate_metric(name), _make_rate_score(run, rate)
-    speed, conditions = run.speed, {"measured_on": speed_measurement_text(run)}
+    speed, conditions = run.speed, {"measured_on": measurement_conditions_text(run)}
     if "output_tokens_per_s" in speed:
         score: ScoreDetails = {"score": speed["output_tokens_per_s"], "details": conditions}
         if ends := speed.get("output_tokens_per_s_ci95"):

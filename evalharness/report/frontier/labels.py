@@ -75,6 +75,7 @@ def _points_by_importance(panel: Panel) -> list[Point]:
 
 
 def _fastest_points_by_curve(panel: Panel) -> dict[Any, Point]:
+    """Returns the fastest point of each curve, by the curve's key."""
     return {point.curve: point for point in panel.points}  # Points are sorted by speed: the last of a curve remains.
 
 

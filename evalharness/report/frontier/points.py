@@ -14,8 +14,8 @@ from evalharness.report.run_metrics import (
     batch_or_concurrency_text,
     explain_incompleteness,
     hardware_text,
+    measurement_conditions_text,
     pass_rate_of,
-    speed_measurement_text,
     tokens_per_s_interval_of,
     tokens_per_s_of,
 )
@@ -120,7 +120,7 @@ def _make_measured_point(run: Run, name: RunName, metric: str, speed_kind: str) 
         speed=speed,
         speed_ci95=tokens_per_s_interval_of(run, speed_kind),
         hardware=hardware_text(run),
-        detail="\n".join(filter(None, [speed_measurement_text(run), missing, str(run.folder)])),
+        detail="\n".join(filter(None, [measurement_conditions_text(run), missing, str(run.folder)])),
         complete=not missing,
         short_label=name.short_label,
         swept_values=name.swept_values,

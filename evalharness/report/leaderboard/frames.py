@@ -18,14 +18,15 @@ def make_wide_data_frame(board: LeaderboardTable, format_cell: Callable[[Cell, s
     """
     headings = [f"{column.title} ({column.data})" if column.data else column.title for column in board.columns]
 
-    def row_text_by_column(row: ModelRow) -> list[str]:
+    def format_row_cells(row: ModelRow) -> list[str]:
+        """Returns the texts of a row: its rates in the order of the columns, tokens/s, and conditions."""
         cells = [row.cells.get(column) for column in board.columns]
         rates = [format_cell(cell, board.footnote_marks(cell)) if cell else ABSENT for cell in cells]
         speed = ABSENT if row.tokens_per_s is None else f"{row.tokens_per_s:.1f}"
         return [*rates, speed, row.speed_conditions or ABSENT]
 
     models = pd.Index([row.name for row in board.rows], name="model")
-    return pd.DataFrame(list(map(row_text_by_column, board.rows)), models, [*headings, *SPEED_HEADINGS])
+    return pd.DataFrame(list(map(format_row_cells, board.rows)), models, [*headings, *SPEED_HEADINGS])
 
 
 def make_long_data_frame(boards: Sequence[LeaderboardTable], escape_text: Callable[[str], str] = str) -> pd.DataFrame:
@@ -40,7 +41,7 @@ def make_long_data_frame(boards: Sequence[LeaderboardTable], escape_text: Callab
             model = {"table": board.name, "model": row.name, "family": row.family}
             for column in board.columns:
                 if cell := row.cells.get(column):
-                    records.append({**model, "task": column.name, "data": column.data, **_cell_fields(cell)})
+                    records.append({**model, "task": column.name, "data": column.data, **_cell_to_record(cell)})
             if row.tokens_per_s is not None:
                 speed = {"task": "output_tokens_per_s", "value": row.tokens_per_s, "notes": row.speed_conditions}
                 records.append({**model, **speed})
@@ -50,7 +51,7 @@ def make_long_data_frame(boards: Sequence[LeaderboardTable], escape_text: Callab
     return pd.DataFrame(records, columns=columns, dtype=object)  # Integers stay integers beside empty values.
 
 
-def _cell_fields(cell: Cell) -> dict[str, object]:
+def _cell_to_record(cell: Cell) -> dict[str, object]:
     ends = {"low": cell.rate.low, "high": cell.rate.high} if cell.rate.has_interval else {}
     flags = {"best": int(cell.best), "complete": int(cell.complete)}
     return {"value": cell.rate.value, **ends, **flags, "notes": "; ".join(cell.notes)}

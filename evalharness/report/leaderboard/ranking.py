@@ -12,10 +12,11 @@ from evalharness.report.run_metrics import RateEstimate
 def add_group_means(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
     """Returns the rows with an additional cell for each task group of which a row has all tasks: the mean rate."""
     groups = group_columns_by_task_group(columns)
-    return [replace(row, cells={**row.cells, **_group_means(row, groups)}) for row in rows]
+    return [replace(row, cells={**row.cells, **_make_group_mean_cells(row, groups)}) for row in rows]
 
 
-def _group_means(row: ModelRow, groups: Sequence[tuple[Column, list[Column]]]) -> dict[Column, Cell]:
+def _make_group_mean_cells(row: ModelRow, groups: Sequence[tuple[Column, list[Column]]]) -> dict[Column, Cell]:
+    """Returns a cell with the mean rate for each group of which the row has all tasks, by the group's column."""
     means: dict[Column, Cell] = {}
     for group, members in groups:
         cells = [row.cells[member] for member in members if member in row.cells]

@@ -13,8 +13,8 @@ from evalharness.report.run_metrics import (
     UNKNOWN_HARDWARE,
     RateEstimate,
     explain_incompleteness,
+    measurement_conditions_text,
     pass_rate_of,
-    speed_measurement_text,
 )
 from evalharness.report.run_settings import Family
 
@@ -29,14 +29,14 @@ def make_rows_of_runs(named_runs: Sequence[tuple[Run, RunName]], metric: str) ->
             repetition += 1
         runs_of_row[name.label, repetition][column] = run
         families[name.label, repetition] = name.family
-    recipes = _most_frequent_recipes([run for run, _ in named_runs])
+    recipes = _most_frequent_recipe_by_column([run for run, _ in named_runs])
     return [
         ModelRow(
             label + (f" [{repetition + 1}]" if repetition else ""),
             families[label, repetition],
             {column: _make_cell_of_run(run, metric, recipes[column]) for column, run in runs.items()},
             total_tokens_per_s(list(runs.values())),
-            "; ".join(dict.fromkeys(filter(None, map(speed_measurement_text, runs.values())))),
+            "; ".join(dict.fromkeys(filter(None, map(measurement_conditions_text, runs.values())))),
         )
         for (label, repetition), runs in runs_of_row.items()
         if runs
@@ -56,7 +56,7 @@ def _make_cell_of_run(run: Run, metric: str, usual_recipe: str) -> Cell:
     return Cell(rate, notes=tuple(notes), complete=not missing)
 
 
-def _most_frequent_recipes(runs: Sequence[Run]) -> dict[Column, str]:
+def _most_frequent_recipe_by_column(runs: Sequence[Run]) -> dict[Column, str]:
     """Returns the most frequent prompt recipe of each leaderboard column; cells of other recipes get a footnote."""
     counts: dict[Column, Counter[str]] = defaultdict(Counter)
     for run in runs:

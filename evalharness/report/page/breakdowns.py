@@ -113,6 +113,7 @@ def _make_breakdown_table(title: str, facet: str, entries: Iterable[RunEntry], r
 
 
 def _make_rate_cell(entry: RunEntry, rates: FacetMetrics | Summary | None) -> Cell:
+    """Returns a run's cell with pass@1, its interval and the number of problems; None if it has no pass@1."""
     rate = rates["metrics"].get(RATE) if rates else None
     return (entry.slug, rate["value"], rate["ci95"][0], rate["ci95"][1], rates["problems"]) if rates and rate else None
 

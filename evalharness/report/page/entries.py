@@ -12,7 +12,7 @@ from evalharness.report.answer_remarks import answer_problem_remarks, token_limi
 from evalharness.report.leaderboard.boards import HEADINGS
 from evalharness.report.naming import RunName
 from evalharness.report.problems import RunProblems
-from evalharness.report.run_metrics import explain_incompleteness, speed_measurement_text
+from evalharness.report.run_metrics import explain_incompleteness, measurement_conditions_text
 from evalharness.report.task_variant import (
     data_kind,
     remove_sample_suffix,
@@ -93,7 +93,7 @@ def make_run_overview(entry: RunEntry) -> RunOverview:
         "problems": summary["problems"],
         "samples": summary["samples"],
         "speed": entry.run.speed,
-        "speed_conditions": speed_measurement_text(entry.run),
+        "speed_conditions": measurement_conditions_text(entry.run),
         "shortfall": explain_incompleteness(entry.run),
         "answers": answer_problem_remarks(summary),
         "conditions": ", ".join(filter(None, [settings_that_affect_pass_rates(summary), token_limit_text(summary)])),
@@ -112,6 +112,7 @@ def flatten_manifest(run: Run) -> list[tuple[str, str]]:
 
 
 def _flatten_value(key_path: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yields (key path, text) for each single value below a value of the manifest."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _flatten_value(f"{key_path}.{key}" if key_path else str(key), item)

@@ -35,20 +35,20 @@ TOKENIZER_LINE = "\ntokenizer "
 """In `settings.json`, the start of the line with the digest of the tokenizer that was passed in."""
 
 
-def build_corpus(
-    corpus_settings: CorpusSettings, folder: Path, tokenizer: Tokenizer | None = None
+def load_or_build_corpus(
+    corpus_settings: CorpusSettings, corpus_folder: Path, tokenizer: Tokenizer | None = None
 ) -> tuple[Corpus, Tokenizer]:
     """Returns the training corpus and its tokenizer.
 
-    They are loaded from `folder` if it has them with the same settings, else built and stored there. The corpus is
-    encoded with `tokenizer`; without one, a new tokenizer is trained on the corpus.
+    They are loaded from `corpus_folder` if it has them with the same settings, else built and stored there. The corpus
+    is encoded with `tokenizer`; without one, a new tokenizer is trained on the corpus.
     """
-    settings = folder / "settings.json"
+    settings = corpus_folder / "settings.json"
     if not (settings.exists() and _corpus_was_built_with(settings.read_text(), corpus_settings, tokenizer)):
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_corpus(corpus_settings, folder, tokenizer)
+        corpus_folder.mkdir(parents=True, exist_ok=True)
+        _write_corpus(corpus_settings, corpus_folder, tokenizer)
         settings.write_text(corpus_settings.model_dump_json(indent=2) + _tokenizer_digest_line(tokenizer))
-    return load_corpus(folder / CORPUS_FILE), Tokenizer.from_file(str(folder / "tokenizer.json"))
+    return load_corpus(corpus_folder / CORPUS_FILE), Tokenizer.from_file(str(corpus_folder / "tokenizer.json"))
 
 
 def _corpus_was_built_with(settings_json: str, corpus_settings: CorpusSettings, tokenizer: Tokenizer | None) -> bool:

@@ -56,6 +56,7 @@ def find_permissive_packages() -> list[Package]:
 
 
 def _select_source_files(paths: Iterator[Path], root: Path) -> tuple[Path, ...]:
+    """Returns the paths, sorted, of existing files outside test and vendored folders."""
     return tuple(
         sorted(path for path in paths if not SKIPPED_FOLDERS & set(path.relative_to(root).parts) and path.is_file())
     )

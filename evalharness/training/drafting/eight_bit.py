@@ -65,6 +65,7 @@ def quantize_linear_layers(model: Transformer, run_calibration_texts: Callable[[
 
 
 def _iterate_linear_layers(model: Transformer) -> Iterator[tuple[str, nn.Module, nn.Linear]]:
+    """Yields (name, module that has the layer as an attribute, layer) of each linear layer to quantize."""
     for number, layer in enumerate(model.layers):
         for name in _LINEARS:
             yield f"{number}.{name}", layer, getattr(layer, name)

@@ -150,11 +150,11 @@ class FeatureSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def text(self, number: int) -> TrainingText:
-        """Returns training text `number`, without its features."""
+    def text(self, text_number: int) -> TrainingText:
+        """Returns training text `text_number`, without its features."""
         ...
 
-    def fetch(self, numbers: Sequence[int]) -> list[TextFeatures]:
+    def fetch(self, text_numbers: Sequence[int]) -> list[TextFeatures]:
         """Returns the training texts with these numbers and their features."""
         ...
 
@@ -172,14 +172,14 @@ class ComputedFeatures:
     def __len__(self) -> int:
         return len(self._texts)
 
-    def text(self, number: int) -> TrainingText:
-        """Returns training text `number`, without its features."""
-        return self._texts[number]
+    def text(self, text_number: int) -> TrainingText:
+        """Returns training text `text_number`, without its features."""
+        return self._texts[text_number]
 
     @torch.inference_mode()
-    def fetch(self, numbers: Sequence[int]) -> list[TextFeatures]:
+    def fetch(self, text_numbers: Sequence[int]) -> list[TextFeatures]:
         """Returns the training texts with these numbers and their features, on the target's device."""
-        texts = [self._texts[number] for number in numbers]
+        texts = [self._texts[number] for number in text_numbers]
         with HiddenStateRecorder(self._model, self._taps) as recorder:
             hidden = forward_rows(self._model, [make_causal_input(0, text.tokens) for text in texts], None)
             states = recorder.states
@@ -212,13 +212,13 @@ class StoredFeatures:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def text(self, number: int) -> TrainingText:
-        """Returns training text `number`, without its features."""
-        return self._entries[number][0]
+    def text(self, text_number: int) -> TrainingText:
+        """Returns training text `text_number`, without its features."""
+        return self._entries[text_number][0]
 
-    def fetch(self, numbers: Sequence[int]) -> list[TextFeatures]:
+    def fetch(self, text_numbers: Sequence[int]) -> list[TextFeatures]:
         """Returns the training texts with these numbers and their stored features."""
-        return [self[number] for number in numbers]
+        return [self[number] for number in text_numbers]
 
     def __getitem__(self, number: int) -> TextFeatures:
         text, file, tokens, answer = self._entries[number]

@@ -71,20 +71,20 @@ def check_taps(recipe: DrafterRecipe, target: Checkpoint) -> None:
 
 
 def run_answer_stage(
-    recipe: DrafterRecipe, folder: Path, should_stop: Callable[[], bool], report: Callable[[str], None]
+    recipe: DrafterRecipe, run_folder: Path, should_stop: Callable[[], bool], report_progress: Callable[[str], None]
 ) -> int:
     """Generates the target's answers and writes them to shard files; returns the number of answer tokens.
 
-    `folder` is that of the training run. With the recipe's `features.with_answers`, the target's features are recorded
-    during generation and stored, too. A stopped stage resumes after the prompts that had been started, of which at most
-    `slots` remain without an answer. `report` prints a line of progress.
+    `run_folder` is that of the training run. With the recipe's `features.with_answers`, the target's features are
+    recorded during generation and stored, too. A stopped stage resumes after the prompts that had been started, of
+    which at most `slots` remain without an answer. `report_progress` prints a line of progress.
     """
-    run, folder = folder, folder / ANSWERS
-    for needed in (folder, run / FEATURES):
+    answers_folder, features_folder = run_folder / ANSWERS, run_folder / FEATURES
+    for needed in (answers_folder, features_folder):
         needed.mkdir(parents=True, exist_ok=True)
     settings, feature_settings = recipe.answers, recipe.features
     taps = feature_settings.taps if feature_settings.stored and feature_settings.with_answers else ()
-    texts = list(read_texts_of_all_shards(folder))
+    texts = list(read_texts_of_all_shards(answers_folder))
     done = sum(len(text.answer) for text in texts)
     if done >= settings.tokens:
         return done
@@ -94,7 +94,7 @@ def run_answer_stage(
     check_taps(recipe, target)
     infilling = find_infilling_encoder(target.tokenizer, "auto")
     detokenizer = Detokenizer(target.tokenizer)
-    progress = _read_answer_progress(folder)
+    progress = _read_answer_progress(answers_folder)
     dropped = Counter(progress["dropped"])
     seen = {text.prompt for text in texts}
     started = int(progress["prompts"])
@@ -118,7 +118,7 @@ def run_answer_stage(
             ends = target.end_ids | (infilling.end_tokens if infilling and prompt.kind == "infill" else frozenset())
             yield AnswerJob(prompt, list(ids), StopChecker(detokenizer, ends, prompt.stops, settings.longest_answer))
 
-    number = next(reversed(list_shard_numbers(folder)), -1) + 1
+    number = next(reversed(list_shard_numbers(answers_folder)), -1) + 1
     waiting: list[TrainingText] = []
     observed: list[RecordedFeatures] = []
     tokens, start = 0, time.perf_counter()
@@ -141,13 +141,13 @@ def run_answer_stage(
         if len(waiting) == settings.shard:
             if taps:
                 # Before the answers: features without answers are written again, answers without features read again.
-                write_features(run / FEATURES, number, observed, taps)
+                write_features(features_folder, number, observed, taps)
                 observed = []
-            write_shard(folder, number, waiting)
-            _write_answer_progress(folder, started, dropped)
+            write_shard(answers_folder, number, waiting)
+            _write_answer_progress(answers_folder, started, dropped)
             done += sum(len(text.answer) for text in waiting)
             rate = tokens / (time.perf_counter() - start)
-            report(f"answers: shard {number}, {done:,} of {settings.tokens:,} tokens, {rate:.1f} tokens/s")
+            report_progress(f"answers: shard {number}, {done:,} of {settings.tokens:,} tokens, {rate:.1f} tokens/s")
             number, waiting = number + 1, []
             if done >= settings.tokens:
                 break
@@ -155,13 +155,13 @@ def run_answer_stage(
 
 
 def run_feature_stage(
-    recipe: DrafterRecipe, folder: Path, should_stop: Callable[[], bool], report: Callable[[str], None]
+    recipe: DrafterRecipe, run_folder: Path, should_stop: Callable[[], bool], report_progress: Callable[[str], None]
 ) -> None:
     """Computes and stores the target's features for each shard of answers that has none yet.
 
-    `folder` is that of the training run; `report` prints a line of progress.
+    `run_folder` is that of the training run; `report_progress` prints a line of progress.
     """
-    answers, features = folder / ANSWERS, folder / FEATURES
+    answers, features = run_folder / ANSWERS, run_folder / FEATURES
     features.mkdir(parents=True, exist_ok=True)
     taps = recipe.features.taps
     missing = [number for number in list_shard_numbers(answers) if not has_features(features, number, taps)]
@@ -183,45 +183,45 @@ def run_feature_stage(
             observed = [compute_features(text, target.model, recorder) for text in texts]
         write_features(features, number, observed, taps)
         rate = sum(len(text.tokens) for text in texts) / (time.perf_counter() - start)
-        report(f"features: shard {number}, {rate:.1f} tokens/s")
+        report_progress(f"features: shard {number}, {rate:.1f} tokens/s")
 
 
 def run_training_stage(
-    recipe: DrafterRecipe, folder: Path, should_stop: Callable[[], bool], report: Callable[[str], None]
+    recipe: DrafterRecipe, run_folder: Path, should_stop: Callable[[], bool], report_progress: Callable[[str], None]
 ) -> Path:
     """Trains the drafter on the answers and their features; returns the checkpoint folder of the drafter.
 
-    `folder` is that of the training run; `report` prints a line of progress.
+    `run_folder` is that of the training run; `report_progress` prints a line of progress.
     """
     torch.set_num_threads(recipe.threads)
     target = open_target(recipe)
     store: FeatureSource = (
-        StoredFeatures(folder / ANSWERS, folder / FEATURES)
+        StoredFeatures(run_folder / ANSWERS, run_folder / FEATURES)
         if recipe.features.stored
-        else ComputedFeatures(folder / ANSWERS, target.model, recipe.features.taps)
+        else ComputedFeatures(run_folder / ANSWERS, target.model, recipe.features.taps)
     )
     drafter = make_drafter(recipe, target.model, target.end_ids, store)
-    trainer = DrafterTrainer(recipe, drafter, target.model, store, folder)
+    trainer = DrafterTrainer(recipe, drafter, target.model, store, run_folder)
     if trainer.resume():
-        report(f"resumed after step {trainer.step}")
-    report(f"training: {drafter.size / 1e6:.1f} M parameters, {len(store)} texts")
-    trainer.run(should_stop, report)
-    return folder / MODEL
+        report_progress(f"resumed after step {trainer.step}")
+    report_progress(f"training: {drafter.size / 1e6:.1f} M parameters, {len(store)} texts")
+    trainer.run(should_stop, report_progress)
+    return run_folder / MODEL
 
 
-def train_drafter(recipe: DrafterRecipe, folder: Path, report: Callable[[str], None]) -> Path:
+def train_drafter(recipe: DrafterRecipe, run_folder: Path, report_progress: Callable[[str], None]) -> Path:
     """Runs all stages of a drafter's training, and resumes stopped ones; returns the checkpoint folder of the drafter.
 
-    `folder` is that of the training run; `report` prints a line of progress. SIGTERM and SIGINT stop the training after
-    the current batch, file or step.
+    `run_folder` is that of the training run; `report_progress` prints a line of progress. SIGTERM and SIGINT stop the
+    training after the current batch, file or step.
     """
     with _catch_stop_signals() as should_stop:
-        run_answer_stage(recipe, folder, should_stop, report)
+        run_answer_stage(recipe, run_folder, should_stop, report_progress)
         if not should_stop() and recipe.features.stored:
-            run_feature_stage(recipe, folder, should_stop, report)
+            run_feature_stage(recipe, run_folder, should_stop, report_progress)
         if not should_stop():
-            run_training_stage(recipe, folder, should_stop, report)
-    return folder / MODEL
+            run_training_stage(recipe, run_folder, should_stop, report_progress)
+    return run_folder / MODEL
 
 
 @contextlib.contextmanager
@@ -268,13 +268,13 @@ class AnswerProgress(TypedDict):
     """Dropped prompts and answers by reason."""
 
 
-def _read_answer_progress(folder: Path) -> AnswerProgress:
-    path = folder / PROGRESS
+def _read_answer_progress(answers_folder: Path) -> AnswerProgress:
+    path = answers_folder / PROGRESS
     progress: AnswerProgress = json.loads(path.read_text()) if path.exists() else {"prompts": 0, "dropped": {}}
     return progress
 
 
-def _write_answer_progress(folder: Path, processed_prompts: int, dropped_counts: Counter[str]) -> None:
-    (folder / PROGRESS).write_text(
+def _write_answer_progress(answers_folder: Path, processed_prompts: int, dropped_counts: Counter[str]) -> None:
+    (answers_folder / PROGRESS).write_text(
         json.dumps({"prompts": processed_prompts, "dropped": dict(sorted(dropped_counts.items()))}) + "\n"
     )

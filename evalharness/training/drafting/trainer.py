@@ -30,19 +30,19 @@ CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.jsonl", "model"
 
 
 def choose_draft_vocabulary(
-    training_texts: FeatureSource, size: int, target_vocabulary_size: int, end_ids: frozenset[int]
+    training_texts: FeatureSource, draft_vocabulary_size: int, target_vocabulary_size: int, end_ids: frozenset[int]
 ) -> list[int]:
-    """Returns the token ids of the draft vocabulary, `size` of them, in ascending order.
+    """Returns the token ids of the draft vocabulary, `draft_vocabulary_size` of them, in ascending order.
 
-    They are the end tokens, the most frequent tokens of the training texts, and if these are fewer than `size`, the
-    lowest other ids: byte-pair encoding numbers tokens by frequency. `target_vocabulary_size` is the target's
-    vocabulary size.
+    They are the end tokens, the most frequent tokens of the training texts, and if these are fewer than
+    `draft_vocabulary_size`, the lowest other ids: byte-pair encoding numbers tokens by frequency.
+    `target_vocabulary_size` is the target's vocabulary size.
     """
     counts = Counter(token for number in range(len(training_texts)) for token in training_texts.text(number).tokens)
     ordered = dict.fromkeys(
         [*sorted(end_ids), *(token for token, _ in counts.most_common()), *range(target_vocabulary_size)]
     )
-    return sorted(list(ordered)[: size or target_vocabulary_size])
+    return sorted(list(ordered)[: draft_vocabulary_size or target_vocabulary_size])
 
 
 def make_drafter(

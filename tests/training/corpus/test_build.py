@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.training.corpus.build import build_corpus, count_benchmark_overlaps, find_benchmark_folders
+from evalharness.training.corpus.build import count_benchmark_overlaps, find_benchmark_folders, load_or_build_corpus
 from evalharness.training.corpus.decontamination import read_benchmark_parts
 from evalharness.training.corpus.library import find_permissive_packages
 from evalharness.training.recipe import CorpusSettings
@@ -11,7 +11,7 @@ from evalharness.training.recipe import CorpusSettings
 
 def test_the_data_card_counts_the_corpus(tmp_path: Path) -> None:
     data = CorpusSettings(functions=150, library=40, held_out=4, decontaminate=False, vocabulary=900)
-    corpus, tokenizer = build_corpus(data, tmp_path)
+    corpus, tokenizer = load_or_build_corpus(data, tmp_path)
     card = json.loads((tmp_path / "data_card.json").read_text())
     assert card["documents"] == len(corpus)
     assert card["tokens"] == len(corpus.tokens) == corpus.starts[-1]
@@ -23,10 +23,10 @@ def test_the_data_card_counts_the_corpus(tmp_path: Path) -> None:
     assert "this corpus is for trials" in text
     assert "| python | " in text or "python" not in card["packages"]
     before = (tmp_path / "corpus.npz").stat().st_mtime_ns
-    build_corpus(data, tmp_path)
+    load_or_build_corpus(data, tmp_path)
     settings = tmp_path / "settings.json"
     settings.write_text(settings.read_text().replace('"infilling"', '"gaps"'))  # as written before the key changed
-    build_corpus(data, tmp_path)
+    load_or_build_corpus(data, tmp_path)
     assert (tmp_path / "corpus.npz").stat().st_mtime_ns == before
 
 
@@ -41,7 +41,9 @@ def test_only_permissive_packages_without_benchmark_data_are_used() -> None:
 @pytest.mark.slow
 def test_a_decontaminated_corpus_has_no_overlap_with_the_benchmarks(tmp_path: Path) -> None:
     benchmarks = read_benchmark_parts(find_benchmark_folders())
-    raw, tokenizer = build_corpus(CorpusSettings(functions=1500, library=300, decontaminate=False), tmp_path / "raw")
+    raw, tokenizer = load_or_build_corpus(
+        CorpusSettings(functions=1500, library=300, decontaminate=False), tmp_path / "raw"
+    )
     assert count_benchmark_overlaps(benchmarks, raw, tokenizer)
-    clean, tokenizer = build_corpus(CorpusSettings(functions=1500, library=300), tmp_path / "clean")
+    clean, tokenizer = load_or_build_corpus(CorpusSettings(functions=1500, library=300), tmp_path / "clean")
     assert not count_benchmark_overlaps(benchmarks, clean, tokenizer)

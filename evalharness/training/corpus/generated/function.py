@@ -110,6 +110,7 @@ def _compile_function(source: str, function_name: str) -> Callable[..., Any]:
 
 
 def _is_too_large(value: Any) -> bool:
+    """Returns whether a value, or one in a collection, is too large or too long for an example call."""
     if isinstance(value, float):
         return value != value or abs(value) > 1e9 or len(repr(value)) > 10
     if isinstance(value, int):

@@ -18,14 +18,14 @@ from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.drafting.proposals import DraftingSettings
 from evalharness.diffusion.kernels.drafting.drafter import (
     draft_tokens,
-    extend_context,
+    extend_drafter_context,
     new_drafter_buffers,
     read_drafter_weights,
-    record_tap,
+    record_tapped_states,
 )
 from evalharness.diffusion.kernels.drafting.engine import SpeculativeEngine
 from evalharness.diffusion.kernels.drafting.state import new_speculation_state
-from evalharness.diffusion.kernels.step import read_weights
+from evalharness.diffusion.kernels.step import read_kernel_weights
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Sampler
 
@@ -99,9 +99,9 @@ def fused_draft(drafter: Drafter, states: Tensor, anchors: Tensor, size: int) ->
     state.live.fill_(sequences)
     parts = states[:, -size:].chunk(len(weights.taps), dim=-1)
     for tap, part in zip(weights.taps, parts, strict=True):
-        record_tap(weights, b, tap, part.flatten(0, 1).contiguous(), state.live)
+        record_tapped_states(weights, b, tap, part.flatten(0, 1).contiguous(), state.live)
     first = torch.arange(context - size, context, dtype=torch.int32, device=device)
-    extend_context(weights, b, cache, first.repeat(sequences), state.live)
+    extend_drafter_context(weights, b, cache, first.repeat(sequences), state.live)
     draft_tokens(weights, b, cache, state, 0.0)
     return step.normed.view(sequences, drafter.config.block, -1), state.drafts[:, :depths].clone()
 
@@ -150,7 +150,10 @@ def check_speculation(
     decode_autoregressively(exact_model, exact, sampler)
     for way in ways:
         drafting = DraftingSettings(None if way == "lookup" else drafter, way != "drafter", max_length=4)
-        engine, fused = SpeculativeEngine(read_weights(model), drafting.drafter), [make_row(p, limit) for p in prompts]
+        engine, fused = (
+            SpeculativeEngine(read_kernel_weights(model), drafting.drafter),
+            [make_row(p, limit) for p in prompts],
+        )
         draft_and_verify(model, fused, sampler, drafting, engine)
         ours, theirs = disagreement(fused, exact), disagreement(plain, exact)
         yield Check(f"drafts, {way}", f"{sequences} x {limit} tokens", ours / (2 * theirs + 0.02))

@@ -81,7 +81,7 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
 
     from evalharness.diffusion.kernels.engine import Engine
     from evalharness.diffusion.kernels.kernel_options import Precision
-    from evalharness.diffusion.kernels.step import read_weights
+    from evalharness.diffusion.kernels.step import read_kernel_weights
 
     device = report.device
     attention = config.attention
@@ -99,7 +99,7 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
         prepared = fused.prepare(weights, batch, context, BLOCK if per_pass > 1 else 0)
         return {"batch": batch, "per_pass": per_pass} | forward(prepared, batch * per_pass)
 
-    eight_bit_weights = cache(partial(read_weights, model, Precision("fp8")))
+    eight_bit_weights = cache(partial(read_kernel_weights, model, Precision("fp8")))
 
     def eight_bits(batch: int, precision: Precision) -> dict[str, Any]:
         return sweep(replace(eight_bit_weights(), precision=precision), batch, PER_PASS)

@@ -42,11 +42,11 @@ def compile_steps(model: str, kind: str, device: torch.device, context: int, blo
 
     from evalharness.diffusion.kernels.kernel_options import Precision
     from evalharness.diffusion.kernels.shapes import MODELS
-    from evalharness.diffusion.kernels.step import read_weights
+    from evalharness.diffusion.kernels.step import read_kernel_weights
 
     config = replace(fused.served(MODELS[model]), layers=1, max_length=2 * context, block_size=block)
     precision = Precision(KINDS[kind], w8a8_rows=1)  # type: ignore[arg-type]
-    weights = read_weights(fused.random_model(config, device), precision)
+    weights = read_kernel_weights(fused.random_model(config, device), precision)
     for batch in batches:
         fused.prepare(weights, batch, context, 0 if kind == "autoregression" else block).run()
     torch.cuda.synchronize(device)

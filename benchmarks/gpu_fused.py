@@ -17,7 +17,7 @@ from evalharness.diffusion.kernels import attention, gemm, head, mlp, norm, qkv
 from evalharness.diffusion.kernels.commit import CommitPolicy
 from evalharness.diffusion.kernels.engine import Engine
 from evalharness.diffusion.kernels.layout import DecodingState, new_decoding_state, write_step_input
-from evalharness.diffusion.kernels.step import KernelWeights, StepBuffers, new_buffers, step
+from evalharness.diffusion.kernels.step import KernelWeights, StepBuffers, new_step_buffers, run_decoding_step
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.rules import find_rule
@@ -39,7 +39,9 @@ class Bench:
 
     def run(self) -> None:
         """Runs one step."""
-        step(self.weights, self.state, self.buffers, self.cache, self.policy, self.weights.config.block_size)
+        run_decoding_step(
+            self.weights, self.state, self.buffers, self.cache, self.policy, self.weights.config.block_size
+        )
 
     @property
     def bytes(self) -> int:
@@ -79,7 +81,7 @@ def prepare(weights: KernelWeights, sequences: int, context: int, block: int) ->
     state.cached.fill_(context)
     state.done.zero_()
     state.live.fill_(sequences)
-    buffers = new_buffers(weights, cache, size, size, (config.mask_id,))
+    buffers = new_step_buffers(weights, cache, size, size, (config.mask_id,))
     return Bench(weights, state, buffers, cache, CommitPolicy("threshold", 0.9) if block else None)
 
 
@@ -88,7 +90,7 @@ def prepare_whole(weights: KernelWeights, sequences: int, before: int, block: in
     config = replace(weights.config, attention="bidirectional")
     weights, size, device = replace(weights, config=config), before + block, weights.embed.device
     cache = KVCache(replace(config, layers=1), sequences, size, weights.embed.dtype, device)
-    state = new_decoding_state(sequences, block, before, 1, 1, device, tail=1)
+    state = new_decoding_state(sequences, block, before, 1, 1, device, max_tail_length=1)
     state.tokens.fill_(config.mask_id)
     state.masked.fill_(1)
     state.length.fill_(block)
@@ -96,7 +98,7 @@ def prepare_whole(weights: KernelWeights, sequences: int, before: int, block: in
     state.limit.fill_(1 << 30)
     state.done.zero_()
     state.live.fill_(sequences)
-    buffers = new_buffers(weights, cache, size, block, (config.mask_id,))
+    buffers = new_step_buffers(weights, cache, size, block, (config.mask_id,))
     return Bench(weights, state, buffers, cache, CommitPolicy("threshold", 0.9))
 
 
@@ -121,7 +123,7 @@ def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
     keys, _ = bench.cache.layer_keys_and_values(0)
     context = int(bench.state.cached[0]) + int(bench.state.length[0])
     read = 2 * bench.cache.rows * context * keys.shape[1] * keys.shape[3] * keys.element_size()
-    write_step_input(bench.state, b.step_input, block=0, shift=False, next_token=bench.policy is None)
+    write_step_input(bench.state, b.step_input, block_length=0, shift=False, next_token=bench.policy is None)
 
     def finish(number: int) -> None:
         layer, (own_keys, own_values) = w.layers[number], bench.cache.layer_keys_and_values(number)

@@ -111,7 +111,7 @@ def main() -> None:
         weights = [make_weight(setting, width, inner, fp8) for _ in range(math.ceil(COLD_BYTES / size))]
         timed = timer(setting, name, weights, args.rows)
         gate = name == "gate and up"
-        find = partial(mlp.plan_gate_up_tiling, width // 2) if gate else partial(gemm.plan_tiling, width)
+        find = partial(mlp.plan_gate_up_tiling, width // 2) if gate else partial(gemm.plan_matmul_tiling, width)
         now = find(inner, args.rows, fp8)
         times = {tiling: timed(tiling) for tiling in candidates(inner, args.rows, fp8, not gate)}
         best = min(times, key=lambda tiling: times[tiling])

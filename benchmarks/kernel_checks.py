@@ -13,7 +13,7 @@ from torch import Tensor
 
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import attention, gemm, head, mlp, norm, qkv
-from evalharness.diffusion.kernels.fp8 import Matrix, empty_fp8, quantize_rows, quantize_to_fp8
+from evalharness.diffusion.kernels.fp8 import Matrix, allocate_fp8_matrix, quantize_rows, quantize_to_fp8
 from evalharness.diffusion.kernels.kernel_options import WeightFormat
 
 SUM = 1e-5
@@ -95,7 +95,7 @@ def check_products(setting: Setting, config: ModelConfig, rows: int, weights: We
     for name, (width, inner) in shapes.items():
         (x, exact), weight = make_rows(setting, rows, inner, weights), make_weight(setting, width, inner, fp8)
         dense = weight.dequantized(torch.float64)
-        splits = gemm.plan_tiling(width, inner, rows, fp8).splits
+        splits = gemm.plan_matmul_tiling(width, inner, rows, fp8).splits
         partials, again = (setting.poison(splits, rows, width, dtype=torch.float32) for _ in range(2))
         gemm.split_matmul(x, weight, partials, setting.live())
         gemm.split_matmul(x, weight, again, setting.live())
@@ -126,7 +126,7 @@ def check_products(setting: Setting, config: ModelConfig, rows: int, weights: We
 def check_quantized_rows(setting: Setting, rows: int, inner: int) -> Iterator[Check]:
     """8-bit activations: exact scales, and values within half a step."""
     x = setting.random(rows, inner)
-    out = empty_fp8(rows, inner, setting.device)
+    out = allocate_fp8_matrix(rows, inner, setting.device)
     assert out.scale is not None
     out.values.view(torch.uint8).fill_(0x7F)
     out.scale.fill_(math.nan)
@@ -167,7 +167,7 @@ def check_qkv(setting: Setting, config: ModelConfig, sequences: int, size: int) 
     partials = torch.randn(3, rows, columns, device=setting.device)
     bias = setting.random(columns) if config.qkv_bias else None
     q_gain, k_gain = (setting.random(width) if config.qk_norm else None for _ in range(2))
-    table = qkv.rope_table(config, capacity, setting.dtype, setting.device)
+    table = qkv.make_rope_table(config, capacity, setting.dtype, setting.device)
     starts = torch.arange(sequences, device=setting.device)[:, None] * 3
     positions = (starts + torch.arange(size, device=setting.device)).flatten().int()
     positions[-1] = -1
@@ -202,7 +202,7 @@ def check_attention(setting: Setting, config: ModelConfig, sequences: int, size:
     limits = torch.randint(0, capacity, (rows,), device=setting.device, dtype=torch.int32)
     behind = torch.arange(capacity, device=setting.device) > limits.view(sequences, size).amax(1, keepdim=True)
     hidden = behind[:, None, :, None]
-    splits = attention.choose_splits(capacity, sequences, kv_heads, size, config.heads // kv_heads)
+    splits = attention.choose_cache_splits(capacity, sequences, kv_heads, size, config.heads // kv_heads)
     parts = setting.poison(splits, rows, config.heads, width, dtype=torch.float32)
     logs = setting.poison(splits, rows, config.heads, dtype=torch.float32)
     attended = setting.poison(rows, config.heads * width)
@@ -228,7 +228,7 @@ def check_head(setting: Setting, config: ModelConfig, rows: int, fp8: bool) -> I
     tokens = torch.randint(8, config.mask_id if config.mask_id > 8 else config.vocab_size, (rows,)).int()
     tokens = tokens.to(setting.device)
     head.predict_tokens(
-        states, weight, order, places, count, banned, work, found, rows, setting.live(), compared=tokens
+        states, weight, order, places, count, banned, work, found, rows, setting.live(), compared_tokens=tokens
     )
 
     at, row = places[:selected].long(), order[:selected].long()

@@ -19,7 +19,7 @@ from evalharness.diffusion.forward import RowInput, forward_rows
 from evalharness.diffusion.kernels.commit import RULES
 from evalharness.diffusion.kernels.engine import Engine
 from evalharness.diffusion.kernels.layout import new_decoding_state, write_step_input
-from evalharness.diffusion.kernels.step import forward, new_buffers, read_weights
+from evalharness.diffusion.kernels.step import forward, new_step_buffers, read_kernel_weights
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.rules import find_rule
@@ -75,11 +75,11 @@ def fused_states(model: Transformer, block: list[int], start: int, cache: KVCach
     state.cached.fill_(start)
     state.done.zero_()
     state.live.fill_(cache.rows)
-    weights = read_weights(model)
-    b = new_buffers(weights, cache, size, size, ())
+    weights = read_kernel_weights(model)
+    b = new_step_buffers(weights, cache, size, size, ())
     for buffer in (b.residual, b.normed, b.queries, b.attended, b.gated, b.partials, b.log_sums, *b.products):
         buffer.fill_(math.nan)
-    write_step_input(state, b.step_input, block=0, shift=False, next_token=False)
+    write_step_input(state, b.step_input, block_length=0, shift=False, next_token=False)
     forward(weights, b, cache, state.live)
     return b.normed.view(cache.rows, size, -1)
 

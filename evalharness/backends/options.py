@@ -55,16 +55,16 @@ def describe_options(schema: type[BaseModel]) -> list[OptionDescription]:
     """Returns a description of each option of a backend, in the order of definition."""
     properties: Mapping[str, Mapping[str, Any]] = schema.model_json_schema().get("properties", {})
     return [
-        OptionDescription(name, _allowed_values(entry), _default_text(entry), entry.get("description", ""))
+        OptionDescription(name, _describe_allowed_values(entry), _describe_default(entry), entry.get("description", ""))
         for name, entry in properties.items()
     ]
 
 
-def _allowed_values(property_schema: Mapping[str, Any]) -> str:
+def _describe_allowed_values(property_schema: Mapping[str, Any]) -> str:
     """Returns the allowed values of a JSON-schema property as text. Null is left out: it cannot be given as text."""
     for variant in property_schema.get("anyOf", ()):
         if variant.get("type") != "null":
-            return _allowed_values(variant)
+            return _describe_allowed_values(variant)
     if "enum" in property_schema:
         return ", ".join(map(str, property_schema["enum"]))
     if "const" in property_schema:
@@ -75,7 +75,7 @@ def _allowed_values(property_schema: Mapping[str, Any]) -> str:
     return _KINDS.get(property_schema.get("type", ""), "text") + limits
 
 
-def _default_text(property_schema: Mapping[str, Any]) -> str:
+def _describe_default(property_schema: Mapping[str, Any]) -> str:
     """Returns the default of a JSON-schema property as text; "" if it has none."""
     value = property_schema.get("default")
     if value is None:

@@ -77,7 +77,7 @@ class ReplayBackend:
             row = parse_json_line(self.path, line, self._file.readline().strip())
         return parse_sample(f"{self.path}, line {line}", line, {**row, "task_id": key[0], "sample_id": key[1]}, {})
 
-    def sample_keys(self, problems: Mapping[str, Problem]) -> list[Key]:
+    def resolve_sample_keys(self, problems: Mapping[str, Problem]) -> list[Key]:
         """Returns the (task_id, sample_id) keys of all samples in the file's order.
 
         `problems` has the task's problems by task_id. If the file identifies problems by their index, they get their

@@ -199,19 +199,19 @@ def suppress_end_tokens(
     logits[rows[:, None], torch.tensor(denoising.held_end_tokens, device=logits.device)] = -torch.inf
 
 
-def choose_positions_to_commit(blocks: BlockPredictions, denoising: DenoisingSettings) -> Tensor:
+def choose_positions_to_commit(predictions: BlockPredictions, denoising: DenoisingSettings) -> Tensor:
     """Returns at which positions of the blocks to write the proposed tokens after a forward pass, bool [B, L].
 
     The decoding rule chooses them among the masks of the current sub-block.
     """
-    masked = blocks.masked
+    masked = predictions.masked
     if denoising.sub_block:
         sub_block = torch.arange(masked.shape[1], device=masked.device) // denoising.sub_block
         first = sub_block.expand_as(masked).masked_fill(~masked, masked.shape[1]).amin(dim=-1, keepdim=True)
         masked = masked & (sub_block == first)
-    chosen = denoising.rule.choose(replace(blocks, masked=masked))
+    chosen = denoising.rule.choose(replace(predictions, masked=masked))
     if denoising.first_token_alone:
-        seed = (blocks.step == 0)[:, None] & masked[:, :1]
+        seed = (predictions.step == 0)[:, None] & masked[:, :1]
         chosen = torch.where(seed, masked & (masked.cumsum(dim=-1) == 1), chosen)
     return chosen
 

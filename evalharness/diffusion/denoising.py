@@ -44,9 +44,9 @@ class DenoisingSettings:
     held_end_tokens: tuple[int, ...] = ()
     """The end tokens that `hold_end` excludes."""
 
-    def prefilled_prompt_length(self, prompt_tokens: int) -> int:
-        """Returns how many of a prompt's `prompt_tokens` tokens are prefilled; the first block begins after them."""
-        return prompt_tokens - (prompt_tokens % self.block if self.aligned else 0)
+    def prefilled_prompt_length(self, prompt_token_count: int) -> int:
+        """Returns how many of a prompt's tokens are prefilled; the first block begins after them."""
+        return prompt_token_count - (prompt_token_count % self.block if self.aligned else 0)
 
 
 class DecodingEngine(Protocol):
@@ -147,14 +147,14 @@ class BlockState:
         )
 
     def commit_and_check_finished(
-        self, proposed_tokens: Sequence[int], is_chosen: Sequence[bool], confidence: Sequence[float], rule: Rule
+        self, proposed_tokens: Sequence[int], is_chosen: Sequence[bool], confidences: Sequence[float], rule: Rule
     ) -> bool:
         """Writes proposed tokens to the chosen positions of the block; returns whether the block is finished.
 
-        Call it once after each forward pass. The arguments have one entry per position; `confidence` is the probability
-        of the proposed token and is only recorded. A finished block has no masks, and `rule`, the decoding rule, does
-        not replace any of the block's tokens later. Tokens that no later pass can change are appended to the row's
-        output: those before the first mask or, with a rule that replaces tokens, all at once when the block is
+        Call it once after each forward pass. The arguments have one entry per position; `confidences` is the
+        probability of the proposed token and is only recorded. A finished block has no masks, and `rule`, the decoding
+        rule, does not replace any of the block's tokens later. Tokens that no later pass can change are appended to the
+        row's output: those before the first mask or, with a rule that replaces tokens, all at once when the block is
         finished.
         """
         row = self.row
@@ -162,7 +162,7 @@ class BlockState:
         self.edit_passes += not any(self.masked)
         for position in changes:
             self.tokens[position], self.masked[position] = proposed_tokens[position], False
-            self.committed_at[position], self.confidence[position] = row.forward_passes, confidence[position]
+            self.committed_at[position], self.confidence[position] = row.forward_passes, confidences[position]
         row.forward_passes += 1
         self.step += 1
         finished = not any(self.masked)

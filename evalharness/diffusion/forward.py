@@ -57,17 +57,17 @@ def forward_rows(model: Transformer, inputs: Sequence[RowInput], cache: KVCache 
     return hidden if packing is None else packing.pad(hidden)
 
 
-def _plan_row_packing(lengths: Sequence[int], device: torch.device) -> RowPacking:
+def _plan_row_packing(row_lengths: Sequence[int], device: torch.device) -> RowPacking:
     """Returns how to join rows of the given lengths without padding, and how to pad the joined rows again."""
-    size = max(lengths)
+    size = max(row_lengths)
     padded: list[int] = []
     packed: list[int] = []
-    for row, length in enumerate(lengths):
+    for row, length in enumerate(row_lengths):
         first = len(packed)
         # Some token stands in for the padding, so that nothing is computed from undefined values.
         padded += [*range(first, first + length), *[max(0, first + length - 1)] * (size - length)]
         packed += range(row * size, row * size + length)
-    return RowPacking(len(lengths), size, torch.tensor(padded, device=device), torch.tensor(packed, device=device))
+    return RowPacking(len(row_lengths), size, torch.tensor(padded, device=device), torch.tensor(packed, device=device))
 
 
 def gather_hidden_states(hidden: Tensor, row_token_indices: Sequence[tuple[int, int]]) -> Tensor:

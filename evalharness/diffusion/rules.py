@@ -60,44 +60,44 @@ positive.
 
 
 @cache
-def even_schedule(masks: int, steps: int) -> tuple[int, ...]:
+def make_even_schedule(mask_count: int, step_count: int) -> tuple[int, ...]:
     """Returns how many masks each denoising step replaces by tokens: as even as possible, larger numbers first.
 
     Source: ML-GSAI/LLaDA generate.py get_num_transfer_tokens.
     """
-    base, rest = divmod(masks, steps)
-    return tuple(base + (step < rest) for step in range(min(steps, masks)))
+    base, rest = divmod(mask_count, step_count)
+    return tuple(base + (step < rest) for step in range(min(step_count, mask_count)))
 
 
 @cache
-def linear_schedule(masks: int, steps: int, eps: float = 1e-3) -> tuple[int, ...]:
+def make_linear_schedule(mask_count: int, step_count: int, eps: float = 1e-3) -> tuple[int, ...]:
     """Returns how many masks each step replaces by tokens, so that the masked fraction falls linearly from 1 to eps.
 
     Source: DreamLM/Dream generation_utils.py _sample. Steps in which that code replaces no mask are left out, because
     they do not change the text.
     """
-    times = torch.linspace(1, eps, steps + 1)
-    counts, remaining = [], masks
-    for step in range(steps):
-        count = int(remaining * (1 - times[step + 1] / times[step])) if step < steps - 1 else remaining
+    times = torch.linspace(1, eps, step_count + 1)
+    counts, remaining = [], mask_count
+    for step in range(step_count):
+        count = int(remaining * (1 - times[step + 1] / times[step])) if step < step_count - 1 else remaining
         remaining -= count
         counts.append(count)
     return tuple(count for count in counts if count)
 
 
-def threshold_rule(blocks: BlockPredictions, threshold: float) -> Tensor:
+def choose_by_threshold(predictions: BlockPredictions, threshold: float) -> Tensor:
     """Returns the masks that rule `threshold` replaces by the proposed tokens, bool [B, L].
 
     They are all masks whose token has a probability of at least `threshold`, and always the most probable one.
 
     Source: Fast-dLLM (arXiv 2505.22618) section 3.3.
     """
-    return blocks.masked & (
-        (blocks.probability >= threshold) | _select_highest_scoring(blocks.masked, blocks.probability, 1)
+    return predictions.masked & (
+        (predictions.probability >= threshold) | _select_highest_scoring(predictions.masked, predictions.probability, 1)
     )
 
 
-def factor_rule(blocks: BlockPredictions, bound: float) -> Tensor:
+def choose_by_factor(predictions: BlockPredictions, bound: float) -> Tensor:
     """Returns the masks that rule `factor` replaces by the proposed tokens, bool [B, L].
 
     They are the n most probable ones, for the largest n with (n + 1)(1 - p_n) <= bound.
@@ -106,64 +106,72 @@ def factor_rule(blocks: BlockPredictions, bound: float) -> Tensor:
 
     Source: Fast-dLLM section 3.3, theorem 1.
     """
-    ordered = _masked_scores(blocks.masked, blocks.probability).sort(dim=-1, descending=True).values
+    ordered = _masked_scores(predictions.masked, predictions.probability).sort(dim=-1, descending=True).values
     ranks = torch.arange(2, ordered.shape[1] + 2, device=ordered.device)
     counts = ((1 - ordered) * ranks <= bound).sum(dim=-1).clamp_min(1)
-    return _select_highest_scoring(blocks.masked, blocks.probability, counts)
+    return _select_highest_scoring(predictions.masked, predictions.probability, counts)
 
 
-def confidence_rule(blocks: BlockPredictions, steps: int, schedule: Schedule = even_schedule) -> Tensor:
+def choose_by_confidence(predictions: BlockPredictions, steps: int, schedule: Schedule = make_even_schedule) -> Tensor:
     """Returns the masks that rule `confidence` (LLaDA's low-confidence remasking) replaces by tokens, bool [B, L].
 
     They are the ones with the most probable tokens, as many as `schedule` gives for the current denoising step.
     """
-    return _select_highest_scoring(blocks.masked, blocks.probability, _scheduled_counts(blocks, steps, schedule))
+    return _select_highest_scoring(
+        predictions.masked, predictions.probability, _scheduled_commit_counts(predictions, steps, schedule)
+    )
 
 
-def static_rule(blocks: BlockPredictions, steps: int, length: int) -> Tensor:
+def choose_by_static_schedule(predictions: BlockPredictions, steps: int, schedule_length: int) -> Tensor:
     """Returns the masks that rule `static` replaces by the proposed tokens, bool [B, L].
 
-    They are the ones with the most probable tokens, as many as an even schedule of `length` masks gives for the current
-    denoising step.
+    They are the ones with the most probable tokens, as many as an even schedule of `schedule_length` masks gives for
+    the current denoising step.
 
     Source: SDAR's low_confidence_static.
     """
     return _select_highest_scoring(
-        blocks.masked, blocks.probability, _scheduled_counts(blocks, steps, even_schedule, length)
+        predictions.masked,
+        predictions.probability,
+        _scheduled_commit_counts(predictions, steps, make_even_schedule, schedule_length),
     )
 
 
-def margin_rule(blocks: BlockPredictions, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
+def choose_by_margin(predictions: BlockPredictions, steps: int, schedule: Schedule = make_linear_schedule) -> Tensor:
     """Returns the masks that rule `margin` (Dream's topk_margin) replaces by the proposed tokens, bool [B, L].
 
     They are the ones with the largest margins, as many as `schedule` gives for the current denoising step.
 
     The margin is the probability of the most probable token minus that of the second.
     """
-    return _select_highest_scoring(blocks.masked, blocks.margin, _scheduled_counts(blocks, steps, schedule))
+    return _select_highest_scoring(
+        predictions.masked, predictions.margin, _scheduled_commit_counts(predictions, steps, schedule)
+    )
 
 
-def entropy_rule(blocks: BlockPredictions, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
+def choose_by_entropy(predictions: BlockPredictions, steps: int, schedule: Schedule = make_linear_schedule) -> Tensor:
     """Returns the masks that rule `entropy` (Dream) replaces by the proposed tokens, bool [B, L].
 
     They are the ones with the lowest entropies, as many as `schedule` gives for the current denoising step.
     """
-    return _select_highest_scoring(blocks.masked, -blocks.entropy, _scheduled_counts(blocks, steps, schedule))
+    return _select_highest_scoring(
+        predictions.masked, -predictions.entropy, _scheduled_commit_counts(predictions, steps, schedule)
+    )
 
 
-def entropy_bounded_rule(blocks: BlockPredictions, bound: float) -> Tensor:
+def choose_by_entropy_bound(predictions: BlockPredictions, bound: float) -> Tensor:
     """Returns the masks that rule `entropy-bounded` replaces by the proposed tokens, bool [B, L].
 
     They are the ones of lowest entropy whose entropies add up to at most `bound` nats, at least one.
 
     Source: arXiv 2505.24857.
     """
-    score = _masked_scores(blocks.masked, -blocks.entropy)
+    score = _masked_scores(predictions.masked, -predictions.entropy)
     total = -score.sort(dim=-1, descending=True).values.cumsum(dim=-1)
-    return _select_highest_scoring(blocks.masked, score, (total <= bound).sum(dim=-1).clamp_min(1))
+    return _select_highest_scoring(predictions.masked, score, (total <= bound).sum(dim=-1).clamp_min(1))
 
 
-def dynamic_rule(blocks: BlockPredictions, threshold: float, steps: int, length: int) -> Tensor:
+def choose_dynamically(predictions: BlockPredictions, threshold: float, steps: int, schedule_length: int) -> Tensor:
     """Returns the masks that rule `dynamic` replaces by the proposed tokens, bool [B, L].
 
     They are all masks whose token has a probability above `threshold`, if these are at least as many as rule `static`
@@ -171,13 +179,13 @@ def dynamic_rule(blocks: BlockPredictions, threshold: float, steps: int, length:
 
     If there are fewer, they are the masks of rule `static`. Source: SDAR, LLaDA2.0.
     """
-    counts = _scheduled_counts(blocks, steps, even_schedule, length)
-    confident = blocks.masked & (blocks.probability > threshold)
+    counts = _scheduled_commit_counts(predictions, steps, make_even_schedule, schedule_length)
+    confident = predictions.masked & (predictions.probability > threshold)
     enough = confident.sum(dim=-1, keepdim=True) >= counts[:, None]
-    return torch.where(enough, confident, _select_highest_scoring(blocks.masked, blocks.probability, counts))
+    return torch.where(enough, confident, _select_highest_scoring(predictions.masked, predictions.probability, counts))
 
 
-def editing_rule(blocks: BlockPredictions, threshold: float, edit_threshold: float) -> Tensor:
+def choose_with_editing(predictions: BlockPredictions, threshold: float, edit_threshold: float) -> Tensor:
     """Returns the positions at which rule `editing` writes the proposed tokens, bool [B, L].
 
     They are the masks of rule `threshold`, and tokens that are no masks if the probability of another token exceeds
@@ -186,9 +194,12 @@ def editing_rule(blocks: BlockPredictions, threshold: float, edit_threshold: flo
     Source: LLaDA2.1 sections 2 to 4.
     """
     replaced = (
-        blocks.editable & ~blocks.masked & (blocks.proposed != blocks.tokens) & (blocks.probability > edit_threshold)
+        predictions.editable
+        & ~predictions.masked
+        & (predictions.proposed != predictions.tokens)
+        & (predictions.probability > edit_threshold)
     )
-    return threshold_rule(blocks, threshold) | replaced
+    return choose_by_threshold(predictions, threshold) | replaced
 
 
 RULES = ("threshold", "factor", "confidence", "margin", "entropy", "entropy-bounded", "static", "dynamic", "editing")
@@ -212,19 +223,21 @@ def find_rule(
     rule editing replaces a token if the probability of another one is above `edit_threshold`.
     """
     rules = {
-        "threshold": Rule(rule_name, partial(threshold_rule, threshold=threshold)),
-        "factor": Rule(rule_name, partial(factor_rule, bound=1.0 if bound is None else bound)),
-        "confidence": Rule(rule_name, partial(confidence_rule, steps=steps)),
-        "static": Rule(rule_name, partial(static_rule, steps=steps, length=block_length)),
-        "margin": Rule(rule_name, partial(margin_rule, steps=steps), needs_distribution=True),
-        "entropy": Rule(rule_name, partial(entropy_rule, steps=steps), needs_distribution=True),
+        "threshold": Rule(rule_name, partial(choose_by_threshold, threshold=threshold)),
+        "factor": Rule(rule_name, partial(choose_by_factor, bound=1.0 if bound is None else bound)),
+        "confidence": Rule(rule_name, partial(choose_by_confidence, steps=steps)),
+        "static": Rule(rule_name, partial(choose_by_static_schedule, steps=steps, schedule_length=block_length)),
+        "margin": Rule(rule_name, partial(choose_by_margin, steps=steps), needs_distribution=True),
+        "entropy": Rule(rule_name, partial(choose_by_entropy, steps=steps), needs_distribution=True),
         "entropy-bounded": Rule(
-            rule_name, partial(entropy_bounded_rule, bound=0.6 if bound is None else bound), needs_distribution=True
+            rule_name, partial(choose_by_entropy_bound, bound=0.6 if bound is None else bound), needs_distribution=True
         ),
-        "dynamic": Rule(rule_name, partial(dynamic_rule, threshold=threshold, steps=steps, length=block_length)),
+        "dynamic": Rule(
+            rule_name, partial(choose_dynamically, threshold=threshold, steps=steps, schedule_length=block_length)
+        ),
         "editing": Rule(
             rule_name,
-            partial(editing_rule, threshold=threshold, edit_threshold=edit_threshold),
+            partial(choose_with_editing, threshold=threshold, edit_threshold=edit_threshold),
             max_edit_passes=MAX_EDIT_PASSES,
         ),
     }
@@ -248,14 +261,16 @@ def _select_highest_scoring(masked: Tensor, score: Tensor, counts: Tensor | int)
     return masked & (ranks < (counts[:, None] if isinstance(counts, Tensor) else counts))
 
 
-def _scheduled_counts(blocks: BlockPredictions, steps: int, schedule: Schedule, schedule_length: int = 0) -> Tensor:
+def _scheduled_commit_counts(
+    predictions: BlockPredictions, steps: int, schedule: Schedule, schedule_length: int = 0
+) -> Tensor:
     """Returns how many masks the schedule replaces by tokens in each block's current step, int64 [B].
 
     The schedule of a block is made for `schedule_length` masks; if that is 0, for the number of masks that it began
     with.
     """
     current = []
-    for masks, step in zip(blocks.initial_masks.tolist(), blocks.step.tolist(), strict=True):
+    for masks, step in zip(predictions.initial_masks.tolist(), predictions.step.tolist(), strict=True):
         counts = schedule(schedule_length or masks, steps)
         current.append(counts[step] if step < len(counts) else 1)
-    return torch.tensor(current, device=blocks.masked.device)
+    return torch.tensor(current, device=predictions.masked.device)

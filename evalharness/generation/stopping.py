@@ -39,18 +39,18 @@ class Detokenizer:
         # Sentencepiece decoders drop the first space of a text, which here is indentation. So generated tokens are
         # decoded after the tokens of another text, whose characters are then removed.
         self._context: list[int] = list(tokenizer("a", add_special_tokens=False)["input_ids"])
-        self._context_length = len(self._decode([]))
+        self._context_length = len(self._decode_after_context([]))
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Returns the text of generated token ids, including a space at its start."""
-        return self._decode(tokens)[self._context_length :]
+        return self._decode_after_context(tokens)[self._context_length :]
 
     def special_token_id(self, text: str) -> int | None:
         """Returns the id of the special token with this text, such as `<|endoftext|>`; None if there is none."""
         token: int | None = self._tokenizer.convert_tokens_to_ids(text)
         return token if token in self.special and self._tokenizer.convert_ids_to_tokens(token) == text else None
 
-    def _decode(self, tokens: Sequence[int]) -> str:
+    def _decode_after_context(self, tokens: Sequence[int]) -> str:
         text: str = self._tokenizer.decode(
             [*self._context, *tokens],
             skip_special_tokens=True,

@@ -304,7 +304,7 @@ def list_requests(prepared: PreparedTask, stored_backend: Backend | None) -> lis
 
 def _list_requests_of_samples_file(prepared: PreparedTask, backend: ReplayBackend) -> list[Request]:
     problems = prepared.problems
-    keys = backend.sample_keys(problems)
+    keys = backend.resolve_sample_keys(problems)
     recipe = backend.recipe_name()
     if recipe not in (None, prepared.context.recipe_name):
         raise UserError(

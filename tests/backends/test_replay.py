@@ -84,15 +84,17 @@ def test_single_program_is_refused_if_the_problem_accepts_none(tmp_path: Path) -
         UserError,
         match="line 1: the sample has only a program, which this task does not accept; give its solution or completion",
     ):
-        backend(path).sample_keys({"a": Problem("a", Prompt(text=""), {}, "")})
-    assert backend(path).sample_keys({"a": Problem("a", Prompt(text=""), {}, "", accepts_programs=True)}) == [("a", 0)]
+        backend(path).resolve_sample_keys({"a": Problem("a", Prompt(text=""), {}, "")})
+    assert backend(path).resolve_sample_keys({"a": Problem("a", Prompt(text=""), {}, "", accepts_programs=True)}) == [
+        ("a", 0)
+    ]
 
 
 def test_requests_are_all_samples_in_the_order_of_the_file(tmp_path: Path) -> None:
     path = write_samples(tmp_path / "a.jsonl", {"task_id": "b", "solution": ""}, {"task_id": "a", "solution": ""})
-    assert backend(path).sample_keys({name: make_problem(name) for name in "abc"}) == [("b", 0), ("a", 0)]
+    assert backend(path).resolve_sample_keys({name: make_problem(name) for name in "abc"}) == [("b", 0), ("a", 0)]
     with pytest.raises(UserError, match=r"line 2: task_id 'a' is not in this task \(b, c, \.\.\.\); check --task"):
-        backend(path).sample_keys({name: make_problem(name) for name in "bc"})
+        backend(path).resolve_sample_keys({name: make_problem(name) for name in "bc"})
 
 
 def test_description_depends_only_on_the_content(tmp_path: Path) -> None:

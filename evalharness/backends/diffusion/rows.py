@@ -109,22 +109,22 @@ def make_denoising_row(
     request: Request,
     sampling: Sampling,
     denoising: DenoisingSettings,
-    middle_tokens: int | None = None,
+    middle_token_count: int | None = None,
 ) -> Row:
     """Returns a request as a row of a batch for block diffusion.
 
-    For infilling, `middle_tokens` is the number of tokens of the middle. A recipe with `middle: oracle` overrides it
-    with the reference's length; None lets the row end at an end token.
+    For infilling, `middle_token_count` is the number of tokens of the middle. A recipe with `middle: oracle` overrides
+    it with the reference's length; None lets the row end at an end token.
     """
     prompt = request.problem.prompt
     if prompt.oracle is not None and prompt.middle_length == "oracle":
-        middle_tokens = prompt.oracle.length(
+        middle_token_count = prompt.oracle.length(
             lambda text: len(network.tokenizer(text, add_special_tokens=False)["input_ids"])
         )
-    limit = sampling.max_new_tokens if middle_tokens is None else min(middle_tokens, sampling.max_new_tokens)
+    limit = sampling.max_new_tokens if middle_token_count is None else min(middle_token_count, sampling.max_new_tokens)
     if network.model.config.attention != "bidirectional":
         row = make_row(network, request, sampling, tokenize_prompt(network, prompt), limit)
-        row.length = None if middle_tokens is None else row.stop_checker.limit
+        row.length = None if middle_token_count is None else row.stop_checker.limit
         return row
     if prompt.suffix is None:
         row = make_row(network, request, sampling, tokenize_prompt(network, prompt), limit)
@@ -134,5 +134,5 @@ def make_denoising_row(
     prefix = encode_text(network.tokenizer, prompt.text or "")
     row = make_row(network, request, sampling, prefix, limit, reserved_positions=len(suffix))
     row.suffix, row.canvas = suffix, row.stop_checker.limit
-    row.length = None if middle_tokens is None else row.stop_checker.limit
+    row.length = None if middle_token_count is None else row.stop_checker.limit
     return row

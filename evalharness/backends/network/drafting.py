@@ -14,7 +14,7 @@ from evalharness.diffusion.drafting.config import read_drafter_config
 from evalharness.diffusion.drafting.costs import ForwardPassCosts, load_or_measure_forward_pass_costs
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.drafting.proposals import DraftingSettings
-from evalharness.diffusion.kernels.select import unsupported_drafter
+from evalharness.diffusion.kernels.select import find_unsupported_drafter_feature
 from evalharness.diffusion.rows import Sampler
 from evalharness.errors import UserError
 from evalharness.util.paths import BUNDLED_NETWORK
@@ -95,7 +95,7 @@ def select_kernels_for_drafter(network: Network, options: NetworkOptions, drafte
 
     Raises UserError if the fused kernels do not support the drafter and an option requires them.
     """
-    unsupported = unsupported_drafter(drafter.config) if drafter and network.engine else ""
+    unsupported = find_unsupported_drafter_feature(drafter.config) if drafter and network.engine else ""
     return without_fused_kernels(network, options, unsupported) if unsupported else network
 
 

@@ -14,8 +14,8 @@ from evalharness.diffusion.checkpoints.loading import Checkpoint, gguf_manifest_
 from evalharness.diffusion.kernels.kernel_options import (
     Precision,
     UnsupportedSetting,
-    fallback_hint,
-    fused_kernels_option,
+    advice_to_avoid_fused_kernels,
+    find_option_requiring_fused_kernels,
 )
 from evalharness.diffusion.kernels.select import KernelSelection, select_kernels
 from evalharness.diffusion.network import Transformer
@@ -123,10 +123,10 @@ def without_fused_kernels(network: Network, options: NetworkOptions, unsupported
 
     `unsupported_feature` names the feature in messages. Raises UserError if an option requires the fused kernels.
     """
-    if required_by := fused_kernels_option(options.kernels, options.weights):
+    if required_by := find_option_requiring_fused_kernels(options.kernels, options.weights):
         raise UserError(
             f"{required_by} requires the fused kernels, which do not support {unsupported_feature}; "
-            f"{fallback_hint(options.weights)}"
+            f"{advice_to_avoid_fused_kernels(options.weights)}"
         )
     return replace(network, kernels=KernelSelection("torch", f"{unsupported_feature} run on torch"), engine=None)
 
@@ -148,10 +148,10 @@ def select_engine(
 
 def refuse_if_fused_kernels_required(options: NetworkOptions, unsupported: UnsupportedSetting) -> None:
     """Raises UserError if an option requires the fused kernels, for a decoding setting that only torch supports."""
-    if required_by := fused_kernels_option(options.kernels, options.weights):
+    if required_by := find_option_requiring_fused_kernels(options.kernels, options.weights):
         raise UserError(
             f"{required_by} requires the fused kernels, which do not support {unsupported.setting}; "
-            f"{unsupported.remedy}, or {fallback_hint(options.weights)}"
+            f"{unsupported.remedy}, or {advice_to_avoid_fused_kernels(options.weights)}"
         )
 
 

@@ -13,7 +13,12 @@ from evalharness.backends.openai.client import Client, EndpointRequest
 from evalharness.backends.openai.event_loop import EventLoopThread, as_completed
 from evalharness.backends.openai.failures import PromptRefused, RequestNotSent
 from evalharness.backends.openai.options import OpenAIOptions, check_extra_fields
-from evalharness.backends.openai.request_body import SEED_HEADER, make_body_fields, stop_sequences, uses_chat_api
+from evalharness.backends.openai.request_body import (
+    SEED_HEADER,
+    collect_stop_sequences,
+    make_body_fields,
+    uses_chat_api,
+)
 from evalharness.backends.options import parse_options
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.generation.chat_template import why_chat_is_expected
@@ -113,7 +118,7 @@ class OpenAIBackend:
     def _make_endpoint_request(self, request: Request, sampling: Sampling) -> EndpointRequest:
         prompt, options = request.problem.prompt, self._options
         url = self._address.route_url("/chat/completions" if uses_chat_api(prompt, options) else "/completions")
-        stops = stop_sequences(prompt, options)
+        stops = collect_stop_sequences(prompt, options)
         fields = make_body_fields(self._model, request, sampling, options)
         headers = {SEED_HEADER: str(sample_seed(sampling.seed, request.key))}
         return EndpointRequest(url, fields, headers, stops, options.stream, stop_early=len(stops) > options.max_stops)

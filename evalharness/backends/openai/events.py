@@ -52,15 +52,13 @@ class EventReader:
         *complete, incomplete_line = others
         lines = [b"".join(self._line), *complete]
         self._line = [incomplete_line]
-        return [
-            event for line in lines if (event := self._process_line(self._without_byte_order_mark(line))) is not None
-        ]
+        return [event for line in lines if (event := self._process_line(self._strip_byte_order_mark(line))) is not None]
 
     def finish(self) -> list[bytes]:
         """Ends the stream; returns the data of a last event that no blank line terminated, as a list of at most one."""
         return self.feed(b"\n\n")
 
-    def _without_byte_order_mark(self, line: bytes) -> bytes:
+    def _strip_byte_order_mark(self, line: bytes) -> bytes:
         """Returns a line without a byte order mark; only the stream's first line may have one."""
         first, self._begun = not self._begun, True
         return line.removeprefix(BYTE_ORDER_MARK) if first else line

@@ -20,7 +20,7 @@ def uses_chat_api(prompt: Prompt, options: OpenAIOptions) -> bool:
     return options.api == "chat" or (options.api == "auto" and bool(prompt.messages))
 
 
-def stop_sequences(prompt: Prompt, options: OpenAIOptions) -> tuple[str, ...]:
+def collect_stop_sequences(prompt: Prompt, options: OpenAIOptions) -> tuple[str, ...]:
     """Returns the stop sequences at which an answer to the prompt is cut.
 
     For infilling by sentinel tokens they include the texts that end a middle, because to the endpoint it is an ordinary
@@ -40,10 +40,10 @@ def make_body_fields(model_name: str, request: Request, sampling: Sampling, opti
             "it, such as --option recipe=chat, or --option prefill=true if the endpoint continues an assistant's "
             "message"
         )
-    stops = stop_sequences(prompt, options)[: options.max_stops]
+    stops = collect_stop_sequences(prompt, options)[: options.max_stops]
     fields = {
         "model": model_name,
-        **_prompt_fields(prompt, options),
+        **_make_prompt_fields(prompt, options),
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         options.max_tokens_field: sampling.max_new_tokens,
@@ -65,10 +65,10 @@ def derive_endpoint_seed(run_seed: int, request: Request) -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") & 0x7FFFFFFF
 
 
-def _prompt_fields(prompt: Prompt, options: OpenAIOptions) -> dict[str, Any]:
+def _make_prompt_fields(prompt: Prompt, options: OpenAIOptions) -> dict[str, Any]:
     """Returns the fields of the request's body that contain the prompt."""
     if uses_chat_api(prompt, options):
-        return {"messages": _chat_messages(prompt)}
+        return {"messages": _make_chat_messages(prompt)}
     if prompt.suffix is not None:
         prefix = prompt.text or ""
         if options.fim == "suffix":
@@ -81,7 +81,7 @@ def _prompt_fields(prompt: Prompt, options: OpenAIOptions) -> dict[str, Any]:
     return {"prompt": prompt.text + prompt.prefill}
 
 
-def _chat_messages(prompt: Prompt) -> list[dict[str, str]]:
+def _make_chat_messages(prompt: Prompt) -> list[dict[str, str]]:
     """Returns the prompt as chat messages; a text is one user message, and a prefill an assistant's message."""
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
     if prompt.text is not None:

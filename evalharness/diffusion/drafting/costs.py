@@ -105,8 +105,8 @@ def measure_forward_pass_costs(model: Transformer, drafter: Drafter | None) -> F
     cache = KVCache(model.config, 1, CONTEXT + WIDTHS[-1], weight.dtype, weight.device)
     forward_rows(model, [make_causal_input(0, [1] * CONTEXT)], cache)
 
-    def verify_tokens(width: int) -> Tensor:
-        return model.logits(forward_rows(model, [make_causal_input(CONTEXT, [1] * width)], cache))
+    def verify_tokens(token_count: int) -> Tensor:
+        return model.logits(forward_rows(model, [make_causal_input(CONTEXT, [1] * token_count)], cache))
 
     seconds = [_measure_minimum_seconds(partial(verify_tokens, width)) for width in WIDTHS]
     # A pass is at most as slow as one over more tokens; where it was, another program had the processor.

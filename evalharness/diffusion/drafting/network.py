@@ -164,82 +164,84 @@ class Drafter(nn.Module):
         """
         return self.attached_target.index[tokens]
 
-    def context_features(self, states: Tensor) -> Tensor:
+    def context_features(self, target_states: Tensor) -> Tensor:
         """Returns the drafter's context features [..., hidden] for hidden states of the target [..., taps * hidden].
 
-        `states` are the target's concatenated hidden states after the layers in the configuration's `taps`.
+        `target_states` are the target's concatenated hidden states after the layers in the configuration's `taps`.
         """
-        parts = states.chunk(len(self.config.taps), dim=-1)
+        parts = target_states.chunk(len(self.config.taps), dim=-1)
         normed = [norm(part) for norm, part in zip(self.tap_norms, parts, strict=True)]
         return self.fuse_norm(self.fuse(torch.cat(normed, dim=-1)))  # type: ignore[no-any-return]
 
-    def extend_context(self, states: Tensor, starts: Sequence[int], cache: DrafterCache) -> None:
+    def extend_context(self, target_states: Tensor, start_positions: Sequence[int], cache: DrafterCache) -> None:
         """Adds T more tokens per row to the context in the drafter's KV cache.
 
-        `states` [rows, T, taps * hidden] are the target's hidden states of these tokens, as in `context_features`.
-        `starts` has the position of each row's first one.
+        `target_states` [rows, T, taps * hidden] are the target's hidden states of these tokens, as in
+        `context_features`. `start_positions` has the position of each row's first one.
         """
-        size = states.shape[1]
-        positions = torch.tensor(starts, device=states.device)[:, None] + torch.arange(size, device=states.device)
-        context = self.context_features(states)
+        size = target_states.shape[1]
+        positions = torch.tensor(start_positions, device=target_states.device)[:, None] + torch.arange(
+            size, device=target_states.device
+        )
+        context = self.context_features(target_states)
         rotation = rope_rotation(self.config.network, positions, context.dtype)
-        cache.set_write_slots(starts, size)
+        cache.set_write_slots(start_positions, size)
         cache.store_features(context, positions)
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, DrafterLayer)
             cache.update(number, *layer.project_context(context, rotation))
 
-    def embed_blocks(self, anchors: Tensor, features_before_anchors: Tensor) -> Tensor:
+    def embed_blocks(self, anchor_tokens: Tensor, features_before_anchors: Tensor) -> Tensor:
         """Returns the input embeddings [..., block, hidden] of drafted blocks: the text's last token, then mask tokens.
 
-        `anchors` [...] are the ids of these last tokens, with which the blocks begin. `features_before_anchors` [...,
-        hidden] are the context features of the positions before the anchors.
+        `anchor_tokens` [...] are the ids of these last tokens, with which the blocks begin. `features_before_anchors`
+        [..., hidden] are the context features of the positions before the anchors.
         """
-        masks = self.mask.expand(*anchors.shape, *self.mask.shape)
-        x = torch.cat((self.attached_target.target.embed(anchors).detach()[..., None, :], masks), dim=-2)
+        masks = self.mask.expand(*anchor_tokens.shape, *self.mask.shape)
+        x = torch.cat((self.attached_target.target.embed(anchor_tokens).detach()[..., None, :], masks), dim=-2)
         return x if self.carry is None else x + self.carry(features_before_anchors).view(x.shape)
 
-    def forward(self, anchors: Tensor, starts: Sequence[int], cache: DrafterCache) -> Tensor:
+    def forward(self, anchor_tokens: Tensor, anchor_positions: Sequence[int], cache: DrafterCache) -> Tensor:
         """Returns the final hidden states [rows, block, hidden] of one drafted block per row.
 
-        A block begins with the last token of the row's text, its anchor: `anchors` [rows] are the token ids and
-        `starts` their positions. The cache must contain the context of all positions before the anchors.
+        A block begins with the last token of the row's text, its anchor: `anchor_tokens` [rows] are the token ids and
+        `anchor_positions` their positions. The cache must contain the context of all positions before the anchors.
         """
-        block, device = self.config.block, anchors.device
-        first = torch.tensor(starts, device=device)
+        block, device = self.config.block, anchor_tokens.device
+        first = torch.tensor(anchor_positions, device=device)
         positions = first[:, None] + torch.arange(block, device=device)
-        x = self.embed_blocks(anchors, cache.features_before(first))
+        x = self.embed_blocks(anchor_tokens, cache.features_before(first))
         rotation = rope_rotation(self.config.network, positions, x.dtype)
         bias = None
-        if len(starts) > 1:
-            hidden_slots = torch.arange(max(starts) + block, device=device) >= first[:, None] + block
+        if len(anchor_positions) > 1:
+            hidden_slots = torch.arange(max(anchor_positions) + block, device=device) >= first[:, None] + block
             bias = torch.zeros(hidden_slots.shape, dtype=x.dtype, device=device).masked_fill(hidden_slots, -torch.inf)
             bias = bias[:, None, None]
-        cache.set_write_slots(starts, block)
+        cache.set_write_slots(anchor_positions, block)
         for layer in self.layers:
             x = layer(x, rotation, bias, cache)
         return self.norm(x)  # type: ignore[no-any-return]
 
-    def logits(self, states: Tensor, previous: Tensor) -> Tensor:
+    def logits(self, states: Tensor, previous_indices: Tensor) -> Tensor:
         """Returns the logits [..., V] over the draft vocabulary for final hidden states [..., hidden].
 
-        `previous` [...] are the tokens one position earlier, as indices in the draft vocabulary (see
+        `previous_indices` [...] are the tokens one position earlier, as indices in the draft vocabulary (see
         `draft_vocabulary_indices`).
         """
-        return self.position_logits(states) + self.markov_bias(previous)
+        return self.position_logits(states) + self.markov_bias(previous_indices)
 
     def position_logits(self, states: Tensor) -> Tensor:
         """Returns the part of the logits [..., V] that final hidden states [..., hidden] give alone."""
         return self.attached_target.head(states)  # type: ignore[no-any-return]
 
-    def markov_bias(self, previous: Tensor) -> Tensor:
+    def markov_bias(self, previous_indices: Tensor) -> Tensor:
         """Returns the part of the logits [..., V] that the tokens one position earlier give; see `logits`."""
-        return self.following(self.previous(previous))  # type: ignore[no-any-return]
+        return self.following(self.previous(previous_indices))  # type: ignore[no-any-return]
 
-    def acceptance_logits(self, states: Tensor, previous: Tensor) -> Tensor:
+    def acceptance_logits(self, states: Tensor, previous_indices: Tensor) -> Tensor:
         """Returns the logits [...] of the probability that the target accepts each drafted token.
 
-        The probability is conditional on the acceptance of all earlier tokens of the draft. `states` and `previous` are
-        as in `logits`.
+        The probability is conditional on the acceptance of all earlier tokens of the draft. `states` and
+        `previous_indices` are as in `logits`.
         """
-        return self.confidence(torch.cat((states, self.previous(previous)), dim=-1))[..., 0]  # type: ignore[no-any-return]
+        return self.confidence(torch.cat((states, self.previous(previous_indices)), dim=-1))[..., 0]  # type: ignore[no-any-return]

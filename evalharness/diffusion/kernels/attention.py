@@ -30,6 +30,8 @@ def attend_split(
     """Kernel: computes attention over one split of the KV cache; one program per tile of queries and split.
 
     A tile is (token, head of the group) pairs of one sequence and key-value head.
+
+    It writes `partials` and `log_sums`.
     """
     if not begin_kernel(live, PDL):
         return
@@ -85,7 +87,10 @@ def merge_splits(
     live: tl.tensor, partials: tl.tensor, log_sums: tl.tensor, attended: tl.tensor, count: tl.tensor, D: tl.constexpr,
     SPLITS: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: merges attention results of all cache splits for `count` (row, head) pairs, in a fixed order."""
+    """Kernel: merges attention results of all cache splits for `count` (row, head) pairs, in a fixed order.
+
+    It reads `partials` and `log_sums`, the results of `attend_split`, and writes `attended`.
+    """
     if not begin_kernel(live, PDL):
         return
     pair = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
@@ -106,28 +111,30 @@ def merge_splits(
     tl.store(attended + pair[:, None] * D + d[None, :], accumulated.to(attended.dtype.element_ty), mask=valid[:, None])
 
 
-def tile_shape(size: int, group: int) -> tuple[int, int]:
-    """Returns the rows per tile of queries, and the number of tiles, for attention of `size` tokens per sequence.
+def query_tile_rows_and_count(tokens_per_sequence: int, heads_per_group: int) -> tuple[int, int]:
+    """Returns the rows per tile of queries, and the number of tiles per sequence and key-value head.
 
-    A row is a pair of a token and one of the `group` query heads that share a key-value head. The Hopper instruction
-    wgmma multiplies tiles of 64 or 128 rows.
+    A row is a pair of a token and one of the `heads_per_group` query heads that share a key-value head. The Hopper
+    instruction wgmma multiplies tiles of 64 or 128 rows.
     """
-    block = 64 if size * group <= 64 else 128
-    return block, ceil_div(size * group, block)
+    block = 64 if tokens_per_sequence * heads_per_group <= 64 else 128
+    return block, ceil_div(tokens_per_sequence * heads_per_group, block)
 
 
-def warps_per_tile(block: int) -> int:
-    """Returns the number of warps of an attention program for tiles of `block` query rows: four per 64 rows."""
-    return block // 16
+def warps_per_tile(tile_rows: int) -> int:
+    """Returns the number of warps of an attention program for tiles of `tile_rows` query rows: four per 64 rows."""
+    return tile_rows // 16
 
 
-def choose_splits(capacity: int, sequences: int, kv_heads: int, size: int, group: int, processors: int = 132) -> int:
+def choose_cache_splits(
+    capacity: int, sequences: int, kv_heads: int, tokens_per_sequence: int, heads_per_group: int, processors: int = 132
+) -> int:
     """Returns the number of parts (splits) into which attention divides the KV cache, so that all multiprocessors work.
 
-    It is a power of two, at most 16. `group` is the number of query heads per key-value head, `size` the number of
-    tokens per sequence, and `processors` the number of multiprocessors of the GPU.
+    It is a power of two, at most 16. `heads_per_group` is the number of query heads per key-value head,
+    `tokens_per_sequence` the number of tokens per sequence, and `processors` the number of multiprocessors of the GPU.
     """
-    programs = sequences * kv_heads * tile_shape(size, group)[1]
+    programs = sequences * kv_heads * query_tile_rows_and_count(tokens_per_sequence, heads_per_group)[1]
     target = min(16, ceil_div(capacity, BLOCK_S), max(1, processors // programs))
     return 1 << (target.bit_length() - 1)
 
@@ -146,7 +153,7 @@ def attend(
     sequences, kv_heads, capacity, width = keys.shape
     split_count, rows, heads, _ = partials.shape
     size, group = rows // sequences, heads // kv_heads
-    block, count = tile_shape(size, group)
+    block, count = query_tile_rows_and_count(size, group)
     shared_options = launch_options(live)
     attend_split[(count * split_count, kv_heads, sequences)](
         live, queries, keys, values, limits, partials, log_sums, rows, size, capacity, LOG2_E / math.sqrt(width),

@@ -14,14 +14,14 @@ from evalharness.diffusion.denoising import DenoisingSettings
 from evalharness.diffusion.kernels.head import TokenStatistics
 from evalharness.diffusion.kernels.launch import begin_kernel, launch_options
 from evalharness.diffusion.kernels.layout import DecodingState
-from evalharness.diffusion.rules import Rule, even_schedule, linear_schedule
+from evalharness.diffusion.rules import Rule, make_even_schedule, make_linear_schedule
 
 SCHEDULES = {
-    "confidence": even_schedule,
-    "static": even_schedule,
-    "dynamic": even_schedule,
-    "margin": linear_schedule,
-    "entropy": linear_schedule,
+    "confidence": make_even_schedule,
+    "static": make_even_schedule,
+    "dynamic": make_even_schedule,
+    "margin": make_linear_schedule,
+    "entropy": make_linear_schedule,
 }
 RULES = ("threshold", "factor", "entropy-bounded", *SCHEDULES)
 
@@ -39,13 +39,13 @@ class CommitPolicy:
     sub_block: int = 0
     first_token_alone: bool = False
 
-    def commits_per_pass(self, masks: int) -> tuple[int, ...]:
-        """Returns how many masks each forward pass over a block commits, for a block that begins with `masks` masks.
+    def commits_per_pass(self, mask_count: int) -> tuple[int, ...]:
+        """Returns how many masks each forward pass over a block commits, if the block begins with `mask_count` masks.
 
         Rules without a schedule return an empty tuple.
         """
         schedule = SCHEDULES.get(self.rule)
-        return schedule(self.length or masks, self.steps) if schedule and masks else ()
+        return schedule(self.length or mask_count, self.steps) if schedule and mask_count else ()
 
 
 def make_commit_policy(denoising: DenoisingSettings) -> CommitPolicy:
@@ -58,7 +58,7 @@ def make_commit_policy(denoising: DenoisingSettings) -> CommitPolicy:
         rule.name,
         threshold,
         settings.get("steps", 0),
-        settings.get("length", 0),
+        settings.get("schedule_length", 0),
         denoising.sub_block,
         denoising.first_token_alone,
     )
@@ -141,7 +141,11 @@ def commit_block(
     L: tl.constexpr, C: tl.constexpr, S: tl.constexpr, E: tl.constexpr, RULE: tl.constexpr, SUB: tl.constexpr,
     FIRST_ALONE: tl.constexpr, SHIFT: tl.constexpr, WHOLE: tl.constexpr, BLOCK_L: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: commits tokens of the blocks after a forward pass; one program per sequence."""
+    """Kernel: commits tokens of the blocks after a forward pass; one program per sequence.
+
+    `proposed` to `entropy` are the output head's statistics, which are only read. The others are fields of
+    `DecodingState`, of which all but `length`, `prompt_tokens`, `counts`, `limit` and `end_tokens` are updated.
+    """
     if not begin_kernel(live, PDL):
         return
     sequence = tl.program_id(0)
@@ -199,7 +203,11 @@ def append_token(
     end_tokens: tl.tensor, proposed: tl.tensor, probability: tl.tensor, L: tl.constexpr, C: tl.constexpr,
     E: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: appends the next token to each sequence (autoregressive decoding); one program per sequence."""
+    """Kernel: appends the next token to each sequence (autoregressive decoding); one program per sequence.
+
+    `proposed` and `probability` are the output head's results, which are only read. The others are fields of
+    `DecodingState`, of which all but `limit` and `end_tokens` are updated.
+    """
     if not begin_kernel(live, PDL):
         return
     sequence = tl.program_id(0)
@@ -221,12 +229,12 @@ def append_token(
 
 
 def commit_tokens(
-    state: DecodingState, statistics: TokenStatistics, policy: CommitPolicy, shift: bool, whole: bool = False
+    state: DecodingState, statistics: TokenStatistics, policy: CommitPolicy, shift: bool, bidirectional: bool = False
 ) -> None:
     """Commits in each block the tokens that `policy` chooses, given the output head's `statistics`.
 
     Sequences whose block is finished are marked as done. The state then records that the sequence's context is in the
-    KV cache, unless the network is bidirectional (`whole`) and has no cache. `shift` is that of the network's
+    KV cache, unless the network is `bidirectional` and has no cache. `shift` is that of the network's
     configuration.
     """
     sequences, length = state.tokens.shape
@@ -238,7 +246,7 @@ def commit_tokens(
         statistics.proposed, statistics.probability, statistics.second, statistics.entropy, policy.threshold,
         L=length, C=state.context.shape[1], S=state.counts.shape[1], E=state.end_tokens.shape[0], RULE=policy.rule,
         SUB=policy.sub_block, FIRST_ALONE=policy.first_token_alone, SHIFT=int(shift),
-        WHOLE=whole, BLOCK_L=block,
+        WHOLE=bidirectional, BLOCK_L=block,
         num_warps=max(1, block * block // 1024 if block <= 128 else block // 64), **launch_options(state.live),
     )  # fmt: skip
 

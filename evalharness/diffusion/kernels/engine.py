@@ -16,11 +16,11 @@ import torch
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.denoising import BlockState, DenoisingSettings
 from evalharness.diffusion.kernels.commit import RULES, CommitPolicy, make_commit_policy
-from evalharness.diffusion.kernels.graphs import capture_steps, current_device, run_until_done, steps_per_graph
+from evalharness.diffusion.kernels.graphs import capture_steps, run_until_done, steps_per_graph, use_device
 from evalharness.diffusion.kernels.kernel_options import Precision, UnsupportedSetting, unsupported_top_p
 from evalharness.diffusion.kernels.launch import ceil_div
 from evalharness.diffusion.kernels.layout import DecodingState, new_decoding_state
-from evalharness.diffusion.kernels.step import KernelWeights, new_buffers, read_weights, step
+from evalharness.diffusion.kernels.step import KernelWeights, new_step_buffers, read_kernel_weights, run_decoding_step
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler, record_output_times
 
@@ -52,15 +52,15 @@ class DecodingSession:
     """Runs a forward pass that also takes a finished block into the cache."""
     later_passes: Callable[[], None]
 
-    def run(self, finished_blocks: bool) -> None:
+    def run(self, cache_finished_blocks: bool) -> None:
         """Copies the host's state to the device, decodes until all sequences are done, and copies the state back.
 
-        `finished_blocks` says whether the first pass must also store the keys and values of finished blocks.
+        `cache_finished_blocks` says whether the first pass must also store the keys and values of finished blocks.
         """
         self.tables["live"][0] = (self.tables["done"] == 0).sum()
-        with current_device(self.state.live.device):
+        with use_device(self.state.live.device):
             self.state.flat.copy_(self.host.flat)
-            run_until_done(self.later_passes, self.state.live, self.first_pass if finished_blocks else None)
+            run_until_done(self.later_passes, self.state.live, self.first_pass if cache_finished_blocks else None)
             self.host.flat.copy_(self.state.flat)
 
 
@@ -69,7 +69,7 @@ class Engine:
 
     def __init__(self, model: Transformer, precision: Precision | None = None) -> None:
         """Prepares the network's weights in the given `precision`; prefill still uses the weights of `model`."""
-        self.weights: KernelWeights = read_weights(model, precision)
+        self.weights: KernelWeights = read_kernel_weights(model, precision)
         self._whole = model.config.attention == "bidirectional"
         self._key: tuple[Any, ...] = ()
         self._session: DecodingSession | None = None
@@ -123,7 +123,7 @@ class Engine:
         key = (len(rows), block, sampler, policy, capacity if self._whole else 0)
         if self._session is None or key != self._key or self._session.cache.capacity < capacity:
             self._session = None
-            with current_device(self.weights.embed.device):
+            with use_device(self.weights.embed.device):
                 self._session, self._key = self._open_session(len(rows), capacity, block, sampler, policy), key
         return self._session.cache
 
@@ -133,14 +133,14 @@ class Engine:
         The blocks have been started and have only masks so far; the text before them is in the KV cache. Times are
         counted from `start_time`, a `time.perf_counter()`.
         """
-        session, config, policy = self._current_session(), self.weights.config, make_commit_policy(denoising)
+        session, config, policy = self._get_open_session(), self.weights.config, make_commit_policy(denoising)
         running, host = dict(enumerate(blocks)), session.tables
         write_end_tokens(host, [block.row for block in running.values()])
         while running:
             host["done"][:] = 1
             for sequence, block in running.items():
-                _write_block(host, sequence, block, policy, config.mask_id if self._whole else None)
-            session.run(finished_blocks=not self._whole and bool((host["context_length"] > config.shift).any()))
+                _write_block_state(host, sequence, block, policy, config.mask_id if self._whole else None)
+            session.run(cache_finished_blocks=not self._whole and bool((host["context_length"] > config.shift).any()))
             tokens, committed_at, confidence, steps = (
                 host[name].tolist() for name in ("tokens", "committed_at", "confidence", "step")
             )
@@ -173,7 +173,7 @@ class Engine:
         `append_token(row, token)` appends a token to a row. Times are counted from `start_time`, a
         `time.perf_counter()`.
         """
-        session = self._current_session()
+        session = self._get_open_session()
         host = session.tables
         running = dict(enumerate(rows))
         write_end_tokens(host, rows)
@@ -188,7 +188,7 @@ class Engine:
                 host["cached"][sequence] = row.cached
                 write_random_state(host, sequence, row, len(row.text) - len(row.prompt))
                 host["done"][sequence] = host["step"][sequence] = host["length"][sequence] = 0
-            session.run(finished_blocks=False)
+            session.run(cache_finished_blocks=False)
             tokens, steps = host["tokens"].tolist(), host["step"].tolist()
             for sequence, row in running.items():
                 for token in tokens[sequence][: steps[sequence]]:
@@ -199,62 +199,69 @@ class Engine:
             running = {sequence: row for sequence, row in running.items() if not row.ended}
             first = False
 
-    def _current_session(self) -> DecodingSession:
+    def _get_open_session(self) -> DecodingSession:
+        """Returns the session that `allocate_cache` opened."""
         assert self._session is not None
         return self._session
 
     def _open_session(
-        self, sequences: int, capacity: int, block: int, sampler: Sampler, policy: CommitPolicy | None
+        self, sequence_count: int, capacity: int, block_length: int, sampler: Sampler, policy: CommitPolicy | None
     ) -> DecodingSession:
         """Allocates a session and captures its CUDA graphs; without a `policy`, for autoregressive decoding."""
         weights, config = self.weights, self.weights.config
         device = weights.embed.device
         # The layers of a bidirectional network share one layer's cache, see `step.forward`.
         cache_config = replace(config, layers=1) if self._whole else config
-        cache = KVCache(cache_config, sequences, capacity, weights.embed.dtype, device)
-        length = block or TOKENS_PER_ROUND
+        cache = KVCache(cache_config, sequence_count, capacity, weights.embed.dtype, device)
+        length = block_length or TOKENS_PER_ROUND
         steps = policy.steps if policy and policy.steps else 1
-        context, tail = (capacity, capacity) if self._whole else (block + 1, 0)
+        context, tail = (capacity, capacity) if self._whole else (block_length + 1, 0)
         state, host = (
-            new_decoding_state(sequences, length, context, steps, END_TOKENS, target, tail)
+            new_decoding_state(sequence_count, length, context, steps, END_TOKENS, target, tail)
             for target in (device, torch.device("cpu"))
         )
         tables = {name: table.numpy() for name, table in vars(host).items()}
         steps_per_launch = steps_per_graph(KERNELS_PER_LAYER * config.layers)
 
-        def capture_passes(size: int, policy: CommitPolicy | None, count: int) -> Callable[[], None]:
-            buffers = new_buffers(weights, cache, size, length if policy else 1, sampler.banned)
-            single_step = partial(step, weights, state, buffers, cache, policy, block, sampler.temperature)
-            return capture_steps(single_step, count, state.live)
+        def capture_passes(
+            tokens_per_sequence: int, policy: CommitPolicy | None, pass_count: int
+        ) -> Callable[[], None]:
+            buffers = new_step_buffers(weights, cache, tokens_per_sequence, length if policy else 1, sampler.banned)
+            single_step = partial(
+                run_decoding_step, weights, state, buffers, cache, policy, block_length, sampler.temperature
+            )
+            return capture_steps(single_step, pass_count, state.live)
 
         if self._whole:
             passes = capture_passes(capacity, policy, steps_per_launch)
             return DecodingSession(state, host, tables, cache, passes, passes)
-        later_passes = capture_passes(block + config.shift if policy else 1, policy, steps_per_launch)
-        first_pass = capture_passes(2 * block + config.shift, policy, 1) if policy else later_passes
+        later_passes = capture_passes(block_length + config.shift if policy else 1, policy, steps_per_launch)
+        first_pass = capture_passes(2 * block_length + config.shift, policy, 1) if policy else later_passes
         return DecodingSession(state, host, tables, cache, first_pass, later_passes)
 
 
-def write_end_tokens(host: Tables, rows: Sequence[Row]) -> None:
+def write_end_tokens(host_tables: Tables, rows: Sequence[Row]) -> None:
     """Writes the end tokens that all rows of the batch share to the host's copy of the device state.
 
     The host itself checks for end tokens that only some rows have.
     """
     common = sorted(frozenset.intersection(*(row.stop_checker.end_tokens for row in rows)))[:END_TOKENS]
-    host["end_tokens"][:] = -1
-    host["end_tokens"][: len(common)] = common
+    host_tables["end_tokens"][:] = -1
+    host_tables["end_tokens"][: len(common)] = common
 
 
-def write_random_state(host: Tables, sequence: int, row: Row, index: int) -> None:
+def write_random_state(host_tables: Tables, sequence: int, row: Row, next_index: int) -> None:
     """Writes a row's seed and the index of its next random number to the host's copy of the device state.
 
     So a row's random numbers do not depend on the other rows of the batch.
     """
     if row.generator is not None:
-        host["seeds"][sequence], host["offsets"][sequence] = row.generator.initial_seed(), index
+        host_tables["seeds"][sequence], host_tables["offsets"][sequence] = row.generator.initial_seed(), next_index
 
 
-def _write_block(host: Tables, sequence: int, block: BlockState, policy: CommitPolicy, mask_id: int | None) -> None:
+def _write_block_state(
+    host_tables: Tables, sequence: int, block: BlockState, policy: CommitPolicy, mask_id: int | None
+) -> None:
     """Writes a started block, and the row's uncached text, to the host's copy of the device state.
 
     For a bidirectional network, `mask_id` is its mask token; the row's whole text and the tokens after the block are
@@ -265,21 +272,21 @@ def _write_block(host: Tables, sequence: int, block: BlockState, policy: CommitP
     text = row.text[cached:]
 
     def write_table(name: str, values: Sequence[int]) -> None:
-        host[name][sequence, : len(values)] = values
+        host_tables[name][sequence, : len(values)] = values
 
-    host["masked"][sequence] = 0
+    host_tables["masked"][sequence] = 0
     write_table("tokens", block.tokens)
     write_table("masked", block.masked)
     write_table("context", text)
-    host["counts"][sequence] = 1
+    host_tables["counts"][sequence] = 1
     write_table("counts", policy.commits_per_pass(block.initial_masks))
-    host["length"][sequence], host["prompt_tokens"][sequence] = size, block.prompt_tokens
-    host["limit"][sequence] = block.prompt_tokens + row.stop_checker.limit - len(row.stop_checker.tokens)
-    host["context_length"][sequence], host["cached"][sequence] = len(text), cached
+    host_tables["length"][sequence], host_tables["prompt_tokens"][sequence] = size, block.prompt_tokens
+    host_tables["limit"][sequence] = block.prompt_tokens + row.stop_checker.limit - len(row.stop_checker.tokens)
+    host_tables["context_length"][sequence], host_tables["cached"][sequence] = len(text), cached
     if mask_id is not None:
         tail = [*[mask_id] * block.canvas_left, *row.suffix]
-        assert len(text) + size + len(tail) <= host["tail"].shape[1]
+        assert len(text) + size + len(tail) <= host_tables["tail"].shape[1]
         write_table("tail", tail)
-        host["tail_length"][sequence] = len(tail)
-    write_random_state(host, sequence, row, row.forward_passes * host["tokens"].shape[1])
-    host["done"][sequence] = host["step"][sequence] = 0
+        host_tables["tail_length"][sequence] = len(tail)
+    write_random_state(host_tables, sequence, row, row.forward_passes * host_tables["tokens"].shape[1])
+    host_tables["done"][sequence] = host_tables["step"][sequence] = 0

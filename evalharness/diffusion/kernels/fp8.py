@@ -62,7 +62,10 @@ def quantize_row(
     live: tl.tensor, x: tl.tensor, values: tl.tensor, scale: tl.tensor, inner: tl.tensor, LARGEST: tl.constexpr,
     TINY: tl.constexpr, BLOCK: tl.constexpr, INTERPRETED: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: quantizes a row to e4m3, scaled by its largest magnitude; one program per row."""
+    """Kernel: quantizes a row to e4m3, scaled by its largest magnitude; one program per row.
+
+    It writes `values` and `scale`.
+    """
     if not begin_kernel(live, PDL):
         return
     row = tl.program_id(0).to(tl.int64)
@@ -93,8 +96,8 @@ def quantize_rows(x: Tensor, out: Matrix, live: Tensor) -> None:
     )  # fmt: skip
 
 
-def empty_fp8(rows: int, inner: int, device: torch.device | str) -> Matrix:
+def allocate_fp8_matrix(rows: int, columns: int, device: torch.device | str) -> Matrix:
     """Returns an uninitialized matrix of 8-bit floats (e4m3) [rows, inner] with one scale per row."""
     return Matrix(
-        torch.empty(rows, inner, dtype=FP8, device=device), torch.empty(rows, dtype=torch.float32, device=device)
+        torch.empty(rows, columns, dtype=FP8, device=device), torch.empty(rows, dtype=torch.float32, device=device)
     )

@@ -109,7 +109,8 @@ def matmul_tile(
 ) -> None:  # fmt: skip
     """Kernel: multiplies activations by transposed weights, in parts of the inner dimension.
 
-    One program computes one tile of weights times one tile of rows, over one part of the inner dimension.
+    One program computes one tile of weights times one tile of rows, over one part of the inner dimension. The result is
+    written to `partials`.
     """
     line = tl.program_id(1) * TILE + tl.arange(0, TILE)
     row = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
@@ -131,39 +132,39 @@ def matmul_tile(
     tl.store(target, total, mask=(line[:, None] < width) & (row[None, :] < rows))
 
 
-def plan_tiling(width: int, inner: int, rows: int, fp8: bool = False) -> TilingPlan:
-    """Returns the tiling to multiply weights [width, inner] by `rows` rows of activations.
+def plan_matmul_tiling(weight_rows: int, inner_size: int, activation_rows: int, fp8: bool = False) -> TilingPlan:
+    """Returns the tiling to multiply weights [weight_rows, inner_size] by rows of activations.
 
     All programs should run in one wave, two per multiprocessor. With many rows, fewer pipeline stages leave shared
     memory for two programs; with 8-bit weights, registers allow only one. The larger tile reads the activations half as
     often and is used if the weights have enough rows.
     """
-    tile = 128 if ceil_div(width, 128) * 8 >= PROCESSORS else 64
-    tokens, step = tokens_per_program(rows), inner_step_size(inner, fp8)
-    programs = ceil_div(width, tile) * ceil_div(rows, tokens)
+    tile = 128 if ceil_div(weight_rows, 128) * 8 >= PROCESSORS else 64
+    tokens, step = tokens_per_program(activation_rows), inner_step_size(inner_size, fp8)
+    programs = ceil_div(weight_rows, tile) * ceil_div(activation_rows, tokens)
     concurrent = PROCESSORS if fp8 and tokens == 128 else 2 * PROCESSORS
-    splits = max(1, min(10, concurrent // programs, inner // 128))
+    splits = max(1, min(10, concurrent // programs, inner_size // 128))
     return TilingPlan(tile, tokens, step, splits, warps=tile // 16, stages=4 if tokens <= 64 else 3)
 
 
-def tokens_per_program(rows: int) -> int:
+def tokens_per_program(activation_rows: int) -> int:
     """Returns the activation rows per program of the matrix product, a size that the tensor cores support."""
-    return int(min(128, max(16, triton.next_power_of_2(rows))))
+    return int(min(128, max(16, triton.next_power_of_2(activation_rows))))
 
 
-def inner_step_size(inner: int, fp8: bool) -> int:
+def inner_step_size(inner_size: int, fp8: bool) -> int:
     """Returns how many elements of the inner dimension the matrix product reads in one step of its loop.
 
     It reads 128 bytes of each weight row, or fewer if the inner dimension is not a multiple of that.
     """
-    step = math.gcd(inner, 128 if fp8 else 64)
+    step = math.gcd(inner_size, 128 if fp8 else 64)
     assert step >= 16, "the matrix unit takes 16 of the inner dimension at a time"
     return step
 
 
-def values_and_scale(x: Tensor | Matrix) -> tuple[Tensor, Tensor | None]:
-    """Returns the values of a matrix `x` and the scales of its rows, None if it is not quantized."""
-    return (x, None) if isinstance(x, Tensor) else (x.values, x.scale)
+def values_and_scale(matrix: Tensor | Matrix) -> tuple[Tensor, Tensor | None]:
+    """Returns the values of a matrix and the scales of its rows, None if it is not quantized."""
+    return (matrix, None) if isinstance(matrix, Tensor) else (matrix.values, matrix.scale)
 
 
 def split_matmul(
@@ -171,14 +172,14 @@ def split_matmul(
 ) -> None:
     """Multiplies activations `x` [N, in] by the transposed weights [out, in] as partial products, split along `in`.
 
-    It writes them to `partials` [splits, N, out], float32; their sum over the splits is the product. `plan_tiling`
-    gives a suitable number of splits, and the tiling unless `tiling` is given. `in` must be a multiple of 16; if `x` is
-    quantized, a multiple of 32, and the weights must be quantized, too.
+    It writes them to `partials` [splits, N, out], float32; their sum over the splits is the product.
+    `plan_matmul_tiling` gives a suitable number of splits, and the tiling unless `tiling` is given. `in` must be a
+    multiple of 16; if `x` is quantized, a multiple of 32, and the weights must be quantized, too.
     """
     values, row_scale = values_and_scale(x)
     rows, inner = values.shape
     splits, _, width = partials.shape
-    tiling = tiling or plan_tiling(width, inner, rows, weight.scale is not None)
+    tiling = tiling or plan_matmul_tiling(width, inner, rows, weight.scale is not None)
     matmul_tile[(ceil_div(rows, tiling.tokens), ceil_div(width, tiling.tile), splits)](
         live, values, row_scale, weight.values, weight.scale, partials, rows, width, inner,
         SCALED_ROWS=row_scale is not None, SCALED_WEIGHTS=weight.scale is not None, TILE=tiling.tile,

@@ -12,22 +12,22 @@ AHEAD = 128
 """
 
 
-def steps_per_graph(kernels: int) -> int:
+def steps_per_graph(kernels_per_step: int) -> int:
     """Returns the number of decoding steps per CUDA graph, if a step consists of this many kernels.
 
     It is the smallest number with at least AHEAD kernels: after a block is finished, the graph's remaining steps do no
     work, but still take the time of their kernel launches.
     """
-    return -(-AHEAD // kernels)
+    return -(-AHEAD // kernels_per_step)
 
 
-def current_device(device: torch.device) -> AbstractContextManager[object]:
+def use_device(device: torch.device) -> AbstractContextManager[object]:
     """Returns a context manager that makes a CUDA device the current one, for kernel launches and graph capture."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
-def capture_steps(step: Callable[[], None], count: int, live: Tensor) -> Callable[[], None]:
-    """Returns a function that runs `count` decoding steps as one CUDA graph, or on a CPU a single step.
+def capture_steps(step: Callable[[], None], step_count: int, live: Tensor) -> Callable[[], None]:
+    """Returns a function that runs `step_count` decoding steps as one CUDA graph, or on a CPU a single step.
 
     `live`, the number of decoding sequences, must be 0, so that the warm-up step changes nothing.
     """
@@ -40,7 +40,7 @@ def capture_steps(step: Callable[[], None], count: int, live: Tensor) -> Callabl
     graph = torch.cuda.CUDAGraph()
     stream = torch.cuda.Stream(live.device)  # type: ignore[no-untyped-call]
     with torch.cuda.graph(graph, stream=stream):
-        for _ in range(count):
+        for _ in range(step_count):
             step()
 
     def replay(_kept: Callable[[], None] = step) -> None:
@@ -50,15 +50,15 @@ def capture_steps(step: Callable[[], None], count: int, live: Tensor) -> Callabl
     return replay
 
 
-def run_until_done(advance: Callable[[], None], live: Tensor, first: Callable[[], None] | None = None) -> None:
-    """Calls `first`, if given, and then `advance` repeatedly until no sequence is decoding (`live` is 0).
+def run_until_done(advance: Callable[[], None], live: Tensor, first_advance: Callable[[], None] | None = None) -> None:
+    """Calls `first_advance`, if given, and then `advance` repeatedly until no sequence is decoding (`live` is 0).
 
     The host launches the next call before it knows whether the previous one finished all sequences, so that the device
     never waits. In a call that was not needed, each kernel returns immediately.
     """
     if not live.is_cuda:
-        if first:
-            first()
+        if first_advance:
+            first_advance()
         while live.item():
             advance()
         return
@@ -66,7 +66,7 @@ def run_until_done(advance: Callable[[], None], live: Tensor, first: Callable[[]
     events = [torch.cuda.Event() for _ in range(2)]  # type: ignore[no-untyped-call]
     for number in itertools.count():
         slot = number % 2
-        (first if first and not number else advance)()
+        (first_advance if first_advance and not number else advance)()
         live_on_host[slot : slot + 1].copy_(live, non_blocking=True)
         events[slot].record()
         if number:

@@ -46,7 +46,10 @@ def predict_tile(
     NOISE: tl.constexpr, COMPARED: tl.constexpr, ADDEND_SPLITS: tl.constexpr, BLOCK_V: tl.constexpr,
     BLOCK_N: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: computes the statistics of one tile of the vocabulary; one program per tile and `BLOCK_N` positions."""
+    """Kernel: computes the statistics of one tile of the vocabulary; one program per tile and `BLOCK_N` positions.
+
+    It writes `sums` and `tokens`, from which `merge_tiles` computes the results.
+    """
     tile, tiles = tl.program_id(1), tl.num_programs(1)
     token = tile * BLOCK_V + tl.arange(0, BLOCK_V)
     in_vocabulary = token < vocabulary
@@ -116,7 +119,10 @@ def merge_tiles(
     probability: tl.tensor, second: tl.tensor, entropy: tl.tensor, share: tl.tensor, most: tl.tensor,
     TILES: tl.constexpr, COMPARED: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: merges a position's statistics over all vocabulary tiles; one program per position."""
+    """Kernel: merges a position's statistics over all vocabulary tiles; one program per position.
+
+    It reads `sums` and `tokens`, the results of `predict_tile`, and writes `proposed` to `share`.
+    """
     if not begin_kernel(live, PDL):
         return
     column = tl.program_id(0)
@@ -178,7 +184,7 @@ class SamplingNoise:
 
 
 @dataclass(frozen=True)
-class Addend:
+class AddedLogits:
     """Logits that `predict_tokens` adds to its own, as a drafter's Markov head does, and the ids of the tokens.
 
     Entry i of `positions` gets row `first` + i * `step` of the logits.
@@ -192,49 +198,49 @@ class Addend:
     """[vocabulary], int32: the ids that select the random numbers of the tokens."""
 
 
-def tile_shape(most: int) -> tuple[int, int]:
-    """Returns the tile sizes of the output head, for up to `most` positions: vocabulary tokens, positions."""
-    return 128, min(64, max(16, triton.next_power_of_2(most)))
+def head_tile_shape(max_positions: int) -> tuple[int, int]:
+    """Returns the tile sizes of the output head, for up to `max_positions`: vocabulary tokens, positions."""
+    return 128, min(64, max(16, triton.next_power_of_2(max_positions)))
 
 
-def warps_per_tile(block_n: int) -> int:
-    """Returns the warps per program of the output head, for tiles of `block_n` positions.
+def warps_per_tile(tile_positions: int) -> int:
+    """Returns the warps per program of the output head, for tiles of this many positions.
 
     Larger tiles need the registers of more warps.
     """
-    return 8 if block_n > 32 else 4
+    return 8 if tile_positions > 32 else 4
 
 
-def allocate_workspace(vocabulary: int, most: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """Returns the two scratch buffers of `predict_tokens` for up to `most` positions.
+def allocate_workspace(vocabulary_size: int, max_positions: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
+    """Returns the two scratch buffers of `predict_tokens` for up to `max_positions`.
 
     They are float32 [SUMS, most, tiles] and int32 [most, tiles].
     """
-    tiles = ceil_div(vocabulary, tile_shape(most)[0])
+    tiles = ceil_div(vocabulary_size, head_tile_shape(max_positions)[0])
     return (
-        torch.empty(SUMS, most, tiles, dtype=torch.float32, device=device),
-        torch.empty(most, tiles, dtype=torch.int32, device=device),
+        torch.empty(SUMS, max_positions, tiles, dtype=torch.float32, device=device),
+        torch.empty(max_positions, tiles, dtype=torch.int32, device=device),
     )
 
 
 def predict_tokens(
     states: Tensor, weight: Matrix, rows: Tensor, positions: Tensor, count: Tensor, banned: Tensor,
-    work: tuple[Tensor, Tensor], statistics: TokenStatistics, length: int, live: Tensor,
-    noise: SamplingNoise | None = None, compared: Tensor | None = None, addend: Addend | None = None,
+    workspace: tuple[Tensor, Tensor], statistics: TokenStatistics, block_length: int, live: Tensor,
+    noise: SamplingNoise | None = None, compared_tokens: Tensor | None = None, added_logits: AddedLogits | None = None,
 ) -> None:  # fmt: skip
     """Chooses a token for each of the first `count` [1] entries of `positions`; writes the results to `statistics`.
 
     `states` [N, hidden] are the normalized hidden states; hidden must be a multiple of 16. positions[i] is predicted
     from the state rows[i]; both are int32 [most]. `weight` is the output head's matrix [vocabulary, hidden]; `banned`,
-    int32, are tokens with probability zero; `length` is the number of positions per block; `work` comes from
+    int32, are tokens with probability zero; `block_length` is the number of positions per block; `workspace` comes from
     `allocate_workspace`. Without `noise` the most probable token is chosen, the first one of equally probable ones.
 
-    `compared` [N], int32, are the input tokens of a causal pass: the token behind each row is compared with the row's
-    prediction, see `TokenStatistics.share`.
+    `compared_tokens` [N], int32, are the input tokens of a causal pass: the token behind each row is compared with the
+    row's prediction, see `TokenStatistics.share`.
     """
-    sums, tokens = work
+    sums, tokens = workspace
     most = rows.shape[0]
-    block_v, block_n = tile_shape(most)
+    block_v, block_n = head_tile_shape(most)
     vocabulary, hidden = weight.values.shape
     tiles = ceil_div(vocabulary, block_v)
     unused = live
@@ -242,35 +248,37 @@ def predict_tokens(
     predict_tile[(ceil_div(most, block_n), tiles)](
         live, states, rows, positions, count, weight.values, unused if weight.scale is None else weight.scale, banned,
         unused if noise is None else noise.seeds, unused if noise is None else noise.offsets,
-        unused if compared is None else compared, unused if addend is None else addend.parts,
-        unused if addend is None else addend.token_ids, sums, tokens, vocabulary,
-        hidden, length, most, 1.0 if noise is None else noise.temperature,
-        0 if addend is None else addend.parts.shape[1], 0 if addend is None else addend.first,
-        0 if addend is None else addend.step, states.shape[0],
+        unused if compared_tokens is None else compared_tokens, unused if added_logits is None else added_logits.parts,
+        unused if added_logits is None else added_logits.token_ids, sums, tokens, vocabulary,
+        hidden, block_length, most, 1.0 if noise is None else noise.temperature,
+        0 if added_logits is None else added_logits.parts.shape[1], 0 if added_logits is None else added_logits.first,
+        0 if added_logits is None else added_logits.step, states.shape[0],
         BANNED=banned.shape[0], SCALED_WEIGHTS=weight.scale is not None, NOISE=noise is not None,
-        COMPARED=compared is not None, ADDEND_SPLITS=0 if addend is None else addend.parts.shape[0], BLOCK_V=block_v,
-        BLOCK_N=block_n, STEP=inner_step_size(hidden, weight.scale is not None), UPCAST=INTERPRETED,
+        COMPARED=compared_tokens is not None,
+        ADDEND_SPLITS=0 if added_logits is None else added_logits.parts.shape[0], BLOCK_V=block_v, BLOCK_N=block_n,
+        STEP=inner_step_size(hidden, weight.scale is not None), UPCAST=INTERPRETED,
         num_warps=warps_per_tile(block_n), num_stages=4, **shared_options,
     )  # fmt: skip
     merge_tiles[(most,)](
         live, positions, count, sums, tokens, statistics.proposed, statistics.probability, statistics.second,
         statistics.entropy, unused if statistics.share is None else statistics.share, most,
-        TILES=tiles, COMPARED=compared is not None, BLOCK=triton.next_power_of_2(tiles), num_warps=4, **shared_options,
+        TILES=tiles, COMPARED=compared_tokens is not None, BLOCK=triton.next_power_of_2(tiles), num_warps=4,
+        **shared_options,
     )  # fmt: skip
 
 
 def predict_tokens_reference(
-    states: Tensor, weight: Matrix, banned: Tensor, noise: Tensor | None = None, compared: Tensor | None = None,
-    addend: Tensor | None = None,
+    states: Tensor, weight: Matrix, banned: Tensor, noise: Tensor | None = None, compared_tokens: Tensor | None = None,
+    added_logits: Tensor | None = None,
 ) -> TokenStatistics:  # fmt: skip
     """Returns the results of `predict_tokens` for all `states` [N, hidden], computed by PyTorch.
 
-    `noise` [N, vocabulary] is Gumbel noise times the temperature; if given, it is added to the logits. `addend`
-    [N, vocabulary] are logits to add, and `compared` [N] the tokens to compare with the predictions.
+    `noise` [N, vocabulary] is Gumbel noise times the temperature; if given, it is added to the logits. `added_logits`
+    [N, vocabulary] are logits to add, and `compared_tokens` [N] the tokens to compare with the predictions.
     """
     logits = states @ weight.dequantized(states.dtype).T
-    if addend is not None:
-        logits = logits + addend.to(logits.dtype)
+    if added_logits is not None:
+        logits = logits + added_logits.to(logits.dtype)
     logits = logits.float()
     logits[:, banned.long()] = -torch.inf
     proposed = (logits if noise is None else logits + noise).argmax(dim=-1)
@@ -278,18 +286,22 @@ def predict_tokens_reference(
     second = log_probabilities.scatter(1, proposed[:, None], -torch.inf).amax(dim=-1).exp()
     entropy = torch.special.entr(log_probabilities.exp()).sum(dim=-1)
     share = None
-    if compared is not None:
-        share = (logits.gather(1, compared.long()[:, None])[:, 0] - logits.amax(dim=-1)).exp()
+    if compared_tokens is not None:
+        share = (logits.gather(1, compared_tokens.long()[:, None])[:, 0] - logits.amax(dim=-1)).exp()
     probability = log_probabilities.gather(1, proposed[:, None])[:, 0].exp()
     return TokenStatistics(proposed.int(), probability, second, entropy, share)
 
 
-def gumbel_noise_reference(seed: int, offset: int, vocabulary: int) -> Tensor:
+def gumbel_noise_reference(seed: int, offset: int, vocabulary_size: int) -> Tensor:
     """Returns the noise of the kernel function `gumbel_noise` for each token of the vocabulary, float32 [vocabulary].
 
     Source of the generator: Philox 4x32-10 (Salmon et al., SC 2011).
     """
-    words = [torch.arange(vocabulary), torch.full((vocabulary,), offset), *torch.zeros(2, vocabulary, dtype=torch.long)]
+    words = [
+        torch.arange(vocabulary_size),
+        torch.full((vocabulary_size,), offset),
+        *torch.zeros(2, vocabulary_size, dtype=torch.long),
+    ]
     key = [seed & 0xFFFFFFFF, seed >> 32]
     for _ in range(10):
         low, high = _multiply_words(0xD2511F53, words[0]), _multiply_words(0xCD9E8D57, words[2])

@@ -38,13 +38,13 @@ def unsupported_top_p(temperature: float, top_p: float) -> UnsupportedSetting | 
     return UnsupportedSetting(f"--top-p {top_p:g}", "use --top-p 1 or --temperature 0")
 
 
-def fused_kernels_option(kernels: KernelsOption, weights: WeightFormat) -> str:
+def find_option_requiring_fused_kernels(kernels_option: KernelsOption, weight_format: WeightFormat) -> str:
     """Returns which option requires the fused kernels, as text `option key=value`; empty if no option does."""
-    if weights != "network":
-        return f"option weights={weights}"
-    return "option kernels=fused" if kernels == "fused" else ""
+    if weight_format != "network":
+        return f"option weights={weight_format}"
+    return "option kernels=fused" if kernels_option == "fused" else ""
 
 
-def fallback_hint(weights: WeightFormat) -> str:
+def advice_to_avoid_fused_kernels(weight_format: WeightFormat) -> str:
     """Returns advice for an error message: the option with which the run does not need the fused kernels."""
-    return "use weights=network" if weights != "network" else "use kernels=auto or kernels=torch"
+    return "use weights=network" if weight_format != "network" else "use kernels=auto or kernels=torch"

@@ -64,7 +64,7 @@ class DecodingState:
     """[E]: tokens that end a sequence."""
 
 
-def allocate_fields(
+def allocate_flat_fields(
     shapes: Mapping[str, tuple[int, ...]], device: torch.device | str
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Returns one int32 tensor of zeros with the memory of all fields, and each field as a view of it."""
@@ -76,18 +76,24 @@ def allocate_fields(
 
 
 def new_decoding_state(
-    sequences: int, length: int, context: int, steps: int, end_tokens: int, device: torch.device | str, tail: int = 0
+    sequence_count: int,
+    block_length: int,
+    max_context_length: int,
+    max_steps: int,
+    max_end_tokens: int,
+    device: torch.device | str,
+    max_tail_length: int = 0,
 ) -> DecodingState:
     """Returns a new decoding state of the given sizes on a device, in which all sequences are done."""
-    one, block = (sequences,), (sequences, length)
+    one, block = (sequence_count,), (sequence_count, block_length)
     shapes = {
         "tokens": block, "masked": block, "length": one, "prompt_tokens": one,
-        "counts": (sequences, steps), "limit": one, "context": (sequences, context), "context_length": one,
-        "cached": one, "tail": (sequences, tail), "tail_length": one, "step": one, "committed_at": block,
-        "confidence": block, "seeds": (sequences, 2), "offsets": one, "done": one, "live": (1,),
-        "end_tokens": (end_tokens,),
+        "counts": (sequence_count, max_steps), "limit": one, "context": (sequence_count, max_context_length),
+        "context_length": one, "cached": one, "tail": (sequence_count, max_tail_length), "tail_length": one,
+        "step": one, "committed_at": block, "confidence": block, "seeds": (sequence_count, 2), "offsets": one,
+        "done": one, "live": (1,), "end_tokens": (max_end_tokens,),
     }  # fmt: skip
-    flat, views = allocate_fields(shapes, device)
+    flat, views = allocate_flat_fields(shapes, device)
     views["confidence"] = views["confidence"].view(torch.float32)
     views["seeds"] = views["seeds"].view(torch.int64)[:, 0]
     views["done"].fill_(1)
@@ -116,10 +122,12 @@ class StepInput:
     """[1]: the number of valid entries in `rows`."""
 
 
-def new_step_input(sequences: int, size: int, predicted: int, device: torch.device | str) -> StepInput:
-    """Returns input buffers for `size` tokens per sequence, of which up to `predicted` are read by the output head."""
-    tokens, positions, limits = torch.zeros(3, sequences * size, dtype=torch.int32, device=device)
-    rows, block_positions = torch.zeros(2, sequences * predicted, dtype=torch.int32, device=device)
+def new_step_input(
+    sequence_count: int, tokens_per_sequence: int, predicted_per_sequence: int, device: torch.device | str
+) -> StepInput:
+    """Returns input buffers on a device; the output head reads up to `predicted_per_sequence` of the tokens."""
+    tokens, positions, limits = torch.zeros(3, sequence_count * tokens_per_sequence, dtype=torch.int32, device=device)
+    rows, block_positions = torch.zeros(2, sequence_count * predicted_per_sequence, dtype=torch.int32, device=device)
     return StepInput(tokens, positions, limits, rows, block_positions, torch.zeros(1, dtype=torch.int32, device=device))
 
 
@@ -132,7 +140,11 @@ def write_sequence_input(
     SHIFT: tl.constexpr, NEXT_TOKEN: tl.constexpr, WHOLE: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_L: tl.constexpr,
     BLOCK_ALL: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: writes a sequence's input tokens and the rows that the output head reads; one program per sequence."""
+    """Kernel: writes a sequence's input tokens and the rows that the output head reads; one program per sequence.
+
+    It writes the fields of `StepInput`, `tokens` to `count`, and only reads the others, which are those of
+    `DecodingState`.
+    """
     if not begin_kernel(live, PDL):
         return
     sequence = tl.program_id(0)
@@ -186,14 +198,20 @@ def write_sequence_input(
 
 
 def write_step_input(
-    state: DecodingState, step_input: StepInput, *, block: int, shift: bool, next_token: bool, whole: bool = False
+    state: DecodingState,
+    step_input: StepInput,
+    *,
+    block_length: int,
+    shift: bool,
+    next_token: bool,
+    bidirectional: bool = False,
 ) -> None:
     """Writes the input of the next forward pass to `step_input`, from the decoding `state`.
 
-    Positions of sequences that are done are -1. `block` is the block length of block-causal attention, 0 for causal
-    attention. `shift` is that of the network's configuration. With `next_token`, the token after the input is
-    predicted, otherwise the masks in it. With `whole`, attention is bidirectional, and includes the tokens after the
-    block.
+    Positions of sequences that are done are -1. `block_length` is the block length of block-causal attention, 0 for
+    causal attention. `shift` is that of the network's configuration. With `next_token`, the token after the input is
+    predicted, otherwise the masks in it. With `bidirectional`, attention is bidirectional, and includes the tokens
+    after the block.
     """
     sequences, length = state.tokens.shape
     size, block_all = step_input.tokens.shape[0] // sequences, triton.next_power_of_2(sequences * length)
@@ -201,7 +219,8 @@ def write_step_input(
         state.live, state.done, state.tokens, state.masked, state.length, state.context,
         state.context_length, state.cached, state.tail, state.tail_length, step_input.tokens, step_input.positions,
         step_input.limits, step_input.rows, step_input.block_positions, step_input.count, size, sequences,
-        L=length, C=state.context.shape[1], A=state.tail.shape[1], BLOCK=block, SHIFT=int(shift), NEXT_TOKEN=next_token,
-        WHOLE=whole, BLOCK_T=triton.next_power_of_2(size), BLOCK_L=triton.next_power_of_2(length),
-        BLOCK_ALL=block_all, num_warps=max(4, min(16, block_all // 1024)), **launch_options(state.live),
+        L=length, C=state.context.shape[1], A=state.tail.shape[1], BLOCK=block_length, SHIFT=int(shift),
+        NEXT_TOKEN=next_token, WHOLE=bidirectional, BLOCK_T=triton.next_power_of_2(size),
+        BLOCK_L=triton.next_power_of_2(length), BLOCK_ALL=block_all,
+        num_warps=max(4, min(16, block_all // 1024)), **launch_options(state.live),
     )  # fmt: skip

@@ -30,7 +30,8 @@ def gate_up_tile(
 ) -> None:  # fmt: skip
     """Kernel: computes gate and up projection with SiLU; one program per tile of weights and tile of activation rows.
 
-    A tile of weights has TILE / 2 rows of the gate matrix and the same rows of the up matrix.
+    A tile of weights has TILE / 2 rows of the gate matrix and the same rows of the up matrix. The result is written to
+    `out`.
     """
     HALF: tl.constexpr = TILE // 2
     first = tl.program_id(1) * HALF
@@ -57,13 +58,20 @@ def gate_up_tile(
     tl.store(target, (active * up).to(dtype), mask=(column[:, None] < width) & (row[None, :] < rows))
 
 
-def plan_gate_up_tiling(width: int, inner: int, rows: int, fp8: bool = False) -> TilingPlan:
-    """Returns the tiling of `gate_up`, for a feed-forward layer of size `width` and `rows` rows of activations.
+def plan_gate_up_tiling(intermediate_size: int, inner_size: int, activation_rows: int, fp8: bool = False) -> TilingPlan:
+    """Returns the tiling of `gate_up` for a feed-forward layer and a number of rows of activations.
 
     The inner dimension is not split, because the activation function is not linear.
     """
-    tile = 128 if width >= 64 * PROCESSORS else 64
-    return TilingPlan(tile, tokens_per_program(rows), inner_step_size(inner, fp8), splits=1, warps=tile // 16, stages=3)
+    tile = 128 if intermediate_size >= 64 * PROCESSORS else 64
+    return TilingPlan(
+        tile,
+        tokens_per_program(activation_rows),
+        inner_step_size(inner_size, fp8),
+        splits=1,
+        warps=tile // 16,
+        stages=3,
+    )
 
 
 def gate_up(x: Tensor | Matrix, weight: Matrix, out: Tensor, live: Tensor, tiling: TilingPlan | None = None) -> None:

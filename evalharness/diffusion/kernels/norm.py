@@ -29,7 +29,10 @@ def embed_and_norm_row(
     live: tl.tensor, tokens: tl.tensor, table: tl.tensor, gain: tl.tensor, residual: tl.tensor, normed: tl.tensor,
     hidden: tl.tensor, eps: tl.tensor, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: writes the embedding of a row's token, and its RMSNorm; one program per row."""
+    """Kernel: writes the embedding of a row's token, and its RMSNorm; one program per row.
+
+    It writes `residual` (the embedding) and `normed`.
+    """
     if not begin_kernel(live, PDL):
         return
     row = tl.program_id(0).to(tl.int64)
@@ -47,7 +50,10 @@ def add_and_norm_row(
     live: tl.tensor, partials: tl.tensor, residual: tl.tensor, gain: tl.tensor, normed: tl.tensor, hidden: tl.tensor,
     eps: tl.tensor, SPLITS: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: adds a row's partial products to the residual stream, and writes its RMSNorm; one program per row."""
+    """Kernel: adds a row's partial products to the residual stream, and writes its RMSNorm; one program per row.
+
+    It updates `residual` and writes `normed`.
+    """
     if not begin_kernel(live, PDL):
         return
     row, rows = tl.program_id(0).to(tl.int64), tl.num_programs(0).to(tl.int64)
@@ -69,7 +75,10 @@ def sum_and_norm_row(
     live: tl.tensor, parts: tl.tensor, gain: tl.tensor, normed: tl.tensor, hidden: tl.tensor, stride: tl.tensor,
     eps: tl.tensor, SPLITS: tl.constexpr, NORM: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: adds the parts of a row, and writes its RMSNorm, or without NORM the sum; one program per row."""
+    """Kernel: adds the parts of a row, and writes its RMSNorm, or without NORM the sum; one program per row.
+
+    It writes `normed`.
+    """
     if not begin_kernel(live, PDL):
         return
     row, rows = tl.program_id(0).to(tl.int64), tl.num_programs(0).to(tl.int64)
@@ -86,15 +95,15 @@ def sum_and_norm_row(
 
 
 def embed_and_norm(
-    tokens: Tensor, table: Tensor, gain: Tensor, eps: float, residual: Tensor, normed: Tensor, live: Tensor
+    tokens: Tensor, embedding_table: Tensor, gain: Tensor, eps: float, residual: Tensor, normed: Tensor, live: Tensor
 ) -> None:
     """Writes the embeddings of `tokens` [N] to `residual` [N, hidden], and their RMSNorm to `normed`.
 
-    `table` is the embedding matrix, `gain` [hidden] the weight of the norm.
+    `embedding_table` is the embedding matrix, `gain` [hidden] the weight of the norm.
     """
     rows, hidden = residual.shape
     embed_and_norm_row[(rows,)](
-        live, tokens, table, gain, residual, normed, hidden, eps,
+        live, tokens, embedding_table, gain, residual, normed, hidden, eps,
         BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(live),
     )  # fmt: skip
 
@@ -124,14 +133,16 @@ def sum_and_norm(parts: Tensor, gain: Tensor | None, eps: float, normed: Tensor,
     )  # fmt: skip
 
 
-def warps_per_row(hidden: int) -> int:
-    """Returns the number of warps per row of `hidden` elements, so that each thread has 8 or 16 elements."""
-    return int(max(1, min(16, triton.next_power_of_2(hidden) // 256)))
+def warps_per_row(hidden_size: int) -> int:
+    """Returns the number of warps per row of `hidden_size` elements, so that each thread has 8 or 16 elements."""
+    return int(max(1, min(16, triton.next_power_of_2(hidden_size) // 256)))
 
 
-def embed_and_norm_reference(tokens: Tensor, table: Tensor, gain: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+def embed_and_norm_reference(
+    tokens: Tensor, embedding_table: Tensor, gain: Tensor, eps: float
+) -> tuple[Tensor, Tensor]:
     """Returns the results of `embed_and_norm`, computed by PyTorch: residual and normed."""
-    residual = F.embedding(tokens, table)
+    residual = F.embedding(tokens, embedding_table)
     return residual, F.rms_norm(residual, gain.shape, gain, eps)
 
 

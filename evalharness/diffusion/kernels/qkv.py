@@ -14,7 +14,7 @@ from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels.launch import begin_kernel, launch_options
 from evalharness.diffusion.network import apply_rope, rope_rotation
 
-Table = tuple[Tensor, Tensor]
+RopeTable = tuple[Tensor, Tensor]
 """Cosines and sines, [positions, rotated dimensions / 2] each."""
 
 
@@ -48,7 +48,10 @@ def rope_and_cache_head(
     size: tl.tensor, capacity: tl.tensor, eps: tl.tensor, HEADS: tl.constexpr, KV_HEADS: tl.constexpr, D: tl.constexpr,
     ROTATED: tl.constexpr, SPLITS: tl.constexpr, BIAS: tl.constexpr, NORM: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: applies bias, norm and RoPE to an attention head and stores it; one program per row and head."""
+    """Kernel: applies bias, norm and RoPE to an attention head and stores it; one program per row and head.
+
+    It writes `queries`, `keys` and `values`.
+    """
     if not begin_kernel(live, PDL):
         return
     HALF: tl.constexpr = ROTATED // 2
@@ -81,15 +84,15 @@ def rope_and_cache_head(
         tl.store(keys + slot * D + column, result, mask=(column < D) & (position >= 0))
 
 
-def rope_table(config: ModelConfig, length: int, dtype: torch.dtype, device: torch.device) -> Table:
-    """Returns the cosines and sines of RoPE for positions below `length`, identical to those of the network."""
-    cosines, sines = rope_rotation(config, torch.arange(length, device=device)[None], dtype)
+def make_rope_table(config: ModelConfig, position_count: int, dtype: torch.dtype, device: torch.device) -> RopeTable:
+    """Returns the cosines and sines of RoPE for positions below `position_count`, identical to those of the network."""
+    cosines, sines = rope_rotation(config, torch.arange(position_count, device=device)[None], dtype)
     half = config.rotary_dims // 2
     return cosines[0, :, 0, half:].contiguous(), sines[0, :, 0, half:].contiguous()
 
 
 def rope_and_cache(
-    partials: Tensor, bias: Tensor | None, q_gain: Tensor | None, k_gain: Tensor | None, eps: float, table: Table,
+    partials: Tensor, bias: Tensor | None, q_gain: Tensor | None, k_gain: Tensor | None, eps: float, table: RopeTable,
     positions: Tensor, queries: Tensor, keys: Tensor, values: Tensor, live: Tensor,
 ) -> None:  # fmt: skip
     """Applies bias, per-head norm and RoPE after the QKV product; writes keys and values to the KV cache.
@@ -112,7 +115,7 @@ def rope_and_cache(
 
 
 def rope_and_cache_reference(
-    partials: Tensor, bias: Tensor | None, q_gain: Tensor | None, k_gain: Tensor | None, eps: float, table: Table,
+    partials: Tensor, bias: Tensor | None, q_gain: Tensor | None, k_gain: Tensor | None, eps: float, table: RopeTable,
     positions: Tensor, kv_heads: int, head_dim: int, dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Returns queries, keys and values of `rope_and_cache`, computed by PyTorch.

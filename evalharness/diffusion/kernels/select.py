@@ -10,8 +10,8 @@ from evalharness.diffusion.drafting.config import DrafterConfig
 from evalharness.diffusion.kernels.kernel_options import (
     KernelsOption,
     WeightFormat,
-    fallback_hint,
-    fused_kernels_option,
+    advice_to_avoid_fused_kernels,
+    find_option_requiring_fused_kernels,
 )
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
@@ -25,22 +25,24 @@ class KernelSelection:
     reason: str
 
 
-def select_kernels(kernels: KernelsOption, model: Transformer, weights: WeightFormat = "network") -> KernelSelection:
+def select_kernels(
+    kernels_option: KernelsOption, model: Transformer, weight_format: WeightFormat = "network"
+) -> KernelSelection:
     """Returns the kernels (fused or torch) with which to decode `model`.
 
     Raises UserError if the options require the fused kernels and they cannot run. Does not import Triton.
     """
-    required_option = fused_kernels_option(kernels, weights)
-    if kernels == "torch":
+    required_option = find_option_requiring_fused_kernels(kernels_option, weight_format)
+    if kernels_option == "torch":
         if required_option:
             raise UserError(
                 f"{required_option} needs the fused kernels, and option kernels=torch excludes them; leave one of "
                 "them out"
             )
         return KernelSelection("torch", "option kernels=torch")
-    problem = unsupported_reason(model)
+    problem = why_fused_kernels_are_unsupported(model)
     if problem and required_option:
-        raise UserError(f"{required_option}: {problem}; {fallback_hint(weights)}")
+        raise UserError(f"{required_option}: {problem}; {advice_to_avoid_fused_kernels(weight_format)}")
     if problem:
         return KernelSelection("torch", problem)
     if model.config.attention == "bidirectional" and not required_option:
@@ -55,7 +57,7 @@ def select_kernels(kernels: KernelsOption, model: Transformer, weights: WeightFo
     )
 
 
-def unsupported_reason(model: Transformer) -> str:
+def why_fused_kernels_are_unsupported(model: Transformer) -> str:
     """Returns why the fused kernels cannot run this network on its device; empty if they can."""
     weight, config = model.embed.weight, model.config
     if weight.device.type != "cuda":
@@ -76,7 +78,7 @@ def unsupported_reason(model: Transformer) -> str:
     return ""
 
 
-def unsupported_drafter(config: DrafterConfig) -> str:
+def find_unsupported_drafter_feature(config: DrafterConfig) -> str:
     """Returns which drafters the fused kernels do not support, if this one is among them, such as "drafters with ...".
 
     Returns "" if they support it. It is for a target that they support.

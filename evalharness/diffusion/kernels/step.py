@@ -9,7 +9,7 @@ from torch import Tensor
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import attention, commit, gemm, head, mlp, norm, qkv
-from evalharness.diffusion.kernels.fp8 import Matrix, empty_fp8, quantize_rows, quantize_to_fp8
+from evalharness.diffusion.kernels.fp8 import Matrix, allocate_fp8_matrix, quantize_rows, quantize_to_fp8
 from evalharness.diffusion.kernels.kernel_options import Precision
 from evalharness.diffusion.kernels.layout import DecodingState, StepInput, new_step_input, write_step_input
 from evalharness.diffusion.network import Layer, Transformer
@@ -48,19 +48,19 @@ class KernelWeights:
         return sum(matrix.values.numel() * matrix.values.element_size() for matrix in matrices)
 
 
-def read_weights(model: Transformer, precision: Precision | None = None) -> KernelWeights:
+def read_kernel_weights(model: Transformer, precision: Precision | None = None) -> KernelWeights:
     """Returns the weights of a network in the form that the kernels read, quantized as `precision` says.
 
     They may share memory with the network, which must not be trained afterwards.
     """
     precision = precision or Precision()
-    layers = tuple(read_layer(layer, precision) for layer in model.layers if isinstance(layer, Layer))
+    layers = tuple(read_layer_weights(layer, precision) for layer in model.layers if isinstance(layer, Layer))
     assert len(layers) == len(model.layers)
     head = read_matrix(model.head, precision)
     return KernelWeights(model.config, model.embed.weight.detach(), layers, model.norm.weight, head, precision)
 
 
-def read_layer(layer: Layer, precision: Precision) -> LayerWeights:
+def read_layer_weights(layer: Layer, precision: Precision) -> LayerWeights:
     """Returns the weights of one Transformer layer in the form that the kernels read, quantized as `precision` says."""
     q_norm, k_norm = (layer.q_norm.weight, layer.k_norm.weight) if layer.config.qk_norm else (None, None)
     return LayerWeights(
@@ -100,44 +100,48 @@ class StepBuffers:
     partials: Tensor
     """Work space of attention: `partials` and `log_sums`."""
     log_sums: Tensor
-    table: qkv.Table
+    table: qkv.RopeTable
     statistics: head.TokenStatistics
     work: tuple[Tensor, Tensor]
     banned: Tensor
 
 
-def new_buffers(
-    weights: KernelWeights, cache: KVCache, size: int, predicted: int, banned: tuple[int, ...]
+def new_step_buffers(
+    weights: KernelWeights,
+    cache: KVCache,
+    tokens_per_sequence: int,
+    predicted_per_sequence: int,
+    banned_tokens: tuple[int, ...],
 ) -> StepBuffers:
     """Allocates the buffers of a decoding step for the sequences of the cache.
 
-    Each sequence has `size` input tokens and up to `predicted` positions to predict; `banned` are tokens that are never
-    generated.
+    Each sequence has `tokens_per_sequence` input tokens and up to `predicted_per_sequence` positions to predict;
+    `banned_tokens` are tokens that are never generated.
     """
     config, device, dtype = weights.config, weights.embed.device, weights.embed.dtype
-    rows, wide = cache.rows * size, config.heads * config.head_dim
+    rows, wide = cache.rows * tokens_per_sequence, config.heads * config.head_dim
     group = config.heads // config.kv_heads
-    splits = attention.choose_splits(cache.capacity, cache.rows, config.kv_heads, size, group)
+    splits = attention.choose_cache_splits(cache.capacity, cache.rows, config.kv_heads, tokens_per_sequence, group)
 
     def empty_tensor(*shape: int, dtype: torch.dtype = dtype) -> Tensor:
         return torch.empty(shape, dtype=dtype, device=device)
 
     def empty_partial_products(weight: Matrix) -> Tensor:
         width, inner = weight.values.shape
-        tiling = gemm.plan_tiling(width, inner, rows, weight.scale is not None)
+        tiling = gemm.plan_matmul_tiling(width, inner, rows, weight.scale is not None)
         return empty_tensor(tiling.splits, rows, width, dtype=torch.float32)
 
     layer = weights.layers[0]
     quantized = None
     if weights.precision.quantizes_activations(rows):
         quantized = (
-            empty_fp8(rows, config.hidden, device),
-            empty_fp8(rows, wide, device),
-            empty_fp8(rows, config.intermediate, device),
+            allocate_fp8_matrix(rows, config.hidden, device),
+            allocate_fp8_matrix(rows, wide, device),
+            allocate_fp8_matrix(rows, config.intermediate, device),
         )
-    floats = empty_tensor(4, cache.rows * predicted, dtype=torch.float32)
+    floats = empty_tensor(4, cache.rows * predicted_per_sequence, dtype=torch.float32)
     return StepBuffers(
-        step_input=new_step_input(cache.rows, size, predicted, device),
+        step_input=new_step_input(cache.rows, tokens_per_sequence, predicted_per_sequence, device),
         residual=empty_tensor(rows, config.hidden),
         normed=empty_tensor(rows, config.hidden),
         queries=empty_tensor(rows, wide),
@@ -151,10 +155,10 @@ def new_buffers(
         quantized=quantized,
         partials=empty_tensor(splits, rows, config.heads, config.head_dim, dtype=torch.float32),
         log_sums=empty_tensor(splits, rows, config.heads, dtype=torch.float32),
-        table=qkv.rope_table(config, cache.capacity, dtype, device),
-        statistics=head.TokenStatistics(empty_tensor(cache.rows * predicted, dtype=torch.int32), *floats),
-        work=head.allocate_workspace(config.vocab_size, cache.rows * predicted, device),
-        banned=torch.tensor(banned, dtype=torch.int32, device=device),
+        table=qkv.make_rope_table(config, cache.capacity, dtype, device),
+        statistics=head.TokenStatistics(empty_tensor(cache.rows * predicted_per_sequence, dtype=torch.int32), *floats),
+        work=head.allocate_workspace(config.vocab_size, cache.rows * predicted_per_sequence, device),
+        banned=torch.tensor(banned_tokens, dtype=torch.int32, device=device),
     )
 
 
@@ -211,21 +215,29 @@ def run_layers(
             after_layer(number)
 
 
-def step(
+def run_decoding_step(
     weights: KernelWeights, state: DecodingState, buffers: StepBuffers, cache: KVCache,
-    policy: commit.CommitPolicy | None, block: int, temperature: float = 0.0,
+    policy: commit.CommitPolicy | None, block_length: int, temperature: float = 0.0,
 ) -> None:  # fmt: skip
     """Runs one decoding step of all sequences: a forward pass, and the commit of the tokens that it predicts.
 
     With a `policy` (block diffusion), masks are committed as it says; without one (autoregressive decoding), one token
     is appended to each sequence. The results stay on the device. If no sequence is decoding, nothing is computed.
-    `block` is the block length of block-causal attention. At a `temperature` above 0 tokens are sampled.
+    `block_length` is the block length of block-causal attention. At a `temperature` above 0 tokens are sampled.
     """
     config, live = weights.config, state.live
     shift = config.shift and policy is not None
-    attention_block, whole = block if config.attention == "block_causal" else 0, config.attention == "bidirectional"
+    attention_block, whole = (
+        block_length if config.attention == "block_causal" else 0,
+        config.attention == "bidirectional",
+    )
     write_step_input(
-        state, buffers.step_input, block=attention_block, shift=shift, next_token=policy is None, whole=whole
+        state,
+        buffers.step_input,
+        block_length=attention_block,
+        shift=shift,
+        next_token=policy is None,
+        bidirectional=whole,
     )
     forward(weights, buffers, cache, live)
     step_input, length = buffers.step_input, buffers.statistics.proposed.shape[0] // cache.rows

@@ -15,7 +15,7 @@ from evalharness.diffusion.kernels import attention, commit, head
 from evalharness.diffusion.kernels.fp8 import FP8, Matrix
 from evalharness.diffusion.kernels.layout import new_decoding_state
 from evalharness.diffusion.kernels.shapes import MODELS
-from evalharness.diffusion.kernels.step import new_buffers, read_weights, step
+from evalharness.diffusion.kernels.step import new_step_buffers, read_kernel_weights, run_decoding_step
 from evalharness.diffusion.network import Transformer
 
 MATRIX = {"matmul_tile", "gate_up_tile", "attend_split", "predict_tile"}
@@ -39,7 +39,7 @@ def test_attention(name, sequences, size):
     config = MODELS[name]
     rows, width = sequences * size, config.heads * config.head_dim
     keys = empty(sequences, config.kv_heads, 2048, config.head_dim)
-    splits = attention.choose_splits(2048, sequences, config.kv_heads, size, config.heads // config.kv_heads)
+    splits = attention.choose_cache_splits(2048, sequences, config.kv_heads, size, config.heads // config.kv_heads)
     parts = empty(splits, rows, config.heads, config.head_dim, dtype=torch.float32)
     logs = empty(splits, rows, config.heads, dtype=torch.float32)
     numbers = partial(empty, dtype=torch.int32)
@@ -74,7 +74,7 @@ def test_rules(rule, block):
     state, figures = new_decoding_state(4, block, 33, 32, 4, "meta"), empty(4 * block, dtype=torch.float32)
     found = head.TokenStatistics(empty(4 * block, dtype=torch.int32), figures, figures, figures)
     policy = commit.CommitPolicy(rule, 0.9, 32, 32, sub_block=8, first_token_alone=True)
-    assert not found_faults(lambda: commit.commit_tokens(state, found, policy, True, whole=block > 128))
+    assert not found_faults(lambda: commit.commit_tokens(state, found, policy, True, bidirectional=block > 128))
 
 
 @pytest.mark.slow
@@ -83,20 +83,20 @@ def test_whole_steps(rule, temperature):
     """One layer, as all layers have the same kernels; without a rule, the step to the next token."""
     config = replace(MODELS["SDAR-4B"] if rule else MODELS["1.5B"], layers=1)
     with torch.device("meta"):
-        weights = read_weights(Transformer(config).to(torch.bfloat16))
+        weights = read_kernel_weights(Transformer(config).to(torch.bfloat16))
     cache = KVCache(config, 4, 1024, torch.bfloat16, "meta")
     state = new_decoding_state(4, 32, 33, 32, 4, "meta")
     policy = commit.CommitPolicy(rule, 0.9, 32, 32, sub_block=8, first_token_alone=True) if rule else None
-    buffers = new_buffers(weights, cache, 32 if rule else 1, 32 if rule else 1, (config.mask_id,))
-    assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32, temperature))
+    buffers = new_step_buffers(weights, cache, 32 if rule else 1, 32 if rule else 1, (config.mask_id,))
+    assert not found_faults(lambda: run_decoding_step(weights, state, buffers, cache, policy, 32, temperature))
 
 
 def test_a_step_of_a_bidirectional_network():
     config = replace(MODELS["LLaDA-8B"], layers=1)
     with torch.device("meta"):
-        weights = read_weights(Transformer(config).to(torch.bfloat16))
+        weights = read_kernel_weights(Transformer(config).to(torch.bfloat16))
     cache = KVCache(config, 8, 1280, torch.bfloat16, "meta")
-    state = new_decoding_state(8, 32, 1280, 32, 4, "meta", tail=1280)
-    buffers = new_buffers(weights, cache, 1280, 32, (config.mask_id,))
+    state = new_decoding_state(8, 32, 1280, 32, 4, "meta", max_tail_length=1280)
+    buffers = new_step_buffers(weights, cache, 1280, 32, (config.mask_id,))
     policy = commit.CommitPolicy("confidence", steps=32)
-    assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32))
+    assert not found_faults(lambda: run_decoding_step(weights, state, buffers, cache, policy, 32))

@@ -16,7 +16,7 @@ from evalharness.diffusion.kernels.drafting.drafter import draft_tokens, new_dra
 from evalharness.diffusion.kernels.drafting.passes import DraftingKernels, verify_drafts
 from evalharness.diffusion.kernels.drafting.state import new_speculation_state
 from evalharness.diffusion.kernels.shapes import MODELS
-from evalharness.diffusion.kernels.step import new_buffers, read_weights
+from evalharness.diffusion.kernels.step import new_step_buffers, read_kernel_weights
 from evalharness.diffusion.network import Transformer
 
 MATRIX = {"matmul_tile", "gate_up_tile", "attend_split", "predict_tile"}
@@ -32,10 +32,10 @@ def test_a_cycle_of_drafting_and_verification(name, sequences, block):
         target = Transformer(config).to(torch.bfloat16)
         drafter = Drafter(DrafterConfig(own, (0,) * 3, block=block, rank=128, carry=True)).to(torch.bfloat16)
         drafter.attach_target(target)
-        weights = read_weights(target)
+        weights = read_kernel_weights(target)
     cache, context = KVCache(config, sequences, 1024, torch.bfloat16, "meta"), drafter.new_cache(sequences, 1024)
     state = new_speculation_state(sequences, block, 8, 4, "meta")
-    buffers = new_buffers(weights, cache, block + 1, block + 1, (config.mask_id,))
+    buffers = new_step_buffers(weights, cache, block + 1, block + 1, (config.mask_id,))
     drafter_weights = read_drafter_weights(drafter)
     drafting = DraftingKernels(drafter_weights, new_drafter_buffers(drafter_weights, context, block + 1, 2), context)
 

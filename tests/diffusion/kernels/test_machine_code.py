@@ -10,7 +10,7 @@ pytest.importorskip("triton", reason="Triton is not available on this system")
 from helpers.kernel_gate import Binary, binaries, faults
 
 from evalharness.diffusion.kernels import gemm, mlp, norm, qkv
-from evalharness.diffusion.kernels.fp8 import FP8, Matrix, empty_fp8, quantize_rows
+from evalharness.diffusion.kernels.fp8 import FP8, Matrix, allocate_fp8_matrix, quantize_rows
 from evalharness.diffusion.kernels.shapes import MODELS
 
 BF16 = torch.bfloat16
@@ -47,7 +47,7 @@ def test_products_use_the_matrix_unit(name, rows, fp8):
     ]
     found = []
     for width, inner in shapes:
-        partials = empty(gemm.plan_tiling(width, inner, rows, fp8).splits, rows, width, dtype=torch.float32)
+        partials = empty(gemm.plan_matmul_tiling(width, inner, rows, fp8).splits, rows, width, dtype=torch.float32)
         found += binaries(
             partial(gemm.split_matmul, empty(rows, inner), make_weight(width, inner, fp8), partials, LIVE)
         )
@@ -70,10 +70,10 @@ def test_products_of_eight_bit_operands_use_the_eight_bit_matrix_unit(name, rows
     queries, hidden = config.heads * config.head_dim, config.hidden
     found = []
     for width, inner in [(queries + 2 * config.kv_heads * config.head_dim, hidden), (hidden, config.intermediate)]:
-        x, weight = empty_fp8(rows, inner, "meta"), make_weight(width, inner, fp8=True)
-        partials = empty(gemm.plan_tiling(width, inner, rows, fp8=True).splits, rows, width, dtype=torch.float32)
+        x, weight = allocate_fp8_matrix(rows, inner, "meta"), make_weight(width, inner, fp8=True)
+        partials = empty(gemm.plan_matmul_tiling(width, inner, rows, fp8=True).splits, rows, width, dtype=torch.float32)
         found += binaries(partial(gemm.split_matmul, x, weight, partials, LIVE))
-    x, weight = empty_fp8(rows, hidden, "meta"), make_weight(2 * config.intermediate, hidden, fp8=True)
+    x, weight = allocate_fp8_matrix(rows, hidden, "meta"), make_weight(2 * config.intermediate, hidden, fp8=True)
     out = empty(rows, config.intermediate)
     found += binaries(partial(mlp.gate_up, x, weight, out, LIVE))
     for binary in found:
@@ -85,7 +85,7 @@ def test_products_of_eight_bit_operands_use_the_eight_bit_matrix_unit(name, rows
         per_step = binary.sass.count("QGMMA") // 4
         assert binary.sass.count("FADD") >= per_step * 16, "adds up all of the inner dimension to some 14 bits"
         assert wide_loads(binary) > 0, "no asynchronous loads of 16 bytes"
-    (binary,) = binaries(lambda: quantize_rows(out, empty_fp8(rows, config.intermediate, "meta"), LIVE))
+    (binary,) = binaries(lambda: quantize_rows(out, allocate_fp8_matrix(rows, config.intermediate, "meta"), LIVE))
     assert not faults(binary, matrix=False)
     assert "F2FP.SATFINITE.E4M3" in binary.sass
 
@@ -99,7 +99,7 @@ def test_norms_and_rotation_do_not_spill_registers(name):
     row, gain = empty(32, hidden), empty(hidden)
     bias = empty(width) if config.qkv_bias else None
     gains = [empty(head_dim) if config.qk_norm else None] * 2
-    splits = gemm.plan_tiling(width, hidden, 32).splits
+    splits = gemm.plan_matmul_tiling(width, hidden, 32).splits
     table, positions = (empty(2048, half), empty(2048, half)), empty(32, dtype=torch.int32)
 
     def layer() -> None:

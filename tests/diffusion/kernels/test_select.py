@@ -11,9 +11,9 @@ from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.drafting.config import DrafterConfig
 from evalharness.diffusion.kernels.select import (
     KernelSelection,
+    find_unsupported_drafter_feature,
     select_kernels,
-    unsupported_drafter,
-    unsupported_reason,
+    why_fused_kernels_are_unsupported,
 )
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
@@ -29,7 +29,7 @@ def network(dtype: torch.dtype = torch.bfloat16, **changes: object) -> Transform
 
 
 class OnDevice:
-    """The parts of a network on a GPU that `unsupported_reason` reads."""
+    """The parts of a network on a GPU that `why_fused_kernels_are_unsupported` reads."""
 
     def __init__(self, model: Transformer) -> None:
         self.config = model.config
@@ -45,8 +45,8 @@ class Weight:
 
 def test_on_a_cpu_auto_selects_torch_and_fused_is_refused() -> None:
     model = network()
-    assert select_kernels("auto", model) == KernelSelection("torch", unsupported_reason(model))
-    assert "device cpu" in unsupported_reason(model)
+    assert select_kernels("auto", model) == KernelSelection("torch", why_fused_kernels_are_unsupported(model))
+    assert "device cpu" in why_fused_kernels_are_unsupported(model)
     with pytest.raises(UserError, match=r"kernels=fused: the fused kernels need a Hopper GPU.*use kernels=auto"):
         select_kernels("fused", model)
 
@@ -65,7 +65,7 @@ def test_unsupported_networks_are_named(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    found = unsupported_reason(OnDevice(network(dtype, **changes)))  # type: ignore[arg-type]
+    found = why_fused_kernels_are_unsupported(OnDevice(network(dtype, **changes)))  # type: ignore[arg-type]
     assert reason in found
     assert bool(found) == bool(reason)
 
@@ -81,8 +81,8 @@ def test_unsupported_networks_are_named(
 )
 def test_unsupported_drafters_are_named(rank: int, changes: dict[str, Any], reason: str) -> None:
     config = DrafterConfig(ModelConfig(**SHAPE | changes), (0,), block=4, rank=rank)
-    assert reason in unsupported_drafter(config)
-    assert bool(unsupported_drafter(config)) == bool(reason)
+    assert reason in find_unsupported_drafter_feature(config)
+    assert bool(find_unsupported_drafter_feature(config)) == bool(reason)
 
 
 def test_bidirectional_networks_use_the_kernels_only_on_request(

@@ -17,7 +17,10 @@ def write_sequence_block_input(
     draft_offsets: tl.tensor, before: tl.tensor, stride: tl.tensor, capacity: tl.tensor, hidden: tl.tensor,
     L: tl.constexpr, DEPTHS: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_H: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: writes the input of a sequence's drafted block; one program per sequence."""
+    """Kernel: writes the input of a sequence's drafted block; one program per sequence.
+
+    It writes the tensors `tokens` to `before`, and only reads the others.
+    """
     if not begin_kernel(live, PDL):
         return
     sequence = tl.program_id(0)
@@ -41,7 +44,10 @@ def embed_block_row(
     live: tl.tensor, tokens: tl.tensor, table: tl.tensor, masks: tl.tensor, residual: tl.tensor, hidden: tl.tensor,
     L: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: writes the input embedding of a row of the drafted blocks; one program per row."""
+    """Kernel: writes the input embedding of a row of the drafted blocks; one program per row.
+
+    It writes `residual`.
+    """
     if not begin_kernel(live, PDL):
         return
     row = tl.program_id(0).to(tl.int64)
@@ -60,7 +66,10 @@ def write_sequence_block_drafts(
     chosen: tl.tensor, vocabulary: tl.tensor, drafts: tl.tensor, draft_length: tl.tensor, stride: tl.tensor,
     D: tl.constexpr, DEPTHS: tl.constexpr, BLOCK_T: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: writes the drafted token ids of a sequence, within its limit; one program per sequence."""
+    """Kernel: writes the drafted token ids of a sequence, within its limit; one program per sequence.
+
+    It writes `drafts` and `draft_length`.
+    """
     if not begin_kernel(live, PDL):
         return
     sequence = tl.program_id(0)
@@ -81,7 +90,10 @@ def store_feature_row(
     live: tl.tensor, features: tl.tensor, positions: tl.tensor, stored: tl.tensor, size: tl.tensor,
     capacity: tl.tensor, hidden: tl.tensor, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: stores the context feature of a row at its position; one program per row."""
+    """Kernel: stores the context feature of a row at its position; one program per row.
+
+    It writes `stored`.
+    """
     if not begin_kernel(live, PDL):
         return
     row = tl.program_id(0).to(tl.int64)
@@ -116,41 +128,44 @@ def write_block_input(
     )  # fmt: skip
 
 
-def embed_blocks(tokens: Tensor, table: Tensor, masks: Tensor, residual: Tensor, live: Tensor) -> None:
+def embed_blocks(
+    tokens: Tensor, embedding_table: Tensor, mask_embeddings: Tensor, residual: Tensor, live: Tensor
+) -> None:
     """Writes the input embeddings of blocks of L rows to `residual` [B * L, hidden].
 
-    The first row of a block has the embedding of its token in `table`, the others are `masks` [L - 1, hidden].
-    `tokens` are int32 [B * L].
+    The first row of a block has the embedding of its token in `embedding_table`, the others are `mask_embeddings` [L -
+    1, hidden]. `tokens` are int32 [B * L].
     """
     rows, hidden = residual.shape
     embed_block_row[(rows,)](
-        live, tokens, table, masks, residual, hidden, L=masks.shape[0] + 1, BLOCK=triton.next_power_of_2(hidden),
-        num_warps=warps_per_row(hidden), **launch_options(live),
+        live, tokens, embedding_table, mask_embeddings, residual, hidden, L=mask_embeddings.shape[0] + 1,
+        BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(live),
     )  # fmt: skip
 
 
-def write_block_drafts(state: SpeculationState, chosen: Tensor, vocabulary: Tensor) -> None:
+def write_block_drafts(state: SpeculationState, chosen_indices: Tensor, draft_vocabulary: Tensor) -> None:
     """Writes the drafter's drafts to the `state` of the sequences that use the drafter, within their limits.
 
-    `chosen` [depths, stride] are the drafted tokens of each sequence as indices in the draft `vocabulary` [V], int32.
+    `chosen_indices` [depths, stride] are the drafted tokens of each sequence as indices in the
+    `draft_vocabulary` [V], int32.
     """
     sequences, longest = state.drafts.shape
-    depths = chosen.shape[0]
+    depths = chosen_indices.shape[0]
     write_sequence_block_drafts[(sequences,)](
-        state.live, state.done, state.uses_drafter, state.limit, state.output_length, chosen, vocabulary, state.drafts,
-        state.draft_length, chosen.stride(0), D=longest, DEPTHS=depths, BLOCK_T=triton.next_power_of_2(depths),
-        num_warps=1, **launch_options(state.live),
+        state.live, state.done, state.uses_drafter, state.limit, state.output_length, chosen_indices, draft_vocabulary,
+        state.drafts, state.draft_length, chosen_indices.stride(0), D=longest, DEPTHS=depths,
+        BLOCK_T=triton.next_power_of_2(depths), num_warps=1, **launch_options(state.live),
     )  # fmt: skip
 
 
-def store_features(features: Tensor, positions: Tensor, stored: Tensor, live: Tensor) -> None:
-    """Stores `features` [N, hidden] of N = B * T rows at their `positions` [N] in `stored` [B, capacity, hidden].
+def store_features(features: Tensor, positions: Tensor, feature_cache: Tensor, live: Tensor) -> None:
+    """Stores `features` [N, hidden] of N = B * T rows at their `positions` [N] in the `feature_cache`.
 
-    Rows at position -1 are padding.
+    The cache is [B, capacity, hidden]. Rows at position -1 are padding.
     """
     rows, hidden = features.shape
-    sequences, capacity, _ = stored.shape
+    sequences, capacity, _ = feature_cache.shape
     store_feature_row[(rows,)](
-        live, features, positions, stored, rows // sequences, capacity, hidden, BLOCK=triton.next_power_of_2(hidden),
-        num_warps=warps_per_row(hidden), **launch_options(live),
+        live, features, positions, feature_cache, rows // sequences, capacity, hidden,
+        BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(live),
     )  # fmt: skip

@@ -19,8 +19,8 @@ from evalharness.diffusion.kernels.launch import ceil_div
 from evalharness.diffusion.kernels.step import (
     KernelWeights,
     StepBuffers,
-    new_buffers,
-    read_layer,
+    new_step_buffers,
+    read_layer_weights,
     read_matrix,
     run_layers,
 )
@@ -50,14 +50,19 @@ class DrafterWeights:
     """[vocabulary], int32: the index in the draft vocabulary of each token id."""
 
     @property
-    def block(self) -> int:
+    def block_length(self) -> int:
         """Tokens that are drafted in one forward pass."""
         return self.mask.shape[0] + 1
 
     @property
     def bytes_per_pass(self) -> int:
         """The bytes of weights that drafting one block reads, its context's extension included."""
-        matrices = [self.fuse, *self.context, *([self.carry] if self.carry else []), *[self.following] * self.block]
+        matrices = [
+            self.fuse,
+            *self.context,
+            *([self.carry] if self.carry else []),
+            *[self.following] * self.block_length,
+        ]
         own = sum(matrix.values.numel() * matrix.values.element_size() for matrix in matrices)
         return own + self.network.bytes_per_pass
 
@@ -75,7 +80,7 @@ def read_drafter_weights(drafter: Drafter) -> DrafterWeights:
         network=KernelWeights(
             config,
             embed,
-            tuple(read_layer(layer, plain) for layer in layers),
+            tuple(read_layer_weights(layer, plain) for layer in layers),
             gain,
             read_matrix(restricted_head, plain),
             plain,
@@ -125,38 +130,42 @@ class DrafterBuffers:
     """[1]: B, int32."""
 
 
-def new_drafter_buffers(weights: DrafterWeights, cache: DrafterCache, size: int, depths: int) -> DrafterBuffers:
+def new_drafter_buffers(
+    weights: DrafterWeights, cache: DrafterCache, tokens_per_sequence: int, draft_length: int
+) -> DrafterBuffers:
     """Allocates the buffers of the drafter for the sequences of its cache.
 
-    A verifying pass has `size` tokens per sequence; `depths` tokens are drafted, at most a block.
+    A verifying pass has `tokens_per_sequence` tokens per sequence; `draft_length` tokens are drafted, at most a block.
     """
     config, device, dtype = weights.network.config, weights.network.embed.device, weights.network.embed.dtype
     sequences = cache.rows
-    rows = sequences * size
+    rows = sequences * tokens_per_sequence
     # The rows of `chosen` and `offsets` start at multiples of 16 bytes, so that the compiler can use wide loads.
     stride = ceil_div(sequences, 4) * 4
 
     def empty_partial_products(weight: Matrix, rows: int) -> Tensor:
         width, inner = weight.values.shape
-        return torch.empty(gemm.plan_tiling(width, inner, rows).splits, rows, width, device=device)
+        return torch.empty(gemm.plan_matmul_tiling(width, inner, rows).splits, rows, width, device=device)
 
     return DrafterBuffers(
-        step=new_buffers(weights.network, cache, weights.block, 1, ()),
+        step=new_step_buffers(weights.network, cache, weights.block_length, 1, ()),
         taps=torch.empty(rows, len(weights.taps) * config.hidden, dtype=dtype, device=device),
         fused=empty_partial_products(weights.fuse, rows),
         features=torch.empty(rows, config.hidden, dtype=dtype, device=device),
         context=empty_partial_products(weights.context[0], rows),
         before=torch.empty(sequences, config.hidden, dtype=dtype, device=device),
         carried=None if weights.carry is None else empty_partial_products(weights.carry, sequences),
-        logits=empty_partial_products(weights.network.head, sequences * weights.block),
-        chosen=torch.zeros(1 + depths, stride, dtype=torch.int32, device=device),
-        offsets=torch.zeros(depths, stride, dtype=torch.int32, device=device),
+        logits=empty_partial_products(weights.network.head, sequences * weights.block_length),
+        chosen=torch.zeros(1 + draft_length, stride, dtype=torch.int32, device=device),
+        offsets=torch.zeros(draft_length, stride, dtype=torch.int32, device=device),
         sequences=torch.arange(sequences, dtype=torch.int32, device=device),
         count=torch.full((1,), sequences, dtype=torch.int32, device=device),
     )
 
 
-def record_tap(weights: DrafterWeights, buffers: DrafterBuffers, layer: int, residual: Tensor, live: Tensor) -> None:
+def record_tapped_states(
+    weights: DrafterWeights, buffers: DrafterBuffers, layer: int, residual: Tensor, live: Tensor
+) -> None:
     """Stores the target's hidden states `residual` [N, hidden] after a layer, if the layer is one of the taps."""
     hidden = weights.network.config.hidden
     for number, tap in enumerate(weights.taps):
@@ -166,7 +175,7 @@ def record_tap(weights: DrafterWeights, buffers: DrafterBuffers, layer: int, res
             norm.sum_and_norm(residual[None], gain, eps, own, live)
 
 
-def extend_context(
+def extend_drafter_context(
     weights: DrafterWeights, buffers: DrafterBuffers, cache: DrafterCache, positions: Tensor, live: Tensor
 ) -> None:
     """Adds the rows of a verifying pass, at `positions` [N], to the drafter's context, from the recorded taps.
@@ -213,6 +222,7 @@ def draft_tokens(
         statistics = replace(step.statistics, proposed=b.chosen[depth + 1])
         head.predict_tokens(
             weights.previous, weights.following, b.chosen[depth][:count], b.sequences, b.count, step.banned, step.work,
-            statistics, 1, live, noise, addend=head.Addend(b.logits, depth, weights.block, weights.vocabulary),
+            statistics, 1, live, noise,
+            added_logits=head.AddedLogits(b.logits, depth, weights.block_length, weights.vocabulary),
         )  # fmt: skip
     block.write_block_drafts(state, b.chosen[1:], weights.vocabulary)

@@ -10,7 +10,7 @@ tokens are the same. A pass has a fixed size, so that drafts have the longest le
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,10 +31,10 @@ from evalharness.diffusion.kernels.engine import (
     write_end_tokens,
     write_random_state,
 )
-from evalharness.diffusion.kernels.graphs import capture_steps, current_device, run_until_done, steps_per_graph
+from evalharness.diffusion.kernels.graphs import capture_steps, run_until_done, steps_per_graph, use_device
 from evalharness.diffusion.kernels.kernel_options import UnsupportedSetting, unsupported_top_p
 from evalharness.diffusion.kernels.launch import ceil_div
-from evalharness.diffusion.kernels.step import KernelWeights, new_buffers
+from evalharness.diffusion.kernels.step import KernelWeights, new_step_buffers
 from evalharness.diffusion.rows import Row, Sampler, record_output_times
 
 PASSES_PER_ROUND = 8
@@ -44,6 +44,13 @@ ROWS_PER_PASS = 256
 
 A weight of two bytes takes part in two operations per row, and these GPUs compute 200 to 300 operations per byte.
 """
+
+
+class VerificationResult(NamedTuple):
+    """A verified draft, and how many of its tokens were accepted."""
+
+    draft: Draft
+    accepted_tokens: int
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class SpeculationSession:
         tables["live"][0] = (tables["done"] == 0).sum()
         drafts = bool(((tables["done"] == 0) & (tables["uses_drafter"] != 0)).any())
         advance = self.draft_and_verify if drafts else self.verify
-        with current_device(self.state.live.device):
+        with use_device(self.state.live.device):
             self.state.flat.copy_(self.host.flat)
             if single_pass:
                 advance()
@@ -82,11 +89,11 @@ class SpeculationSession:
 class SpeculativeEngine:
     """Speculative decoding with the fused kernels for one network and its drafter, or prompt lookup alone.
 
-    `select.select_kernels` and `select.unsupported_drafter` decide whether they are supported.
+    `select.select_kernels` and `select.find_unsupported_drafter_feature` decide whether they are supported.
     """
 
     def __init__(self, weights: KernelWeights, drafter: Drafter | None = None) -> None:
-        """`weights` are those of the target, from `step.read_weights`."""
+        """`weights` are those of the target, from `step.read_kernel_weights`."""
         self._weights, self._drafter = weights, drafter
         self._drafter_weights = None if drafter is None else read_drafter_weights(drafter)
         self._key: tuple[Any, ...] = ()
@@ -116,31 +123,31 @@ class SpeculativeEngine:
         The next call of `draft_and_verify` must be for the same rows.
         """
         assert drafting.drafter is self._drafter
-        drafting = shorten_drafts(drafting, len(rows))
+        drafting = limit_draft_length(drafting, len(rows))
         size = max(len(row.prompt) + row.stop_checker.limit for row in rows) + drafting.max_length + 1
         if self._drafter_weights is not None:
-            size += self._drafter_weights.block
+            size += self._drafter_weights.block_length
         capacity = ceil_div(size, CAPACITY_STEP) * CAPACITY_STEP
         key = (len(rows), sampler, drafting.max_length, drafting.threshold)
         if self._session is None or key != self._key or self._session.cache.capacity < capacity:
             self._session = None
-            with current_device(self._weights.embed.device):
+            with use_device(self._weights.embed.device):
                 self._session, self._key = self._open_session(len(rows), capacity, sampler, drafting), key
         return self._session.cache
 
     def draft_and_verify(
-        self, rows: Sequence[Row], drafting: DraftingSettings, states: Tensor | None, start: float
+        self, rows: Sequence[Row], drafting: DraftingSettings, target_states: Tensor | None, start_time: float
     ) -> None:
         """Decodes until each row has ended; the KV cache has all tokens of a row except the last.
 
-        `states` [rows, T, taps * hidden] are the target's hidden states of these tokens, for the drafter; None if there
-        are none. Times are counted from `start`, a `time.perf_counter()`.
+        `target_states` [rows, T, taps * hidden] are the target's hidden states of these tokens, for the drafter; None
+        if there are none. Times are counted from `start_time`, a `time.perf_counter()`.
         """
-        session, drafting = self._session, shorten_drafts(drafting, len(rows))
+        session, drafting = self._session, limit_draft_length(drafting, len(rows))
         assert session is not None
         host, drafter = session.tables, drafting.drafter
-        if drafter is not None and session.drafter is not None and states is not None:
-            drafter.extend_context(states, [0] * len(rows), session.drafter.cache)
+        if drafter is not None and session.drafter is not None and target_states is not None:
+            drafter.extend_context(target_states, [0] * len(rows), session.drafter.cache)
         sources = DraftSourceSelector(drafting, rows)
         write_end_tokens(host, rows)
         running, first = list(enumerate(rows)), True
@@ -152,36 +159,36 @@ class SpeculativeEngine:
             for number in drafter_rows:
                 drafts[number] = Draft([], "drafter")
             for (sequence, row), draft in zip(running, drafts, strict=True):
-                _write_sequence(host, sequence, row, draft, passes)
+                _write_sequence_state(host, sequence, row, draft, passes)
             session.run(single_pass=passes == 1)
             for number, ((sequence, row), draft) in enumerate(zip(running, drafts, strict=True)):
                 before = len(row.text)
-                for verified, accepted in _append_round(host, sequence, row, draft.kind):
+                for verified, accepted in _append_round_tokens(host, sequence, row, draft.kind):
                     sources.record_draft(verified, accepted)
                 sources.extend_lookup(number, row.text[before:])
-            record_output_times((row for _, row in running), start)
+            record_output_times((row for _, row in running), start_time)
             kept = [number for number, (_, row) in enumerate(running) if not row.ended]
             sources.keep_rows(kept)
             running, first = [running[number] for number in kept], False
 
     def _open_session(
-        self, sequences: int, capacity: int, sampler: Sampler, drafting: DraftingSettings
+        self, sequence_count: int, capacity: int, sampler: Sampler, drafting: DraftingSettings
     ) -> SpeculationSession:
         """Allocates a session and captures its CUDA graphs."""
         weights, longest = self._weights, drafting.max_length
         device = weights.embed.device
-        cache = KVCache(weights.config, sequences, capacity, weights.embed.dtype, device)
+        cache = KVCache(weights.config, sequence_count, capacity, weights.embed.dtype, device)
         state, host = (
-            new_speculation_state(sequences, longest, PASSES_PER_ROUND, END_TOKENS, target)
+            new_speculation_state(sequence_count, longest, PASSES_PER_ROUND, END_TOKENS, target)
             for target in (device, torch.device("cpu"))
         )
         drafter = None
         if drafting.drafter is not None and self._drafter_weights is not None:
-            own_cache = drafting.drafter.new_cache(sequences, capacity)
-            depths = min(longest, self._drafter_weights.block)
+            own_cache = drafting.drafter.new_cache(sequence_count, capacity)
+            depths = min(longest, self._drafter_weights.block_length)
             buffers = new_drafter_buffers(self._drafter_weights, own_cache, longest + 1, depths)
             drafter = DraftingKernels(self._drafter_weights, buffers, own_cache)
-        target_buffers = new_buffers(weights, cache, longest + 1, longest + 1, sampler.banned)
+        target_buffers = new_step_buffers(weights, cache, longest + 1, longest + 1, sampler.banned)
         verify = partial(
             verify_drafts, weights, state, target_buffers, cache, drafter, sampler.temperature, drafting.threshold
         )
@@ -201,42 +208,46 @@ class SpeculativeEngine:
         return SpeculationSession(state, host, tables, cache, drafter, verify_graph, draft_graph)
 
 
-def shorten_drafts(drafting: DraftingSettings, sequences: int) -> DraftingSettings:
+def limit_draft_length(drafting: DraftingSettings, sequence_count: int) -> DraftingSettings:
     """Returns the settings with drafts so short that a pass over this many sequences has at most `ROWS_PER_PASS` rows.
 
     Drafts have at least one token.
     """
-    return replace(drafting, max_length=min(drafting.max_length, max(1, ROWS_PER_PASS // sequences - 1)))
+    return replace(drafting, max_length=min(drafting.max_length, max(1, ROWS_PER_PASS // sequence_count - 1)))
 
 
-def _write_sequence(host: Tables, sequence: int, row: Row, draft: Draft, passes: int) -> None:
-    """Writes a row to the host's copy of the device state, for a round of `passes` passes.
+def _write_sequence_state(host_tables: Tables, sequence: int, row: Row, draft: Draft, max_passes: int) -> None:
+    """Writes a row to the host's copy of the device state, for a round of `max_passes` passes.
 
     A `draft` of the drafter has no tokens yet.
     """
-    host["last"][sequence], host["cached"][sequence] = row.text[-1], row.cached
-    host["drafts"][sequence, : len(draft.tokens)] = draft.tokens
-    host["draft_length"][sequence] = len(draft.tokens)
-    host["uses_drafter"][sequence], host["pass_limit"][sequence] = draft.kind == "drafter", passes
-    host["limit"][sequence] = row.stop_checker.limit - len(row.output)
-    host["output_length"][sequence] = host["passes"][sequence] = host["done"][sequence] = 0
-    write_random_state(host, sequence, row, len(row.text) - len(row.prompt))
+    host_tables["last"][sequence], host_tables["cached"][sequence] = row.text[-1], row.cached
+    host_tables["drafts"][sequence, : len(draft.tokens)] = draft.tokens
+    host_tables["draft_length"][sequence] = len(draft.tokens)
+    host_tables["uses_drafter"][sequence], host_tables["pass_limit"][sequence] = draft.kind == "drafter", max_passes
+    host_tables["limit"][sequence] = row.stop_checker.limit - len(row.output)
+    host_tables["output_length"][sequence] = host_tables["passes"][sequence] = host_tables["done"][sequence] = 0
+    write_random_state(host_tables, sequence, row, len(row.text) - len(row.prompt))
 
 
-def _append_round(host: Tables, sequence: int, row: Row, kind: str) -> list[tuple[Draft, int]]:
-    """Appends the tokens of a round to a row; `kind` is that of the round's drafts.
+def _append_round_tokens(host_tables: Tables, sequence: int, row: Row, draft_kind: str) -> list[VerificationResult]:
+    """Appends the tokens of a round to a row; `draft_kind` is that of the round's drafts.
 
-    Returns the drafts, and how many tokens of each were accepted.
+    Returns the round's drafts with the numbers of their accepted tokens.
     """
-    outputs, written, drafts = host["outputs"][sequence].tolist(), 0, []
-    for number in range(int(host["passes"][sequence])):
+    outputs, written = host_tables["outputs"][sequence].tolist(), 0
+    results: list[VerificationResult] = []
+    for number in range(int(host_tables["passes"][sequence])):
         if row.ended:
             # The host found the end, such as a stop sequence, after the device had gone on.
             row.forward_passes += 1
             continue
-        count = int(host["accepted"][sequence, number])
-        length = int(host["verified_lengths"][sequence, number])
-        draft = Draft(host["verified_drafts"][sequence, number, :length].tolist(), kind if length else "none")
-        drafts.append((draft, append_verified_tokens(row, draft, outputs[written : written + count + 1])))
+        count = int(host_tables["accepted"][sequence, number])
+        length = int(host_tables["verified_lengths"][sequence, number])
+        draft = Draft(
+            host_tables["verified_drafts"][sequence, number, :length].tolist(), draft_kind if length else "none"
+        )
+        accepted = append_verified_tokens(row, draft, outputs[written : written + count + 1])
+        results.append(VerificationResult(draft, accepted))
         written += count + 1
-    return drafts
+    return results

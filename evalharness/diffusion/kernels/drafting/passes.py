@@ -7,7 +7,12 @@ from functools import partial
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.drafting.network import DrafterCache
 from evalharness.diffusion.kernels import head
-from evalharness.diffusion.kernels.drafting.drafter import DrafterBuffers, DrafterWeights, extend_context, record_tap
+from evalharness.diffusion.kernels.drafting.drafter import (
+    DrafterBuffers,
+    DrafterWeights,
+    extend_drafter_context,
+    record_tapped_states,
+)
 from evalharness.diffusion.kernels.drafting.state import SpeculationState
 from evalharness.diffusion.kernels.drafting.verification import accept_drafts, write_draft_input
 from evalharness.diffusion.kernels.step import KernelWeights, StepBuffers, forward
@@ -35,19 +40,20 @@ def verify_drafts(
     write_draft_input(state, step_input)
     after_layer: Callable[[int], None] | None = None
     if drafter is not None:
-        after_layer = partial(_record_tap, drafter, buffers, state)
+        after_layer = partial(_record_tapped_states, drafter, buffers, state)
     forward(weights, buffers, cache, live, after_layer)
     head.predict_tokens(
         buffers.normed, weights.head, step_input.rows, step_input.block_positions, step_input.count, buffers.banned,
         buffers.work, buffers.statistics, state.drafts.shape[1] + 1, live,
         head.SamplingNoise(temperature, state.seeds, state.offsets) if temperature else None,
-        compared=step_input.tokens if acceptance_threshold < 1 else None,
+        compared_tokens=step_input.tokens if acceptance_threshold < 1 else None,
     )  # fmt: skip
     if drafter is not None:
         # Before the acceptance, after which the sequences may be done and kernels compute nothing.
-        extend_context(drafter.weights, drafter.buffers, drafter.cache, step_input.positions, live)
+        extend_drafter_context(drafter.weights, drafter.buffers, drafter.cache, step_input.positions, live)
     accept_drafts(state, buffers.statistics, acceptance_threshold)
 
 
-def _record_tap(drafter: DraftingKernels, buffers: StepBuffers, state: SpeculationState, layer: int) -> None:
-    record_tap(drafter.weights, drafter.buffers, layer, buffers.residual, state.live)
+def _record_tapped_states(drafter: DraftingKernels, buffers: StepBuffers, state: SpeculationState, layer: int) -> None:
+    """Stores the target's hidden states after a layer for the drafter, if the layer is one of its taps."""
+    record_tapped_states(drafter.weights, drafter.buffers, layer, buffers.residual, state.live)

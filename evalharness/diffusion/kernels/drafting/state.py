@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from evalharness.diffusion.kernels.layout import allocate_fields
+from evalharness.diffusion.kernels.layout import allocate_flat_fields
 
 
 @dataclass(frozen=True)
@@ -58,21 +58,22 @@ class SpeculationState:
 
 
 def new_speculation_state(
-    sequences: int, longest: int, passes: int, end_tokens: int, device: torch.device | str
+    sequence_count: int, max_draft_length: int, max_passes: int, max_end_tokens: int, device: torch.device | str
 ) -> SpeculationState:
-    """Returns a new state for drafts of up to `longest` tokens and rounds of up to `passes` forward passes.
+    """Returns a new state on a device, for drafts and rounds of at most the given lengths.
 
-    All sequences are done.
+    All sequences are done. `max_passes` is the maximum number of forward passes of a round.
     """
-    one, per_pass = (sequences,), (sequences, passes)
+    one, per_pass = (sequence_count,), (sequence_count, max_passes)
     shapes = {
-        "last": one, "cached": one, "drafts": (sequences, longest), "draft_length": one, "uses_drafter": one,
-        "limit": one, "pass_limit": one, "outputs": (sequences, passes * (longest + 1)), "output_length": one,
-        "passes": one, "verified_drafts": (sequences, passes, longest), "verified_lengths": per_pass,
-        "accepted": per_pass, "seeds": (sequences, 2), "offsets": one, "done": one, "live": (1,),
-        "end_tokens": (end_tokens,),
+        "last": one, "cached": one, "drafts": (sequence_count, max_draft_length), "draft_length": one,
+        "uses_drafter": one, "limit": one, "pass_limit": one,
+        "outputs": (sequence_count, max_passes * (max_draft_length + 1)), "output_length": one,
+        "passes": one, "verified_drafts": (sequence_count, max_passes, max_draft_length), "verified_lengths": per_pass,
+        "accepted": per_pass, "seeds": (sequence_count, 2), "offsets": one, "done": one, "live": (1,),
+        "end_tokens": (max_end_tokens,),
     }  # fmt: skip
-    flat, views = allocate_fields(shapes, device)
+    flat, views = allocate_flat_fields(shapes, device)
     views["seeds"] = views["seeds"].view(torch.int64)[:, 0]
     views["done"].fill_(1)
     views["end_tokens"].fill_(-1)

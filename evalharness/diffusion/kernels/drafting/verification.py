@@ -25,6 +25,8 @@ def write_sequence_draft(
     """Kernel: writes a sequence's last token and draft as input of a causal pass; one program per sequence.
 
     All of these tokens are rows that the output head predicts from.
+
+    It writes the fields of `StepInput`, `tokens` to `count`, and only reads the others.
     """
     if not begin_kernel(live, PDL):
         return
@@ -73,7 +75,11 @@ def accept_sequence_draft(
     end_tokens: tl.tensor, proposed: tl.tensor, share: tl.tensor, threshold: tl.tensor, D: tl.constexpr,
     S: tl.constexpr, E: tl.constexpr, TYPICAL: tl.constexpr, BLOCK_T: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: appends a sequence's accepted draft tokens and the target's next token; one program per sequence."""
+    """Kernel: appends a sequence's accepted draft tokens and the target's next token; one program per sequence.
+
+    It updates all given fields of `SpeculationState` but `drafts`, `limit`, `pass_limit` and `end_tokens`; `proposed`
+    and `share` are the target's predictions, which are only read.
+    """
     if not begin_kernel(live, PDL):
         return
     SIZE: tl.constexpr = D + 1

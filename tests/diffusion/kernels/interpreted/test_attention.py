@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.diffusion.kernels.attention import attend, attend_reference, choose_splits
+from evalharness.diffusion.kernels.attention import attend, attend_reference, choose_cache_splits
 
 LIVE = torch.ones(1, dtype=torch.int32)
 
@@ -89,4 +89,4 @@ def test_nothing_is_written_after_all_sequences_are_done():
     ("sequences", "kv_heads", "group", "expected"), [(1, 4, 7, 16), (1, 2, 6, 16), (8, 4, 7, 2), (64, 4, 7, 1)]
 )
 def test_fewer_sequences_have_more_splits(sequences, kv_heads, group, expected):
-    assert choose_splits(1024, sequences, kv_heads, 32, group) == expected
+    assert choose_cache_splits(1024, sequences, kv_heads, 32, group) == expected

@@ -73,6 +73,8 @@ def test_blocks_as_long_as_a_canvas_commit_what_the_rule_chooses(name):
     )  # fmt: skip
     expected = how.rule.choose(blocks)
     figures = (values.flatten() for values in (probability, second, entropy))
-    commit_tokens(state, TokenStatistics(top.flatten(), *figures), make_commit_policy(how), shift=False, whole=True)
+    commit_tokens(
+        state, TokenStatistics(top.flatten(), *figures), make_commit_policy(how), shift=False, bidirectional=True
+    )
     assert (masked & (state.masked == 0)).tolist() == expected.tolist()
     assert (state.context_length.item(), state.cached.item()) == (3, 2)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from evalharness.diffusion.drafting.proposals import DraftingSettings
 from evalharness.diffusion.kernels.drafting.drafter import (
     draft_tokens,
-    extend_context,
+    extend_drafter_context,
     new_drafter_buffers,
     read_drafter_weights,
 )
-from evalharness.diffusion.kernels.drafting.engine import shorten_drafts
+from evalharness.diffusion.kernels.drafting.engine import limit_draft_length
 from evalharness.diffusion.kernels.drafting.state import new_speculation_state
 from evalharness.diffusion.kernels.drafting.verification import accept_drafts, write_draft_input
 from evalharness.diffusion.kernels.head import TokenStatistics, gumbel_noise_reference
@@ -105,7 +105,7 @@ def test_a_pass_appends_the_accepted_tokens_and_the_targets_own(drafts, chosen, 
 
 def test_drafts_are_shorter_in_large_batches():
     drafting = DraftingSettings(lookup=True, max_length=15)
-    lengths = [shorten_drafts(drafting, sequences).max_length for sequences in (1, 16, 32, 500)]
+    lengths = [limit_draft_length(drafting, sequences).max_length for sequences in (1, 16, 32, 500)]
     assert lengths == [15, 15, 7, 1]
 
 
@@ -118,7 +118,7 @@ def test_drafter_equals_that_of_pytorch():
     prompt, more = torch.randn(2, 5, 64, generator=generator), torch.randn(2, D + 1, 64, generator=generator)
     for cache in (own, other):
         drafter.extend_context(prompt, [0, 0], cache)
-    buffers = new_drafter_buffers(weights, own, D + 1, depths=3)
+    buffers = new_drafter_buffers(weights, own, D + 1, draft_length=3)
     hidden = target.config.hidden
     for number, norm in enumerate(drafter.tap_norms):
         own_part = slice(number * hidden, (number + 1) * hidden)
@@ -126,7 +126,7 @@ def test_drafter_equals_that_of_pytorch():
     # The second sequence had a draft of two tokens, of which none is accepted.
     state = make_state([[], []], [0, 0])
     positions = torch.tensor([5, 6, 7, 8, 5, 6, 7, -1], dtype=torch.int32)
-    extend_context(weights, buffers, own, positions, state.live)
+    extend_drafter_context(weights, buffers, own, positions, state.live)
     drafter.extend_context(more, [5, 5], other)
     state.last.copy_(torch.tensor([7, 11]))
     state.cached.copy_(torch.tensor([9, 6]))

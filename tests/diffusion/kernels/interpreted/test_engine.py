@@ -18,7 +18,7 @@ from evalharness.diffusion.kernels.engine import Engine
 from evalharness.diffusion.kernels.fp8 import quantize_to_fp8
 from evalharness.diffusion.kernels.kernel_options import Precision
 from evalharness.diffusion.kernels.layout import new_decoding_state, write_step_input
-from evalharness.diffusion.kernels.step import forward, new_buffers, read_weights
+from evalharness.diffusion.kernels.step import forward, new_step_buffers, read_kernel_weights
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import find_rule
 
@@ -63,8 +63,8 @@ def test_final_states_equal_those_of_the_network(attention, shift):
     state.length.fill_(3)
     state.done.zero_()
     state.live.fill_(2)
-    weights = read_weights(network)
-    buffers = new_buffers(weights, cache, 9, 3, (MASK,))
+    weights = read_kernel_weights(network)
+    buffers = new_step_buffers(weights, cache, 9, 3, (MASK,))
     for buffer in (
         buffers.residual,
         buffers.normed,
@@ -75,7 +75,7 @@ def test_final_states_equal_those_of_the_network(attention, shift):
     ):
         buffer.fill_(math.nan)
     write_step_input(
-        state, buffers.step_input, block=4 if attention == "block_causal" else 0, shift=shift, next_token=False
+        state, buffers.step_input, block_length=4 if attention == "block_causal" else 0, shift=shift, next_token=False
     )
     forward(weights, buffers, cache, state.live)
     expected = forward_rows(network, pieces, other)
@@ -104,15 +104,15 @@ def rounded_network(network):
 @pytest.mark.parametrize(("rows", "narrow"), [(6, True), (7, False)])
 def test_activations_are_quantized_from_the_configured_number_of_rows(rows, narrow):
     network = model(7, layers=2, hidden=64, intermediate=64, head_dim=32)
-    weights = read_weights(network, Precision("fp8-w8a8", w8a8_rows=rows))
+    weights = read_kernel_weights(network, Precision("fp8-w8a8", w8a8_rows=rows))
     cache, other = (KVCache(network.config, 2, 16, torch.float32, "cpu") for _ in range(2))
     state = new_decoding_state(2, 3, 1, 1, 1, "cpu")
     state.tokens.copy_(torch.tensor([[5, MASK, 9], [7, 8, MASK]]))
     state.length.fill_(3)
     state.done.zero_()
     state.live.fill_(2)
-    buffers = new_buffers(weights, cache, 3, 3, (MASK,))
-    write_step_input(state, buffers.step_input, block=0, shift=False, next_token=False)
+    buffers = new_step_buffers(weights, cache, 3, 3, (MASK,))
+    write_step_input(state, buffers.step_input, block_length=0, shift=False, next_token=False)
     forward(weights, buffers, cache, state.live)
     inputs = [RowInput(0, tokens, [2] * 3) for tokens in state.tokens.tolist()]
     expected = forward_rows(rounded_network(network), inputs, other)

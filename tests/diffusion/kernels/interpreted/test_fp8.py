@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.diffusion.kernels.fp8 import FP8, empty_fp8, quantize_rows, quantize_to_fp8
+from evalharness.diffusion.kernels.fp8 import FP8, allocate_fp8_matrix, quantize_rows, quantize_to_fp8
 
 
 @settings(max_examples=50, deadline=None)
@@ -27,7 +27,7 @@ def test_rows_of_zeros_and_the_largest_value():
 
 
 def narrowed(x, live=1):
-    room = empty_fp8(*x.shape, "cpu")
+    room = allocate_fp8_matrix(*x.shape, "cpu")
     room.values.view(torch.uint8).fill_(0x7F)
     room.scale.fill_(math.nan)
     quantize_rows(x, room, torch.tensor([live], dtype=torch.int32))

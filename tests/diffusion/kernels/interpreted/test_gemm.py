@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalharness.diffusion.kernels.fp8 import Matrix, quantize_to_fp8
-from evalharness.diffusion.kernels.gemm import plan_tiling, split_matmul, split_matmul_reference
+from evalharness.diffusion.kernels.gemm import plan_matmul_tiling, split_matmul, split_matmul_reference
 
 LIVE = torch.ones(1, dtype=torch.int32)
 
@@ -87,7 +87,7 @@ def test_nothing_is_written_after_all_sequences_are_done():
 )
 @pytest.mark.parametrize("fp8", [False, True])
 def test_all_programs_run_concurrently_and_occupy_every_multiprocessor(width, inner, fp8):
-    how = plan_tiling(width, inner, 32, fp8)
+    how = plan_matmul_tiling(width, inner, 32, fp8)
     programs = -(-width // how.tile) * how.splits
     assert 0.9 * 132 <= programs <= 2 * 132
     assert inner % how.step == 0

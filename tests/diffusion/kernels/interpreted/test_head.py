@@ -10,14 +10,14 @@ from scipy.stats import chi2_contingency, chisquare, gumbel_r, kstest
 
 from evalharness.diffusion.kernels.fp8 import Matrix, quantize_to_fp8
 from evalharness.diffusion.kernels.head import (
-    Addend,
+    AddedLogits,
     SamplingNoise,
     TokenStatistics,
     allocate_workspace,
     gumbel_noise_reference,
+    head_tile_shape,
     predict_tokens,
     predict_tokens_reference,
-    tile_shape,
 )
 from evalharness.diffusion.rows import Sampler
 
@@ -76,7 +76,7 @@ def test_the_first_of_equal_logits_wins_within_and_across_tiles():
 
 def test_a_tile_of_only_banned_tokens_gives_no_nan():
     torch.manual_seed(0)
-    tile = tile_shape(4)[0]
+    tile = head_tile_shape(4)[0]
     states, weight = torch.randn(4, 16), torch.randn(tile + 1, 16)
     banned = torch.tensor([tile], dtype=torch.int32)
     check(find(states, weight, banned), predict_tokens_reference(states, Matrix(weight), banned))
@@ -99,9 +99,9 @@ def test_tokens_behind_the_rows_are_compared_with_the_predictions():
     states, weight = torch.randn(5, 32), torch.randn(300, 32) / 4
     tokens, banned = torch.tensor([7, 3, 299, 9, 140], dtype=torch.int32), torch.tensor([9], dtype=torch.int32)
     rows, places = torch.tensor([3, 0, 2, 1, 4], dtype=torch.int32), torch.tensor([4, 1, 0, 3, 2], dtype=torch.int32)
-    found = find(states, weight, banned, rows=rows, places=places, compared=tokens)
+    found = find(states, weight, banned, rows=rows, places=places, compared_tokens=tokens)
     behind = torch.tensor([3, 299, 9, 140, 0])
-    expected = predict_tokens_reference(states, Matrix(weight), banned, compared=behind)
+    expected = predict_tokens_reference(states, Matrix(weight), banned, compared_tokens=behind)
     assert found.share is not None
     assert expected.share is not None
     torch.testing.assert_close(found.share[places[:4].long()], expected.share[rows[:4].long()], rtol=1e-4, atol=1e-6)
@@ -119,11 +119,11 @@ def test_logits_of_another_product_are_added(dtype):
     found = TokenStatistics(torch.full((3,), -1, dtype=torch.int32), *torch.full((3, 3), math.nan))
     predict_tokens(
         states, Matrix(weight), rows, places, torch.tensor([3], dtype=torch.int32), NONE,
-        allocate_workspace(200, 3, "cpu"), found, 1, LIVE, noise, addend=Addend(parts, 1, 4, ids),
+        allocate_workspace(200, 3, "cpu"), found, 1, LIVE, noise, added_logits=AddedLogits(parts, 1, 4, ids),
     )  # fmt: skip
     gumbel = torch.stack([gumbel_noise_reference(seed, seed + 5 - 3 * (seed == 5), 1000) for seed in (3, 4, 5)])
     expected = predict_tokens_reference(
-        states[rows.long()], Matrix(weight), NONE, 0.7 * gumbel[:, ids.long()], addend=parts.sum(0)[1::4]
+        states[rows.long()], Matrix(weight), NONE, 0.7 * gumbel[:, ids.long()], added_logits=parts.sum(0)[1::4]
     )
     assert found.proposed.tolist() == expected.proposed.tolist()
     tolerance = 1e-5 if dtype == torch.float32 else 5e-3

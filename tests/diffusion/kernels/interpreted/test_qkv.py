@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.kernels.qkv import rope_and_cache, rope_and_cache_reference, rope_table
+from evalharness.diffusion.kernels.qkv import make_rope_table, rope_and_cache, rope_and_cache_reference
 
 LIVE = torch.ones(1, dtype=torch.int32)
 CPU = torch.device("cpu")
@@ -25,7 +25,7 @@ def run(config: ModelConfig, positions: torch.Tensor, sequences: int, splits: in
     partials = torch.randn(splits, rows, width, generator=generator)
     bias = torch.randn(width, generator=generator).to(dtype) if config.qkv_bias else None
     gains = [torch.randn(head_dim, generator=generator).to(dtype) if config.qk_norm else None for _ in range(2)]
-    table = rope_table(config, 64, dtype, CPU)
+    table = make_rope_table(config, 64, dtype, CPU)
     queries = torch.full((rows, config.heads * head_dim), math.nan, dtype=dtype)
     keys, values = torch.full((2, sequences, kv_heads, 64, head_dim), 7.0, dtype=dtype)
     rope_and_cache(partials, bias, *gains, 1e-6, table, positions, queries, keys, values, LIVE)
@@ -65,7 +65,7 @@ def test_the_rotation_table_equals_the_networks_rotations():
     from evalharness.diffusion.network import rope_rotation
 
     config = make_config(rotary=0.5)
-    cosines, sines = rope_table(config, 40, torch.bfloat16, CPU)
+    cosines, sines = make_rope_table(config, 40, torch.bfloat16, CPU)
     cos, sin = rope_rotation(config, torch.tensor([[39]]), torch.bfloat16)
     assert torch.equal(torch.cat((cosines[39], cosines[39])), cos[0, 0, 0])
     assert torch.equal(torch.cat((-sines[39], sines[39])), sin[0, 0, 0])

@@ -10,7 +10,7 @@ unit=()
 for folder in adapters bench data generation metrics report/compare report/frontier report/leaderboard util; do
     unit+=("tests/$folder")
 done
-moved=(tests/cli tests/grading_service tests/model_server tests/tasks)
+moved=(tests/cli tests/grading_service tests/model_server)
 # run NAME MARKS [ARGUMENT ...]: each process remembers what failed in its own cache.
 run() { "$pytest" -o cache_dir=".pytest_cache/$1" -m "($selection) and $2" "${@:3}"; }
 again() { run "$1" "$2" --last-failed --last-failed-no-failures none; }

@@ -92,8 +92,8 @@ def answer_read(text: str) -> object:
     """An endpoint's answer, in chunks as it streams them."""
     reader = AnswerReader(["\ndef", "```", "###"])
     for start in range(0, len(text), 1 << 14):
-        reader.add(Chunk(content=text[start : start + (1 << 14)]), 1.0)
-    return reader.answer(0.0, True)
+        reader.add_chunk(Chunk(content=text[start : start + (1 << 14)]), 1.0)
+    return reader.make_answer(0.0, True)
 
 
 def events_read(text: str) -> object:
@@ -156,7 +156,6 @@ TRUSTED = {
     "data/*": "task cards and data of the user",
     "generation/infilling_formats.py": "a model's configuration",
     "metrics/passk.py": "imports the module `math` alone",
-    "metrics/reasons.py": "names of problems",
     "metrics/tokenizing.py": "READERS",
     "pipeline/machine.py": "the machine's own files",
     "pipeline/shard.py": "an option",

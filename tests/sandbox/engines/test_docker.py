@@ -125,7 +125,7 @@ def test_a_container_that_does_not_start_is_not_left_behind(engine: None, monkey
 
 def test_the_error_of_an_ended_container_contains_its_stderr(engine: None) -> None:
     container = DockerEngine().start("python", 256, 1.0, 0)
-    with pytest.raises(InfrastructureError, match="container ended unexpectedly; its last line on stderr: "):
+    with pytest.raises(InfrastructureError, match="container has ended; its last line on stderr: "):
         container.run_job(HEADER.pack(3, 0) + b"???", TimeBound(10, 1))
     container.close()
     container.close()

@@ -101,11 +101,11 @@ class RequestCheckMiddleware:
         if self.limits.access_token and not self.limits.is_public_path(url_path):
             if not authorization:
                 raise RequestRefused(
-                    401, "the request has no access token; send the header Authorization: Bearer TOKEN"
+                    401, "the request has no access token (API key); send the header Authorization: Bearer TOKEN"
                 )
             if not hmac.compare_digest(authorization, b"Bearer " + self.limits.access_token.encode()):
                 raise RequestRefused(
-                    401, "wrong access token in the header Authorization; send the service's access token"
+                    401, "wrong access token (API key) in the header Authorization; send that of the service"
                 )
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():

@@ -115,7 +115,7 @@ def test_time_limit_and_drain() -> None:
         until(server.idle, 30)
     with running_server() as server:
         answers: list[httpx.Response] = []
-        body = {"model": "bundled:ar", "prompt": LONG, "max_tokens": 60, "temperature": 2, "seed": 3}
+        body = {"model": "bundled:ar", "prompt": LONG, "max_tokens": 150, "temperature": 2, "seed": 3}
         thread = threading.Thread(target=lambda: answers.append(server.post("completions", **body)))
         thread.start()
         until(lambda: server.rows() == (1, 0), 60)

@@ -48,10 +48,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_killed_at_random_moments(undisturbed: Path, tmp_path: Path) -> None:
-    """Killed twice, each time at a random moment after some more rows have been written."""
+    """Killed three times, each time at a random moment after some more rows have been written."""
     draw, verdicts = random.Random(5), tmp_path / "run" / "verdicts.jsonl"
     size = verdicts_size(verdicts)
-    for _ in range(2):
+    for _ in range(3):
         process = subprocess.Popen(command(tmp_path / "run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         while verdicts_size(verdicts) <= size + 500:
             assert process.poll() is None

@@ -188,7 +188,7 @@ def print_summaries(summaries: Sequence["Summary"], task_group: str | None = Non
     """
     from evalharness.report.summary_table import make_facet_tables, make_summary_table, make_table_remarks
 
-    print_table(make_summary_table(summaries, task_group=task_group))
+    print_table(make_summary_table(summaries, task_group=task_group), keep_words_whole=True)
     for remark in make_table_remarks(summaries):
         print(remark)
     for table in make_facet_tables(summaries):

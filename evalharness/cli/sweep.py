@@ -99,7 +99,8 @@ def sweep(
         done = run_sweep(bases, swept, folder, ConsoleProgress(Console(file=unwrap_stream(sys.stderr), soft_wrap=True)))
     except KeyboardInterrupt:
         exit_with_message(INTERRUPTED, ExitCode.INTERRUPTED)
-    print_table(make_summary_table([_append_swept_values_to_model(summary, path) for path, summary in done.items()]))
+    rows = [_append_swept_values_to_model(summary, path) for path, summary in done.items()]
+    print_table(make_summary_table(rows), keep_words_whole=True)
     for remark in make_table_remarks(
         [{**summary, "task": str(path.relative_to(folder))} for path, summary in done.items()]
     ):

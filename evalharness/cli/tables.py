@@ -57,7 +57,12 @@ def print_table(table: Table, keep_words_whole: bool = False) -> None:
     if keep_words_whole:
         between = SEPARATOR_WIDTH * (len(table.columns) - 1)
         texts = [[str(cell) for cell in (column.header, *column.cells)] for column in table.columns]
+        for number, column in enumerate(table.columns):
+            if column.no_wrap:  # each line is one word
+                texts[number] = [text.replace(" ", "-") for text in texts[number]]
         widths = fit_column_widths(texts, console.width - between)
+        preferred = [max(width, column.min_width or 0) for column, width in zip(table.columns, widths, strict=True)]
+        widths = preferred if sum(preferred) + between <= console.width else widths
         for column, width in zip(table.columns, widths, strict=True):
             column.width = width
         if sum(widths) + between > console.width:

@@ -52,7 +52,8 @@ def command() -> Command:
 
     def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
         words = [str(program), *map(str, arguments)]
-        return subprocess.run(words, capture_output=True, text=True, timeout=600)
+        # Not the C library's environment, where readline, which pytest imports, sets COLUMNS.
+        return subprocess.run(words, capture_output=True, text=True, timeout=600, env=dict(os.environ))
 
     return run
 

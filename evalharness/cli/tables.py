@@ -16,8 +16,6 @@ from evalharness.util.visible import escape_control_characters, raise_write_erro
 
 WIDTH_WITHOUT_TERMINAL = 200
 """Columns of a table that is written to a file or a pipe."""
-SEPARATOR_WIDTH = 3
-"""Columns of a terminal between two columns of a table."""
 NOT_SET = "-"
 """Text in tables for an option without a default."""
 
@@ -55,7 +53,8 @@ def print_table(table: Table, keep_words_whole: bool = False) -> None:
             Text(escape_control_characters(cell)) if isinstance(cell, str) else cell for cell in column.cells
         ]
     if keep_words_whole:
-        between = SEPARATOR_WIDTH * (len(table.columns) - 1)
+        _, right, _, left = table.padding
+        between = (right + 1 + left) * (len(table.columns) - 1)
         texts = [[str(cell) for cell in (column.header, *column.cells)] for column in table.columns]
         for number, column in enumerate(table.columns):
             if column.no_wrap:  # each line is one word

@@ -22,3 +22,15 @@ def test_numbers_are_whole_in_a_terminal_of_any_width(
     printed = capsys.readouterr().out
     assert all(number in printed for number in NUMBERS), printed
     assert all(word in printed for text in WORDS for word in text.split()), printed
+
+
+@pytest.mark.parametrize(("padding", "separator"), [(0, 1), (1, 3)])
+def test_a_table_that_fits_exactly_is_not_wrapped(
+    padding: int, separator: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = ("two words", "three more words", "1")
+    monkeypatch.setenv("COLUMNS", str(sum(map(len, cells)) + 2 * separator))
+    table = Table(padding=(0, padding), show_edge=False, pad_edge=False, show_header=False)
+    table.add_row(*cells)
+    print_table(table, keep_words_whole=True)
+    assert len(capsys.readouterr().out.splitlines()) == 1

@@ -99,18 +99,23 @@ def test_a_memory_budget_limits_how_many_run_at_once(engine: None) -> None:
 def test_clean_removes_containers_of_killed_harnesses(engine: None, cli: Any) -> None:
     client = docker_engine.connect_to_engine()
     labels = {docker_engine.LABEL: "sandbox", docker_engine.OWNER_LABEL: f"{docker_engine.socket.gethostname()} 1 0"}
-    created = client.api.create_container(
-        images.image_tag("python"),
-        ["-c", "import time; time.sleep(99)"],
-        entrypoint=["python3"],
-        labels=labels,
-        host_config=client.api.create_host_config(network_mode="none"),
-    )
-    client.api.start(created["Id"])
-    done = cli("sandbox", "clean")
-    assert done.returncode == 0
-    assert "1 container removed" in done.stdout
-    assert not [container for container in client.containers.list(all=True) if container.id == created["Id"]]
+    printed = ""
+    for _ in range(3):  # a run of another process removes such containers, too, and may be faster
+        created = client.api.create_container(
+            images.image_tag("python"),
+            ["-c", "import time; time.sleep(99)"],
+            entrypoint=["python3"],
+            labels=labels,
+            host_config=client.api.create_host_config(network_mode="none"),
+        )
+        client.api.start(created["Id"])
+        done = cli("sandbox", "clean")
+        assert done.returncode == 0
+        assert not [container for container in client.containers.list(all=True) if container.id == created["Id"]]
+        printed += done.stdout
+        if "1 container removed" in printed:
+            break
+    assert "1 container removed" in printed
 
 
 def test_an_unknown_sandbox(cli: Any, tmp_path: Path) -> None:

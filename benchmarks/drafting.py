@@ -152,35 +152,36 @@ def speed_ratio(first: Sequence[Completion], second: Sequence[Completion]) -> tu
 def tables(task: str, args: argparse.Namespace) -> Iterator[str]:
     """The lines of both tables of a task, on the problems that all methods have answered.
 
-    The first table is quality, if all are judged, and speed; the second one is acceptance.
+    The first table is quality, if all are judged, and speed, against plain decoding or else the first of the methods;
+    the second one is acceptance.
     """
     names = [name for name in METHODS if name in (args.methods or TASKS[task][1])]
+    plain = names[0]
     found = {name: {row.task_id: row for row in read_completions(args.out / task / name)} for name in names}
-    common = [key for key in found[PLAIN] if all(key in found[name] for name in names)]
+    common = [key for key in found[plain] if all(key in found[name] for name in names)]
     rows = {name: [found[name][key] for key in common] for name in names}
     passed = {
         name: {verdict.task_id: float(verdict.status == "passed") for verdict in read_verdicts(args.out / task / name)}
         for name in names
     }
-    plain = rows[PLAIN]
-    setting = f"{task}, {len(plain)} problems, {args.dtype}, {args.threads or 'all'} threads"
-    columns = ["pass@1 (%)", f"against {PLAIN}", "same texts", "tokens/s", f"times {PLAIN} [95 %]", "tokens per pass"]
+    setting = f"{task}, {len(common)} problems, {args.dtype}, {args.threads or 'all'} threads"
+    columns = ["pass@1 (%)", f"against {plain}", "same texts", "tokens/s", f"times {plain} [95 %]", "tokens per pass"]
     yield f"| {setting} | {' | '.join(columns)} |"
     yield "|---|---|---|---|---|---|---|"
     for name in names:
         quality = "not judged |"
-        if all(key in passed[name] and key in passed[PLAIN] for key in common):
+        if all(key in passed[name] and key in passed[plain] for key in common):
             difference = paired_difference(
-                [passed[PLAIN][key] for key in common], [passed[name][key] for key in common]
+                [passed[plain][key] for key in common], [passed[name][key] for key in common]
             )
             share = sum(passed[name][key] for key in common) / len(common)
             quality = f"{100 * share:.1f} | {100 * difference.value:+.1f} (p {difference.p:.2f})"
-        ratio, low, high = speed_ratio(plain, rows[name])
+        ratio, low, high = speed_ratio(rows[plain], rows[name])
         tokens, seconds = (
             sum(getattr(row, field) or 0 for row in rows[name]) for field in ("output_tokens", "total_s")
         )
         passes = sum(row.forwards or 0 for row in rows[name])
-        same = sum(first.text == second.text for first, second in zip(plain, rows[name], strict=True))
+        same = sum(first.text == second.text for first, second in zip(rows[plain], rows[name], strict=True))
         yield (
             f"| {name} | {quality} | {same} | {tokens / seconds:.2f} | {ratio:.2f} [{low:.2f}, {high:.2f}] | "
             f"{tokens / max(1, passes):.2f} |"
@@ -188,7 +189,7 @@ def tables(task: str, args: argparse.Namespace) -> Iterator[str]:
     yield ""
     yield f"| {task}: drafts | passes | acceptance length | accepted by position (%) |"
     yield "|---|---|---|---|"
-    for name in names[1:]:
+    for name in names:
         for source, drafts in draft_acceptance_by_source(
             part for row in rows[name] for part in row.drafts or ()
         ).items():

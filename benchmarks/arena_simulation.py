@@ -176,13 +176,13 @@ def naive(ballots: Ballots) -> Ballots:
 
 def _hits(estimates: FitCovariance, right: Floats) -> list[bool]:
     """Returns for each of the first parameters whether its 95 % interval contains the truth."""
-    intervals = [estimates.interval(row) for row in _contrasts(estimates, len(right))]
+    intervals = [estimates.confidence_interval(row) for row in _contrasts(estimates, len(right))]
     return [low <= value <= high for (low, high), value in zip(intervals, right, strict=True)]
 
 
 def _contrasts(estimates: FitCovariance, count: int) -> list[Floats]:
     models = estimates.fit.layout.models
-    position = np.zeros(estimates.fit.layout.size)
+    position = np.zeros(estimates.fit.layout.parameter_count)
     if count > models:
         position[models] = 1
     return [*map(estimates.strength_contrast, range(models)), *([position] if count > models else [])]

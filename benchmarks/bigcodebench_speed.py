@@ -26,7 +26,7 @@ from operator import truediv
 from pathlib import Path
 
 from evalharness.adapters import open_task
-from evalharness.adapters.bigcodebench import reasons_for_unsolvable_problems
+from evalharness.adapters.bigcodebench import reference_failures_by_task_id
 from evalharness.data.sources import parse_data_source
 from evalharness.records import Completion, Problem, Program, Task
 from evalharness.sandbox.engines.docker import DockerEngine
@@ -65,7 +65,7 @@ def select_problems(every: int) -> tuple[Task, list[Problem]]:
     """The task, and every N-th of the problems that can be solved in the image."""
     task, _ = open_task("bigcodebench", parse_data_source(None), {"version": "v0.1.0_hf"})
     return task, [
-        problem for problem in task.problems() if problem.task_id not in reasons_for_unsolvable_problems(IMAGE)
+        problem for problem in task.problems() if problem.task_id not in reference_failures_by_task_id(IMAGE)
     ][::every]
 
 

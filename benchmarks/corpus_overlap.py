@@ -9,7 +9,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from evalharness.training.corpus.build import CORPUS_FILE, count_benchmark_overlaps, find_benchmark_folders
-from evalharness.training.corpus.decontamination import read_benchmark_parts
+from evalharness.training.corpus.decontamination import read_benchmark_excerpts
 from evalharness.training.corpus.encoding import load_corpus
 
 if __name__ == "__main__":
@@ -18,7 +18,7 @@ if __name__ == "__main__":
     print(
         dict(
             count_benchmark_overlaps(
-                read_benchmark_parts(find_benchmark_folders()), load_corpus(folder / CORPUS_FILE), tokenizer
+                read_benchmark_excerpts(find_benchmark_folders()), load_corpus(folder / CORPUS_FILE), tokenizer
             )
         )
     )

@@ -21,7 +21,7 @@ from evalharness.diffusion.decoding import denoise, prefill
 from evalharness.diffusion.denoising import DenoisingSettings
 from evalharness.diffusion.forward import RowInput, forward_rows
 from evalharness.diffusion.network import Transformer
-from evalharness.diffusion.packing import can_pack, pack_linears
+from evalharness.diffusion.packing import can_pack_linear_layers, pack_linear_layers
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.rules import find_rule
 from evalharness.generation.stopping import Detokenizer, StopChecker
@@ -107,8 +107,8 @@ def main() -> None:
     for dtype in (torch.float32, torch.bfloat16):
         torch.manual_seed(0)
         model = Transformer(config).eval().requires_grad_(False).to(dtype)
-        if can_pack(model):
-            pack_linears(model)
+        if can_pack_linear_layers(model):
+            pack_linear_layers(model)
         count = sum(p.numel() for p in model.parameters())
         print(f"{count / 1e6:.1f} M parameters, {dtype}, {args.threads} threads, {CONTEXT} tokens of context")
         with torch.inference_mode():

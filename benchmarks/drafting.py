@@ -27,7 +27,7 @@ from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.progress import SilentProgress
 from evalharness.pipeline.run import open_executor, open_run_stores, run
 from evalharness.pipeline.store import RunStore
-from evalharness.pipeline.validate import PreparedRun, validate_all
+from evalharness.pipeline.validate import PreparedRun, validate_runs
 from evalharness.records import Backend, Completion
 
 PLAIN = "ar"
@@ -99,9 +99,9 @@ def open_methods(task: str, args: argparse.Namespace, networks: Networks, stack:
     opened = []
     # The methods with a drafter first, because lookup takes their network.
     for name in sorted(args.methods or TASKS[task][1], key=lambda name: METHODS[name][0] != "diffusion"):
-        prepared = validate_all([(config(task, name, args), args.out / task / name)], lambda _: None)
+        prepared = validate_runs([(config(task, name, args), args.out / task / name)], lambda _: None)
         executor = stack.enter_context(closing(open_executor(prepared, SilentProgress())))
-        executor.sandbox.prepare(prepared.images)  # the manifest names them
+        executor.sandbox.prepare(prepared.image_names)  # the manifest names them
         networks.give_to(name, executor.backend)
         (store,) = open_run_stores(prepared, executor, stack)
         store.record_resumption([request.key for request in prepared.runs[0].requests])

@@ -86,7 +86,10 @@ def main() -> None:
         others = [honest] * args.count
         run_all(pool, others[: 2 * args.workers])
         alone = run_all(pool, others)
-        print(f"{args.count} honest programs alone: {alone:.1f} s; bound of a hostile one: {pool.bound * LIMIT_S:g} s")
+        print(
+            f"{args.count} honest programs alone: {alone:.1f} s; "
+            f"bound of a hostile one: {pool.total_time_factor * LIMIT_S:g} s"
+        )
         for name, source in HOSTILE.items():
             program = ExecProgram("python", source, Limits(LIMIT_S, 1024))
             verdict, own, seconds = beside(pool, program, others)

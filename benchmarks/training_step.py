@@ -27,7 +27,9 @@ VARIANTS = {
 def speed(trainer: Trainer, batches: list[TrainingBatch], number: int) -> float:
     """The training speed on these batches in tokens/s."""
     start = time.monotonic()
-    trainer.compute_losses(batches, trainer.recipe.objective, number, sum(batch.answer_tokens for batch in batches))
+    trainer.compute_losses(
+        batches, trainer.recipe.objective, number, sum(batch.answer_token_count for batch in batches)
+    )
     trainer.replicas.gather_gradients()
     return sum(int(batch.lengths.sum()) for batch in batches) / (time.monotonic() - start)
 

@@ -17,7 +17,7 @@ from unittest.mock import patch
 from evalharness.records import Checks, CommandProgram, Limits, Outcome
 from evalharness.sandbox import jobs
 from evalharness.sandbox.engines.docker import DockerEngine
-from evalharness.sandbox.languages import Language, languages
+from evalharness.sandbox.languages import Language, languages_by_image
 from evalharness.sandbox.pool import ContainerPool
 
 LIMITS = Limits(time_s=0, memory_mb=4096)
@@ -30,13 +30,13 @@ def without_servers(language: Language) -> Language:
 
 def commands_only() -> AbstractContextManager[object]:
     """Jobs that are made inside the context use no compile server."""
-    languages_without = {name: without_servers(language) for name, language in languages().items()}
-    return patch.object(jobs, "languages", lambda: languages_without)
+    languages_without = {name: without_servers(language) for name, language in languages_by_image().items()}
+    return patch.object(jobs, "languages_by_image", lambda: languages_without)
 
 
 def compile_step(pool: ContainerPool, image: str, note: str) -> Outcome:
     """The outcome of compiling the correct hello program."""
-    hello = languages()[image].hello
+    hello = languages_by_image()[image].hello
     comment = f"//{note}\n"
     execution = pool.run(CommandProgram(image, comment + hello.prompt + hello.right, LIMITS, Checks(hello.tests)))
     assert [outcome.status for outcome in execution.parts.values()] == ["passed", "passed"], execution
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("languages", nargs="*")
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
-    names = [name for name, language in languages().items() if any(step.warm for step in language.steps)]
+    names = [name for name, language in languages_by_image().items() if any(step.warm for step in language.steps)]
     with closing(ContainerPool(DockerEngine(), 1)) as pool:
         print(json.dumps({name: measure(pool, name, args.rounds) for name in args.languages or names}, indent=1))
 

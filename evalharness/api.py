@@ -76,8 +76,8 @@ def run(
 
     `out` is the run directory; by default one in `results/` whose name depends on the configuration. `options` are the
     `--option key=value` pairs of task, backend and sandbox. `settings` are those of `RunSettings`. `progress`: whether
-    to show bars and notes on stderr, or an object that receives them. Raises UserError before any work where the
-    configuration is not possible.
+    to show bars and notes on stderr, or an object that receives them. Raises UserError before any work if the
+    configuration is not valid.
     """
     config = _make_run_config(task, backend, model, options, dict(settings))
     runs = run_all([config], out=out, progress=progress, alone=True)
@@ -97,7 +97,7 @@ def grade(
     """Grades code samples that were generated elsewhere, and returns the finished run.
 
     `samples` is a .jsonl or .jsonl.gz file: per line a JSON object with `task_id` and `solution` (a whole program) or
-    `completion` (text that continues the prompt). `model` names the row in tables. The rest is as for `run`.
+    `completion` (text that continues the prompt). `model` is the model's name in tables. The rest is as for `run`.
     """
     return run(
         task,
@@ -117,16 +117,16 @@ def run_all(
     progress: bool | Progress = True,
     alone: bool = False,
 ) -> list[Run]:
-    """Evaluates one backend on several tasks, or resumes these runs; the configurations differ only in the task.
+    """Evaluates one backend on several tasks, or resumes these runs, and returns the finished runs.
 
-    Each run has a folder below `out` with the name of its task; with `alone`, for a single configuration, `out` itself
-    is the run directory. Of several tasks, `data="sample"` leaves out those without a bundled sample of the data, and
-    the backend `reference` leaves out those without official solutions.
+    The configurations may only differ in the task. Each run has a folder below `out` with the name of its task; with
+    `alone`, for a single configuration, `out` itself is the run directory. Of several tasks, `data="sample"` leaves
+    out those without bundled sample data, and the backend `reference` leaves out those without official solutions.
     """
     from evalharness.pipeline.run import run_all as run_jobs
 
     folders = [choose_run_folder(config, out, is_single_run=alone) for config in configs]
-    done = run_jobs(list(zip(configs, folders, strict=True)), _open_progress(progress))
+    done = run_jobs(list(zip(configs, folders, strict=True)), _make_progress_display(progress))
     return [load_run(folder) for folder in done]
 
 
@@ -136,20 +136,20 @@ def choose_run_folder(config: RunConfig, out: PathLike | None, *, is_single_run:
     Without `out`, the directory is a folder in `results/` whose name depends on the configuration.
     """
     if out is None:
-        return Path("results") / config.folder_name()
+        return Path("results") / config.default_folder_name()
     return Path(out) if is_single_run else Path(out) / strip_card_file(config.task)
 
 
 def compare(first: PathLike | Run, second: PathLike | Run) -> "Comparison":
     """Returns how two runs of one task differ in pass rates and speed, with 95 % intervals, and problem by problem.
 
-    Raises UserError where the runs cannot be compared, such as runs of different tasks.
+    Raises UserError if the runs cannot be compared, such as runs of different tasks.
     """
     from evalharness.report.compare.comparison import compare_runs_by_task
 
-    comparisons = compare_runs_by_task([_open_run(first)], [_open_run(second)])
+    comparisons = compare_runs_by_task([_load_run_if_path(first)], [_load_run_if_path(second)])
     if len(comparisons) != 1:
-        raise UserError("the two paths have runs of different tasks or of several tasks; give two runs of one task")
+        raise UserError("the two paths contain runs of different tasks or of several tasks; give two runs of one task")
     return comparisons[0]
 
 
@@ -163,9 +163,11 @@ def frontier(
 ) -> "list[Panel]":
     """Returns the plot of pass rate against tokens/s: a panel per task, with a point per run and the Pareto frontier.
 
-    `out` is a file (.png, .svg, .pdf or .html) to draw it into. `speed` is aggregate, steady, request or common; by
-    default request beside published points, which are of one request, else aggregate. `published` adds points from sets
-    of `results/published`, separated by commas, or `all`.
+    `out` is a file (.png, .svg, .pdf or .html) to draw the plot into. `metric` is the pass rate, such as pass@10.
+    `speed` is the kind of tokens/s: `aggregate` over the run, `steady` at constant concurrency, `request` for one
+    request, or `common` with one tokenizer for all models; the default is `request` beside published results, which
+    are of one request, else `aggregate`. `published` names sets of results in `results/published` to add as points,
+    separated by commas, or is `all`.
     """
     from evalharness.report.frontier.picture import write_frontier_plot
     from evalharness.report.frontier.points import make_frontier_panels
@@ -173,18 +175,22 @@ def frontier(
     from evalharness.report.run_metrics import resolve_speed_kind
 
     kind = resolve_speed_kind(speed, bool(published))
-    drawn = make_frontier_panels(_open_runs(runs), load_published_results(published), metric, kind, _discard_note)
+    loaded_runs = _load_runs_if_paths(runs)
+    drawn = make_frontier_panels(loaded_runs, load_published_results(published), metric, kind, _discard_note)
     if out is not None:
         write_frontier_plot(drawn, Path(out), metric, kind, bool(published))
     return drawn
 
 
 def leaderboard(runs: Sequence[PathLike | Run], *, metric: str = "pass@1") -> "pd.DataFrame":
-    """Returns a table with one row per run: model, backend, task, pass rate with 95 % interval, tokens/s, counts."""
+    """Returns a table with one row per run: model, backend, task, pass rate with 95 % interval, tokens/s, size.
+
+    The size is the number of problems and of samples. `metric` is the pass rate, such as pass@10.
+    """
     import pandas as pd
 
     rows = []
-    for record in _open_runs(runs):
+    for record in _load_runs_if_paths(runs):
         summary = record.summary
         rate = summary["metrics"].get(metric)
         rows.append(
@@ -227,7 +233,7 @@ def _make_run_config(
     return RunConfig(task=task, backend=backend, model=model, options=texts, workers=workers, **settings)
 
 
-def _open_progress(progress: bool | Progress) -> Progress:
+def _make_progress_display(progress: bool | Progress) -> Progress:
     if isinstance(progress, bool):
         from rich.console import Console
 
@@ -237,18 +243,22 @@ def _open_progress(progress: bool | Progress) -> Progress:
     return progress
 
 
-def _open_run(run: PathLike | Run) -> Run:
-    return run if isinstance(run, Run) else load_run(run)
+def _load_run_if_path(path_or_run: PathLike | Run) -> Run:
+    return path_or_run if isinstance(path_or_run, Run) else load_run(path_or_run)
 
 
-def _open_runs(runs: Sequence[PathLike | Run]) -> list[Run]:
-    """Returns the runs, opened; a path may be a run directory or a folder with several of them."""
+def _load_runs_if_paths(paths_and_runs: Sequence[PathLike | Run]) -> list[Run]:
+    """Returns all runs; loads those given as paths. A path is a run directory, or a folder with several of them."""
     from evalharness.report.runs import load_runs
 
     return [
-        record for run in runs for record in ([run] if isinstance(run, Run) else load_runs([Path(run)], _discard_note))
+        loaded_run
+        for path_or_run in paths_and_runs
+        for loaded_run in (
+            [path_or_run] if isinstance(path_or_run, Run) else load_runs([Path(path_or_run)], _discard_note)
+        )
     ]
 
 
 def _discard_note(text: str) -> None:
-    """Ignores a note that only the command line prints."""
+    """Does nothing: the Python API does not print the notes that the command line prints."""

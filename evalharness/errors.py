@@ -6,12 +6,18 @@ harness or its machine (`InfrastructureError`). Neither counts as a wrong answer
 
 
 class UserError(Exception):
-    """Raised for a mistake in the user's input; the message is one line: what is wrong and what to do. Exit code 2."""
+    """Raised for a mistake in the user's input; the process exits with code 2.
+
+    The message is one line that says what is wrong and what to do.
+    """
 
 
 class InfrastructureError(Exception):
-    """Raised if the harness or its machine fails, such as for a lost container; a retry may succeed. Exit code 1."""
+    """Raised if the harness or its machine fails, for example if a container is lost; the process exits with code 1.
+
+    A retry may succeed.
+    """
 
 
 class NoBundledSample(UserError):
-    """Raised for `--data sample` if the package contains no sample data of the task."""
+    """Raised for `--data sample` if the package contains no sample (small part) of the task's data."""

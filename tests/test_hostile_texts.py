@@ -39,9 +39,9 @@ from evalharness.records import (
     Verdict,
 )
 from evalharness.report.page.chunks import to_json
-from evalharness.report.page.rows import _sample_row
-from evalharness.sandbox.jobs import build_job, build_secret
-from evalharness.sandbox.languages import languages
+from evalharness.report.page.rows import _write_sample_and_make_row
+from evalharness.sandbox.jobs import build_job_message, build_secret_message
+from evalharness.sandbox.languages import languages_by_image
 from evalharness.util import text as texts
 from evalharness.util.limits.calls import LimitExceeded
 from evalharness.util.limits.texts import MAX_TEXT_BYTES, is_too_large
@@ -85,7 +85,7 @@ def middle(name: str) -> Callable[[str], object]:
 
 def page_row(text: str) -> object:
     verdict = Verdict("a", 0, False, "failed", detail=text)
-    return _sample_row(Completion("a", 0, text, reasoning=text), verdict, text, Chunks())  # type: ignore[arg-type]
+    return _write_sample_and_make_row(Completion("a", 0, text, reasoning=text), verdict, text, Chunks())  # type: ignore[arg-type]
 
 
 def answer_read(text: str) -> object:
@@ -106,13 +106,13 @@ def events_read(text: str) -> object:
 
 def jobs_of(make: Callable[[str], Program]) -> Callable[[str], object]:
     """What the sandbox reads of a program before it runs: whether it is harmless, its canaries."""
-    return lambda text: (build_job(make(text)), build_secret(make(text), b""))
+    return lambda text: (build_job_message(make(text)), build_secret_message(make(text), b""))
 
 
 def commands(text: str) -> object:
     return [
-        build_job(CommandProgram(image, text, LIMITS, Checks(language.hello.tests)))
-        for image, language in languages().items()
+        build_job_message(CommandProgram(image, text, LIMITS, Checks(language.hello.tests)))
+        for image, language in languages_by_image().items()
     ]
 
 

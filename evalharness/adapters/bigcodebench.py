@@ -23,7 +23,7 @@ SOLVABILITY_FACET = "solvability in this image"
 
 
 class BigCodeBenchRecord(TypedDict):
-    """A record of BigCodeBench's official data files."""
+    """One problem of BigCodeBench: the fields of a record in the official data files."""
 
     task_id: str
     complete_prompt: str
@@ -39,15 +39,16 @@ class BigCodeBenchRecord(TypedDict):
 
 
 class BigCodeBench:
-    """The tasks `bigcodebench` and `bigcodebench-hard`, graded as bigcodebench/evaluate.py `evaluate` does.
+    """The adapter of the tasks `bigcodebench` and `bigcodebench-hard`: their prompts, sandbox programs and verdicts.
 
-    The split (`complete` or `instruct`) selects one of a problem's two prompts.
+    Verdicts follow the official bigcodebench/evaluate.py `evaluate`. `--option split=complete` or `split=instruct`
+    selects which of a problem's two official prompts the model receives.
     """
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
         self._calibrated = context.options.get("calibrated", "yes") == "yes"
-        self._unsolvable = reasons_for_unsolvable_problems(context.image)
+        self._unsolvable = reference_failures_by_task_id(context.image)
         if context.recipe.kind == "completion" and context.split == "instruct":
             raise UserError(
                 "--option split=instruct needs a chat recipe, but the selected recipe continues text; add --option "
@@ -55,35 +56,39 @@ class BigCodeBench:
             )
 
     def problems(self) -> Sequence[Problem]:
-        """Returns the task's problems in the order of their numbers."""
+        """Returns the task's problems, ordered by the number in their task_id."""
         return [
             Problem(
                 task_id=record["task_id"],
-                prompt=build_prompt(self.context.recipe, self._template_values(record)),
+                prompt=build_prompt(self.context.recipe, self._prompt_template_values(record)),
                 record=record,
                 reference=f"{record['complete_prompt']}\n{record['canonical_solution']}",
                 entry_point=record["entry_point"],
                 prefix=record["complete_prompt"],
-                facets=self._problem_facets(record["task_id"]),
+                facets=self._report_categories(record["task_id"]),
             )
             for record in cast(Sequence[BigCodeBenchRecord], self.context.records)
         ]
 
-    def _template_values(self, record: BigCodeBenchRecord) -> dict[str, str]:
-        """Returns the texts for prompt templates. Source: bigcodebench/provider/utility.py `make_raw_chat_prompt`."""
+    def _prompt_template_values(self, record: BigCodeBenchRecord) -> dict[str, str]:
+        """Returns the texts that replace `{task}` and `{prompt}` in the recipe's prompt templates.
+
+        Source: bigcodebench/provider/utility.py `make_raw_chat_prompt`.
+        """
         if self.context.split == "instruct":
             return {"task": record["instruct_prompt"].strip()}
         prompt = record["complete_prompt"]
         return {"prompt": prompt, "task": f"```\n{prompt.strip()}\n```"}
 
-    def _problem_facets(self, task_id: str) -> dict[str, str]:
+    def _report_categories(self, task_id: str) -> dict[str, str]:
+        """Returns the category by which reports group a problem: whether its reference solution passes in the image."""
         if not self._unsolvable:
             return {}
         cause = self._unsolvable.get(task_id)
         return {SOLVABILITY_FACET: f"cannot pass: {cause.partition(':')[0]}" if cause else "can pass"}
 
     def program(self, problem: Problem, completion: Completion) -> UnitTestProgram:
-        """Returns the sandbox program of a completion: the solution as a module, then the class of unit tests."""
+        """Returns what the sandbox runs for a completion: the extracted solution, then the problem's unit tests."""
         extracted = extract_program_and_rule(problem, completion, self.context.recipe)
         return UnitTestProgram(
             image=self.context.image,
@@ -95,17 +100,18 @@ class BigCodeBench:
         )
 
     def _prepend_prompt_code(self, problem: Problem, code: str) -> str:
-        """Returns `code` with the prompt's imports and an empty function put before it, unless it starts with them.
+        """Returns the solution `code` preceded by the prompt's imports and an empty definition of the function.
 
+        Returns `code` unchanged if it already begins with them, or with `--option calibrated=no`.
         Source: bigcodebench/evaluate.py `evaluate`, option `calibrated`.
         """
         head = f"{problem.record['code_prompt']}\n    pass\n"
         return head + code if self._calibrated and not code.startswith(head) else code
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the verdict: passed if no unit test failed or raised.
+        """Returns the verdict on a completion: passed if no unit test failed or raised an exception.
 
-        The verdict's `detail` states it if no program can pass this problem in the sandbox image.
+        If the problem's reference solution fails in the sandbox image too, the verdict's `detail` gives the reason.
         """
         verdict = verdict_of(completion, execution)
         cause = self._unsolvable.get(completion.task_id)
@@ -115,11 +121,11 @@ class BigCodeBench:
 
 
 @cache
-def reasons_for_unsolvable_problems(image: str) -> Mapping[str, str]:
-    """Returns, by task_id, why the reference solutions of some problems fail in a sandbox image.
+def reference_failures_by_task_id(image_name: str) -> Mapping[str, str]:
+    """Returns, for each problem whose reference solution fails in a sandbox image, the cause as "KIND: REASON".
 
-    Each cause is a text "KIND: REASON". Problems whose reference solution passes are absent.
+    The causes are listed in the image's file `unsolvable.yaml`, by task_id.
     """
-    path = image_folder(image) / "unsolvable.yaml"
+    path = image_folder(image_name) / "unsolvable.yaml"
     causes: Mapping[str, str] = parse_yaml(path.read_text()) if path.exists() else {}
     return causes

@@ -24,7 +24,7 @@ from evalharness.records import (
     Problem,
     Verdict,
 )
-from evalharness.sandbox.languages import languages
+from evalharness.sandbox.languages import languages_by_image
 from evalharness.util.paths import bundled_folder
 from evalharness.util.suggest import unknown_name_message
 
@@ -33,7 +33,7 @@ TESTS_KEY = "tests"
 
 
 class CardTask:
-    """A task that a short task card (YAML file) defines, without its own Python code."""
+    """The adapter of tasks that a short task card (YAML file) defines, without Python code for the task."""
 
     def __init__(self, context: TaskContext):
         """Raises UserError for a template that uses no field of the records, an unknown extraction rule or image."""
@@ -50,10 +50,10 @@ class CardTask:
         images = sorted(path.parent.name for path in bundled_folder("sandboxes").glob("*/Dockerfile"))
         if context.image not in images:
             raise UserError(unknown_name_message("sandbox image", context.image, images))
-        self._language = None if context.image in PYTHON_IMAGES else languages().get(context.image)
+        self._language = None if context.image in PYTHON_IMAGES else languages_by_image().get(context.image)
 
     def problems(self) -> Sequence[Problem]:
-        """Returns the task's problems in the order of their ids."""
+        """Returns the task's problems, ordered by task_id."""
         return [self._make_problem(record) for record in self.context.records]
 
     def _make_problem(self, record: Record) -> Problem:
@@ -64,8 +64,8 @@ class CardTask:
         ):
             raise UserError(
                 f"the tests of problem {record['task_id']} in task {self.name} have no line that matches "
-                f"{self._language.tests.line}, which tests in {self._language.language} need; change the tests as "
-                f"sandboxes/{self.context.image}/language.yaml says"
+                f"{self._language.tests.line}, which tests in {self._language.language} need; change the tests to "
+                f"the form that sandboxes/{self.context.image}/language.yaml describes"
             )
         return Problem(
             task_id=str(record["task_id"]),
@@ -77,7 +77,7 @@ class CardTask:
         )
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram | CommandProgram:
-        """Returns the sandbox program of a completion: the extracted program, then the record's tests."""
+        """Returns what the sandbox runs for a completion: the extracted program, then the problem's tests."""
         extracted = extract_program_and_rule(problem, completion, self.context.recipe)
         tests = self._fill_test_template(problem.record)
         image, limits = self.context.image, self.context.limits
@@ -90,22 +90,25 @@ class CardTask:
         return ExecProgram(image, extracted.source, limits, self.context.process_rules, checks, extracted.rule)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the verdict: passed if the program and its tests ran to their end within the limits."""
+        """Returns the verdict on a completion: passed if program and tests ran to their end within the limits."""
         return verdict_of(completion, execution)
 
     def _fill_test_template(self, record: Mapping[str, Any]) -> str:
         return fill_template(self._tests, self._template_values(record))
 
     def _template_values(self, record: Mapping[str, Any]) -> dict[str, str]:
-        """Returns the texts that replace `{field}` in templates, by field name. A list becomes one item per line."""
+        """Returns the texts that replace `{NAME}` in the card's templates, by the name of a record's field.
+
+        A list in the record becomes one line per item.
+        """
         return {name: _field_value_as_text(record[name]) for name in self.context.version.fields}
 
 
 def name_of_tested_function(tests: str) -> str:
-    """Returns the name of the function under test: the only one that the Python tests call but do not define.
+    """Returns the name of the tested function: the only one that the Python code `tests` calls but does not define.
 
-    Returns "" if the tests call none or several such functions. The name tells which function to extract from a
-    model's answer.
+    Returns "" if there is no such function, or more than one. The name selects the function to extract from a model's
+    answer.
     """
     try:
         nodes = list(ast.walk(ast.parse(tests)))
@@ -119,12 +122,15 @@ def name_of_tested_function(tests: str) -> str:
     return tested.pop() if len(tested) == 1 else ""
 
 
-def _field_value_as_text(value: Any) -> str:
-    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+def _field_value_as_text(field_value: Any) -> str:
+    return "\n".join(map(str, field_value)) if isinstance(field_value, list) else str(field_value)
 
 
 def _official_solution(record: Mapping[str, Any], prefix: str) -> str | None:
-    """Returns a record's official solution: its field `solution`, or prefix + its field `completion`, or None."""
+    """Returns the official solution in a data record, as a whole program; None if the record has none.
+
+    It is the record's field `solution`, or the prompt's code `prefix` followed by the field `completion`.
+    """
     if "solution" in record:
         return str(record["solution"])
     return prefix + str(record["completion"]) if "completion" in record else None

@@ -12,12 +12,15 @@ from evalharness.data.loading import LoadedData
 from evalharness.data.run_types import TaskDescription
 from evalharness.errors import UserError
 from evalharness.records import Limits, ProcessRules
-from evalharness.sandbox.languages import command_rules, languages
+from evalharness.sandbox.languages import command_rules, languages_by_image
 
 
 @dataclass(frozen=True)
 class TaskContext:
-    """The input of an adapter: task card, recipe (prompt templates, sampling), data, selected records, task options."""
+    """What the constructor of a task's adapter receives: task card (YAML file), recipe, data and task options.
+
+    The recipe has the prompt templates, the rule that extracts programs from answers, and the sampling settings.
+    """
 
     card: Card
     entry: TaskEntry
@@ -36,29 +39,32 @@ class TaskContext:
 
     @property
     def image(self) -> str:
-        """The name of the sandbox image that the task's programs run in; "" if the task runs none."""
+        """The name of the sandbox image that runs the task's programs; "" if the task runs no programs."""
         if self.is_sample and self.card.sample_image:
             return self.card.sample_image
         return self.entry.image or self.card.image
 
     @property
     def name(self) -> str:
-        """The task's name in results; that of a bundled sample ends in "-sample"."""
+        """The task's name in results; with the bundled sample data, it ends in "-sample"."""
         return f"{self.entry.name}-sample" if self.is_sample else self.entry.name
 
     @property
     def rules(self) -> dict[str, Any]:
-        """The card's `rules` (settings of the adapter), overridden by those of the task and of the data version."""
+        """The adapter's settings: `rules` of the card, overridden by `rules` of the task and of the data version."""
         return {**self.card.rules, **self.entry.rules, **self.version.rules}
 
     @property
     def process_rules(self) -> ProcessRules:
-        """The card's settings for the process of a Python program, such as the official grader's restrictions."""
+        """The settings, from `rules`, of the process that runs a Python program.
+
+        They include, for example, the restrictions that the official grader imposes on programs.
+        """
         return ProcessRules.from_card_rules(self.rules)
 
     @property
     def limits(self) -> Limits:
-        """The time and memory limits of programs, from the card's rules. Raises UserError for missing or wrong ones."""
+        """The time and memory limits of each program, from `rules`. Raises UserError for a missing or invalid limit."""
         try:
             return Limits(time_s=float(self.rules["time_s"]), memory_mb=int(self.rules["memory_mb"]))
         except (KeyError, ValueError, TypeError) as error:
@@ -68,7 +74,7 @@ class TaskContext:
             ) from None
 
     def describe(self) -> TaskDescription:
-        """Returns the description of the task for a run's manifest."""
+        """Returns the description of the task that a run's `manifest.json` records."""
         description: TaskDescription = {
             "name": self.name,
             "family": self.card.family,
@@ -89,5 +95,5 @@ class TaskContext:
             "deviations": [deviation.id for deviation in self.card.deviations],
         }
         if self.rules.get("runner") == "command":
-            description["commands"] = dict(command_rules(languages()[self.image]))
+            description["commands"] = dict(command_rules(languages_by_image()[self.image]))
         return description

@@ -22,7 +22,7 @@ CALL_RULES = ("edition", "min_time_s", "time_factor", "max_time_s")
 
 
 class EvalPlusRecord(TypedDict):
-    """A record of EvalPlus's release files."""
+    """One problem of HumanEval+ or MBPP+: the fields of a record in EvalPlus's release files."""
 
     task_id: str
     prompt: str
@@ -38,7 +38,10 @@ class EvalPlusRecord(TypedDict):
 
 
 class EvalPlus:
-    """The tasks `humaneval-plus` and `mbpp-plus`, graded as evalplus/evaluate.py `check_correctness` does."""
+    """The adapter of the tasks `humaneval-plus` and `mbpp-plus`: their prompts, sandbox programs and verdicts.
+
+    Verdicts follow the official evalplus/evaluate.py `check_correctness`.
+    """
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
@@ -51,7 +54,7 @@ class EvalPlus:
         self._call_rules = {name: context.rules[name] for name in CALL_RULES}
 
     def problems(self) -> Sequence[Problem]:
-        """Returns the task's problems in the order of their numbers."""
+        """Returns the task's problems, ordered by the number in their task_id."""
         is_completion = self.context.recipe.kind == "completion"
         extra_stops = tuple(self.context.rules.get("extra_stops", ())) if is_completion else ()
         return [
@@ -67,7 +70,10 @@ class EvalPlus:
         ]
 
     def program(self, problem: Problem, completion: Completion) -> CallsProgram:
-        """Returns the sandbox program of a completion: a function to call on base and plus inputs."""
+        """Returns what the sandbox runs for a completion: the extracted function, and the inputs to call it with.
+
+        Base inputs are those of the original benchmark, plus inputs those that EvalPlus added.
+        """
         extracted = extract_program_and_rule(problem, completion, self.context.recipe)
         return CallsProgram(
             image=self.context.image,
@@ -82,13 +88,13 @@ class EvalPlus:
         )
 
     def _comparison_rule_name(self, problem: Problem) -> str:
-        """Returns the name of EvalPlus's special comparison rule for a problem; "" for plain equality."""
+        """Returns the name of EvalPlus's special rule for comparing a problem's outputs; "" for the usual rule."""
         return str(self._oracles.get(problem.entry_point, ""))
 
     def _reference_solution(self, problem: Problem) -> Reference:
-        """Returns the problem's reference solution with its inputs.
+        """Returns a problem's reference solution with the base and plus inputs.
 
-        The same problem gives the same object, so that the sandbox computes the expected outputs only once.
+        All calls for a problem return the same object, so that the sandbox computes the expected outputs once.
         """
         if problem.task_id not in self._references:
             record = cast(EvalPlusRecord, problem.record)
@@ -109,7 +115,10 @@ class EvalPlus:
         return dumps(inputs)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the verdict: passed if all base and plus inputs pass; `base_passed` is for base inputs alone."""
+        """Returns the verdict on a completion: passed if the outputs are right for all base and plus inputs.
+
+        Its field `base_passed` is the result for the base inputs alone (the original benchmark's tests).
+        """
         base = execution.parts.get("base")
         verdict = verdict_of(completion, execution)
         return replace(verdict, base_passed=base.status == "passed" if base else None)

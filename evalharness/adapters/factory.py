@@ -25,7 +25,7 @@ TASK_METHODS = ("problems", "program", "verdict")
 
 
 def open_task(task_name: str, sources: DataSources, options: Mapping[str, str]) -> tuple[Task, TaskContext]:
-    """Opens a task by name: loads its data, and returns its adapter and the context that the adapter was given.
+    """Returns the adapter of a task with its data loaded, and the context that the adapter was constructed with.
 
     Raises UserError for an unknown task or option, and for data that cannot be loaded.
     """
@@ -47,7 +47,7 @@ def open_task(task_name: str, sources: DataSources, options: Mapping[str, str]) 
 
 
 def load_task_context(task_name: str, sources: DataSources, options: Mapping[str, str]) -> TaskContext:
-    """Checks a task's `--option`s, loads its data and returns its context.
+    """Returns the context that a task's adapter is constructed with: checks the `--option`s and loads the data.
 
     Raises UserError for an unknown task or option, and for data that cannot be loaded.
     """
@@ -90,34 +90,38 @@ def load_task_context(task_name: str, sources: DataSources, options: Mapping[str
     )
 
 
-def with_selected_extraction_rule(recipe: Recipe, recipe_name: str, choice: str | None) -> Recipe:
-    """Returns the prompt recipe with the extraction rule that `--option extraction=official|robust` selects.
+def with_selected_extraction_rule(recipe: Recipe, recipe_name: str, extraction_option: str | None) -> Recipe:
+    """Returns the recipe with the rule for extracting programs that `--option extraction=official|robust` selects.
 
-    Without the option (`choice` is None) the recipe is returned unchanged. Raises UserError if the recipe does not have
-    the selected rule; the message calls the recipe `recipe_name`.
+    Without the option (`extraction_option` is None) the recipe is returned unchanged. Raises UserError if the recipe
+    has no such rule; the message contains `recipe_name`.
     """
-    if choice not in (None, "official", "robust"):
-        raise UserError(f"--option extraction={choice} is not valid; use extraction=official or extraction=robust")
+    if extraction_option not in (None, "official", "robust"):
+        raise UserError(
+            f"--option extraction={extraction_option} is not valid; use extraction=official or extraction=robust"
+        )
     is_own = recipe.kind == "chat" and not recipe.robust_extraction
-    if choice is None or choice == ("robust" if is_own else "official"):
+    if extraction_option is None or extraction_option == ("robust" if is_own else "official"):
         return recipe
-    if choice == "robust" and recipe.robust_extraction:
+    if extraction_option == "robust" and recipe.robust_extraction:
         return recipe.model_copy(update={"extraction": recipe.robust_extraction})
-    available = "no official extraction rule" if choice == "official" else "only the official extraction rule"
-    raise UserError(f"{recipe_name} has {available}; leave out --option extraction={choice}")
+    if extraction_option == "official":
+        raise UserError(f"{recipe_name} has no official extraction rule; leave out --option extraction=official")
+    raise UserError(f"{recipe_name} has only the official extraction rule; leave out --option extraction=robust")
 
 
 def _select_release_name(
     entry: TaskEntry, version: DataVersion, source: DataSource, release_name: str | None
 ) -> str | None:
-    """Returns the release that `--option release=` names, or the default release; None for data without releases.
+    """Returns the name of the data release that `--option release=` selects, by default the task's default release.
 
-    Raises UserError for an unknown release, and for any release if the data have no releases.
+    A release is a range of a data version's files. Returns None for data without releases. Raises UserError for an
+    unknown release, and if `release_name` is given for data without releases.
     """
     if source == "sample" or len(version.file) <= 1:
         if release_name is not None:
-            data = f"the sample of {entry.name}" if source == "sample" else f"version {version.name} of {entry.name}"
-            raise UserError(f"{data} has no releases; leave out --option release={release_name}")
+            data_name = "the sample" if source == "sample" else f"version {version.name}"
+            raise UserError(f"{data_name} of {entry.name} has no releases; leave out --option release={release_name}")
         return None
     if release_name is not None and release_name not in entry.releases:
         raise UserError(unknown_name_message(f"release of {entry.name}", release_name, list(entry.releases)))

@@ -15,7 +15,7 @@ from evalharness.records import Checks, Completion, ExecProgram, Execution, Prob
 
 
 class InfillingRecord(TypedDict):
-    """A record of HumanEval-Infilling's official data files."""
+    """One problem of HumanEval-Infilling: the fields of a record in the official data files."""
 
     task_id: str
     entry_point: str
@@ -29,16 +29,17 @@ class InfillingRecord(TypedDict):
 
 
 class HumanEvalInfilling:
-    """The tasks `fim-single-line`, `fim-multi-line`, `fim-random-span` and `fim-random-span-light`.
+    """The adapter of `fim-single-line`, `fim-multi-line`, `fim-random-span` and `fim-random-span-light`.
 
-    They are graded as human_eval_infilling/execution.py `check_correctness` does.
+    It makes the tasks' prompts, sandbox programs and verdicts; these follow the official
+    human_eval_infilling/execution.py `check_correctness`.
     """
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
 
     def problems(self) -> Sequence[Problem]:
-        """Returns the task's problems in the order of their numbers."""
+        """Returns the task's problems, ordered by the numbers in their task_id."""
         return [self._make_problem(cast(InfillingRecord, record)) for record in self.context.records]
 
     def _make_problem(self, record: InfillingRecord) -> Problem:
@@ -54,12 +55,12 @@ class HumanEvalInfilling:
         )
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:
-        """Returns the sandbox program of a completion: infilled function, tests and a call of `check`."""
+        """Returns what the sandbox runs for a completion: the infilled function, the tests and a call of `check`."""
         code = infilled_program(problem, completion, self.context.recipe)
         tests = f"{problem.record['test']}\ncheck({problem.entry_point})"
         checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
         return ExecProgram(self.context.image, code, self.context.limits, self.context.process_rules, checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the verdict: passed if program and tests ran to their end within the time limit."""
+        """Returns the verdict on a completion: passed if program and tests ran to their end within the limits."""
         return verdict_of(completion, execution)

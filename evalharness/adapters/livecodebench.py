@@ -22,9 +22,10 @@ METHOD_DEFINITION = re.compile(r"^\s*def\s+(\w+)\s*\(\s*self\b", re.MULTILINE)
 
 
 class LiveCodeBenchRecord(TypedDict):
-    """A record of LiveCodeBench's official data files, with its `question_id` as `task_id`.
+    """One problem of LiveCodeBench: the fields of a record in the official data files.
 
-    Data version `public` lacks the `NotRequired` fields; only bundled samples have a reference solution.
+    `task_id` is a copy of the record's `question_id`. The data version `public` lacks the `NotRequired` fields. Only
+    the bundled sample data have `reference_solution`.
     """
 
     task_id: str
@@ -44,13 +45,16 @@ class LiveCodeBenchRecord(TypedDict):
 
 
 class LiveCodeBench:
-    """The task `livecodebench`, graded as compute_code_generation_metrics.py `check_correctness` does."""
+    """The adapter of the task `livecodebench`: its prompts, sandbox programs and verdicts.
+
+    Verdicts follow the official lcb_runner/evaluation/compute_code_generation_metrics.py `check_correctness`.
+    """
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
 
     def problems(self) -> Sequence[Problem]:
-        """Returns the task's problems of the release and the time window, in the order of their ids."""
+        """Returns the problems of the selected data release and time window, ordered by task_id."""
         return [
             Problem(
                 task_id=record["task_id"],
@@ -58,20 +62,24 @@ class LiveCodeBench:
                 record=record,
                 reference=record.get("reference_solution"),
                 entry_point=name_of_called_method(record),
-                facets=problem_facets(record),
+                facets=report_categories(record),
             )
             for record in cast(Sequence[LiveCodeBenchRecord], self.context.records)
         ]
 
     def _make_prompt(self, record: LiveCodeBenchRecord) -> Prompt:
-        """Returns a record's prompt, with the filled template `with_starter` or `without_starter` as its `{task}`."""
+        """Returns the prompt of a problem, made from the recipe's templates.
+
+        `{task}` in a template stands for the recipe's text `with_starter` for a problem with starter code, else for its
+        text `without_starter`.
+        """
         starter = record["starter_code"]
         values = {"question": record["question_content"], "starter": starter}
         task = self.context.recipe.fields["with_starter" if starter else "without_starter"]
         return build_prompt(self.context.recipe, {**values, "task": fill_template(str(task), values)})
 
     def program(self, problem: Problem, completion: Completion) -> CasesProgram:
-        """Returns the sandbox program of a completion: the solution and the test cases, which the sandbox decodes."""
+        """Returns what the sandbox runs for a completion: the extracted solution, once for each test case."""
         record = cast(LiveCodeBenchRecord, problem.record)
         extracted = extract_program_and_rule(problem, completion, self.context.recipe)
         return CasesProgram(
@@ -84,15 +92,15 @@ class LiveCodeBench:
         )
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the verdict: passed if the program's output for every test case is correct."""
+        """Returns the verdict on a completion: passed if the program's output for every test case is correct."""
         return verdict_of(completion, execution)
 
 
 def name_of_called_method(record: LiveCodeBenchRecord) -> str:
-    """Returns the name of the method that a record's test cases call; "" for a program that reads stdin.
+    """Returns the name of the method that a problem's test cases call; "" if they run a program that reads stdin.
 
-    The name is `func_name` of the metadata; in data without metadata, that of the only method in the starter code.
-    Raises UserError if the metadata are invalid, or if the starter code does not have exactly one method.
+    The name is `func_name` in the record's metadata. In a record without metadata, the name is that of the only method
+    in the starter code. Raises UserError if the metadata are not a JSON object, or if the method is not the only one.
     """
     if "metadata" in record:
         try:
@@ -113,8 +121,8 @@ def name_of_called_method(record: LiveCodeBenchRecord) -> str:
     return methods[0]
 
 
-def problem_facets(record: LiveCodeBenchRecord) -> dict[str, str]:
-    """Returns the categories by which reports group a problem: contest month, difficulty and platform, if known."""
+def report_categories(record: LiveCodeBenchRecord) -> dict[str, str]:
+    """Returns the categories by which reports group a problem: its contest's month, difficulty, platform, if known."""
     facets = {}
     if "contest_date" in record:
         facets["month"] = record["contest_date"][:7]

@@ -21,7 +21,7 @@ FEW_SHOT_IDS = (2, 3, 4)
 
 
 class MbppRecord(TypedDict):
-    """A record of MBPP's data file, in its full or its sanitized version."""
+    """One problem of MBPP: the fields of a record in the data file of the full or the sanitized version."""
 
     task_id: int
     text: NotRequired[str]
@@ -39,18 +39,21 @@ class MbppRecord(TypedDict):
 
 
 class Mbpp:
-    """The task `mbpp`, in its full and its sanitized version, graded as lm-evaluation-harness's `pass_at_1` does."""
+    """The adapter of the task `mbpp`, full or sanitized version: its prompts, sandbox programs and verdicts.
+
+    Verdicts follow lm-evaluation-harness, lm_eval/tasks/mbpp/utils.py `pass_at_1`.
+    """
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
 
     def problems(self) -> Sequence[Problem]:
-        """Returns the problems of the task's split in the order of their numbers."""
+        """Returns the problems of the selected split (by default test), ordered by task_id, which is a number."""
         examples = self._few_shot_examples()
         return [
             Problem(
                 task_id=str(record["task_id"]),
-                prompt=build_prompt(self.context.recipe, {**_template_values(record), "shots": examples}),
+                prompt=build_prompt(self.context.recipe, {**_prompt_template_values(record), "shots": examples}),
                 record=record,
                 reference=record["code"],
                 entry_point=_tested_function_name(record),
@@ -59,15 +62,15 @@ class Mbpp:
         ]
 
     def _few_shot_examples(self) -> str:
-        """Returns the few-shot examples as one text; "" if the recipe has no template `shot`."""
+        """Returns the solved examples of a few-shot prompt as one text; "" if the recipe has no template `shot`."""
         template = self.context.recipe.fields.get("shot")
         if template is None:
             return ""
         by_id = {record["task_id"]: record for record in cast(Sequence[MbppRecord], self.context.data.records)}
-        return "".join(fill_template(template, _template_values(by_id[number])) for number in FEW_SHOT_IDS)
+        return "".join(fill_template(template, _prompt_template_values(by_id[number])) for number in FEW_SHOT_IDS)
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:
-        """Returns the sandbox program of a completion: solution, set-up code and assertions in one namespace."""
+        """Returns what the sandbox runs for a completion: the solution, the tests' set-up code and the assertions."""
         record = cast(MbppRecord, problem.record)
         setup = [record.get("test_setup_code", ""), *record.get("test_imports", [])]
         extracted = extract_program_and_rule(problem, completion, self.context.recipe)
@@ -77,22 +80,22 @@ class Mbpp:
         return ExecProgram(self.context.image, extracted.source, self.context.limits, rules, checks, extracted.rule)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the verdict: passed if program and assertions ran to their end within the time limit."""
+        """Returns the verdict on a completion: passed if program and assertions ran to their end within the limits."""
         return verdict_of(completion, execution)
 
 
 def _tested_function_name(record: MbppRecord) -> str:
-    """Returns the name of the function under test: the reference solution defines it, and every assertion calls it.
+    """Returns the name of the tested function: the reference solution defines it, and every assertion calls it.
 
-    Returns "" if there is not exactly one such function.
+    Returns "" if there is no such function, or more than one.
     """
     defined = re.findall(r"^def\s+(\w+)", record["code"], re.MULTILINE)
     tested = {name for name in defined if all(re.search(rf"\b{name}\s*\(", test) for test in record["test_list"])}
     return tested.pop() if len(tested) == 1 else ""
 
 
-def _template_values(record: MbppRecord) -> dict[str, str]:
-    """Returns the texts that replace `{text}`, `{code}`, `{tests}` and `{first_test}` in prompt templates."""
+def _prompt_template_values(record: MbppRecord) -> dict[str, str]:
+    """Returns the texts that replace `{text}`, `{code}`, `{tests}` and `{first_test}` in the prompt templates."""
     return {
         "text": record["text"] if "text" in record else record["prompt"],
         "code": record["code"],

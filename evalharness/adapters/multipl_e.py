@@ -15,7 +15,7 @@ from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.errors import UserError
 from evalharness.records import Checks, CommandProgram, Completion, Execution, Limits, Problem, Verdict
-from evalharness.sandbox.languages import languages
+from evalharness.sandbox.languages import languages_by_image
 
 CPP_HEADERS = re.compile(r"(?:#include *<[\w./+]+>\n|\n)*")
 """Lines that other harnesses put before a C++ prompt."""
@@ -24,7 +24,10 @@ AFTER_TESTS = re.compile(r"\s*(?:\?>\s*)?")
 
 
 class MultiPlERecord(TypedDict):
-    """A record of MultiPL-E's data files, with its `name` as `task_id`. Only bundled samples have a solution."""
+    """One problem of MultiPL-E: the fields of a record in the official data files.
+
+    `task_id` is a copy of the record's `name`. Only the bundled sample data have `canonical_solution`.
+    """
 
     task_id: str
     language: str
@@ -35,17 +38,20 @@ class MultiPlERecord(TypedDict):
 
 
 class MultiPlE:
-    """The tasks `multipl-e-*`, one per language, graded as evaluation/src/containerized_eval.py does."""
+    """The adapter of the tasks `multipl-e-*`, one per programming language: prompts, sandbox programs and verdicts.
+
+    Verdicts follow the official evaluation/src/containerized_eval.py.
+    """
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
         self._limits = Limits(
-            time_s=sum(step.time_s for step in languages()[context.image].steps),
+            time_s=sum(step.time_s for step in languages_by_image()[context.image].steps),
             memory_mb=int(context.rules["memory_mb"]),
         )
 
     def problems(self) -> Sequence[Problem]:
-        """Returns the problems of the task's split in the order of their numbers."""
+        """Returns the problems of the selected split, ordered by the number in their task_id."""
         return [self._make_problem(cast(MultiPlERecord, record)) for record in self.context.records]
 
     def _make_problem(self, record: MultiPlERecord) -> Problem:
@@ -62,9 +68,9 @@ class MultiPlE:
         )
 
     def program(self, problem: Problem, completion: Completion) -> CommandProgram:
-        """Returns the sandbox program of a completion: prompt, completion and tests in the task's language.
+        """Returns what the sandbox runs for a completion: prompt, completion and tests in the task's language.
 
-        Raises UserError for a whole program that does not end with the problem's tests.
+        Raises UserError if the completion is a whole program and does not end with the problem's tests.
         """
         prompt, tests, found_by = problem.record["prompt"], problem.record["tests"], ""
         if completion.form == "program":
@@ -78,17 +84,18 @@ class MultiPlE:
         return CommandProgram(self.context.image, source, self._limits, checks, found_by)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the verdict: passed if every command (compiler, tests) exits with 0 and its output is valid.
+        """Returns the verdict on a completion: passed if every command (such as compiler and tests) succeeds.
 
-        The language's `language.yaml` in `sandboxes/` defines the commands and the conditions on their output.
+        A command succeeds if it exits with 0 and its output shows no failure. `sandboxes/IMAGE/language.yaml` lists the
+        commands and the output that shows a failure.
         """
         return verdict_of(completion, execution)
 
 
 def _split_at_tests(problem: Problem, program: str) -> tuple[str, str]:
-    """Splits a whole program before the problem's tests; returns both parts.
+    """Returns (the program without its tests, the tests) for a whole program that ends with the problem's tests.
 
-    Raises UserError if the program does not end with the tests.
+    Raises UserError if the program does not end with these tests.
     """
     tests = problem.record["tests"].rstrip()
     start = program.rfind(f"\n{tests}")

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from evalharness.data.cards import Recipe
 from evalharness.data.templates import fill_template
-from evalharness.records import Message, Oracle, Prompt
+from evalharness.records import Message, MiddleLengthOracle, Prompt
 
 
 def build_prompt(recipe: Recipe, values: Mapping[str, str], extra_stops: tuple[str, ...] = ()) -> Prompt:
-    """Returns the prompt made from a recipe's templates, in which `values[name]` replaces each `{name}`.
+    """Returns the prompt that a recipe's templates give when `values["NAME"]` replaces each `{NAME}`.
 
     A completion recipe has the template `prompt`; a chat recipe has `user`, and optionally `system` and `prefill`.
     `extra_stops` are added to the recipe's stop sequences.
@@ -23,13 +23,13 @@ def build_prompt(recipe: Recipe, values: Mapping[str, str], extra_stops: tuple[s
 
 
 def build_infilling_prompt(recipe: Recipe, prefix: str, suffix: str, reference_middle: str) -> Prompt:
-    """Returns the prompt of an infilling problem, in the form that the recipe asks for.
+    """Returns the prompt of an infilling problem.
 
-    A recipe of kind `infill` gives prefix and suffix to the backend, which applies the model's FIM format. A recipe of
-    another kind puts them into its templates as `{prefix}` and `{suffix}`. Only a recipe with `middle: oracle` uses
-    `reference_middle`, and tells the backend only the length of this middle.
+    With a recipe of kind `infill`, the prompt consists of prefix and suffix, and the backend applies the model's FIM
+    format. With a recipe of another kind, they replace `{prefix}` and `{suffix}` in the recipe's templates.
+    Only a recipe with `middle: oracle` uses `reference_middle`: the backend learns its length, but not its text.
     """
     if recipe.middle is None:
         return build_prompt(recipe, {"prefix": prefix, "suffix": suffix})
-    oracle = Oracle(reference_middle) if recipe.middle == "oracle" else None
+    oracle = MiddleLengthOracle(reference_middle) if recipe.middle == "oracle" else None
     return Prompt(prefix, stops=recipe.stops, suffix=suffix, middle_length=recipe.middle, oracle=oracle)

@@ -14,7 +14,10 @@ from evalharness.records import Completion, Execution, Problem, Verdict
 
 
 class SantaCoderRecord(TypedDict):
-    """A record of SantaCoder-FIM's official data set, with its `name` as `task_id`."""
+    """One problem of SantaCoder-FIM: the fields of a record in the official data set.
+
+    `task_id` is a copy of the record's `name`.
+    """
 
     task_id: str
     language: str
@@ -26,9 +29,9 @@ class SantaCoderRecord(TypedDict):
 
 
 class SantaCoderFim:
-    """The tasks `santacoder-fim-py`, `santacoder-fim-js` and `santacoder-fim-java`.
+    """The adapter of `santacoder-fim-py`, `santacoder-fim-js` and `santacoder-fim-java`: prompts and verdicts.
 
-    They are graded as bigcode_eval/tasks/santacoder_fim.py `process_results` does.
+    Verdicts follow the official bigcode_eval/tasks/santacoder_fim.py `process_results`.
     """
 
     def __init__(self, context: TaskContext):
@@ -48,14 +51,14 @@ class SantaCoderFim:
         )
 
     def problems(self) -> Sequence[Problem]:
-        """Returns the problems of the task's language in the order of their names."""
+        """Returns the problems of the task's programming language, ordered by task_id."""
         return list(self._problems.values())
 
     def program(self, problem: Problem, completion: Completion) -> None:
-        """Returns None, since the completion is compared with the reference as text; no program runs."""
+        """Returns None: no program runs, because `verdict` compares the completion with the reference as text."""
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the verdict: passed if the infilled middle equals the removed line, apart from outer white space."""
+        """Returns the verdict: passed if the middle equals the removed line, ignoring white space at both ends."""
         problem = self._problems[completion.task_id]
         middle = extract_middle(problem, completion, self.context.recipe)
         passed = middle is not None and middle.strip() == problem.record["canonical_solution"].strip()

@@ -4,10 +4,11 @@ from evalharness.records import Completion, Execution, Verdict
 
 
 def verdict_of(completion: Completion, execution: Execution) -> Verdict:
-    """Returns the default verdict: passed if every part of the execution passed.
+    """Returns the usual verdict on a completion: passed if every part of its execution passed.
 
-    Otherwise status and detail are those of the first part that did not pass. CPU and wall-clock times are summed over
-    the parts; `peak_mb` is the largest peak of any part.
+    A part is a separately judged run, such as that on EvalPlus's plus inputs; most programs have one. If a part did not
+    pass, status and detail are those of the first such part. CPU and wall-clock times are summed over the parts;
+    `peak_mb` is the largest memory peak of any part.
     """
     if execution.infrastructure:
         return Verdict(*completion.key, passed=False, status="infrastructure", detail=execution.infrastructure)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from evalharness.arena.blinding import hide_model_name
-from evalharness.arena.records import PairSide
+from evalharness.arena.records import AnswerRecord
 from evalharness.errors import UserError
 from evalharness.records import Completion, Problem, Task, Verdict
 
@@ -26,13 +26,13 @@ class Answer:
     first_output_s: float | None
     output_tokens: int | None
 
-    def to_pair_side(self, visible_after_s: float = 0.0) -> PairSide:
-        """Returns the answer as a side of a pair to store.
+    def to_record(self, visible_after_s: float = 0.0) -> AnswerRecord:
+        """Returns what the arena stores of this answer in a pair: model, verdict and timing, without text.
 
         `visible_after_s`: seconds from showing the pair until the voter sees the whole answer.
         """
         judged = self.verdict if self.verdict and self.verdict.status != "infrastructure" else None
-        return PairSide(
+        return AnswerRecord(
             self.model,
             self.sample_id,
             passed=judged.passed if judged else None,
@@ -58,9 +58,9 @@ class ShownProblem:
 
     @property
     def question(self) -> str:
-        """The problem statement: the code to continue or to infill, or the last chat message, or the prompt's text.
+        """The problem statement for voters: the code to continue or to infill, the last chat message, or the prompt.
 
-        For MBPP it consists of text and tests of the dataset's record, because the prompt also has few-shot examples.
+        For MBPP: the problem's text and tests from the dataset, because the prompt also has few-shot examples.
         """
         record, messages = self.problem.record, self.problem.prompt.messages
         if self.problem.prefix:
@@ -70,7 +70,7 @@ class ShownProblem:
         return messages[-1].content if messages else self.problem.prompt.text or ""
 
     def make_answer(self, model_label: str, completion: Completion, verdict: Verdict | None = None) -> Answer:
-        """Returns a model's completion of this problem as an `Answer`, with the model's name hidden in the text."""
+        """Returns the `Answer` with a model's completion of this problem; the model's name is masked in the text."""
         prefix, suffix = self.problem.prefix, self.problem.suffix
         program = self._extract_program(completion)
         middle = text_between(program, prefix, suffix)
@@ -102,16 +102,17 @@ class ShownProblem:
 
 
 def text_between(program: str, prefix: str, suffix: str) -> str | None:
-    """Returns the text between prefix and suffix in a program; None if the program does not contain both."""
+    """Returns the text between `prefix` and `suffix`; None if the program does not begin and end with these."""
     enclosed = program.startswith(prefix) and program.endswith(suffix) and len(program) >= len(prefix) + len(suffix)
     return program[len(prefix) : len(program) - len(suffix)].rstrip() if prefix and enclosed else None
 
 
 def remove_repeated_prefix(program: str, prefix: str) -> str:
-    """Returns the program without repeated lines of the prefix before a complete copy of the prefix.
+    """Returns the program without the lines before its copy of `prefix`, if these only repeat lines of `prefix`.
 
-    Chat models often repeat the problem's imports, which the task adds anyway, and BigCodeBench's grader puts the
-    signature with `pass` before each program. Without these lines, the programs of all models have the same form.
+    `prefix` is the problem's code that each answer begins with. Chat models often repeat its imports, which the task
+    adds anyway, and BigCodeBench's grader puts the signature with `pass` before each program. Without these lines, the
+    programs of all models have the same form.
     """
     start = len(prefix) - len(prefix.lstrip())
     position = program.find(prefix.strip()) if prefix.strip() else -1

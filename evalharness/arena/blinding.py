@@ -12,10 +12,10 @@ LEADING_FAMILY = re.compile(r"([a-z]{3,})-?\d")
 
 
 def hide_model_name(text: str, model_label: str, problem_text: str) -> str:
-    """Returns the text with the name of the model and of its family masked by block characters.
+    """Returns the text with the name of the model and of its family replaced by block characters.
 
-    `model_label` is the model's label in reports. A name that also occurs in `problem_text` is not masked, and neither
-    is a label that is a plain word, such as `reference`, because such a word names a backend and not a model.
+    `model_label` is the model's label in reports. A name that also occurs in `problem_text` is not replaced. A label
+    that is a plain word, such as `reference`, is not replaced either: it names a backend and not a model.
     """
     name = model_label.partition(" (")[0].casefold()
     family = LEADING_FAMILY.match(name)

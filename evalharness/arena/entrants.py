@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from evalharness.arena.answers import Answer, ShownProblem
 from evalharness.arena.measurements import ModelMeasurements, collect_run_measurements
-from evalharness.arena.records import PairSide
+from evalharness.arena.records import AnswerRecord
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.report.naming import name_runs
@@ -22,7 +22,7 @@ ModelPair = tuple[str, str]
 
 @dataclass
 class Entrants:
-    """The models that compete in an arena, the problems, and each model's answers to them. Thread-safe."""
+    """The models that compete in an arena, the problems that voters see, and each model's answers. Thread-safe."""
 
     problems: dict[ProblemKey, ShownProblem] = field(default_factory=dict)
     measurements: dict[str, ModelMeasurements] = field(default_factory=dict)
@@ -41,10 +41,10 @@ class Entrants:
         with self._lock:
             return list(self._answers.get(problem_key, {}).get(model_label, ()))
 
-    def find_answer(self, problem_key: ProblemKey, side: PairSide) -> Answer | None:
-        """Returns the answer that a stored pair's side refers to; None if that answer is not loaded any more."""
+    def find_answer(self, problem_key: ProblemKey, record: AnswerRecord) -> Answer | None:
+        """Returns the answer with the model and sample_id of `record`; None if no such answer is loaded."""
         return next(
-            (answer for answer in self.answers(problem_key, side.model) if answer.sample_id == side.sample_id), None
+            (answer for answer in self.answers(problem_key, record.model) if answer.sample_id == record.sample_id), None
         )
 
     @property
@@ -54,15 +54,16 @@ class Entrants:
 
 
 def load_entrants(runs: Sequence[Run], data_source: str | None = None) -> Entrants:
-    """Returns the competing models of run directories, with their answers to every problem.
+    """Returns the models of the runs as competitors, with the runs' problems and each model's answers.
 
-    Raises UserError if the problems of a run cannot be read, or if a completion is damaged.
+    `data_source`: where the problems are read from (see `load_problems`). Raises UserError if the problems of a run
+    cannot be read, or if a row of its completions.jsonl is damaged.
     """
     entrants = Entrants()
     for run, name in zip(runs, name_runs(runs), strict=True):
         run_problems = load_problems(run, data_source)
         if run_problems.task is None:
-            raise UserError(f"the problems of run {run.folder} cannot be loaded. {run_problems.missing}")
+            raise UserError(f"the benchmark problems of run {run.folder} cannot be loaded. {run_problems.missing}")
         title = task_title(run.summary)
         entrants.measurements.setdefault(name.label, {"family": name.family, "tasks": {}})["tasks"][title] = (
             collect_run_measurements(run)
@@ -84,7 +85,10 @@ def load_entrants(runs: Sequence[Run], data_source: str | None = None) -> Entran
 
 
 def check_entrants_are_comparable(entrants: Entrants) -> None:
-    """Raises UserError unless at least two models have answers to the same problem, or some models are live."""
+    """Raises UserError if there are fewer than two models, or if no two models have answers to the same problem.
+
+    Live models answer any problem on request; with them, only the number of models is checked.
+    """
     if len(entrants.measurements) < 2:
         raise UserError(
             f"an arena compares at least two models, but got {counted(len(entrants.measurements), 'model')}; give more "
@@ -95,4 +99,4 @@ def check_entrants_are_comparable(entrants: Entrants) -> None:
     if not any(
         sum(bool(entrants.answers(key, model)) for model in entrants.model_labels) > 1 for key in entrants.problems
     ):
-        raise UserError("no two models have answers to the same problem; give runs of the same task")
+        raise UserError("no two of the given models have answers to the same problem; give runs of the same task")

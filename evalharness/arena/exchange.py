@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evalharness.arena.records import AnswerPair, PairSide, Vote
+from evalharness.arena.records import AnswerPair, AnswerRecord, Vote
 from evalharness.arena.rows import parse_vote, vote_to_json
 from evalharness.arena.store import VoteStore
 from evalharness.errors import UserError
@@ -31,7 +31,7 @@ LARGEST_FIELD = 1 << 27
 
 
 class CsvVotes(NamedTuple):
-    """The votes of a CSV file, and the number of its rows that have none."""
+    """The votes that a CSV file contains, and the number of its rows without a usable vote."""
 
     votes: list[Vote]
     unusable_rows: int
@@ -39,7 +39,7 @@ class CsvVotes(NamedTuple):
 
 
 class ImportCounts(NamedTuple):
-    """Numbers of imported votes: those added, those already in the votes folder, and unusable rows."""
+    """Counts of a CSV import: votes added, votes that the folder already had, and rows without a usable vote."""
 
     added: int
     duplicates: int
@@ -49,7 +49,7 @@ class ImportCounts(NamedTuple):
 
 
 def export_votes(store: VoteStore, csv_path: Path) -> int:
-    """Writes all votes to a CSV file and returns their number. Raises UserError if the file cannot be written."""
+    """Writes all votes of `store` to a CSV file; returns their number. Raises UserError if that fails."""
     votes = store.votes()
     try:
         csv_path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,9 +64,9 @@ def export_votes(store: VoteStore, csv_path: Path) -> int:
 
 
 def import_votes(csv_path: Path, store: VoteStore) -> ImportCounts:
-    """Adds the votes of a CSV file to the votes folder, except votes whose id the folder already has.
+    """Adds the votes of a CSV file to `store`, except votes on pairs that already have a vote there.
 
-    Raises UserError for a file that is not a CSV file of votes or has an invalid row; then no vote is added.
+    Raises UserError if the file is not a CSV file of votes or has an invalid row; then no vote is added.
     """
     votes, unusable = read_votes(csv_path)
     added = 0
@@ -78,7 +78,7 @@ def import_votes(csv_path: Path, store: VoteStore) -> ImportCounts:
 
 
 def read_votes(csv_path: Path) -> CsvVotes:
-    """Returns the votes of a CSV file and its number of unusable rows.
+    """Returns the votes of a CSV file and the number of its rows without a usable vote.
 
     Raises UserError if the file is not CSV, lacks a required column, or has an invalid value.
     """
@@ -89,12 +89,14 @@ def read_votes(csv_path: Path) -> CsvVotes:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or ()
             copilot = set(COPILOT_ARENA) <= set(columns)
-            _check_columns(csv_path, columns, copilot)
+            _check_required_columns(csv_path, columns, copilot)
             for number, row in enumerate(reader, start=1):
                 try:
                     vote = parse_copilot_arena_row(row, number) if copilot else parse_exported_row(row, number)
                 except (ValueError, TypeError) as error:
-                    raise UserError(f"votes file {csv_path}, row {number}: {error}; fix or remove the row") from None
+                    raise UserError(
+                        f"the votes file {csv_path} has an invalid row {number}: {error}; fix or remove the row"
+                    ) from None
                 if vote:
                     votes.append(vote)
                 else:
@@ -107,12 +109,12 @@ def read_votes(csv_path: Path) -> CsvVotes:
     return CsvVotes(votes, unusable)
 
 
-def parse_exported_row(row: Mapping[str, str | None], row_number: int) -> Vote | None:
+def parse_exported_row(row: Mapping[str, str | None], row_number: int) -> Vote:
     """Returns the vote in a CSV row that `arena export` wrote. Raises ValueError for an invalid value.
 
-    `row_number` is the row's number, from 1; with the row's content it makes the id of a vote without one.
+    `row_number` counts from 1. If the row has no id, the id is computed from its number and content.
     """
-    values = {key: _parse_csv_value(key, text) for key, text in row.items() if key and text}
+    values = {key: _parse_csv_cell(key, text) for key, text in row.items() if key and text}
     sides = {
         side: {name: values[f"{side}_{name}"] for name in SIDE_COLUMNS if f"{side}_{name}" in values}
         for side in ("first", "second")
@@ -123,28 +125,28 @@ def parse_exported_row(row: Mapping[str, str | None], row_number: int) -> Vote |
 
 
 def parse_copilot_arena_row(row: Mapping[str, str | None], row_number: int) -> Vote | None:
-    """Returns the vote in a row of Copilot Arena's published CSV file; the file does not identify the voters.
+    """Returns the vote in a row of Copilot Arena's published CSV file, which does not name the voters.
 
-    Returns None if the row has no choice or compares a model with itself. Raises ValueError if `acceptedIndex` is
-    neither 0 nor 1.
+    `row_number` counts from 1; the vote's id is computed from it and the row's content. Returns None if the row has no
+    choice or compares a model with itself. Raises ValueError if `acceptedIndex` is neither 0 nor 1.
     """
     index, first, second = row["acceptedIndex"], row["model_a"], row["model_b"]
     if not index or not first or not second or first == second:
         return None
     if float(index) not in (0, 1):
-        raise ValueError(f"acceptedIndex is {index!r}, but must be 0 or 1")
+        raise ValueError(f"column acceptedIndex is {index!r}, but must be 0 or 1")
     pair = AnswerPair(
         f"{COPILOT_ARENA_TASK}-{_make_vote_id(row, row_number)}",
         COPILOT_ARENA_TASK,
         f"row {row_number}",
-        PairSide(first),
-        PairSide(second),
+        AnswerRecord(first),
+        AnswerRecord(second),
         voter="",
     )
     return Vote(pair, "second" if float(index) else "first")
 
 
-def _check_columns(csv_path: Path, columns: Sequence[str], is_copilot_arena: bool) -> None:
+def _check_required_columns(csv_path: Path, columns: Sequence[str], is_copilot_arena: bool) -> None:
     missing = [] if is_copilot_arena else [name for name in REQUIRED if name not in columns]
     if missing:
         raise UserError(
@@ -158,7 +160,7 @@ def _csv_lines(votes: Sequence[Vote]) -> Iterator[str]:
     lines: list[str] = []
 
     class _LineList:
-        """A file for `csv.DictWriter` that appends each written line to `lines`."""
+        """A file for `csv.DictWriter` that appends each written line to the list `lines`."""
 
         def write(self, text: str) -> None:
             lines.append(text)
@@ -168,31 +170,32 @@ def _csv_lines(votes: Sequence[Vote]) -> Iterator[str]:
     for vote in votes:
         row: dict[str, Any] = vote_to_json(vote)
         for side in ("first", "second"):
-            row |= {f"{side}_{name}": _format_csv_value(value) for name, value in row.pop(side).items()}
+            row |= {f"{side}_{name}": _format_csv_cell(value) for name, value in row.pop(side).items()}
         writer.writerow(row)
         yield from lines
         lines.clear()
     yield from lines
 
 
-def _format_csv_value(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
+def _format_csv_cell(value: str | float | None) -> str:
+    text = "" if value is None else str(value)
+    return text.lower() if isinstance(value, bool) else text
 
 
-def _parse_csv_value(column: str, text: str) -> Any:
-    """Returns the value of a CSV cell with the type of its column. Raises ValueError for an invalid value."""
+def _parse_csv_cell(column: str, text: str) -> Any:
+    """Returns a CSV cell's text as its column's type (bool, int, float or str). Raises ValueError if it is invalid."""
     name = column.removeprefix("first_").removeprefix("second_")
     if name == "passed":
         if text.lower() not in ("true", "false"):
-            raise ValueError(f"{column} is {text!r}, but must be true or false")
+            raise ValueError(f"column {column} is {text!r}, but must be true or false")
         return text.lower() == "true"
     try:
         return NUMBERS[name](text) if name in NUMBERS else text
     except ValueError:
-        raise ValueError(f"{column} is {text!r}, but must be a number") from None
+        raise ValueError(f"column {column} is {text!r}, but must be a number") from None
 
 
 def _make_vote_id(row: Mapping[str, str | None], row_number: int) -> str:
-    """Returns a vote id that depends only on a CSV row, so that a second import of the file adds no duplicates."""
+    """Returns a vote id computed from a CSV row alone, so that a second import of the file adds no duplicates."""
     content = json.dumps([row_number, sorted((key, value) for key, value in row.items() if key)])
     return hashlib.sha256(content.encode()).hexdigest()[:16]

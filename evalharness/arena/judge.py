@@ -36,7 +36,7 @@ class PairToJudge:
 
 @dataclass
 class JudgeCounts:
-    """Counts of a judge model's votes and failures."""
+    """Counts of a judge model's votes, of its replies without a clear vote, and of failed requests."""
 
     votes: int = 0
     unclear: int = 0
@@ -84,7 +84,8 @@ def unjudged_pairs(
 ) -> Iterator[PairToJudge]:
     """Yields the pairs of answers that this voter has not judged, in random order, each pair in both orders.
 
-    It yields at most `max_pairs` pairs, or all if it is None; both orders count as one.
+    At most `max_pairs` pairs are yielded, all if it is None; both orders of a pair count as one. `seed` determines the
+    random order.
     """
     done = {(vote.pair.key, vote.pair.first.model) for vote in store.votes() if vote.pair.voter == voter}
     pairs = [
@@ -109,7 +110,10 @@ def unjudged_pairs(
 
 
 def make_judge_request(entrants: Entrants, pair: PairToJudge, sample_id: int) -> Request:
-    """Returns the chat request that asks the judge model to compare a pair, with this sample_id."""
+    """Returns the chat request that asks the judge model which answer of a pair is better.
+
+    The judge's reply has the same `sample_id`, by which it is matched to the pair.
+    """
     shown = entrants.problems[pair.problem]
     in_place = pair.first.middle is not None and pair.second.middle is not None and bool(shown.problem.suffix)
     parts = [_make_titled_code_block("Problem", shown.question)]
@@ -125,7 +129,7 @@ def make_judge_request(entrants: Entrants, pair: PairToJudge, sample_id: int) ->
 
 
 def parse_choice(judge_reply: str) -> VoteChoice | None:
-    """Returns the choice named in the last non-empty line of a judge's reply; None if it names none or several."""
+    """Returns the choice that the last non-empty line of a judge's reply names; None if it names none or several."""
     lines = [line for line in THINKING.sub("", judge_reply).splitlines() if line.strip()]
     last = lines[-1].strip(" .:!*_`\"'") if lines else ""
     words = {last.upper()} if last.upper() in WORDS else {word.upper() for word in WORD.findall(last)}
@@ -133,7 +137,7 @@ def parse_choice(judge_reply: str) -> VoteChoice | None:
 
 
 def _make_titled_code_block(title: str, text: str) -> str:
-    """Returns a text in a Markdown code block whose fence is longer than any fence in the text."""
+    """Returns `title` and, in a Markdown code block, `text`. The block's fence is longer than any fence in the text."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{title}:\n{fence}\n{text}\n{fence}"
@@ -143,7 +147,7 @@ def _make_stored_pair(pair: PairToJudge, voter: str) -> AnswerPair:
     task, task_id = pair.problem
     sides = "|".join(f"{answer.model}#{answer.sample_id}" for answer in (pair.first, pair.second))
     return AnswerPair(
-        f"{voter}|{task}|{task_id}|{sides}", task, task_id, pair.first.to_pair_side(), pair.second.to_pair_side(),
+        f"{voter}|{task}|{task_id}|{sides}", task, task_id, pair.first.to_record(), pair.second.to_record(),
         voter, voter_kind="model", drawn_at=utc_now(),
     )  # fmt: skip
 

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LiveModel:
-    """A model that generates its answers while the arena runs."""
+    """A model that generates its answers while the arena runs; those of other models come from finished runs."""
 
     label: str
     backend: Backend
@@ -45,14 +45,16 @@ class LiveModel:
                 "live model %s failed to answer problem %s: %s", self.label, shown.problem.task_id, completion.error
             )
             raise RequestRefused(
-                502, "one of the two models (hidden until the vote) failed to answer; press Enter to retry"
+                502,
+                "one of the two models, whose names are hidden until the vote, failed to generate an answer; press "
+                "Enter to retry",
             )
         return completion
 
 
 @dataclass
 class LiveModels:
-    """The live models of an arena, and the file that stores their answers."""
+    """The live models of an arena (see `LiveModel`), and the file that stores their answers."""
 
     models: Mapping[str, LiveModel]
     entrants: Entrants
@@ -63,9 +65,9 @@ class LiveModels:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ask_live_models(self, problem_key: ProblemKey, model_labels: ModelPair) -> dict[str, Answer]:
-        """Asks those of two models that are live to answer a problem, concurrently; returns the answers by model.
+        """Generates an answer to a problem with each of the two models that is live, concurrently.
 
-        Raises RequestRefused if one of them fails to answer.
+        Returns the answers by model label. Raises RequestRefused if a model fails to answer.
         """
         live_models = [self.models[model] for model in model_labels if model in self.models]
         with ThreadPoolExecutor(len(live_models)) as pool:
@@ -73,7 +75,7 @@ class LiveModels:
             return {answer.model: answer for answer in answers}
 
     def _ask_model(self, problem_key: ProblemKey, model: LiveModel) -> Answer:
-        """Returns a live model's new answer to a problem, graded if there is a sandbox, and stores it."""
+        """Generates a live model's answer to a problem, grades it if there is a sandbox, stores it and returns it."""
         shown = self.entrants.problems[problem_key]
         completion = model.generate(shown, len(self.entrants.answers(problem_key, model.label)), self.sampling)
         verdict = grade_completion(shown.task, shown.problem, completion, self.sandbox) if self.sandbox else None
@@ -87,16 +89,16 @@ class LiveModels:
             self.entrants.add_answer(problem_key, answer)
         return answer
 
-    def grade_later_answers_in(self, sandbox: ContainerPool) -> None:
-        """Makes `sandbox` grade all later answers. The caller closes it.
+    def start_grading(self, sandbox: ContainerPool) -> None:
+        """Makes `sandbox` grade each new answer before voters see it. The caller closes the sandbox.
 
-        Raises UserError if an image that the tasks need is not available.
+        Raises UserError if a sandbox image that the tasks need is not available.
         """
         self.sandbox = sandbox
         sandbox.prepare(sorted({shown.image for shown in self.entrants.problems.values()} - {""}))
 
     def load_stored_answers(self) -> None:
-        """Loads the stored answers of earlier sessions, so that pairs without a vote can be shown again."""
+        """Loads the answers that were stored when the arena ran earlier, so that pairs with them can be shown."""
         remove_incomplete_line(self.path)
         for number, line in read_complete_lines(self.path):
             row = parse_json_line(self.path, number, line)
@@ -105,7 +107,10 @@ class LiveModels:
                 if key in self.entrants.problems and model in self.models:
                     self.entrants.add_answer(key, self.entrants.problems[key].make_answer(model, Completion(**row)))
             except (KeyError, TypeError, AttributeError) as error:
-                raise UserError(f"{self.path}, line {number} is damaged ({error}); fix or remove the line") from None
+                raise UserError(
+                    f"{self.path}, which stores the answers of live models, has a damaged line {number} ({error}); fix "
+                    "or remove the line"
+                ) from None
 
     def close(self) -> None:
         """Closes the backends of the live models, which frees their memory."""
@@ -123,7 +128,7 @@ def open_live_models(
     options: Mapping[str, str],
     log: Callable[[str], None],
 ) -> LiveModels:
-    """Loads the live models, and adds them and the problems of the task to the arena's `entrants`.
+    """Loads the live models (see `LiveModel`); adds them, and the problems of the task if one is given, to `entrants`.
 
     `backend_models` names the models, each as BACKEND:MODEL. Their sampling parameters are those of the task's recipe,
     or without a task those of the first run. Raises UserError if a model cannot be loaded, or for a wrong name or
@@ -153,7 +158,7 @@ def open_live_models(
 
 
 def add_task_problems(entrants: Entrants, prepared: PreparedTask) -> None:
-    """Adds the problems of a task to those that the arena shows."""
+    """Adds the problems of a task to the problems that the arena shows to voters."""
     language = split_task_family_and_language(prepared.config.task)[1]
     for problem in prepared.problems.values():
         title = f"{prepared.task.name}, {prepared.context.version.name}"
@@ -164,7 +169,10 @@ def add_task_problems(entrants: Entrants, prepared: PreparedTask) -> None:
 def _make_live_model_config(
     backend_model: str, task_name: str, data_source: str | None, options: Mapping[str, str]
 ) -> RunConfig:
-    """Returns the run configuration of a live model given as BACKEND:MODEL. Raises UserError for an invalid one."""
+    """Returns the run configuration of a live model, which `backend_model` gives as BACKEND:MODEL.
+
+    Raises UserError if it has another form, or for an option that nothing uses.
+    """
     backend, colon, model = backend_model.partition(":")
     if not colon or not backend:
         raise UserError(

@@ -23,7 +23,7 @@ MODELS = "models.json"
 
 
 class TaskMeasurements(TypedDict):
-    """A run's measurements of a model on one task. Rates are fractions, speeds are in tokens/s."""
+    """What a run measured of a model on one task: pass@1 as a fraction, speed in tokens/s, and the hardware."""
 
     folder: str
     hardware: str
@@ -44,7 +44,7 @@ def collect_run_measurements(run: Run) -> TaskMeasurements:
     """Returns pass@1, speed and hardware of the model of a run; values that were not measured are absent."""
     measurements: TaskMeasurements = {"folder": str(run.folder.resolve()), "hardware": hardware_text(run)}
     if rate := pass_rate_of(run):
-        measurements["pass_at_1"] = rate.as_tuple()
+        measurements["pass_at_1"] = rate.value_low_high()
     if speed := tokens_per_s_of(run):
         measurements["tokens_per_s"] = speed
         if interval := tokens_per_s_interval_of(run):
@@ -55,7 +55,7 @@ def collect_run_measurements(run: Run) -> TaskMeasurements:
 def add_live_speeds(
     measurements: Mapping[str, ModelMeasurements], votes: Iterable[Vote]
 ) -> dict[str, ModelMeasurements]:
-    """Returns `measurements` with the speeds (tokens/s) of live models added.
+    """Returns a copy of `measurements` with the speeds (tokens/s) of live models, which have no run, added.
 
     A live model's speed is the sum of output tokens over the sum of latencies of its answers in `votes`.
     """
@@ -75,7 +75,7 @@ def add_live_speeds(
 
 
 def read_measurements(votes_folder: Path) -> dict[str, ModelMeasurements]:
-    """Returns the stored measurements of models in a votes folder; empty if there are none.
+    """Returns the measurements that a votes folder stores, by model label; empty if it stores none.
 
     Raises UserError if the file is damaged.
     """
@@ -95,7 +95,7 @@ def read_measurements(votes_folder: Path) -> dict[str, ModelMeasurements]:
 
 
 def write_measurements(votes_folder: Path, measurements: Mapping[str, ModelMeasurements]) -> None:
-    """Stores the models' measurements in a votes folder; those of the same model and task are replaced."""
+    """Adds measurements, by model label, to those in a votes folder; replaces those of the same model and task."""
     stored = read_measurements(votes_folder)
     for model, new in measurements.items():
         tasks = stored[model]["tasks"] if model in stored else {}

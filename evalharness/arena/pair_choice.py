@@ -37,9 +37,9 @@ REFIT_SHARE = 0.05
 
 @dataclass(frozen=True)
 class CandidatePair:
-    """Two models and their answers to a problem, in the order to show them.
+    """Two models and their answers to a problem, in the order in which a voter will see them.
 
-    The answer of a live model is None until the model has generated it.
+    The answer of a live model, which answers on request, is None until the model has generated it.
     """
 
     problem: ProblemKey
@@ -47,16 +47,16 @@ class CandidatePair:
     answers: tuple[Answer | None, Answer | None]
 
 
-class DrawCounts(NamedTuple):
-    """How often a pair of models was drawn so far."""
+class ShownPairCounts(NamedTuple):
+    """Counts of the pairs of two models' answers that were shown so far, by problem and by the model shown first."""
 
     by_problem: Counter[ProblemKey]
-    shown_first: Counter[str]
+    by_first_model: Counter[str]
     """How often each of the two models was shown first, by its label."""
 
 
 class PairChooser:
-    """Draws the next pair of answers for a voter: first two models, then a problem, two samples and their order."""
+    """Selects the next pair of answers for a voter: two models, then a problem, two samples and their order."""
 
     def __init__(self, entrants: Entrants, store: VoteStore, uniform: bool = False, seed: int | None = None):
         """`uniform`: draw all pairs of models with equal probability. `seed`: makes the draws repeatable, for tests."""
@@ -69,19 +69,20 @@ class PairChooser:
         """Returns the next pair of answers for a voter; None if the voter has seen all pairs."""
         seen = self.store.seen_pairs(voter)
         pairs = list(combinations(self.entrants.model_labels, 2))
-        weights = self._calculate_draw_weights(pairs)
+        weights = self._calculate_selection_weights(pairs)
         while pairs:
             index = self.random.choices(range(len(pairs)), weights)[0]
-            candidate = self._draw_candidate_pair(pairs[index], seen)
+            candidate = self._select_unseen_pair(pairs[index], seen)
             if candidate:
                 return candidate
             del pairs[index], weights[index]
         return None
 
-    def _calculate_draw_weights(self, model_pairs: Sequence[ModelPair]) -> list[float]:
-        """Returns the weight with which each pair of models is drawn.
+    def _calculate_selection_weights(self, model_pairs: Sequence[ModelPair]) -> list[float]:
+        """Returns, for each pair of models, the relative probability of selecting it for the next vote.
 
-        It is proportional to the pair's information gain, mixed with a uniform distribution (share `EVEN_SHARE`).
+        It is proportional to the pair's expected information gain, mixed with a uniform distribution (share
+        `EVEN_SHARE`).
         """
         if self.uniform or not model_pairs:
             return [1.0] * len(model_pairs)
@@ -92,34 +93,34 @@ class PairChooser:
         gains = [self._gains[pair] for pair in model_pairs]
         return [gain / sum(gains) * (1 - EVEN_SHARE) + EVEN_SHARE / len(model_pairs) for gain in gains]
 
-    def _draw_candidate_pair(self, model_labels: ModelPair, seen_pairs: set[PairKey]) -> CandidatePair | None:
-        """Returns two answers that the voter has not seen, on the problem least often drawn for these models.
+    def _select_unseen_pair(self, model_labels: ModelPair, seen_pairs: set[PairKey]) -> CandidatePair | None:
+        """Selects a pair of two models' answers that the voter has not seen, on the problem that was shown least often.
 
         Returns None if the voter has seen all pairs of the two models' answers.
         """
-        drawn, in_front = self._count_draws(model_labels)
+        problem_counts, first_counts = self._count_shown_pairs(model_labels)
         keys = list(self.entrants.problems)
         self.random.shuffle(keys)
-        for key in sorted(keys, key=lambda key: drawn[key]):
+        for key in sorted(keys, key=lambda key: problem_counts[key]):
             if options := [
                 option
-                for option in self._iterate_answer_pairs(key, model_labels)
+                for option in self._iterate_over_answer_pairs(key, model_labels)
                 if not _has_voter_seen(key, model_labels, option, seen_pairs)
             ]:
                 answers = self.random.choice(options)
-                lead = in_front[model_labels[0]] - in_front[model_labels[1]]
+                lead = first_counts[model_labels[0]] - first_counts[model_labels[1]]
                 chance = 0.5 if lead == 0 else SIDE_PROBABILITY if lead < 0 else 1 - SIDE_PROBABILITY
                 if self.random.random() < chance:
                     return CandidatePair(key, model_labels, answers)
                 return CandidatePair(key, model_labels[::-1], answers[::-1])
         return None
 
-    def _iterate_answer_pairs(
+    def _iterate_over_answer_pairs(
         self, problem_key: ProblemKey, model_labels: ModelPair
     ) -> Iterator[tuple[Answer | None, Answer | None]]:
-        """Yields the pairs of answers of two models to a problem whose texts differ.
+        """Yields each pair of two models' answers to a problem, except pairs of equal programs.
 
-        In place of a live model's answer, which is not generated yet, a pair has None.
+        None stands for the answer of a live model, which is generated only for a selected pair.
         """
         left, right = (
             [None] if model in self.entrants.live else self.entrants.answers(problem_key, model)
@@ -130,15 +131,15 @@ class PairChooser:
                 if first is None or second is None or first.program.strip() != second.program.strip():
                     yield first, second
 
-    def _count_draws(self, model_labels: ModelPair) -> DrawCounts:
-        """Returns how often each problem was drawn for two models, and how often each of them was shown first."""
-        drawn: Counter[ProblemKey] = Counter()
-        in_front: Counter[str] = Counter()
+    def _count_shown_pairs(self, model_labels: ModelPair) -> ShownPairCounts:
+        """Counts the pairs of two models' answers that were shown to voters so far."""
+        problem_counts: Counter[ProblemKey] = Counter()
+        first_counts: Counter[str] = Counter()
         for pair in self.store.pairs():
             if {pair.first.model, pair.second.model} == set(model_labels):
-                drawn[pair.task, pair.task_id] += 1
-                in_front[pair.first.model] += 1
-        return DrawCounts(drawn, in_front)
+                problem_counts[pair.task, pair.task_id] += 1
+                first_counts[pair.first.model] += 1
+        return ShownPairCounts(problem_counts, first_counts)
 
 
 def _has_voter_seen(
@@ -147,9 +148,9 @@ def _has_voter_seen(
     answers: tuple[Answer | None, Answer | None],
     seen_pairs: set[PairKey],
 ) -> bool:
-    """Returns whether a voter has seen these two answers, in either order.
+    """Returns whether these two answers are in `seen_pairs`, the pairs that a voter has seen, in either order.
 
-    If one of the models is live, any answers of the two models to the problem count, because each answer is new.
+    The answer of a live model is None; then any seen pair of the two models on this problem counts.
     """
     if answers[0] is not None and answers[1] is not None:
         left, right = sorted(zip(model_labels, (answers[0].sample_id, answers[1].sample_id), strict=True))
@@ -161,11 +162,11 @@ def _has_voter_seen(
 
 
 def expected_information_gains(ballots: Ballots) -> dict[ModelPair, float]:
-    """Returns, for each pair of models, the expected information gain of one more vote about the models' strengths.
+    """Returns, for each pair of models, the expected information gain about the strengths from one more vote on it.
 
-    log(1 + V I): V is the variance of the difference of the two strengths, given the votes and a normal prior, and I
-    the expected information of a vote about that difference. This is the gain of D-optimal design (the decrease of the
-    log determinant of the covariance), largest where the difference is uncertain and the outcome is open.
+    The gain is log(1 + V * I), where V is the variance of the difference between the two strengths, given the votes and
+    a normal prior, and I is the expected information of a vote about that difference. It is the decrease of the log
+    determinant of the covariance (D-optimal design). It is largest if difference and outcome are uncertain.
     """
     models = len(ballots.models)
     pairs = list(combinations(range(models), 2))
@@ -180,7 +181,7 @@ def expected_information_gains(ballots: Ballots) -> dict[ModelPair, float]:
         )
     else:
         layout = choose_parameter_layout(trial, with_position=False)
-        parameters, precision = np.zeros(layout.size), PRIOR_PRECISION * np.eye(layout.size)
+        parameters, precision = np.zeros(layout.parameter_count), PRIOR_PRECISION * np.eye(layout.parameter_count)
     per_vote = likelihood_derivatives(trial, layout, parameters).curvature[:, 0, 0]
     inverse = np.linalg.inv(precision)[:models, :models]
     variance = np.array([inverse[i, i] + inverse[j, j] - 2 * inverse[i, j] for i, j in pairs])

@@ -17,8 +17,8 @@ PairKey = tuple[str, str, tuple[str, int], tuple[str, int]]
 
 
 @dataclass(frozen=True)
-class PairSide:
-    """One of the two answers of a pair, with its verdict and timing. Unknown fields are None."""
+class AnswerRecord:
+    """What the arena stores of one answer of a pair: model, verdict and timing, without text. None means unknown."""
 
     model: str
     """The label of the model, as in the reports."""
@@ -42,9 +42,9 @@ class AnswerPair:
     """Random, so that it does not reveal the models."""
     task: str
     task_id: str
-    first: PairSide
+    first: AnswerRecord
     """The left or upper answer."""
-    second: PairSide
+    second: AnswerRecord
     voter: str
     """A name or a random id; empty if unknown."""
     arm: ExperimentArm = "equal"
@@ -54,14 +54,14 @@ class AnswerPair:
 
     @property
     def key(self) -> PairKey:
-        """The key of the pair; equal for both orders of its answers."""
+        """The problem and both answers, which identify the pair; equal for both orders of the answers."""
         answers = sorted((side.model, side.sample_id) for side in (self.first, self.second))
         return (self.task, self.task_id, answers[0], answers[1])
 
 
 @dataclass(frozen=True)
 class Vote:
-    """A voter's choice between the two answers of a pair; a row of `votes.jsonl`, which also has the pair's fields."""
+    """A voter's choice between the two answers of a pair; stored as a row of `votes.jsonl` with the pair's fields."""
 
     pair: AnswerPair
     choice: VoteChoice

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from evalharness.arena.records import ARMS, CHOICES, AnswerPair, PairSide, Vote
+from evalharness.arena.records import ARMS, CHOICES, AnswerPair, AnswerRecord, Vote
 from evalharness.errors import UserError
 from evalharness.util.text import one_line
 
@@ -21,29 +21,30 @@ def utc_now() -> str:
 
 
 def pair_to_json(pair: AnswerPair) -> dict[str, Any]:
-    """Returns an arena pair as a JSON object."""
-    return {**asdict(pair), "first": _side_to_json(pair.first), "second": _side_to_json(pair.second)}
+    """Returns the JSON object that stores a pair of answers."""
+    return {**asdict(pair), "first": _answer_record_to_json(pair.first), "second": _answer_record_to_json(pair.second)}
 
 
 def vote_to_json(vote: Vote) -> dict[str, Any]:
-    """Returns an arena vote as a JSON object, which also has the fields of its pair."""
+    """Returns the JSON object that stores a vote, with the fields of its pair of answers."""
     return {**pair_to_json(vote.pair), "choice": vote.choice, "ms": vote.ms, "voted_at": vote.voted_at}
 
 
 def parse_pair(row: Mapping[str, Any]) -> AnswerPair:
-    """Parses the arena pair of a JSON object. Raises ValueError with the reason if it is invalid."""
+    """Returns the pair of answers that a JSON object stores. Raises ValueError with the reason if it is invalid."""
     field_names = {field.name for field in fields(AnswerPair)}
     try:
         values = {key: value for key, value in row.items() if key in field_names}
-        pair = AnswerPair(**{**values, "first": _parse_side(row["first"]), "second": _parse_side(row["second"])})
+        values |= {"first": _parse_answer_record(row["first"]), "second": _parse_answer_record(row["second"])}
+        pair = AnswerPair(**values)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"a field is missing or of the wrong type ({error})") from None
-    _check_pair(pair)
+        raise ValueError(f"a field of the pair of answers is missing or has the wrong type ({error})") from None
+    _check_pair_fields(pair)
     return pair
 
 
 def parse_vote(row: Mapping[str, Any]) -> Vote:
-    """Returns the arena vote in a JSON object. Raises ValueError with the reason if it is invalid."""
+    """Returns the vote that a JSON object stores. Raises ValueError with the reason if it is invalid."""
     pair, choice, ms = parse_pair(row), row.get("choice"), row.get("ms")
     if choice not in CHOICES:
         raise ValueError(f"the field choice is {choice!r}, but must be one of {', '.join(CHOICES)}")
@@ -58,9 +59,9 @@ def is_model_voter(voter_name: str) -> bool:
 
 
 def parse_voter_name(text: str) -> str:
-    """Returns a voter's name with normalized spaces.
+    """Returns the voter's name that a user entered, with single spaces between words.
 
-    Raises UserError if it is empty, too long, unprintable, or begins with `model:`.
+    Raises UserError if it is empty, too long or unprintable, or begins with `model:`.
     """
     name = one_line(text)
     if not name or len(name) > MAX_VOTER or not name.isprintable():
@@ -70,11 +71,12 @@ def parse_voter_name(text: str) -> str:
     return name
 
 
-def _check_pair(pair: AnswerPair) -> None:
+def _check_pair_fields(pair: AnswerPair) -> None:
     texts = (pair.id, pair.task, pair.task_id, pair.voter, pair.drawn_at, pair.first.model, pair.second.model)
     if not all(isinstance(text, str) for text in texts) or not pair.id:
         raise ValueError(
-            "one of the fields id, task, task_id, voter, drawn_at and model is not a string, or id is empty"
+            "the fields id, task, task_id, voter, drawn_at and model of a pair of answers must be strings, and id must "
+            "not be empty"
         )
     if pair.first.model == pair.second.model:
         raise ValueError(f"both answers are from model {pair.first.model!r}, but a pair compares two different models")
@@ -85,14 +87,14 @@ def _check_pair(pair: AnswerPair) -> None:
     if is_model_voter(pair.voter) != (pair.voter_kind == "model"):
         raise ValueError(
             f"the fields voter_kind ({pair.voter_kind!r}) and voter ({pair.voter!r}) contradict each other: the name "
-            f"of a voter begins with {MODEL_VOTER} if and only if it is a model"
+            f"of a judge model begins with {MODEL_VOTER}, that of a person does not"
         )
 
 
-def _side_to_json(side: PairSide) -> dict[str, Any]:
-    return {key: value for key, value in asdict(side).items() if value is not None}
+def _answer_record_to_json(record: AnswerRecord) -> dict[str, Any]:
+    return {key: value for key, value in asdict(record).items() if value is not None}
 
 
-def _parse_side(row: Mapping[str, Any]) -> PairSide:
-    field_names = {field.name for field in fields(PairSide)}
-    return PairSide(**cast(dict[str, Any], {key: value for key, value in row.items() if key in field_names}))
+def _parse_answer_record(row: Mapping[str, Any]) -> AnswerRecord:
+    field_names = {field.name for field in fields(AnswerRecord)}
+    return AnswerRecord(**cast(dict[str, Any], {key: value for key, value in row.items() if key in field_names}))

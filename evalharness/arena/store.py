@@ -44,45 +44,45 @@ class VoteStore:
             pass
 
     def votes(self) -> list[Vote]:
-        """Returns all votes, including those of other processes, in the order of writing."""
+        """Returns all votes in the order of writing, including those that other processes wrote."""
         with self._lock_and_read_new_rows():
             return list(self._votes.values())
 
     def pairs(self) -> list[AnswerPair]:
-        """Returns all pairs that were drawn for a voter or voted on, oldest first."""
+        """Returns all pairs of answers that were selected for a voter or have a vote, oldest first."""
         with self._thread_lock:
             return list(self._pairs.values())
 
     def find_pair(self, pair_id: str) -> AnswerPair | None:
-        """Returns the pair with this id; None if it does not exist."""
+        """Returns the pair of answers with this id; None if the store has no such pair."""
         with self._thread_lock:
             return self._pairs.get(pair_id)
 
     def pending_pair(self, voter: str) -> AnswerPair | None:
-        """Returns the latest pair drawn for a voter; None if the voter has voted on it or none was drawn."""
+        """Returns the pair that a voter was shown last and has not voted on; None if there is no such pair."""
         with self._thread_lock:
             return self._open.get(voter)
 
     def seen_pairs(self, voter: str) -> set[PairKey]:
-        """Returns the keys of all pairs drawn for a voter, with or without a vote."""
+        """Returns the keys of all pairs that a voter was shown, with or without a vote."""
         with self._thread_lock:
             return set(self._seen.get(voter, ()))
 
     def add_pair(self, pair: AnswerPair) -> None:
-        """Stores a pair drawn for a voter. Raises UserError if the disk cannot be written."""
+        """Stores a pair of answers that was selected for a voter. Raises UserError if the disk cannot be written."""
         with self._lock_and_read_new_rows():
             self._append_row(PAIRS, pair_to_json(pair))
-            self._index_pair(pair)
+            self._add_pair_to_indexes(pair)
 
     def add_vote(self, vote: Vote) -> Vote:
-        """Stores a vote unless the pair has one already; returns the pair's vote, since the first one is final.
+        """Stores a vote unless its pair already has one, which is final; returns the vote that is stored for the pair.
 
         Raises UserError if the disk cannot be written; then the vote is not stored.
         """
         with self._lock_and_read_new_rows():
             if vote.pair.id not in self._votes:
                 self._append_row(VOTES, vote_to_json(vote))
-                self._index_vote(vote)
+                self._add_vote_to_indexes(vote)
             return self._votes[vote.pair.id]
 
     def __contains__(self, pair_id: str) -> bool:
@@ -97,7 +97,7 @@ class VoteStore:
 
     @contextmanager
     def _lock_and_read_new_rows(self) -> Iterator[None]:
-        """Locks the votes folder against other threads and processes, and reads the rows that they have appended."""
+        """Keeps other threads and processes from writing to the votes folder; first reads the rows they appended."""
         with (
             self._thread_lock,
             disk_errors_as_user_errors(self.folder),
@@ -110,7 +110,10 @@ class VoteStore:
             yield
 
     def _read_new_rows(self, file_name: str) -> None:
-        """Reads the rows that were appended to a file since the last call. Raises UserError for a damaged row."""
+        """Reads the rows that were appended to a file of the folder since the last call.
+
+        Raises UserError for a damaged row.
+        """
         path = self.folder / file_name
         if not path.exists():
             return
@@ -121,15 +124,18 @@ class VoteStore:
                 row = parse_json_line(path, self._lines[file_name], line)
                 try:
                     if file_name == PAIRS:
-                        self._index_pair(parse_pair(row))
+                        self._add_pair_to_indexes(parse_pair(row))
                     else:
-                        self._index_vote(parse_vote(row))
+                        self._add_vote_to_indexes(parse_vote(row))
                 except (ValueError, AttributeError) as error:
-                    raise UserError(f"{path}, line {self._lines[file_name]}: {error}; fix or remove the line") from None
+                    raise UserError(
+                        f"{path}, line {self._lines[file_name]} is not a valid vote or pair: {error}; fix or remove "
+                        "the line"
+                    ) from None
             self._read_to[file_name] = file.tell()
 
     def _append_row(self, file_name: str, row: Mapping[str, Any]) -> None:
-        """Appends a row to a file and flushes it to the disk. Removes an incomplete row if that fails."""
+        """Appends a JSON row to a file of the folder and flushes it to the disk. Removes the row if that fails."""
         line = json.dumps(row, ensure_ascii=True).encode() + b"\n"
         with (self.folder / file_name).open("ab", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
@@ -139,28 +145,28 @@ class VoteStore:
                     remaining = remaining[file.write(remaining) :]
                 os.fsync(file.fileno())
                 if size == 0:
-                    self._flush_folder_entry_to_disk()
+                    self._flush_folder_to_disk()
             except OSError:
                 file.truncate(size)
                 raise
         self._read_to[file_name] += len(line)
         self._lines[file_name] += 1
 
-    def _flush_folder_entry_to_disk(self) -> None:
-        """Flushes a new file's directory entry to the disk."""
+    def _flush_folder_to_disk(self) -> None:
+        """Flushes the folder's list of files to the disk, so that a new file is found after a crash."""
         folder = os.open(self.folder, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
 
-    def _index_pair(self, pair: AnswerPair) -> None:
+    def _add_pair_to_indexes(self, pair: AnswerPair) -> None:
         self._pairs[pair.id] = pair
         self._seen.setdefault(pair.voter, set()).add(pair.key)
         if pair.id not in self._votes:
             self._open[pair.voter] = pair
 
-    def _index_vote(self, vote: Vote) -> None:
+    def _add_vote_to_indexes(self, vote: Vote) -> None:
         pair = vote.pair
         self._votes.setdefault(pair.id, vote)
         self._pairs.setdefault(pair.id, pair)

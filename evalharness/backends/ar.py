@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class AROptions(NetworkOptions):
-    """The `--option key=value` pairs of the backend `ar`."""
+    """The `--option key=value` settings of the backend `ar` (autoregressive decoding)."""
 
     draft: Annotated[int, Field(ge=0)] | Literal["lookup"] = Field(
         0,
@@ -44,7 +44,7 @@ class AROptions(NetworkOptions):
 
 
 class AutoregressiveBackend:
-    """The backend `ar`: decodes a network from left to right. Loads the network when it is first needed."""
+    """The backend `ar`: generates text autoregressively, from left to right. Loads the network at the first use."""
 
     name = "ar"
     Options: ClassVar[type[BaseModel]] = AROptions
@@ -59,7 +59,11 @@ class AutoregressiveBackend:
         """Decodes with prompt lookup on the fused kernels, if the network runs on them."""
 
     def check_prompt(self, prompt: Prompt) -> None:
-        """Raises UserError for an infilling prompt if the tokenizer lacks FIM sentinel tokens. Loads the network."""
+        """Raises UserError for an infilling prompt that the network cannot complete. Other prompts are accepted.
+
+        Infilling needs a tokenizer with FIM sentinel tokens; a middle of a fixed length is not possible. Loads the
+        network for an infilling prompt.
+        """
         if prompt.suffix is None:
             return
         refuse_fixed_middle_length(self.name, prompt)
@@ -71,7 +75,10 @@ class AutoregressiveBackend:
             )
 
     def why_chat_is_expected(self) -> str:
-        """Returns why the model seems to expect chat messages; "" if nothing indicates it. Loads the network."""
+        """Returns the reason to send chat messages rather than plain text to this model; "" if there is none.
+
+        The reason is that the model's tokenizer has a chat template. Loads the network.
+        """
         return why_chat_is_expected(self._load_network().tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
@@ -110,7 +117,10 @@ class AutoregressiveBackend:
                 yield make_completion(network.detokenizer, request, row, started_at, len(active), options.trace, error)
 
     def _decode_with_prompt_lookup(self, network: Network, rows: Sequence[Row], sampler: Sampler) -> None:
-        """Decodes the rows of a batch with drafts of prompt lookup, in place."""
+        """Generates the output of each row (one sequence of the batch) in place, by speculative decoding.
+
+        Prompt lookup drafts the tokens, and the network verifies them.
+        """
         from evalharness.backends.network.drafting import (
             make_prompt_lookup_settings,
             open_speculative_engine,
@@ -138,7 +148,10 @@ class AutoregressiveBackend:
         self._network = self._speculative_engine = None
 
     def _load_network(self) -> Network:
-        """Returns the network, loaded at the first call. Raises UserError if it does not fit the backend's options."""
+        """Returns the network; the first call loads it.
+
+        Raises UserError for a diffusion model, and if the network does not support the options.
+        """
         from evalharness.backends.network.loading import load_network, without_fused_kernels
 
         if self._network is None:
@@ -151,14 +164,14 @@ class AutoregressiveBackend:
             if self._options.draft not in (0, "lookup") and not network.family.can_draft:
                 raise UserError(
                     f"option draft={self._options.draft}: model {network.name} is not trained for self-speculative "
-                    "decoding; use draft=lookup"
+                    "decoding; use --option draft=lookup"
                 )
             if self._options.draft not in (0, "lookup"):
                 network = without_fused_kernels(network, self._options, "drafts of option draft=N")
             self._network = network
             several = bool(self._options.draft) or self._config.batch_size > 1
             if several if self._options.packed is None else self._options.packed:
-                from evalharness.diffusion.drafting.packing import pack_target
+                from evalharness.diffusion.drafting.packing import pack_target_weights
 
-                pack_target(network.model)
+                pack_target_weights(network.model)
         return self._network

@@ -22,7 +22,7 @@ GROUP = "evalharness.backends"
 class BackendConfig:
     """The command line's arguments for a backend: model, batch size and options.
 
-    `options` holds the `--option key=value` pairs that belong to the backend, as text.
+    `options` has the backend's `--option key=value` pairs, with the values as text.
     """
 
     model: str | None = None
@@ -60,10 +60,10 @@ def option_names(backend_class: Any) -> frozenset[str]:
 
 
 def unknown_option_message(unknown_option: str, backend_name: str, valid_options: Collection[str]) -> str:
-    """Returns the error message for an option that the backend does not have.
+    """Returns the error message for an option that the backend `backend_name` does not have.
 
-    `valid_options` are the options that it has. The message suggests the closest of them, or names another backend that
-    has the unknown option.
+    `valid_options` are the options of this backend. The message suggests the one with the most similar name, or names
+    another backend that has the unknown option.
     """
     other_owners = {
         option: owner

@@ -25,13 +25,19 @@ _KINDS = {"integer": "integer", "number": "number", "boolean": "true or false", 
 
 
 class BackendOptions(BaseModel):
-    """Base class of a backend's options. Backends of other packages may use any pydantic model instead."""
+    """Base class of the pydantic models that define a backend's options; unknown keys are errors.
+
+    Backends of other packages may use any pydantic model instead.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def parse_options(schema: type[Schema], backend_name: str, options: Mapping[str, str]) -> Schema:
-    """Returns a backend's `--option` values as its pydantic model. Raises UserError for a wrong key or value."""
+    """Returns a backend's `--option key=value` pairs, validated by its pydantic model `schema`.
+
+    Raises UserError for an unknown key or an invalid value.
+    """
     for key in options:
         if key not in schema.model_fields:
             raise UserError(unknown_name_message(f"option of backend {backend_name}", key, sorted(schema.model_fields)))
@@ -52,7 +58,7 @@ def parse_options(schema: type[Schema], backend_name: str, options: Mapping[str,
 
 
 def describe_options(schema: type[BaseModel]) -> list[OptionDescription]:
-    """Returns a description of each option of a backend, in the order of definition."""
+    """Returns a description of each option that a backend's pydantic model defines, in the order of definition."""
     properties: Mapping[str, Mapping[str, Any]] = schema.model_json_schema().get("properties", {})
     return [
         OptionDescription(name, _describe_allowed_values(entry), _describe_default(entry), entry.get("description", ""))
@@ -61,7 +67,10 @@ def describe_options(schema: type[BaseModel]) -> list[OptionDescription]:
 
 
 def _describe_allowed_values(property_schema: Mapping[str, Any]) -> str:
-    """Returns the allowed values of a JSON-schema property as text. Null is left out: it cannot be given as text."""
+    """Returns the allowed values of an option, given its JSON schema, as text such as "integer >= 1".
+
+    Null is left out, because it cannot be written on the command line.
+    """
     for variant in property_schema.get("anyOf", ()):
         if variant.get("type") != "null":
             return _describe_allowed_values(variant)
@@ -76,7 +85,7 @@ def _describe_allowed_values(property_schema: Mapping[str, Any]) -> str:
 
 
 def _describe_default(property_schema: Mapping[str, Any]) -> str:
-    """Returns the default of a JSON-schema property as text; "" if it has none."""
+    """Returns the default value of an option, given its JSON schema, as text; "" if it has none."""
     value = property_schema.get("default")
     if value is None:
         return ""

@@ -26,18 +26,21 @@ class ReferenceBackend:
         parse_options(BackendOptions, self.name, config.options)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
-        """Yields the official solution for every requested sample. Raises UserError if a problem has none."""
+        """Yields the problem's official solution for each request. Raises UserError if the problem has none."""
         for request in requests:
             text = request.problem.reference
             if text is None:
-                raise UserError(f"problem {request.problem.task_id} has no official solution; use another backend")
+                raise UserError(
+                    f"problem {request.problem.task_id} has no official solution, which backend reference needs; use "
+                    "another --backend"
+                )
             yield Completion(*request.key, text, form="solution", characters=len(text))
 
     def check_prompt(self, prompt: Prompt) -> None:
         """Accepts every prompt, since no prompt is sent to a model."""
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the backend's entry in the run's manifest, which says that the backend generates nothing."""
+        """Returns the backend's entry in the run's manifest: only that the backend generates nothing."""
         return {"generates": False}
 
     def close(self) -> None:

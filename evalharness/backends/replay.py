@@ -25,13 +25,13 @@ from evalharness.util.jsonl import parse_json_line
 
 
 class ReplayOptions(BackendOptions):
-    """The `--option key=value` pairs of the backend `replay`."""
+    """The `--option key=value` settings of the backend `replay`, which reads completions from a file."""
 
     samples: Path | None = Field(None, description="The samples file, .jsonl or .jsonl.gz; required")
 
 
 class _SamplePosition(NamedTuple):
-    """Where a sample is in its file: line number, from 1, and byte offset of the line."""
+    """The position of a sample in a samples file: its line number, counted from 1, and the line's byte offset."""
 
     line: int
     offset: int
@@ -40,7 +40,7 @@ class _SamplePosition(NamedTuple):
 class ReplayBackend:
     """The backend `replay`: returns the samples of a samples file as completions.
 
-    The texts, which may have gigabytes, stay in the file and are read when needed.
+    A samples file may have gigabytes, so each sample is read from the file when it is needed.
     """
 
     name = "replay"
@@ -61,7 +61,10 @@ class ReplayBackend:
         self._sha256 = digest.hexdigest()
 
     def recipe_name(self) -> str | None:
-        """Returns the name of the samples' prompt recipe if the file is a run's `completions.jsonl`, else None."""
+        """Returns the name of the recipe (prompt format) with which the samples were generated, or None.
+
+        It is known only if the file is a run's `completions.jsonl`.
+        """
         if self.path.name != COMPLETIONS or not (self.path.parent / MANIFEST).exists():
             return None
         return str(read_manifest(self.path.parent)["config"]["task"]["recipe"]["name"])
@@ -78,10 +81,10 @@ class ReplayBackend:
         return parse_sample(f"{self.path}, line {line}", line, {**row, "task_id": key[0], "sample_id": key[1]}, {})
 
     def resolve_sample_keys(self, problems: Mapping[str, Problem]) -> list[Key]:
-        """Returns the (task_id, sample_id) keys of all samples in the file's order.
+        """Returns the (task_id, sample_id) of each sample, in the order of the file, if all samples fit a task.
 
-        `problems` has the task's problems by task_id. If the file identifies problems by their index, they get their
-        task_ids first. Raises UserError for a sample that does not fit the task.
+        `problems` has the task's problems by task_id. If the file identifies problems by their index in the task, each
+        index is replaced by the problem's task_id. Raises UserError for a sample that does not fit the task.
         """
         self._replace_problem_indices(list(problems))
         for sample in self.samples():
@@ -89,7 +92,7 @@ class ReplayBackend:
         return list(self._positions)
 
     def _replace_problem_indices(self, task_ids: Sequence[str]) -> None:
-        """Replaces the indices of problems in the samples' keys by `task_ids`.
+        """Replaces each problem index in the samples' keys by the task_id at that index in `task_ids`.
 
         Raises UserError if the file has more problems than the task.
         """
@@ -105,7 +108,7 @@ class ReplayBackend:
         self._positions = named
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
-        """Yields the stored sample for each request. Raises UserError for a request without a sample in the file."""
+        """Yields the sample in the file for each request. Raises UserError for a request without a sample."""
         for request in requests:
             if request.key not in self._positions:
                 raise UserError(
@@ -118,7 +121,7 @@ class ReplayBackend:
         """Accepts every prompt, since no prompt is sent to a model."""
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the number of samples and a digest of their content, for the manifest."""
+        """Returns the number of samples and a digest of their content, for the run's manifest."""
         return {"generates": False, "samples": len(self._positions), "sha256": self._sha256}
 
     def close(self) -> None:

@@ -42,16 +42,16 @@ class Sample:
         """The sample's (task_id, sample_id)."""
         return (self.task_id, self.sample_id)
 
-    def form_for(self, problem: Problem) -> Form | None:
-        """Returns the form of the text to use for the problem, of those that the line has.
+    def choose_text_form(self, problem: Problem) -> Form | None:
+        """Returns which of the sample's texts to use for the problem, as its form, such as "solution".
 
-        The result is None if the line has only a program and the problem does not accept programs.
+        The result is None if the sample has only a program and the problem does not accept programs.
         """
         return next((form for form in self.texts if form != "program" or problem.accepts_programs), None)
 
     def to_completion(self, problem: Problem) -> Completion:
         """Returns the sample as a completion of its problem."""
-        form = self.form_for(problem) or "solution"
+        form = self.choose_text_form(problem) or "solution"
         text = self.texts[form]
         return Completion(problem.task_id, self.sample_id, text, form=form, characters=len(text), **self.ending)
 
@@ -68,9 +68,9 @@ def read_samples(path: Path) -> list[Sample]:
 
 
 def scan_samples_with_offsets(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
-    """Yields each sample of an open samples file with the byte offset of its line.
+    """Yields (byte offset of the line, sample) for each line of an open samples file.
 
-    Raises UserError, with the line number, for an invalid line or a repeated key.
+    Raises UserError, with the line number, for an invalid line or a repeated (task_id, sample_id).
     """
     keys = SampleKeySet()
     counts: dict[str, int] = {}
@@ -95,16 +95,15 @@ def scan_samples_with_offsets(path: Path, file: IO[bytes]) -> Iterator[tuple[int
 
 
 def parse_sample(location: str, line_number: int, json_row: Any, samples_per_problem: dict[str, int]) -> Sample:
-    """Returns the sample in the parsed JSON value `json_row` of line `line_number`.
+    """Returns the sample that line `line_number` of a samples file contains as the JSON value `json_row`.
 
-    `samples_per_problem` has the number of samples of each problem so far, which becomes the `sample_id` of a sample
-    without one; it is incremented. Raises UserError, whose message begins with `location`, for a value that is not a
-    sample.
+    `samples_per_problem` has the number of samples so far by task_id, and is updated. A sample without `sample_id` gets
+    this number. Raises UserError, whose message begins with `location` (file and line), for an invalid sample.
     """
     if not isinstance(json_row, dict) or not isinstance(json_row.get("task_id"), str | int):
         raise UserError(
             f"{location}: the sample has no task_id; "
-            "every sample must be an object with task_id and solution, completion or answer"
+            "every sample must be a JSON object with task_id and solution, completion or answer"
         )
     task_id = sys.intern(str(json_row["task_id"]))
     texts = _parse_texts_by_form(location, json_row)
@@ -119,7 +118,10 @@ def parse_sample(location: str, line_number: int, json_row: Any, samples_per_pro
 
 
 def _parse_texts_by_form(location: str, row: Mapping[str, Any]) -> dict[Form, str]:
-    """Returns the texts of a samples-file row by their form (solution, completion, answer or program)."""
+    """Returns the texts in a row of a samples file, by form: solution, completion, answer or program.
+
+    Raises UserError, whose message begins with `location`, if the row has no text or several that exclude each other.
+    """
     texts: dict[Form, str] = {key: row[key] for key in KEYS if isinstance(row.get(key), str)}
     if len(text_keys := [key for key in texts if key != "program"]) > 1:
         raise UserError(
@@ -141,16 +143,16 @@ def _with_article(noun: str) -> str:
 
 
 def check_sample_fits_task(location: str, sample: Sample, problems: Mapping[str, Problem]) -> None:
-    """Raises UserError, whose message begins with `location`, for a sample that does not fit the task's problems.
+    """Raises UserError if a sample's problem is not in the task, or cannot use any of the sample's texts.
 
-    `problems` has the task's problems by their task_id.
+    `problems` has the task's problems by task_id. The message begins with `location`: the sample's file and line.
     """
     if sample.task_id not in problems:
         raise UserError(
             f"{location}: task_id {sample.task_id!r} is not in this task "
             f"({', '.join(list(problems)[:2])}, ...); check --task, --option version and --option split"
         )
-    if sample.form_for(problems[sample.task_id]) is None:
+    if sample.choose_text_form(problems[sample.task_id]) is None:
         raise UserError(
             f"{location}: the sample has only a program, which this task does not accept; give its solution or "
             "completion"

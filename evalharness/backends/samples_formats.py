@@ -27,9 +27,9 @@ EVALPLUS_FOLDER = re.compile(r"(?P<name>.+)_(?P<number>\d+)")
 def open_samples(path: Path) -> IO[bytes]:
     """Opens a samples file (`-`: stdin) and returns a seekable binary file with one UTF-8 JSON object per line.
 
-    Gzip, UTF-16, UTF-8 with a byte order mark, `--log_samples` files of lm-eval and generations of
+    Gzip, UTF-16, a UTF-8 byte order mark, `--log_samples` files of lm-eval and generations of
     bigcode-evaluation-harness are recognized by their content and converted. A folder must contain results of EvalPlus.
-    Raises UserError for a file that cannot be read.
+    Raises UserError if the file cannot be read.
     """
     try:
         if path.is_dir():
@@ -42,7 +42,7 @@ def open_samples(path: Path) -> IO[bytes]:
 
 
 def _open_as_utf8(path: Path) -> IO[bytes]:
-    """Returns the file's content as a seekable binary file: decompressed, and in UTF-8 without a byte order mark."""
+    """Opens a file and returns its content, decompressed and in UTF-8 without a byte order mark, as a binary file."""
     file: IO[bytes] = path.open("rb") if path != STDIN else _copy_to_temporary_file(sys.stdin.buffer)
     while file.read(2) == GZIP:
         file.seek(0)
@@ -50,7 +50,7 @@ def _open_as_utf8(path: Path) -> IO[bytes]:
             file = _copy_to_temporary_file(compressed)
     file.seek(0)
     if path.suffix == ".gz" and file.name == str(path):
-        raise OSError("the name ends in .gz, but the content is not gzip-compressed")
+        raise OSError("the file's name ends in .gz, but the content is not gzip-compressed")
     if (mark := file.read(2)) in UTF16:
         file.seek(0)
         text = codecs.getreader("utf-16")(file)
@@ -64,7 +64,7 @@ def _open_as_utf8(path: Path) -> IO[bytes]:
 
 
 def _convert_other_formats(path: Path, file: IO[bytes]) -> IO[bytes]:
-    """Returns the file itself, or a converted copy if it has the format of lm-eval or bigcode-evaluation-harness."""
+    """Returns `file` itself, or a copy as a samples file if its format is lm-eval's or bigcode-evaluation-harness's."""
     first = next((line for line in file if line.strip()), b"").strip()
     file.seek(0)
     if first.startswith(b"["):
@@ -75,7 +75,7 @@ def _convert_other_formats(path: Path, file: IO[bytes]) -> IO[bytes]:
 
 
 def _read_lm_eval_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """Yields the model answers in a `--log_samples` file of lm-eval, as rows of a samples file."""
+    """Yields a row of a samples file (task_id, answer) for each model answer in a `--log_samples` file of lm-eval."""
     for number, line in enumerate(file, start=1):
         if not line.strip():
             continue
@@ -84,24 +84,24 @@ def _read_lm_eval_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         task_id = document.get("task_id") if isinstance(document, dict) else None
         if not isinstance(task_id, str | int):
             raise UserError(
-                f"{path}, line {number}: the row of lm-eval has no doc.task_id, so its problem is not known; "
-                "give the file of a task whose documents have a task_id"
+                f"{path}, line {number}: this lm-eval sample has no doc.task_id, so its problem is not known; "
+                "give the file of an lm-eval task whose documents have a task_id"
             )
-        for text in _texts_in_nested_lists(row.get("resps")):
+        for text in _strings_in_nested_lists(row.get("resps")):
             yield {"task_id": str(task_id), "answer": text}
 
 
-def _texts_in_nested_lists(json_value: Any) -> Iterator[str]:
-    """Yields all texts in a text or in lists of lists of texts."""
+def _strings_in_nested_lists(json_value: Any) -> Iterator[str]:
+    """Yields all strings in a JSON value: the value itself if it is a string, or the strings in nested lists."""
     if isinstance(json_value, str):
         yield json_value
     elif isinstance(json_value, list):
         for item in json_value:
-            yield from _texts_in_nested_lists(item)
+            yield from _strings_in_nested_lists(item)
 
 
 def _read_bigcode_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """Yields the programs of a generations file of bigcode-evaluation-harness, as rows of a samples file."""
+    """Yields a row of a samples file for each program in a generations file of bigcode-evaluation-harness."""
     try:
         problems = json.load(file)
     except (ValueError, RecursionError) as error:
@@ -113,7 +113,7 @@ def _read_bigcode_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
     )
     if not is_generations:
         raise UserError(
-            f"{path} is a JSON array, but not of bigcode-evaluation-harness (a list of generations for each problem); "
+            f"{path} is a JSON array, but not of bigcode-evaluation-harness (a list of programs for each problem); "
             "write one JSON object per line"
         )
     for number, programs in enumerate(problems):
@@ -122,7 +122,10 @@ def _read_bigcode_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def _read_evalplus_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yields the programs in an EvalPlus result folder as rows; HumanEval_0/0.py is sample 0 of HumanEval/0."""
+    """Yields a row of a samples file for each program in a result folder of EvalPlus.
+
+    For example, HumanEval_0/0.py is sample 0 of problem HumanEval/0.
+    """
     has_programs = False
     for problem in sorted(folder.iterdir()):
         match = EVALPLUS_FOLDER.fullmatch(problem.name)
@@ -151,8 +154,8 @@ def _write_lines_to_temporary_file(lines: Iterable[bytes]) -> IO[bytes]:
     return file
 
 
-def _copy_to_temporary_file(source: Any) -> IO[bytes]:
+def _copy_to_temporary_file(source_file: Any) -> IO[bytes]:
     file = tempfile.TemporaryFile()  # noqa: SIM115
-    shutil.copyfileobj(source, file)
+    shutil.copyfileobj(source_file, file)
     file.seek(0)
     return file

@@ -43,7 +43,7 @@ class BenchConfig:
     """Options of backend and task."""
 
     def warmup_request_count(self, concurrency: int) -> int:
-        """Returns the number of unmeasured requests that are sent first at this concurrency."""
+        """Returns the number of unmeasured requests that are sent first at the concurrency level `concurrency`."""
         return concurrency if self.warmup is None else self.warmup
 
     def default_folder_name(self) -> str:
@@ -71,6 +71,6 @@ def check_bench_options(config: BenchConfig) -> None:
     if config.prices:
         check_at_least(0, dict(zip(("--price-in", "--price-out"), config.prices, strict=True)))
     if config.backend in NO_GENERATION:
-        raise UserError(f"backend {config.backend} generates nothing, so it has no speed; choose another --backend")
+        raise UserError(f"the backend {config.backend} generates nothing, so it has no speed; choose another --backend")
     if "concurrency" in config.options:
-        raise UserError("concurrency is not an --option of bench; use --concurrency")
+        raise UserError("--option concurrency= is not possible with bench; use --concurrency")

@@ -14,7 +14,7 @@ from evalharness.records import Completion, Key
 
 @dataclass(frozen=True)
 class ConcurrencyResult:
-    """The result of `evalharness bench` at one concurrency: speed, failures, token counts and cost."""
+    """The result of `evalharness bench` at one concurrency level: speed, failures, token counts and cost."""
 
     concurrency: int
     speed: Mapping[str, Any]
@@ -38,12 +38,13 @@ def summarize_concurrency_level(
     concurrency: int,
     tokenizer: CommonTokenizer | None,
     measurement_conditions: Mapping[str, Any],
-    prices_per_million: tuple[float, float] | None,
+    prompt_and_output_price: tuple[float, float] | None,
 ) -> ConcurrencyResult:
-    """Returns speed and other figures of one concurrency, from its completions without those in `warmup_keys`.
+    """Returns speed and other figures of one concurrency level, computed from its completions.
 
-    `measurement_conditions`, such as the hardware, are stored with the figures. `prices_per_million`: the prices of a
-    million prompt tokens and of a million output tokens. Raises UserError if no request has timings.
+    Completions in `warmup_keys` are excluded. `measurement_conditions`, such as the hardware, are stored with the
+    figures. `prompt_and_output_price` are the prices of a million prompt tokens and of a million output tokens. Raises
+    UserError if no request has timings.
     """
     measured = [row for row in completions if row.key not in warmup_keys]
     failures = [reason for row in measured if (reason := row.error or row.refusal)]
@@ -68,5 +69,5 @@ def summarize_concurrency_level(
         prompt_tokens=percentiles(prompt_tokens) if len(prompt_tokens) == len(timed) else {},
         output_tokens=percentiles(output_tokens) if len(output_tokens) == len(timed) else {},
         at_limit=sum(row.finish_reason == "length" for row in timed),
-        cost_per_problem=cost_per_problem(timed, *prices_per_million) if prices_per_million else None,
+        cost_per_problem=cost_per_problem(timed, *prompt_and_output_price) if prompt_and_output_price else None,
     )

@@ -30,7 +30,7 @@ BENCH_FILE = "bench.json"
 
 
 class Workload(TypedDict):
-    """The number and the fingerprint of the prompts that `evalharness bench` sent; a part of `bench.json`."""
+    """The number and the hash of the prompts that `evalharness bench` sent; a part of `bench.json`."""
 
     prompts: int
     fingerprint: str
@@ -67,7 +67,8 @@ def run_bench(
 ) -> list[ConcurrencyResult]:
     """Measures a backend's speed at each concurrency, and writes `bench.json` and the completions into `out_folder`.
 
-    Raises UserError for invalid options, before any request, and if no request at a concurrency was measured.
+    Returns one result per concurrency. Raises UserError for invalid options before any request, and if no request at a
+    concurrency was measured.
     """
     return measure_concurrency_levels(validate_bench(config, out_folder), log)
 
@@ -85,7 +86,7 @@ def validate_bench(config: BenchConfig, out_folder: Path) -> PreparedBench:
 
 
 def measure_concurrency_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[ConcurrencyResult]:
-    """Measures a backend's speed at one concurrency after another, each with its own prompts; writes `bench.json`."""
+    """Measures a backend's speed at each concurrency, with new prompts each time, and writes `bench.json`."""
     config, folder = prepared.config, prepared.folder
     levels: list[ConcurrencyResult] = []
     begin = 0
@@ -125,9 +126,9 @@ def measure_concurrency_levels(prepared: PreparedBench, log: Callable[[str], Non
 
 
 def check_output_folder(out_folder: Path, settings: Mapping[str, Any]) -> None:
-    """Raises UserError if the output folder is not writable, or contains a run or a bench with other settings.
+    """Raises UserError if `out_folder` is not writable, or contains a run or a `bench.json` with other settings.
 
-    A bench with the same settings may be there; its result will be replaced.
+    A `bench.json` with the same settings is allowed, and will be replaced.
     """
     check_writable(out_folder)
     if (out_folder / MANIFEST).exists():
@@ -141,21 +142,22 @@ def check_output_folder(out_folder: Path, settings: Mapping[str, Any]) -> None:
         raise UserError(f"cannot read {path}: {error.strerror}; choose another folder with --out") from None
     except (ValueError, KeyError, TypeError):
         raise UserError(
-            f"{path} is not the result of `evalharness bench`, a JSON object; choose another folder with --out"
+            f"{path} is damaged: no JSON object as `evalharness bench` writes it; choose another folder with --out"
         ) from None
     for name, old, new in find_differences(existing, json.loads(json.dumps(settings))):
         raise UserError(
-            f"{out_folder} contains a bench with other settings ({name} was {old}, now {new}); choose another folder "
-            "with --out"
+            f"{out_folder} contains a result of `bench` with other settings ({name} was {old}, now {new}); choose "
+            "another folder with --out"
         )
 
 
 def load_problems_and_sampling(
     config: BenchConfig, tokenizer: CommonTokenizer | None
 ) -> tuple[Sequence[Problem], Sampling]:
-    """Returns the problems whose prompts `bench` sends (of the task, else coding prompts), and the sampling parameters.
+    """Returns the problems whose prompts `bench` sends, and the sampling parameters.
 
-    Raises UserError for an invalid task or too many prompts.
+    Without a task, the prompts are Python code to be continued. Raises UserError for an invalid task or too many
+    prompts.
     """
     if config.task is not None:
         prepared = prepare_task(make_run_config(config, 1))

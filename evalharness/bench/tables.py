@@ -13,7 +13,7 @@ ABSENT = "-"
 
 
 def make_result_table(levels: Sequence[ConcurrencyResult]) -> Table:
-    """Returns the result table of `bench`, with one row per concurrency, and without columns that have no value."""
+    """Returns the result table of `bench`: one row per concurrency; columns without any value are omitted."""
     columns: dict[str, list[str]] = {
         "concurrency": [str(level.concurrency) for level in levels],
         "requests": [str(level.speed["requests"]) for level in levels],
@@ -44,7 +44,7 @@ def make_result_table(levels: Sequence[ConcurrencyResult]) -> Table:
 
 
 def make_result_remarks(levels: Sequence[ConcurrencyResult]) -> list[str]:
-    """Returns the lines below `bench`'s table: token counts and failures of each concurrency, then the hardware."""
+    """Returns the lines printed below the table: token counts and failures of each concurrency, then the hardware."""
     lines = []
     for level in levels:
         warmup = counted(level.speed["warmup_requests"], "warm-up request")

@@ -21,7 +21,7 @@ INSTRUCTION = (
 
 
 def refuse_random_token_workload(task_name: str | None) -> None:
-    """Raises UserError if `bench --task` names a workload of random tokens, as other benchmarks have."""
+    """Raises UserError if the value of `bench --task` is a name that other benchmarks use for random tokens."""
     if task_name in RANDOM_WORKLOADS:
         raise UserError(
             f"--task {task_name}: the steps of a diffusion model and the acceptance of speculative decoding depend on "
@@ -32,18 +32,18 @@ def refuse_random_token_workload(task_name: str | None) -> None:
 def make_coding_problems(
     count: int, prompt_tokens: int, count_tokens: Callable[[str], int] | None = None
 ) -> list[Problem]:
-    """Returns `count` problems with coding prompts of about `prompt_tokens` tokens each, from this package's source.
+    """Returns `count` problems whose prompts are Python code of this package, of about `prompt_tokens` tokens each.
 
-    `count_tokens` measures the length; without it, `CHARACTERS_PER_TOKEN` estimates it. No two prompts have the same
-    first line after the instruction, so that a server's prefix cache cannot reuse one for another. Raises UserError if
-    there is not enough code.
+    `count_tokens` returns the number of tokens of a text; without it, `CHARACTERS_PER_TOKEN` estimates the number. No
+    two prompts have the same first line after the instruction, so that a server's prefix cache cannot reuse one for
+    another. Raises UserError if the package has not enough code.
     """
     lines = _read_package_source_lines()
     starts = _find_unique_statement_starts(lines)
     if count > len(starts):
         raise UserError(
-            f"--requests and --warmup, over all --concurrency levels, need {count} different coding prompts, and "
-            f"{len(starts)} exist; lower one of them, or name a task with --task"
+            f"--requests and --warmup, over all --concurrency levels, need {count} different coding prompts, but "
+            f"only {len(starts)} exist; lower one of them, or name a task with --task"
         )
     chosen = [starts[len(starts) * number // count] for number in range(count)]
     return [
@@ -53,7 +53,7 @@ def make_coding_problems(
 
 
 def _read_package_source_lines() -> list[str]:
-    """Returns the source lines of this package's modules, sorted by path, without modules with very long lines."""
+    """Returns the lines of this package's modules, in the order of their paths, without modules with long lines."""
     root = Path(evalharness.__file__).parent
     source: list[str] = []
     for path in sorted(root.rglob("*.py")):
@@ -64,7 +64,7 @@ def _read_package_source_lines() -> list[str]:
 
 
 def _find_unique_statement_starts(source_lines: Sequence[str]) -> list[int]:
-    """Returns the indices in `source_lines` of top-level statements whose first line occurs only once in the code."""
+    """Returns the indices of those lines that begin a top-level statement and occur only once in `source_lines`."""
     occurrences = Counter(source_lines)
     top_level = (number for number, line in enumerate(source_lines) if line and not line[0].isspace())
     return [
@@ -77,9 +77,9 @@ def _find_unique_statement_starts(source_lines: Sequence[str]) -> list[int]:
 def _make_coding_prompt(
     source_lines: Sequence[str], first_line_index: int, prompt_tokens: int, count_tokens: Callable[[str], int] | None
 ) -> str:
-    """Returns a coding prompt of at least `prompt_tokens` tokens: the instruction, then lines of code.
+    """Returns a prompt of at least `prompt_tokens` tokens: the instruction to continue the code, then lines of code.
 
-    The code begins at `first_line_index` of `source_lines`; after the last line, it continues with the first one.
+    The code begins at `source_lines[first_line_index]`; after the last line, it continues with the first one.
     """
     size = count_tokens or (lambda text: round(len(text) / CHARACTERS_PER_TOKEN))
     text, position = INSTRUCTION, first_line_index
@@ -93,9 +93,10 @@ def _make_coding_prompt(
 
 
 def make_requests(problems: Sequence[Problem], first_request_number: int, request_count: int) -> list[Request]:
-    """Returns requests number `first_request_number` to `first_request_number + request_count - 1` of a bench.
+    """Returns `request_count` requests, beginning with number `first_request_number`, counted from 0 over all levels.
 
-    They go through the problems in order; after the last problem, they request a further sample of each.
+    The requests of all concurrency levels go through the problems in order. After the last problem, they begin with the
+    first problem again and request its next sample.
     """
     total = len(problems)
     return [
@@ -105,7 +106,7 @@ def make_requests(problems: Sequence[Problem], first_request_number: int, reques
 
 
 def fingerprint_prompts(problems: Sequence[Problem]) -> str:
-    """Returns a hash of all prompts of a bench. Two benches with equal hashes sent the same prompts."""
+    """Returns a hash of all prompts of `evalharness bench`. Results with equal hashes are of the same prompts."""
     digest = hashlib.sha256()
     for problem in problems:
         digest.update(

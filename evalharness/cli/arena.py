@@ -93,8 +93,8 @@ def serve(
 ) -> None:
     """Serves a web page on which people compare two answers.
 
-    It shows a problem and two answers, and, after the vote, the models' names, the sandbox's verdicts and the speeds.
-    Needs the extra `serve`.
+    The page shows a problem and two answers. After the vote it shows the models' names, the sandbox's verdicts and the
+    speeds. Needs the extra `serve`.
     """
     require_extra("serve", "arena serve")
     from evalharness.arena.service.config import ArenaConfig
@@ -173,10 +173,10 @@ def judge(
     option: opt.KeyValueOptions = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the order in which pairs are drawn.")] = 0,
 ) -> None:
-    """Adds votes of a model as a judge on pairs of answers.
+    """Lets a model judge pairs of answers, and adds its votes.
 
-    The model is asked about each pair in both orders. Its votes are marked as a model's, and reports keep them apart
-    from those of people.
+    The model is asked about each pair in both orders. Its votes are marked as a model's, and reports show them
+    separately from those of people.
     """
     from evalharness.arena.entrants import check_entrants_are_comparable, load_entrants
     from evalharness.arena.judge import judge_pairs
@@ -209,7 +209,7 @@ def export_votes(
     votes: ExistingVotesOption,
     out: Annotated[Path, typer.Option(metavar="FILE", help="CSV file to write.")],
 ) -> None:
-    """Writes the votes to a CSV file."""
+    """Writes the votes of an arena to a CSV file."""
     from evalharness.arena import exchange
 
     print(f"{counted(exchange.export_votes(open_existing_vote_store(votes), out), 'vote')} written to {out}")
@@ -220,7 +220,7 @@ def import_votes(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV file of `arena export`, or of Copilot Arena.")],
     votes: VotesOption,
 ) -> None:
-    """Adds votes from a CSV file.
+    """Adds votes from a CSV file to an arena.
 
     Reads what `arena export` writes, and the data that Copilot Arena published. A vote is never added twice.
     """
@@ -235,9 +235,9 @@ def import_votes(
 
 
 def open_existing_vote_store(votes_folder: Path) -> "VoteStore":
-    """Opens the arena's votes in a folder. Raises UserError if the folder has no votes."""
+    """Opens the votes of an arena in `votes_folder`. Raises UserError if the folder has no votes."""
     from evalharness.arena.store import VOTES, VoteStore
 
     if not (votes_folder / VOTES).exists():
-        raise UserError(f"{votes_folder} has no votes; give the --votes DIR of `evalharness arena serve`")
+        raise UserError(f"{votes_folder} has no votes; give the folder that `evalharness arena serve --votes` writes")
     return VoteStore(votes_folder)

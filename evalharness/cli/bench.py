@@ -67,7 +67,7 @@ def bench(
 ) -> None:
     """Measures the speed of a backend alone, without grading.
 
-    Prompts are those of a task, or about 1,000 tokens of Python code. Every level has its own prompts.
+    Prompts are those of a task, or about 1,000 tokens of Python code. Each concurrency level has its own prompts.
     """
     from evalharness.bench.config import BenchConfig
     from evalharness.bench.runner import run_bench

@@ -54,19 +54,19 @@ class StderrLogHandler(logging.Handler):
 
 
 def exit_with_message(text: str, code: ExitCode) -> NoReturn:
-    """Prints one line to stderr and ends the command with the exit code."""
+    """Prints one line to stderr and ends the command with the exit code `code`."""
     print(text, file=sys.stderr)
     raise typer.Exit(code)
 
 
 def show_help(context: typer.Context) -> None:
-    """Prints the help of a command group if it was called without a command."""
+    """Prints the help of a command group, such as `evalharness arena`, if it was called without a command."""
     if context.invoked_subcommand is None:
         print(context.get_help())
 
 
 def exit_if_verdicts_missing(summaries: Sequence[Mapping[str, Any]]) -> None:
-    """Exits with code 1 and a message if samples have no verdict because the infrastructure failed."""
+    """Exits with code 1 and a message if samples of these runs have no verdict because the infrastructure failed."""
     missing = sum(
         summary["asked"] - summary["samples"] + _count_infrastructure_failures(summary) for summary in summaries
     )
@@ -124,7 +124,7 @@ def _report_crash(error: Exception) -> ExitCode:
 
 
 def _run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
-    """Runs a command line; returns its exit code. Errors that a user can change are one line on stderr."""
+    """Runs a command line; returns its exit code. Prints errors that the user can fix as one line on stderr."""
     command = typer.main.get_command(app)
     try:
         # `command.main` would handle KeyboardInterrupt differently from one version of typer to the next.
@@ -148,7 +148,7 @@ def _run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
 
 
 def _replace_renamed_options(arguments: Sequence[str]) -> list[str]:
-    """Returns the command-line arguments with renamed options under their new names; prints a note for each."""
+    """Returns the arguments with old names of options replaced by the new names; prints a note for each."""
     renamed = []
     for argument in arguments:
         name, sign, value = argument.partition("=")

@@ -26,7 +26,7 @@ def pull(
 ) -> None:
     """Downloads and verifies data, for machines without a network.
 
-    Set $EVALHARNESS_DATA to the folder to use it. Exits 2 if some data are not available.
+    To use the data, set $EVALHARNESS_DATA to the folder. Exits 2 if some data are not available.
     """
     from evalharness.data.cards import ALL_TASKS, expand_task_names
     from evalharness.data.download import pull_data

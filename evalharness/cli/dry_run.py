@@ -18,7 +18,7 @@ PROMPTS = 2
 def print_run_plans(
     configs: Sequence["RunConfig"], out: Path | None, is_single_run: bool, prices: "TokenPrices | None"
 ) -> None:
-    """Prints the first prompts of each task, and how many requests and tokens the runs need and what they cost."""
+    """Prints the first prompts of each task, and how many requests and tokens each run needs and what it costs."""
     from evalharness import api
     from evalharness.pipeline.dry_run import plan_runs
 
@@ -30,7 +30,7 @@ def print_run_plans(
     for plan in plans:
         print(format_run_plan(plan, prices))
     if len(plans) > 1 and prices:
-        costs = [cost for plan in plans if (cost := plan.cost(prices)) is not None]
+        costs = [cost for plan in plans if (cost := plan.max_cost(prices)) is not None]
         print(f"cost of all tasks: at most {sum(costs):.2f}")
     print("nothing was run; leave --dry-run out to start the run")
 
@@ -53,7 +53,7 @@ def format_run_plan(plan: "RunPlan", prices: "TokenPrices | None") -> str:
         return f"{extent}; no requests: all completions exist"
     existing = f" ({plan.samples - plan.requests} exist already)" if plan.requests < plan.samples else ""
     prompt_tokens = "" if plan.prompt_tokens is None else f", about {plan.prompt_tokens:,} prompt tokens"
-    tokens = f"{prompt_tokens}, at most {plan.output_tokens:,} output tokens ({plan.max_output_tokens:,} each)"
-    cost = plan.cost(prices) if prices else None
+    output_tokens = f"at most {plan.max_output_tokens_of_run:,} output tokens ({plan.max_output_tokens:,} each)"
+    cost = plan.max_cost(prices) if prices else None
     price = f", at most {cost:.2f} at these prices" if cost is not None else ""
-    return f"{extent}; {counted(plan.requests, 'request')}{existing}{tokens}{price}"
+    return f"{extent}; {counted(plan.requests, 'request')}{existing}{prompt_tokens}, {output_tokens}{price}"

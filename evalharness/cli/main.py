@@ -34,7 +34,7 @@ app = typer.Typer(
 
 
 def print_version(requested: bool) -> None:
-    """Prints the package's version and ends the program, if `--version` is given."""
+    """Prints the package's version and ends the program if `requested`, that is, if `--version` is given."""
     if requested:
         print(__version__)
         raise typer.Exit()
@@ -80,7 +80,7 @@ app.add_typer(sandbox.app, name="sandbox")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs the command line and exits; see `ExitCode` for the codes."""
+    """Runs the command line and exits with an `ExitCode`. `arguments` are those of the process by default."""
 
     def on_sigterm(*_: object) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt the cleanup

@@ -25,9 +25,9 @@ def merge(
 
     The result equals that of a run without shards.
     """
-    from evalharness.pipeline.merge import merge as merge_runs
+    from evalharness.pipeline.merge import merge_shards
 
-    merged = merge_runs(out, runs, data, opt.parse_comma_separated_integers("--k", k))
+    merged = merge_shards(out, runs, data, opt.parse_comma_separated_integers("--k", k))
     print_summaries([run.summary for run in merged])
     for run in merged:
         print(f"written to {run.folder}")

@@ -236,7 +236,7 @@ RunsArgument = Annotated[
 def parse_prices(
     price_per_million_prompt_tokens: float | None, price_per_million_output_tokens: float | None
 ) -> tuple[float, float] | None:
-    """Returns the values of --price-in and --price-out; None without them. Raises UserError for only one of the two."""
+    """Returns the values of --price-in and --price-out; None without both. Raises UserError if only one is given."""
     if (price_per_million_prompt_tokens is None) != (price_per_million_output_tokens is None):
         raise UserError("the cost needs both prices; give --price-in and --price-out")
     return (
@@ -247,7 +247,7 @@ def parse_prices(
 
 
 def parse_key_values(pairs: Sequence[str] | None) -> dict[str, str]:
-    """Returns the `--option key=value` pairs as a dictionary. Raises UserError for anything else."""
+    """Returns the texts KEY=VALUE of `--option` as a dictionary. Raises UserError for a text without `=` or key."""
     options = {}
     for pair in pairs or ():
         key, sign, value = pair.partition("=")
@@ -258,12 +258,12 @@ def parse_key_values(pairs: Sequence[str] | None) -> dict[str, str]:
 
 
 def parse_comma_separated_names(text: str) -> tuple[str, ...]:
-    """Returns the names in an option's comma-separated list, without duplicates."""
+    """Returns the names in a comma-separated list, without duplicates."""
     return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
 
 
 def parse_comma_separated_integers(option_name: str, text: str) -> tuple[int, ...]:
-    """Returns the integers in an option's comma-separated list. Raises UserError, with the flag, for anything else."""
+    """Returns the integers in a list such as "1,10". Raises UserError, with the option's name, for other texts."""
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:

@@ -175,8 +175,8 @@ def leaderboard(
     suffix = out.suffix[1:] if out else ""
     chosen = format or FORMAT_OF_SUFFIX.get(suffix, suffix) or "md"
     if chosen not in writers:
-        what = f"--format {chosen}" if format else f"the format of {out}"
-        raise UserError(f"{what} is unknown; give --format one of {', '.join([*writers, EVERY_EVAL_EVER])}")
+        unknown_format = f"--format {chosen}" if format else f"the format of {out}"
+        raise UserError(f"{unknown_format} is unknown; give --format one of {', '.join([*writers, EVERY_EVAL_EVER])}")
     text = writers[chosen](make_leaderboard_tables(load_runs(runs, log), load_published_results(published), metric))
     if out is None:
         print(text, end="")
@@ -196,7 +196,7 @@ def export_every_eval_ever_records(
     relationship_to_developer: str,
     default_model_developer: str,
 ) -> None:
-    """Writes runs and samples as records for the Every Eval Ever datastore, and prints where they are."""
+    """Writes runs and samples as records for the Every Eval Ever datastore, and prints their paths."""
     from evalharness.report.every_eval_ever.export import ExportMetadata, write_every_eval_ever_records
     from evalharness.report.every_eval_ever.schema import parse_evaluator_relationship
     from evalharness.report.runs import load_runs

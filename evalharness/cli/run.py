@@ -91,7 +91,7 @@ def run(
     )
     prices = opt.parse_prices(price_in, price_out)
     if prices and not dry_run:
-        raise UserError("--price-in and --price-out are for --dry-run; add it, or leave them out")
+        raise UserError("--price-in and --price-out only work with --dry-run; add it, or leave them out")
     if dry_run:
         configs, alone = make_task_configs(task, config), is_single_task(task)
         print_run_plans(configs, out, alone, prices)
@@ -175,7 +175,7 @@ def make_task_configs(task_names: str, shared_config: "RunConfig") -> list["RunC
 
 
 def is_single_task(task_names: str) -> bool:
-    """Returns whether `task_names` names one task and no group of tasks, so that its run needs no subfolder."""
+    """Returns whether `task_names` names one task and no group of tasks; then the run needs no subfolder."""
     from evalharness.data.cards import expand_task_names, task_groups
 
     return len(expand_task_names(task_names)) == 1 and task_names not in task_groups()
@@ -184,7 +184,7 @@ def is_single_task(task_names: str) -> bool:
 def print_summaries(summaries: Sequence["Summary"], task_group: str | None = None) -> None:
     """Prints tables of the results: one row per run, and pass rates by problem category.
 
-    `task_group` is the name of a task group, for an additional row with the mean of each rate.
+    With `task_group`, the name of a group of tasks, the table also has a row with the mean of each rate.
     """
     from evalharness.report.summary_table import make_facet_tables, make_summary_table, make_table_remarks
 
@@ -198,7 +198,8 @@ def print_summaries(summaries: Sequence["Summary"], task_group: str | None = Non
 def choose_worker_count(requested_workers: int | None, executor_name: str = "local") -> int:
     """Returns the number of samples to grade at the same time: --workers, else the number of available CPU cores.
 
-    With a cluster the default is 0: each node decides. Raises UserError for a value below 1.
+    The default on a cluster is 0: each node grades as many samples as it has cores. Raises UserError if --workers is
+    below 1.
     """
     if requested_workers is not None:
         check_at_least(1, {"--workers": requested_workers})

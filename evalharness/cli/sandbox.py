@@ -17,14 +17,16 @@ app = typer.Typer(help="Builds and checks the sandbox's images.", callback=show_
 
 CHECK_OPTIONS = ("runtime", "memory_gb")
 
-Names = Annotated[
+ImageNamesArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="NAME",
         help="Names of images. [default: python, cpp, java, js, php, sh and ts]",
     ),
 ]
-All = Annotated[bool, typer.Option("--all", help="Every image that has a folder in sandboxes/. [default: no]")]
+AllImagesOption = Annotated[
+    bool, typer.Option("--all", help="Every image that has a folder in sandboxes/. [default: no]")
+]
 
 
 def print_unbuffered(text: str) -> None:
@@ -33,7 +35,9 @@ def print_unbuffered(text: str) -> None:
 
 
 @app.command()
-def build(names: Names = None, all_images: All = False, sandbox: opt.SandboxOption = "docker") -> None:
+def build(
+    names: ImageNamesArgument = None, all_images: AllImagesOption = False, sandbox: opt.SandboxOption = "docker"
+) -> None:
     """Builds the sandbox's images; unchanged images are kept."""
     from evalharness.sandbox.engines import images
     from evalharness.sandbox.factory import engine_class
@@ -49,12 +53,15 @@ def build(names: Names = None, all_images: All = False, sandbox: opt.SandboxOpti
                 raise
             print_unbuffered(f"{name}: {error}")
             failed.append(name)
-    if any(not images.needs_registry(name) for name in failed):
+    if any(not images.needs_image_registry(name) for name in failed):
         raise typer.Exit(ExitCode.USER)
 
 
 def select_image_names(requested_names: list[str] | None, all_images: bool) -> list[str]:
-    """Returns the names of the sandbox images that the user selected. Raises UserError for an unknown name."""
+    """Returns the names of the sandbox images to use: all, the requested ones, or the default ones.
+
+    Raises UserError for an unknown name.
+    """
     from evalharness.sandbox.engines import images
 
     selected = images.image_names() if all_images else requested_names or list(images.DEFAULT)
@@ -65,8 +72,8 @@ def select_image_names(requested_names: list[str] | None, all_images: bool) -> l
 
 @app.command()
 def check(
-    names: Names = None,
-    all_images: All = False,
+    names: ImageNamesArgument = None,
+    all_images: AllImagesOption = False,
     sandbox: opt.SandboxOption = "docker",
     option: Annotated[
         list[str] | None,
@@ -78,7 +85,7 @@ def check(
         ),
     ] = None,
 ) -> None:
-    """Tests which isolation guarantees the sandbox gives here.
+    """Tests the sandbox's isolation guarantees on this machine.
 
     Also grades a correct and a wrong program of each language. Exits 1 if one of the tests fails.
     """
@@ -86,9 +93,9 @@ def check(
     from evalharness.sandbox.engines import images
     from evalharness.sandbox.engines.guarantees import GUARANTEES
     from evalharness.sandbox.factory import open_sandbox
-    from evalharness.sandbox.languages import languages
+    from evalharness.sandbox.languages import languages_by_image
 
-    selected = [name for name in select_image_names(names, all_images) if name in languages()]
+    selected = [name for name in select_image_names(names, all_images) if name in languages_by_image()]
     options = opt.parse_key_values(option)
     if unknown := sorted(set(options) - set(CHECK_OPTIONS)):
         raise UserError(
@@ -115,9 +122,10 @@ def check(
         for finding in conformance.check_hostile_programs(pool, "python"):
             print_check_result(finding)
         for name in selected:
-            if all_images and images.needs_registry(name) and not images.is_image_built(name):
+            if all_images and images.needs_image_registry(name) and not images.is_image_built(name):
                 console.print(
-                    f"-    {languages()[name].language}: not checked; building its image needs a container registry"
+                    f"-    {languages_by_image()[name].language}: not checked; building its image needs a container "
+                    "registry"
                 )
             else:
                 print_check_result(conformance.check_language(pool, name))
@@ -133,7 +141,7 @@ def clean(
         bool, typer.Option("--images", help="Also remove the images of earlier versions. [default: no]")
     ] = False,
 ) -> None:
-    """Removes containers and control groups of killed runs."""
+    """Removes the containers and control groups of killed runs."""
     from evalharness.sandbox.engines import bubblewrap, cgroups, images, rootfs
     from evalharness.sandbox.engines.docker import connect_to_engine, remove_orphaned_containers
 

@@ -94,12 +94,12 @@ def sweep(
         )
         for name in expand_task_names(task)
     ]
-    folder = out or Path("results") / f"sweep_{bases[0].folder_name()}"
+    folder = out or Path("results") / f"sweep_{bases[0].default_folder_name()}"
     try:
         done = run_sweep(bases, swept, folder, ConsoleProgress(Console(file=unwrap_stream(sys.stderr), soft_wrap=True)))
     except KeyboardInterrupt:
         exit_with_message(INTERRUPTED, ExitCode.INTERRUPTED)
-    rows = [_append_swept_values_to_model(summary, path) for path, summary in done.items()]
+    rows = [_append_option_values_to_model_name(summary, path) for path, summary in done.items()]
     print_table(make_summary_table(rows), keep_words_whole=True)
     for remark in make_table_remarks(
         [{**summary, "task": str(path.relative_to(folder))} for path, summary in done.items()]
@@ -109,6 +109,9 @@ def sweep(
     exit_if_verdicts_missing(list(done.values()))
 
 
-def _append_swept_values_to_model(summary: Summary, run: Path) -> Summary:
-    """Returns a summary with the option values of its run, the parent folder's name, below the model's name."""
-    return {**summary, "model": f"{summary['model'] or ''}\n{run.parent.name}".strip()}
+def _append_option_values_to_model_name(summary: Summary, run_folder: Path) -> Summary:
+    """Returns a summary whose model name is followed by a line with the run's option values, such as threshold=0.9.
+
+    The parent folder of `run_folder` has these values as its name.
+    """
+    return {**summary, "model": f"{summary['model'] or ''}\n{run_folder.parent.name}".strip()}

@@ -27,6 +27,7 @@ class StdoutConsole(Console):
         super().__init__(file=unwrap_stream(sys.stdout), **settings)
 
     def on_broken_pipe(self) -> None:
+        """Raises the BrokenPipeError that rich has caught."""
         raise
 
 
@@ -38,7 +39,7 @@ def stdout_console() -> StdoutConsole:
 
 
 def make_table(*headings: str) -> Table:
-    """Returns an empty rich table with these column headings and no frame; long cells are wrapped."""
+    """Returns an empty rich table with these column headings and no frame. Long cells are wrapped."""
     table = Table(show_edge=False, pad_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
@@ -46,7 +47,7 @@ def make_table(*headings: str) -> Table:
 
 
 def print_table(table: Table, keep_words_whole: bool = False) -> None:
-    """Prints a table as wide as the terminal; with `keep_words_whole`, wider if a word would otherwise be split."""
+    """Prints a table at most as wide as the terminal; with `keep_words_whole`, wider if a word would be split."""
     console = stdout_console()
     for column in table.columns:
         column._cells = [
@@ -71,10 +72,10 @@ def print_table(table: Table, keep_words_whole: bool = False) -> None:
 
 
 def fit_column_widths(texts_by_column: Sequence[Sequence[str]], max_total_width: int) -> list[int]:
-    """Returns a width for each column of texts, at most `max_total_width` together, and splits no word if possible.
+    """Returns a width, in characters, for each column of a table. `texts_by_column` has the texts of each column.
 
-    The widest columns are narrowed first. (rich computes the widths again after it has narrowed columns, and then
-    truncates columns that are too wide.)
+    The widths add up to at most `max_total_width`, unless a word would be split. The widest columns are narrowed first.
+    (rich computes the widths again after it has narrowed columns, and then truncates columns that are too wide.)
     """
     widths = [max(cell_len(line) for text in column for line in text.split("\n")) for column in texts_by_column]
     words = [max((cell_len(word) for text in column for word in text.split()), default=0) for column in texts_by_column]
@@ -87,7 +88,7 @@ def fit_column_widths(texts_by_column: Sequence[Sequence[str]], max_total_width:
 
 
 def print_option_descriptions(descriptions: Sequence[OptionDescription], owner_name: str) -> None:
-    """Prints a table of options with values, default and meaning; `owner_name` is the task, backend or sandbox."""
+    """Prints a table of the options of `owner_name` (a task, a backend or the sandbox): values, default, meaning."""
     if not descriptions:
         print(f"{owner_name} has no options")
         return
@@ -98,7 +99,7 @@ def print_option_descriptions(descriptions: Sequence[OptionDescription], owner_n
 
 
 def print_paragraphs(texts: Iterable[str], indent: str = "") -> None:
-    """Prints each text as a paragraph as wide as the terminal; `indent` precedes all of its lines but the first."""
+    """Prints each text as a paragraph, wrapped at the terminal's width. All lines but the first begin with `indent`."""
     width = min(stdout_console().width, 120)
     for text in texts:
         lines = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -21,10 +21,11 @@ CONNECT_S = 10.0
 
 
 def open_cluster(config: RunConfig, stored_backend: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
-    """Opens a run's executor on a Ray cluster: a sandbox on every node with a container engine, and backend replicas.
+    """Opens the executor `ray`: sandboxes on the nodes of a Ray cluster, and replicas of the configured backend.
 
-    `stored_backend` is a backend that returns stored completions; it is used in this process, without replicas. Raises
-    UserError if Ray is not installed, no cluster answers, or the backend does not start.
+    If `stored_backend`, a backend that returns stored completions, is not None, this process uses it, without replicas.
+    `sandbox_needed` is False for tasks that run no programs. Raises UserError if Ray is not installed, no cluster
+    answers, or the backend does not start.
     """
     connect_to_ray(config.ray_address)
     sandboxes = ClusterSandboxes(config, log, sandbox_needed)

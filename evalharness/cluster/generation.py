@@ -42,15 +42,18 @@ class ClusterBackend:
         remote_class: Any = ray.remote(GenerationWorker)
         options = {"num_cpus": 0, "num_gpus": 1 if gpus else 0, "max_restarts": -1, "scheduling_strategy": "SPREAD"}
         self._actors = [remote_class.options(**options).remote(config) for _ in range(self.replicas)]
-        self._description: Mapping[str, Any] = self._wait_for_call(self._actors[0].describe.remote())
+        self._description: Mapping[str, Any] = self._wait_for_remote_result(self._actors[0].describe.remote())
         self.chunk_size = BATCHES_PER_CHUNK * max(config.batch_size, int(self._description.get("concurrency") or 1))
 
-    def _wait_for_call(self, call_reference: Any) -> Any:
-        """Waits for a remote call of a backend replica; returns its result. Raises the replica's UserError."""
+    def _wait_for_remote_result(self, result_reference: Any) -> Any:
+        """Waits for a remote call of a replica's method; returns the call's result. Raises the replica's UserError.
+
+        `result_reference` is the Ray reference that the remote call returned.
+        """
         import ray
 
         try:
-            return ray.get(call_reference)
+            return ray.get(result_reference)
         except ray.exceptions.RayTaskError as error:
             raise error.cause if isinstance(error.cause, UserError) else error from None
         except ray.exceptions.ActorDiedError as error:
@@ -61,15 +64,15 @@ class ClusterBackend:
             ) from None
 
     def check_prompt(self, prompt: Prompt) -> None:
-        """Raises UserError for a kind of prompt that the backend does not support."""
-        self._wait_for_call(self._actors[0].check_prompt.remote(prompt))
+        """Raises UserError if the backend does not support the kind of `prompt`, such as infilling."""
+        self._wait_for_remote_result(self._actors[0].check_prompt.remote(prompt))
 
     def why_chat_is_expected(self) -> str:
-        """Returns the reason why the backend's model expects chat messages; "" if it does not or this is unknown."""
-        return str(self._wait_for_call(self._actors[0].why_chat_is_expected.remote()))
+        """Returns why the backend's model expects chat messages; "" if it expects none, or if this is not known."""
+        return str(self._wait_for_remote_result(self._actors[0].why_chat_is_expected.remote()))
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the backend's description for the manifest, without the number of replicas."""
+        """Returns the backend's settings and model for the run's manifest, without the number of replicas."""
         return dict(self._description)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
@@ -78,7 +81,7 @@ class ClusterBackend:
 
         pending = list(requests)
         problems = ray.put({request.key[0]: request.problem for request in pending})
-        work = _RequestQueue(pending)
+        work = _RequestsAndCompletions(pending)
         threads = [
             threading.Thread(
                 target=work.send_requests_to_replica,
@@ -106,8 +109,8 @@ class ClusterBackend:
         self._actors = []
 
 
-class _RequestQueue:
-    """Two queues: requests that wait for a backend replica, and completions that wait for the pipeline."""
+class _RequestsAndCompletions:
+    """The requests that wait for a backend replica, and the completions that wait for the pipeline. Thread-safe."""
 
     def __init__(self, requests: list[Request]):
         self._requests, self._unanswered = iter(requests), len(requests)
@@ -119,7 +122,10 @@ class _RequestQueue:
         self.stop = threading.Event()
 
     def iterate_completions(self) -> Iterator[Completion]:
-        """Yields one completion per request. Raises a replica's exception, or InfrastructureError if all are lost."""
+        """Yields one completion per request. Raises the exception of a replica, if any.
+
+        Raises InfrastructureError if no replica has been alive for `NO_REPLICA_S` seconds.
+        """
         idle_s = 0
         while self._unanswered:
             try:
@@ -146,7 +152,11 @@ class _RequestQueue:
     def send_requests_to_replica(
         self, replica_actor: Any, problems_reference: Any, sampling: Sampling, chunk_size: int, log: Log
     ) -> None:
-        """Sends chunks of requests to a backend replica, one at a time, until `stop` is set."""
+        """Sends chunks of requests to a backend replica, one at a time, until `stop` is set.
+
+        `replica_actor` is the Ray actor of the replica, `problems_reference` the Ray reference of the problems by id.
+        A chunk has at most `chunk_size` requests.
+        """
         import ray
 
         losses = 0
@@ -195,7 +205,7 @@ class _RequestQueue:
     def _wait_until_replica_is_ready(self, replica_actor: Any) -> bool:
         """Waits until Ray has started, or restarted, a backend replica; returns False if `stop` is set before.
 
-        A replica that Ray cannot place on a node receives no requests; the other replicas answer them.
+        While Ray cannot place a replica on any node, the other replicas answer all requests.
         """
         import ray
 

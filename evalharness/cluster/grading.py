@@ -32,7 +32,7 @@ NO_NODE_S = 120.0
 
 
 class ClusterGrader:
-    """Grades completions on the nodes of a Ray cluster, with the methods of `pipeline.grading.Grader`.
+    """Grades completions on the nodes of a Ray cluster. Has the same methods as `pipeline.grading.Grader`.
 
     Call `join` after `finish` or `close`.
     """
@@ -95,7 +95,7 @@ class ClusterGrader:
         self._stop.set()
 
     def join(self) -> None:
-        """Waits until the grading threads have ended, and at most 1 s for the thread that starts new nodes."""
+        """Waits until the grading threads have ended, and at most 1 s for the thread that adds new nodes."""
         for thread in self._threads:
             thread.join()
         self._watcher.join(1.0)
@@ -109,7 +109,7 @@ class ClusterGrader:
             thread.start()
 
     def _run_and_store_exception(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Runs a thread's function. If it raises, stores the exception and stops the grader."""
+        """Calls the function of a thread. If it raises, stores the exception and stops the grader."""
         try:
             function(*arguments)
         except BaseException as error:
@@ -117,7 +117,10 @@ class ClusterGrader:
             self._stop.set()
 
     def _add_new_nodes_until_stopped(self) -> None:
-        """Adds new nodes until the grader stops. Raises InfrastructureError after `NO_NODE_S` without a node."""
+        """Adds nodes that join the cluster, until the grader stops.
+
+        Raises InfrastructureError after `NO_NODE_S` seconds without a node.
+        """
         last_seen = time.monotonic()
         while not self._stop.wait(REFRESH_S):
             for node in self.sandboxes.refresh_nodes():
@@ -151,20 +154,20 @@ class ClusterGrader:
                 self._update_mean_grading_time((time.monotonic() - begin) * node.workers / len(chunk))
                 self._handle_verdicts(chunk, verdicts)
 
-    def _wait_for_verdicts(self, call_reference: Any) -> list[Verdict] | None:
-        """Waits for the verdicts of a remote call to a node; returns them, or None if the grader stops before."""
+    def _wait_for_verdicts(self, verdicts_reference: Any) -> list[Verdict] | None:
+        """Waits for the verdicts of a Ray reference; returns them, or None if the grader stops before."""
         import ray
 
         while not self._stop.is_set():
             try:
-                verdicts: list[Verdict] = ray.get(call_reference, timeout=0.5)
+                verdicts: list[Verdict] = ray.get(verdicts_reference, timeout=0.5)
                 return verdicts
             except ray.exceptions.GetTimeoutError:
                 continue
         return None
 
     def _take_chunk(self, node: GradingNode) -> list[Completion]:
-        """Takes the next completions for a node from the queue: about `CHUNK_S` seconds of work, at most its share."""
+        """Takes completions for a node from the queue: about `CHUNK_S` seconds of work, at most its fair share."""
         waiting = self._queue.qsize() + len(self._retries)
         fair_share = -(-waiting // max(1, CHUNKS_PER_NODE * len(self.sandboxes.nodes)))
         per_worker = max(1, min(SAMPLES_PER_WORKER, int(CHUNK_S / self._sample_s)))
@@ -181,7 +184,7 @@ class ClusterGrader:
         self._sample_s += 0.2 * (max(sample_s, 1e-4) - self._sample_s)
 
     def _handle_verdicts(self, chunk: list[Completion], verdicts: list[Verdict]) -> None:
-        """Reports a chunk's verdicts; queues samples again whose grading failed because of the node."""
+        """Reports the verdicts of a chunk, and queues those completions again whose grading failed on the node."""
         for completion, verdict in zip(chunk, verdicts, strict=True):
             if self._stop.is_set():
                 return
@@ -192,7 +195,7 @@ class ClusterGrader:
                 self._report_verdict(verdict)
 
     def _handle_lost_node(self, node: GradingNode, chunk: list[Completion], reason: str) -> None:
-        """Queues the completions of a lost node again, and removes the node."""
+        """Queues the completions again that a lost node was grading, and removes the node."""
         with self._lock:
             logged = node in self._lost_nodes
             self._lost_nodes.append(node)

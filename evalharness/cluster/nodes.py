@@ -37,17 +37,17 @@ class GradingNode:
 
     @property
     def label(self) -> str:
-        """The node's address and shortened id, for messages."""
+        """The address and the shortened id of the node, for messages."""
         return format_node_label(self.id, self.address)
 
 
 def format_node_label(node_id: str, address: str) -> str:
-    """Returns a node's address and shortened id, for messages."""
+    """Returns the address and the shortened id of a Ray node, for messages."""
     return f"{address} ({node_id[:8]})"
 
 
 class ClusterSandboxes:
-    """The sandbox pools of all nodes of a Ray cluster. `refresh_nodes` adds nodes that join later."""
+    """The sandboxes of a Ray cluster: one sandbox pool per node. `refresh_nodes` adds nodes that join later."""
 
     def __init__(self, config: RunConfig, log: Log, sandbox_needed: bool):
         self.config, self.log, self.sandbox_needed = config, log, sandbox_needed
@@ -82,8 +82,8 @@ class ClusterSandboxes:
     def refresh_nodes(self, failure_reasons: list[str] | None = None) -> list[GradingNode]:
         """Adds nodes that have joined the Ray cluster and removes those that have left; returns the new ones.
 
-        Starts a node up to `STARTS` times if its processes are lost, and only once if the user must correct it. Appends
-        to `failure_reasons` one line about each node that cannot grade.
+        A node whose processes are lost is started at most `STARTS` times; a node with an error that the user must fix
+        is started only once. Appends to `failure_reasons` one line about each node that cannot grade.
         """
         import ray
 
@@ -110,7 +110,7 @@ class ClusterSandboxes:
             return added
 
     def _start_node(self, node_id: str, address: str, cpus: int) -> GradingNode:
-        """Starts the sandbox pool of a node. Raises UserError or InfrastructureError if the node cannot grade."""
+        """Starts the sandboxes of a Ray node. Raises UserError or InfrastructureError if the node cannot grade."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -122,7 +122,7 @@ class ClusterSandboxes:
             scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False),
         ).remote(self.config, cpus, self.sandbox_needed)
         try:
-            workers = ray.get(actor.start_workers.remote(__version__), timeout=START_S)
+            workers = ray.get(actor.start_and_count_workers.remote(__version__), timeout=START_S)
             self._copy_images(actor)
             description = ray.get(actor.prepare_and_describe.remote(self._images))
             self._check_same_sandbox(description)
@@ -132,7 +132,7 @@ class ClusterSandboxes:
         except ray.exceptions.GetTimeoutError:
             ray.kill(actor)
             raise InfrastructureError(
-                f"no {cpus} CPUs became free on a Ray node within {START_S:g} s; stop other jobs or lower --workers"
+                f"{cpus} CPUs did not become free on a node within {START_S:g} s; stop other jobs or lower --workers"
             ) from None
         except ray.exceptions.RayTaskError as error:
             ray.kill(actor)
@@ -158,7 +158,7 @@ class ClusterSandboxes:
                 ray.get(node_actor.unpack_image.remote(self._image_files[name]))
 
     def _check_same_sandbox(self, sandbox_description: Mapping[str, Any]) -> None:
-        """Raises UserError if a node's sandbox differs from the first node's in what can change a verdict."""
+        """Raises UserError if the sandbox of a node differs from that of the first node so that verdicts may differ."""
         if not self._description:
             self._description = sandbox_description
             return
@@ -169,18 +169,18 @@ class ClusterSandboxes:
         for name, first_value, other_value in find_differences(first, other):
             raise UserError(
                 f"the node's sandbox differs from the first node's: {name} is {other_value} instead of {first_value}; "
-                "install the same on both"
+                "install the same software on both nodes"
             )
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the sandbox's description, the same on all nodes, and the cluster's size, for the manifest."""
+        """Returns the sandbox's versions, equal on all nodes, and the cluster's size, for the run's manifest."""
         import ray
 
         cluster = {"ray": ray.__version__, "nodes": len(self.nodes), "workers": self.workers}
         return {**self._description, "cluster": cluster}
 
     def remove_node(self, node: GradingNode) -> None:
-        """Removes a node that does not answer, and ends its process."""
+        """Removes a node that does not answer, and ends its grading process."""
         import ray
 
         with self._lock:

@@ -21,7 +21,8 @@ from evalharness.util.version import __version__
 class ObjectCache:
     """Caches the last object that was read from Ray's object store, since a task may have hundreds of megabytes.
 
-    A Ray reference is passed inside a list, because Ray reads the object of a direct argument in every call.
+    Remote methods receive a Ray reference inside a list: Ray would replace a direct argument by its object, which it
+    would read again in every call.
     """
 
     def __init__(self) -> None:
@@ -29,18 +30,18 @@ class ObjectCache:
         self._reference: Any = None
         self._value: Any = None
 
-    def get_object(self, boxed_reference: list[Any]) -> Any:
-        """Returns the object of a Ray reference, given as a list with the reference as its only item."""
+    def get_object(self, reference_in_list: list[Any]) -> Any:
+        """Returns the object of a Ray reference, which is the only item of `reference_in_list`."""
         import ray
 
         with self._lock:
-            if self._reference != boxed_reference[0]:
-                self._value, self._reference = ray.get(boxed_reference[0]), boxed_reference[0]
+            if self._reference != reference_in_list[0]:
+                self._value, self._reference = ray.get(reference_in_list[0]), reference_in_list[0]
             return self._value
 
 
 class GradingWorker:
-    """Grades chunks of completions in the sandbox pool of a Ray node. Call `start_workers` first."""
+    """Grades chunks of completions in the sandboxes of a Ray node. Call `start_and_count_workers` first."""
 
     def __init__(self, config: RunConfig, cpus: int, sandbox_needed: bool):
         self.config, self.cpus, self.sandbox_needed = config, cpus, sandbox_needed
@@ -48,15 +49,16 @@ class GradingWorker:
         """Log lines of building images."""
         self._cache = ObjectCache()
 
-    def start_workers(self, driver_version: str) -> int:
-        """Opens the node's sandbox pool and returns how many samples it grades at a time.
+    def start_and_count_workers(self, driver_version: str) -> int:
+        """Opens the sandboxes of this node and returns how many samples they grade at the same time.
 
-        Raises UserError if this node has no container engine, or if its version of the package is not `driver_version`.
+        `driver_version` is the evalharness version of the process that started the run. Raises UserError if this node
+        has another version, or no container engine.
         """
         if driver_version != __version__:
             raise UserError(
-                f"the node has evalharness {__version__}, but the driver has {driver_version}; install the same "
-                "version on every node"
+                f"the node has evalharness {__version__}, but the run was started with {driver_version}; install the "
+                "same version on every node"
             )
         options = self.config.sandbox_options()
         workers = self.config.workers or self.cpus
@@ -79,14 +81,14 @@ class GradingWorker:
         image_transfer.unpack_image(self.pool.engine, packed_image)
 
     def prepare_and_describe(self, image_names: list[str]) -> Mapping[str, Any]:
-        """Builds the sandbox images that are missing, starts containers, and returns the sandbox pool's description."""
+        """Builds missing sandbox images, starts containers, and returns engine, image ids and toolchain versions."""
         self.pool.prepare(image_names)
         return self.pool.describe()
 
     def grade_completions(self, task_reference: list[Any], completions: Sequence[Completion]) -> list[Verdict]:
         """Grades completions of a task on this node and returns their verdicts, in order.
 
-        `task_reference`: a list with the Ray reference of (task, problems by task_id) as its only item.
+        `task_reference` is a list whose only item is the Ray reference of a tuple (task, problems by id).
         """
         task, problems = self._cache.get_object(task_reference)
 
@@ -109,26 +111,26 @@ class GenerationWorker:
         self._cache = ObjectCache()
 
     def wait_until_loaded(self) -> None:
-        """Does nothing: a remote call of it returns when Ray has loaded this replica's backend."""
+        """Does nothing. A remote call of this method returns as soon as Ray has loaded the replica's backend."""
 
     def check_prompt(self, prompt: Prompt) -> None:
-        """Raises UserError for a kind of prompt that the backend does not support."""
+        """Raises UserError if the backend does not support the kind of `prompt`, such as infilling."""
         check_prompt_is_supported(self.backend, prompt)
 
     def why_chat_is_expected(self) -> str:
-        """Returns the reason why the backend's model expects chat messages; "" if it does not or this is unknown."""
+        """Returns why the backend's model expects chat messages; "" if it expects none, or if this is not known."""
         return self.backend.why_chat_is_expected() if isinstance(self.backend, KnowsChat) else ""
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the backend's description for the manifest."""
+        """Returns the backend's settings and model for the run's manifest."""
         return self.backend.describe()
 
     def generate(
         self, problems_reference: list[Any], sample_keys: Sequence[Key], sampling: Sampling
     ) -> Iterator[Completion]:
-        """Yields the completions of a chunk of requests, each as soon as it is ready.
+        """Yields the completions of the samples `sample_keys`, each as soon as it is ready.
 
-        `problems_reference`: a list with the Ray reference of the problems by task_id as its only item.
+        `problems_reference` is a list whose only item is the Ray reference of the problems by id.
         """
         problems: Mapping[str, Problem] = self._cache.get_object(problems_reference)
         requests = [Request(problems[task_id], sample_id) for task_id, sample_id in sample_keys]

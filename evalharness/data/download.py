@@ -22,7 +22,7 @@ from evalharness.util.files import open_for_atomic_write
 
 @dataclass(frozen=True)
 class PulledDataVersion:
-    """The result of downloading one data version of a task: the path, or why the data are not available."""
+    """The result of downloading one data version of a task: the path of the data, or the error message."""
 
     task: str
     version: str
@@ -33,11 +33,11 @@ class PulledDataVersion:
 
 
 def pull_data(task_names: Sequence[str], folder: Path, every_version: bool = False) -> Iterator[PulledDataVersion]:
-    """Downloads the data of tasks, in the default or every version, and yields the result for each version.
+    """Downloads the data of tasks into a folder and yields the result for each data version.
 
-    Data that are already in the folder are not downloaded again. Data that are not available, or do not have the card's
-    fingerprint, are not stored; the result then contains the reason. Raises UserError for an unknown task, and if the
-    folder is not writable.
+    Downloads the default version of each task, or with `every_version` all published versions. Data that are in the
+    folder already are not downloaded again. If data cannot be loaded, or differ from the card's fingerprint or
+    checksums, the result has the error message. Raises UserError for an unknown task, or if writing to `folder` fails.
     """
     for task in task_names:
         card, entry = find_task(task)
@@ -52,27 +52,29 @@ def pull_data(task_names: Sequence[str], folder: Path, every_version: bool = Fal
 
 def _pull_version(card: Card, entry: TaskEntry, version: DataVersion, folder: Path) -> PulledDataVersion:
     if version.hub is not None and version.hub.files:
-        return _pull_files(card, entry, version, version.hub, folder)
+        return _pull_hub_files(card, entry, version, version.hub, folder)
     path = path_of_pulled_data(entry, version, folder)
     try:
         source: DataSource = folder if path.exists() else "hub"
         loaded = load_records(card, entry, version.name, source, version.split or None)
         if version.fingerprint and not loaded.is_official:
             raise UserError(
-                f"{path} does not have the data that the task card expects; delete it to download them again"
+                f"the data in {path} are not those that the task card expects; delete the file to download them again"
                 if path.exists()
                 else f"the data from {loaded.origin} are not those that the task card expects (their fingerprint is "
                 f"{loaded.fingerprint[:19]}...); update evalharness, or run the task with another --option version="
             )
     except UserError as error:
-        return PulledDataVersion(entry.name, version.name, error=_message_without_data_option(error))
+        return PulledDataVersion(entry.name, version.name, error=_message_without_data_hint(error))
     if not path.exists():
         _write_records(path, loaded)
     return PulledDataVersion(entry.name, version.name, len(loaded.records), path)
 
 
-def _pull_files(card: Card, entry: TaskEntry, version: DataVersion, hub: HubSource, folder: Path) -> PulledDataVersion:
-    """Downloads the files of one data version from the hub into a data folder, and verifies them."""
+def _pull_hub_files(
+    card: Card, entry: TaskEntry, version: DataVersion, hub: HubSource, folder: Path
+) -> PulledDataVersion:
+    """Downloads the hub files of one data version into a folder, checks their checksums and returns the result."""
     paths = [folder / name for name in version.file]
     try:
         if not all(path.exists() for path in paths):
@@ -81,15 +83,16 @@ def _pull_files(card: Card, entry: TaskEntry, version: DataVersion, hub: HubSour
         loaded = load_records(card, entry, version.name, folder)
         if version.sha256 and not loaded.is_official:
             raise UserError(
-                f"{paths[0].parent} does not have the data that the task card expects; delete it to download them again"
+                f"the data in {paths[0].parent} are not those that the task card expects; delete the folder to "
+                "download them again"
             )
     except UserError as error:
-        return PulledDataVersion(entry.name, version.name, error=_message_without_data_option(error))
+        return PulledDataVersion(entry.name, version.name, error=_message_without_data_hint(error))
     return PulledDataVersion(entry.name, version.name, len(loaded.records), paths[0].parent)
 
 
-def _message_without_data_option(error: UserError) -> str:
-    """Returns an error's message without the hint about --data, an option that `data pull` does not have."""
+def _message_without_data_hint(error: UserError) -> str:
+    """Returns an error's message without its hint to use --data, because `evalharness data pull` has no such option."""
     return str(error).removesuffix(DATA_OPTION_HINT)
 
 
@@ -106,7 +109,10 @@ def _write_records(path: Path, loaded: LoadedData) -> None:
 
 @contextlib.contextmanager
 def _open_for_atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Opens a file that appears only when it is written completely; creates its folder. Raises UserError on failure."""
+    """Opens a file for writing and creates its folder; `path` exists only after the file is written completely.
+
+    Raises UserError if the file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open_for_atomic_write(path) as file:

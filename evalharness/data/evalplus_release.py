@@ -18,10 +18,10 @@ STALL_TIMEOUT_S = 60.0
 
 
 def load_evalplus_records(source: EvalPlusSource) -> list[Record]:
-    """Returns the records of an EvalPlus release, which is downloaded at first use.
+    """Returns the data records of an EvalPlus release, one per problem. The release is downloaded at its first use.
 
-    The inputs of MBPP+ lack some of their types; see `adapters.mbpp_plus_inputs`. Raises UserError if the release is
-    not available.
+    In the inputs of MBPP+, tuples are lists; `adapters.mbpp_plus_inputs` restores such types. Raises UserError if the
+    release is not available.
     """
     from evalplus.data import utils
 
@@ -35,7 +35,7 @@ def load_evalplus_records(source: EvalPlusSource) -> list[Record]:
 
 
 def _download(url: str, path: Path) -> None:
-    """Downloads a file into the evalplus package's cache; an incomplete file is never left there."""
+    """Downloads an EvalPlus release to `path`, in the evalplus package's cache; leaves no incomplete file there."""
     from evalplus.data import utils
 
     partial_file = path.with_name(f"{path.name}.{os.getpid()}.part")

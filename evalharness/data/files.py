@@ -15,7 +15,7 @@ Record = dict[str, Any]
 
 
 def read_records(path: Path) -> list[Record]:
-    """Returns the records of a data file in order. Raises UserError if the file is missing or damaged."""
+    """Returns the records of a benchmark's data file, in its order. Raises UserError for a missing or damaged file."""
     try:
         return _read_json_file(path) if path.suffix == ".json" else list(_read_json_lines(path))
     except FileNotFoundError:
@@ -25,10 +25,10 @@ def read_records(path: Path) -> list[Record]:
 
 
 def _read_json_lines(path: Path) -> Iterator[Record]:
-    """Yields the records of a .jsonl data file while reading it, one for each line that is not blank."""
+    """Yields the record in each line of a .jsonl data file, while it reads the file; skips blank lines."""
     with open_decompressed(path) as file:
         for number, value in parse_json_lines(path, file):
-            yield _check_is_object(value, f"{path}, line {number}")
+            yield _check_is_json_object(value, f"{path}, line {number}")
 
 
 def _read_json_file(path: Path) -> list[Record]:
@@ -40,16 +40,18 @@ def _read_json_file(path: Path) -> list[Record]:
         reason = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
         raise UserError(f"{path}: not JSON ({reason}); replace the file") from None
     if isinstance(value, dict):
-        value = [{"task_id": key, **_check_is_object(entry, f"{path}, entry {key!r}")} for key, entry in value.items()]
+        value = [
+            {"task_id": key, **_check_is_json_object(entry, f"{path}, entry {key!r}")} for key, entry in value.items()
+        ]
     if not isinstance(value, list):
         raise UserError(
             f"{path}: neither a JSON list of records nor an object that maps ids to records; replace the file"
         )
-    return [_check_is_object(entry, f"{path}, entry {number}") for number, entry in enumerate(value, start=1)]
+    return [_check_is_json_object(entry, f"{path}, entry {number}") for number, entry in enumerate(value, start=1)]
 
 
-def _check_is_object(record: Any, position: str) -> Record:
-    """Returns a record unchanged. Raises UserError, with the record's position, if it is not a JSON object."""
+def _check_is_json_object(record: Any, record_position: str) -> Record:
+    """Returns a record unchanged. Raises UserError if it is not a JSON object; `record_position` says where it is."""
     if not isinstance(record, dict):
-        raise UserError(f"{position}: the record is not a JSON object; replace the file")
+        raise UserError(f"{record_position}: the record is not a JSON object; replace the file")
     return record

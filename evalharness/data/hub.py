@@ -21,8 +21,8 @@ DATA_OPTION_HINT = ", or use --data DIR"
 def load_hub_records(source: HubSource) -> list[Record]:
     """Returns the rows of a data set on the Hugging Face hub. Raises UserError if they cannot be loaded.
 
-    A first request tests whether the hub responds, since the library's own retries take longer. If it does not, only
-    the library's cache is used.
+    If the hub does not respond to a first request, only the cache of the `datasets` library is used, because the
+    library's own retries would take long.
     """
     if Path(source.repo).exists():
         raise UserError(
@@ -44,9 +44,9 @@ def load_hub_records(source: HubSource) -> list[Record]:
 
 
 def download_hub_files(source: HubSource) -> list[Path]:
-    """Returns the local paths of a hub data set's files, downloaded if needed. Raises UserError if that fails.
+    """Downloads files of a hub data set, unless they are in the local cache, and returns their local paths.
 
-    This is for data sets with a loading script, which is not executed.
+    For data sets with a loading script, which is not executed. Raises UserError if a file is not available.
     """
     from huggingface_hub import hf_hub_download
 
@@ -63,11 +63,11 @@ def download_hub_files(source: HubSource) -> list[Path]:
 
 @contextlib.contextmanager
 def _offline_if_unreachable(source: HubSource) -> Iterator[bool]:
-    """A context manager for loading from the hub; yields whether the hub is unreachable, so that only caches are used.
+    """A context manager for loading from the hub: if the hub does not respond, its libraries use only their caches.
 
-    Any exception of the block becomes a UserError.
+    Yields whether they are offline. Any exception in the `with` block becomes a UserError.
     """
-    unreachable_reason = _unreachable_reason(source)
+    unreachable_reason = _hub_unreachable_reason(source)
     try:
         with _without_progress_bars(), _without_network() if unreachable_reason else contextlib.nullcontext():
             yield bool(unreachable_reason)
@@ -79,7 +79,7 @@ def _offline_if_unreachable(source: HubSource) -> Iterator[bool]:
         ) from error
 
 
-def _unreachable_reason(source: HubSource) -> str:
+def _hub_unreachable_reason(source: HubSource) -> str:
     """Returns why the Hugging Face hub does not respond; "" if it responds, with any HTTP status."""
     from huggingface_hub import constants, get_session
 
@@ -94,7 +94,10 @@ def _unreachable_reason(source: HubSource) -> str:
 
 
 def _check_cached_revision(rows: Any, revision: str | None) -> None:
-    """Raises LookupError if cached rows are of another revision, since offline the library uses the latest it has."""
+    """Raises LookupError if rows that were loaded from the cache are not of the data set's `revision`.
+
+    Without the network, the library loads the latest revision in its cache. A `revision` of None accepts any.
+    """
     if revision and not all(revision in file["filename"] for file in rows.cache_files):
         raise LookupError(
             f"the local Hugging Face cache has no copy of revision {revision}; connect to the network to download it"
@@ -139,7 +142,7 @@ def _without_progress_bars() -> Iterator[None]:
 
 
 def describe_error_with_cause(error: BaseException) -> str:
-    """Returns an exception and its root cause on one line, each shortened to 150 characters."""
+    """Returns one line of text about an exception and its root cause, each shortened to 150 characters."""
     root = error
     while root.__cause__ is not None:
         root = root.__cause__

@@ -30,7 +30,7 @@ SHIPPED_ORIGIN_PREFIX = "shipped with the card: "
 
 @dataclass(frozen=True)
 class LoadedData:
-    """The loaded records of a version of a task's data, in the order of their ids."""
+    """The loaded records of one version of a task's data, ordered by task_id."""
 
     records: list[Record]
     origin: str
@@ -48,15 +48,15 @@ def load_records(
     split: str | None = None,
     release: tuple[int, int] | None = None,
 ) -> LoadedData:
-    """Loads the records of a data version of a task; without `version_name`, of the default version.
+    """Returns the records of one version of a task's data; if `version_name` is None, of the default version.
 
-    `split` is only used if each split has its own files. `release` is a range (first, last) of the version's files,
-    counted from 1. Raises UserError if the source lacks some of the data; another source is never tried.
+    `split` is used only if each split has its own files. `release` selects a range (first, last) of the version's
+    files, counted from 1. Raises UserError if some data are not in `source`; no other source is tried.
     """
     version = find_version(entry, version_name, split)
     if release is not None:
         version = _with_selected_files(version, slice(release[0] - 1, release[1]))
-    records, origin, checksums = _read_version(card, entry, version, source, split)
+    records, origin, checksums = _read_version_records(card, entry, version, source, split)
     records = [record for record in records if all(record.get(field) == value for field, value in entry.where.items())]
     records = _with_task_ids(card, entry, with_adapter_fields(records, version.fields))
     records = sorted(records, key=lambda record: natural_sort_key(record.get("task_id")))
@@ -67,21 +67,27 @@ def load_records(
 
 
 def _with_task_ids(card: Card, entry: TaskEntry, records: Iterable[Record]) -> list[Record]:
-    """Returns the records with `task_id`, from the card's `id_field`, or numbered if the card has no such field."""
+    """Returns the records with a field `task_id`: a copy of the field that the card's `id_field` names.
+
+    If `id_field` is None, the ids are TASK/0, TASK/1 and so on.
+    """
     if card.id_field is None:
         return [{"task_id": f"{entry.name}/{number}", **record} for number, record in enumerate(records)]
     return [{"task_id": record[card.id_field], **record} if card.id_field in record else record for record in records]
 
 
 def _is_official_data(version: DataVersion, fingerprint: str, checksums: tuple[str, ...]) -> bool:
-    """Returns whether loaded data are those that the card describes, according to checksums or fingerprint."""
+    """Returns whether loaded data are those that the card describes.
+
+    This is decided by the card's file checksums or, if it has none, by its fingerprint.
+    """
     if version.sha256:
         return checksums == version.sha256
     return fingerprint == version.fingerprint or bool(version.shipped and version.fingerprint is None)
 
 
 def compute_fingerprint(records: Iterable[Record], fields: Iterable[str]) -> str:
-    """Returns the fingerprint of data records: "sha256:" and a hash of their `fields` in canonical JSON lines."""
+    """Returns "sha256:" and the hash of data records: of their `fields`, as one line of canonical JSON per record."""
     digest = hashlib.sha256()
     for record in records:
         content = {field: record[field] for field in fields}
@@ -96,8 +102,8 @@ def _with_selected_files(version: DataVersion, file_range: slice) -> DataVersion
     return version.model_copy(update={**files, "hub": hub})
 
 
-class _ReadRecords(NamedTuple):
-    """The records of a data version as its files have them."""
+class _RecordsWithOrigin(NamedTuple):
+    """The records of a data version, as read from its files, with their origin."""
 
     records: list[Record]
     origin: str
@@ -106,36 +112,36 @@ class _ReadRecords(NamedTuple):
     """The sha256 of each file, if the card states checksums."""
 
 
-def _read_version(
+def _read_version_records(
     card: Card, entry: TaskEntry, version: DataVersion, source: DataSource, split: str | None
-) -> _ReadRecords:
-    """Returns the records of a data version, with their origin and the checksums of their files."""
+) -> _RecordsWithOrigin:
+    """Reads the records of a data version from a source; returns them with origin and checksums of the files."""
     if version.shipped and source != "sample":
         paths = paths_of_shipped_data(card.folder, version.shipped)
         origin = SHIPPED_ORIGIN_PREFIX + ", ".join(map(str, paths))
-        return _ReadRecords(_read_files(paths), origin, _file_checksums(paths, version))
+        return _RecordsWithOrigin(_read_records_of_files(paths), origin, _file_checksums(paths, version))
     if isinstance(source, Path):
         check_data_folder(source)
         paths = version_files(entry, version, source)
-        _check_files_exist(entry, version, paths, source)
-        return _ReadRecords(_read_files(paths), f"folder {source}", _file_checksums(paths, version))
+        _check_version_files_exist(entry, version, paths, source)
+        return _RecordsWithOrigin(_read_records_of_files(paths), f"folder {source}", _file_checksums(paths, version))
     if source == "sample":
-        return _ReadRecords(_read_bundled_sample(card, entry, version, split), "sample")
+        return _RecordsWithOrigin(_read_bundled_sample(card, entry, version, split), "sample")
     if version.hub is not None and version.hub.files:
         paths = download_hub_files(version.hub)
         origin = f"hub {version.hub.repo}@{version.hub.revision or 'main'}"
-        return _ReadRecords(_read_files(paths), origin, _file_checksums(paths, version))
+        return _RecordsWithOrigin(_read_records_of_files(paths), origin, _file_checksums(paths, version))
     return _read_published_records(entry, version, use_override=version.name == entry.default_version)
 
 
-def _read_files(paths: Sequence[Path]) -> list[Record]:
+def _read_records_of_files(paths: Sequence[Path]) -> list[Record]:
     return [record for path in paths for record in read_records(path)]
 
 
-def _check_files_exist(entry: TaskEntry, version: DataVersion, paths: Sequence[Path], folder: Path) -> None:
-    """Raises UserError if a file of the version is missing although the folder has other versions of the task.
+def _check_version_files_exist(entry: TaskEntry, version: DataVersion, paths: Sequence[Path], folder: Path) -> None:
+    """Raises UserError if a file of the version is missing and the folder has other versions of the task's data.
 
-    The message names these versions. They are never used instead: their results would be those of another benchmark.
+    The message names these versions. They are never used instead, since their results would not be comparable.
     """
     missing = next((path for path in paths if not path.exists()), None)
     if missing is None:
@@ -156,7 +162,7 @@ def _check_files_exist(entry: TaskEntry, version: DataVersion, paths: Sequence[P
 
 
 def _file_checksums(paths: Sequence[Path], version: DataVersion) -> tuple[str, ...]:
-    """Returns the sha256 of each data file; an empty tuple if the card states no checksums."""
+    """Returns the sha256 of each data file, in hexadecimal; an empty tuple if the card has no checksums to compare."""
     if not version.sha256:
         return ()
     checksums = []
@@ -180,19 +186,21 @@ def _read_bundled_sample(card: Card, entry: TaskEntry, version: DataVersion, spl
     return read_records(path)
 
 
-def _read_published_records(entry: TaskEntry, version: DataVersion, *, use_override: bool) -> _ReadRecords:
-    """Returns a version's records and their origin, from EvalPlus's release or the hub.
+def _read_published_records(entry: TaskEntry, version: DataVersion, *, use_override: bool) -> _RecordsWithOrigin:
+    """Returns the records of a data version, and their origin, from EvalPlus's release or the Hugging Face hub.
 
-    With `use_override`, a file that EvalPlus's own environment variable names replaces the release.
+    With `use_override`, the file in EvalPlus's environment variable (`EVALPLUS_OVERRIDES`) replaces the release.
     """
     if version.evalplus is not None:
         variable = EVALPLUS_OVERRIDES[version.evalplus.name]
         override = os.environ.get(variable) if use_override else None
         if override:
-            return _ReadRecords(read_records(Path(override)), f"{variable} {override}")
+            return _RecordsWithOrigin(read_records(Path(override)), f"{variable} {override}")
         origin = f"evalplus {version.evalplus.name} {version.evalplus.version} {version.evalplus.variant}"
-        return _ReadRecords(load_evalplus_records(version.evalplus), origin)
+        return _RecordsWithOrigin(load_evalplus_records(version.evalplus), origin)
     if version.hub is not None:
         origin = f"hub {version.hub.repo}@{version.hub.revision or 'main'}"
-        return _ReadRecords(load_hub_records(version.hub), origin)
-    raise UserError(f"the data of {entry.name}, version {version.name}, are not on the hub; use --data DIR")
+        return _RecordsWithOrigin(load_hub_records(version.hub), origin)
+    raise UserError(
+        f"the data of {entry.name}, version {version.name}, are not on the Hugging Face hub; use --data DIR"
+    )

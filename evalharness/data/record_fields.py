@@ -8,9 +8,10 @@ from evalharness.errors import UserError
 
 
 def with_adapter_fields(records: Iterable[Record], field_map: Mapping[str, str]) -> list[Record]:
-    """Returns the records with additional fields under the adapter's names: `name` is a copy of `field_map[name]`.
+    """Returns the records with their fields also under the names that the adapter uses.
 
-    If a record lacks a field, the name is omitted. The field "a.b" is the field b of the object a.
+    `field_map` maps an adapter's name to the record's field; the field "a.b" is the field b of the object a. A name
+    whose field a record lacks is not added.
     """
     renamed = {name: field for name, field in field_map.items() if name != field}
     return [
@@ -23,7 +24,7 @@ def with_adapter_fields(records: Iterable[Record], field_map: Mapping[str, str])
 
 
 def _field_value(record: Mapping[str, Any], field: str) -> Any:
-    """Returns the value of a record's field, such as "a" or "a.b"; None if the record lacks it."""
+    """Returns the value of a record's field "a", or "a.b" (field b of the object a); None if the record lacks it."""
     if field in record:
         return record[field]
     outer, dot, inner = field.partition(".")
@@ -32,9 +33,9 @@ def _field_value(record: Mapping[str, Any], field: str) -> Any:
 
 
 def check_records(records: Sequence[Record], field_map: Mapping[str, str], data_name: str) -> None:
-    """Raises UserError if a task's data have no records, a field is missing, or an id occurs twice.
+    """Raises UserError if there are no records, a record lacks a field of `field_map`, or a task_id occurs twice.
 
-    `data_name` is the task and origin of the data, for messages.
+    `data_name` is the task and the origin of its data, for the error message.
     """
     if not records:
         raise UserError(f"the data of {data_name} contain no records; replace the file, or use another --data")

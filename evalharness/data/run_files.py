@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from evalharness.data.run_types import Manifest, Summary
 from evalharness.errors import UserError
 from evalharness.records import Completion, DraftCounts, RejectedDraft, Trace, Verdict
-from evalharness.records.row_checks import check_row, repeated_row_error
+from evalharness.records.row_checks import check_field_values, repeated_row_error
 from evalharness.util.jsonl import read_complete_lines
 from evalharness.util.sample_key_set import SampleKeySet
 
@@ -34,8 +34,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise UserError(f"cannot read {path}: {error.strerror}; make the file readable") from None
     except (ValueError, KeyError, TypeError):
         raise UserError(
-            f"{path} is damaged: no JSON object with config and environment; restore the file, or repeat the run with "
-            "another --out"
+            f"{path} is damaged: not a JSON object with the keys 'config' and 'environment'; restore the file, or "
+            "repeat the run with another --out"
         ) from None
 
 
@@ -64,10 +64,10 @@ def read_verdicts(folder: Path) -> Iterator[Verdict]:
 
 
 def read_rows(path: Path, row_type: type[Row]) -> Iterator[Row]:
-    """Yields the completions or verdicts in a run's .jsonl file; nothing if the file does not exist.
+    """Yields the completions or verdicts in a run's .jsonl file; yields nothing if the file does not exist.
 
-    Fields that this version does not know are ignored, so that files of later versions can be read. Raises UserError,
-    with the line number, at an invalid line and at a second line for the same sample.
+    `row_type` is Completion or Verdict. Unknown fields are ignored, so that files of later versions of evalharness can
+    be read. Raises UserError, with the line number, at an invalid line and at a second line for the same sample.
     """
     field_names = {field.name for field in fields(row_type)}
     keys = SampleKeySet()
@@ -83,7 +83,7 @@ def read_rows(path: Path, row_type: type[Row]) -> Iterator[Row]:
                 "remove the line"
             ) from None
         try:
-            check_row(row)
+            check_field_values(row)
         except ValueError as error:
             name = row_type.__name__.lower()
             raise UserError(f"{path}, line {number} is not a valid {name}: {error}; remove the line") from None
@@ -92,22 +92,23 @@ def read_rows(path: Path, row_type: type[Row]) -> Iterator[Row]:
         yield row
 
 
-def _field_value_from_json(field_name: str, value: Any) -> Any:
-    """Returns the value of a completion's or verdict's field, converted from JSON; task ids are interned strings."""
+def _field_value_from_json(field_name: str, json_value: Any) -> Any:
+    """Returns a field of a completion or verdict, converted from its JSON value; task ids become interned strings."""
     if field_name == "task_id":
-        return sys.intern(value)
-    if field_name == "trace" and value is not None:
-        return _parse_trace(value)
-    if field_name == "drafts" and value is not None:
+        return sys.intern(json_value)
+    if field_name == "trace" and json_value is not None:
+        return _trace_from_json(json_value)
+    if field_name == "drafts" and json_value is not None:
         return tuple(
             DraftCounts(part["source"], part["passes"], tuple(part["drafted"]), tuple(part["accepted"]))
-            for part in value
+            for part in json_value
         )
-    return value
+    return json_value
 
 
-def _parse_trace(value: Any) -> Trace:
+def _trace_from_json(json_value: Any) -> Trace:
     rejected = tuple(
-        RejectedDraft(draft["step"], draft["position"], tuple(draft["tokens"])) for draft in value.get("rejected", ())
+        RejectedDraft(draft["step"], draft["position"], tuple(draft["tokens"]))
+        for draft in json_value.get("rejected", ())
     )
-    return Trace(tuple(value["tokens"]), tuple(value["steps"]), tuple(value["blocks"]), rejected)
+    return Trace(tuple(json_value["tokens"]), tuple(json_value["steps"]), tuple(json_value["blocks"]), rejected)

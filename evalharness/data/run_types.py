@@ -10,7 +10,7 @@ from evalharness.records import Status
 
 
 class DataDescription(TypedDict):
-    """The origin and fingerprint of a task's data, and whether they are the official data."""
+    """The origin and fingerprint of a task's data, and whether the data are the official ones."""
 
     origin: str
     fingerprint: str
@@ -43,7 +43,7 @@ class TaskDescription(TypedDict):
 
 
 class SampleSelection(TypedDict, total=False):
-    """The selection of samples that a run consists of."""
+    """Which samples a run consists of: by samples per problem, limit and shard, or by a samples file."""
 
     file: bool
     """True if a samples file determines the samples; `n` and `limit` are absent then."""
@@ -54,7 +54,7 @@ class SampleSelection(TypedDict, total=False):
 
 
 class RunConfiguration(TypedDict):
-    """A run's configuration: everything that can change its results. A run resumes only with an equal one."""
+    """A run's configuration: everything that can change its results. A run resumes only with an equal configuration."""
 
     task: TaskDescription
     backend: dict[str, Any]
@@ -101,7 +101,7 @@ class Environment(TypedDict):
 
 
 class RunStretch(TypedDict):
-    """A stretch: the part of a run that one process wrote. Resuming a run begins a new stretch."""
+    """A stretch of a run: the part that one process wrote. Each time a run is resumed, a new stretch begins."""
 
     environment: Environment
     transport: dict[str, Any]
@@ -132,7 +132,7 @@ class Rate(TypedDict):
 
 
 class FacetMetrics(TypedDict):
-    """In a summary: the pass rates over the problems of one category, such as those of one month."""
+    """In a run's summary: the pass rates over the problems of one category, such as those of one month."""
 
     problems: int
     metrics: dict[str, Rate]
@@ -143,7 +143,7 @@ Percentiles = dict[str, float]
 
 
 class SteadyWindow(TypedDict):
-    """In a summary: the speed in the time window in which the most requests were in progress at once."""
+    """In a run's summary: the speed in the time window in which the most requests were in progress at once."""
 
     output_tokens_per_s: float
     seconds: float
@@ -151,7 +151,10 @@ class SteadyWindow(TypedDict):
 
 
 class DraftAcceptance(TypedDict):
-    """In a summary: how many tokens of one draft source the target model accepted (speculative decoding)."""
+    """In a run's summary: how many of the tokens that one source drafted the target model accepted.
+
+    Sources of speculative decoding are, for example, a drafter model or a look-up in the prompt.
+    """
 
     passes: int
     """Passes of the target that verified such drafts."""
@@ -162,7 +165,7 @@ class DraftAcceptance(TypedDict):
 
 
 class Speed(TypedDict, total=False):
-    """The speed of a run, or of one concurrency level of `bench`; `metrics.throughput.compute_speed` computes it."""
+    """The speed of a run, or of one concurrency level of `evalharness bench` (`metrics.throughput.compute_speed`)."""
 
     requests: int
     warmup_requests: int
@@ -196,7 +199,7 @@ the sample counts as not solved (--settle-failures)."""
 
 
 class FailureReason(TypedDict):
-    """In a summary: a reason why the backend or the machine failed, and the problems with this failure."""
+    """In a run's summary: a reason why the backend or the machine failed, and the problems with this failure."""
 
     reason: str
     samples: int
@@ -206,7 +209,7 @@ class FailureReason(TypedDict):
 
 
 class AnswerCounts(TypedDict):
-    """In a summary: how many answers of a run reached the token limit, were empty, refused or only reasoning.
+    """In a run's summary: how many answers reached the token limit, were empty, refused or only reasoning.
 
     See `metrics.answer_counts`.
     """

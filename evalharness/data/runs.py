@@ -83,7 +83,7 @@ class Run:
             yield Sample(None, verdict)
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Returns a table with one row per sample: the fields of its completion, except for the trace, and its verdict.
+        """Returns a table with one row per sample: the fields of its completion (without `trace`) and of its verdict.
 
         Times are in seconds. Values that were not measured are missing (NaN or None), never zero.
         """
@@ -99,16 +99,16 @@ class Run:
 
 
 def open_run(folder: Path | str) -> Run:
-    """Opens a run directory; the summary of an unfinished run is empty.
+    """Returns the run in a run directory, finished or not; the summary of an unfinished run is empty.
 
-    Raises UserError if the folder is not a run directory.
+    Raises UserError if the folder is not a run directory or is damaged.
     """
     folder = Path(folder)
     return Run(folder, read_manifest(folder), read_summary(folder) or cast(Summary, {}))
 
 
 def load_run(folder: Path | str) -> Run:
-    """Opens the run directory of a finished run. Raises UserError if the run is unfinished, damaged or missing."""
+    """Returns the finished run in a run directory. Raises UserError if the run is unfinished, damaged or missing."""
     folder = Path(folder)
     manifest, summary = read_manifest(folder), read_summary(folder)
     if summary is None:

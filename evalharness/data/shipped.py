@@ -7,15 +7,15 @@ from evalharness.errors import UserError
 
 
 def paths_of_shipped_data(card_folder: Path, names: tuple[str, ...]) -> list[Path]:
-    """Returns the paths of the data files that come with a task card (its key `shipped`).
+    """Returns the paths of the data files that come with a task card.
 
-    `card_folder` is the card's folder. A name is a path relative to it, or PACKAGE:PATH for a file in a Python package.
-    Raises UserError for a package that is not installed.
+    `names` is the value of the card's key `shipped`: paths relative to `card_folder`, or PACKAGE:PATH for a file in a
+    Python package. Raises UserError for a package that is not installed.
     """
-    return [_shipped_path(card_folder, name) for name in names]
+    return [_path_of_shipped_file(card_folder, name) for name in names]
 
 
-def _shipped_path(card_folder: Path, name: str) -> Path:
+def _path_of_shipped_file(card_folder: Path, name: str) -> Path:
     package, colon, inner = name.partition(":")
     if not colon or not package.replace(".", "").isidentifier():
         return card_folder / name

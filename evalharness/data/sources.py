@@ -14,12 +14,13 @@ DataSources = DataSource | tuple[Path, ...]
 """A source, or several data folders, each of which may have the data of some tasks (`versions.choose_data_source`)."""
 
 
-def parse_data_source(option: str | None) -> DataSources:
-    """Returns the data source in the value of `--data`, else in `$EVALHARNESS_DATA`, else the hub.
+def parse_data_source(data_option: str | None) -> DataSources:
+    """Returns the data source in `data_option` (the value of `--data`), else in `$EVALHARNESS_DATA`, else the hub.
 
-    Both may list several folders, separated by colons as in $PATH. Raises UserError for a folder that does not exist.
+    Either value may list several folders, separated by colons as in $PATH. Raises UserError for a folder that does not
+    exist.
     """
-    name = option or os.environ.get("EVALHARNESS_DATA") or "hub"
+    name = data_option or os.environ.get("EVALHARNESS_DATA") or "hub"
     if name == "hub":
         return "hub"
     if name == "sample":

@@ -10,9 +10,9 @@ from evalharness.util.suggest import unknown_name_message
 
 
 def select_records_of_split(entry: TaskEntry, records: Sequence[Record], split_name: str | None) -> list[Record]:
-    """Returns the data records of a task's split; None selects the default split, or all records without splits.
+    """Returns the data records in one split of a task, such as "test". Raises UserError for an unknown split.
 
-    Raises UserError for an unknown split.
+    A `split_name` of None selects the task's default split, or all records if the task has no splits.
     """
     split_name = split_name or entry.default_split
     if split_name is None:

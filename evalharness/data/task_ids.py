@@ -4,11 +4,11 @@ import re
 
 
 def natural_sort_key(task_id: object) -> list[tuple[str, int]]:
-    """Returns a sort key for a problem id that orders numbers by value: HumanEval/2 comes before HumanEval/10."""
+    """Returns the key that sorts task ids by the values of their numbers: HumanEval/2 comes before HumanEval/10."""
     return [(text, int(digits or 0)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", str(task_id))]
 
 
 def problem_number(task_id: object) -> int:
-    """Returns the last number in a problem's id; -1 if there is none."""
+    """Returns the last number in a task id, such as 10 for HumanEval/10; -1 if it contains no number."""
     numbers = re.findall(r"[0-9]+", str(task_id))
     return int(numbers[-1]) if numbers else -1

@@ -7,5 +7,5 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 def fill_template(template: str, values: Mapping[str, str]) -> str:
-    """Returns a template's text with each `{name}` replaced by its value; unknown names and their braces stay."""
+    """Returns a template with each `{NAME}` replaced by `values["NAME"]`; a `{NAME}` without a value is unchanged."""
     return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)

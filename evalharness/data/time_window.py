@@ -13,10 +13,10 @@ DATE_PATTERN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @dataclass(frozen=True)
 class TimeWindow:
-    """A range of publication dates, from 0:00 of the day `start` to 0:00 of the day `end`; None is unbounded.
+    """A range of publication dates of problems, from 0:00 of the day `start` to 0:00 of the day `end`.
 
-    A problem with a later time on the day `end` is outside. Source: LiveCodeBench/LiveCodeBench,
-    lcb_runner/benchmarks/code_generation.py `load_code_generation_dataset`.
+    Both limits are included; None means no limit. Later times on the day `end` are outside, as in the official
+    LiveCodeBench/LiveCodeBench, lcb_runner/benchmarks/code_generation.py `load_code_generation_dataset`.
     """
 
     start: datetime | None = None
@@ -24,19 +24,19 @@ class TimeWindow:
 
     @classmethod
     def parse(cls, start: str | None, end: str | None) -> "TimeWindow":
-        """Returns the window between two days such as 2024-08-01.
+        """Returns the time window between two days, written as 2024-08-01; None means no limit.
 
-        Raises UserError if a text is not a date, or if `end` is before `start`.
+        Raises UserError if a text is not such a date, or if `end` is before `start`.
         """
         window = cls(_parse_day("start", start), _parse_day("end", end))
         if window.start and window.end and window.start > window.end:
-            raise UserError(f"--option start={start} is after end={end}; swap them")
+            raise UserError(f"--option start={start} is after end={end}; swap the two dates")
         return window
 
     def records_in_window(self, records: Sequence[Record], date_field: str, data_name: str) -> list[Record]:
-        """Returns the data records whose date in `date_field` is in the time window.
+        """Returns the data records whose date, in the field `date_field`, is in the time window.
 
-        `data_name` is the name of the data, for messages. Raises UserError if a record has no date, or if no record is
+        `data_name` names the data in error messages. Raises UserError if a record has no valid date, or if no record is
         in the window.
         """
         if self.start is None and self.end is None:

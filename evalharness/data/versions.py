@@ -10,9 +10,10 @@ from evalharness.util.suggest import unknown_name_message
 
 
 def find_version(entry: TaskEntry, version_name: str | None, split: str | None = None) -> DataVersion:
-    """Returns the data version of a task with this name, or the default version, with only the split's files.
+    """Returns the version of a task's data that has this name; for None, the task's default version.
 
-    Raises UserError for an unknown name.
+    If each split has its own files, the result has only those of `split`, by default of the default split. Raises
+    UserError for an unknown name.
     """
     if version_name is not None and version_name not in entry.versions:
         raise UserError(unknown_name_message(f"version of {entry.name}", version_name, list(entry.versions)))
@@ -21,14 +22,17 @@ def find_version(entry: TaskEntry, version_name: str | None, split: str | None =
 
 
 def choose_data_source(entry: TaskEntry, sources: DataSources) -> DataSource:
-    """Returns the data source of a task: of several data folders, the first that has its files, else the first one."""
+    """Returns the source to load a task's data from.
+
+    Of several data folders, it is the first that has files of the task; if none has, the first folder.
+    """
     if not isinstance(sources, tuple):
         return sources
-    return next((folder for folder in sources if _has_files(entry, folder)), sources[0])
+    return next((folder for folder in sources if _has_files_of_task(entry, folder)), sources[0])
 
 
-def _has_files(entry: TaskEntry, folder: Path) -> bool:
-    """Returns whether a data folder has a file of any version of the task."""
+def _has_files_of_task(entry: TaskEntry, folder: Path) -> bool:
+    """Returns whether a data folder has a file of any version of a task's data."""
     for version in entry.versions.values():
         for split in entry.splits if version.has_files_per_split else [None]:
             split_version = version.for_split(entry.values, split)
@@ -38,7 +42,10 @@ def _has_files(entry: TaskEntry, folder: Path) -> bool:
 
 
 def version_files(entry: TaskEntry, version: DataVersion, folder: Path) -> list[Path]:
-    """Returns the data files of a version in a folder: the official ones, else those of `evalharness data pull`."""
+    """Returns the paths of a data version's files in a data folder; the files may be missing.
+
+    They are the official files; if one of these is missing, the file that `evalharness data pull` wrote, if it exists.
+    """
     if version.hub is not None and version.hub.files:  # `data pull` stores these under their official names.
         return [folder / name for name in version.file]
     official, pulled = [folder / name for name in version.file], path_of_pulled_data(entry, version, folder)
@@ -46,6 +53,6 @@ def version_files(entry: TaskEntry, version: DataVersion, folder: Path) -> list[
 
 
 def path_of_pulled_data(entry: TaskEntry, version: DataVersion, folder: Path) -> Path:
-    """Returns the file in which `evalharness data pull` stores a version of a task's data."""
+    """Returns the path at which `evalharness data pull` stores a version of a task's data below a data folder."""
     parts = [entry.name, version.name, *([version.split] if version.split else [])]
     return folder / "pulled" / f"{'.'.join(parts)}.jsonl.gz"

@@ -20,11 +20,11 @@ from evalharness.diffusion.rows import Row, Sampler, record_output_times
 def decode_autoregressively(
     model: Transformer, rows: Sequence[Row], sampler: Sampler, engine: DecodingEngine | None = None
 ) -> None:
-    """Decodes all rows (sequences) of a batch in place until each has ended, one token per forward pass.
+    """Decodes a batch of rows (sequences) until each has ended: each forward pass appends one token to each row.
 
-    After prefill, `engine` generates the tokens if it is given and supports the `sampler`; it must belong to the same
-    network. `Row.forward_passes` counts passes from the one over the prompt's last token, which predicts the first
-    output token.
+    If `engine` is given and supports the `sampler`, it generates the tokens after prefill; it must have been made for
+    the same network. A row's `forward_passes` does not count prefill; the pass over the prompt's last token, which
+    predicts the first output token, is the first one.
     """
     if not rows:
         return
@@ -48,14 +48,13 @@ def decode_autoregressively(
 
 @torch.inference_mode()
 def decode_self_speculatively(model: Transformer, rows: Sequence[Row], draft_length: int, sampler: Sampler) -> None:
-    """Decodes the text of `decode_autoregressively` in fewer forward passes: one drafts tokens, the next verifies them.
+    """Generates the text of `decode_autoregressively` in fewer forward passes, by self-speculative decoding.
 
-    A drafting pass drafts `draft_length` tokens.
-    The input of a drafting pass is the row's last final token (no later pass changes a final token) and mask tokens.
-    The first drafted token is therefore an ordinary next-token prediction, which is accepted without verification. The
-    verifying pass replaces the first rejected token by its own prediction. At a temperature above 0, both passes use
-    the same random numbers. Source: self-speculation of a jointly trained network, as in LinearSpec of Nemotron-Labs
-    Diffusion (SGLang).
+    The network drafts and verifies in alternating passes. A drafting pass has the row's last token and mask tokens as
+    input, and predicts `draft_length` tokens. The first one is an ordinary next-token prediction, and is accepted
+    without verification. A verifying pass has the drafted tokens as input, and replaces the first rejected token by its
+    own prediction. At a temperature above 0, both passes sample an output token with the same random number. Source:
+    LinearSpec of Nemotron-Labs Diffusion (SGLang), whose network is trained for both kinds of passes.
     """
     if not rows:
         return
@@ -82,16 +81,17 @@ def decode_self_speculatively(model: Transformer, rows: Sequence[Row], draft_len
 
 
 def _prefill_prompts(
-    model: Transformer, rows: Sequence[Row], block_length: int, start_time: float, cache: KVCache | None = None
+    model: Transformer, rows: Sequence[Row], draft_length: int, start_time: float, cache: KVCache | None = None
 ) -> KVCache:
-    """Prefills each row's prompt without its last token, whose forward pass predicts the first output token.
+    """Stores each row's prompt without its last token in a KV cache; returns the cache.
 
-    Returns the KV cache: `cache` if given, else a new one with room for `block_length` more tokens. The time since
-    `start_time` (a `time.perf_counter()`) is recorded in each row as its prefill time.
+    The first decoding pass computes the last token, to predict the first output token. The cache is `cache` if given,
+    else a new one with room for the prompts, the outputs and drafts of `draft_length` tokens. Each row's `prefill_s`
+    becomes the seconds since `start_time`, a `time.perf_counter()`.
     """
     for row in rows:
         row.text = row.prompt[:-1]
-    cache = prefill(model, rows, block_length, start_time, cache)
+    cache = prefill(model, rows, draft_length, start_time, cache)
     for row in rows:
         row.text, row.cached = list(row.prompt), len(row.prompt) - 1
     return cache
@@ -100,16 +100,17 @@ def _prefill_prompts(
 def _draft_tokens(
     model: Transformer, rows: Sequence[Row], draft_length: int, sampler: Sampler, cache: KVCache
 ) -> list[list[int]]:
-    """Returns `draft_length` drafted tokens for each row, from one forward pass.
+    """Returns `draft_length` drafted tokens for each row, all predicted in one forward pass.
 
-    The first one is predicted by the row's last final token, the others by mask tokens after it.
+    The input of a row is its last token, which predicts the first drafted token, and mask tokens: each further token is
+    predicted at its own mask.
     """
     hidden = forward_rows(model, [make_drafting_input(row, draft_length, model.config.mask_id) for row in rows], cache)
     return sample_output_tokens(model, hidden, rows, [0, *range(2, draft_length + 1)], 0, sampler)
 
 
 def make_drafting_input(row: Row, draft_length: int, mask_id: int) -> RowInput:
-    """Returns the input tokens of a row in a drafting pass: its last final token, then `draft_length` mask tokens."""
+    """Returns a row's input to a drafting pass: its last token, then `draft_length` mask tokens (id `mask_id`)."""
     end = len(row.text)
     limits = [end - 1, *[end + draft_length - 1] * draft_length]
     return RowInput(row.cached, [row.text[-1], *[mask_id] * draft_length], limits)
@@ -123,11 +124,12 @@ def sample_output_tokens(
     skipped_draft_tokens: int,
     sampler: Sampler,
 ) -> list[list[int]]:
-    """Returns, for each row, the tokens sampled at the given `input_positions` of its input to a forward pass.
+    """Returns, for each row, the tokens sampled from a forward pass's predictions at `input_positions` of its input.
 
-    They are consecutive output tokens of the row, after its final tokens and `skipped_draft_tokens` drafted ones. The
-    n-th output token of a row always uses the row's n-th random number, in drafting and in verification, so that both
-    choose the same token as often as possible.
+    `hidden` [rows, T, hidden] are the pass's hidden states. The sampled tokens follow each other in the row's output:
+    they come after its text so far and `skipped_draft_tokens` drafted tokens. The n-th output token of a row is always
+    sampled with the row's n-th random number, in drafting and in verification, so that both choose the same token as
+    often as possible.
     """
     sources = [(row, position) for row in range(len(rows)) for position in input_positions]
     logits = sampler.mask_banned(model.logits(gather_hidden_states(hidden, sources)))
@@ -141,7 +143,10 @@ def sample_output_tokens(
 
 
 def append_final_token(row: Row, token: int, confidence: float = 1.0) -> None:
-    """Appends a final token to a row, and marks every token before it as stored in the KV cache."""
+    """Appends a token that no later pass changes (a final token), and its probability `confidence`, to a row.
+
+    It also sets `row.cached`: the KV cache holds all tokens before this one.
+    """
     row.append_token(token, row.forward_passes - 1, len(row.text) - len(row.prompt), confidence)
     row.cached = len(row.text)
     row.text.append(token)

@@ -8,11 +8,11 @@ from evalharness.diffusion.config import ModelConfig
 
 
 class KVCache:
-    """Keys and values [layers, rows, kv_heads, capacity, head_dim] of a batch of rows (sequences).
+    """The attention keys and values of a batch of rows (sequences), [layers, rows, kv_heads, capacity, head_dim] each.
 
-    A forward pass writes the keys and values of its tokens to consecutive slots, which begin at the slot that
-    `set_write_slots` was given for each row, and overwrites older ones. So an earlier slot removes the end of a row's
-    text.
+    A slot holds the keys and values of one token. Before a forward pass, `set_write_slots` chooses each row's first
+    slot; the pass writes its tokens to this slot and the next ones, over older tokens. To remove the last tokens of a
+    row, write from an earlier slot.
     """
 
     def __init__(
@@ -28,20 +28,20 @@ class KVCache:
 
     @property
     def rows(self) -> int:
-        """The number of rows of the batch."""
+        """The number of rows (sequences) of the batch."""
         return self._keys.shape[1]
 
     @property
     def capacity(self) -> int:
-        """The number of token slots per row."""
+        """The number of slots per row; each holds the keys and values of one token."""
         return self._keys.shape[3]
 
     def layer_keys_and_values(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns all keys and all values of a layer, [rows, kv_heads, capacity, head_dim] each."""
+        """Returns the keys and values of layer `layer` in all slots, [rows, kv_heads, capacity, head_dim] each."""
         return self._keys[layer], self._values[layer]
 
     def set_write_slots(self, first_slots: Sequence[int], tokens_per_row: int) -> None:
-        """Sets the first slot of each row to which the next forward pass, of `tokens_per_row` tokens, writes."""
+        """Sets where the next forward pass writes: `tokens_per_row` slots of each row i, from slot `first_slots[i]`."""
         self._start, self._end = min(first_slots), max(first_slots) + tokens_per_row
         assert self._end <= self.capacity
         if self._end - self._start == tokens_per_row:
@@ -55,8 +55,8 @@ class KVCache:
     def update(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Stores a layer's new keys and values [rows, kv_heads, T, head_dim] at the slots set by `set_write_slots`.
 
-        Returns the keys and values of all slots in use, [rows, kv_heads, S, head_dim] each, where S is
-        max(first_slots) + T.
+        Returns the layer's keys and values in the slots up to the last written one, [rows, kv_heads, S, head_dim] each;
+        S is the largest first slot plus T.
         """
         all_keys, all_values = self._keys[layer, :, :, : self._end], self._values[layer, :, :, : self._end]
         if self._indices is None:
@@ -69,7 +69,7 @@ class KVCache:
         return all_keys, all_values
 
     def keep_rows(self, row_numbers: Sequence[int]) -> None:
-        """Keeps only the given rows of the batch, in the given order."""
+        """Keeps only the rows with these numbers (from 0), in this order; removes the other rows of the batch."""
         if list(row_numbers) != list(range(self.rows)):
             index = torch.tensor(row_numbers, device=self._keys.device)
             self._keys, self._values = self._keys[:, index], self._values[:, index]

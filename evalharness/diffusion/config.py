@@ -71,8 +71,8 @@ class ModelConfig:
             )
         if self.rotary_dims % 2:
             raise UserError(
-                f"RoPE rotates pairs of dimensions, and {self.rotary_dims} of the {self.head_dim} dimensions of a head "
-                "are to be rotated; choose the fraction of rotated dimensions (rotary) so that their number is even"
+                f"RoPE needs an even number of rotated dimensions, and this network rotates {self.rotary_dims} of the "
+                f"{self.head_dim} dimensions of each head; change the rotated fraction (rotary) of its configuration"
             )
 
     @property
@@ -85,15 +85,15 @@ class ModelConfig:
         return {"model_type": MODEL_TYPE} | {KEYS.get(name, name): value for name, value in vars(self).items()}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "ModelConfig":
-        """Returns the network configuration that the JSON object of a `config.json` describes.
+    def from_json(cls, values: dict[str, Any], path: Path) -> "ModelConfig":
+        """Returns the network configuration that `values`, the JSON object in the `config.json` at `path`, describes.
 
         Raises UserError for another model type, and for unknown or missing keys.
         """
         if values.get("model_type") != MODEL_TYPE:
             raise UserError(
-                f"the checkpoint's config.json has model_type {values.get('model_type')!r}, and {MODEL_TYPE!r} is "
-                "needed here; give a folder that `evalharness train` wrote"
+                f"{path} has model_type {values.get('model_type')!r}, and {MODEL_TYPE!r} is needed; give a checkpoint "
+                "folder that `evalharness train` wrote"
             )
         names = {key: name for name, key in KEYS.items()}
         fields = {names.get(key, key): value for key, value in values.items() if key != "model_type"}
@@ -101,7 +101,8 @@ class ModelConfig:
             return cls(**fields)
         except TypeError as error:
             raise UserError(
-                f"the checkpoint's config.json is invalid: {error}; give a folder that `evalharness train` wrote"
+                f"{path} is not a valid network configuration: {error}; give a checkpoint folder that "
+                "`evalharness train` wrote"
             ) from None
 
 
@@ -110,11 +111,12 @@ def read_config(folder: Path) -> ModelConfig:
 
     Raises UserError if the folder has none.
     """
+    path = folder / "config.json"
     try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder / 'config.json'} cannot be read: {error}; give --model a checkpoint folder") from None
-    return ModelConfig.from_json(values)
+        raise UserError(f"{path} cannot be read: {error}; give --model a checkpoint folder") from None
+    return ModelConfig.from_json(values, path)
 
 
 def write_config(config: ModelConfig, folder: Path) -> None:

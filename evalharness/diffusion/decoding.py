@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from evalharness.diffusion.cache import KVCache
-from evalharness.diffusion.denoising import BlockState, DecodingEngine, DenoisingSettings, attention_limits
+from evalharness.diffusion.denoising import BlockState, DecodingEngine, DenoisingSettings, last_attended_positions
 from evalharness.diffusion.forward import RowInput, forward_rows, gather_hidden_states
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, record_output_times
@@ -27,10 +27,10 @@ from evalharness.diffusion.rules import BlockPredictions
 def denoise(
     model: Transformer, rows: Sequence[Row], denoising: DenoisingSettings, engine: DecodingEngine | None = None
 ) -> None:
-    """Decodes all rows (sequences) of a batch by block diffusion, in place, until each has ended.
+    """Decodes a batch of rows (sequences) by block diffusion until each has ended; appends the tokens to the rows.
 
-    Each row's prompt, output and last block must fit in the network's `max_length`. After prefill, `engine` denoises if
-    it is given and supports these settings; it must belong to the same network.
+    Each row's prompt, output and last block must fit in the network's `max_length`. If `engine` is given and supports
+    these settings, it denoises after prefill; it must have been made for the same network.
     """
     if not rows:
         return
@@ -65,11 +65,12 @@ def advance_blocks(
     denoising: DenoisingSettings,
     on_commit: Callable[[BlockState], None] | None = None,
 ) -> list[Row]:
-    """Writes the tokens that the decoding rule chooses after a forward pass; replaces finished blocks by the next.
+    """Commits predicted tokens in each row's block after a forward pass, and starts the next block of finished ones.
 
-    `inputs` are the inputs of the pass, one per row, and `hidden` [rows, T, hidden] its hidden states. `on_commit` is
-    called with each block after its tokens are written, before the row's next block is started. Returns the rows that
-    have ended or whose block is finished.
+    `blocks` and `inputs` are the block and the pass's input of each row, and `hidden` [rows, T, hidden] the pass's
+    hidden states. The decoding rule chooses which predicted tokens are written. `on_commit` is called with each block
+    after its tokens are written, before the row's next block is started. Returns the rows that have ended or whose
+    block is finished.
     """
     predictions = predict_blocks(model, hidden, blocks, inputs, denoising)
     chosen = choose_positions_to_commit(predictions, denoising) & predictions.editable
@@ -91,17 +92,17 @@ def advance_blocks(
 def prefill(
     model: Transformer, rows: Sequence[Row], block_length: int, start_time: float, cache: KVCache | None = None
 ) -> KVCache:
-    """Fills the KV cache with each row's text before its first block of `block_length` tokens; returns the cache.
+    """Computes the keys and values of each row's `text`, the tokens to prefill, in one pass; returns the KV cache.
 
-    The cache is `cache` if given, else a new one with enough room. The time since `start_time` (a
-    `time.perf_counter()`) is recorded in each row as its prefill time.
+    The cache is `cache` if given, else a new one with enough room for prompts, outputs and blocks of `block_length`
+    tokens. Each row's `prefill_s` becomes the seconds since `start_time`, a `time.perf_counter()`.
     """
     config, weight = model.config, model.embed.weight
     # Inputs are padded to the longest one of the pass, which may be another row's finished block and its next one.
     capacity = max(len(row.prompt) + row.stop_checker.limit for row in rows) + 4 * (block_length + 1)
     cache = cache or KVCache(config, len(rows), capacity, weight.dtype, weight.device)
     if any(row.text for row in rows):
-        limits = [attention_limits(config, block_length, 0, len(row.text)) for row in rows]
+        limits = [last_attended_positions(config, block_length, 0, len(row.text)) for row in rows]
         inputs = [RowInput(0, row.text, row_limits) for row, row_limits in zip(rows, limits, strict=True)]
         forward_rows(model, inputs, cache)
     if weight.device.type == "cuda":
@@ -121,8 +122,8 @@ def predict_blocks(
 ) -> BlockPredictions:
     """Returns the network's predictions for those positions of the blocks that the decoding rule may change.
 
-    `inputs` and `hidden` are the inputs of a forward pass
-    and its hidden states.
+    `blocks` and `inputs` are the block and the input of each row in a forward pass, and `hidden` [rows, T, hidden] the
+    pass's hidden states.
     """
     config, device = model.config, hidden.device
     size = max(len(block.tokens) for block in blocks)
@@ -183,10 +184,10 @@ def predict_blocks(
 def suppress_end_tokens(
     logits: Tensor, blocks: Sequence[BlockState], positions: Sequence[Sequence[int]], denoising: DenoisingSettings
 ) -> None:
-    """Sets the logits [N, V] of end tokens to minus infinity, in place, at the output's first `hold_end` positions.
+    """Sets the logits of end tokens to minus infinity, in place, for the first `hold_end` tokens of each output.
 
-    The N logits belong, in order, to the given `positions` of each block. Source: ML-GSAI/LLaDA generate.py,
-    `logits_eos_inf`, which suppresses end tokens at all positions (LLaDA, arXiv 2502.09992, appendix B.4).
+    The N rows of `logits` [N, V] belong, in order, to the given `positions` of each block. Source: ML-GSAI/LLaDA
+    generate.py, `logits_eos_inf`, which suppresses end tokens at all positions (LLaDA, arXiv 2502.09992, appendix B.4).
     """
     if not denoising.hold_end:
         return
@@ -200,9 +201,10 @@ def suppress_end_tokens(
 
 
 def choose_positions_to_commit(predictions: BlockPredictions, denoising: DenoisingSettings) -> Tensor:
-    """Returns at which positions of the blocks to write the proposed tokens after a forward pass, bool [B, L].
+    """Returns the block positions, bool [B, L], at which the proposed tokens are to be written after a forward pass.
 
-    The decoding rule chooses them among the masks of the current sub-block.
+    The decoding rule chooses them. If blocks are denoised in sub-blocks, the rule sees only the masks of the first
+    sub-block that has masks.
     """
     masked = predictions.masked
     if denoising.sub_block:
@@ -217,9 +219,10 @@ def choose_positions_to_commit(predictions: BlockPredictions, denoising: Denoisi
 
 
 class ChosenTokenStatistics(NamedTuple):
-    """Statistics [N] of N chosen tokens, and of the distributions from which they were chosen."""
+    """Statistics, [N] each, of N chosen tokens and of the distributions from which they were chosen."""
 
     probability: Tensor
+    """The chosen token's probability."""
     margin: Tensor
     """The probability of the most probable token minus that of the second."""
     entropy: Tensor
@@ -227,7 +230,7 @@ class ChosenTokenStatistics(NamedTuple):
 
 
 def compute_token_statistics(logits: Tensor, chosen_tokens: Tensor, with_distribution: bool) -> ChosenTokenStatistics:
-    """Returns probabilities, margins and entropies [N] of the `chosen_tokens` [N] given logits [N, V].
+    """Returns the probabilities of the `chosen_tokens` [N] under `logits` [N, V], and their margins and entropies.
 
     Margins and entropies are only computed if `with_distribution` is true, and are zero otherwise.
     """

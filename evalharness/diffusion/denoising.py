@@ -45,41 +45,45 @@ class DenoisingSettings:
     """The end tokens that `hold_end` excludes."""
 
     def prefilled_prompt_length(self, prompt_token_count: int) -> int:
-        """Returns how many of a prompt's tokens are prefilled; the first block begins after them."""
+        """Returns how many tokens of a prompt are prefilled; the first block begins after them."""
         return prompt_token_count - (prompt_token_count % self.block if self.aligned else 0)
 
 
 class DecodingEngine(Protocol):
-    """A faster implementation of decoding after prefill, such as the fused kernels."""
+    """The interface of a faster decoder, such as the fused kernels: it decodes a batch after prefill."""
 
     def supports(self, sampler: Sampler, denoising: DenoisingSettings | None = None) -> bool:
-        """Returns whether the engine can decode with these settings; without `denoising`, autoregressively."""
+        """Returns whether the engine can decode with these settings.
+
+        `denoising` are the settings of block diffusion; None stands for autoregressive decoding.
+        """
 
     def allocate_cache(
         self, rows: Sequence[Row], sampler: Sampler, denoising: DenoisingSettings | None = None
     ) -> KVCache:
-        """Returns an empty KV cache for these rows; prefill must fill it before the engine decodes them."""
+        """Returns an empty KV cache for these rows; the caller must prefill it before the engine decodes them."""
 
     def denoise(self, blocks: Iterable[BlockState], denoising: DenoisingSettings, start_time: float) -> None:
         """Decodes the rows of the given blocks by block diffusion until each row has ended.
 
-        The blocks have been started and have only masks so far. Times are counted from `start_time`, a
-        `time.perf_counter()`.
+        Each block is its row's first one, and nothing has been written to it yet. The KV cache of `allocate_cache` must
+        hold the text before the blocks. Times of the rows are counted from `start_time`, a `time.perf_counter()`.
         """
 
     def decode_autoregressively(
         self, rows: Sequence[Row], append_token: Callable[[Row, int], None], start_time: float
     ) -> None:
-        """Decodes autoregressively until each row has ended.
+        """Decodes the rows autoregressively until each has ended.
 
-        `append_token(row, token)` appends a token to a row. Times are counted from `start_time`, a
+        The KV cache of `allocate_cache` must hold all tokens of each row except the last. The engine calls
+        `append_token(row, token)` for each new token. Times of the rows are counted from `start_time`, a
         `time.perf_counter()`.
         """
 
 
 @dataclass
 class BlockState:
-    """The block of a row (sequence) that is being denoised: its tokens and masks, and when each token was written."""
+    """The block of a row (sequence) that is being denoised: its tokens, its masks, and which pass wrote each token."""
 
     row: Row
     number: int = -1
@@ -109,7 +113,10 @@ class BlockState:
     """Positions of the block at which the latest forward pass wrote a token in place of a mask or of another token."""
 
     def start_next_block(self, denoising: DenoisingSettings, config: ModelConfig) -> None:
-        """Replaces the finished block by the row's next one, which follows its final text and consists of masks."""
+        """Replaces the finished block by the row's next one: mask tokens after the row's final text.
+
+        The row's first block begins with the prompt tokens that were not prefilled.
+        """
         row = self.row
         self.number += 1
         self.start = start = len(row.text)
@@ -132,16 +139,17 @@ class BlockState:
         self.committed_at, self.confidence = [0] * len(self.tokens), [1.0] * len(self.tokens)
 
     def next_input(self, config: ModelConfig, block_length: int) -> RowInput:
-        """Returns the row's input to the next forward pass: text that is not in the KV cache yet, and the block.
+        """Returns the row's input to the next forward pass: text that is not in the KV cache yet, then the block.
 
-        For a bidirectional network it is the text, the whole canvas and the suffix.
+        A bidirectional network has no KV cache; its input is the whole text, the block, the masks after it, and the
+        suffix.
         """
         row = self.row
         if config.attention == "bidirectional":
             tokens = [*row.text, *self.tokens, *[config.mask_id] * self.canvas_left, *row.suffix]
             return RowInput(0, tokens, [len(tokens) - 1] * len(tokens))
         end = len(row.text) + len(self.tokens)
-        text_limits = attention_limits(config, block_length, row.cached, len(row.text))
+        text_limits = last_attended_positions(config, block_length, row.cached, len(row.text))
         return RowInput(
             row.cached, [*row.text[row.cached :], *self.tokens], [*text_limits, *[end - 1] * len(self.tokens)]
         )
@@ -149,11 +157,11 @@ class BlockState:
     def commit_and_check_finished(
         self, proposed_tokens: Sequence[int], is_chosen: Sequence[bool], confidences: Sequence[float], rule: Rule
     ) -> bool:
-        """Writes proposed tokens to the chosen positions of the block; returns whether the block is finished.
+        """Writes the proposed tokens at the chosen positions of the block; returns whether the block is finished.
 
-        Call it once after each forward pass. The arguments have one entry per position; `confidences` is the
-        probability of the proposed token and is only recorded. A finished block has no masks, and `rule`, the decoding
-        rule, does not replace any of the block's tokens later. Tokens that no later pass can change are appended to the
+        Call it once after each forward pass. The sequences have one entry per position of the block; `confidences`, the
+        probabilities of the proposed tokens, are only recorded. A block is finished when it has no masks and the
+        decoding rule `rule` replaces no more of its tokens. Tokens that no later pass can change are appended to the
         row's output: those before the first mask or, with a rule that replaces tokens, all at once when the block is
         finished.
         """
@@ -179,8 +187,12 @@ class BlockState:
         return finished
 
 
-def attention_limits(config: ModelConfig, block_length: int, start: int, end: int) -> Sequence[int]:
-    """Returns the last position that each token at positions [start, end) attends to, in blocks of `block_length`."""
+def last_attended_positions(config: ModelConfig, block_length: int, start: int, end: int) -> Sequence[int]:
+    """Returns, for each text token at positions [start, end), the last position that it attends to.
+
+    With causal attention that is the token's own position, else the last one (below `end`) of its block of
+    `block_length` tokens.
+    """
     if config.attention == "causal":
         return range(start, end)
     return [min(end, (position // block_length + 1) * block_length) - 1 for position in range(start, end)]

@@ -22,7 +22,7 @@ class RowInput:
 
 
 def make_causal_input(start: int, tokens: Sequence[int]) -> RowInput:
-    """Returns the input of a row with causal attention: `tokens` from position `start`."""
+    """Returns a row's input with causal attention: `tokens`, the first of them at position `start`."""
     return RowInput(start, tokens, range(start, start + len(tokens)))
 
 
@@ -58,7 +58,7 @@ def forward_rows(model: Transformer, inputs: Sequence[RowInput], cache: KVCache 
 
 
 def _plan_row_packing(row_lengths: Sequence[int], device: torch.device) -> RowPacking:
-    """Returns how to join rows of the given lengths without padding, and how to pad the joined rows again."""
+    """Returns the indices that join rows of these lengths without padding, and those that pad the joined rows again."""
     size = max(row_lengths)
     padded: list[int] = []
     packed: list[int] = []
@@ -71,7 +71,7 @@ def _plan_row_packing(row_lengths: Sequence[int], device: torch.device) -> RowPa
 
 
 def gather_hidden_states(hidden: Tensor, row_token_indices: Sequence[tuple[int, int]]) -> Tensor:
-    """Returns the hidden states [N, hidden] at N (row, token) indices of a forward pass."""
+    """Returns the hidden states [N, hidden] at N (row, token) indices of a forward pass, whose states are `hidden`."""
     size = hidden.shape[1]
     indices = torch.tensor([row * size + token for row, token in row_token_indices], device=hidden.device)
     return hidden.flatten(0, 1)[indices]

@@ -34,11 +34,11 @@ class RowPacking:
     """For each token, its place in the padded rows, int64 [tokens]."""
 
     def pad(self, x: Tensor) -> Tensor:
-        """Returns values [1, tokens, n] of joined rows as padded rows [rows, size, n]."""
+        """Returns vectors of joined rows, [1, tokens, n], as padded rows [rows, size, n]."""
         return x[0].index_select(0, self.padded).view(self.rows, self.size, -1)
 
     def pack(self, x: Tensor) -> Tensor:
-        """Returns values [rows, size, n] of padded rows as joined rows without padding [1, tokens, n]."""
+        """Returns vectors of padded rows, [rows, size, n], as joined rows without padding [1, tokens, n]."""
         return x.flatten(0, 1).index_select(0, self.packed)[None]
 
 
@@ -71,8 +71,8 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """Returns the final hidden states [B, T, hidden], after the last norm, of token ids [B, T] at `positions`.
 
-        With a `packing`, the rows of `tokens` and of the result are joined: [1, tokens] and [1, tokens, hidden], while
-        positions and mask are those of the padded rows.
+        With a `packing`, the rows of `tokens` and of the result are joined without padding, [1, tokens] and
+        [1, tokens, hidden]; `positions` and `mask` are those of the padded rows.
 
         `mask` [B or 1, 1, T, S] is true where a position attends to a slot; S is the number of slots in the cache, or T
         without a cache. Without a mask, every position attends to all slots.
@@ -115,9 +115,10 @@ class Layer(nn.Module):
         cache: KVCache | None,
         packing: RowPacking | None = None,
     ) -> Tensor:
-        """Returns the hidden states [B, T, hidden] after this layer.
+        """Returns the hidden states after this layer, given those before it, `x`; both are [B, T, hidden].
 
-        `bias` [B or 1, 1, T, S] is added to the attention scores.
+        `rotation` is RoPE's for the tokens' positions. `bias` [B or 1, 1, T, S] is added to the attention scores. With
+        a `packing`, `x` and the result are joined rows, as in `Transformer.forward`.
         """
         x = x + self._attend(self.attention_norm(x), rotation, bias, cache, packing)
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
@@ -148,7 +149,7 @@ class Layer(nn.Module):
 
 
 def rope_rotation(config: ModelConfig, positions: Tensor, dtype: torch.dtype) -> Rotation:
-    """Returns the cosines and sines that `apply_rope` needs for `positions` [B, T].
+    """Returns the cosines and sines of RoPE for `positions` [B, T], as `apply_rope` needs them.
 
     Source: RoFormer (arXiv 2104.09864), with halves paired as in Llama.
     """

@@ -24,13 +24,13 @@ class PackedLinear(nn.Linear):
         self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), ROWS)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Returns the result of `nn.Linear`, which in float32 may differ by rounding."""
+        """Returns the same as `nn.Linear`; in float32 the rounding may differ."""
         product: Tensor = torch.ops.mkldnn._linear_pointwise(input, self._packed, self.bias, "none", [], "")
         return product
 
 
-def can_pack(model: Transformer) -> bool:
-    """Returns whether the linear layers can be packed: float32, or bfloat16 if the CPU has instructions for it."""
+def can_pack_linear_layers(model: Transformer) -> bool:
+    """Returns whether linear layers can be packed: on a CPU, in float32, or in bfloat16 if the CPU supports it."""
     weight = model.embed.weight
     if weight.device.type != "cpu" or not torch._C._has_mkldnn or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
@@ -39,8 +39,8 @@ def can_pack(model: Transformer) -> bool:
     return bool(bfloat16) or weight.dtype == torch.float32
 
 
-def pack_linears(model: Transformer) -> None:
-    """Replaces those linear layers of a network that become faster by packed ones (`PackedLinear`), in place.
+def pack_linear_layers(model: Transformer) -> None:
+    """Replaces each linear layer of a network that becomes faster when packed by a `PackedLinear`, in place.
 
     Training the network afterwards would change only the plain copies of the matrices.
     """

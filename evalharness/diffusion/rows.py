@@ -16,7 +16,7 @@ class VerifiedDraft:
     """A draft of speculative decoding, and how many of its tokens the target accepted."""
 
     forward_pass: int
-    """The row's forward pass that verified them, counted from 0."""
+    """The row's forward pass that verified the draft, counted from 0."""
     position: int
     """The index of the first drafted token among the output tokens."""
     tokens: tuple[int, ...]
@@ -73,16 +73,16 @@ class Row:
         """The tokens generated so far, without the end (EOS) token."""
         return self.stop_checker.tokens
 
-    def append_token(self, token: int, step: int, block: int, confidence: float = 1.0) -> bool:
-        """Appends a final token to the row's output; returns whether the row has ended with it.
+    def append_token(self, token: int, forward_pass: int, block_index: int, confidence: float = 1.0) -> bool:
+        """Appends a final token to the row's output; returns whether the row has ended.
 
-        `step` is the number of the forward pass that wrote the token, `block` the index of the token's block, and
-        `confidence` the token's probability.
+        `forward_pass` is the number of the row's pass that wrote the token, from 0, `block_index` the index of the
+        token's block, and `confidence` the token's probability.
         """
         self.ended = self.stop_checker.add_token(token)
         if len(self.stop_checker.tokens) > len(self.steps):
-            self.steps.append(step)
-            self.blocks.append(block)
+            self.steps.append(forward_pass)
+            self.blocks.append(block_index)
             self.confidences.append(confidence)
         return self.ended
 
@@ -97,7 +97,7 @@ class Row:
         )
 
     def random_number(self, index: int) -> float:
-        """Returns the row's random number `index`, in [0, 1); it does not depend on the order of calls."""
+        """Returns the row's random number with this index, in [0, 1); it does not depend on the order of calls."""
         assert self.generator is not None
         while len(self._uniforms) <= index:
             self._uniforms.extend(torch.rand(64, generator=self.generator).tolist())
@@ -133,7 +133,7 @@ class Sampler:
         return logits
 
     def apply_temperature(self, logits: torch.Tensor) -> torch.Tensor:
-        """Returns the logits [N, V] after temperature and top_p: minus infinity outside the nucleus."""
+        """Returns the logits [N, V] after temperature and top_p: minus infinity for tokens that top_p excludes."""
         if self.temperature == 0:
             return logits
         scaled = logits / self.temperature

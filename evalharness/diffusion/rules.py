@@ -88,7 +88,8 @@ def make_linear_schedule(mask_count: int, step_count: int, eps: float = 1e-3) ->
 def choose_by_threshold(predictions: BlockPredictions, threshold: float) -> Tensor:
     """Returns the masks that rule `threshold` replaces by the proposed tokens, bool [B, L].
 
-    They are all masks whose token has a probability of at least `threshold`, and always the most probable one.
+    They are all masks whose token has a probability of at least `threshold`, and always the mask with the most probable
+    token.
 
     Source: Fast-dLLM (arXiv 2505.22618) section 3.3.
     """
@@ -100,9 +101,8 @@ def choose_by_threshold(predictions: BlockPredictions, threshold: float) -> Tens
 def choose_by_factor(predictions: BlockPredictions, bound: float) -> Tensor:
     """Returns the masks that rule `factor` replaces by the proposed tokens, bool [B, L].
 
-    They are the n most probable ones, for the largest n with (n + 1)(1 - p_n) <= bound.
-
-    p_n is the n-th largest probability; at least one mask is replaced.
+    They are the n masks with the most probable tokens, for the largest n with (n + 1)(1 - p_n) <= bound, where p_n is
+    the n-th largest probability. At least one mask is replaced.
 
     Source: Fast-dLLM section 3.3, theorem 1.
     """
@@ -115,7 +115,8 @@ def choose_by_factor(predictions: BlockPredictions, bound: float) -> Tensor:
 def choose_by_confidence(predictions: BlockPredictions, steps: int, schedule: Schedule = make_even_schedule) -> Tensor:
     """Returns the masks that rule `confidence` (LLaDA's low-confidence remasking) replaces by tokens, bool [B, L].
 
-    They are the ones with the most probable tokens, as many as `schedule` gives for the current denoising step.
+    They are the masks with the most probable tokens, as many as the `schedule` for `steps` denoising steps gives for
+    the current step.
     """
     return _select_highest_scoring(
         predictions.masked, predictions.probability, _scheduled_commit_counts(predictions, steps, schedule)
@@ -125,8 +126,8 @@ def choose_by_confidence(predictions: BlockPredictions, steps: int, schedule: Sc
 def choose_by_static_schedule(predictions: BlockPredictions, steps: int, schedule_length: int) -> Tensor:
     """Returns the masks that rule `static` replaces by the proposed tokens, bool [B, L].
 
-    They are the ones with the most probable tokens, as many as an even schedule of `schedule_length` masks gives for
-    the current denoising step.
+    They are the masks with the most probable tokens, as many as an even schedule of `schedule_length` masks over
+    `steps` denoising steps gives for the current step.
 
     Source: SDAR's low_confidence_static.
     """
@@ -140,9 +141,8 @@ def choose_by_static_schedule(predictions: BlockPredictions, steps: int, schedul
 def choose_by_margin(predictions: BlockPredictions, steps: int, schedule: Schedule = make_linear_schedule) -> Tensor:
     """Returns the masks that rule `margin` (Dream's topk_margin) replaces by the proposed tokens, bool [B, L].
 
-    They are the ones with the largest margins, as many as `schedule` gives for the current denoising step.
-
-    The margin is the probability of the most probable token minus that of the second.
+    They are the masks with the largest margins, as many as the `schedule` for `steps` denoising steps gives for the
+    current step. The margin is the probability of the most probable token minus that of the second.
     """
     return _select_highest_scoring(
         predictions.masked, predictions.margin, _scheduled_commit_counts(predictions, steps, schedule)
@@ -152,7 +152,8 @@ def choose_by_margin(predictions: BlockPredictions, steps: int, schedule: Schedu
 def choose_by_entropy(predictions: BlockPredictions, steps: int, schedule: Schedule = make_linear_schedule) -> Tensor:
     """Returns the masks that rule `entropy` (Dream) replaces by the proposed tokens, bool [B, L].
 
-    They are the ones with the lowest entropies, as many as `schedule` gives for the current denoising step.
+    They are the masks with the lowest entropies, as many as the `schedule` for `steps` denoising steps gives for the
+    current step.
     """
     return _select_highest_scoring(
         predictions.masked, -predictions.entropy, _scheduled_commit_counts(predictions, steps, schedule)
@@ -162,7 +163,7 @@ def choose_by_entropy(predictions: BlockPredictions, steps: int, schedule: Sched
 def choose_by_entropy_bound(predictions: BlockPredictions, bound: float) -> Tensor:
     """Returns the masks that rule `entropy-bounded` replaces by the proposed tokens, bool [B, L].
 
-    They are the ones of lowest entropy whose entropies add up to at most `bound` nats, at least one.
+    They are the masks of lowest entropy whose entropies add up to at most `bound` nats, and at least one mask.
 
     Source: arXiv 2505.24857.
     """
@@ -174,10 +175,8 @@ def choose_by_entropy_bound(predictions: BlockPredictions, bound: float) -> Tens
 def choose_dynamically(predictions: BlockPredictions, threshold: float, steps: int, schedule_length: int) -> Tensor:
     """Returns the masks that rule `dynamic` replaces by the proposed tokens, bool [B, L].
 
-    They are all masks whose token has a probability above `threshold`, if these are at least as many as rule `static`
-    replaces.
-
-    If there are fewer, they are the masks of rule `static`. Source: SDAR, LLaDA2.0.
+    They are all masks whose token has a probability above `threshold`. If these are fewer than rule `static` would
+    replace, they are the masks of rule `static` instead. Source: SDAR, LLaDA2.0.
     """
     counts = _scheduled_commit_counts(predictions, steps, make_even_schedule, schedule_length)
     confident = predictions.masked & (predictions.probability > threshold)
@@ -188,8 +187,8 @@ def choose_dynamically(predictions: BlockPredictions, threshold: float, steps: i
 def choose_with_editing(predictions: BlockPredictions, threshold: float, edit_threshold: float) -> Tensor:
     """Returns the positions at which rule `editing` writes the proposed tokens, bool [B, L].
 
-    They are the masks of rule `threshold`, and tokens that are no masks if the probability of another token exceeds
-    `edit_threshold`.
+    They are the masks of rule `threshold`, and positions with a token that is no mask, if the probability of another
+    token there exceeds `edit_threshold`.
 
     Source: LLaDA2.1 sections 2 to 4.
     """
@@ -245,12 +244,12 @@ def find_rule(
 
 
 def _masked_scores(masked: Tensor, score: Tensor) -> Tensor:
-    """Returns the scores [B, L] of block positions, with minus infinity for positions that are not masks."""
+    """Returns the scores [B, L] of block positions, but minus infinity for positions that are not masks."""
     return score.masked_fill(~masked, -torch.inf)
 
 
 def _select_highest_scoring(masked: Tensor, score: Tensor, counts: Tensor | int) -> Tensor:
-    """Returns which masks of each block have the highest scores, bool [B, L]: `counts` [B] masks per block.
+    """Returns the masks with the highest scores, bool [B, L]; `counts` [B] is the number of masks per block.
 
     Among equal scores, the first positions are chosen.
     """
@@ -266,8 +265,7 @@ def _scheduled_commit_counts(
 ) -> Tensor:
     """Returns how many masks the schedule replaces by tokens in each block's current step, int64 [B].
 
-    The schedule of a block is made for `schedule_length` masks; if that is 0, for the number of masks that it began
-    with.
+    The schedule is made for `schedule_length` masks; if that is 0, for as many masks as the block began with.
     """
     current = []
     for masks, step in zip(predictions.initial_masks.tolist(), predictions.step.tolist(), strict=True):

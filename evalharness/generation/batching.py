@@ -16,7 +16,7 @@ def check_batch_size(batch_size: int) -> None:
 
 
 def split_into_batches(items: Iterable[Item], batch_size: int) -> Iterator[list[Item]]:
-    """Yields successive lists of `batch_size` items; the last one may be shorter. `items` is consumed lazily."""
+    """Yields successive lists of `batch_size` items; the last list may be shorter. Reads `items` lazily."""
     iterator = iter(items)
     while batch := list(islice(iterator, batch_size)):
         yield batch

@@ -8,15 +8,16 @@ from evalharness.records import Prompt
 from evalharness.util.text import error_text
 
 
-def encode_prompt(tokenizer: Any, model_name: str, prompt: Prompt, alternative_advice: str = "") -> list[int]:
+def encode_prompt(tokenizer: Any, model_name: str, prompt: Prompt, extra_advice: str = "") -> list[int]:
     """Returns the token ids of a text or chat prompt, including the prompt's `prefill` (the start of the answer).
 
-    Raises UserError if the tokenizer has no chat template for a chat prompt, or the template rejects the messages. For
-    this error, `alternative_advice` says what the user can do besides choosing another recipe (prompt format).
+    Raises UserError for a chat prompt if the tokenizer has no chat template or the template rejects the messages. The
+    message advises another recipe (prompt format) and, if given, also `extra_advice`.
     """
     if not prompt.messages:
         return encode_text(tokenizer, (prompt.text or "") + prompt.prefill)
-    remedy = "; use a base recipe: --option recipe=NAME" + (f", or {alternative_advice}" if alternative_advice else "")
+    remedy = "; use a recipe without chat (--option recipe=NAME)"
+    remedy += f", or {extra_advice}" if extra_advice else ""
     if not getattr(tokenizer, "chat_template", None):
         raise UserError(
             f"the prompts are chat messages, and the tokenizer of model {model_name} has no chat template{remedy}"
@@ -33,5 +34,8 @@ def encode_prompt(tokenizer: Any, model_name: str, prompt: Prompt, alternative_a
 
 
 def why_chat_is_expected(tokenizer: Any) -> str:
-    """Returns the reason to expect chat messages, for a warning; "" if the tokenizer has no chat template."""
+    """Returns the reason to send chat messages to a model with this tokenizer, for a warning; "" if there is none.
+
+    The reason is that the tokenizer has a chat template.
+    """
     return "the model's tokenizer has a chat template" if getattr(tokenizer, "chat_template", None) else ""

@@ -7,10 +7,10 @@ EMPTY_PROMPT = "the prompt has no tokens, so the model cannot continue it; chang
 
 
 def make_empty_completion(request: Request, prompt_tokens: int, error: str = "") -> Completion:
-    """Returns an empty completion for a request for which nothing could be generated.
+    """Returns a completion without text for a request for which nothing could be generated.
 
-    `error` says why the backend failed. Without it, the prompt was too long for the model, which counts as the model's
-    failure: `finish_reason` is length, with 0 output tokens.
+    `error` says why the backend failed. If it is "", the prompt was too long for the model's context, which counts as a
+    failure of the model: the completion has 0 output tokens and the `finish_reason` "length".
     """
     return Completion(
         *request.key,

@@ -6,9 +6,9 @@ from evalharness.errors import UserError
 
 
 def select_device(device_name: str) -> torch.device:
-    """Returns the torch device with this name; `auto` is the first CUDA device, else the CPU.
+    """Returns the torch device with this name; "auto" is the first CUDA device, or the CPU without CUDA.
 
-    Raises UserError for a device that does not exist.
+    Raises UserError if PyTorch does not find the device.
     """
     if device_name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
@@ -24,7 +24,7 @@ def select_device(device_name: str) -> torch.device:
 
 
 def select_dtype(dtype_name: str, device: torch.device) -> torch.dtype:
-    """Returns the torch dtype with this name; `auto` is bfloat16 on CUDA, else float32."""
+    """Returns the torch dtype with this name; "auto" is bfloat16 on a CUDA device, else float32."""
     if dtype_name == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     dtype: torch.dtype = getattr(torch, dtype_name)

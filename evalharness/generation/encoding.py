@@ -11,9 +11,9 @@ class AddedSpecialTokens(NamedTuple):
 
 
 def encode_text(tokenizer: Any, text: str) -> list[int]:
-    """Returns the token ids of a text for a model to continue, without a trailing EOS token.
+    """Returns the token ids of a text that a model is to continue, without an EOS token at the end.
 
-    Tokenizers with `add_eos_token` append an EOS token to each text, after which a model generates nothing useful.
+    Tokenizers with `add_eos_token` append an EOS token to each text; a model generates nothing useful after it.
     """
     ids = list(tokenizer(text)["input_ids"])
     closing = find_added_special_tokens(tokenizer).after
@@ -21,7 +21,7 @@ def encode_text(tokenizer: Any, text: str) -> list[int]:
 
 
 def find_added_special_tokens(tokenizer: Any) -> AddedSpecialTokens:
-    """Returns the ids of the special tokens that a tokenizer adds to each text."""
+    """Returns the ids of the special tokens that a tokenizer adds before (BOS) and after (EOS) each text."""
     full, bare = list(tokenizer("a")["input_ids"]), encode_without_special_tokens(tokenizer, "a")
     starts = (start for start in range(len(full)) if full[start : start + len(bare)] == bare)
     start = next(starts, None)

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def sha256(content: bytes) -> str:
-    """Returns the SHA-256 digest of bytes as hexadecimal digits."""
+    """Returns the SHA-256 digest of `content` as hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 

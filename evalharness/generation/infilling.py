@@ -14,7 +14,7 @@ MARKER = "☺"
 
 @dataclass(frozen=True)
 class InfillingEncoder:
-    """An infilling (FIM) format, and a tokenizer whose vocabulary has the format's sentinel tokens."""
+    """Encodes infilling (FIM) prompts for one tokenizer, whose vocabulary has the format's sentinel tokens."""
 
     format: InfillingFormat
     tokenizer: Any
@@ -28,12 +28,13 @@ class InfillingEncoder:
         return {"format": self.format.name, "layout": self.format.layout, "ends": self.format.end_texts}
 
     def encode(self, prefix: str, suffix: str) -> list[int]:
-        """Returns the token ids of an infilling prompt: BOS tokens, then sentinels with prefix and suffix.
+        """Returns the token ids of an infilling prompt: BOS token, sentinel tokens, prefix and suffix.
 
         Prefix and suffix are tokenized separately. Raises UserError if the suffix cannot be tokenized without the space
-        that sentencepiece adds.
+        that sentencepiece tokenizers add before a text.
         """
-        encode_suffix = _encode_without_space if self.format.suffix_without_space else encode_without_special_tokens
+        without_space = self.format.suffix_without_space
+        encode_suffix = _encode_without_leading_space if without_space else encode_without_special_tokens
         texts = {
             PREFIX: encode_without_special_tokens(self.tokenizer, prefix),
             SUFFIX: encode_suffix(self.tokenizer, suffix),
@@ -45,10 +46,10 @@ class InfillingEncoder:
 
 
 def find_infilling_encoder(tokenizer: Any, format_name: str) -> InfillingEncoder | None:
-    """Returns the FIM format with this name for a tokenizer.
+    """Returns the encoder of infilling prompts in the named FIM format for a tokenizer.
 
-    `auto` is the first format whose sentinel tokens are in the tokenizer's vocabulary; None if there is no such format.
-    Raises UserError if the vocabulary lacks a token of the named format.
+    "auto" is the first format whose sentinel tokens are in the tokenizer's vocabulary; the result is None if there is
+    no such format. Raises UserError if another format is named and the vocabulary lacks its sentinel tokens.
     """
     vocabulary = tokenizer.get_vocab()
     if format_name == "auto":
@@ -71,27 +72,27 @@ def find_infilling_encoder(tokenizer: Any, format_name: str) -> InfillingEncoder
 
 
 def refuse_fixed_middle_length(backend_name: str, prompt: Prompt) -> None:
-    """Raises UserError if an infilling prompt asks for a middle of a fixed length, or for a search of the length.
+    """Raises UserError if an infilling prompt sets the length of the middle in advance, or asks to search for it.
 
-    Left-to-right models cannot do that, because they decide the length by their EOS token.
+    Left-to-right models cannot do that: their EOS token determines the length.
     """
     if prompt.middle_length != "free":
         raise UserError(
-            f"the recipe fixes the length of the infilled middle (middle: {prompt.middle_length}), which backend "
+            f"the recipe sets the length of the infilled middle (middle: {prompt.middle_length}), which backend "
             f"{backend_name} cannot do, because it generates from left to right until an EOS token; use another "
             "recipe, such as --option recipe=plain"
         )
 
 
-def _encode_without_space(tokenizer: Any, text: str) -> list[int]:
-    """Returns the token ids of a text without the space that sentencepiece tokenizers add before each text."""
+def _encode_without_leading_space(tokenizer: Any, text: str) -> list[int]:
+    """Returns the token ids of a text, without the space that sentencepiece tokenizers add before it."""
     marker, marked = (
         encode_without_special_tokens(tokenizer, MARKER),
         encode_without_special_tokens(tokenizer, MARKER + text),
     )
     if marked[: len(marker)] != marker:
         raise UserError(
-            "the model's tokenizer cannot encode the suffix separately, because it merges its start with the text "
-            "before it; give another FIM format with --option fim=NAME"
+            "the model's tokenizer cannot encode the suffix of the prompt separately, because it merges the first "
+            "characters of a text with the preceding ones; give another FIM format with --option fim=NAME"
         )
     return marked[len(marker) :]

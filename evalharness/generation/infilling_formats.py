@@ -31,7 +31,7 @@ class InfillingFormat:
         return tuple(part for part in self.layout if part not in (PREFIX, SUFFIX))
 
     def format_prompt(self, prefix: str, suffix: str) -> str:
-        """Returns an infilling prompt as text, for servers that recognize sentinel tokens in a text."""
+        """Returns an infilling prompt as text, for servers that recognize sentinel tokens in the text."""
         texts = {PREFIX: prefix, SUFFIX: suffix}
         return re.sub("|".join(texts), lambda match: texts[match[0]], self.text_layout or "".join(self.layout))
 

@@ -8,21 +8,21 @@ import torch
 from evalharness.records import Key
 
 
-def sample_seed(run_seed: int, sample_key: Key) -> int:
-    """Returns the seed of a sample's random numbers: a hash, below 2^63, of the run's seed and the sample's key.
+def derive_sample_seed(run_seed: int, sample_key: Key) -> int:
+    """Returns the seed of one sample's random numbers, below 2^63: a hash of the run's seed and the sample's key.
 
-    It is the same on every machine.
+    The key is (task_id, sample_id). The seed is the same on every machine.
     """
     text = f"{run_seed}\0{sample_key[0]}\0{sample_key[1]}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 class SeededSampler:
-    """A transformers logits processor that samples each batch row with its own random generator.
+    """A transformers logits processor that samples each row of a batch with the row's own random generator.
 
     It draws a token for each row, and sets the scores of all other tokens to -inf, so that greedy search selects the
-    drawn one. The token at step t is drawn by inverse transform sampling with the t-th random number of the row's own
-    generator. So a sample does not depend on the size and order of its batch, if the model computes the same logits,
+    drawn token. The token at step t is drawn by inverse transform sampling with the t-th random number of the row's own
+    generator. So, if the model computes the same logits, a sample does not depend on the size and order of its batch,
     and a resumed run produces the same samples.
     """
 
@@ -43,12 +43,12 @@ class SeededSampler:
         return torch.full_like(scores, -torch.inf).scatter_(1, tokens, 0.0)
 
     def _next_random_numbers(self) -> torch.Tensor:
-        """Returns the next random number in [0, 1) of each row's generator, [rows, 1]."""
+        """Returns the next random number in [0, 1) of each row's generator, as a tensor [rows, 1]."""
         return torch.stack([torch.rand(1, generator=generator) for generator in self._generators])
 
 
 def apply_top_p(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Returns probabilities [rows, vocabulary] with zero outside the nucleus of top-p sampling.
+    """Returns `probabilities` [rows, vocabulary] with zeros outside the nucleus of top-p sampling, not renormalized.
 
     The nucleus is the smallest set of most probable tokens whose total probability reaches `top_p`, at least one token.
     Among equally probable tokens, those with the lowest ids are taken.
@@ -61,10 +61,10 @@ def apply_top_p(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
 
 
 def sample_by_inverse_transform(weights: torch.Tensor, random_numbers: torch.Tensor) -> torch.Tensor:
-    """Returns token ids [rows, 1], drawn by inverse transform sampling from `weights` [rows, vocabulary].
+    """Returns one token id per row, [rows, 1], drawn by inverse transform sampling.
 
-    `random_numbers` [rows, 1] are random numbers in [0, 1). Weights are probabilities that need not add up to one. A
-    token of weight zero is never chosen.
+    `weights` [rows, vocabulary] are the tokens' probabilities; they need not add up to 1, and a token of weight 0 is
+    never chosen. `random_numbers` [rows, 1] are in [0, 1).
     """
     sums = weights.cumsum(dim=-1)
     total = sums[:, -1:]

@@ -17,7 +17,7 @@ TAIL_MARGIN = 8
 
 @dataclass(frozen=True)
 class GeneratedRow:
-    """The generated text, token count and timings of one row of a batch, in seconds since the batch's start."""
+    """The generated text and token count of one row of a batch, and its times in seconds since the batch's start."""
 
     text: str
     """The generated text before the first stop sequence."""
@@ -42,7 +42,7 @@ class Detokenizer:
         self._context_length = len(self._decode_after_context([]))
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Returns the text of generated token ids, including a space at its start."""
+        """Returns the text of generated token ids, without special tokens. A space at the start is kept."""
         return self._decode_after_context(tokens)[self._context_length :]
 
     def special_token_id(self, text: str) -> int | None:
@@ -61,16 +61,16 @@ class Detokenizer:
 
 
 def cut_at_stop_sequence(text: str, stops: Sequence[str]) -> str:
-    """Returns the part of `text` before the earliest stop sequence in it; all of it if there is none."""
+    """Returns the part of `text` before the earliest stop sequence, or all of `text` if it contains none."""
     positions = [position for position in (text.find(stop) for stop in stops) if position >= 0]
     return text[: min(positions)] if positions else text
 
 
 def count_kept_tokens(detokenizer: Detokenizer, tokens: Sequence[int], kept_text: str) -> int:
-    """Returns how many of the first `tokens` are needed to produce `kept_text`, a prefix of their text.
+    """Returns the smallest n for which the text of the first n of `tokens` begins with `kept_text`.
 
-    If the text is cut at a stop sequence, the tokens of the stop sequence do not count, except one in whose middle it
-    begins.
+    `kept_text` is the tokens' text before a stop sequence, so the tokens of the stop sequence do not count, except a
+    token that begins before it.
     """
     return bisect_left(range(len(tokens)), True, key=lambda n: detokenizer.decode(tokens[:n]).startswith(kept_text))
 
@@ -98,7 +98,7 @@ class StopChecker:
         """The finish reason, "stop" or "length", once the row has ended; empty before."""
 
     def add_token(self, token_id: int) -> bool:
-        """Adds the row's next generated token; returns whether the row has ended with it."""
+        """Adds the row's next generated token; returns whether this token ends the row."""
         if token_id in self.end_tokens:
             self.reason = "stop"
             return True
@@ -116,9 +116,9 @@ class StopChecker:
         return False
 
     def kept_text_and_token_count(self) -> tuple[str, int]:
-        """Returns the row's text before the earliest stop sequence, and the number of its output tokens.
+        """Returns (text, number of output tokens) of the row, up to the earliest stop sequence.
 
-        The EOS token does not count; for a text that is cut at a stop sequence, see `count_kept_tokens`.
+        The EOS token does not count. `count_kept_tokens` says which tokens count if a stop sequence cuts the text.
         """
         full_text = self._detokenizer.decode(self.tokens)
         kept_text = cut_at_stop_sequence(full_text, self._stops)

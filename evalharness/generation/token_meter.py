@@ -2,7 +2,7 @@
 
 
 class TokenMeter:
-    """A counter of generated tokens, for progress displays. It has no lock, so concurrent updates may be lost."""
+    """Counts generated tokens, for progress displays. It has no lock, so concurrent updates may be lost."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -25,12 +25,12 @@ class AdmissionControl:
 
     @contextmanager
     def admit(self, client_address: str, sample_count: int) -> Iterator[None]:
-        """Counts a client's samples as pending during a `with` block. Raises RequestRefused if a limit is exceeded."""
+        """Counts a client's samples as pending in the `with` block. Raises RequestRefused if a limit is exceeded."""
         largest = min(self.limit, self.limit_per_client)
         if sample_count > largest:
             raise RequestRefused(
                 413,
-                f"a submission may have at most {counted(largest, 'sample')}, this one has {sample_count}; "
+                f"a submission may have at most {counted(largest, 'sample')}, and this one has {sample_count}; "
                 "split it into smaller submissions",
             )
         if self._pending_of[client_address] + sample_count > self.limit_per_client:
@@ -59,10 +59,10 @@ class AdmissionControl:
                 del self._pending_of[client_address]
 
     def record_grading_time(self, seconds: float) -> None:
-        """Adds the grading time of one sample, in seconds, to the moving average."""
+        """Updates the moving average of the grading time with that of one sample, in seconds."""
         self.mean_s += SMOOTHING * (seconds - self.mean_s)
 
     @property
     def retry_after_s(self) -> int:
-        """Seconds until about half of the pending samples should be graded, for the HTTP header Retry-After."""
+        """The value of the header Retry-After: seconds until about half of the pending samples are graded."""
         return max(1, min(LONGEST_RETRY_S, math.ceil(self.pending * self.mean_s / self.workers / 2)))

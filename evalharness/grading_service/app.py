@@ -33,15 +33,16 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 def resolve_task_name(requested_name: str, config: ServiceConfig) -> str:
-    """Returns the name, or the path of the card file, of the task that a client's request names.
+    """Returns the task that a client's request names, as the service can open it.
 
-    Raises UserError for a card file that the service was not started with, because clients must not make it read files.
+    This is the name itself, or FILE.yaml:TASK if the service was started with --task FILE.yaml, a task card. Raises
+    UserError for other card files, because clients must not make the service read files.
     """
     cards = {strip_card_file(task): task for task in config.tasks if card_path(task)}
     if card_path(requested_name) and requested_name not in cards.values():
         raise UserError(
-            f"unknown task {requested_name!r}; a card file is served only if the service was started with --task and "
-            "this file"
+            f"unknown task {requested_name!r}; name a task of the package, or start the service with --task and "
+            "this card file"
         )
     return cards.get(requested_name, requested_name)
 
@@ -62,7 +63,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
         openapi_extra=SUBMISSION_SCHEMA,
     )
     async def grade_samples(request: Request) -> Response:
-        """Grades the samples of a request; responds when all have a verdict, and stops if the client disconnects."""
+        """Grades the samples of a request; responds when all have a verdict. Stops if the client disconnects."""
         submission = await run_in_threadpool(parse_submission, await request.body())
         with admission.admit(request.client.host if request.client else "", len(submission.samples)):
             loaded = await run_in_threadpool(
@@ -95,7 +96,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
 
     @app.get("/health")
     async def health() -> HealthResponse:
-        """Returns version and load of the service; needs no access token."""
+        """Returns the version and the number of pending samples of the service; needs no access token."""
         return HealthResponse(status="ok", version=__version__, held=admission.pending, most=admission.limit)
 
     @app.get("/metrics")
@@ -108,7 +109,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
 
 
 def parse_submission(body: bytes) -> Submission:
-    """Parses and validates the body of POST /v1/verdicts. Raises RequestRefused that states the first error."""
+    """Parses and validates the body of POST /v1/verdicts. Raises RequestRefused with the first error."""
     try:
         return Submission.model_validate_json(body)
     except ValidationError as error:

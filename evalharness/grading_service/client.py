@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 class SandboxClient:
     """A client of a grading service (`evalharness serve-sandbox`). Safe to use from several threads.
 
-    `retry_s`: for how many seconds a submission is sent again while the service is full, restarting or unreachable;
-    the first failure to connect is logged as a warning. `response_s`: timeout of one response in seconds.
+    While the service is full, restarting or unreachable, the client sends a submission again, for at most `retry_s`
+    seconds; it logs the first failure to connect as a warning. `response_s` is the timeout of one response in seconds.
     """
 
     def __init__(self, url: str, token: str = "", retry_s: float = 600.0, response_s: float = 3600.0):
@@ -46,7 +46,7 @@ class SandboxClient:
         return verdicts
 
     def _post_submission(self, submission: Mapping[str, Any]) -> list[VerdictRow]:
-        """Sends a submission until the service accepts it or `retry_s` is over; returns the verdicts."""
+        """Sends a submission, again if necessary, and returns the verdicts. Raises an error after `retry_s` seconds."""
         deadline, warned = time.monotonic() + self.retry_s, False
         while True:
             pause_s = 1.0
@@ -73,7 +73,10 @@ class SandboxClient:
             time.sleep(pause_s)
 
     def health(self) -> dict[str, Any]:
-        """Returns status, version and load of the service. Raises InfrastructureError if it does not answer."""
+        """Returns the response to GET /health: status, version and number of pending samples.
+
+        Raises InfrastructureError if the service does not answer.
+        """
         try:
             return cast(dict[str, Any], self._http.get("/health").raise_for_status().json())
         except httpx.HTTPError as error:

@@ -53,6 +53,6 @@ class ServiceConfig:
 
     @property
     def limits(self) -> RequestLimits:
-        """The access token, the size and time limits and the host names against which each HTTP request is checked."""
+        """What each HTTP request is checked against: access token, size and time limits, and host names."""
         hosts = resolve_allowed_hosts(self.host, self.allowed_hosts)
         return RequestLimits(self.token, self.body_bytes, self.bodies_bytes, self.read_s, allowed_hosts=hosts)

@@ -40,7 +40,7 @@ class GradingPool:
         self._lock, self._loading = threading.Lock(), threading.Lock()
 
     def load_task(self, task_name: str, task_options: Mapping[str, str]) -> LoadedTask:
-        """Returns the task `task_name` with its data. Loads it on first use, and prepares its sandbox image.
+        """Returns the task `task_name` with its data. Loads the task on first use, and prepares its sandbox image.
 
         Raises UserError for an unknown task or option, and if its data or image are not available.
         """
@@ -66,7 +66,7 @@ class GradingPool:
             return self._loaded.get(task_key)
 
     def parse_samples(self, loaded_task: LoadedTask, sample_rows: Sequence[Any]) -> list[Completion]:
-        """Converts the samples of a request to completions. Raises UserError that names the first invalid sample."""
+        """Converts the samples of a request to completions. Raises UserError, which names the first invalid sample."""
         counts: dict[str, int] = {}
         completions = []
         for number, row in enumerate(sample_rows):
@@ -78,11 +78,11 @@ class GradingPool:
                 loaded_task.task.program(loaded_task.problems[sample.task_id], completion)
             completions.append(completion)
         if not completions:
-            raise UserError("the list samples is empty; submit at least one sample")
+            raise UserError("the list `samples` in the request is empty; submit at least one sample")
         return completions
 
     def submit(self, loaded_task: LoadedTask, completion: Completion) -> "Future[Verdict]":
-        """Queues a completion for grading; returns its future verdict, which can be cancelled while it is queued."""
+        """Queues a completion for grading; returns a future with the verdict, which can be cancelled while queued."""
         problem = loaded_task.problems[completion.task_id]
         return self._threads.submit(grade_completion, loaded_task.task, problem, completion, self.sandbox)
 

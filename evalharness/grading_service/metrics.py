@@ -8,7 +8,7 @@ LATENCY_BUCKETS_S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
 class ServiceMetrics:
-    """The Prometheus metrics of the grading service. `pending()` returns the number of waiting or running samples."""
+    """The Prometheus metrics of the grading service. `pending` returns the number of waiting or running samples."""
 
     def __init__(self, pending: Callable[[], int]):
         self.registry = CollectorRegistry()
@@ -34,7 +34,7 @@ class ServiceMetrics:
         self._responses.labels(str(status_code)).inc()
 
     def count_verdict(self, task_name: str, status: str, latency_s: float) -> None:
-        """Counts a verdict by task and status, and records its latency in seconds."""
+        """Counts a verdict under its task and status, and records its latency in seconds."""
         self._verdicts.labels(task_name, status).inc()
         self._latency.labels(task_name).observe(latency_s)
 

@@ -24,8 +24,8 @@ def count_answers(
     """Returns how many answers were truncated at the token limit, empty, refused, missing or only reasoning.
 
     Returns None if there are no answers; completions that failed are not counted. `token_limit`, the limit under which
-    the answers were generated, is only stored with the counts. `final_text` returns the text of a completion without
-    its reasoning.
+    the answers were generated, is only stored with the counts. `tokenizer`, if given, counts the tokens of reasoning.
+    `final_text` returns the text of a completion without its reasoning.
     """
     counts = Counter[AnswerKind]()
     total = with_reasoning = common_tokens = known_ends = 0

@@ -8,10 +8,10 @@ from evalharness.records import DraftCounts
 
 
 def draft_acceptance_by_source(draft_counts: Iterable[DraftCounts]) -> dict[str, DraftAcceptance]:
-    """Returns, by draft source, how many drafted tokens the target model accepted (speculative decoding).
+    """Returns how many drafted tokens the target model accepted in speculative decoding, by the source of the draft.
 
-    The acceptance length includes the token that the target model adds, as in Leviathan et al. (arXiv 2211.17192); a
-    pass without a draft (source none) has length 1.
+    The acceptance length includes the token that the target model adds, as in Leviathan et al. (arXiv 2211.17192); it
+    is 1 for a forward pass without a draft (source none).
     """
     passes: Counter[str] = Counter()
     drafted: defaultdict[str, Counter[int]] = defaultdict(Counter)

@@ -18,9 +18,9 @@ Estimate = tuple[float, float, float]
 def wilson_interval(successes: float, trials: int, confidence: float = CONFIDENCE) -> Interval:
     """Returns Wilson's score interval of a binomial rate, by default at 95 % confidence.
 
-    (p + z^2/2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2/n) with p = successes / n and the normal quantile z.
-    Source: Wilson 1927. Equal to scipy's `binomtest(...).proportion_ci("wilson")`, which only accepts integers; here
-    `successes` may be fractional, such as a sum of pass@1 over problems with several samples.
+    (p + z^2/2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2/n) with n trials, p = successes / n and the normal
+    quantile z. Source: Wilson 1927. Equal to scipy's `binomtest(...).proportion_ci("wilson")`, which only accepts
+    integers; here `successes` may be fractional, such as a sum of pass@1 over problems with several samples.
     """
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     rate = successes / trials
@@ -37,7 +37,7 @@ def mean_interval(values: Sequence[float]) -> Interval:
 
     This is Wilson's interval if every value is 0 or 1, and otherwise a percentile bootstrap over problems: the samples
     of one problem are not independent, so problems are resampled. If all values are equal, a bootstrap interval would
-    have width 0, so Wilson's interval is used as well.
+    have width 0, so Wilson's interval is used then, too.
     """
     total, mean = len(values), float(np.mean(values))
     if all(value in (0.0, 1.0) for value in values) or len(set(values)) == 1:
@@ -46,7 +46,7 @@ def mean_interval(values: Sequence[float]) -> Interval:
 
 
 def bootstrap_interval(values: Sequence[float]) -> Interval:
-    """Returns the 95 % percentile bootstrap interval of the mean, from 2000 resamples with a fixed seed."""
+    """Returns the 95 % percentile bootstrap interval of the values' mean, from 2000 resamples with a fixed seed."""
     from scipy import stats  # Importing scipy.stats takes more than half a second, and most runs do not need it.
 
     result = stats.bootstrap(
@@ -78,8 +78,8 @@ def mean_of_rates_interval(rate_estimates: Sequence[Estimate]) -> Interval:
 def standard_error_of_log_ratio(amounts_per_item: Sequence[float], seconds_per_item: Sequence[float]) -> float | None:
     """Returns the standard error of log(sum(amounts) / sum(seconds)) over independent work items, such as requests.
 
-    By the delta method: sd(amount / mean(amount) - seconds / mean(seconds)) / sqrt(n). None for fewer than two items,
-    and if a sum is zero.
+    By the delta method: sd(amount / mean(amount) - seconds / mean(seconds)) / sqrt(n). The amounts have any unit, such
+    as tokens. Returns None for fewer than two items, and if a sum is zero.
     """
     numerator, denominator = np.asarray(amounts_per_item, float), np.asarray(seconds_per_item, float)
     if numerator.size < 2 or numerator.sum() <= 0 or denominator.sum() <= 0:
@@ -91,7 +91,7 @@ def standard_error_of_log_ratio(amounts_per_item: Sequence[float], seconds_per_i
 def log_normal_interval(value: float, log_standard_error: float) -> Interval:
     """Returns the 95 % interval of a positive value from `log_standard_error`, the standard error of its logarithm.
 
-    The ends are value * exp(-1.96 log_error) and value * exp(1.96 log_error).
+    The ends are value * exp(-1.96 * log_standard_error) and value * exp(1.96 * log_standard_error).
     """
     half_width = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * log_standard_error
     return float(value * np.exp(-half_width)), float(value * np.exp(half_width))

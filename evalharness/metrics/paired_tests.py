@@ -28,16 +28,17 @@ class Difference:
 
 
 def paired_difference(first_scores: Sequence[float], second_scores: Sequence[float]) -> Difference:
-    """Returns the difference of two runs' mean scores, with a paired test; both list the same problems in equal order.
+    """Returns the difference of two runs' mean scores (second minus first), with a paired test.
 
-    The test is McNemar's exact test if all outcomes are 0 or 1, and otherwise a sign-flip permutation test, which
-    generalizes it. Raises ValueError for no problems, and for unequal numbers of problems.
+    Each run has one score in [0, 1] per problem; both runs list the same problems in the same order. The
+    test is McNemar's exact test if all scores are 0 or 1, and otherwise a sign-flip permutation test, which generalizes
+    it. Raises ValueError for no problems, and for unequal numbers of problems.
     """
     before, after = np.asarray(first_scores, float), np.asarray(second_scores, float)
     if before.shape != after.shape or not before.size:
         raise ValueError(
-            f"a paired comparison needs the results of the same problems, at least one; got {before.size} and "
-            f"{after.size} results"
+            f"two runs can only be compared on the same problems, at least one; the first run has {before.size} "
+            f"problems, the second {after.size}"
         )
     differences = after - before
     binary = bool(np.isin(differences, (-1.0, 0.0, 1.0)).all())
@@ -55,7 +56,7 @@ def paired_difference(first_scores: Sequence[float], second_scores: Sequence[flo
 def mean_difference_interval(differences_by_problem: NDArray[np.float64]) -> Interval:
     """Returns the 95 % interval of the mean difference of two runs, from each problem's difference in [-1, 1].
 
-    The result is the smallest interval that contains two: a percentile bootstrap over problems, and Newcombe's
+    The result is the smallest interval that contains two others: a percentile bootstrap over problems, and Newcombe's
     combination (see `independent_difference_interval`) of Wilson's intervals of the shares of problems that got better
     and that got worse. The bootstrap alone would have width 0 if no problem differs, and be too narrow if few do.
     """
@@ -77,8 +78,9 @@ def mean_difference_interval(differences_by_problem: NDArray[np.float64]) -> Int
 def mcnemar_p_value(worse_problems: int, better_problems: int) -> float:
     """Returns the two-sided p-value of McNemar's exact test; 1 if no problem changed.
 
-    `worse_problems` and `better_problems` are the numbers of problems that only the first and only the second run
-    solves. Under the null hypothesis a changed problem is equally likely to be either (a binomial test at 1/2).
+    `worse_problems` is the number of problems that only the first run solves, `better_problems` the number of those
+    that only the second run solves. Under the null hypothesis a changed problem is equally likely to be either (a
+    binomial test at 1/2).
     """
     from scipy import stats
 
@@ -121,11 +123,11 @@ def sign_flip_p_value(differences_by_problem: NDArray[np.float64]) -> float:
 def detectable_difference(
     differences_by_problem: NDArray[np.float64], power: float = 0.8, level: float = 0.05
 ) -> float:
-    """Returns the smallest true difference that a paired test on this number of problems detects with this power.
+    """Returns the smallest true difference of two runs that a paired test detects with probability `power`.
 
-    (z(1 - level/2) + z(power)) s / sqrt(n), where s is the root mean square of the problems' differences; but at least
-    ceil(1 + log2(1/level)) / n, since with fewer changed problems the exact test is not significant even if all changes
-    have one direction.
+    `level` is the significance level of the test. For n problems the result is (z(1 - level/2) + z(power)) s / sqrt(n),
+    where s is the root mean square of `differences_by_problem`. The result is at least ceil(1 + log2(1/level)) / n,
+    since with fewer changed problems the exact test is not significant even if all changes have one direction.
     """
     z = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(power)
     spread = float(np.sqrt(np.mean(differences_by_problem**2)))
@@ -134,7 +136,7 @@ def detectable_difference(
 
 
 def is_noninferior(difference: Difference, margin: float) -> bool:
-    """Returns whether the second run is at most `margin` worse: the whole 95 % interval lies above -margin.
+    """Returns whether the second run is less than `margin` worse: the whole 95 % interval lies above -margin.
 
     This is a one-sided test at the 2.5 % level. Raises ValueError if the margin is not above 0.
     """
@@ -144,7 +146,7 @@ def is_noninferior(difference: Difference, margin: float) -> bool:
 
 
 def adjust_p_values_by_holm(p_values: Sequence[float]) -> list[float]:
-    """Returns the p-values adjusted for multiple testing by Holm's method (1979), in the given order.
+    """Returns the p-values, adjusted for multiple testing by Holm's method (1979), in the order of `p_values`.
 
     The i-th smallest of m p-values is multiplied by m - i + 1, and then raised to the adjusted value of the next
     smaller one if that is larger.

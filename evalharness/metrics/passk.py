@@ -76,9 +76,9 @@ def pass_rates(counts_by_problem: Mapping[str, ProblemCounts], ks: Sequence[int]
 def pass_rates_by_facet(
     counts_by_problem: Mapping[str, ProblemCounts], problems: Mapping[str, Problem], ks: Sequence[int] = DEFAULT_KS
 ) -> dict[str, dict[str, FacetMetrics]]:
-    """Returns pass@k by problem category as {facet: {category: number of problems, and rates}}.
+    """Returns pass@k for each category of problems, as {facet: {category: number of problems, and rates}}.
 
-    A facet is a kind of category, such as "month".
+    A facet is a property by which problems are grouped, such as "month"; its values are the categories.
     """
     by_facet: dict[str, dict[str, dict[str, ProblemCounts]]] = defaultdict(lambda: defaultdict(dict))
     for task_id, counts in counts_by_problem.items():
@@ -96,7 +96,7 @@ def pass_rates_by_facet(
 def _mean_pass_rates_at_ks(
     metric_prefix: str, samples_and_passed: Iterable[tuple[int, int]], ks: Sequence[int]
 ) -> dict[str, Rate]:
-    """Returns the rate NAME@k for each k up to the smallest number of samples that a problem has.
+    """Returns {"PREFIX@k": mean rate over problems} for each k up to the smallest number of samples of a problem.
 
     `samples_and_passed` are the (samples, passed) of each problem; problems without samples are ignored.
     """
@@ -110,5 +110,5 @@ def _mean_pass_rates_at_ks(
 
 
 def _mean_with_interval(values: Sequence[float]) -> Rate:
-    """Returns the mean of the problems' values, with its 95 % interval."""
+    """Returns the mean of the problems' values, such as their pass@1, with its 95 % interval."""
     return {"value": float(np.mean(values)), "ci95": list(mean_interval(values))}

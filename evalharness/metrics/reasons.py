@@ -16,7 +16,7 @@ SHOWN_CHARACTERS = 200
 
 
 def group_failures_by_reason(task_ids_and_reasons: Iterable[tuple[str, str]]) -> list[FailureReason]:
-    """Groups failures, given as (problem, reason), by reason; the most frequent reason comes first."""
+    """Returns the failures grouped by reason, the most frequent reason first; each failure is (task id, reason)."""
     counts: Counter[str] = Counter()
     problems: defaultdict[str, set[str]] = defaultdict(set)
     for task_id, text in task_ids_and_reasons:

@@ -14,7 +14,7 @@ MAX_WARMUP_SHARE = 0.1
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """Returns the percentiles p50, p90 and p99 of the values, linearly interpolated."""
+    """Returns {"p50": ..., "p90": ..., "p99": ...}, the percentiles of the values, linearly interpolated."""
     return {f"p{rank}": float(np.percentile(values, rank)) for rank in PERCENTILES}
 
 
@@ -37,7 +37,7 @@ def busy_seconds(request_spans: Sequence[tuple[float, float]]) -> float:
 
 
 def find_warmup_sample_keys(completions: Sequence[Completion]) -> frozenset[Key]:
-    """Returns the keys of a run's warm-up requests, which its speed excludes: those sent before the first one ended.
+    """Returns the keys of a run's warm-up requests, which its speed excludes: those sent before any request had ended.
 
     These requests include one-time costs, such as compiling, connecting and filling an idle server. Returns an empty
     set if they are more than a tenth of all requests.
@@ -89,7 +89,7 @@ def standard_error_of_log_tokens_per_s(completions: Iterable[Completion]) -> flo
 def cost_per_problem(
     completions: Sequence[Completion], price_per_million_prompt_tokens: float, price_per_million_output_tokens: float
 ) -> float | None:
-    """Returns the mean cost of generating a problem's completions, from prices per million prompt and output tokens.
+    """Returns the mean cost of generating the completions of one problem, in the currency of the prices.
 
     Returns None if a token count is missing.
     """

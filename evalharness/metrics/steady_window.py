@@ -51,7 +51,8 @@ def make_request_timeline(
 ) -> RequestTimeline:
     """Returns a timed completion's start, first output and end, with its amount of output.
 
-    If the size of the first chunk is not known, all output is taken as evenly spread over the time after the prefill.
+    Amounts of output are in tokens or characters; `first_chunk_amount` is that of the first chunk. If it is not known,
+    all output is taken as evenly spread over the time after the prefill.
     """
     start, total = completion.started_at or 0.0, completion.total_s or 0.0
     if completion.first_output_s is None or first_chunk_amount is None:
@@ -65,8 +66,8 @@ def find_steady_window(
 ) -> SteadyWindow | None:
     """Returns the time span from the first to the last moment of the highest concurrency; None without requests.
 
-    `request_spans` are the (start, end) of each request. The highest concurrency is the largest that was reached for at
-    least a tenth of the busy time. The time before `start_after` is excluded.
+    `request_spans` are the (start, end) of each request, in seconds. The highest concurrency is the largest that was
+    reached for at least a tenth of the busy time. The time before `start_after` is excluded.
     """
     events = sorted(
         [(start, 1) for start, end in request_spans if end > start]

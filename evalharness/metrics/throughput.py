@@ -40,7 +40,7 @@ def compute_speed(
     Percentiles are over requests. `warmup` names the samples to leave out; without it, `find_warmup_sample_keys` finds
     them. The names in brackets are those of vLLM's `vllm bench serve` and of NVIDIA AIPerf.
 
-    requests, warmup_requests: the number of requests that the figures cover, and of those dropped before.
+    requests, warmup_requests: the number of requests that the figures cover, and of those left out as warm-up.
     generation_s: seconds in which at least one request was in progress.
     latency_s: end-to-end latency [E2EL; request latency]: from sending the request to its last token.
     first_output_s: time to first token [TTFT], over the requests that have output; for diffusion, the time to the first
@@ -145,7 +145,8 @@ def _forward_pass_figures(completions: Sequence[Completion]) -> Speed:
 def _steady_window_figures(completions: Sequence[Completion], start_after: float) -> Speed:
     """Returns {"steady": ...}: tokens/s in the time window in which the most requests were in progress.
 
-    Returns {} if there is no such window, or if a completion's tokens were not counted.
+    The time before `start_after` (seconds since the epoch) is excluded. Returns {} if there is no such window, or if a
+    completion's tokens were not counted.
     """
     window = find_steady_window([request_start_and_end(completion) for completion in completions], start_after)
     if window is None or any(completion.output_tokens is None for completion in completions):

@@ -15,16 +15,18 @@ BUNDLED_NAME = "bundled-"
 
 @dataclass(frozen=True)
 class CommonTokenizer:
-    """A tokenizer that counts the output of all models, for comparable tokens/s: its name and counting function."""
+    """The tokenizer that counts the output tokens of all models, so that their tokens/s are comparable."""
 
     name: str
     count: Callable[[str], int]
+    """Returns the number of tokens of a text."""
 
 
 def load_common_tokenizer(path_or_id: str | None = None) -> CommonTokenizer | None:
-    """Returns the tokenizer at a path (tokenizer.json or its folder) or hub id; without `path_or_id`, the bundled one.
+    """Returns the tokenizer with a path or a Hugging Face Hub id; without `path_or_id`, the bundled tokenizer.
 
-    Returns None if none is given or bundled. Raises UserError if the given one cannot be loaded.
+    The path is that of a tokenizer.json or of its folder. Returns None if `path_or_id` is None and no tokenizer is
+    bundled. Raises UserError if the tokenizer cannot be loaded.
     """
     if path_or_id is None and not BUNDLED.exists():
         return None
@@ -37,7 +39,8 @@ def load_common_tokenizer(path_or_id: str | None = None) -> CommonTokenizer | No
     except Exception as error:  # The library raises bare exceptions for every reason.
         why = " ".join(str(error).split())[:200].rstrip(".")
         raise UserError(
-            f"cannot load --tokenizer {path_or_id or file}: {why}; give a tokenizer.json, or a hub id"
+            f"cannot load --tokenizer {path_or_id or file}: {why}; give the path of a tokenizer.json, or an id on the "
+            "Hugging Face Hub"
         ) from None
     # The bundled tokenizer may change between releases, and counts by different tokenizers must not be compared.
     name = path_or_id or f"{BUNDLED_NAME}{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}"

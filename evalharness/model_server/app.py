@@ -80,7 +80,7 @@ def make_app(config: ServerConfig, engine: Engine, problems: PlaygroundProblems)
 
     @app.get("/v1/models")
     async def list_models() -> Response:
-        """Returns the list of model ids by which requests can select the model and its decoding method."""
+        """Returns the model ids that requests may give; each selects the model with one decoding method."""
         return JSONResponse(
             {"object": "list", "data": [_describe_model(model_id, engine) for model_id in served.selectable_model_ids]}
         )
@@ -93,7 +93,7 @@ def make_app(config: ServerConfig, engine: Engine, problems: PlaygroundProblems)
 
     @app.get("/health")
     async def show_health() -> Response:
-        """Returns version and load of the server; needs no API key."""
+        """Returns the server's version and its numbers of running and waiting completions; needs no API key."""
         load = engine.current_load()
         return JSONResponse(
             {"status": "ok", "version": __version__, "running": load.running, "waiting": load.waiting,
@@ -120,7 +120,7 @@ def make_app(config: ServerConfig, engine: Engine, problems: PlaygroundProblems)
 def _make_endpoint(
     parse_body: ParseBody, responder: Responder, max_new_tokens: int
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Returns the endpoint function that parses a request body with `parse_body` and lets `responder` answer it."""
+    """Returns the function of an HTTP endpoint: it parses the body with `parse_body`, and `responder` answers."""
 
     async def handle_request(http_request: Request) -> Response:
         arrival_time = current_perf_counter_s()

@@ -55,7 +55,7 @@ class ServerMetrics:
         self._responses.labels(str(status_code)).inc()
 
     def count_cancelled_request(self) -> None:
-        """Counts a request whose client disconnected."""
+        """Counts a request whose client disconnected before the answer was complete."""
         self._cancelled.inc()
 
     def count_output_tokens(self, token_count: int) -> None:

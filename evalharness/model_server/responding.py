@@ -16,7 +16,7 @@ from evalharness.model_server.api.answer import AnswerFormatter
 from evalharness.model_server.api.collecting import ChoiceText
 from evalharness.model_server.api.errors import make_openai_error_body
 from evalharness.model_server.api.messages import combine_timings, sum_usage
-from evalharness.model_server.api.request import AnswerRequest, make_rejected_option_error
+from evalharness.model_server.api.request import AnswerRequest, make_rejected_option_http_error
 from evalharness.model_server.engine.job import JobOutcome
 from evalharness.model_server.engine.protocol import Engine, Generation
 from evalharness.model_server.metrics import ServerMetrics
@@ -28,18 +28,21 @@ EVENT_STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 class Responder:
-    """Generates and sends the answers to HTTP requests with one engine."""
+    """Answers HTTP requests with completions that an engine generates."""
 
     def __init__(self, engine: Engine, metrics: ServerMetrics, request_s: float) -> None:
         """`request_s`: time limit of one request in seconds."""
         self._engine, self._metrics, self._request_s = engine, metrics, request_s
 
     async def respond(self, http_request: Request, answer_request: AnswerRequest, arrival_time: float) -> Response:
-        """Generates and returns the HTTP response to a request. Raises RequestRefused if the engine refuses it."""
+        """Generates and returns the HTTP response to a request that arrived at `arrival_time` (`time.perf_counter()`).
+
+        Raises RequestRefused if the engine refuses the request.
+        """
         try:
             generation = await self._engine.start(answer_request.jobs, arrival_time)
         except UserError as error:
-            raise make_rejected_option_error(error, answer_request.jobs[0]) from None
+            raise make_rejected_option_http_error(error, answer_request.jobs[0]) from None
         answer = RunningAnswer(answer_request, generation, self._engine, self._metrics)
         if answer_request.parameters.stream:
             return EventStream(answer, self._request_s)
@@ -52,15 +55,15 @@ class Responder:
             if disconnected.done():
                 self._metrics.count_cancelled_request()
                 return Response(status_code=CLIENT_CLOSED_REQUEST)
-            raise make_timeout_error(self._request_s)
+            raise make_timeout_http_error(self._request_s)
         finally:
             disconnected.cancel()
             work.cancel()
             generation.cancel()
 
 
-def make_timeout_error(limit_s: float) -> RequestRefused:
-    """Returns the HTTP 504 error for a request that exceeded its time limit."""
+def make_timeout_http_error(limit_s: float) -> RequestRefused:
+    """Returns the HTTP 504 error for a request that exceeded its time limit of `limit_s` seconds."""
     return RequestRefused(
         504,
         f"the request was not finished within its time limit of {limit_s:g} s; send a smaller max_tokens",
@@ -82,7 +85,7 @@ class RunningAnswer:
         """Waits until the answer is complete and returns it as JSON. Raises RequestRefused if the engine fails."""
         async for index, update in self.generation:
             if update.error:
-                raise make_engine_error(update.error)
+                raise make_engine_failed_http_error(update.error)
             self.metrics.count_output_tokens(len(update.tokens))
             self._choices[index].add_update(update)
         outcomes = self._record_finished_outcomes()
@@ -100,7 +103,7 @@ class RunningAnswer:
         parameters = self.request.parameters
         async for index, update in self.generation:
             if update.error:
-                yield format_server_sent_event(make_openai_error_body(make_engine_error(update.error)))
+                yield format_server_sent_event(make_openai_error_body(make_engine_failed_http_error(update.error)))
                 return
             self.metrics.count_output_tokens(len(update.tokens))
             choice = self._choices[index]
@@ -119,7 +122,7 @@ class RunningAnswer:
         yield b"data: [DONE]\n\n"
 
     def _make_chunk(self, choice: ChoiceText, text: str) -> dict[str, Any]:
-        """Returns the JSON chunk that sends the new `text` of a choice, or its whole text if `diffusing` is set."""
+        """Returns the JSON chunk with a choice's new `text`, or with its whole text so far if `diffusing` is set."""
         wrapping, first = self.request.wrapping, not choice.started
         choice.started = True
         end = choice.finished_choice() if choice.outcome else None
@@ -149,18 +152,18 @@ class EventStream(StreamingResponse):
         """Sends the events to the client (ASGI)."""
         finished = False
 
-        async def send_and_watch_end(message: Any) -> None:
+        async def send_and_note_end(message: Any) -> None:
             nonlocal finished
             finished = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
 
         try:
             async with asyncio.timeout(self._limit_s):
-                await super().__call__(scope, receive, send_and_watch_end)
+                await super().__call__(scope, receive, send_and_note_end)
         except TimeoutError:
             with suppress(TimeoutError):  # a client that does not read any more
                 async with asyncio.timeout(1):
-                    last = format_server_sent_event(make_openai_error_body(make_timeout_error(self._limit_s)))
+                    last = format_server_sent_event(make_openai_error_body(make_timeout_http_error(self._limit_s)))
                     await send({"type": "http.response.body", "body": last, "more_body": False})
         finally:
             self._answer.generation.cancel()
@@ -169,16 +172,16 @@ class EventStream(StreamingResponse):
 
 
 def format_server_sent_event(data: Mapping[str, Any], event_name: str = "") -> bytes:
-    """Returns the bytes of a server-sent event with JSON data."""
+    """Returns the bytes of a server-sent event with JSON data, without a name if `event_name` is empty."""
     head = f"event: {event_name}\n" if event_name else ""
     return f"{head}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode(
         errors="surrogatepass"
     )
 
 
-def make_engine_error(reason: str) -> RequestRefused:
-    """Returns the HTTP 500 error for a request for which the engine failed with `reason`."""
-    return RequestRefused(500, f"the engine failed: {reason}; send the request again", code="engine_failed")
+def make_engine_failed_http_error(engine_message: str) -> RequestRefused:
+    """Returns the HTTP 500 error for a request during which the engine failed with `engine_message`."""
+    return RequestRefused(500, f"the engine failed: {engine_message}; send the request again", code="engine_failed")
 
 
 def current_perf_counter_s() -> float:

@@ -69,8 +69,8 @@ class RunConfig:
     options: Mapping[str, str] = field(default_factory=dict)
     """The `--option`s of task, backend and sandbox together."""
 
-    def folder_name(self) -> str:
-        """Returns the default name of the run directory, which depends on every setting that can change a result."""
+    def default_folder_name(self) -> str:
+        """Returns the default name of the run directory. Runs that can have different results get different names."""
         parts = [
             strip_card_file(self.task),
             self.backend,
@@ -84,15 +84,18 @@ class RunConfig:
         return "_".join([*parts, digest])
 
     def task_options(self) -> dict[str, str]:
-        """Returns the `--option` values that belong to the task."""
+        """Returns those `--option KEY=VALUE` pairs that are options of the task (the benchmark), as a dictionary."""
         return {key: value for key, value in self.options.items() if key in task_option_names(self.task)}
 
     def sandbox_options(self) -> dict[str, str]:
-        """Returns the `--option` values that belong to the sandbox."""
+        """Returns those `--option KEY=VALUE` pairs that are options of the sandbox, as a dictionary."""
         return {key: value for key, value in self.options.items() if key in SANDBOX_OPTIONS}
 
     def backend_options(self) -> dict[str, str]:
-        """Returns the `--option` values that belong to the backend. Raises UserError for an unknown option."""
+        """Returns those `--option KEY=VALUE` pairs that are options of the backend, as a dictionary.
+
+        Raises UserError for an option that neither the backend nor the task nor the sandbox has.
+        """
         other_options = task_option_names(self.task) | set(SANDBOX_OPTIONS)
         options = {key: value for key, value in self.options.items() if key not in other_options}
         known_options = option_names(find_backend(self.backend))
@@ -103,13 +106,20 @@ class RunConfig:
 
 
 def make_backend(config: RunConfig) -> Backend:
-    """Returns the configured backend with its model loaded. Raises UserError if model or options are not valid."""
+    """Creates the backend that the configuration names, with its model loaded.
+
+    Raises UserError if the model or an option of the backend is not valid.
+    """
     backend = find_backend(config.backend)
     return backend(BackendConfig(config.model, config.batch_size, config.backend_options()))
 
 
 def default_worker_count(executor_name: str) -> int:
-    """Returns the default of --workers: this process's CPU cores, or 0 for a cluster, where each node decides."""
+    """Returns the default of --workers (samples graded at the same time) for an executor, such as `local` or `ray`.
+
+    It is the number of CPU cores that this process may use. For an executor on a cluster it is 0: each node grades as
+    many samples as it has cores.
+    """
     if executor_name != "local":
         return 0
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from evalharness.data.run_files import read_completions
 from evalharness.metrics.tokenizing import load_common_tokenizer
 from evalharness.pipeline.unanswered import is_unanswered
-from evalharness.pipeline.validate import Job, PreparedRun, validate_all
+from evalharness.pipeline.validate import ConfigAndFolder, PreparedRun, validate_runs
 from evalharness.records import Prompt, Request
 from evalharness.util.sample_key_set import SampleKeySet
 
@@ -17,9 +17,9 @@ TokenPrices = tuple[float, float]
 
 @dataclass(frozen=True)
 class RunPlan:
-    """The number of requests and tokens that a run would need.
+    """What `--dry-run` prints about a run: the number of requests and tokens that it would need.
 
-    Prompt tokens are counted by the common tokenizer, without a chat template.
+    Prompt tokens are counted by the common tokenizer (--tokenizer), without a chat template.
     """
 
     task: str
@@ -36,34 +36,39 @@ class RunPlan:
     """The first requests, of different problems."""
 
     @property
-    def output_tokens(self) -> int:
-        """The maximum number of tokens that all requests of the run can generate."""
+    def max_output_tokens_of_run(self) -> int:
+        """The maximum number of tokens that all requests of the run together can generate."""
         return self.requests * self.max_output_tokens
 
-    def cost(self, prices: TokenPrices) -> float | None:
-        """Returns the maximum cost of all requests of the run, in the currency of the prices; None if not known."""
+    def max_cost(self, prices: TokenPrices) -> float | None:
+        """Returns the maximum cost of all requests of the run, in the currency of the prices.
+
+        Returns None if the number of prompt tokens is not known.
+        """
         if self.prompt_tokens is None:
             return None
-        return (self.prompt_tokens * prices[0] + self.output_tokens * prices[1]) / 1e6
+        return (self.prompt_tokens * prices[0] + self.max_output_tokens_of_run * prices[1]) / 1e6
 
 
-def plan_runs(jobs: Sequence[Job], prompt_count: int) -> list[RunPlan]:
-    """Returns a plan of each run: its number of requests and tokens, and its first `prompt_count` prompts.
+def plan_runs(configs_and_folders: Sequence[ConfigAndFolder], prompts_per_run: int) -> list[RunPlan]:
+    """Returns a plan of each run: its number of requests and tokens, and its first `prompts_per_run` prompts.
 
-    Raises UserError in the same cases as `run_all`.
+    `configs_and_folders` has a pair (configuration, run directory) for each run. Raises UserError if a configuration is
+    not valid.
     """
     notes: list[str] = []
-    prepared = validate_all(jobs, notes.append)
+    prepared = validate_runs(configs_and_folders, notes.append)
     try:
         return [
-            _plan_run(run, prompt_count, completions_exist=prepared.stored_backend is not None) for run in prepared.runs
+            _plan_run(run, prompts_per_run, completions_exist=prepared.stored_backend is not None)
+            for run in prepared.runs
         ]
     finally:
         if prepared.stored_backend:
             prepared.stored_backend.close()
 
 
-def _plan_run(run: PreparedRun, prompt_count: int, completions_exist: bool) -> RunPlan:
+def _plan_run(run: PreparedRun, prompts_per_run: int, completions_exist: bool) -> RunPlan:
     asks_again = run.prepared.config.ask_again
     completed = SampleKeySet(row.key for row in read_completions(run.folder) if not (asks_again and is_unanswered(row)))
     missing = [] if completions_exist else [request for request in run.requests if request.key not in completed]
@@ -82,11 +87,11 @@ def _plan_run(run: PreparedRun, prompt_count: int, completions_exist: bool) -> R
         requests=len(missing),
         prompt_tokens=sum(counts[request.problem.task_id] for request in missing) if tokenizer else None,
         max_output_tokens=run.prepared.sampling.max_new_tokens,
-        first_requests=tuple(first[task_id] for task_id in list(order)[:prompt_count]),
+        first_requests=tuple(first[task_id] for task_id in list(order)[:prompts_per_run]),
     )
 
 
 def join_prompt_parts(prompt: Prompt) -> str:
-    """Returns all parts of a prompt as one string, whose tokens are counted."""
+    """Returns all parts of a prompt (such as chat messages, or prefix and suffix) as one string, for token counts."""
     messages = "\n".join(message.content for message in prompt.messages)
     return "".join(filter(None, [messages, prompt.prefill, prompt.text, prompt.suffix]))

@@ -21,7 +21,7 @@ VerdictCallback = Callable[[Verdict], None]
 
 
 class GraderProtocol(Protocol):
-    """Grades completions in the background while others are being generated; see `grading.Grader`."""
+    """Grades completions on threads while others are still being generated. `grading.Grader` implements it."""
 
     def put(self, completion: Completion) -> None:
         """Queues a completion; blocks while the queue is full."""
@@ -49,11 +49,11 @@ class Sandboxes(Protocol):
         ...
 
     def prepare(self, image_names: list[str]) -> None:
-        """Builds the named sandbox images if they do not exist. Raises UserError if one is not available."""
+        """Builds the sandbox images `image_names` that do not exist. Raises UserError if one cannot be built."""
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the sandbox's engine, image ids and toolchain versions, for the run's manifest."""
+        """Returns the container engine, image ids and toolchain versions of the sandbox, for the run's manifest."""
         ...
 
     def close(self) -> None:
@@ -63,7 +63,7 @@ class Sandboxes(Protocol):
 
 @dataclass(frozen=True)
 class Executor:
-    """The parts that generate and grade samples: a backend, sandboxes, and a function that creates a task's grader."""
+    """What generates and grades samples: a backend, the sandboxes, and a function that creates a task's grader."""
 
     sandbox: Sandboxes
     backend: Backend
@@ -82,15 +82,16 @@ ExecutorOpener = Callable[[RunConfig, Backend | None, Log, bool], Executor]
 
 
 def find_executor_opener(executor_name: str) -> ExecutorOpener:
-    """Returns the function that opens an executor (local or ray). Raises UserError for an unknown name."""
+    """Returns the function that opens an executor, such as `local` or `ray`. Raises UserError for an unknown name."""
     return cast(ExecutorOpener, load_plugin(EXECUTOR_GROUP, "executor", executor_name))
 
 
 def open_local(config: RunConfig, stored_backend: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
-    """Returns the executor that works on this machine. Raises UserError if sandbox or backend are not available.
+    """Opens the executor `local`, which generates and grades on this machine.
 
     `stored_backend` is a backend whose completions exist already, such as a samples file; if it is None, the configured
-    backend is opened.
+    backend is opened. `sandbox_needed` is False for tasks that run no programs. Raises UserError if the sandbox or the
+    backend is not available.
     """
     sandbox = open_sandbox(config.sandbox, config.workers, config.sandbox_options(), log, needed=sandbox_needed)
     try:
@@ -111,7 +112,7 @@ def open_local(config: RunConfig, stored_backend: Backend | None, log: Log, sand
 
 
 def make_grading_time_estimator(task: Task, sandbox: ContainerPool) -> Callable[[Problem], float]:
-    """Returns a function that estimates a problem's grading time in seconds from its official solution."""
+    """Returns a function that estimates, from a problem's official solution, its grading time in seconds."""
 
     def estimate_seconds(problem: Problem) -> float:
         if problem.reference is None:

@@ -28,8 +28,8 @@ class _GradingJob:
 class Grader:
     """Grades completions on `threads` threads and passes each verdict to `on_verdict`, which must be thread-safe.
 
-    `expected_seconds(problem)` estimates a problem's grading time; completions with the longest time are graded first.
-    Call `join` after `finish` or `close`.
+    `expected_seconds` estimates the seconds that grading a problem takes; completions of the slowest problems are
+    graded first. Call `join` after `finish` or `close`.
     """
 
     def __init__(
@@ -107,10 +107,10 @@ class Grader:
 
 
 def grade_completion(task: Task, problem: Problem, completion: Completion, sandbox: Sandbox) -> Verdict:
-    """Runs a completion's program in the sandbox and returns the task's verdict.
+    """Runs the program of a completion in the sandbox and returns the verdict.
 
-    The status is `infrastructure` if the backend failed to generate the completion, and `too_large` if its text exceeds
-    the sandbox's limit or takes too long to parse.
+    The verdict's status is `infrastructure` if the backend failed to generate the completion, and `too_large` if the
+    completion's text exceeds the sandbox's limit or takes too long to parse.
     """
     if completion.error:
         return Verdict(
@@ -121,7 +121,7 @@ def grade_completion(task: Task, problem: Problem, completion: Completion, sandb
     try:
         program = task.program(problem, completion)
     except LimitExceeded as error:
-        return _too_large_verdict(completion, f"reading the answer {error}")
+        return _too_large_verdict(completion, f"the answer could not be read: {error}")
     verdict = task.verdict(completion, sandbox.run(program) if program else Execution())
     return replace(verdict, extraction=program.found_by) if program and program.found_by else verdict
 

@@ -28,14 +28,14 @@ def process_environment() -> Environment:
 
 
 def redact_url_secrets(argument: str) -> str:
-    """Returns a command-line argument in which the login and the query of a URL are replaced by asterisks."""
+    """Returns a command-line argument; the login and the query of a URL in it are replaced by asterisks."""
     if "://" not in argument:
         return argument
     return re.sub(r"\?.*", "?***", re.sub(r"://[^/@\s]*@", "://***@", argument))
 
 
 def machine_hardware() -> Hardware:
-    """Returns this machine's processor, cores, clock and memory, and its GPUs if torch is imported already."""
+    """Returns the processor, cores, clock and memory of this machine, and its GPUs if torch is imported already."""
     hardware: Hardware = {
         "system": f"{platform.system()} {platform.release()}",
         "processor": _processor_name(),
@@ -45,7 +45,7 @@ def machine_hardware() -> Hardware:
     }
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        if clocks := _accelerator_clocks():
+        if clocks := _query_gpu_clocks_and_power_limits():
             hardware["accelerator_clocks"] = clocks
         hardware["accelerators"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return hardware
@@ -87,7 +87,7 @@ def _processor_name() -> str:
 
 
 def _processor_mhz() -> float | None:
-    """Returns the CPU's maximum clock in MHz, or its fastest core's current clock; None if neither is known."""
+    """Returns the maximum clock of the CPU in MHz, else the current clock of its fastest core; None if not known."""
     try:
         return int(Path("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq").read_text()) / 1000
     except (OSError, ValueError):
@@ -99,8 +99,8 @@ def _processor_mhz() -> float | None:
     return max(map(float, clocks), default=None)
 
 
-def _accelerator_clocks() -> str | None:
-    """Returns the GPUs' clocks and power limits as nvidia-smi reports them; None if nvidia-smi fails."""
+def _query_gpu_clocks_and_power_limits() -> str | None:
+    """Returns the clocks and power limits of the GPUs as nvidia-smi reports them; None if nvidia-smi fails."""
     fields = "clocks.sm,clocks.max.sm,clocks.mem,power.limit"
     command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"]
     try:

@@ -21,7 +21,7 @@ def make_manifest_configuration(
     sandbox: Sandboxes,
     sample_selection: SampleSelection,
 ) -> RunConfiguration:
-    """Returns the configuration for the manifest: everything that can change a result.
+    """Returns the configuration that a run's manifest records: everything that can change a result.
 
     A run can only be resumed with an equal configuration.
     """
@@ -37,9 +37,10 @@ def make_manifest_configuration(
 
 
 def make_manifest_environment(workers: int, sandbox: Sandboxes, backend_copies: int = 1) -> Environment:
-    """Returns the environment for the manifest: machine and software, which may differ when a run is resumed.
+    """Returns the environment that a run's manifest records: machine and software.
 
-    `backend_copies` is the number of copies of the backend.
+    It may differ when the run is resumed. `workers` is the number of samples graded at the same time, `backend_copies`
+    the number of copies of the backend.
     """
     sandbox_description = sandbox.describe()
     environment: Environment = {

@@ -17,7 +17,7 @@ from evalharness.pipeline.resuming.same_run import remove_transport_options
 from evalharness.pipeline.resuming.stretches import join_run_stretches
 from evalharness.pipeline.shard import Shard, parse_shard
 from evalharness.pipeline.store import write_json
-from evalharness.pipeline.summary import compute_results
+from evalharness.pipeline.summary import compute_summary_results
 from evalharness.pipeline.validate import PreparedTask, prepare_task
 from evalharness.records import Key
 from evalharness.report.runs import find_run_folders
@@ -31,7 +31,7 @@ SHARD_SPECIFIC_KEYS = frozenset({"shard", *SummaryResults.__annotations__})
 
 @dataclass(frozen=True)
 class ShardedRun:
-    """The checked shards of one run, each a part of its problems in its own directory, which are to be joined."""
+    """The checked shards of one run, before they are joined. A shard is a run over a part of the problems."""
 
     config: RunConfiguration
     manifests: Mapping[Path, Manifest]
@@ -50,21 +50,23 @@ class MergedRun:
     incomplete_reasons: tuple[str, ...]
 
 
-def merge(
+def merge_shards(
     out: Path, run_folders: Sequence[Path], data_source: str | None = None, ks: tuple[int, ...] = ()
 ) -> list[MergedRun]:
-    """Joins the shards of a run into the folder `out`.
+    """Joins the shards of a run into the folder `out`; returns the joined run.
 
-    If the folders contain several tasks, each task is joined into a folder below `out`. `data_source` is the source of
-    the tasks' data, as for a run. Nothing is written before all checks, and each joined run is written completely or
-    not at all. Raises UserError, which names the first difference or overlap, if the runs are not disjoint shards of
-    one run.
+    `run_folders` are the shards' run directories, or folders with a run directory per task; then each task is joined
+    into a folder below `out`. `data_source` is the value of --data (a folder, `hub` or `sample`), `ks` the k of each
+    pass@k to compute.
+
+    Nothing is written before all checks, and each joined run is written completely or not at all. Raises UserError,
+    which names the first difference or overlap, if the folders are not disjoint shards of one run.
     """
     groups: dict[Path, list[Path]] = {}
     for run in run_folders:
         folders = list(find_run_folders(run)) if run.is_dir() else []
         if not folders:
-            raise UserError(f"{run} has no run (no {MANIFEST} in it or in the folders below); give a run directory")
+            raise UserError(f"{run} contains no run (no {MANIFEST} in it or in its subfolders); give a run directory")
         for folder in folders:
             groups.setdefault(folder.relative_to(run), []).append(folder)
     for subfolder, folders in groups.items():
@@ -73,12 +75,12 @@ def merge(
             raise UserError(f"the run directory {repeated} is given twice; give each run directory once")
         if (out / subfolder).exists() and any((out / subfolder).iterdir()):
             raise UserError(f"{out / subfolder} is not empty; give a new folder to merge into")
-    sharded = {place: _check_shards(folders, data_source, ks) for place, folders in groups.items()}
+    sharded = {subfolder: _read_and_check_shards(folders, data_source, ks) for subfolder, folders in groups.items()}
     return [_write_merged_run(out / subfolder, run) for subfolder, run in sharded.items()]
 
 
-def _check_shards(shard_folders: Sequence[Path], data_source: str | None, ks: tuple[int, ...]) -> ShardedRun:
-    """Returns the run whose shards are in the folders. Raises UserError if they are not shards of one run."""
+def _read_and_check_shards(shard_folders: Sequence[Path], data_source: str | None, ks: tuple[int, ...]) -> ShardedRun:
+    """Returns the run whose shards are in `shard_folders`. Raises UserError if these are not shards of one run."""
     manifests = {folder: read_manifest(folder) for folder in shard_folders}
     configs = {
         folder: remove_transport_options(_remove_shard_selection(manifest["config"]))
@@ -107,9 +109,9 @@ def _check_shards(shard_folders: Sequence[Path], data_source: str | None, ks: tu
 
 
 def _find_common_tokenizer_name(shard_folders: Sequence[Path]) -> str | None:
-    """Returns the common tokenizer that counted the finished shards' tokens; None for the bundled one.
+    """Returns the path or hub id of the tokenizer that counted the shards' tokens; None for the bundled one.
 
-    Raises UserError if shards used different tokenizers, since their counts cannot be added.
+    Raises UserError if finished shards used different tokenizers, since their counts cannot be added.
     """
     speeds = [summary["speed"] for summary in map(read_summary, shard_folders) if summary and "speed" in summary]
     names = {name for speed in speeds if (name := speed.get("tokenizer"))}
@@ -130,8 +132,7 @@ def _prepare_task_of_shards(
 ) -> PreparedTask:
     """Returns the task with the settings of the shards' run. Raises UserError if the task's data have changed.
 
-    `card_task_name` is the name with which the user named the task if it is in a card file of the user, such as
-    FILE.yaml:TASK.
+    `card_task_name` is FILE.yaml:TASK if the user's own file (a task card) defines the task, otherwise None.
     """
     task, samples, sampling = config["task"], config["samples"], config["sampling"]
     name = task["name"].removesuffix("-sample")
@@ -156,28 +157,29 @@ def _prepare_task_of_shards(
     )
     if prepared.context.data.fingerprint != task["data"]["fingerprint"]:
         raise UserError(
-            f"the data of {name} differ from those that the runs used; give the data that they used with --data DIR"
+            f"the data of the task {name} differ from those that the shards used; give the same data with --data DIR"
         )
     return prepared
 
 
 def _write_merged_run(out: Path, run: ShardedRun) -> MergedRun:
-    """Writes the joined run into a directory with a temporary name, and renames the directory when it is complete."""
+    """Writes the joined run into a temporary folder beside `out`, and renames the folder to `out` when complete."""
     temporary_folder = out.with_name(out.name + ".part")
     common_fields = _read_common_summary_fields(run)
     try:
         if temporary_folder.exists():
             shutil.rmtree(temporary_folder)
         temporary_folder.mkdir(parents=True)
-        _write_and_count_rows_of_shards(temporary_folder / COMPLETIONS, run)
-        verdict_count = _write_and_count_rows_of_shards(temporary_folder / VERDICTS, run)
+        _merge_jsonl_files_and_count_lines(temporary_folder / COMPLETIONS, run)
+        verdict_count = _merge_jsonl_files_and_count_lines(temporary_folder / VERDICTS, run)
         environments = [manifest["environment"] for manifest in run.manifests.values()]
         environment = cast(Environment, {**environments[0], "merged": environments})
         stretches = _join_stretches_of_shards(run)
         write_json(
             temporary_folder / MANIFEST, {"config": run.config, "environment": environment, "stretches": stretches}
         )
-        summary = cast(Summary, {**common_fields, **compute_results(run.prepared, temporary_folder, run.sample_count)})
+        results = compute_summary_results(run.prepared, temporary_folder, run.sample_count)
+        summary = cast(Summary, {**common_fields, **results})
         write_json(temporary_folder / SUMMARY, summary)
         if out.exists():
             out.rmdir()
@@ -188,24 +190,26 @@ def _write_merged_run(out: Path, run: ShardedRun) -> MergedRun:
 
 
 def _join_stretches_of_shards(run: ShardedRun) -> list[RunStretch]:
-    """Returns the stretches (the part of a run that one process wrote) of all shards, numbered as one run's."""
+    """Returns the stretches of all shards, as if of one run. A stretch is the part of a run that one process wrote."""
     completions = [sum(1 for _ in read_complete_lines(folder / COMPLETIONS)) for folder in run.manifests]
     return join_run_stretches(list(run.manifests.values()), completions)
 
 
 def _read_common_summary_fields(run: ShardedRun) -> dict[str, Any]:
-    """Returns the fields of the summary that are equal in all shards. Raises UserError if no shard is finished."""
+    """Returns those fields of summary.json that are equal in all shards. Raises UserError if no shard is finished."""
     for summary in map(read_summary, run.manifests):
         if summary:
             return {key: value for key, value in summary.items() if key not in SHARD_SPECIFIC_KEYS}
     example = next(iter(run.manifests))
-    raise UserError(f"no shard is finished; run the command of a shard again, such as that of {example}, then merge")
+    raise UserError(
+        f"no shard is finished; repeat the command of a shard, such as that for {example}, then merge again"
+    )
 
 
-def _write_and_count_rows_of_shards(output_path: Path, run: ShardedRun) -> int:
-    """Writes the lines of all shards' files named `output_path.name` to `output_path`, sorted by problem and sample.
+def _merge_jsonl_files_and_count_lines(output_path: Path, run: ShardedRun) -> int:
+    """Merges the files of all shards that have the name of `output_path`, such as verdicts.jsonl, into `output_path`.
 
-    Returns the number of lines.
+    Its lines are sorted by problem and sample. Returns the number of lines.
     """
     order = {task_id: position for position, task_id in enumerate(run.prepared.problems)}
     sources: dict[Key, tuple[Path, int]] = {}
@@ -213,8 +217,8 @@ def _write_and_count_rows_of_shards(output_path: Path, run: ShardedRun) -> int:
         for key, offset in _read_sample_keys_and_offsets(folder / output_path.name):
             if key[0] not in order:
                 raise UserError(
-                    f"{folder / output_path.name} has a line of {key[0]}, which is not a problem of the task; remove "
-                    "the line"
+                    f"{folder / output_path.name} has a line for {key[0]!r}, which is not the id of a problem of the "
+                    "task; remove the line"
                 )
             if key in sources:
                 raise UserError(
@@ -237,7 +241,7 @@ def _write_and_count_rows_of_shards(output_path: Path, run: ShardedRun) -> int:
 
 
 def _read_sample_keys_and_offsets(path: Path) -> Iterator[tuple[Key, int]]:
-    """Yields (sample key, byte offset) for each complete line of a .jsonl file. Raises UserError at a damaged line."""
+    """Yields ((task_id, sample_id), byte offset) of each complete line. Raises UserError at a damaged line."""
     offset = 0
     for number, line in read_complete_lines(path):
         try:
@@ -251,7 +255,7 @@ def _read_sample_keys_and_offsets(path: Path) -> Iterator[tuple[Key, int]]:
 
 
 def _explain_missing_verdicts(run: ShardedRun, missing_count: int) -> Iterator[str]:
-    """Yields texts that say why `missing_count` samples of a merged run have no verdict."""
+    """Yields remarks on why `missing_count` samples of the merged run have no verdict, such as a missing shard."""
     if missing_count <= 0:
         return
     yield f"{missing_count} of {counted(run.sample_count, 'sample')} without a verdict"
@@ -264,13 +268,13 @@ def _explain_missing_verdicts(run: ShardedRun, missing_count: int) -> Iterator[s
 
 
 def _shard_from_manifest(manifest: Manifest) -> Shard | None:
-    """Returns the shard that a run's manifest states; None for a run without --shard."""
+    """Returns the number and count of the shard that a run's manifest states; None for a run without --shard."""
     text = manifest["config"]["samples"].get("shard")
     return parse_shard(text) if text else None
 
 
 def _remove_shard_selection(config: RunConfiguration) -> RunConfiguration:
-    """Returns the configuration of the whole run, given the configuration of one shard."""
+    """Returns the configuration of a shard without its --shard, which is the configuration of the whole run."""
     samples = {key: value for key, value in config["samples"].items() if key != "shard"}
     return cast(RunConfiguration, {**config, "samples": samples})
 

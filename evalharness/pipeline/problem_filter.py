@@ -7,18 +7,19 @@ from evalharness.records import Problem
 
 
 def select_problems(
-    problems: Sequence[Problem], max_problems: int | None, only_task_ids: Sequence[str], task_name: str
+    problems: Sequence[Problem], max_problems: int | None, only_problem_ids: Sequence[str], task_name: str
 ) -> dict[str, Problem]:
-    """Returns by id, in the task's order, all problems, the first `max_problems`, or those in `only_task_ids`.
+    """Returns the problems to run, by id: the first `max_problems`, those in `only_problem_ids`, or all.
 
-    Raises UserError for an id that the task does not have, and where both `max_problems` and `only_task_ids` are given.
+    They keep the order of `problems`. Raises UserError for an id that the task does not have, and if both
+    `max_problems` and `only_problem_ids` are given.
     """
     selected = {problem.task_id: problem for problem in problems[:max_problems]}
-    if not only_task_ids:
+    if not only_problem_ids:
         return selected
     if max_problems is not None:
         raise UserError("--only and --limit both select problems; leave one of them out")
-    for task_id in only_task_ids:
+    for task_id in only_problem_ids:
         if task_id not in selected:
             raise UserError(f"--only: {task_name} has no problem {task_id!r}; give ids such as {next(iter(selected))}")
-    return {task_id: problem for task_id, problem in selected.items() if task_id in only_task_ids}
+    return {task_id: problem for task_id, problem in selected.items() if task_id in only_problem_ids}

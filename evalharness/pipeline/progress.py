@@ -27,7 +27,7 @@ class Progress(Protocol):
         ...
 
     def start(self, total: int, generated: int, graded: int) -> None:
-        """Receives the start of a task: its number of samples, and how many are already generated and graded."""
+        """Receives the start of a task: its number of samples, and the numbers already generated and graded."""
         ...
 
     def generated(self, completion: Completion) -> None:
@@ -63,7 +63,7 @@ class SilentProgress:
 
 
 class ProgressCounts:
-    """Counts the samples of a running task that are generated, graded and passed, and its tokens. Thread-safe."""
+    """Counts, for one task of a run, the samples generated, graded and passed, and the tokens. Thread-safe."""
 
     def __init__(self, total: int, generated: int, graded: int):
         self.total, self.generated, self.graded = total, generated, graded
@@ -74,13 +74,13 @@ class ProgressCounts:
         self._lock = threading.Lock()
 
     def add_completion(self, completion: Completion) -> None:
-        """Counts a generated completion."""
+        """Counts a generated completion and its tokens."""
         with self._lock:
             self.generated += 1
             self._completed_tokens += completion.output_tokens or 0
 
     def add_verdict(self, verdict: Verdict) -> None:
-        """Counts a verdict."""
+        """Counts a graded sample, and whether it passed."""
         with self._lock:
             self.graded += 1
             if verdict.status != "infrastructure":
@@ -94,7 +94,7 @@ class ProgressCounts:
 
     @property
     def tokens_per_s_text(self) -> str:
-        """Generated tokens/s so far as text, including the batch that is being decoded; "" if not known."""
+        """The generated tokens per second as text, including the batch that is being decoded; "" if not known."""
         tokens = max(self._completed_tokens, generated_tokens.count - self._meter_at_start)
         return f"{tokens / self._elapsed_seconds:,.0f} tokens/s" if tokens else ""
 
@@ -103,7 +103,7 @@ class ProgressCounts:
         return max(time.monotonic() - self._started, 1e-6)
 
     def progress_line(self) -> str:
-        """Returns a line about the progress: counts of samples, pass rate, samples/s, tokens/s, time left."""
+        """Returns a line of text with the progress: counts of samples, pass rate, samples/s, tokens/s, time left."""
         completed = self.graded - self._graded_before or self.generated - self._generated_before
         rate = completed / self._elapsed_seconds
         remaining = self.total - (self.graded if self.graded > self._graded_before else self.generated)
@@ -146,8 +146,9 @@ class ConsoleProgress:
         in_terminal = self.console.is_terminal or self.console.is_jupyter
         if in_terminal:
             self._show_bars()
-        period, update = (REFRESH_INTERVAL_S, self._update_bars) if in_terminal else (LINE_INTERVAL_S, self._print_line)
-        self._thread = threading.Thread(target=_call_every_period, args=(update, period, self._stopped), daemon=True)
+        update = self._update_bars if in_terminal else self._print_progress_line
+        period_s = REFRESH_INTERVAL_S if in_terminal else LINE_INTERVAL_S
+        self._thread = threading.Thread(target=_call_every_period, args=(update, period_s, self._stopped), daemon=True)
         self._thread.start()
 
     def _show_bars(self) -> None:
@@ -169,7 +170,7 @@ class ConsoleProgress:
             self._bars.update(self._generation, completed=self._counts.generated, text=self._counts.tokens_per_s_text)
             self._bars.update(self._grading, completed=self._counts.graded, text=self._counts.pass_rate_text)
 
-    def _print_line(self) -> None:
+    def _print_progress_line(self) -> None:
         self.note(self._counts.progress_line())
 
     def generated(self, completion: Completion) -> None:

@@ -14,9 +14,15 @@ from evalharness.pipeline.manifest import make_manifest_configuration, make_mani
 from evalharness.pipeline.progress import Progress, SilentProgress
 from evalharness.pipeline.resuming.same_run import holds_resumable_run
 from evalharness.pipeline.store import RunStore
-from evalharness.pipeline.summary import summarize
+from evalharness.pipeline.summary import summarize_run
 from evalharness.pipeline.unanswered import generate_unless_refused
-from evalharness.pipeline.validate import Job, PreparedRun, PreparedRuns, check_prompt_is_supported, validate_all
+from evalharness.pipeline.validate import (
+    ConfigAndFolder,
+    PreparedRun,
+    PreparedRuns,
+    check_prompt_is_supported,
+    validate_runs,
+)
 from evalharness.records import AdjustsOptions, Backend, Completion, KnowsChat, Request, Verdict
 from evalharness.report.answer_remarks import answer_problem_warning
 from evalharness.util.sample_key_set import SampleKeySet
@@ -24,20 +30,24 @@ from evalharness.util.text import counted
 
 
 def run(config: RunConfig, out: Path, progress: Progress | None = None) -> Summary:
-    """Evaluates one task in the run directory `out`, or resumes the run; returns its summary. Raises as `run_all`."""
+    """Evaluates one task in the run directory `out`, or resumes the run; returns its summary.
+
+    Raises UserError before any work if the configuration is not valid.
+    """
     return run_all([(config, out)], progress or SilentProgress())[out]
 
 
-def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
+def run_all(configs_and_folders: Sequence[ConfigAndFolder], progress: Progress) -> dict[Path, Summary]:
     """Evaluates one backend on several tasks, or resumes these runs; returns the summaries by run directory.
 
-    The configurations may only differ in the task. Raises UserError before any work if a configuration is not valid.
+    `configs_and_folders` has a pair (configuration, run directory) for each run. The configurations may only differ in
+    the task. Raises UserError before any work if a configuration is not valid.
     """
-    return run_prepared(validate_all(jobs, progress.note), progress)
+    return run_prepared(validate_runs(configs_and_folders, progress.note), progress)
 
 
 def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summary]:
-    """Executes validated runs, or resumes them; returns the summaries by run directory, in order."""
+    """Executes validated runs, or resumes them; returns the summaries by run directory, in the order of the runs."""
     with ExitStack() as stack:
         executor = stack.enter_context(closing(open_executor(prepared, progress)))
         for run in prepared.runs:
@@ -45,7 +55,7 @@ def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summa
         for warning in dict.fromkeys(recipe_mismatch_warning(run, executor.backend) for run in prepared.runs):
             if warning:
                 progress.note(warning)
-        executor.sandbox.prepare(prepared.images)
+        executor.sandbox.prepare(prepared.image_names)
         stores = open_run_stores(prepared, executor, stack)
         if isinstance(executor.backend, ReferenceBackend):
             progress.note(
@@ -78,13 +88,16 @@ def recipe_mismatch_warning(run: PreparedRun, backend: Backend) -> str:
 
 
 def open_executor(prepared: PreparedRuns, progress: Progress) -> Executor:
-    """Returns the executor with sandboxes and backend. Raises UserError if one of them is not available."""
+    """Opens the executor (sandboxes and backend) of validated runs. Raises UserError if one is not available."""
     open_function = find_executor_opener(prepared.config.executor)
-    return open_function(prepared.config, prepared.stored_backend, progress.note, bool(prepared.images))
+    return open_function(prepared.config, prepared.stored_backend, progress.note, bool(prepared.image_names))
 
 
 def open_run_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) -> list[RunStore]:
-    """Opens the run directories for writing. Raises UserError, without creating any, if one contains another run."""
+    """Opens the run directories of validated runs for writing; `stack` closes them.
+
+    Raises UserError, without creating any directory, if one contains another run.
+    """
     configurations = [make_run_configuration(run, executor) for run in prepared.runs]
     overwrite = prepared.config.overwrite
     for run, config in zip(prepared.runs, configurations, strict=True):
@@ -109,7 +122,7 @@ def open_run_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack
 
 
 def add_input_file_paths(environment: Environment, config: RunConfig) -> Environment:
-    """Returns the environment for a manifest, extended by the paths of the user's task card and samples file."""
+    """Returns the environment for a manifest, with the paths of the user's task card (YAML) and samples file added."""
     extended: Environment = {**environment}
     if card_path(config.task):
         extended["card"] = config.task
@@ -120,7 +133,7 @@ def add_input_file_paths(environment: Environment, config: RunConfig) -> Environ
 
 
 def make_run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:
-    """Returns the configuration for a run's manifest: everything that can change a result."""
+    """Returns the configuration that a run's manifest records: everything that can change a result."""
     prepared = run.prepared
     return make_manifest_configuration(
         prepared.context,
@@ -133,9 +146,9 @@ def make_run_configuration(run: PreparedRun, executor: Executor) -> RunConfigura
 
 
 def execute_run(run: PreparedRun, executor: Executor, store: RunStore, progress: Progress) -> Summary:
-    """Executes one validated run, or resumes it; writes its summary and returns it."""
-    store.check_rows_are_requested([request.key for request in run.requests])
-    note_run_size(run, store, progress)
+    """Executes one validated run, or resumes it; writes and returns its summary."""
+    store.check_stored_samples_are_requested([request.key for request in run.requests])
+    report_run_size(run, store, progress)
     store.record_resumption([request.key for request in run.requests])
     generate_and_grade(run, executor, store, progress)
     if adjusted := options_adjusted_by_backend(executor.backend):
@@ -144,7 +157,7 @@ def execute_run(run: PreparedRun, executor: Executor, store: RunStore, progress:
         progress.note(
             f"the endpoint refused an option's value; this value is sent instead, and is in the manifest: {listed}"
         )
-    summary = summarize(run.prepared, executor.backend, store.folder, len(run.requests))
+    summary = summarize_run(run.prepared, executor.backend, store.folder, len(run.requests))
     store.write_summary(summary)
     if warning := answer_problem_warning(summary):
         progress.note(warning)
@@ -153,11 +166,11 @@ def execute_run(run: PreparedRun, executor: Executor, store: RunStore, progress:
 
 def options_adjusted_by_backend(backend: Backend) -> Mapping[str, str]:
     """Returns the options that the backend changed because the endpoint refused them, with the values now sent."""
-    return backend.adjustments() if isinstance(backend, AdjustsOptions) else {}
+    return backend.adjusted_options() if isinstance(backend, AdjustsOptions) else {}
 
 
-def note_run_size(run: PreparedRun, store: RunStore, progress: Progress) -> None:
-    """Reports a run's number of problems and samples, and how many samples are already graded, as notes."""
+def report_run_size(run: PreparedRun, store: RunStore, progress: Progress) -> None:
+    """Reports to `progress` how many problems and samples a run has, and how many samples are already graded."""
     problems, samples = run.prepared.problems, len(run.requests)
     size = f"{counted(len(problems), 'problem')}, {counted(samples, 'sample')}"
     generates = run.prepared.config.backend not in (ReferenceBackend.name, ReplayBackend.name)
@@ -174,9 +187,9 @@ def note_run_size(run: PreparedRun, store: RunStore, progress: Progress) -> None
 
 
 def generate_and_grade(run: PreparedRun, executor: Executor, store: RunStore, progress: Progress) -> None:
-    """Generates the missing completions and, at the same time, grades those without a verdict."""
+    """Generates the missing completions of a run and, at the same time, grades the completions without a verdict."""
 
-    def on_verdict(verdict: Verdict) -> None:
+    def store_and_report_verdict(verdict: Verdict) -> None:
         store.add_verdict(verdict)
         progress.graded(verdict)
 
@@ -186,7 +199,7 @@ def generate_and_grade(run: PreparedRun, executor: Executor, store: RunStore, pr
     missing = [request for request in requests if request.key not in store.completed_keys]
     progress.start(len(requests), len(requests) - len(missing), graded_count)
     ungraded = (row for row in store.completions() if row.key in requested and row.key not in store.graded_keys)
-    grader = executor.grader(run.prepared.task, run.prepared.problems, on_verdict)
+    grader = executor.grader(run.prepared.task, run.prepared.problems, store_and_report_verdict)
     try:
         for completion in ungraded:
             grader.put(completion)

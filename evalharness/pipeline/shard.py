@@ -10,7 +10,7 @@ from evalharness.records import Request
 
 @dataclass(frozen=True)
 class Shard:
-    """Shard `number` (from 1) of `count` shards of a run: every `count`-th problem, with all of its samples."""
+    """Part `number` (from 1) of a run split into `count` shards: every `count`-th problem, with all its samples."""
 
     number: int
     count: int
@@ -32,7 +32,7 @@ class Shard:
 
 
 def parse_shard(text: str) -> Shard:
-    """Returns the shard that a text such as "1/7" means. Raises UserError for anything but 1/n to n/n."""
+    """Returns the shard that a text I/N names, such as "1/7". Raises UserError unless I is from 1 to N."""
     match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise UserError(

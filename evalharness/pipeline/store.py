@@ -27,7 +27,7 @@ from evalharness.data.run_files import (
 )
 from evalharness.data.run_types import Environment, Manifest, RunConfiguration, RunStretch, Summary
 from evalharness.errors import UserError
-from evalharness.pipeline.resuming.folders import delete_rows_and_summary
+from evalharness.pipeline.resuming.folders import delete_results
 from evalharness.pipeline.resuming.same_run import holds_resumable_run
 from evalharness.pipeline.resuming.stretches import begin_run_stretch, list_run_stretches
 from evalharness.pipeline.unanswered import is_unanswered
@@ -81,7 +81,7 @@ class RunStore:
             self._config, self._environment = config, environment
             self.resumed = not overwrite and holds_resumable_run(folder, config)
             if not self.resumed:
-                delete_rows_and_summary(folder)
+                delete_results(folder)
                 self._write_manifest([begin_run_stretch(config, environment, 0)], environment)
             with disk_errors_as_user_errors(folder):
                 self._remove_unusable_rows()
@@ -94,7 +94,7 @@ class RunStore:
             raise
 
     def _remove_unusable_rows(self) -> None:
-        """Removes an incomplete last line, and verdicts of status "infrastructure" so that they are graded again."""
+        """Removes incomplete last lines, and verdicts of status "infrastructure" so that they are graded again."""
         for name in (COMPLETIONS, VERDICTS):
             remove_incomplete_line(self.folder / name)
         if any(row.status == "infrastructure" for row in self.verdicts()):
@@ -102,7 +102,7 @@ class RunStore:
                 file.writelines(_to_json_line(row) for row in self.verdicts() if row.status != "infrastructure")
 
     def _remove_unanswered_rows(self) -> None:
-        """Removes completions and verdicts of prompts without an answer, so that these prompts are sent again."""
+        """Removes the completions and verdicts of prompts without an answer, so that these prompts are sent again."""
         unanswered = SampleKeySet(row.key for row in self.completions() if is_unanswered(row))
         if not unanswered:
             return
@@ -110,15 +110,15 @@ class RunStore:
             with open_for_atomic_write(self.folder / name) as file:
                 file.writelines(_to_json_line(row) for row in rows() if row.key not in unanswered)
 
-    def check_rows_are_requested(self, requested_keys: Collection[Key]) -> None:
-        """Raises UserError if the directory has a completion or verdict of a sample that is not in the run."""
+    def check_stored_samples_are_requested(self, requested_keys: Collection[Key]) -> None:
+        """Raises UserError if the directory has a completion or verdict of a sample that is not in `requested_keys`."""
         requested = SampleKeySet(requested_keys)
         for name, keys in ((COMPLETIONS, self.completed_keys), (VERDICTS, self.graded_keys)):
             for task_id, sample_id in keys:
                 if (task_id, sample_id) not in requested:
                     raise UserError(
-                        f"{self.folder / name} has a line of sample {sample_id} of {task_id!r}, which is not in the "
-                        "run; remove the line"
+                        f"{self.folder / name} has a line for sample {sample_id} of problem {task_id!r}, which is not "
+                        "in the run; remove the line"
                     )
 
     def record_resumption(self, requested_keys: Collection[Key]) -> None:
@@ -136,7 +136,7 @@ class RunStore:
         self._write_manifest(stretches, manifest["environment"])
 
     def record_adjusted_options(self, adjusted_options: Mapping[str, str]) -> None:
-        """Records in the manifest the options that the backend changed because the endpoint refused them."""
+        """Records in the manifest the options whose values the backend changed because the endpoint refused them."""
         manifest = self.manifest()
         *earlier, latest = list_run_stretches(manifest)
         if adjusted_options and latest.get("adjusted") != adjusted_options:
@@ -147,15 +147,15 @@ class RunStore:
         write_json(self.folder / MANIFEST, content)
 
     def manifest(self) -> Manifest:
-        """Returns the run's manifest: configuration, environment, and stretches (the part that each process wrote)."""
+        """Returns the run's manifest: configuration, environment, and which part of the run each process wrote."""
         return read_manifest(self.folder)
 
     def completions(self) -> Iterator[Completion]:
-        """Yields the completions that the run directory has so far, in the order of writing."""
+        """Yields the completions in the run directory, in the order in which they were written."""
         return read_completions(self.folder)
 
     def verdicts(self) -> Iterator[Verdict]:
-        """Yields the verdicts that the run directory has so far, in the order of writing."""
+        """Yields the verdicts in the run directory, in the order in which they were written."""
         return read_verdicts(self.folder)
 
     def add_completion(self, completion: Completion) -> None:
@@ -169,7 +169,7 @@ class RunStore:
             self._append_row(VERDICTS, verdict)
 
     def _add_key_if_new(self, key: Key, known_keys: SampleKeySet) -> bool:
-        """Adds a sample key to a set; returns whether it was new."""
+        """Adds the key of a sample to `known_keys`; returns whether it was new."""
         with self._lock:
             return known_keys.add(key)
 
@@ -245,13 +245,13 @@ def append_completions(path: Path, completions: Iterable[Completion]) -> None:
 def row_to_json(row: Completion | Verdict) -> dict[str, Any]:
     """Returns a completion or verdict as a JSON object, without the fields that are None."""
     values = ((field.name, getattr(row, field.name)) for field in fields(row))
-    return {name: _to_json_value(value) for name, value in values if value is not None}
+    return {name: _field_to_json(value) for name, value in values if value is not None}
 
 
-def _to_json_value(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    return [_to_json_value(item) for item in value] if isinstance(value, tuple) else value
+def _field_to_json(field_value: Any) -> Any:
+    if is_dataclass(field_value) and not isinstance(field_value, type):
+        return asdict(field_value)
+    return [_field_to_json(item) for item in field_value] if isinstance(field_value, tuple) else field_value
 
 
 def _to_json_line(row: Completion | Verdict) -> bytes:
@@ -265,7 +265,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def remove_incomplete_line(path: Path) -> None:
-    """Removes a last line that has no line break from a file, if the file exists."""
+    """Removes the last line of a file if the line has no line break. Does nothing if the file does not exist."""
     if not path.exists():
         return
     with path.open("r+b") as file:
@@ -284,7 +284,7 @@ def remove_incomplete_line(path: Path) -> None:
 
 @contextlib.contextmanager
 def disk_errors_as_user_errors(path: Path) -> Iterator[None]:
-    """Converts an OSError in the `with` block into a UserError about `path` that says what to do."""
+    """Converts an OSError in the `with` block into a UserError that names `path` and says what to do."""
     try:
         yield
     except OSError as error:

@@ -21,10 +21,10 @@ from evalharness.util.jsonl import read_complete_lines
 from evalharness.util.sample_key_set import SampleKeySet
 
 
-def summarize(prepared: PreparedTask, backend: Backend, folder: Path, sample_count: int) -> Summary:
-    """Returns the content of summary.json for a run directory; `sample_count` is the number of samples requested."""
+def summarize_run(prepared: PreparedTask, backend: Backend, folder: Path, sample_count: int) -> Summary:
+    """Returns the content of summary.json for the run directory `folder`, which should have `sample_count` samples."""
     config, context = prepared.config, prepared.context
-    results = compute_results(prepared, folder, sample_count)
+    results = compute_summary_results(prepared, folder, sample_count)
     summary = {
         "task": prepared.task.name,
         "backend": backend.name,
@@ -45,17 +45,17 @@ def summarize(prepared: PreparedTask, backend: Backend, folder: Path, sample_cou
 
 
 def infilling_length_rule(prepared: PreparedTask, backend: Backend) -> str | None:
-    """Returns the rule for the length of an infilled middle; None for a task without infilling.
+    """Returns how the length of an infilled middle was determined, such as "free"; None for a task without infilling.
 
-    For a samples file the rule is only known if the user names the recipe; otherwise it is "unknown".
+    The task's recipe determines it. Returns "unknown" for a samples file, unless the user names its recipe.
     """
     middle = prepared.context.recipe.middle
     is_known = not isinstance(backend, ReplayBackend) or "recipe" in prepared.config.options
     return (middle if is_known else "unknown") if middle else None
 
 
-def compute_results(prepared: PreparedTask, folder: Path, sample_count: int) -> SummaryResults:
-    """Computes the part of a summary that follows from completions and verdicts: pass rates, speed, counts."""
+def compute_summary_results(prepared: PreparedTask, folder: Path, sample_count: int) -> SummaryResults:
+    """Returns the part of summary.json computed from completions and verdicts: pass rates, speed, counts."""
     ks = prepared.config.ks or DEFAULT_KS
     manifest = read_manifest(folder)
     tallies = count_samples_by_problem(read_verdicts(folder))
@@ -90,13 +90,16 @@ def compute_results(prepared: PreparedTask, folder: Path, sample_count: int) -> 
 def count_run_answers(
     prepared: PreparedTask, folder: Path, backend_name: str, tokenizer: CommonTokenizer | None
 ) -> AnswerCounts | None:
-    """Counts a run's answers that are truncated, empty, refused or reasoning only; None for the official solutions."""
+    """Returns how many answers of a run are truncated, empty, refused or only reasoning.
+
+    Returns None for the backend `reference`, whose answers are the official solutions.
+    """
     if backend_name == ReferenceBackend.name:
         return None
     token_limit = None if backend_name == ReplayBackend.name else prepared.sampling.max_new_tokens
     is_chat = prepared.context.recipe.kind == "chat"
 
-    def final_text(completion: Completion) -> str:
+    def text_without_reasoning(completion: Completion) -> str:
         return without_reasoning(completion.text) if is_chat and completion.form == "answer" else completion.text
 
-    return count_answers(read_completions(folder), token_limit, tokenizer, final_text)
+    return count_answers(read_completions(folder), token_limit, tokenizer, text_without_reasoning)

@@ -12,7 +12,7 @@ from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.progress import Progress
 from evalharness.pipeline.run import run_prepared
-from evalharness.pipeline.validate import OpenedTasks, validate_all
+from evalharness.pipeline.validate import OpenedTasks, validate_runs
 
 SWEEPABLE_FIELDS: Mapping[str, Callable[[str], Any]] = {
     "temperature": float, "top_p": float, "max_new_tokens": int, "batch_size": int, "seed": int,
@@ -22,17 +22,17 @@ SWEEPABLE_FIELDS: Mapping[str, Callable[[str], Any]] = {
 
 @dataclass(frozen=True)
 class OptionCombination:
-    """One combination of values of the swept options; `name` is also the name of its folder."""
+    """One combination of option values, such as threshold=0.9; `name` is also the name of the folder of its runs."""
 
     name: str
     values: Mapping[str, str]
 
 
 def separate_fixed_and_swept_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Returns two dictionaries: options with one value, and swept options with several comma-separated values.
+    """Returns (fixed, swept): the options with one value, and those with several comma-separated values.
 
-    A JSON array, a JSON object and a quoted text count as one value. Raises UserError if an option has a value twice,
-    or if no option has several values.
+    A JSON array, a JSON object and a quoted text count as one value. Raises UserError if an option has the same
+    value twice, or if no option has several values.
     """
     fixed: dict[str, str] = {}
     swept: dict[str, list[str]] = {}
@@ -40,19 +40,19 @@ def separate_fixed_and_swept_options(options: Mapping[str, str]) -> tuple[dict[s
         values = [value] if value[:1] in '{["' else [part.strip() for part in value.split(",") if part.strip()]
         if len(values) > 1:
             if len(set(values)) < len(values):
-                raise UserError(f"--option {key}={value} has a value twice; give each value once")
+                raise UserError(f"--option {key}={value} has the same value twice; give each value once")
             swept[key] = values
         else:
             fixed[key] = value
     if not swept:
         raise UserError(
-            "no --option has several values; write, for example, threshold=0.5,0.7,0.9, or use evalharness run"
+            "no --option has several values; give --option KEY=V1,V2, such as threshold=0.5,0.9, or use evalharness run"
         )
     return fixed, swept
 
 
 def list_option_combinations(swept_values: Mapping[str, Sequence[str]]) -> list[OptionCombination]:
-    """Returns all combinations of option values; the last option varies fastest."""
+    """Returns all combinations of the options' values; the values of the last option vary fastest."""
     return [
         OptionCombination(
             "_".join(f"{key}={value.replace('/', '-')}" for key, value in zip(swept_values, values, strict=True)),
@@ -63,7 +63,7 @@ def list_option_combinations(swept_values: Mapping[str, Sequence[str]]) -> list[
 
 
 def set_option_values(config: RunConfig, option_values: Mapping[str, str]) -> RunConfig:
-    """Returns a run's configuration with these option values. Raises UserError for a text where a number is needed."""
+    """Returns `config` with these option values. Raises UserError if a value that must be a number is not one."""
     fields: dict[str, Any] = {}
     for key, value in option_values.items():
         if key in SWEEPABLE_FIELDS:
@@ -80,11 +80,11 @@ def sweep(
 ) -> dict[Path, Summary]:
     """Runs (or resumes) tasks with each combination of option values; returns the summaries by run directory.
 
-    The run directories are `out`/COMBINATION/TASK. Combinations that are finished are not run again. Raises UserError
-    before the first run if a combination is not valid.
+    `swept_values` has the values of each option. The run directories are `out`/COMBINATION/TASK. Finished runs are not
+    repeated. Raises UserError before the first run if a combination is not valid.
     """
     combinations = list_option_combinations(swept_values)
-    jobs = [
+    runs_by_combination = [
         [
             (set_option_values(base, combination.values), out / combination.name / strip_card_file(base.task))
             for base in task_configs
@@ -93,8 +93,8 @@ def sweep(
     ]
     opened: OpenedTasks = {}
     prepared = [
-        validate_all(combination_jobs, progress.note if number == 0 else lambda text: None, opened)
-        for number, combination_jobs in enumerate(jobs)
+        validate_runs(configs_and_folders, progress.note if number == 0 else lambda text: None, opened)
+        for number, configs_and_folders in enumerate(runs_by_combination)
     ]
     summaries: dict[Path, Summary] = {}
     for number, (combination, runs) in enumerate(zip(combinations, prepared, strict=True), start=1):

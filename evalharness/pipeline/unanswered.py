@@ -16,7 +16,7 @@ MAX_INITIAL_REFUSALS = 5
 
 
 def is_unanswered(completion: Completion) -> bool:
-    """Returns whether a stored completion is empty because its prompt was refused or the backend failed for it."""
+    """Returns whether a stored completion is empty because its prompt was refused, or because the backend failed."""
     return not completion.text and completion.finish_reason in ("refused", UNANSWERED)
 
 
@@ -29,31 +29,32 @@ def generate_unless_refused(
 ) -> Iterator[Completion]:
     """Yields the backend's completions; raises UserError with the endpoint's message if it refuses every prompt.
 
-    Completions of refused prompts are held back until another prompt is answered. After `MAX_INITIAL_REFUSALS` refusals
-    without any answer, no further request is sent. `any_answered` is whether a prompt was answered before the run was
-    resumed.
+    Completions of refused prompts are only yielded after another prompt is answered. After `MAX_INITIAL_REFUSALS`
+    refusals without any answer, no further request is sent. `any_answered` says whether the run, before it was resumed,
+    had an answered prompt.
 
-    With `settle_failures` (--settle-failures), a prompt for which the backend fails gets an empty answer, whose
-    `refusal` is the reason, as soon as a later prompt is answered. At the end of the run the remaining failed prompts
-    also get one, unless the backend answered some prompts and then failed for all others.
+    With `settle_failures` (--settle-failures), a prompt for which the backend fails gets an empty answer as soon as a
+    later prompt is answered; the answer's `refusal` is the reason. At the end of the run, the remaining failed prompts
+    also get an empty answer, unless the backend answered some prompts and then failed for all others.
     """
-    gate = _RequestGate(requests, any_answered)
+    sendable = _RequestsUntilAllRefused(requests, any_answered)
     failures = _HeldBackFailures(any_answered) if settle_failures else None
-    while gate.paused:
-        gate.paused = False
-        for completion in backend.generate(gate, sampling):
-            for released in gate.hold_or_release(completion):
+    while sendable.paused:
+        sendable.paused = False
+        for completion in backend.generate(sendable, sampling):
+            for released in sendable.hold_or_release(completion):
                 yield from failures.hold_or_release(released) if failures else [released]
-        if gate.waiting:
+        if sendable.waiting:
             raise UserError(
-                f"no prompt was answered: {gate.waiting[0].refusal}; change --model, a sampling setting or an --option"
+                f"the endpoint refused every prompt: {sendable.waiting[0].refusal}; change --model, a sampling setting "
+                "or an --option"
             )
     if failures:
         yield from failures.release_remaining()
 
 
-class _RequestGate:
-    """Passes requests to a backend, and stops if the first `MAX_INITIAL_REFUSALS` are all refused."""
+class _RequestsUntilAllRefused:
+    """Iterates over the requests for a backend, and stops if the first `MAX_INITIAL_REFUSALS` prompts are refused."""
 
     def __init__(self, requests: Iterable[Request], any_answered: bool) -> None:
         self._requests = iter(requests)
@@ -72,9 +73,9 @@ class _RequestGate:
         return next(self._requests)
 
     def hold_or_release(self, completion: Completion) -> list[Completion]:
-        """Receives a completion and returns those that can be yielded now.
+        """Receives a new completion; returns the completions that can be yielded now.
 
-        Refused prompts are held back until a prompt is answered.
+        Completions of refused prompts are held back until a prompt is answered.
         """
         is_refused = completion.finish_reason == "refused"
         self._any_answered |= not is_refused and not completion.error
@@ -89,7 +90,7 @@ class _RequestGate:
 
 
 class _HeldBackFailures:
-    """Holds back the completions of failed prompts until a later answer shows that the backend works."""
+    """Holds back the completions of prompts for which the backend failed, until it answers a later prompt."""
 
     def __init__(self, any_answered: bool) -> None:
         self._waiting: list[Completion] = []
@@ -99,9 +100,9 @@ class _HeldBackFailures:
         """Whether the backend sent no more requests because it failed for several in a row."""
 
     def hold_or_release(self, completion: Completion) -> list[Completion]:
-        """Receives a completion and returns those that can be yielded now.
+        """Receives a new completion; returns the completions that can be yielded now.
 
-        Failed prompts are held back until the next prompt is answered.
+        Completions with an error are held back until a prompt is answered, and then returned as empty answers.
         """
         if completion.error:
             self._stopped |= completion.finish_reason != UNANSWERED
@@ -113,11 +114,12 @@ class _HeldBackFailures:
         return released
 
     def release_remaining(self) -> list[Completion]:
-        """Returns the completions that are still held back at the end of the run, as empty answers or unchanged.
+        """Returns the completions that are still held back at the end of the run.
 
-        They become empty answers (not solved) if the backend has answered a prompt before and is probably not down: it
-        was sent all prompts, or it has answered none since the run was resumed (the remaining prompts may be those that
-        always fail). Unchanged completions have an error, so that the next run sends their prompts again.
+        They are returned as empty answers, which count as not solved, if the backend has ever answered a prompt in this
+        run and is probably not down: either all prompts were sent to it, or it has answered none since the run was
+        resumed (the prompts that are left may be those that always fail). Otherwise they are returned unchanged, with
+        their error; the next start of the run sends their prompts again.
         """
         any_answered = self._answered_before or self._answered_now
         are_unsolved = any_answered and not (self._stopped and self._answered_now)
@@ -125,7 +127,7 @@ class _HeldBackFailures:
 
 
 def _to_empty_answer(completion: Completion) -> Completion:
-    """Returns a failed completion as an empty answer with the reason, or unchanged if its prompt was never sent."""
+    """Returns a failed completion as an empty answer with its error as `refusal`; unchanged if no request was sent."""
     if completion.finish_reason != UNANSWERED:
         return completion
     return replace(completion, error="", refusal=completion.error)

@@ -25,13 +25,13 @@ from evalharness.pipeline.problem_filter import select_problems
 from evalharness.pipeline.resuming.folders import check_multi_task_folder, check_overwritable
 from evalharness.pipeline.resuming.same_run import holds_resumable_run
 from evalharness.pipeline.shard import parse_shard
-from evalharness.records import Backend, Problem, Prompt, Request, Sampling, Task, prompt_check
+from evalharness.records import Backend, Problem, Prompt, Request, Sampling, Task, find_prompt_check
 from evalharness.sandbox.factory import parse_sandbox_options
 from evalharness.util.files import check_writable
 from evalharness.util.number_checks import check_at_least
 from evalharness.util.version import __version__
 
-Job = tuple[RunConfig, Path]
+ConfigAndFolder = tuple[RunConfig, Path]
 """A run's configuration, and its run directory."""
 Log = Callable[[str], None]
 
@@ -85,33 +85,28 @@ class PreparedRuns:
     """The backend whose completions exist already (`reference`, `replay`); None where a model generates them."""
 
     @property
-    def images(self) -> list[str]:
+    def image_names(self) -> list[str]:
         """The names of the sandbox images that the tasks of the runs need."""
         return sorted({run.prepared.context.image for run in self.runs if run.prepared.context.image})
 
 
-def validate(config: RunConfig, folder: Path) -> PreparedRun:
-    """Returns the validated run of a configuration. Raises UserError if the configuration is not valid."""
-    prepared = validate_all([(config, folder)], lambda text: None)
-    if prepared.stored_backend:
-        prepared.stored_backend.close()
-    return prepared.runs[0]
+def validate_runs(
+    configs_and_folders: Sequence[ConfigAndFolder], log: Log, opened_tasks: OpenedTasks | None = None
+) -> PreparedRuns:
+    """Returns the validated runs of several tasks with one backend. Raises UserError if a configuration is not valid.
 
-
-def validate_all(jobs: Sequence[Job], log: Log, opened_tasks: OpenedTasks | None = None) -> PreparedRuns:
-    """Returns the validated runs of several tasks with one backend; the caller closes its `stored_backend`.
-
-    Of several tasks, those without a bundled sample are omitted with `--data sample`, and those without official
-    solutions with the backend `reference`; `log` is called with their names. Calls with the same `opened_tasks` read
-    each task's data once. Raises UserError if a configuration is not valid.
+    `configs_and_folders` has a pair (configuration, run directory) for each run. Of several tasks, `--data sample`
+    omits those without bundled sample data, and the backend `reference` those without official solutions; `log` is
+    called with their names. Calls with the same `opened_tasks` read each task's data once. The caller closes the
+    `stored_backend` of the result.
     """
-    config = jobs[0][0]
+    config = configs_and_folders[0][0]
     find_executor_opener(config.executor)
     parse_sandbox_options(config.sandbox, config.sandbox_options())
     load_common_tokenizer(config.tokenizer)
     stored_backend = check_and_open_stored_backend(config)
     try:
-        tasks = prepare_tasks(jobs, log, {} if opened_tasks is None else opened_tasks)
+        tasks = prepare_tasks(configs_and_folders, log, {} if opened_tasks is None else opened_tasks)
         if isinstance(stored_backend, ReferenceBackend):
             tasks = select_tasks_with_official_solutions(tasks, log)
         runs = tuple(_prepare_run(task, folder, stored_backend) for task, folder in tasks)
@@ -126,9 +121,10 @@ def validate_all(jobs: Sequence[Job], log: Log, opened_tasks: OpenedTasks | None
 
 
 def prepare_task(config: RunConfig, opened_tasks: OpenedTasks | None = None) -> PreparedTask:
-    """Returns the task of a configuration with its data and checked settings. Raises UserError for invalid settings.
+    """Returns the task of a configuration with its data and its checked settings.
 
-    The data are taken from `opened_tasks` if they have been read before.
+    The data are taken from `opened_tasks` if they have been read before, and otherwise read and added to it. Raises
+    UserError for invalid settings.
     """
     options = config.task_options()
     key = (config.task, config.data, tuple(sorted(options.items())))
@@ -148,21 +144,24 @@ def prepare_task(config: RunConfig, opened_tasks: OpenedTasks | None = None) -> 
     check_numeric_settings(config, n, sampling)
     problems = select_problems(all_problems, config.limit, config.only, config.task)
     if not problems:
-        raise UserError(f"no problem of {config.task} is selected; change --option split=, start= or end=")
+        raise UserError(f"no problem of the task {config.task} is selected; change --option split=, start= or end=")
     return PreparedTask(config, task, context, problems, len(all_problems), n, sampling)
 
 
-def prepare_tasks(jobs: Sequence[Job], log: Log, opened_tasks: OpenedTasks) -> list[tuple[PreparedTask, Path]]:
-    """Returns pairs (prepared task, run directory); with `--data sample`, tasks without a bundled sample are omitted.
+def prepare_tasks(
+    configs_and_folders: Sequence[ConfigAndFolder], log: Log, opened_tasks: OpenedTasks
+) -> list[tuple[PreparedTask, Path]]:
+    """Returns a pair (prepared task, run directory) for each configuration.
 
-    Raises UserError if a task cannot be prepared, or if no task has a bundled sample.
+    Of several tasks, `--data sample` omits those without bundled sample data; `log` is called with their names. Raises
+    UserError if a task cannot be prepared, or if no task is left.
     """
     prepared, without_sample = [], []
-    for config, folder in jobs:
+    for config, folder in configs_and_folders:
         try:
             prepared.append((prepare_task(config, opened_tasks), folder))
         except NoBundledSample:
-            if len(jobs) == 1:
+            if len(configs_and_folders) == 1:
                 raise
             without_sample.append(config.task)
     if not prepared:
@@ -176,7 +175,7 @@ def prepare_tasks(jobs: Sequence[Job], log: Log, opened_tasks: OpenedTasks) -> l
 def select_tasks_with_official_solutions(
     tasks: Sequence[tuple[PreparedTask, Path]], log: Log
 ) -> list[tuple[PreparedTask, Path]]:
-    """Returns the tasks that have official solutions; `log` is called with the names of the others.
+    """Returns the tasks that have official solutions; calls `log` with the names of those that have none.
 
     Raises UserError if no task has official solutions.
     """
@@ -192,7 +191,7 @@ def select_tasks_with_official_solutions(
 
 
 def choose_samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
-    """Returns --n, else the task's default samples per problem, or 1 if all samples of a problem would be equal."""
+    """Returns the samples per problem: --n, else the recipe's number, or 1 if all samples would be equal."""
     if config.n is not None:
         return config.n
     return 1 if config.backend == ReferenceBackend.name or config.temperature == 0 else recipe.n
@@ -221,14 +220,15 @@ def check_numeric_settings(config: RunConfig, samples_per_problem: int, sampling
         and config.backend not in (ReferenceBackend.name, ReplayBackend.name)
     ):
         raise UserError(
-            f"--n {samples_per_problem} at temperature 0 gives equal samples; set --temperature, such as 0.2"
+            f"--n {samples_per_problem} at temperature 0 gives equal samples; set --temperature above 0, such as 0.2"
         )
 
 
 def check_and_open_stored_backend(config: RunConfig) -> Backend | None:
-    """Checks the backend's name and options; returns the backend if its completions exist already, else None.
+    """Checks the backend's name and options; returns the backend if its completions exist already, otherwise None.
 
-    Raises UserError for an unknown backend, an unknown option or an invalid value.
+    The backends `reference` (official solutions) and `replay` (samples file) have such completions. Raises UserError
+    for an unknown backend, an unknown option or an invalid value.
     """
     options = config.backend_options()
     backend = find_backend(config.backend)
@@ -242,7 +242,7 @@ def check_and_open_stored_backend(config: RunConfig) -> Backend | None:
 
 def check_prompt_is_supported(backend: Backend, prompt: Prompt) -> None:
     """Raises UserError if the backend does not support this kind of prompt, such as infilling."""
-    if check := prompt_check(backend):
+    if check := find_prompt_check(backend):
         check(prompt)
     elif prompt.suffix is not None:
         raise UserError(
@@ -252,7 +252,7 @@ def check_prompt_is_supported(backend: Backend, prompt: Prompt) -> None:
 
 
 def check_common_parent_folder(runs: Sequence[PreparedRun]) -> None:
-    """Raises UserError if the output folder of several tasks is itself a run directory, or has unrelated files."""
+    """Raises UserError if the output folder of several tasks is itself a run directory, or has files but no run."""
     parents = {run.folder.parent for run in runs if run.folder.name == run.prepared.config.task}
     if len(runs) > 1 and len(parents) == 1:
         check_multi_task_folder(parents.pop())
@@ -293,7 +293,7 @@ def _prepare_run(prepared: PreparedTask, folder: Path, stored_backend: Backend |
 
 
 def list_requests(prepared: PreparedTask, stored_backend: Backend | None) -> list[Request]:
-    """Returns the requests for all samples of a run, sorted by problem; for `grade`, those of the samples file.
+    """Returns a request for each sample of a run, sorted by problem; for `grade`, for each line of the samples file.
 
     Raises UserError if the samples file does not match the task.
     """
@@ -313,7 +313,7 @@ def _list_requests_of_samples_file(prepared: PreparedTask, backend: ReplayBacken
     if any(problem.accepts_programs for problem in problems.values()):
         for sample in backend.samples():
             problem = problems[sample.task_id]
-            if sample.form_for(problem) == "program":
+            if sample.choose_text_form(problem) == "program":
                 prepared.task.program(problem, sample.to_completion(problem))  # refuses one without the problem's tests
     min_samples = min(Counter(task_id for task_id, _ in keys).values())
     for k in prepared.config.ks:

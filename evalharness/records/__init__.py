@@ -28,7 +28,7 @@ from evalharness.records.prompts import (
     Key,
     Message,
     MiddleLength,
-    Oracle,
+    MiddleLengthOracle,
     Problem,
     Prompt,
     Request,
@@ -40,7 +40,7 @@ from evalharness.records.protocols import (
     Sandbox,
     SupportsPromptCheck,
     Task,
-    prompt_check,
+    find_prompt_check,
 )
 from evalharness.records.verdicts import (
     STATUSES,
@@ -69,7 +69,7 @@ __all__ = [
     "Limits",
     "Message",
     "MiddleLength",
-    "Oracle",
+    "MiddleLengthOracle",
     "Outcome",
     "Problem",
     "ProcessRules",
@@ -86,5 +86,5 @@ __all__ = [
     "Trace",
     "UnitTestProgram",
     "Verdict",
-    "prompt_check",
+    "find_prompt_check",
 ]

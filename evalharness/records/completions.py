@@ -8,7 +8,7 @@ from evalharness.records.prompts import Key
 
 @dataclass(frozen=True)
 class Sampling:
-    """The sampling parameters of a generating backend: temperature, top_p, token limit and seed."""
+    """The sampling parameters of a run: temperature, top_p, maximum number of new tokens, and seed."""
 
     temperature: float = 0.0
     """0 selects the most probable token (greedy decoding)."""
@@ -20,7 +20,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Trace:
-    """The denoising history of a diffusion model's completion: one entry per output token, in the order of the text."""
+    """How a completion was decoded: the text, forward pass and block of each output token, in the order of the text."""
 
     tokens: tuple[str, ...]
     """The text of each token. Joined, they are the completion before the cut at a stop sequence."""
@@ -34,7 +34,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class RejectedDraft:
-    """Speculative decoding: consecutive drafted tokens that a forward pass of the target model rejected."""
+    """Speculative decoding: the consecutive drafted tokens that one forward pass of the target model rejected."""
 
     step: int
     """The forward pass, counted from 0."""
@@ -46,7 +46,7 @@ class RejectedDraft:
 
 @dataclass(frozen=True)
 class DraftCounts:
-    """Speculative decoding: a completion's drafted and accepted tokens, of one draft source, by position in a draft."""
+    """Speculative decoding: how many tokens were drafted and accepted, for one completion and one source of drafts."""
 
     source: str
     """What drafted: lookup, drafter, self (the network drafts for itself), or none (passes without a draft)."""
@@ -117,4 +117,5 @@ class Completion:
 
     @property
     def key(self) -> Key:
+        """The identity of the completion's sample: (task_id, sample_id)."""
         return (self.task_id, self.sample_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class OptionDescription:
-    """The description of one `--option KEY=VALUE`, for tables in the terminal and in the documentation."""
+    """The description of one `--option key=value`: a row of a table in the terminal or in the documentation."""
 
     name: str
     values: str

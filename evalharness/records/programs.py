@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Limits:
-    """Time and memory limits of a sandboxed program; waiting for a free core does not count as time."""
+    """Time and memory limits of a program in the sandbox. Time that it waits for a free CPU core does not count."""
 
     time_s: float
     memory_mb: int = 4096
@@ -15,7 +15,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class ProcessRules:
-    """Settings of a Python program's process that reproduce the official grader: restrictions, stack, memory."""
+    """Settings of a Python program's process that reproduce the official grader's process.
+
+    They are restrictions (forbidden operations), stack depth and memory.
+    """
 
     guard: str = ""
     """The official grader whose restrictions apply (sandbox/agent/sample/guards.py); empty for none."""
@@ -28,13 +31,13 @@ class ProcessRules:
 
     @classmethod
     def from_card_rules(cls, rules: Mapping[str, Any]) -> "ProcessRules":
-        """Returns the process rules from the `rules` entry of a task card."""
+        """Returns the process rules that a task card (the YAML file of a task) has under `rules`."""
         return cls(rules.get("guard", ""), rules.get("stack_depth"), rules.get("address_space_mb"))
 
 
 @dataclass(frozen=True)
 class CallRules:
-    """How EvalPlus limits the time of calls of the tested function and compares their return values."""
+    """How EvalPlus limits the time of each call of the tested function, and compares the return values."""
 
     edition: Literal["0.2", "0.3"]
     """The release of EvalPlus whose comparison applies."""
@@ -52,9 +55,10 @@ class CallRules:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """A reference solution and its inputs. It runs once in the sandbox, and the expected outputs are cached.
+    """A problem's reference solution with the test inputs, to compute the expected outputs.
 
-    Compared by identity: a task makes one reference per problem and shares it between the problem's programs.
+    The sandbox runs the solution once and caches its outputs. Instances compare by identity: a task makes one per
+    problem, which all programs of the problem share.
     """
 
     source: str
@@ -67,7 +71,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Checks:
-    """The test code of a problem, which is appended to a sample's source and decides whether it is right."""
+    """The test code of a problem, which is appended to a sample's program and decides whether the sample passes."""
 
     text: str
     trusted: str = ""
@@ -79,7 +83,7 @@ class Checks:
 
 @dataclass(frozen=True)
 class Cases:
-    """The test cases of a LiveCodeBench problem, encoded as in its data file; the judge in the sandbox decodes them."""
+    """The test cases of a LiveCodeBench problem, still encoded as in the data file; decoded in the sandbox."""
 
     public: str
     private: str = ""
@@ -89,7 +93,7 @@ class Cases:
 
 @dataclass(frozen=True)
 class ExecProgram:
-    """A Python program and its test code in one namespace. It passes if neither raises an exception."""
+    """A Python program and its test code, run in one namespace. It passes if neither raises an exception."""
 
     image: str
     source: str
@@ -102,7 +106,7 @@ class ExecProgram:
 
 @dataclass(frozen=True)
 class CallsProgram:
-    """A Python function that is called on EvalPlus's inputs; the judge compares its outputs with the reference's."""
+    """A Python function that is called with EvalPlus's inputs; its outputs must equal the reference solution's."""
 
     image: str
     source: str
@@ -115,7 +119,7 @@ class CallsProgram:
 
 @dataclass(frozen=True)
 class CasesProgram:
-    """A Python program that is run on each test case, by stdin or a function call, as LiveCodeBench's grader does."""
+    """A Python program that is run on each test case (stdin, or a function's arguments), as in LiveCodeBench."""
 
     image: str
     source: str
@@ -141,7 +145,7 @@ class UnitTestProgram:
 class CommandProgram:
     """A program and its test code in any language; commands in `sandboxes/*/language.yaml` compile and run it.
 
-    Each command has its own time limit there; `limits.time_s` is the sum of these limits, for information.
+    Each command has its own time limit in that file; `limits.time_s` is the sum of these limits, for information.
     """
 
     image: str

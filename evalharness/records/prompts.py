@@ -18,28 +18,28 @@ the backend searches for the length, up to `max_new_tokens`.
 
 @dataclass(frozen=True)
 class Message:
-    """One message of a chat."""
+    """One message of a chat prompt: its role and its text."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
 @dataclass(frozen=True)
-class Oracle:
-    """Infilling: tells a backend the length of the reference solution's middle without its text."""
+class MiddleLengthOracle:
+    """Infilling: gives a backend the length of the official solution's middle, but not the text."""
 
     _text: str = field(repr=False)
 
-    def length(self, count: Callable[[str], int]) -> int:
-        """Returns the length of the reference's middle as `count` measures it, such as a tokenizer's token count."""
-        return count(self._text)
+    def length(self, count_tokens: Callable[[str], int]) -> int:
+        """Returns the length of the official solution's middle, as `count_tokens` measures it."""
+        return count_tokens(self._text)
 
 
 @dataclass(frozen=True)
 class Prompt:
     """What a backend receives for a problem: text to continue, chat messages, or prefix and suffix to infill.
 
-    Exactly one of `text` and `messages` is set. The output ends before the first stop sequence.
+    Exactly one of `text` and `messages` is set. The completion ends before the first stop sequence.
     """
 
     text: str | None = None
@@ -53,7 +53,7 @@ class Prompt:
     """Infilling only: the text after the middle. None for a prompt that is continued or answered."""
     middle_length: MiddleLength = "free"
     """Infilling only: how the length of the middle is determined."""
-    oracle: Oracle | None = None
+    oracle: MiddleLengthOracle | None = None
     """Set only where `middle_length` is "oracle"."""
 
 
@@ -81,11 +81,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to a backend: generate completion number `sample_id`, counted from 0, of a problem."""
+    """A request to a backend: to generate completion number `sample_id` (counted from 0) for a problem."""
 
     problem: Problem
     sample_id: int
 
     @property
     def key(self) -> Key:
+        """The identity of the requested sample: (task_id, sample_id)."""
         return (self.problem.task_id, self.sample_id)

@@ -10,7 +10,7 @@ from evalharness.records.verdicts import Execution, Verdict
 
 
 class Task(Protocol):
-    """A benchmark, or one variant of it. Adapters implement it."""
+    """A benchmark, or one variant of a benchmark. Each benchmark's adapter implements this protocol."""
 
     name: str
 
@@ -19,16 +19,16 @@ class Task(Protocol):
         ...
 
     def program(self, problem: Problem, completion: Completion) -> Program | None:
-        """Returns the program to run in the sandbox for a completion; None if its text alone decides."""
+        """Returns the program to run in the sandbox for a completion; None if the verdict needs no execution."""
         ...
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the verdict by the official grader's rules. `execution` is empty if no program ran."""
+        """Returns a completion's verdict, by the official grader's rules. `execution` is empty if no program ran."""
         ...
 
 
 class Backend(Protocol):
-    """A source of completions (see also `SupportsPromptCheck`)."""
+    """A source of completions, such as a model. Optional methods: see `SupportsPromptCheck` and `KnowsChat`."""
 
     name: str
 
@@ -41,7 +41,7 @@ class Backend(Protocol):
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns everything about the backend that can change a result, for the manifest; without secrets."""
+        """Returns everything about the backend that can change a result, except secrets, for the run's manifest."""
         ...
 
     def close(self) -> None:
@@ -51,14 +51,17 @@ class Backend(Protocol):
 
 @runtime_checkable
 class SupportsPromptCheck(Protocol):
-    """A backend that checks prompts before the run. One without this method supports all but infilling prompts."""
+    """A backend that checks prompts before a run.
+
+    A backend without this method is assumed to support all prompts except infilling prompts.
+    """
 
     def check_prompt(self, prompt: Prompt) -> None:
-        """Raises UserError for an unsupported kind of prompt. Called once per task, before any work."""
+        """Raises UserError if the backend does not support this kind of prompt. Called once per task, before a run."""
         ...
 
 
-def prompt_check(backend: Backend) -> Callable[[Prompt], None] | None:
+def find_prompt_check(backend: Backend) -> Callable[[Prompt], None] | None:
     """Returns the backend's method `check_prompt` (`accept` before version 0.3), or None if it has neither."""
     return getattr(backend, "check_prompt", None) or getattr(backend, "accept", None)
 
@@ -68,33 +71,33 @@ class KnowsChat(Protocol):
     """A backend that knows whether its model expects chat messages."""
 
     def why_chat_is_expected(self) -> str:
-        """Returns why the model expects chat messages, such as "its tokenizer has a chat template"; else ""."""
+        """Returns the reason to send chat messages to this model ("its tokenizer has a chat template"), or ""."""
         ...
 
 
 @runtime_checkable
 class AdjustsOptions(Protocol):
-    """A backend that changes an option's value by itself if the endpoint refuses that value."""
+    """A backend that itself changes the value of an option if the endpoint refuses the user's value."""
 
-    def adjustments(self) -> Mapping[str, str]:
-        """Returns the options that the backend has changed, with the values that it sends instead."""
+    def adjusted_options(self) -> Mapping[str, str]:
+        """Returns the new values, by option name, of the options that the backend has changed."""
         ...
 
 
 class Sandbox(Protocol):
-    """Runs untrusted programs in isolation."""
+    """Runs untrusted programs in isolation, such as in containers."""
 
     @property
     def max_text_bytes(self) -> int:
-        """Size limit of an answer and of a program, in bytes of UTF-8; larger ones are `too_large`."""
+        """Maximum size of an answer and of a program, in bytes of UTF-8; larger ones get the status `too_large`."""
         ...
 
     def run(self, program: Program) -> Execution:
-        """Runs one program and returns what happened. Thread-safe. The program cannot cause an exception here."""
+        """Runs one program and returns the result. Thread-safe. Raises no exception, whatever the program does."""
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the sandbox's engine, image ids and toolchain versions, for the manifest."""
+        """Returns the sandbox's engine, image ids and toolchain versions, for a run's manifest."""
         ...
 
     def close(self) -> None:

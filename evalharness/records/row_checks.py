@@ -10,8 +10,6 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from evalharness.errors import UserError
 from evalharness.records import Completion, Verdict
 
-Row = Completion | Verdict
-
 TYPE_WORDS: Mapping[Any, str] = {
     bool: "true or false",
     int: "an integer",
@@ -22,8 +20,8 @@ TYPE_WORDS: Mapping[Any, str] = {
 """The types of fields as messages name them."""
 
 
-def check_row(row: Row) -> None:
-    """Raises ValueError if a field of a stored completion or verdict is invalid; the message names the field."""
+def check_field_values(row: Completion | Verdict) -> None:
+    """Raises ValueError if a field of a stored completion or verdict has an invalid value, and names the field."""
     kind: Any = type(row)
     for name, allowed in _allowed_values_by_field(kind).items():
         value = getattr(row, name)
@@ -36,16 +34,19 @@ def check_row(row: Row) -> None:
     if row.sample_id < 0:
         raise ValueError(f"the field sample_id is {row.sample_id}; it must not be negative")
     if isinstance(row, Verdict):
-        _check_verdict(row)
+        _check_verdict_is_consistent(row)
 
 
-def _check_verdict(verdict: Verdict) -> None:
+def _check_verdict_is_consistent(verdict: Verdict) -> None:
     if verdict.passed != (verdict.status == "passed"):
         raise ValueError(
-            f"the field status is {verdict.status}, but passed is {str(verdict.passed).lower()}; the two must agree"
+            f"the field status is {verdict.status}, but passed is {str(verdict.passed).lower()}; passed must be true "
+            "exactly if status is passed"
         )
     if verdict.passed and verdict.base_passed is False:
-        raise ValueError("the field passed is true, but base_passed is false; both must be true")
+        raise ValueError(
+            "the field passed is true, but base_passed is false; a sample that passes must also pass the base tests"
+        )
     for name in ("cpu_s", "wall_s", "peak_mb"):
         if getattr(verdict, name) < 0:
             raise ValueError(f"the field {name} is {getattr(verdict, name)}; it must not be negative")
@@ -53,7 +54,10 @@ def _check_verdict(verdict: Verdict) -> None:
 
 @cache
 def _allowed_values_by_field(row_type: type[Any]) -> Mapping[str, tuple[Any, ...]]:
-    """Returns the allowed types and values of each field of a dataclass, by name; skips fields with dataclasses."""
+    """Returns the allowed types and literal values of each field of a dataclass, by the field's name.
+
+    Fields that contain other dataclasses are left out.
+    """
     hints = get_type_hints(row_type)
     allowed = {field.name: _types_allowed_by_hint(hints[field.name]) for field in fields(row_type)}
     return {
@@ -64,7 +68,7 @@ def _allowed_values_by_field(row_type: type[Any]) -> Mapping[str, tuple[Any, ...
 
 
 def _types_allowed_by_hint(type_hint: Any) -> tuple[Any, ...]:
-    """Returns the types that a type hint allows, and the values if it is a Literal."""
+    """Returns the types that a type hint allows, or the allowed values if the hint is a Literal."""
     if get_origin(type_hint) in (Union, types.UnionType):
         return tuple(
             allowed_type for alternative in get_args(type_hint) for allowed_type in _types_allowed_by_hint(alternative)
@@ -82,7 +86,7 @@ def _is_allowed_value(value: Any, allowed_values: tuple[Any, ...]) -> bool:
 
 
 def _describe_allowed_values(allowed_values: tuple[Any, ...]) -> str:
-    """Returns the allowed types and values of a field as a list in words, such as "a string or null"."""
+    """Returns the allowed types and values of a field in words, for a message: such as "a string or null"."""
     words = [TYPE_WORDS[kind] if isinstance(kind, type) else repr(kind) for kind in allowed_values]
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
@@ -92,8 +96,8 @@ def _shortened_repr(value: Any) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def repeated_row_error(position: str, row: Row) -> UserError:
-    """Returns the error for a second line of the same sample in a file; `position` names file and line."""
+def repeated_row_error(location: str, row: Completion | Verdict) -> UserError:
+    """Returns the error for a file that has a second line for the same sample; `location` is the file and line."""
     return UserError(
-        f"{position}: sample {row.sample_id} of {row.task_id} has a second line; remove one of the two lines"
+        f"{location}: sample {row.sample_id} of {row.task_id} has a second line; remove one of the two lines"
     )

@@ -19,7 +19,10 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of one part of a program's execution, such as one group of test inputs, in its own process."""
+    """The result of one part of a program's execution, such as one group of test inputs.
+
+    Each part runs in its own process.
+    """
 
     status: Status
     detail: str = ""
@@ -34,9 +37,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Execution:
-    """The result of running a program in the sandbox: one outcome per part, by name, in the order of running.
+    """The result of running a program in the sandbox: the outcome of each part of the tests, by the part's name.
 
-    Parts after a failed one have not run and are absent.
+    Parts are in the order of running. The parts after a failed part have not run and are absent.
     """
 
     parts: Mapping[str, Outcome] = field(default_factory=dict)
@@ -48,7 +51,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The judgement of a sample; a line of `verdicts.jsonl`."""
+    """The judgement of a sample: whether it passes, and why not. Stored as a line of `verdicts.jsonl`."""
 
     task_id: str
     sample_id: int
@@ -68,4 +71,5 @@ class Verdict:
 
     @property
     def key(self) -> Key:
+        """The identity of the judged sample: (task_id, sample_id)."""
         return (self.task_id, self.sample_id)

@@ -26,9 +26,10 @@ REMEDIES: Mapping[AnswerKind, str] = {
 
 
 def answer_problem_remarks(summary: Summary, min_share: float = 0.0) -> list[str]:
-    """Returns remarks about truncated, empty or refused answers of a run, such as "1 of 9 answers was empty (11.1%)".
+    """Returns remarks about a run's truncated, empty or refused answers, such as "1 of 9 answers was empty (11.1%)".
 
-    There is one remark for each kind, such as "empty", that more than the fraction `min_share` of the answers has.
+    There is one remark per kind of problem, such as "empty", if more than the fraction `min_share` of the run's answers
+    have it.
     """
     answers = summary.get("answers")
     if not answers:
@@ -44,13 +45,13 @@ def short_answer_problem_remarks(summary: Summary) -> list[str]:
 
 
 def token_limit_text(summary: Summary) -> str:
-    """Returns a run's token limit as text, such as "at most 768 new tokens"; "" if there was none."""
+    """Returns the limit of tokens per answer in a run as text: "at most 768 new tokens"; "" if there was none."""
     answers = summary.get("answers")
     return f"at most {answers['token_limit']} new tokens" if answers and "token_limit" in answers else ""
 
 
 def failure_remarks(summary: Summary) -> list[str]:
-    """Returns a remark for each reason why problems lack an answer or verdict.
+    """Returns a remark for each reason why samples of a run have no answer or no verdict, with the problems' ids.
 
     An example is "refused: HumanEval/3: HTTP 400".
     """
@@ -77,7 +78,7 @@ def answer_problem_warning(summary: Summary) -> str:
 
 
 def _answer_problem_remark(answers: AnswerCounts, kind: AnswerKind) -> str:
-    """Returns the remark about one kind, such as "1 of 9 answers was empty (11.1%)"."""
+    """Returns the remark about one kind of problem with answers, such as "1 of 9 answers was empty (11.1%)"."""
     count, total = answers["counts"][kind], answers["answers"]
     verb = "" if kind == "at_limit" else "was " if count == 1 else "were "
     limit = f" of {answers['token_limit']}" if kind == "at_limit" and "token_limit" in answers else ""

@@ -26,7 +26,7 @@ Settings = tuple[tuple[str, Any], ...]
 """Key and value of each setting that differs between this and other runs of the model."""
 ModelKey = tuple[str | None, str | None]
 """Identifies a model: the names of backend and model."""
-Curve = tuple[Any, ...]
+CurveKey = tuple[Any, ...]
 """Identifies a curve of the frontier plot: a model with all settings that are not swept numbers."""
 
 
@@ -43,17 +43,17 @@ class RunName:
     """Whether another run of the task is shown with the same settings."""
 
     @property
-    def variant(self) -> str:
+    def distinguishing_settings(self) -> str:
         """The settings that distinguish the run from others, such as "threshold=0.9"; without any, its folder."""
         if len(self.settings) > MAX_SETTINGS:
             return self.folder
-        shown = [f"{key}={_format_shortened_value(value)}" for key, value in self.settings]
+        shown = [f"{key}={_shorten_setting_value(value)}" for key, value in self.settings]
         return ", ".join([*shown, self.folder] if self.ambiguous else shown) or self.folder
 
     @property
     def label(self) -> str:
         """The run's full name: the model and its distinguishing settings."""
-        text = self.model + (f" ({self.variant})" if self.variant else "")
+        text = self.model + (f" ({self.distinguishing_settings})" if self.distinguishing_settings else "")
         return "".join(
             letter if letter.isprintable() else "�" for letter in text
         )  # SVG cannot hold control characters.
@@ -61,7 +61,7 @@ class RunName:
     @property
     def short_label(self) -> str:
         """The run's label within a curve of the frontier plot: only the values of the swept options, such as "0.9"."""
-        shown = [_format_shortened_value(value) for key, value in self.settings if _is_swept_setting(key, value)]
+        shown = [_shorten_setting_value(value) for key, value in self.settings if _is_swept_setting(key, value)]
         return ", ".join([*shown, self.folder] if self.ambiguous else shown)
 
     @property
@@ -70,14 +70,14 @@ class RunName:
         return tuple(value for key, value in self.settings if _is_swept_setting(key, value))
 
     @property
-    def curve_key(self) -> Curve:
+    def frontier_curve_key(self) -> CurveKey:
         """The key of the run's curve in the frontier plot: the model, and all settings except swept numbers."""
         return (self.model, self.family, *(item for item in self.settings if not _is_swept_setting(*item)))
 
 
 def name_runs(runs: Sequence[Run]) -> list[RunName]:
     """Returns a display name for each run, in order; the names of one model's runs state the settings that differ."""
-    models: list[ModelKey] = [(run.summary.get("backend"), model_or_file_name(run)) for run in runs]
+    models: list[ModelKey] = [(run.summary.get("backend"), model_or_samples_file_name(run)) for run in runs]
     groups: dict[tuple[ModelKey, str], list[int]] = defaultdict(list)
     for index, run in enumerate(runs):
         groups[models[index], _task_data_key(run)].append(index)
@@ -97,7 +97,7 @@ def name_runs(runs: Sequence[Run]) -> list[RunName]:
             if len(group) == 1
             else _shortest_distinct_folder_names([runs[other] for other in group])[group.index(index)]
         )
-        ambiguous = sum(_have_equal_display(shown[other], shown[index]) for other in group) > 1
+        ambiguous = sum(_settings_look_equal(shown[other], shown[index]) for other in group) > 1
         model_name = escape_control_characters(one_line(model_names[models[index]]))
         names.append(
             RunName(
@@ -107,10 +107,10 @@ def name_runs(runs: Sequence[Run]) -> list[RunName]:
     return names
 
 
-def model_or_file_name(run: Run) -> str | None:
+def model_or_samples_file_name(run: Run) -> str | None:
     """Returns the name of a run's model, or, for samples that were graded without one, the samples file's name.
 
-    The folder's name is returned if the samples file is a run's completions.jsonl.
+    The folder's name is returned if the samples file is a run's completions.jsonl; None if neither is known.
     """
     if model := run.summary.get("model"):
         return str(model)
@@ -122,29 +122,32 @@ def model_or_file_name(run: Run) -> str | None:
 
 
 def _task_data_key(run: Run) -> str:
-    """Returns a key that is equal for runs of one task on the same data, even if they select different problems."""
+    """Returns a text that is equal for runs of one task on the same data, even if they select different problems."""
     summary = run.summary
     options = {key: value for key, value in summary.get("options", {}).items() if key != "recipe"}
     return repr([*map(summary.get, ("task", "version", "split", "official_data")), sorted(options.items())])
 
 
 def _find_differing_settings(settings_of_runs: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Returns the keys of settings that differ between runs; keys in `NOT_SHOWN` only if no other key differs."""
+    """Returns the keys of settings that differ between runs; a key in `NOT_SHOWN` only if no other key differs."""
     keys = {key for values in settings_of_runs for key in values}
     differing = {key for key in keys if len({repr(values.get(key)) for values in settings_of_runs}) > 1}
     return {key for key in differing if _last_part_of_key_path(key) not in NOT_SHOWN} or differing
 
 
 def _select_settings_for_name(differing_keys: set[str], settings: Mapping[str, Any]) -> Settings:
-    """Returns those of the differing settings that a run has, for its name; if it has none, all of them as None."""
+    """Returns the settings to show in a run's name: those in `differing_keys` that have a value in the run.
+
+    If none of them has a value, all of them are returned, with the value None.
+    """
     items = tuple((_last_part_of_key_path(key), settings.get(key)) for key in sorted(differing_keys))
     return tuple(item for item in items if item[1] is not None) or items
 
 
-def _have_equal_display(first: Settings, second: Settings) -> bool:
-    """Returns whether two runs' settings are displayed alike in their names, where long values are shortened."""
-    return [(key, _format_shortened_value(value)) for key, value in first] == [
-        (key, _format_shortened_value(value)) for key, value in second
+def _settings_look_equal(first: Settings, second: Settings) -> bool:
+    """Returns whether two runs' settings look the same in the runs' names, where long values are shortened."""
+    return [(key, _shorten_setting_value(value)) for key, value in first] == [
+        (key, _shorten_setting_value(value)) for key, value in second
     ]
 
 
@@ -185,7 +188,7 @@ def _make_model_display_names(model_keys: Sequence[ModelKey]) -> dict[ModelKey, 
 
 
 def _is_swept_setting(key: str, value: Any) -> bool:
-    """Returns whether a setting is a number that a curve of the frontier plot may vary; a seed is not."""
+    """Returns whether a setting is a number that may vary along a curve of the frontier plot; False for a seed."""
     return key != "seed" and (isinstance(value, int | float) and not isinstance(value, bool))
 
 
@@ -193,6 +196,6 @@ def _last_part_of_key_path(key_path: str) -> str:
     return key_path.rpartition(".")[2]
 
 
-def _format_shortened_value(value: Any) -> str:
+def _shorten_setting_value(value: Any) -> str:
     text = f"{value:g}" if isinstance(value, float) else escape_control_characters(one_line(str(value)))
     return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 3] + "..."

@@ -26,7 +26,7 @@ class RunProblems:
 
 
 def load_problems(run: Run, data_source: str | None = None) -> RunProblems:
-    """Reads the problems of a run, with the prompts of its recipe, again from the task's data.
+    """Returns the problems of a run, with the prompts of the run's recipe, read again from the task's data.
 
     If the data are not available, or their fingerprint differs from the run's, the result has no problems but the
     reason. `data_source` is a folder, "hub" or "sample". By default a run on sample data reads the bundled sample; any
@@ -37,7 +37,7 @@ def load_problems(run: Run, data_source: str | None = None) -> RunProblems:
         task = run.manifest["config"]["task"]
         sample = task["data"]["origin"] == "sample"
         name = run.manifest["environment"].get("card", remove_sample_suffix(task["name"]) if sample else task["name"])
-        source = "sample" if sample else _choose_problem_source(task["data"]["origin"], data_source)
+        source = "sample" if sample else _choose_data_source(task["data"]["origin"], data_source)
         if source is None:
             return RunProblems(missing="The task's data are not available here; set $EVALHARNESS_DATA to their folder.")
         options = {"version": task["version"], "recipe": task["recipe"]["name"], **task["options"]}
@@ -59,10 +59,11 @@ def load_problems(run: Run, data_source: str | None = None) -> RunProblems:
         return RunProblems(missing=f"The task's data could not be read: {error}")
 
 
-def _choose_problem_source(origin: str, data_source: str | None) -> DataSources | None:
-    if origin.startswith(SHIPPED_ORIGIN_PREFIX):
+def _choose_data_source(run_data_origin: str, requested_source: str | None) -> DataSources | None:
+    """Returns where to read the problems of a run again; None if its data are not available."""
+    if run_data_origin.startswith(SHIPPED_ORIGIN_PREFIX):
         return "hub"  # The records come with the card, whatever the source.
-    if data_source is not None or os.environ.get("EVALHARNESS_DATA"):
-        return parse_data_source(data_source)
-    folder = Path(origin.removeprefix("folder "))
-    return folder if origin.startswith("folder ") and folder.is_dir() else None
+    if requested_source is not None or os.environ.get("EVALHARNESS_DATA"):
+        return parse_data_source(requested_source)
+    folder = Path(run_data_origin.removeprefix("folder "))
+    return folder if run_data_origin.startswith("folder ") and folder.is_dir() else None

@@ -25,12 +25,12 @@ def format_tests(task: Task, problem: Problem) -> str:
             f"compared with those of the official solution:\n\n{reference.source}"
         )
     if isinstance(program, CasesProgram):
-        return _format_cases(program.cases)
+        return _format_test_cases(program.cases)
     return program.checks.text if program.checks else ""
 
 
 def _make_sandbox_program(task: Task, problem: Problem, completion: Completion) -> Program | None:
-    """Returns the program of a completion for the sandbox; None if there is none, or if the answer is too large."""
+    """Returns the program that the sandbox runs for a completion; None if there is none, or the answer is too large."""
     if is_too_large(completion.text):
         return None
     try:
@@ -39,7 +39,7 @@ def _make_sandbox_program(task: Task, problem: Problem, completion: Completion) 
         return None
 
 
-def _format_cases(cases: Cases) -> str:
+def _format_test_cases(cases: Cases) -> str:
     subject = f"{cases.function} is called with" if cases.function else "The program reads"
     private = "; private cases, which are not shown, follow" if cases.private else ""
     return f"{subject} each input, and its output is compared{private}:\n\n{cases.public}"

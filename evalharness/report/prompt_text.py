@@ -4,7 +4,10 @@ from evalharness.records import Prompt
 
 
 def list_named_prompt_parts(prompt: Prompt) -> list[tuple[str, str]]:
-    """Returns the parts of a prompt as pairs (name, text) in order; a name is a role, "prefix", "suffix" or "text"."""
+    """Returns the parts of a prompt as (name, text) pairs, in order.
+
+    A name is a chat role, "text", "prefix", "suffix" or "beginning of the answer".
+    """
     parts: list[tuple[str, str]] = [(message.role, message.content) for message in prompt.messages]
     if prompt.text is not None:
         parts.append(("text" if prompt.suffix is None else "prefix", prompt.text))

@@ -44,7 +44,7 @@ class PublishedPoint:
 
     @property
     def name(self) -> str:
-        """The display name: model and setting, with a dagger if the figure is known from one secondary source only."""
+        """The display name: model and setting, with a dagger if only one secondary source states the value."""
         setting = f", {self.setting}" if self.setting else ""
         return self.model + setting + (SINGLE_SOURCE_MARK if self.has_single_source else "")
 
@@ -54,12 +54,12 @@ class PublishedPoint:
 
     @property
     def is_rate(self) -> bool:
-        """Whether the figure is a pass@1 of one of this package's tasks."""
+        """Whether the value is a pass@1 on one of this package's tasks."""
         return self.metric == RATE and self.task is not None
 
     @property
     def is_speed(self) -> bool:
-        """Whether the figure is the output speed of a single request in tokens/s, not the throughput of a batch."""
+        """Whether the value is the output speed of a single request in tokens/s, not the throughput of a batch."""
         return self.unit == "tokens/s" and self.metric in SINGLE_STREAM_THROUGHPUT
 
 
@@ -113,6 +113,6 @@ def _read_published_file(path: Path) -> list[PublishedPoint]:
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(
-            f"--published {path} is not a file of published results; fix it: results/published/README.md describes the "
-            "format"
+            f"--published {path} is not a file of published results; write it in the format that "
+            "results/published/README.md describes"
         ) from None

@@ -25,9 +25,11 @@ class RateEstimate:
 
     @property
     def has_interval(self) -> bool:
+        """Whether the 95 % interval is known."""
         return self.low < self.high
 
-    def as_tuple(self) -> tuple[float, float, float]:
+    def value_low_high(self) -> tuple[float, float, float]:
+        """Returns the rate and both ends of its interval, as fractions."""
         return self.value, self.low, self.high
 
 
@@ -60,11 +62,11 @@ def pass_rate_of(run: Run, metric: str = "pass@1") -> RateEstimate | None:
 
 
 def tokens_per_s_of(run: Run, speed_kind: str = "aggregate") -> float | None:
-    """Returns a run's tokens/s; None if it was not measured, or is 0.
+    """Returns a run's tokens/s of the given kind; None if it was not measured, or is 0.
 
-    aggregate: all output tokens / generation seconds. steady: the same, within the time window in which the most
-    requests were in progress. request: the median over requests of output tokens / latency. common: aggregate, with
-    tokens counted by a tokenizer common to all models.
+    "aggregate" is all output tokens / generation seconds; "steady" is the same within the time window in which the most
+    requests were in progress; "request" is the median over requests of output tokens / latency; "common" is
+    "aggregate" with tokens counted by a tokenizer common to all models.
     """
     speed = run.speed
     if speed_kind == "steady":
@@ -79,7 +81,7 @@ def tokens_per_s_of(run: Run, speed_kind: str = "aggregate") -> float | None:
 
 
 def tokens_per_s_interval_of(run: Run, speed_kind: str = "aggregate") -> Interval | None:
-    """Returns the 95 % interval of a run's aggregate tokens/s; None for other kinds of speed."""
+    """Returns the 95 % interval of a run's tokens/s; None if it is unknown, as for all kinds except "aggregate"."""
     ends = run.speed.get("output_tokens_per_s_ci95")
     return (float(ends[0]), float(ends[1])) if ends and speed_kind == "aggregate" else None
 
@@ -100,12 +102,12 @@ def measurement_conditions_text(run: Run) -> str:
         f"batch {speed['batch']}" if "batch" in speed else "",
         f"{conditions['merged_runs']} merged runs, possibly in parallel" if "merged_runs" in conditions else "",
         f"concurrency {concurrency}" if concurrency else "",
-        mixed_conditions_text(speed),
+        changed_measurement_conditions_text(speed),
     ]
     return ", ".join(filter(None, parts))
 
 
-def mixed_conditions_text(speed: Speed) -> str:
+def changed_measurement_conditions_text(speed: Speed) -> str:
     """Returns a text about measurement conditions that changed when a run was resumed; "" if none changed."""
     mixed: dict[str, list[Any]] = speed.get("conditions", {}).get("mixed", {})
     changes = [f"{key.replace('_', ' ')} {', then '.join(map(str, values))}" for key, values in mixed.items()]
@@ -113,9 +115,9 @@ def mixed_conditions_text(speed: Speed) -> str:
 
 
 def hardware_text(run: Run) -> str:
-    """Returns a run's hardware as a short text for an axis; "hardware not stated" if it is not known.
+    """Returns a run's hardware as a short text for an axis label; "hardware not stated" if it is not known.
 
-    If the speed is that of several backend copies or merged runs, the text also says how many.
+    If the speed is that of several copies of the backend, or of several merged runs, the text also says how many.
     """
     conditions: dict[str, Any] = run.speed.get("conditions", {})
     copies = f" ({conditions['copies']} copies)" if "copies" in conditions else ""

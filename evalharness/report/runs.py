@@ -66,8 +66,8 @@ def _read_json_object(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not JSON"
         raise UserError(
-            f"{path} cannot be read ({reason}); repeat the run with another --out, or leave the folder out"
+            f"{path} cannot be read ({reason}); repeat the run with another --out, or do not give this folder"
         ) from None
     if not isinstance(content, dict):
-        raise UserError(f"{path} is not a file of a run (no JSON object); leave its folder out")
+        raise UserError(f"{path} is not a valid file of a run, because it has no JSON object; do not give its folder")
     return content

@@ -13,11 +13,12 @@ from evalharness.report.prompt_text import list_named_prompt_parts
 def sample_lines(run: Run, task_id: str, sample_id: int, data_source: str | None) -> Iterator[str]:
     """Yields text lines that show one sample: prompt, answer, program, tests and verdict, each with a heading.
 
-    `data_source` is the source of the problem (see `load_problems`). Raises UserError if the run has no such sample.
+    `data_source` is where to read the problem: a folder, "hub", "sample", or None for the default (see
+    `load_problems`). Raises UserError if the run has no such sample.
     """
     sample = find_sample(run, task_id, sample_id)
     problems = load_problems(run, data_source)
-    yield from _problem_lines(problems, sample)
+    yield from _prompt_lines(problems, sample)
     completion = sample.completion
     if completion is not None:
         if completion.reasoning:
@@ -52,7 +53,7 @@ def find_sample(run: Run, task_id: str, sample_id: int) -> Sample:
     return samples[sample_id]
 
 
-def _problem_lines(problems: RunProblems, sample: Sample) -> Iterator[str]:
+def _prompt_lines(problems: RunProblems, sample: Sample) -> Iterator[str]:
     problem = problems.by_id.get(sample.task_id)
     if problem is None:
         yield from _lines_with_heading("prompt", problems.missing or "The task's data do not have this problem.")

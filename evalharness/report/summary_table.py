@@ -12,7 +12,7 @@ from evalharness.report.answer_remarks import (
     short_answer_problem_remarks,
     token_limit_text,
 )
-from evalharness.report.run_metrics import mixed_conditions_text
+from evalharness.report.run_metrics import changed_measurement_conditions_text
 from evalharness.report.task_variant import settings_that_affect_pass_rates
 from evalharness.util.text import counted
 
@@ -39,12 +39,12 @@ def make_summary_table(summaries: Sequence[Summary], task_group: str | None = No
 
 
 def make_table_remarks(summaries: Sequence[Summary]) -> list[str]:
-    """Returns remarks for below the table of results: about truncated or missing answers, and changed conditions."""
+    """Returns remarks to print below the table of results: on truncated or missing answers, and changed conditions."""
     return [f"{summary['task']}: {remark}" for summary in summaries for remark in _make_run_remarks(summary)]
 
 
 def _make_run_remarks(summary: Summary) -> list[str]:
-    mixed = mixed_conditions_text(summary["speed"])
+    mixed = changed_measurement_conditions_text(summary["speed"])
     return [*answer_problem_remarks(summary), *failure_remarks(summary), *([f"speed of {mixed}"] if mixed else [])]
 
 
@@ -62,20 +62,21 @@ def make_facet_tables(summaries: Sequence[Summary]) -> Iterator[Table]:
             yield table
 
 
-def _make_table_row(summary: Summary, rate_names: Sequence[str], has_speed_columns: bool) -> list[str]:
+def _make_table_row(summary: Summary, rate_names: Sequence[str], has_latency_column: bool) -> list[str]:
     speed = summary["speed"]
     return [
         "\n".join(filter(None, [summary["task"], settings_that_affect_pass_rates(summary), token_limit_text(summary)])),
         summary["backend"] + (f"\n{summary['model']}" if summary["model"] else ""),
         "\n".join([_format_sample_count(summary), *_format_outcome_counts(summary)]),
         *(_format_rate(summary["metrics"].get(name)) for name in rate_names),
-        _format_number(speed.get("output_tokens_per_s")) + ("\n(mixed)" if mixed_conditions_text(speed) else ""),
-        *([_format_latency(speed)] if has_speed_columns else []),
+        _format_tokens_per_s(speed.get("output_tokens_per_s"))
+        + ("\n(mixed)" if changed_measurement_conditions_text(speed) else ""),
+        *([_format_latency(speed)] if has_latency_column else []),
     ]
 
 
 def _format_outcome_counts(summary: Summary) -> list[str]:
-    """Returns counts of a run's samples for the table: by status, without code, truncated, empty or refused."""
+    """Returns counts of a run's samples as texts, such as "3 failed" or "2 empty", by verdict and kind of answer."""
     counts = [f"{count} {status}" for status, count in summary["statuses"].items()]
     without_code = summary.get("extraction", {}).get("nothing found", 0)
     return [
@@ -86,7 +87,7 @@ def _format_outcome_counts(summary: Summary) -> list[str]:
 
 
 def _format_sample_count(summary: Summary) -> str:
-    """Returns a run's number of samples as text, with the number of problems if it differs or the run is partial."""
+    """Returns a run's number of samples as text, with the number of problems if it differs or some are not covered."""
     problems, total = summary["problems"], summary.get("problems_of_task", summary["problems"])
     if problems < total:
         return f"{summary['samples']}\n{problems} of {total} problems"
@@ -105,8 +106,8 @@ def _format_mean_rate(summaries: Sequence[Summary], rate_name: str) -> str:
     return f"{sum(values) / len(values):.1%}" if len(values) == len(summaries) else ABSENT
 
 
-def _format_number(value: float | None) -> str:
-    return ABSENT if value is None else f"{value:.1f}"
+def _format_tokens_per_s(tokens_per_s: float | None) -> str:
+    return ABSENT if tokens_per_s is None else f"{tokens_per_s:.1f}"
 
 
 def _format_latency(speed: Speed) -> str:

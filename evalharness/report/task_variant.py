@@ -68,8 +68,8 @@ def task_title(summary: Summary) -> str:
 def settings_that_affect_pass_rates(summary: Summary) -> str:
     """Returns the settings that must be equal for a comparison of two runs' pass rates, as text.
 
-    These are version, recipe, the rule for the length of an infilled middle, split, task options, the version's note,
-    and a mark for unofficial data.
+    These are data version, recipe, the rule for the length of an infilled middle, split, task options, a note about the
+    data version, and a mark for unofficial data.
     """
     parts = [summary["version"], summary["recipe"]]
     parts += [f"middle {summary['middle']}"] if "middle" in summary else []

@@ -7,7 +7,7 @@ from evalharness.errors import UserError
 from evalharness.records import Checks, CommandProgram, ExecProgram, Execution, Limits
 from evalharness.sandbox.engines.container import Engine
 from evalharness.sandbox.engines.guarantees import GUARANTEES
-from evalharness.sandbox.languages import languages
+from evalharness.sandbox.languages import languages_by_image
 from evalharness.sandbox.pool import SAMPLE_SEED, ContainerPool
 
 LIMITS = Limits(time_s=2.0, memory_mb=1024)
@@ -86,7 +86,11 @@ class EngineCheck:
 
 
 def check_guarantees(engine: Engine, image: str) -> Iterator[EngineCheck]:
-    """Yields, for each guarantee of the sandbox, whether the agent finds it in a new container of this image."""
+    """Yields, for each guarantee of the sandbox such as "no network", whether it holds in a new container.
+
+    The container is started from the sandbox image `image`. The sandbox agent, the program that runs inside it, tests
+    the guarantees.
+    """
     container = engine.start(image, 4096, 1.0, SAMPLE_SEED)
     container.close()
     for name, text in GUARANTEES.items():
@@ -94,23 +98,29 @@ def check_guarantees(engine: Engine, image: str) -> Iterator[EngineCheck]:
 
 
 def check_hostile_programs(pool: ContainerPool, image: str) -> Iterator[EngineCheck]:
-    """Runs `HOSTILE_PROGRAMS`; yields whether each ended as expected and left no processes or files."""
+    """Runs `HOSTILE_PROGRAMS`, which attack the sandbox; yields for each whether the sandbox stopped it.
+
+    A program must end with an expected status and leave no processes or files. `image` is the sandbox image.
+    """
     for text, (source, allowed) in HOSTILE_PROGRAMS.items():
-        outcome = _status_and_detail(pool.run(_python_program(image, source)))
-        after = _status_and_detail(pool.run(_python_program(image, CHECK_CONTAINER_IS_CLEAN)))
+        outcome = _status_and_detail_of_last_part(pool.run(_make_python_program(image, source)))
+        after = _status_and_detail_of_last_part(pool.run(_make_python_program(image, CHECK_CONTAINER_IS_CLEAN)))
         passed = outcome[0] in allowed and after[0] == "passed"
         yield EngineCheck(
             passed, text, "" if passed else f"{outcome[0]} {outcome[1]}; afterwards {after[0]} {after[1]}"
         )
 
 
-def _python_program(image: str, source: str) -> ExecProgram:
+def _make_python_program(image: str, source: str) -> ExecProgram:
     return ExecProgram(image, source, LIMITS)
 
 
 def check_language(pool: ContainerPool, image: str) -> EngineCheck:
-    """Checks that the right solution of a language's example problem passes and that the wrong one fails."""
-    language = languages()[image]
+    """Checks that programs of an image's language run: the right solution of its example problem must pass.
+
+    The wrong solution of the example problem must fail. `image` is the sandbox image of the language.
+    """
+    language = languages_by_image()[image]
     hello, text = language.hello, f"{language.language}: right passes, wrong fails"
     try:
         pool.prepare([image])
@@ -120,13 +130,13 @@ def check_language(pool: ContainerPool, image: str) -> EngineCheck:
     for solution, expected in ((hello.right, "passed"), (hello.wrong, "failed")):
         source = hello.prompt + solution
         program = CommandProgram(image, source, Limits(0, 4096), Checks(hello.tests, stem=hello.prompt))
-        status, detail = _status_and_detail(pool.run(program))
+        status, detail = _status_and_detail_of_last_part(pool.run(program))
         if status != expected:
             reasons.append(f"{'right' if expected == 'passed' else 'wrong'} solution: {status} {detail}")
     return EngineCheck(not reasons, text, "; ".join(reasons))
 
 
-def _status_and_detail(execution: Execution) -> tuple[str, str]:
+def _status_and_detail_of_last_part(execution: Execution) -> tuple[str, str]:
     if execution.infrastructure:
         return "infrastructure", execution.infrastructure
     last = list(execution.parts.values())[-1]

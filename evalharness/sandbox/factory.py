@@ -57,26 +57,26 @@ def engine_class(engine_name: str) -> Any:
 
 
 class NoEngine:
-    """The sandbox engine for runs of the harness that run no programs; it needs no container engine."""
+    """The sandbox engine of tasks that run no programs: it starts no containers, and needs no Docker."""
 
     name = "none"
 
     def prepare(self, image: str) -> ImageIdentity:
         """Always raises InfrastructureError: this engine has no images."""
         raise InfrastructureError(
-            f"the task's adapter needs image {image} to run a program, but declares that the task runs none; this is a "
-            "fault of the adapter, report it to its author"
+            f"the task's adapter runs a program in image {image}, but declares that the task runs no programs; report "
+            "this bug to the author of the adapter"
         )
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
         """Always raises InfrastructureError: this engine starts no containers."""
         raise InfrastructureError(
-            f"the task's adapter needs image {image} to run a program, but declares that the task runs none; this is a "
-            "fault of the adapter, report it to its author"
+            f"the task's adapter runs a program in image {image}, but declares that the task runs no programs; report "
+            "this bug to the author of the adapter"
         )
 
     def describe(self) -> dict[str, str]:
-        """Returns the name of the engine."""
+        """Returns "none" as engine (key `engine`) and as runtime (key `runtime`), for a run's manifest."""
         return {"engine": self.name, "runtime": self.name}
 
 
@@ -88,18 +88,18 @@ class SandboxOptions:
     """The container runtime that the engine docker uses instead of its default, such as runsc."""
     memory_mb: int | None = None
     """Memory of all containers together; None for 90 % of the machine's."""
-    allow: frozenset[str] = frozenset()
+    allowed_to_lack: frozenset[str] = frozenset()
     """Names of guarantees, such as `network-off`, that the engine need not provide."""
     max_text_bytes: int = MAX_TEXT_BYTES
     """Size limit of an answer and of a program."""
-    bound: float = DEFAULT_FACTOR
+    total_time_factor: float = DEFAULT_FACTOR
     """Time limit of all runs of a sample together, as a multiple of the limit of one run."""
     own_containers: bool = False
     """Whether samples that are not harmless (see `is_harmless`) run in separate containers, not only in namespaces."""
 
 
 def parse_sandbox_options(engine_name: str, options: Mapping[str, str]) -> SandboxOptions:
-    """Validates the `options` of a sandbox engine, which `DESCRIBED_OPTIONS` describes; returns their values.
+    """Validates the `--option` values for a sandbox engine (see `DESCRIBED_OPTIONS`); returns them converted.
 
     Raises UserError for an unknown engine or guarantee, and for an invalid value.
     """
@@ -126,7 +126,7 @@ def parse_sandbox_options(engine_name: str, options: Mapping[str, str]) -> Sandb
 
 
 def _positive_number(options: Mapping[str, str], option_name: str) -> float | None:
-    """Returns the value of an option; None if it is not set. Raises UserError if it is not above 0."""
+    """Returns the number that an option is set to; None if it is not set. Raises UserError if it is not above 0."""
     if option_name not in options:
         return None
     try:
@@ -143,10 +143,10 @@ def _positive_number(options: Mapping[str, str], option_name: str) -> float | No
 def open_sandbox(
     engine_name: str, workers: int, options: Mapping[str, str], log: Log, *, needed: bool = True
 ) -> ContainerPool:
-    """Returns a container pool on the sandbox engine `engine_name`. `log` receives the messages of image builds.
+    """Returns a container pool of the sandbox engine `engine_name`, which runs up to `workers` programs at a time.
 
-    If not `needed`, because the task runs no programs, only validates the options and connects to no engine. Raises
-    UserError for invalid options, and if the engine is not available.
+    `log` receives the messages of image builds. `needed` is False if the task runs no programs: only the options are
+    validated then, and no engine is started. Raises UserError for invalid options, and if the engine is not available.
     """
     parsed = parse_sandbox_options(engine_name, options)
     settings = {"runtime": parsed.runtime} if parsed.runtime else {}
@@ -155,8 +155,8 @@ def open_sandbox(
         engine,
         workers,
         budget_mb=parsed.memory_mb,
-        allow=parsed.allow,
+        allowed_to_lack=parsed.allowed_to_lack,
         max_text_bytes=parsed.max_text_bytes,
-        bound=parsed.bound,
+        total_time_factor=parsed.total_time_factor,
         own_containers=parsed.own_containers,
     )

@@ -33,7 +33,7 @@ from evalharness.sandbox.agent.shared.messages import (
     UnitTestJob,
     UnitTestSecret,
 )
-from evalharness.sandbox.languages import Language, command_rules, languages
+from evalharness.sandbox.languages import Language, command_rules, languages_by_image
 from evalharness.sandbox.tampering.canaries import append_token_statement, make_canaries
 from evalharness.sandbox.tampering.harmless import is_harmless, source_without_checks
 from evalharness.sandbox.tampering.suite_canary import make_false_suites, with_protected_builtins
@@ -47,12 +47,18 @@ probability p passes the check with p^5 (1 - p)^5, at most 1 in 1,024.
 
 
 def _canary_run_count(harmless: bool) -> int:
-    """Returns how many runs with false tests (canaries) a program with a `unittest` suite gets."""
+    """Returns how often a program with a `unittest` suite runs with false tests (canaries), which it must fail.
+
+    `harmless`: whether its text shows that it can only compute.
+    """
     return 1 if harmless else SUSPICIOUS_RUNS
 
 
-def build_job(program: Program) -> Job:
-    """Returns the job message for running a program. Raises UserError if its image lacks a needed language.yaml."""
+def build_job_message(program: Program) -> Job:
+    """Returns the message that makes the sandbox agent run a program.
+
+    Raises UserError if the program needs a language.yaml and its image has none.
+    """
     source, time_s, memory_mb = program.source, program.limits.time_s, program.limits.memory_mb
     harmless = is_harmless(program)
     match program:
@@ -62,7 +68,7 @@ def build_job(program: Program) -> Job:
                 source=source_without_checks(program),
                 split=program.checks is not None and not harmless,
                 harmless=harmless,
-                settings=_process_settings(program.rules),
+                settings=_make_process_settings(program.rules),
                 time_s=time_s,
                 memory_mb=memory_mb,
             )
@@ -72,8 +78,8 @@ def build_job(program: Program) -> Job:
                 source=source,
                 entry_point=program.reference.entry_point,
                 inputs=dict(program.reference.groups),
-                settings=_process_settings(program.rules),
-                calls=_call_settings(program.calls),
+                settings=_make_process_settings(program.rules),
+                calls=_make_call_settings(program.calls),
                 harmless=harmless,
                 memory_mb=memory_mb,
             )
@@ -84,7 +90,7 @@ def build_job(program: Program) -> Job:
                 function=program.cases.function,
                 case_s=time_s,
                 harmless=harmless,
-                settings=_process_settings(program.rules),
+                settings=_make_process_settings(program.rules),
                 memory_mb=memory_mb,
             )
         case UnitTestProgram():
@@ -92,7 +98,7 @@ def build_job(program: Program) -> Job:
                 kind="unittest",
                 right_runs=1 if harmless else SUSPICIOUS_RUNS,
                 false_runs=_canary_run_count(harmless),
-                settings=_process_settings(program.rules),
+                settings=_make_process_settings(program.rules),
                 time_s=time_s,
                 memory_mb=memory_mb,
             )
@@ -100,10 +106,11 @@ def build_job(program: Program) -> Job:
             return _build_command_job(program, harmless)
 
 
-def build_secret(program: Program, expected_outputs: bytes) -> Secret:
-    """Returns the secret message of a program's job: what the sample must not see, such as tests.
+def build_secret_message(program: Program, expected_outputs: bytes) -> Secret:
+    """Returns the message with the parts of a program's job that its sample must not see, such as tests.
 
-    `expected_outputs` is the encoded outputs of the program's reference solution; empty if it has none.
+    `expected_outputs` are the outputs of the program's reference solution in the agent's encoding; empty if it has no
+    reference solution.
     """
     match program:
         case ExecProgram():
@@ -127,8 +134,8 @@ def build_secret(program: Program, expected_outputs: bytes) -> Secret:
             return NoSecret()
 
 
-def build_reference_job(reference: Reference, memory_mb: int) -> ReferenceJob:
-    """Returns the job message that makes the agent run a reference solution to record the expected outputs."""
+def build_reference_job_message(reference: Reference, memory_mb: int) -> ReferenceJob:
+    """Returns the message that makes the sandbox agent run a reference solution and record its outputs."""
     return ReferenceJob(
         kind="reference",
         source=reference.source,
@@ -140,7 +147,7 @@ def build_reference_job(reference: Reference, memory_mb: int) -> ReferenceJob:
 
 
 def source_with_checks(program: ExecProgram | UnitTestProgram) -> str:
-    """Returns the program's source followed by its checks, if it has any."""
+    """Returns the program's source followed by its checks (tests), if it has any."""
     if program.checks is None:
         return program.source
     text = program.checks.text
@@ -148,11 +155,11 @@ def source_with_checks(program: ExecProgram | UnitTestProgram) -> str:
     return f"{program.source}\n{checks}"
 
 
-def _process_settings(rules: ProcessRules) -> ProcessSettings:
+def _make_process_settings(rules: ProcessRules) -> ProcessSettings:
     return ProcessSettings(guard=rules.guard, stack_depth=rules.stack_depth, address_space_mb=rules.address_space_mb)
 
 
-def _call_settings(rules: CallRules) -> CallSettings:
+def _make_call_settings(rules: CallRules) -> CallSettings:
     return CallSettings(
         edition=rules.edition,
         oracle=rules.oracle,
@@ -164,11 +171,11 @@ def _call_settings(rules: CallRules) -> CallSettings:
 
 
 def _build_command_job(program: CommandProgram, harmless: bool) -> CommandJob:
-    language = languages().get(program.image)
+    language = languages_by_image().get(program.image)
     if language is None:
         raise UserError(
             f"sandbox image {program.image!r} has no language.yaml, which says how programs run; add one, or use "
-            "another image in the task's card"
+            "another image in the task card"
         )
     token, tests = "", [""]
     if program.checks:
@@ -188,7 +195,7 @@ def _build_command_job(program: CommandProgram, harmless: bool) -> CommandJob:
 
 
 def _make_false_tests(tests: str, language: Language, token: str, harmless: bool) -> list[str]:
-    """Returns canaries: copies of the tests, each with one test made false.
+    """Returns canaries: copies of the tests, each with one test made false. Each copy prints `token` at its end.
 
     If `harmless` (the program's text shows that it can only compute), one copy. Otherwise one copy for each test, at
     least `SUSPICIOUS_RUNS`, or exactly `SUSPICIOUS_RUNS` if programs are compiled, which is expensive. Returns none if

@@ -7,7 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from evalharness.errors import UserError
-from evalharness.sandbox.agent.shared.messages import CommandRules, FailsOnMessage, ShortcutMessage, StepMessage
+from evalharness.sandbox.agent.shared.messages import CommandRules, FailureOutputMessage, ShortcutMessage, StepMessage
 from evalharness.util.paths import bundled_folder
 from evalharness.util.yaml_text import parse_yaml
 
@@ -17,14 +17,16 @@ class _StrictModel(BaseModel):
 
 
 class Shortcut(_StrictModel):
-    """A faster command with the same result as the step's command, for programs that match the regex `begins`."""
+    """A faster command that replaces a step's command for programs whose beginning matches the regex `begins`."""
 
     begins: str
     command: list[str]
 
 
 class Step(_StrictModel):
-    """A command (compile, run ...) that must succeed within `time_s` seconds; waiting for a free core does not count.
+    """One command of running a program, such as compile or run. It must succeed within `time_s` seconds.
+
+    The time that it waits for a free core does not count.
 
     `warm`: the image has a compile server, which saves the start of the compiler (the Dockerfile writes its command
     line to /opt/evalharness/warm/command). If the server cannot compile a program, or the `shortcut` fails, the command
@@ -39,7 +41,7 @@ class Step(_StrictModel):
 
 
 class FailureOutput(_StrictModel):
-    """Output by which a program fails even if it exits with 0, as in MultiPL-E's graders."""
+    """The output that makes a program fail even if it exits with 0, as in MultiPL-E's graders."""
 
     stderr_contains: list[str] = []
     output_contains: list[str] = []
@@ -60,7 +62,7 @@ class TestPatterns(_StrictModel):
 
     @field_validator("line", "end_after")
     @classmethod
-    def _check_regex(cls, pattern: str | None) -> str | None:
+    def _validate_regex(cls, pattern: str | None) -> str | None:
         if pattern is not None:
             re.compile(pattern)
         return pattern
@@ -98,8 +100,8 @@ class ExampleProblem(_StrictModel):
 class Language(_StrictModel):
     """The content of a `language.yaml`: a programming language that a sandbox image runs.
 
-    `code` is MultiPL-E's name for it. Without `harmless`, no program of the language is recognized as harmless (able
-    only to compute).
+    `code` is MultiPL-E's name of the language. Without `harmless`, no program of the language is recognized as
+    harmless (able only to compute).
     """
 
     language: str
@@ -121,8 +123,8 @@ class Language(_StrictModel):
 
 
 @functools.cache
-def languages() -> dict[str, Language]:
-    """Returns the programming language of each sandbox image that has one, by image name.
+def languages_by_image() -> dict[str, Language]:
+    """Returns {name of a sandbox image: programming language that it runs}, for the images with a language.yaml.
 
     Raises UserError for an invalid language.yaml.
     """
@@ -138,14 +140,14 @@ def languages() -> dict[str, Language]:
 
 
 def command_rules(language: Language) -> CommandRules:
-    """Returns the part of a command job's message that depends only on the language."""
+    """Returns how to run programs of a language, in the form of the messages to the sandbox agent."""
     fails_on = language.fails_on
     return CommandRules(
         file=language.file,
         piped=language.piped,
         opens=language.opens,
-        steps=[_step_message(step) for step in language.steps],
-        fails_on=FailsOnMessage(
+        steps=[_make_step_message(step) for step in language.steps],
+        fails_on=FailureOutputMessage(
             stderr_contains=fails_on.stderr_contains,
             output_contains=fails_on.output_contains,
             stderr_not_empty=fails_on.stderr_not_empty,
@@ -153,7 +155,7 @@ def command_rules(language: Language) -> CommandRules:
     )
 
 
-def _step_message(step: Step) -> StepMessage:
+def _make_step_message(step: Step) -> StepMessage:
     shortcut = step.shortcut
     return StepMessage(
         name=step.name,

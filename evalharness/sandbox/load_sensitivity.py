@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from evalharness.records import CommandProgram, ExecProgram, Execution, Outcome, Program, UnitTestProgram
-from evalharness.sandbox.languages import languages
+from evalharness.sandbox.languages import languages_by_image
 
 IDLE_SHARE, BUSY_SHARE = 0.05, 0.9
 """A timeout is caused by the program itself if it had a core for at least `BUSY_SHARE` of its time, or if it neither
@@ -22,7 +22,9 @@ again.
 
 
 def needs_quiet_rerun(execution: Execution) -> bool:
-    """Returns whether any part timed out perhaps because of the machine's load; such samples run again, alone.
+    """Returns whether a part of the program timed out, perhaps because of the machine's load.
+
+    A part is a step or a group of tests with its own outcome. Such a program runs again, alone.
 
     Time limits do not count time spent waiting for a core. But a busy machine also runs more slowly, programs wait for
     a disk that others use, and a program waits longer for its child processes while these wait for a core.
@@ -39,7 +41,7 @@ def _may_be_due_to_load(outcome: Outcome) -> bool:
 
 
 def mark_borderline(program: Program, execution: Execution) -> Execution:
-    """Returns the execution; sets its `borderline` if a part passed but needed nearly all of its time limit."""
+    """Returns the execution with `borderline` set to an explanation if a part of the program nearly timed out."""
     for name, part, limit in _parts_with_time_limit(program, execution):
         used = max(part.wall_s - part.waited_s, part.cpu_s)
         if part.status == "passed" and used > BORDERLINE_SHARE * limit:
@@ -48,10 +50,10 @@ def mark_borderline(program: Program, execution: Execution) -> Execution:
 
 
 def _parts_with_time_limit(program: Program, execution: Execution) -> Iterator[tuple[str, Outcome, float]]:
-    """Yields (name, outcome, time limit in seconds) of each part of the execution that has its own time limit."""
+    """Yields (part's name, outcome, time limit in seconds) for each part of the program that has its own time limit."""
     if isinstance(program, ExecProgram | UnitTestProgram):
         yield from ((name, part, program.limits.time_s) for name, part in execution.parts.items())
     elif isinstance(program, CommandProgram):
-        for step in languages()[program.image].steps:
+        for step in languages_by_image()[program.image].steps:
             if step.name in execution.parts:
                 yield step.name, execution.parts[step.name], step.time_s

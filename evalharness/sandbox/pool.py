@@ -11,7 +11,7 @@ from evalharness.errors import InfrastructureError, UserError
 from evalharness.records import CallsProgram, Execution, Outcome, Program, Reference
 from evalharness.sandbox.agent.shared.messages import (
     CommandJob,
-    FailsOnMessage,
+    FailureOutputMessage,
     Job,
     JobIsolation,
     NoSecret,
@@ -22,12 +22,12 @@ from evalharness.sandbox.agent.shared.messages import (
 from evalharness.sandbox.agent.shared.wire import pack_message
 from evalharness.sandbox.engines.container import Container, Engine, JobReply
 from evalharness.sandbox.engines.guarantees import missing_guarantees
-from evalharness.sandbox.jobs import build_job, build_reference_job, build_secret
+from evalharness.sandbox.jobs import build_job_message, build_reference_job_message, build_secret_message
 from evalharness.sandbox.load_sensitivity import mark_borderline, needs_quiet_rerun
 from evalharness.sandbox.references import RecordedOutputs, ReferenceCache
 from evalharness.sandbox.shared_lock import SharedLock
 from evalharness.sandbox.tampering.harmless import is_harmless
-from evalharness.sandbox.time_bound import DEFAULT_FACTOR, TimeBound, TotalTimeExceeded, time_limit_of
+from evalharness.sandbox.time_bound import DEFAULT_FACTOR, TimeBound, TotalTimeExceeded, run_time_limit_s
 from evalharness.sandbox.warm_containers import ContainerKind, WarmContainers
 from evalharness.sandbox.worker_slots import WorkerSlots
 from evalharness.util.limits.texts import MAX_TEXT_BYTES, is_too_large, too_large_message
@@ -59,7 +59,7 @@ SLEEP_FACTOR, SLEEP_EXTRA_S, MAX_SLEEP_S = 2.0, 1.0, 60.0
 seconds; `MAX_SLEEP_S` at most.
 """
 ENDS_ITS_CONTAINER = Outcome(
-    "error", "the program ended every container that it ran in; a container whose program only sleeps survived"
+    "error", "the program ended every container that it ran in; a container in which a program only slept survived"
 )
 
 
@@ -69,7 +69,7 @@ def machine_memory_mb() -> int:
 
 
 def make_sleep_job(sleep_s: float) -> CommandJob:
-    """Returns the job of a program that only sleeps, to test whether a container stays alive without the sample."""
+    """Returns the job message for a program that only sleeps, to test whether a container survives without a sample."""
     step = StepMessage(name="run", command=["sleep", str(sleep_s)], time_s=2 * MAX_SLEEP_S, warm=False, shortcut=None)
     return CommandJob(
         kind="command",
@@ -77,7 +77,7 @@ def make_sleep_job(sleep_s: float) -> CommandJob:
         piped=False,
         opens={},
         steps=[step],
-        fails_on=FailsOnMessage(stderr_contains=[], output_contains=[], stderr_not_empty=False),
+        fails_on=FailureOutputMessage(stderr_contains=[], output_contains=[], stderr_not_empty=False),
         program=b"",
         right_runs=1,
         canaries=[],
@@ -99,7 +99,8 @@ class ContainerPool:
 
     At most `workers` containers compute at a time, fewer if their memory limits together would exceed `budget_mb`. If
     the budget permits, the same number of further containers may be idle or run programs that only sleep, so that
-    containers of several images stay warm.
+    containers of several images stay warm. All runs of a sample together may take `total_time_factor` times the time
+    limit of one run. With `own_containers`, each sample that is not harmless (see `is_harmless`) gets a new container.
     """
 
     def __init__(
@@ -109,43 +110,46 @@ class ContainerPool:
         memory_mb: int = 4096,
         cpus: float = 1.0,
         budget_mb: int | None = None,
-        allow: frozenset[str] = frozenset(),
+        allowed_to_lack: frozenset[str] = frozenset(),
         max_text_bytes: int = MAX_TEXT_BYTES,
-        bound: float = DEFAULT_FACTOR,
+        total_time_factor: float = DEFAULT_FACTOR,
         own_containers: bool = False,
     ):
-        self.engine, self.memory_mb, self.cpus, self.allow = engine, memory_mb, cpus, allow
-        self.max_text_bytes, self.bound, self.own_containers = max_text_bytes, bound, own_containers
+        self.engine, self.memory_mb, self.cpus, self.allowed_to_lack = engine, memory_mb, cpus, allowed_to_lack
+        self.max_text_bytes, self.total_time_factor = max_text_bytes, total_time_factor
+        self.own_containers = own_containers
         budget = budget_mb or int(machine_memory_mb() * MEMORY_SHARE)
         self.workers = min(workers, budget // memory_mb)
         if self.workers < 1:
             raise UserError(
                 f"a memory budget of {budget} MB is less than the {memory_mb} MB that one sample needs; "
-                "raise it by --option memory_gb="
+                "raise it by --option memory_gb=GIB"
             )
         self.references = ReferenceCache()
-        self._slots = WorkerSlots(self.workers, spare=min(self.workers, budget // memory_mb - self.workers))
-        self.threads = self._slots.most + MAX_WAITING_RERUNS
+        self._slots = WorkerSlots(self.workers, max_shared=min(self.workers, budget // memory_mb - self.workers))
+        self.threads = self._slots.max_programs + MAX_WAITING_RERUNS
         self._run_lock = SharedLock()
-        self._containers = WarmContainers(engine, memory_mb, cpus, most=2 * self.workers, spares=self.workers)
+        self._containers = WarmContainers(
+            engine, memory_mb, cpus, max_containers=2 * self.workers, max_spares=self.workers
+        )
         self._images: dict[str, Mapping[str, str]] = {}
         self._keys: WeakKeyDictionary[Reference, str] = WeakKeyDictionary()
 
     def prepare(self, image_names: list[str]) -> None:
-        """Builds the sandbox images `image_names` and starts a container of each.
+        """Builds the sandbox images `image_names` and starts containers of each.
 
-        Raises UserError if the engine does not provide a guarantee.
+        Raises UserError if the engine lacks a guarantee that is not in `allowed_to_lack`, such as `network-off`.
         """
         for name in image_names:
             identity = self.engine.prepare(name)
             kind = ContainerKind(name, SAMPLE_SEED)
             containers = self._start_containers(kind, 1 if self._images else min(2, self.workers))
             hello = containers[0].hello
-            missing = missing_guarantees(hello) - self.allow
+            missing = missing_guarantees(hello) - self.allowed_to_lack
             if missing:
                 raise UserError(
                     f"the sandbox engine {self.engine.name} does not provide {', '.join(sorted(missing))} on this "
-                    "machine; see `evalharness sandbox check`, or accept that with "
+                    "machine; run `evalharness sandbox check` for details, or accept that with "
                     f"--option allow={','.join(sorted(missing))}"
                 )
             self.own_containers = self.own_containers or not hello["isolates"]
@@ -154,40 +158,42 @@ class ContainerPool:
                 self._containers.return_container(kind, container)
 
     def _start_containers(self, kind: ContainerKind, count: int) -> list[Container]:
-        """Returns `count` containers, which it starts in parallel, because a start uses only one core."""
+        """Starts `count` containers of a kind in parallel, because each start uses only one core; returns them."""
         with ThreadPoolExecutor(count) as starters:
             return list(starters.map(self._containers.borrow, [kind] * count))
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns engine, limits, and each prepared image with id and tool versions, for the manifest."""
+        """Returns engine, limits, and each prepared image with id and tool versions, for a run's manifest."""
         return {
             **self.engine.describe(),
             "memory_mb": self.memory_mb,
             "cpus": self.cpus,
             "max_text_bytes": self.max_text_bytes,
-            "allowed_to_lack": sorted(self.allow),
-            "total_time": f"{self.bound:g} times the limit",
+            "allowed_to_lack": sorted(self.allowed_to_lack),
+            "total_time": f"{self.total_time_factor:g} times the limit",
             "isolation": "containers" if self.own_containers else "namespaces",
             "images": dict(self._images),
         }
 
     def estimated_run_s(self, program: Program) -> float:
-        """Estimates a program's run time in seconds, for running the longest programs first; infinite if unknown."""
+        """Returns a program's estimated run time in seconds; infinite if unknown. The longest programs run first."""
         if not isinstance(program, CallsProgram):
             return program.limits.time_s
-        reference_s = self.references.cpu_seconds(self._reference_key(program.image, program.reference))
+        reference_s = self.references.cpu_seconds(self._reference_cache_key(program.image, program.reference))
         return float("inf") if reference_s is None else reference_s
 
     def run(self, program: Program) -> Execution:
-        """Runs a program; runs it again in another container if its container is lost. No program can make it raise.
+        """Runs a program and returns what happened; runs it in another container if its container is lost.
+
+        A program cannot make this method raise an exception.
 
         A program that may have timed out because of the machine's load gets a quiet rerun: it runs once more, alone.
         """
         if is_too_large(program.source, self.max_text_bytes):
             return Execution({"program": Outcome("too_large", f"the program {too_large_message(self.max_text_bytes)}")})
-        bound = TimeBound(time_limit_of(program), self.bound)
+        bound = TimeBound(run_time_limit_s(program), self.total_time_factor)
         try:
-            job = build_job(program)
+            job = build_job_message(program)
             with self._run_lock.shared():
                 execution = self._run_job(program, job, bound)
             if not needs_quiet_rerun(execution):
@@ -207,10 +213,10 @@ class ContainerPool:
         return Execution(rerun.parts, borderline=borderline or mark_borderline(program, rerun).borderline)
 
     def _container_survives_sleep(self, image: str, min_sleep_s: float) -> bool:
-        """Returns whether a container stays alive while a program sleeps in it for longer than `min_sleep_s`.
+        """Returns whether a container stays alive while a program sleeps in it for more than `min_sleep_s` seconds.
 
-        If the container stays alive, a sample whose containers all ended within `min_sleep_s` seconds has ended them
-        itself, and gets a verdict for that.
+        If it does, a sample whose containers all ended within that time has ended them itself, and gets a verdict for
+        that.
         """
         sleep_s = min(SLEEP_FACTOR * min_sleep_s + SLEEP_EXTRA_S, MAX_SLEEP_S)
         try:
@@ -223,21 +229,21 @@ class ContainerPool:
         return all(part["status"] == "passed" for part in reply["parts"].values())
 
     def _run_job(self, program: Program, job: Job, bound: TimeBound) -> Execution:
-        secret = build_secret(program, self._expected_outputs(program))
+        secret = build_secret_message(program, self._encoded_expected_outputs(program))
         kind = ContainerKind(program.image, SAMPLE_SEED)
         reply, _ = self._send_with_retries(kind, job, secret, bound, isolated=not is_harmless(program))
         return Execution(parts={name: outcome_of_part(result) for name, result in reply["parts"].items()})
 
-    def _expected_outputs(self, program: Program) -> bytes:
+    def _encoded_expected_outputs(self, program: Program) -> bytes:
         if not isinstance(program, CallsProgram):
             return b""
         image, reference = program.image, program.reference
         return self.references.get_or_compute_outputs(
-            self._reference_key(image, reference), lambda: self._run_reference(image, reference)
+            self._reference_cache_key(image, reference), lambda: self._run_reference(image, reference)
         )
 
     def _run_reference(self, image: str, reference: Reference) -> RecordedOutputs:
-        job = build_reference_job(reference, self.memory_mb)
+        job = build_reference_job_message(reference, self.memory_mb)
         bound = TimeBound(REFERENCE_TIMEOUT_S, factor=1.0)
         reply, outputs = self._send_with_retries(ContainerKind(image, REFERENCE_SEED), job, NoSecret(), bound)
         for name, part in reply["parts"].items():
@@ -248,7 +254,7 @@ class ContainerPool:
                 )
         return RecordedOutputs(sum(part["cpu_s"] for part in reply["parts"].values()), outputs)
 
-    def _reference_key(self, image: str, reference: Reference) -> str:
+    def _reference_cache_key(self, image: str, reference: Reference) -> str:
         if reference not in self._keys:
             interpreter = f"{self._images[image]['image']} {REFERENCE_SEED}"
             self._keys[reference] = self.references.cache_key(interpreter, reference)
@@ -263,8 +269,9 @@ class ContainerPool:
         max_tries: int = MAX_ATTEMPTS,
         isolated: bool = False,
     ) -> JobReply:
-        """Sends a job to a container; if it is lost, to another one. Returns the agent's reply.
+        """Sends a job to a container, or to another one if that is lost; returns the agent's reply.
 
+        `secret` is the message with the parts of the job that the sample must not see.
         `isolated`: whether each process of the sample gets its own namespaces. Raises InfrastructureError after
         `max_tries` lost containers.
         """
@@ -293,7 +300,10 @@ class ContainerPool:
         raise AssertionError("unreachable")
 
     def _send_job(self, container: Container, job_messages: bytes, bound: TimeBound) -> JobReply:
-        """Sends a job to a container; returns the agent's reply. Ends the container on an error."""
+        """Sends a job to a container; returns the agent's reply. On an error, ends the container.
+
+        Raises ContainerLost if the container ends, and TotalTimeExceeded after the time of `bound`.
+        """
         started = time.monotonic()
         bound.start()
         try:
@@ -317,7 +327,7 @@ class ContainerPool:
 
 
 def outcome_of_part(result: PartResult) -> Outcome:
-    """Returns the outcome of one part of a program, converted from the agent's message."""
+    """Converts the agent's result of one part of a program, such as its compilation, to an Outcome."""
     return Outcome(**result)  # type: ignore[arg-type]  # the agent's statuses are those of records
 
 

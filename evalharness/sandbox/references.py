@@ -27,16 +27,16 @@ def cache_folder() -> Path:
 
 
 class RecordedOutputs(NamedTuple):
-    """What a run of a reference solution gives: its CPU seconds, and its outputs in the agent's encoding."""
+    """The result of running a reference solution: its CPU seconds, and its outputs in the sandbox agent's encoding."""
 
     cpu_s: float
     outputs: bytes
 
 
 class ReferenceCache:
-    """The cache of expected outputs: one file per reference solution, named by its `cache_key`.
+    """The cache on disk of the outputs of reference solutions: one file per solution, named by its `cache_key`.
 
-    A file contains the outputs in the agent's encoding.
+    A file contains the outputs in the sandbox agent's encoding. They are what samples are expected to return.
     """
 
     def __init__(self, folder: Path | None = None):
@@ -44,7 +44,10 @@ class ReferenceCache:
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def cache_key(self, interpreter: str, reference: Reference) -> str:
-        """Returns the cache key of a reference's outputs: a digest of interpreter, source, entry point and inputs."""
+        """Returns the cache key of a reference solution: a digest of interpreter, source, entry point and inputs.
+
+        `interpreter` names what runs it: the sandbox image and PYTHONHASHSEED.
+        """
         parts = (
             interpreter,
             reference.source,
@@ -55,9 +58,9 @@ class ReferenceCache:
         return hashlib.sha256(dumps(parts)).hexdigest()
 
     def cpu_seconds(self, key: str) -> float | None:
-        """Returns the CPU seconds that the reference solution with this key needed; None if it is not cached."""
+        """Returns the CPU seconds that the reference solution with this cache key needed; None if it is not cached."""
         try:
-            with self._path_of(key).open("rb") as file:
+            with self._cache_file_path(key).open("rb") as file:
                 return float(HEADER.unpack(file.read(HEADER.size))[0])
         except (OSError, struct.error):
             return None
@@ -72,23 +75,23 @@ class ReferenceCache:
             data = self._read_outputs(key)
             if data is None:
                 seconds, data = compute()
-                self._write_file(key, HEADER.pack(seconds, _digest_of_bytes(data)) + data)
+                self._write_cache_file(key, HEADER.pack(seconds, _digest_of_bytes(data)) + data)
             return data
 
     def _read_outputs(self, key: str) -> bytes | None:
         """Returns the cached bytes of expected outputs; None if the file is missing or damaged."""
         try:
-            content = self._path_of(key).read_bytes()
+            content = self._cache_file_path(key).read_bytes()
             data = content[HEADER.size :]
             return data if HEADER.unpack(content[: HEADER.size])[1] == _digest_of_bytes(data) else None
         except (OSError, struct.error):
             return None
 
-    def _path_of(self, key: str) -> Path:
+    def _cache_file_path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.bin"
 
-    def _write_file(self, key: str, data: bytes) -> None:
-        file = self._path_of(key)
+    def _write_cache_file(self, key: str, data: bytes) -> None:
+        file = self._cache_file_path(key)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=file.parent) as folder:
@@ -96,7 +99,7 @@ class ReferenceCache:
                 (Path(folder) / file.name).replace(file)
         except OSError as error:
             raise UserError(
-                f"cannot write expected outputs to {self.folder}: {error.strerror}; "
+                f"cannot write the cache of expected outputs to {self.folder}: {error.strerror}; "
                 "set EVALHARNESS_CACHE to a writable folder"
             ) from None
 

@@ -32,7 +32,7 @@ class SharedLock:
 
     @contextmanager
     def exclusive(self, patience_s: float) -> Iterator[None]:
-        """A context manager that holds the lock exclusively. After `patience_s` seconds of waiting it has priority."""
+        """A context manager that holds the lock exclusively; after `patience_s` seconds, it precedes new readers."""
         with self._changed:
             if not self._changed.wait_for(self._is_free, patience_s):
                 self._impatient += 1

@@ -12,18 +12,18 @@ from evalharness.records import (
     Program,
     UnitTestProgram,
 )
-from evalharness.sandbox.languages import languages
+from evalharness.sandbox.languages import languages_by_image
 
 DEFAULT_FACTOR = 10.0
 """The default bound of a sample's total time, as a multiple of its time limit."""
 
 
 class TotalTimeExceeded(InfrastructureError):
-    """Raised when a sample has used up its total time, which is a timeout: it is not run in another container."""
+    """Raised when the runs of a sample together have used up its time: the sample times out and does not run again."""
 
 
 class TimeBound:
-    """The time budget for all runs of a sample together: `factor` times the time limit of one run, `limit_s` seconds.
+    """The time budget for all runs of a sample together: `factor` times `limit_s`, the seconds that one run may take.
 
     When it is used up, the sandbox ends the sample's container, so nothing that the sample does can extend it.
     """
@@ -41,7 +41,7 @@ class TimeBound:
         self._used, self._started = self.used_s(), 0.0
 
     def used_s(self) -> float:
-        """Returns the used seconds of the budget."""
+        """Returns how many seconds of the budget have been used."""
         return self._used + (time.monotonic() - self._started if self._started else 0.0)
 
     def remaining_s(self) -> float:
@@ -49,7 +49,7 @@ class TimeBound:
         left = self.factor * self.limit_s - self.used_s()
         if left <= 0:
             raise TotalTimeExceeded(
-                f"the total time of {self.factor * self.limit_s:g} s for the sample's runs is used up"
+                f"the runs of the sample together have used up their time of {self.factor * self.limit_s:g} s"
             )
         return left
 
@@ -59,10 +59,11 @@ class TimeBound:
         return Outcome("timeout", detail, wall_s=self.used_s())
 
 
-def time_limit_of(program: Program) -> float:
-    """Returns the time limit of one run of a program in seconds, as far as the host knows it.
+def run_time_limit_s(program: Program) -> float:
+    """Returns the time limit of one run of a program, in seconds.
 
-    For LiveCodeBench programs the agent announces the limit, because only the agent reads the test cases.
+    For LiveCodeBench programs it is that of one test case. The sandbox agent, which reads the test cases, later sends
+    the limit for all of them.
     """
     match program:
         case ExecProgram() | UnitTestProgram() | CasesProgram():
@@ -70,5 +71,5 @@ def time_limit_of(program: Program) -> float:
         case CallsProgram():
             return (program.calls.max_time_s + 1) * len(program.reference.groups)
         case CommandProgram():
-            language = languages().get(program.image)
+            language = languages_by_image().get(program.image)
             return sum(step.time_s for step in language.steps) if language else program.limits.time_s

@@ -13,7 +13,7 @@ JOBS_PER_CONTAINER = 1000
 
 @dataclass(frozen=True)
 class ContainerKind:
-    """What distinguishes containers: the image, and the value of PYTHONHASHSEED for its Python processes."""
+    """The properties by which containers differ: sandbox image, and PYTHONHASHSEED of their Python processes."""
 
     image: str
     hash_seed: int
@@ -22,14 +22,14 @@ class ContainerKind:
 class WarmContainers:
     """The warm (started) containers of a sandbox, idle or busy.
 
-    If there are `most` or more, an idle container is ended before another one starts. In addition, up to `spares`
-    unused containers wait for samples that must not share one with earlier samples. Each container has `memory_mb` MB
-    of memory for its sample and `cpus` cores. Thread-safe.
+    If there are `max_containers` or more, an idle container is ended before another one starts. In addition, up to
+    `max_spares` unused containers wait for samples that must not share a container with earlier samples. Each container
+    has `memory_mb` MB of memory for its sample and `cpus` cores. Thread-safe.
     """
 
-    def __init__(self, engine: Engine, memory_mb: int, cpus: float, most: int, spares: int):
-        self.engine, self.memory_mb, self.cpus, self.most = engine, memory_mb, cpus, most
-        self.spares = spares
+    def __init__(self, engine: Engine, memory_mb: int, cpus: float, max_containers: int, max_spares: int):
+        self.engine, self.memory_mb, self.cpus = engine, memory_mb, cpus
+        self.max_containers, self.max_spares = max_containers, max_spares
         self._spares: list[tuple[ContainerKind, Container]] = []
         self.idle: list[tuple[ContainerKind, Container]] = []
         self.all: set[Container] = set()
@@ -37,17 +37,17 @@ class WarmContainers:
         self._closed = False
 
     def borrow(self, kind: ContainerKind) -> Container:
-        """Returns an idle container of this kind, or else a new one; an idle container of another kind may be ended.
+        """Returns an idle container of this kind, or else a new one, for which it may end an idle one of another kind.
 
         Raises InfrastructureError if a new one does not start or the sandbox is closed.
         """
         with self._lock:
             if self._closed:
-                raise InfrastructureError("the sandbox is closed, so it starts no more containers")
+                raise InfrastructureError("the harness is shutting down, so its sandbox starts no more containers")
             for index in reversed(range(len(self.idle))):
                 if self.idle[index][0] == kind:
                     return self.idle.pop(index)[1]
-            replaced = self.idle.pop(0)[1] if len(self.all) >= self.most and self.idle else None
+            replaced = self.idle.pop(0)[1] if len(self.all) >= self.max_containers and self.idle else None
         if replaced:
             self.discard(replaced)
         return self._start_container(kind)
@@ -60,13 +60,14 @@ class WarmContainers:
                 self.all.add(container)
         if closed:
             container.close()
-            raise InfrastructureError("the sandbox is closed, so it starts no more containers")
+            raise InfrastructureError("the harness is shutting down, so its sandbox starts no more containers")
         return container
 
     def borrow_unused(self, kind: ContainerKind) -> Container:
-        """Returns a container of this kind that has run no job; the caller must discard it after use.
+        """Returns a container of this kind that has run no job; the caller must `discard` it after use.
 
-        Starts another one in the background for the next call. Raises InfrastructureError if none starts.
+        Also starts another container in the background, for the next call. Raises InfrastructureError if no container
+        starts.
         """
         with self._lock:
             spare = next((spare for spare in self._spares if spare[0] == kind), None)
@@ -81,7 +82,7 @@ class WarmContainers:
             container = self._start_container(kind)
             with self._lock:
                 self._spares.append((kind, container))
-                unneeded = self._spares.pop(0)[1] if len(self._spares) > self.spares else None
+                unneeded = self._spares.pop(0)[1] if len(self._spares) > self.max_spares else None
             if unneeded:
                 self.discard(unneeded)
 

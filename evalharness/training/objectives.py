@@ -52,7 +52,8 @@ def draw_masks(answer_tokens: Tensor, block_size: int, objective: Objective, gen
 def make_attention_mask(batch: TrainingBatch, noised_copies: int) -> Tensor:
     """Returns the attention mask of the joint training pass, bool [B, 1, T, T] with T = L + copies * M.
 
-    The input of the pass is the text (L tokens) and `noised_copies` noised copies of its answer (M tokens each).
+    The input of the pass is the text (L tokens) and `noised_copies` noised copies of its answer (M tokens each). An
+    element [b, 0, i, j] is True where position i attends to position j.
     """
     rows, length = batch.tokens.shape
     size = batch.answers.shape[1]
@@ -81,7 +82,7 @@ def compute_joint_loss(
     model: Transformer, batch: TrainingBatch, objective: Objective, generator: torch.Generator,
     token_losses: TokenLosses = token_losses,
 ) -> Losses:  # fmt: skip
-    """Returns the autoregressive and denoising losses of a training batch; gradients are computed from `total`."""
+    """Returns the autoregressive and denoising losses of a training batch; only `total` has a gradient."""
     rows, length = batch.tokens.shape
     size = batch.answers.shape[1]
     device = batch.tokens.device
@@ -133,7 +134,8 @@ def compute_joint_loss(
 def _certainty_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Returns a loss [N] that makes correct predictions more certain (certainty-forcing, dParallel).
 
-    For each token whose most probable prediction is its label, it is the entropy at temperature 0.5; for others, 0.
+    Given `logits` [N, V] and `labels` [N], the loss of a correct prediction is the entropy of its distribution at
+    temperature 0.5; the loss of any other prediction is 0.
     """
     right = logits.argmax(dim=-1) == labels
     scaled = torch.log_softmax(logits / 0.5, dim=-1)

@@ -11,7 +11,7 @@ from evalharness.training.recipe import OptimizerSettings, Recipe
 
 
 def make_optimizers(model: Transformer, settings: OptimizerSettings) -> list[torch.optim.Optimizer]:
-    """Returns the optimizers of a training run: Muon for the layers' matrices, AdamW for the rest.
+    """Returns the optimizers of a training run: AdamW, or Muon for the layers' matrices and AdamW for the rest.
 
     Muon's updates are scaled to the size of AdamW's.
     """
@@ -57,7 +57,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def swap_with(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Exchanges the averaged values and those of the network's `parameters`; a second call undoes it."""
+        """Exchanges the averaged values with the values of the network's `parameters`; a second call undoes this."""
         for value, parameter in zip(self.values, parameters, strict=True):
             current = parameter.detach().clone()
             parameter.copy_(value)

@@ -78,9 +78,12 @@ class Objective(StrictSection):
     """The weight of the end tokens that fill an answer's last block."""
 
     @model_validator(mode="after")
-    def _check_noise(self) -> "Objective":
+    def _check_noise_range(self) -> "Objective":
         if not 0 <= self.noise[0] <= self.noise[1] <= 1:
-            raise ValueError(f"noise is {list(self.noise)}, but must be two fractions from 0 to 1, the lower one first")
+            raise ValueError(
+                f"noise, the range of a block's masked fraction, is {list(self.noise)}, but must be two fractions from "
+                "0 to 1, the lower one first"
+            )
         return self
 
 
@@ -165,13 +168,13 @@ class Recipe(StrictSection):
     certainty: CertaintySettings | None = None
 
     @model_validator(mode="after")
-    def _check_combinations(self) -> "Recipe":
+    def _check_key_combinations(self) -> "Recipe":
         if (self.steps is None) == (self.minutes is None):
             raise ValueError("a recipe needs exactly one of the keys steps and minutes; add or remove one")
         if [self.shape, self.start, self.certainty].count(None) != 2:
             raise ValueError(
                 "a recipe needs exactly one of the keys shape (a new network), start (continue a network) and "
-                "certainty; add or remove one"
+                "certainty (fine-tune a network on its own answers); add or remove one"
             )
         if self.device == "cuda" and self.processes != 1:
             raise ValueError(f"with device: cuda the recipe needs processes: 1, not {self.processes}")

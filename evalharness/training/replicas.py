@@ -30,13 +30,13 @@ from evalharness.util.text import error_text
 class LossRequest:
     """A request to a replica to compute the losses of training batches.
 
-    Each batch is given with the seed of its random masks. With `answer_tokens`, gradients are computed, too, and
-    divided by that number.
+    Each batch is given with the seed of its random masks. `answer_token_count` is the divisor of the gradients; None
+    requests losses without gradients.
     """
 
     batches: Sequence[tuple[int, TrainingBatch]]
     objective: Objective
-    answer_tokens: int | None
+    answer_token_count: int | None
 
 
 class Replica:
@@ -53,17 +53,17 @@ class Replica:
             self.token_losses = torch.compile(token_losses, dynamic=True)
 
     def compute_losses(self, request: LossRequest) -> list[Losses]:
-        """Returns the losses of the requested batches; with `answer_tokens`, also accumulates their gradients."""
+        """Returns the losses of the requested batches; accumulates their gradients if `answer_token_count` is given."""
         losses_of_batches = []
         for seed, batch in request.batches:
             generator = torch.Generator().manual_seed(seed)
             with (
-                torch.set_grad_enabled(request.answer_tokens is not None),
+                torch.set_grad_enabled(request.answer_token_count is not None),
                 _select_fast_cpu_attention(batch.tokens.device),
             ):
                 losses = compute_joint_loss(self.network, batch, request.objective, generator, self.token_losses)
-                if request.answer_tokens is not None:
-                    (losses.total / request.answer_tokens).backward()  # type: ignore[no-untyped-call]
+                if request.answer_token_count is not None:
+                    (losses.total / request.answer_token_count).backward()  # type: ignore[no-untyped-call]
             losses_of_batches.append(replace(losses, total=losses.total.detach()))
         return losses_of_batches
 
@@ -92,7 +92,7 @@ class ReplicaPool:
                 own_end, other_end = context.Pipe()
                 # Network and gradients are passed as shared memory.
                 process = context.Process(
-                    target=_serve_requests, args=(other_end, network, gradients, compile), daemon=True
+                    target=_serve_loss_requests, args=(other_end, network, gradients, compile), daemon=True
                 )
                 try:
                     process.start()
@@ -108,18 +108,23 @@ class ReplicaPool:
             Finalize(self, _close_connections, (self._connections,), exitpriority=0)
 
     def compute_losses(
-        self, seeds_and_batches: Sequence[tuple[int, TrainingBatch]], objective: Objective, answer_tokens: int | None
+        self,
+        seeds_and_batches: Sequence[tuple[int, TrainingBatch]],
+        objective: Objective,
+        answer_token_count: int | None,
     ) -> list[Losses]:
         """Returns the losses of training batches, in order; each batch is given with the seed of its random masks.
 
-        With `answer_tokens`, the replicas also compute gradients, divided by that number, which `gather_gradients`
-        collects. Raises InfrastructureError if a process has ended unexpectedly.
+        Unless `answer_token_count` is None, the replicas also compute gradients, divided by that number;
+        `gather_gradients` then collects them. Raises InfrastructureError if a process has ended unexpectedly.
         """
         count = len(self.networks)
         for network in self.networks:
             with torch.no_grad():
                 torch._foreach_copy_(list(network.parameters()), list(self.model.parameters()))
-        requests = [LossRequest(seeds_and_batches[index::count], objective, answer_tokens) for index in range(count)]
+        requests = [
+            LossRequest(seeds_and_batches[index::count], objective, answer_token_count) for index in range(count)
+        ]
         if self._here is not None:
             return self._here.compute_losses(requests[0])
         losses_by_batch: list[Losses | None] = [None] * len(seeds_and_batches)
@@ -136,7 +141,7 @@ class ReplicaPool:
 
     @torch.no_grad()
     def gather_gradients(self) -> None:
-        """Sets the trained network's gradients to the sum of the replicas' gradients, and sets these to zero."""
+        """Sets the trained network's gradients to the sum of the replicas' gradients, then sets the latter to zero."""
         for whole, *parts in zip(self.model.parameters(), *self.gradients, strict=True):
             whole.grad = torch.stack([part.float() for part in parts]).sum(0)
         for gradients in self.gradients:
@@ -148,7 +153,9 @@ def _close_connections(connections: Sequence[Connection]) -> None:
         connection.close()
 
 
-def _serve_requests(connection: Connection, network: Transformer, gradients: Sequence[Tensor], compile: bool) -> None:
+def _serve_loss_requests(
+    connection: Connection, network: Transformer, gradients: Sequence[Tensor], compile: bool
+) -> None:
     """Runs a replica in its own process: answers loss requests until the training process closes the connection.
 
     SIGINT, SIGTERM and SIGUSR1 are ignored here, because the training process handles them.

@@ -35,7 +35,7 @@ CHECKPOINT = "checkpoint.pt"
 BEFORE_COOL_DOWN = "before-cool-down.pt"
 """The checkpoint before the learning rate falls, from which a longer run can continue."""
 LOG = "log.jsonl"
-Row = dict[str, float | int | str]
+LogRow = dict[str, float | int | str]
 
 
 @dataclass
@@ -53,7 +53,7 @@ class TrainingState:
     """
     cooled: bool = False
     """Whether the learning rate has begun to fall."""
-    log: list[Row] = field(default_factory=list)
+    log: list[LogRow] = field(default_factory=list)
 
 
 class Trainer:
@@ -66,7 +66,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, corpus: Corpus, tokenizer: Tokenizer, out: Path) -> None:
         self.recipe, self.corpus, self.tokenizer, self.out = recipe, corpus, tokenizer, out
         if recipe.device == "cuda" and not torch.cuda.is_available():
-            raise UserError("the recipe has device: cuda, and PyTorch finds no GPU; set device: cpu in the recipe")
+            raise UserError("the recipe has device: cuda, but PyTorch finds no GPU; set device: cpu in the recipe")
         # The optimizer runs while the replicas' processes wait.
         torch.set_num_threads(recipe.processes)
         torch.manual_seed(recipe.seed)
@@ -103,7 +103,7 @@ class Trainer:
         """Trains to the recipe's end or until a signal stops the run; then writes a checkpoint and the weights.
 
         SIGTERM and SIGINT stop the run after the current step. SIGUSR1 starts the cool-down of the learning rate, if
-        the recipe limits the run by minutes. `report` prints a row of the log.
+        the recipe limits the run by minutes. `report` is called with each row of the log as text.
         """
         rows = iterate_batches_endlessly(
             self.corpus, self.recipe.seed, self.config.block_size, self.recipe.micro_tokens, self.state.batches
@@ -134,11 +134,11 @@ class Trainer:
                     last_save = now
         self.save()
 
-    def train_step(self, planned_document_numbers: Iterator[Any]) -> Row:
+    def train_step(self, planned_document_numbers: Iterator[Any]) -> LogRow:
         """Runs one optimizer step; returns its log row.
 
-        `planned_document_numbers` yields the document numbers of one batch after the other; the step takes as many
-        batches as are needed for the recipe's `step_tokens`.
+        `planned_document_numbers` yields, for one batch after another, the numbers of its documents in the corpus. The
+        step takes as many batches as are needed for the recipe's `step_tokens`.
         """
         recipe, state = self.recipe, self.state
         factor = learning_rate_factor(recipe, state.step, self.completed_fraction())
@@ -147,11 +147,11 @@ class Trainer:
         while positions < recipe.step_tokens:
             batches.append(self.make_batch(next(planned_document_numbers)))
             positions += batches[-1].tokens.numel() + batches[-1].answers.numel()
-        answer_tokens = sum(batch.answer_tokens for batch in batches)
+        answer_token_count = sum(batch.answer_token_count for batch in batches)
         objective = recipe.objective
         if self.completed_fraction() < objective.denoise_from:
             objective = objective.model_copy(update={"alpha": 0.0})
-        batch_losses = self.compute_losses(batches, objective, state.step, answer_tokens)
+        batch_losses = self.compute_losses(batches, objective, state.step, answer_token_count)
         self.replicas.gather_gradients()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.optimizer.clip)
         for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
@@ -164,13 +164,13 @@ class Trainer:
         state.batches += len(batches)
         state.tokens += sum(int(batch.lengths.sum()) for batch in batches)
         masked = sum(losses.masked for losses in batch_losses)
-        row: Row = {
+        row: LogRow = {
             "step": state.step,
             "spent_s": round(state.spent_s, 1),
             "tokens": state.tokens,
             "rate": round(factor, 4),
-            "loss": sum(float(losses.total) for losses in batch_losses) / answer_tokens,
-            "ar": sum(float(losses.autoregressive) for losses in batch_losses) / answer_tokens,
+            "loss": sum(float(losses.total) for losses in batch_losses) / answer_token_count,
+            "ar": sum(float(losses.autoregressive) for losses in batch_losses) / answer_token_count,
             "norm": float(norm),
         }
         if masked:
@@ -185,16 +185,16 @@ class Trainer:
         return batch.to(self.device)
 
     def compute_losses(
-        self, batches: Sequence[TrainingBatch], objective: Objective, step: int, answer_tokens: int | None
+        self, batches: Sequence[TrainingBatch], objective: Objective, step: int, answer_token_count: int | None
     ) -> list[Losses]:
         """Returns the losses of training batches, computed by the replicas.
 
-        With `answer_tokens`, the replicas also compute gradients, divided by that number.
+        Unless `answer_token_count` is None, the replicas also compute gradients, divided by that number.
         """
         seeds = [hash((self.recipe.seed, step, number)) & 0x7FFFFFFF for number in range(len(batches))]
-        return self.replicas.compute_losses(list(zip(seeds, batches, strict=True)), objective, answer_tokens)
+        return self.replicas.compute_losses(list(zip(seeds, batches, strict=True)), objective, answer_token_count)
 
-    def evaluate(self) -> Row:
+    def evaluate(self) -> LogRow:
         """Returns the losses per token of the averaged weights on held-out documents; all calls use the same masks."""
         parameters = list(self.model.parameters())
         self.average.swap_with(parameters)
@@ -204,12 +204,12 @@ class Trainer:
         batches = [self.make_batch(rows) for rows in planned]
         batch_losses = self.compute_losses(batches, self.recipe.objective, -1, None)
         self.average.swap_with(parameters)
-        answer_tokens, masked = (
-            sum(batch.answer_tokens for batch in batches),
+        answer_token_count, masked = (
+            sum(batch.answer_token_count for batch in batches),
             sum(losses.masked for losses in batch_losses),
         )
         return {
-            "held_ar": sum(float(losses.autoregressive) for losses in batch_losses) / max(1, answer_tokens),
+            "held_ar": sum(float(losses.autoregressive) for losses in batch_losses) / max(1, answer_token_count),
             "held_denoising": sum(float(losses.denoising) for losses in batch_losses) / max(1, masked),
         }
 
@@ -234,7 +234,7 @@ class Trainer:
     def resume(self) -> bool:
         """Loads the checkpoint in the run's folder, to resume the run; returns whether there is one.
 
-        Raises UserError if it belongs to a run with another recipe.
+        Raises UserError if the checkpoint belongs to a run with another recipe.
         """
         path = self.out / CHECKPOINT
         if not path.exists():
@@ -268,7 +268,10 @@ def make_model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
 
 
 def export_averaged_network(trainer: Trainer, folder: Path, quantize: bool = True) -> None:
-    """Writes a trainer's averaged weights, configuration and tokenizer as a checkpoint that the backends load."""
+    """Writes a trainer's averaged weights, configuration and tokenizer as a checkpoint that the backends load.
+
+    With `quantize`, the weights are stored in 8 bits.
+    """
     parameters = list(trainer.model.parameters())
     trainer.average.swap_with(parameters)
     weights.save_checkpoint(trainer.model, folder, quantized=quantize)
@@ -276,7 +279,7 @@ def export_averaged_network(trainer: Trainer, folder: Path, quantize: bool = Tru
     trainer.tokenizer.save(str(folder / "tokenizer.json"))
 
 
-def format_log_row(row: Row) -> str:
+def format_log_row(row: LogRow) -> str:
     """Returns a row of the training log as a line of text for the terminal."""
     shown = {"step": "d", "tokens": ",d", "spent_s": ".0f", "loss": ".3f", "ar": ".3f", "denoising": ".3f"}
     shown |= {"norm": ".2f", "rate": ".2f", "held_ar": ".4f", "held_denoising": ".4f"}

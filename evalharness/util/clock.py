@@ -6,5 +6,5 @@ _STARTED_AT = time.time() - time.monotonic()
 
 
 def now() -> float:
-    """Returns seconds since the epoch by a clock that never jumps, even if the system's clock is set."""
+    """Returns the time in seconds since the epoch, from a clock that does not jump when the system's clock is set."""
     return _STARTED_AT + time.monotonic()

@@ -18,7 +18,10 @@ class Difference(NamedTuple):
 
 
 def find_differences(old: Any, new: Any, key_path: str = "") -> Iterator[Difference]:
-    """Yields each difference between two JSON values; `key_path` is the path of keys to them, for recursion."""
+    """Yields each difference between two JSON values.
+
+    `key_path` is the path of keys by which both values were reached; empty for the outermost ones.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             yield from find_differences(old.get(key), new.get(key), f"{key_path}.{key}" if key_path else str(key))

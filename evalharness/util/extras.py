@@ -8,7 +8,7 @@ from evalharness.errors import UserError
 
 @dataclass(frozen=True)
 class Extra:
-    """An extra of this package: optional dependencies, installed by `pip install 'evalharness[NAME]'`."""
+    """An extra of this package: a named set of optional dependencies, as in `pip install 'evalharness[NAME]'`."""
 
     name: str
     purpose: str

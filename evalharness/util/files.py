@@ -12,11 +12,11 @@ from evalharness.errors import UserError
 
 @contextlib.contextmanager
 def open_for_atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """A context manager that writes a binary file and gives it its name only if the block raises no exception.
+    """A context manager that opens a temporary file for bytes; renames it to `path` if the block raises no exception.
 
-    The content is on the disk (fsync) before the file gets its name. After an exception the temporary file is removed,
-    and an existing file of that name is unchanged. The temporary file is in the same folder, which must exist. Raises
-    OSError if the content cannot be written.
+    The content is on the disk (fsync) before the file is renamed. After an exception the temporary file is removed, and
+    an existing file at `path` is unchanged. The temporary file is in the same folder, which must exist. Raises OSError
+    if the content cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -38,7 +38,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def os_error_reason(error: OSError) -> str:
-    """Returns the reason in an OSError, without error number and path; for a `shutil.Error`, that of its last file."""
+    """Returns the reason that an OSError states, such as "Permission denied", without error number and path.
+
+    For a `shutil.Error`, which has an error for each file, returns the reason of its last file.
+    """
     if error.strerror or not error.args or not isinstance(error.args[0], list):
         return error.strerror or str(error)
     return re.sub(r"^\[Errno \d+\] |: '.*", "", str(error.args[0][-1][-1]))

@@ -25,9 +25,10 @@ def read_complete_lines(path: Path) -> Iterator[tuple[LineNumber, bytes]]:
 
 
 def parse_json_lines(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[LineNumber, Any]]:
-    """Yields (line number from 1, JSON value) for each line that is not blank. `path` is for messages only.
+    """Yields (line number from 1, JSON value) for each line that is not blank.
 
-    Raises UserError that names the line if it is not JSON, or if the file cannot be read.
+    `lines` are all lines of the file `path`, whose name is for messages only. Raises UserError that names the
+    line if it is not JSON, or if the file cannot be read.
     """
     try:
         for number, line in enumerate(lines, start=1):

@@ -4,7 +4,7 @@ import ctypes
 
 
 def release_free_memory() -> None:
-    """Gives freed memory back to the operating system, which glibc may retain. Does nothing with another C library."""
+    """Makes glibc return freed memory to the operating system. Does nothing with another C library."""
     try:
         trim = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):

@@ -16,7 +16,10 @@ def check_at_least(minimum: float, option_values: Mapping[str, float | None]) ->
 
 
 def check_above_zero(option_values: Mapping[str, float | None]) -> None:
-    """Raises UserError for the first option whose value is not above 0; ignores values that are None."""
+    """Raises UserError for the first option whose value is not above 0; ignores values that are None.
+
+    `option_values` has the value of each option, such as {"--limit": 3}.
+    """
     for option, value in option_values.items():
         if value is not None and value <= 0:
             raise UserError(f"{option} {value} is not possible; it must be greater than 0")

@@ -18,7 +18,10 @@ logger = logging.getLogger(OWN_PACKAGE)
 
 
 def plugin_entry_points(entry_point_group: str) -> list[EntryPoint]:
-    """Returns the plug-ins of an entry-point group, sorted by name. This package's plug-ins take precedence."""
+    """Returns the plug-ins of an entry-point group, sorted by name.
+
+    If several have the same name, returns one of them: that of this package, if any. Logs the others as disabled.
+    """
     points = sorted(
         entry_points(group=entry_point_group), key=lambda point: (not _is_from_this_package(point), point.name)
     )
@@ -84,7 +87,7 @@ def format_exception_line(error: BaseException) -> str:
 
 @cache
 def report_disabled_plugin(plugin_package: str, reason: str) -> None:
-    """Logs, once for each plug-in and reason, that a plug-in is not used."""
+    """Logs that a plug-in is not used, and why; only once for each plug-in and reason."""
     logger.warning("note: plug-in disabled: %s: %s; fix or uninstall it", plugin_package, reason)
 
 

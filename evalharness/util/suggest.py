@@ -5,9 +5,9 @@ from difflib import get_close_matches
 
 
 def unknown_name_message(kind: str, name: str, known_names: Sequence[str]) -> str:
-    """Returns the error message for an unknown name; it suggests similar known names, or lists all if none is similar.
+    """Returns the error message for an unknown name: it suggests similar known names or, if there are none, lists all.
 
-    `kind` says what the name is of, such as "task".
+    `kind` is the kind of thing that has the name, such as "task".
     """
     if not known_names:
         return f"unknown {kind} {name!r}; there are none, so leave it out"

@@ -23,7 +23,10 @@ def escape_control_characters(text: str) -> str:
 
 @contextlib.contextmanager
 def raise_write_error_as_user_error(stream: TextIO) -> Iterator[None]:
-    """A context manager that raises UserError if its block cannot write to `stream`, except for a closed pipe."""
+    """A context manager that raises UserError if its block cannot write to `stream`.
+
+    If the reading end of a pipe is closed, raises BrokenPipeError instead.
+    """
     try:
         yield
     except BrokenPipeError:

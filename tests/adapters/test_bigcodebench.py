@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from helpers.task_data import OpenTask
 
-from evalharness.adapters.bigcodebench import SOLVABILITY_FACET, reasons_for_unsolvable_problems
+from evalharness.adapters.bigcodebench import SOLVABILITY_FACET, reference_failures_by_task_id
 from evalharness.errors import UserError
 from evalharness.records import Completion, Execution, Message, Outcome, Problem, Prompt, Task
 from evalharness.sandbox.jobs import source_with_checks
@@ -94,7 +94,7 @@ def test_tests_follow_the_solution(open_with: OpenTask) -> None:
 
 def test_the_verdict_tells_problems_that_cannot_pass_in_the_image(open_with: OpenTask) -> None:
     task, problem = problem_of(open_with, 101)
-    cause = reasons_for_unsolvable_problems("bigcodebench")[problem.task_id]
+    cause = reference_failures_by_task_id("bigcodebench")[problem.task_id]
     assert problem.facets == {SOLVABILITY_FACET: "cannot pass: network"}
     failed = Execution({"checks": Outcome("failed", "AssertionError")})
     completion = Completion(problem.task_id, 0, "")
@@ -106,7 +106,7 @@ def test_the_verdict_tells_problems_that_cannot_pass_in_the_image(open_with: Ope
 
 
 def test_every_cause_has_a_kind() -> None:
-    causes = reasons_for_unsolvable_problems("bigcodebench")
+    causes = reference_failures_by_task_id("bigcodebench")
     assert len(causes) < 0.03 * 1140
     assert all(cause.partition(":")[2].strip() for cause in causes.values())
-    assert reasons_for_unsolvable_problems("python") == {}
+    assert reference_failures_by_task_id("python") == {}

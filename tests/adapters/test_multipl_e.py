@@ -10,7 +10,7 @@ from evalharness.data.cards import expand_task_names, load_cards
 from evalharness.data.versions import find_version
 from evalharness.errors import UserError
 from evalharness.records import CommandProgram, Completion, Execution, Outcome
-from evalharness.sandbox.languages import languages
+from evalharness.sandbox.languages import languages_by_image
 
 LANGUAGES = [
     *("cpp", "cs", "d", "elixir", "go", "hs", "java", "jl", "js", "lua", "ml"),
@@ -41,7 +41,7 @@ def test_every_language_of_the_data_is_a_task_with_its_own_image() -> None:
     (card,) = [card for card in load_cards() if card.adapter == "multipl-e"]
     assert list(card.tasks) == [f"multipl-e-{name}" for name in LANGUAGES]
     for name, entry in zip(LANGUAGES, card.tasks.values(), strict=True):
-        assert languages()[entry.image].code == name
+        assert languages_by_image()[entry.image].code == name
         assert list(entry.versions) == ["2024-04"] if name in NEW else ["2024-04", "2023-06"]
         for version in entry.versions:
             for split in ("humaneval", "mbpp"):

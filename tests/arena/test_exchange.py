@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.arena.exchange import COLUMNS, export_votes, import_votes, read_votes
-from evalharness.arena.records import CHOICES, AnswerPair, PairSide, Vote
+from evalharness.arena.records import CHOICES, AnswerPair, AnswerRecord, Vote
 from evalharness.arena.statistics.summary import summarize_votes
 from evalharness.arena.store import VoteStore
 from evalharness.errors import UserError
@@ -30,7 +30,7 @@ def write_csv(path: Path, columns: tuple[str, ...], rows: list[tuple[object, ...
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=9)
 sides = st.builds(
-    PairSide, texts, st.integers(0, 9), st.none() | st.booleans(), st.none() | texts,
+    AnswerRecord, texts, st.integers(0, 9), st.none() | st.booleans(), st.none() | texts,
     st.none() | st.floats(0.001, 100), st.none() | st.integers(0, 99), st.floats(0, 60),
 )  # fmt: skip
 votes = st.builds(
@@ -75,7 +75,7 @@ def test_copilot_arenas_columns_are_read(tmp_path: Path) -> None:
     assert [(vote.pair.first.model, vote.choice) for vote in store.votes()] == [("m1", "first"), ("m2", "second")]
     assert {vote.pair.voter for vote in store.votes()} == {""}
     bad = write_csv(tmp_path / "bad.csv", COPILOT_COLUMNS, [("x", "", "m1", "m2", "2", "a", "b")])
-    with pytest.raises(UserError, match="row 1: acceptedIndex is '2', but must be 0 or 1"):
+    with pytest.raises(UserError, match="row 1: column acceptedIndex is '2', but must be 0 or 1"):
         read_votes(bad)
 
 
@@ -105,7 +105,7 @@ def test_copilot_arenas_published_votes_have_a_position_term(datasets_dir: Path,
         (
             ("first_model", "second_model", "choice", "ms"),
             ("a", "b", "tie", "1.5"),
-            "ms is '1.5', but must be a number",
+            "column ms is '1.5', but must be a number",
         ),
         (
             ("first_model", "second_model", "choice", "first_passed"),
@@ -120,7 +120,7 @@ def test_copilot_arenas_published_votes_have_a_position_term(datasets_dir: Path,
         (
             ("first_model", "second_model", "choice", "voter"),
             ("a", "b", "tie", "model:m"),
-            "begins with model: if and only if it is a model",
+            "begins with model:, that of a person does not",
         ),
         (("first_model", "second_model", "choice", "voter_kind"), ("a", "b", "tie", "model"), "contradict each other"),
     ],
@@ -147,4 +147,4 @@ def test_the_commands_export_and_import(tmp_path: Path, cli: Command) -> None:
     assert done.stdout == f"3 votes added to {tmp_path / 'new'}\n"
     done = cli("arena", "export", "--votes", tmp_path / "none", "--out", tmp_path / "w.csv")
     assert done.returncode == 2
-    assert "has no votes; give the --votes DIR" in done.stderr
+    assert "has no votes; give the folder" in done.stderr

@@ -11,7 +11,7 @@ from helpers.arena_runs import pair, vote, write_votes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.arena.records import PairSide
+from evalharness.arena.records import AnswerRecord
 from evalharness.arena.rows import pair_to_json, parse_pair, parse_vote, parse_voter_name, vote_to_json
 from evalharness.arena.store import VOTES, VoteStore
 from evalharness.errors import UserError
@@ -76,18 +76,18 @@ def test_a_damaged_row_is_named(tmp_path: Path) -> None:
     VoteStore(tmp_path).add_vote(vote(1, "first"))
     with (tmp_path / VOTES).open("a") as file:
         file.write(json.dumps({**vote_to_json(vote(2, "tie")), "choice": "neither"}) + "\n")
-    with pytest.raises(UserError, match=r"votes.jsonl, line 2: the field choice is 'neither'"):
+    with pytest.raises(UserError, match=r"votes.jsonl, line 2 is not a valid vote or pair: .* 'neither'"):
         VoteStore(tmp_path)
 
 
 sides = st.builds(
-    PairSide, st.text(min_size=1), st.integers(0, 9), st.none() | st.booleans(), st.none() | st.text(),
+    AnswerRecord, st.text(min_size=1), st.integers(0, 9), st.none() | st.booleans(), st.none() | st.text(),
     st.none() | st.floats(0, 100), st.none() | st.integers(0, 99), st.floats(0, 60),
 )  # fmt: skip
 
 
 @given(sides, sides, st.text(), st.sampled_from(["equal", "recorded", "live"]))
-def test_rows_are_read_as_they_were_written(first: PairSide, second: PairSide, voter: str, arm: str) -> None:
+def test_rows_are_read_as_they_were_written(first: AnswerRecord, second: AnswerRecord, voter: str, arm: str) -> None:
     drawn = replace(pair(1), first=first, second=second, voter=voter, arm=arm)  # type: ignore[arg-type]
     text = json.loads(json.dumps(pair_to_json(drawn)))
     if first.model == second.model:

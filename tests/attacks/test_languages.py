@@ -8,7 +8,7 @@ from helpers.target import Target
 from evalharness.records import Checks, CommandProgram, Limits
 from evalharness.sandbox.engines import images
 from evalharness.sandbox.engines.images import DEFAULT
-from evalharness.sandbox.languages import languages
+from evalharness.sandbox.languages import languages_by_image
 
 pytestmark = pytest.mark.docker
 
@@ -20,7 +20,7 @@ LEAVING = yaml.safe_load((FOLDER / "rest.yaml").read_text())
 def attacks() -> list[object]:
     """Pairs of image and attack. Languages whose images are not built by default are slow."""
     parameters = []
-    for image in sorted(languages()):
+    for image in sorted(languages_by_image()):
         if (FOLDER / f"{image}.yaml").exists():
             for item in load(f"languages/{image}"):
                 marks = [pytest.mark.slow] * (item.slow or image not in DEFAULT)
@@ -29,7 +29,7 @@ def attacks() -> list[object]:
 
 
 def program(image: str, solution: str) -> CommandProgram:
-    hello = languages()[image].hello
+    hello = languages_by_image()[image].hello
     return CommandProgram(image, hello.prompt + solution, Limits(0, 1024), Checks(hello.tests))
 
 
@@ -43,22 +43,22 @@ def test_no_attack_passes(image: str, attack: Attack, target: Target) -> None:
 
 def test_every_language_has_an_attack() -> None:
     attacked = {*LEAVING, *(path.stem for path in FOLDER.glob("*.yaml"))}
-    assert {image for image in languages() if not images.needs_registry(image)} <= attacked
+    assert {image for image in languages_by_image() if not images.needs_image_registry(image)} <= attacked
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("image", sorted(LEAVING))
 def test_an_early_exit_is_tampered(image: str, target: Target) -> None:
     target.prepare(image)
-    text = LEAVING[image].replace("{right}", languages()[image].hello.right)
+    text = LEAVING[image].replace("{right}", languages_by_image()[image].hello.right)
     outcome = target.run(program(image, f"{text}\n"), seconds=120)
     assert outcome.status in WRONG, outcome
     target.assert_fresh()
 
 
-@pytest.mark.parametrize("image", [name for name in ("js", "php", "sh") if name in languages()])
+@pytest.mark.parametrize("image", [name for name in ("js", "php", "sh") if name in languages_by_image()])
 def test_correct_passes_and_wrong_fails(image: str, target: Target) -> None:
     target.prepare(image)
-    hello = languages()[image].hello
+    hello = languages_by_image()[image].hello
     assert target.run(program(image, hello.right), seconds=120).status == "passed"
     assert target.run(program(image, hello.wrong), seconds=120).status == "failed"

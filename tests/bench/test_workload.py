@@ -60,7 +60,7 @@ def test_prompts_are_the_same_every_time() -> None:
 
 
 def test_more_prompts_than_the_code_has_are_refused() -> None:
-    with pytest.raises(UserError, match=r"different coding prompts, and .* exist; lower one of them"):
+    with pytest.raises(UserError, match=r"different coding prompts, but only .* exist; lower one of them"):
         make_coding_problems(10**6, 10, count_words)
 
 

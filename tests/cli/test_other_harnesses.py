@@ -97,7 +97,7 @@ def test_evalplus_folders_lm_eval_and_bigcode_outputs_are_read(cli: Command, eng
         (
             "a.jsonl.gz",
             b"{}\n",
-            "cannot be read: the name ends in .gz, but the content is not gzip-compressed; give JSON lines",
+            "cannot be read: the file's name ends in .gz, but the content is not gzip-compressed; give JSON lines",
         ),
         (
             "a.json",
@@ -106,7 +106,7 @@ def test_evalplus_folders_lm_eval_and_bigcode_outputs_are_read(cli: Command, eng
         ),
         ("a.json", b"[[1]]", "is a JSON array, but not of"),
         ("a.json", json.dumps([["x"]] * 99).encode(), "has generations for more problems than the 16 of this task"),
-        ("a.jsonl", b'{"doc": {}, "resps": [["x"]]}\n', "line 1: the row of lm-eval has no doc.task_id"),
+        ("a.jsonl", b'{"doc": {}, "resps": [["x"]]}\n', "line 1: this lm-eval sample has no doc.task_id"),
         (
             "a.jsonl",
             b'{"task_id": "Sample/0", "answer": "x", "solution": "y"}\n',

@@ -94,7 +94,7 @@ def test_a_dry_run_prints_prompts_requests_tokens_and_price(cli: Command, tmp_pa
     assert "these prices" not in done.stdout
     assert cli(*run, "--price-in", 1).stderr == "error: the cost needs both prices; give --price-in and --price-out\n"
     done = cli(*run[:-1], "--price-in", 1, "--price-out", 1)
-    assert done.stderr == "error: --price-in and --price-out are for --dry-run; add it, or leave them out\n"
+    assert done.stderr == "error: --price-in and --price-out only work with --dry-run; add it, or leave them out\n"
 
 
 def test_a_dry_run_refuses_what_a_run_refuses(cli: Command, tmp_path: Path) -> None:

@@ -131,15 +131,15 @@ def test_records_without_ids_are_numbered_and_prompts_may_be_continued(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": None}, "not a task card: add the key name (for one task) or the key tasks"),
+        ({"name": None}, "not a task card: add the key 'name' (for one task) or the key 'tasks'"),
         ({"data": None}, "data: missing"),
         ({"fields": None}, "fields: missing"),
         ({"recipe": None}, "recipe: missing"),
         ({"name": "a b"}, "name: "),
-        ({"name": "humaneval"}, "the name 'humaneval' is used more than once for tasks or groups; choose another name"),
+        ({"name": "humaneval"}, "the name 'humaneval' is used more than once for tasks or task groups; choose"),
         ({"recipes": {}}, "recipes: unknown key; did you mean recipe?"),
         ({"recipe": {"users": "x"}}, "recipe.users: unknown key; did you mean user?"),
-        ({"recipe": {"stops": []}}, "recipe: a recipe needs exactly one of the keys user (for a chat model) and"),
+        ({"recipe": {"stops": []}}, "recipe: a recipe needs exactly one of the keys 'user' (for a chat model) and"),
         ({"recipe": {"user": "{prompt}", "max_new_tokens": 0}}, "recipe.max_new_tokens: Input should be greater than"),
         (
             {"recipe": {"user": "{text}"}},
@@ -154,7 +154,7 @@ def test_records_without_ids_are_numbered_and_prompts_may_be_continued(
             "without the fields quest (the card's prompt); it has id, question,",
         ),
         ({"image": "pyton"}, "unknown sandbox image 'pyton'; did you mean python?"),
-        ({"image": "js"}, "which tests in JavaScript need; change the tests as"),
+        ({"image": "js"}, "which tests in JavaScript need; change the tests to"),
         ({"time_s": "soon"}, "time_s: Input should be a valid number"),
     ],
     ids=lambda value: str(value)[:40],
@@ -174,7 +174,7 @@ def test_a_mistake_in_a_card_is_one_line_that_names_the_field(
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        ("none.yaml", "task card none.yaml cannot be read: No such file or directory"),
+        ("none.yaml", "the task card cannot be used: none.yaml cannot be read: No such file or directory"),
         ("words.yaml:others", "unknown task of words.yaml 'others'"),
     ],
 )

@@ -117,7 +117,7 @@ def test_a_version_may_have_one_file_per_split(
     cards.load_cards.cache_clear()
     with pytest.raises(UserError, match="unknown task 'adding'"):
         cards.find_task("adding")
-    assert "the keys problems and fingerprint of version v1 need a value for each split: a, b" in caplog.text
+    assert "the keys 'problems' and 'fingerprint' of version v1 need a value for each split: a, b" in caplog.text
 
 
 def test_bundled_images_exist() -> None:
@@ -192,18 +192,18 @@ def test_a_plugin_card_needs_no_grader_family_licence_or_defaults(plugin: Callab
         ("licens", "MIT", "licens: unknown key; did you mean licence?"),
         ("recipes.plain.max_new_token", 1, "recipes.plain.max_new_token: unknown key; did you mean max_new_tokens?"),
         ("recipes.plain.kind", "essay", "recipes.plain.kind: "),
-        ("recipes.plain.kind", "chat", "a recipe of kind chat needs a prompt template; add the key user"),
-        ("recipes.plain.fields", {}, "a recipe of kind completion needs a prompt template; add the key prompt"),
+        ("recipes.plain.kind", "chat", "a recipe of kind 'chat' needs a prompt template; add the key 'user'"),
+        ("recipes.plain.fields", {}, "a recipe of kind 'completion' needs a prompt template; add the key 'prompt'"),
         ("recipes.plain.max_new_tokens", 0, "recipes.plain.max_new_tokens: "),
-        ("recipes.plain.kind", "infill", "recipes.plain: a recipe of kind infill"),
-        ("recipes.plain.middle", "free", "recipes.plain: a recipe of kind infill"),
+        ("recipes.plain.kind", "infill", "recipes.plain: a recipe of kind 'infill'"),
+        ("recipes.plain.middle", "free", "recipes.plain: a recipe of kind 'infill'"),
         ("recipes.plain.middle", "long", "recipes.plain.middle: "),
         ("tasks.adding.recipes", ["chatty"], "tasks.adding.recipes is 'chatty'"),
         ("tasks.adding.versions.v1.fields", None, "tasks.adding.versions.v1.fields: missing"),
         (
             "tasks.adding.versions.v1.file",
             None,
-            "tasks.adding.versions.v1: a version of the data needs exactly one of the keys file and shipped",
+            "tasks.adding.versions.v1: a data version needs exactly one of the keys 'file' and 'shipped'",
         ),
         ("tasks.adding.versions.v1.fingerprint", "sha256:1", "tasks.adding.versions.v1.fingerprint: "),
         ("tasks.adding.default_version", "v2", "default_version is 'v2'"),
@@ -238,7 +238,7 @@ def test_a_malformed_bundled_card_names_file_and_field(tmp_path: Path, monkeypat
         ("adapter: x\ntasks: {}\n", "recipes: missing"),
         ("a: [", "not valid YAML"),
         ("- a\n", "write the YAML as a mapping of keys to values"),
-        ("a: 1\n", "add the key name"),
+        ("a: 1\n", "add the key 'name'"),
     ]:
         (tmp_path / "tasks" / "broken.yaml").write_text(text)
         cards.load_cards.cache_clear()

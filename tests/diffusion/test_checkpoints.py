@@ -20,7 +20,7 @@ from evalharness.diffusion.checkpoints.families import FAMILIES
 from evalharness.diffusion.checkpoints.loading import Checkpoint, open_checkpoint
 from evalharness.diffusion.decoding import denoise
 from evalharness.errors import UserError
-from evalharness.generation.sampling import sample_seed
+from evalharness.generation.sampling import derive_sample_seed
 from evalharness.records import Message, Problem, Prompt, Request, Sampling
 
 Opened = dict[str, tuple[Path, Any, Checkpoint]]
@@ -75,7 +75,7 @@ def generated(folder: Path, count: int, temperature: float = 0.0, **options: Any
     """The output tokens of both texts, decoded by the backend in one batch."""
     given, sampling = DiffusionOptions(**options), Sampling(temperature, 1.0, count, 0)
     network = load_network(str(folder), given)
-    how = make_denoising_settings(network, given, sampling, fixed_length=False)
+    how = make_denoising_settings(network, given, sampling, has_fixed_middle_length=False)
     rows = [make_denoising_row(network, ask(text, number), sampling, how) for number, text in enumerate(TEXTS)]
     denoise(network.model, rows, how)
     return [row.output for row in rows]
@@ -105,7 +105,7 @@ def pick(out: torch.Tensor, temperature: float, uniforms: list[float]) -> tuple[
 
 def random_numbers(number: int) -> list[float]:
     """The random numbers of the text with that number."""
-    generator = torch.Generator().manual_seed(sample_seed(0, (f"t/{number}", number)))
+    generator = torch.Generator().manual_seed(derive_sample_seed(0, (f"t/{number}", number)))
     return [value for _ in range(60) for value in torch.rand(64, generator=generator).tolist()]
 
 
@@ -236,7 +236,7 @@ def test_chat_prompts_use_the_checkpoints_template(opened: Opened) -> None:
 
 def test_unreadable_and_unsupported_checkpoints_are_refused(opened: Opened, tmp_path: Path) -> None:
     folder = opened["sdar"][0]
-    with pytest.raises(UserError, match="only supports blocks of 4 tokens; leave the option out"):
+    with pytest.raises(UserError, match="supports only blocks of 4 tokens; leave the option out"):
         DiffusionBackend(BackendConfig(str(folder), 1, {"block": "8"})).describe()
     for change, match in (
         ({"model_type": "mamba"}, "has model_type 'mamba'"),
@@ -277,7 +277,7 @@ def test_end_tokens_are_held_back(kind: str, hold: int, opened: Opened) -> None:
     end = generated(folder, 32, steps=steps)[0][0]  # from now on, the first token of the text ends it
     given, sampling = DiffusionOptions(hold_end=hold, steps=steps), Sampling(0.0, 1.0, 32, 0)
     network = replace(load_network(str(folder), given), end_tokens=frozenset({end}))
-    how = make_denoising_settings(network, given, sampling, fixed_length=False)
+    how = make_denoising_settings(network, given, sampling, has_fixed_middle_length=False)
     row = make_denoising_row(network, ask(TEXTS[0]), sampling, how)
     denoise(network.model, [row], how)
     prompt = ids(ours, TEXTS[0])

@@ -113,7 +113,7 @@ def test_incomplete_folders_are_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has model_type 'llama'"):
         read_config(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "evalharness-diffusion", "heads": 3}))
-    with pytest.raises(UserError, match=r"config\.json is invalid"):
+    with pytest.raises(UserError, match=r"config\.json is not a valid network configuration"):
         read_config(tmp_path)
     with pytest.raises(UserError, match="3 attention heads and 2 key-value heads"):
         tiny_config(heads=3)

@@ -39,7 +39,7 @@ def test_chat_messages_are_encoded_without_a_second_begin_token() -> None:
 @pytest.mark.parametrize("template", [None, ""])
 def test_missing_chat_template_is_a_user_error(template: str | None) -> None:
     with pytest.raises(
-        UserError, match=r"the tokenizer of model m has no chat template; use a base recipe: --option recipe=NAME$"
+        UserError, match=r"of model m has no chat template; use a recipe without chat \(--option recipe=NAME\)$"
     ):
         encode_prompt(CharacterTokenizer(template), "m", CHAT)
 

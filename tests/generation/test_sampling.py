@@ -7,7 +7,7 @@ import torch
 from helpers.tiny_model import HEAD, SNOW_HEAD, backend, request
 from transformers import TopPLogitsWarper
 
-from evalharness.generation.sampling import SeededSampler, apply_top_p, sample_by_inverse_transform, sample_seed
+from evalharness.generation.sampling import SeededSampler, apply_top_p, derive_sample_seed, sample_by_inverse_transform
 from evalharness.records import Request, Sampling
 
 
@@ -27,8 +27,8 @@ def test_samples_depend_only_on_seed_and_key(model: Path) -> None:
 
 
 def test_seeds_are_stable() -> None:
-    assert sample_seed(0, ("HumanEval/0", 0)) == 7497644185507188418
-    assert len({sample_seed(s, (t, j)) for s in range(3) for t in ("a", "b") for j in range(3)}) == 18
+    assert derive_sample_seed(0, ("HumanEval/0", 0)) == 7497644185507188418
+    assert len({derive_sample_seed(s, (t, j)) for s in range(3) for t in ("a", "b") for j in range(3)}) == 18
 
 
 def test_drawn_tokens_follow_the_distribution() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from evalharness.arena.records import AnswerPair, PairSide, Vote, VoteChoice, VoterKind
+from evalharness.arena.records import AnswerPair, AnswerRecord, Vote, VoteChoice, VoterKind
 from evalharness.arena.store import VoteStore
 from evalharness.records import Completion, Problem, Verdict
 from helpers import page_runs
@@ -45,7 +45,8 @@ def write_runs(folder: Path, task: str = "humaneval") -> Path:
 
 def pair(number: int, first: str = "a", second: str = "b", voter: str = "Ada", **more: object) -> AnswerPair:
     """Returns a pair on problem `p/NUMBER`."""
-    return AnswerPair(f"id-{voter}-{number}", "task", f"p/{number}", PairSide(first), PairSide(second), voter, **more)  # type: ignore[arg-type]
+    left, right = AnswerRecord(first), AnswerRecord(second)
+    return AnswerPair(f"id-{voter}-{number}", "task", f"p/{number}", left, right, voter, **more)  # type: ignore[arg-type]
 
 
 def vote(
@@ -59,7 +60,7 @@ def vote(
 ) -> Vote:
     """Returns a vote; `passed` is the sandbox's verdict by model."""
     known = passed or {}
-    left, right = (PairSide(model, passed=known.get(model)) for model in (first, second))
+    left, right = (AnswerRecord(model, passed=known.get(model)) for model in (first, second))
     drawn = AnswerPair(f"id-{voter}-{number}-{first}", "task", f"p/{number}", left, right, voter, voter_kind=kind)
     return Vote(drawn, choice, 1000 + number, "2026-01-01T00:00:00.000Z")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from evalharness.adapters.extraction.languages.target import TestedFunction
-from evalharness.sandbox.languages import Language, languages
+from evalharness.sandbox.languages import Language, languages_by_image
 from helpers.answer_forms import fenced, quoted
 
 CODES: Mapping[str, Mapping[str, str]] = yaml.safe_load(
@@ -38,7 +38,7 @@ WRAPPINGS: Mapping[str, Callable[[str, str], str]] = {
 
 def language_of(code: str) -> tuple[str, Language]:
     """Returns the image and the description of the language with MultiPL-E's code."""
-    return next((image, language) for image, language in languages().items() if language.code == code)
+    return next((image, language) for image, language in languages_by_image().items() if language.code == code)
 
 
 def target_of(code: str) -> TestedFunction:

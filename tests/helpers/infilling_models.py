@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from evalharness.records import MiddleLength, Oracle, Problem, Prompt, Request
+from evalharness.records import MiddleLength, MiddleLengthOracle, Problem, Prompt, Request
 from helpers.tiny_model import END, build_model, build_tokenizer
 
 PREFIX, MIDDLE, SUFFIX = "def add(a, b):\n", "    return a + b\n", "\n\ndef sub(a, b):\n"
@@ -20,7 +20,7 @@ def infilling_request(
     prefix: str, suffix: str, stops: Sequence[str] = (), middle_length: MiddleLength = "free", task_id: str = "t"
 ) -> Request:
     """Returns a request for the middle between prefix and suffix."""
-    oracle = Oracle("    return a\n") if middle_length == "oracle" else None
+    oracle = MiddleLengthOracle("    return a\n") if middle_length == "oracle" else None
     prompt = Prompt(prefix, stops=tuple(stops), suffix=suffix, middle_length=middle_length, oracle=oracle)
     return Request(Problem(task_id, prompt, {}, ""), 0)
 

@@ -13,7 +13,7 @@ from evalharness.backends.diffusion.backend import DiffusionBackend
 from evalharness.diffusion.checkpoints.folder import save_checkpoint
 from evalharness.diffusion.config import Attention, ModelConfig
 from evalharness.diffusion.network import Transformer
-from evalharness.records import MiddleLength, Oracle, Problem, Prompt, Request
+from evalharness.records import MiddleLength, MiddleLengthOracle, Problem, Prompt, Request
 
 SPECIAL = (
     *("<|end|>", "<|pad|>", "<|mask|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
@@ -49,7 +49,7 @@ def text_request(text: str, number: int = 0, **more: Any) -> Request:
 
 
 def infilling_request(middle: MiddleLength, reference: str = "") -> Request:
-    oracle = Oracle(reference) if middle == "oracle" else None
+    oracle = MiddleLengthOracle(reference) if middle == "oracle" else None
     return text_request("def f():\n", suffix="\n    return a\n", middle_length=middle, oracle=oracle)
 
 

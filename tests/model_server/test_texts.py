@@ -12,7 +12,7 @@ from evalharness.backends.diffusion.backend import DiffusionBackend
 from evalharness.backends.factory import BackendConfig
 from evalharness.backends.openai.backend import OpenAIBackend
 from evalharness.backends.openai.request_body import SEED_HEADER
-from evalharness.generation.sampling import sample_seed
+from evalharness.generation.sampling import derive_sample_seed
 from evalharness.records import Backend, Completion, Message, Problem, Prompt, Request, Sampling
 
 PROMPTS = [
@@ -76,7 +76,7 @@ def test_eight_requests_with_different_settings_at_once(
     def ask(number: int) -> tuple[str, int, int]:
         request, (way, options, sampling) = REQUESTS[number], WAYS[number]
         path, body = body_of(request, way, options, sampling)
-        headers = {SEED_HEADER: str(sample_seed(sampling.seed, request.key))}
+        headers = {SEED_HEADER: str(derive_sample_seed(sampling.seed, request.key))}
         if streamed:
             with server.http.stream("POST", f"/v1/{path}", json={**body, "stream": True}, headers=headers) as response:
                 return text_of_stream("".join(response.iter_text())), -1, -1

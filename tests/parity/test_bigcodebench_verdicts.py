@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from helpers.parity_runs import deviating_problems, read_rows, recorded_samples, verdict_rows
 
-from evalharness.adapters.bigcodebench import reasons_for_unsolvable_problems
+from evalharness.adapters.bigcodebench import reference_failures_by_task_id
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.run import run
 
@@ -35,4 +35,4 @@ def test_reference_solutions(task: str, problems: int, datasets_dir: Path, tmp_p
     assert summary["official_data"]
     assert summary["problems"] == problems
     failed = {task_id for task_id, row in verdict_rows(tmp_path).items() if not row["passed"]}
-    assert failed <= set(reasons_for_unsolvable_problems("bigcodebench"))
+    assert failed <= set(reference_failures_by_task_id("bigcodebench"))

@@ -12,7 +12,7 @@ import pytest
 from evalharness.records import Checks, CommandProgram, Limits, Outcome
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.engines.images import DEFAULT
-from evalharness.sandbox.languages import languages
+from evalharness.sandbox.languages import languages_by_image
 from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
@@ -74,7 +74,7 @@ PASS: dict[str, tuple[str, str]] = {
     "cs caught": ("cs", "        try {{ throw new Exception(); }} catch (Exception) {{}}\n{right}"),
 }
 FAIL: dict[str, tuple[str, str]] = {
-    **{f"{image} wrong": (image, "{wrong}") for image in languages() if image not in ("jl", "swift")},
+    **{f"{image} wrong": (image, "{wrong}") for image in languages_by_image() if image not in ("jl", "swift")},
     "cpp exit code": ("cpp", "    std::atexit([] {{ std::_Exit(3); }});\n{right}"),
     "cpp overflows the stack": (
         "cpp",
@@ -136,7 +136,7 @@ def sandbox(engine: None) -> Iterator[ContainerPool]:
 
 def last_outcome(image: str, body: str, sandbox: ContainerPool) -> Outcome:
     sandbox.prepare([image])
-    hello = languages()[image].hello
+    hello = languages_by_image()[image].hello
     source = hello.prompt + body.format(right=hello.right, wrong=hello.wrong)
     execution = sandbox.run(CommandProgram(image, source, Limits(30), Checks(hello.tests, stem=hello.prompt)))
     assert not execution.infrastructure

@@ -171,7 +171,7 @@ def test_prompts_that_always_fail_are_named_and_the_run_is_completed_on_request(
 ) -> None:
     failing = {2: http_error(500, "tensor of NaN"), 7: http_error(500, "tensor of NaN")}
     endpoint.default = by_problem({**failing, 4: http_error(400, "too long")})
-    named = "Sample/2, Sample/7: the endpoint answered HTTP 500: tensor of NaN (attempt 2 of 2)"
+    named = "Sample/2, Sample/7: the endpoint answered HTTP 500: tensor of NaN (the request failed in attempt 2 of 2)"
     for _ in range(2):
         done = run()
         assert done.returncode == 1

@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_refused_and_nothing_written(runs: Path, tmp_path: 
         ((first, tmp_path / "fourth"), "different numbers of shards (3, 4); give runs whose --shard"),
         ((first, runs / "whole"), "overlap: both have sample 0 of"),
         ((first, first), "given twice"),
-        ((first, tmp_path / "nowhere"), "has no run"),
+        ((first, tmp_path / "nowhere"), "contains no run"),
     ):
         done = cli("merge", tmp_path / "merged", *given_runs)
         assert done.returncode == 2, given_runs

@@ -32,7 +32,7 @@ def test_what_cannot_be_chosen() -> None:
 
 
 def test_a_run_of_named_problems_has_a_folder_of_its_own() -> None:
-    names = {RunConfig("humaneval", "ar", only=only).folder_name() for only in ((), ("a",), ("b",))}
+    names = {RunConfig("humaneval", "ar", only=only).default_folder_name() for only in ((), ("a",), ("b",))}
     assert len(names) == 3
 
 

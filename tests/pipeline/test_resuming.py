@@ -189,7 +189,7 @@ def test_overwrite_does_not_delete_the_samples_to_grade(folder: Path) -> None:
 
 def test_the_default_folder_is_the_same_with_more_patience() -> None:
     def name(**options: str) -> str:
-        return RunConfig("humaneval", "openai", "m", options=options).folder_name()
+        return RunConfig("humaneval", "openai", "m", options=options).default_folder_name()
 
     assert name(timeout_s="9", max_retries="0", retry_base_s="1", idle_timeout_s="5") == name()
     assert name(concurrency="9") != name()

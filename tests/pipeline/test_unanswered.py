@@ -59,7 +59,7 @@ def test_refusals_are_settled_where_a_prompt_is_answered(script: str) -> None:
 @pytest.mark.parametrize("script", ["r", "rrr", "r" * 50, "rer"])
 def test_a_run_with_no_answer_at_all_stops_with_what_the_endpoint_says(script: str) -> None:
     with pytest.raises(
-        UserError, match=r"^no prompt was answered: no 0; change --model, a sampling setting or an --option$"
+        UserError, match=r"^the endpoint refused every prompt: no 0; change --model, a sampling setting or an --option$"
     ):
         settled(script)
 

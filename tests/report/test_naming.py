@@ -79,7 +79,7 @@ def test_runs_on_other_problems_are_not_part_of_a_curve(tmp_path: Path) -> None:
         "m (threshold=0.5, problems=first 10)", "m (threshold=0.9, problems=first 10)",
         "m (threshold=0.5, problems=shard 1/2)",
     ]  # fmt: skip
-    curves = [name.curve_key for name in names]
+    curves = [name.frontier_curve_key for name in names]
     assert curves[0] == curves[1] != curves[2] == curves[3] != curves[4] != curves[0]
 
 
@@ -89,7 +89,7 @@ def test_runs_of_long_lists_of_problems_are_distinguished(tmp_path: Path) -> Non
         sweep(tmp_path / name, (0.5,), edit=lambda config, ids=ids: config["samples"].update(only=ids))
     names = name_runs(load_runs([tmp_path]))
     assert [name.label[-9:] for name in names] == [", a/t0.5)", ", b/t0.5)"]
-    assert names[0].curve_key != names[1].curve_key
+    assert names[0].frontier_curve_key != names[1].frontier_curve_key
 
 
 def test_a_limit_beyond_the_last_problem_is_ignored(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_limit_beyond_the_last_problem_is_ignored(tmp_path: Path) -> None:
     sweep(tmp_path / "b", (0.9,), limit=11)
     names = name_runs(load_runs([tmp_path]))
     assert [name.label for name in names] == ["m (threshold=0.5)", "m (threshold=0.9)"]
-    assert names[0].curve_key == names[1].curve_key
+    assert names[0].frontier_curve_key == names[1].frontier_curve_key
 
 
 def test_repetitions_within_a_sweep_are_distinguished(tmp_path: Path) -> None:

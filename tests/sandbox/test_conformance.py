@@ -48,7 +48,7 @@ def test_an_engine_that_lacks_a_guarantee_is_refused(engine: None) -> None:
     with pytest.raises(UserError, match=r"does not provide network-off on this machine; .*allow=network-off"):
         sandbox.prepare(["python"])
     sandbox.close()
-    allowed = ContainerPool(Lacking(), 1, allow=frozenset({"network-off"}))
+    allowed = ContainerPool(Lacking(), 1, allowed_to_lack=frozenset({"network-off"}))
     allowed.prepare(["python"])
     assert allowed.describe()["allowed_to_lack"] == ["network-off"]
     allowed.close()

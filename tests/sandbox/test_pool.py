@@ -168,7 +168,7 @@ def test_close_leaves_nothing(ours: Callable[[], set[str]]) -> None:
     assert not ours()
     assert (
         sandbox.run(exec_program("assert True")).infrastructure
-        == "the sandbox is closed, so it starts no more containers"
+        == "the harness is shutting down, so its sandbox starts no more containers"
     )
 
 
@@ -187,7 +187,9 @@ def test_close_while_a_container_starts_leaves_nothing(ours: Callable[[], set[st
         future = thread.submit(sandbox.run, program)  # starts a container for the reference
         assert eventually(lambda: bool(ours() - before))
         sandbox.close()
-        assert future.result(20).infrastructure == "the sandbox is closed, so it starts no more containers"
+        assert (
+            future.result(20).infrastructure == "the harness is shutting down, so its sandbox starts no more containers"
+        )
     assert eventually(lambda: not ours(), 2)
 
 

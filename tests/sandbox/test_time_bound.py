@@ -50,7 +50,7 @@ class SilentChannel:
             text = self.messages.pop(0)
             return len(text).to_bytes(4, "big") + bytes(4) + text
         time.sleep(wait_s)
-        raise InfrastructureError("the agent in the sandbox container does not answer")
+        raise InfrastructureError("the sandbox container does not answer")
 
     def cpu_s(self) -> float | None:
         return None
@@ -112,7 +112,7 @@ def test_hidden_cpu_time_is_counted(pool: ContainerPool) -> None:
     [part] = pool.run(ExecProgram("python", BURNS, Limits(1.0, 1024))).parts.values()
     assert part.status == "timeout", part
     assert time.monotonic() - began < 4 * 1 + 2
-    if pool.bound * 1.0 > part.wall_s:
+    if pool.total_time_factor * 1.0 > part.wall_s:
         assert part.cpu_s > 1, part
 
 

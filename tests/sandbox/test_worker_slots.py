@@ -18,7 +18,7 @@ QUICK = "x = 1\n"
 
 
 def test_a_slot_is_shared_while_its_cpu_time_stands_still() -> None:
-    slots = WorkerSlots(1, spare=1)
+    slots = WorkerSlots(1, max_shared=1)
     ended = threading.Event()
 
     def sleeper() -> None:
@@ -50,7 +50,7 @@ def test_a_slot_is_shared_while_its_cpu_time_stands_still() -> None:
 def test_a_slot_is_not_shared_while_it_computes_or_if_unknown(
     meter: Callable[[], float | None] | None,
 ) -> None:
-    slots = WorkerSlots(1, spare=1)
+    slots = WorkerSlots(1, max_shared=1)
     ended = threading.Event()
 
     def busy() -> None:
@@ -70,7 +70,7 @@ def test_a_slot_is_not_shared_while_it_computes_or_if_unknown(
 
 
 def test_a_slot_is_shared_when_its_program_has_used_more_than_its_limit() -> None:
-    slots, lowered, ended = WorkerSlots(1, spare=1), threading.Event(), threading.Event()
+    slots, lowered, ended = WorkerSlots(1, max_shared=1), threading.Event(), threading.Event()
 
     def busy() -> None:
         with slots.occupy_slot() as slot:

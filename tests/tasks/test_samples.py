@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from evalharness.sandbox.languages import languages
+from evalharness.sandbox.languages import languages_by_image
 
 SAMPLES = Path(__file__).parents[2] / "tasks" / "samples"
 NAMES = ["humaneval", "humaneval-plus", "mbpp", "mbpp-plus"]
@@ -177,7 +177,7 @@ def test_each_santacoder_sample_lacks_one_line(language: str) -> None:
 @pytest.mark.parametrize("name", MULTIPL_E)
 def test_multipl_e_samples_have_the_official_form(name: str) -> None:
     rows, wrong = read(name), read(f"wrong/{name}")
-    language = languages()[name.removeprefix("multipl-e-")]
+    language = languages_by_image()[name.removeprefix("multipl-e-")]
     assert len(rows) >= 6
     for row in rows:
         assert row["language"] == language.code

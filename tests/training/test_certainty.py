@@ -11,7 +11,7 @@ from evalharness.training.certainty import (
     load_or_generate_certainty_corpus,
 )
 from evalharness.training.corpus.build import find_benchmark_folders, load_or_build_corpus
-from evalharness.training.corpus.decontamination import collect_benchmark_parts
+from evalharness.training.corpus.decontamination import collect_benchmark_excerpts
 from evalharness.training.recipe import CertaintySettings, Recipe, read_recipe
 from evalharness.training.trainer import Trainer
 
@@ -33,17 +33,17 @@ def test_reference_solutions_pass_the_tests() -> None:
 def test_answers_that_overlap_with_a_benchmark_are_rejected() -> None:
     prompt, answer = "def area(width, height):\n", "    return width * height\n"
     assert has_no_benchmark_overlap(
-        (prompt, answer), collect_benchmark_parts(["def volume(width, height, depth): pass"])
+        (prompt, answer), collect_benchmark_excerpts(["def volume(width, height, depth): pass"])
     )
-    assert not has_no_benchmark_overlap((prompt, answer), collect_benchmark_parts(["def area(width, height): ..."]))
+    assert not has_no_benchmark_overlap((prompt, answer), collect_benchmark_excerpts(["def area(width, height): ..."]))
     whole = "\n".join(f"    value_{number} = {number} + 1" for number in range(9))
-    assert not has_no_benchmark_overlap((prompt, whole), collect_benchmark_parts([whole]))
+    assert not has_no_benchmark_overlap((prompt, whole), collect_benchmark_excerpts([whole]))
 
 
 def test_a_folder_without_benchmark_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for root in (str(tmp_path), str(tmp_path / "nowhere"), ""):
         monkeypatch.setenv("EVALHARNESS_DATA", root)
-        with pytest.raises(UserError, match="EVALHARNESS_DATA to its folder"):
+        with pytest.raises(UserError, match="EVALHARNESS_DATA to their folder"):
             find_benchmark_folders()
     (tmp_path / "a.jsonl").write_text("{}\n")
     monkeypatch.setenv("EVALHARNESS_DATA", str(tmp_path))

@@ -79,7 +79,7 @@ def test_the_same_masks_are_drawn_for_the_same_seed() -> None:
 def test_complementary_masks_count_every_answer_token_once() -> None:
     model, made = Transformer(CONFIG), batch([(5, 7), (9, 3), (2, 12)])
     losses = compute_joint_loss(model, made, Objective(complementary=True), torch.Generator().manual_seed(4))
-    assert losses.masked == made.answer_tokens == 22
+    assert losses.masked == made.answer_token_count == 22
 
 
 def test_without_denoising_the_autoregressive_loss_is_the_same() -> None:

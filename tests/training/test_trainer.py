@@ -19,7 +19,7 @@ from evalharness.errors import UserError
 from evalharness.training.corpus.build import load_or_build_corpus
 from evalharness.training.corpus.encoding import Corpus
 from evalharness.training.corpus.tokenizer import read_tokenizer, train_tokenizer
-from evalharness.training.corpus.views import restore_file_order
+from evalharness.training.corpus.views import move_infilling_middle_into_place
 from evalharness.training.recipe import Recipe, read_recipe
 from evalharness.training.trainer import Trainer
 
@@ -172,7 +172,7 @@ def test_held_out_functions_are_not_in_the_training_data(tmp_path: Path) -> None
     data = TINY.data.model_copy(update={"held_out": 200})
     corpus, tokenizer = load_or_build_corpus(data, tmp_path)
     documents = [corpus.document_tokens(number)[:-1].tolist() for number in range(len(corpus))]
-    texts = [restore_file_order(tokenizer.decode(ids, skip_special_tokens=False)) for ids in documents]
+    texts = [move_infilling_middle_into_place(tokenizer.decode(ids, skip_special_tokens=False)) for ids in documents]
     names = [set(re.findall(r"def (\w+\(.*\))", text)) for text in texts]
     bodies = [text.rstrip().rpartition('"""')[2] for text in texts]
     learned = {(name, body) for found, body in zip(names[:-200], bodies[:-200], strict=True) for name in found}

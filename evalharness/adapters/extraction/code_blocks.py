@@ -25,12 +25,12 @@ INLINE_CODE = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]{1,2000})\1(?!`)")
 """Code within a line of text."""
 QUOTE_PREFIX = re.compile(r"^[ \t]*>[ ]?", re.MULTILINE)
 MAX_MARKERS = 200
-"""Only this many markers, the last ones in an answer, are considered by `blocks_between_markers`."""
+"""Only this many markers, the last ones in an answer, are considered by `blocks_between_code_markers`."""
 
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """A part of a model's answer that may be code, with the language that its fence names."""
+    """A part of a model's answer that may be code, with the language named after its opening code fence."""
 
     text: str
     tag: str = ""
@@ -38,7 +38,7 @@ class CodeBlock:
 
 
 def clean_answer(answer: str) -> str:
-    """Returns a model's answer with Unix line breaks, without byte order marks, NUL and special tokens at its end."""
+    """Returns a model's answer with Unix line breaks, without byte order marks, NULs and trailing special tokens."""
     text = answer.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "").replace("\0", "")
     end = END_TOKENS.search(text, max(0, len(text) - 400))
     return text[: end.start()] + "\n" if end else text
@@ -48,7 +48,7 @@ def clean_answer(answer: str) -> str:
 def markdown_parser() -> "MarkdownIt":
     """Returns a CommonMark parser that splits a text into blocks and treats HTML-like tags as plain text.
 
-    Otherwise a tag such as <answer> would hide the code fence that follows it.
+    With the parser's usual rules, a tag such as <answer> would hide a code fence that follows it.
     """
     from markdown_it import MarkdownIt
 
@@ -56,7 +56,7 @@ def markdown_parser() -> "MarkdownIt":
 
 
 def code_blocks(answer: str) -> list[CodeBlock]:
-    """Returns the fenced code blocks of an answer, as CommonMark defines them, also in lists and block quotes."""
+    """Returns the fenced code blocks (by CommonMark's rules) of an answer, also those in lists and block quotes."""
     blocks = []
     for token in markdown_parser().parse(answer):
         if token.type == "fence":
@@ -69,23 +69,23 @@ def code_blocks(answer: str) -> list[CodeBlock]:
 
 
 def language_of_fence(fence_info: str) -> str:
-    """Returns the language named after an opening code fence, in lower case; "" if none is named."""
+    """Returns the language in the text after an opening code fence, in lower case; "" if none is named there."""
     match = re.match(r"[{.\s]*([A-Za-z][\w+#-]*)", fence_info[:100])
     return match[1].lower() if match else ""
 
 
-def blocks_between_markers(answer: str) -> list[CodeBlock]:
-    """Returns the parts of an answer between any two markers of code (fences, tags), even if a marker has no partner.
+def blocks_between_code_markers(answer: str) -> list[CodeBlock]:
+    """Returns the parts of an answer between code markers, such as fences and tags, even if one is never closed.
 
-    Parts that contain markers themselves come first, because code may have a fence in a docstring; then the parts
-    between neighbouring markers. Without any marker, the whole answer is the only block.
+    First come the parts between markers that are not neighbours, because code may contain a fence in a docstring; then
+    the parts between neighbouring markers. In an answer without markers, the whole answer is the only part.
     """
     markers = list(CODE_MARKER.finditer(answer))[-MAX_MARKERS:]
     edges = [(0, 0), *(mark.span() for mark in markers), (len(answer), len(answer))]
-    blocks = [_block_between(answer, start, end) for (_, start), (end, _) in itertools.pairwise(edges)]
+    blocks = [_code_block_from_span(answer, start, end) for (_, start), (end, _) in itertools.pairwise(edges)]
     if 2 < len(edges) < 20:
         longer = [
-            _block_between(answer, edges[first][1], edges[last][0])
+            _code_block_from_span(answer, edges[first][1], edges[last][0])
             for first in range(len(edges))
             for last in range(first + 2, len(edges))
         ]
@@ -93,8 +93,11 @@ def blocks_between_markers(answer: str) -> list[CodeBlock]:
     return blocks
 
 
-def _block_between(answer: str, start: int, end: int) -> CodeBlock:
-    """Returns answer[start:end] as a code block, without its fence's line and the `>` marks of a block quote."""
+def _code_block_from_span(answer: str, start: int, end: int) -> CodeBlock:
+    """Returns answer[start:end] as a code block; `start` is the end of a code marker, or 0.
+
+    The rest of an opening fence's line becomes the block's language. The `>` of a block quote is removed.
+    """
     text, tag = answer[start:end], ""
     if start > 0 and (info := FENCE_INFO.match(text)):
         tag, text = language_of_fence(info[0]), text[info.end() :]
@@ -104,8 +107,8 @@ def _block_between(answer: str, start: int, end: int) -> CodeBlock:
     return CodeBlock(text.rstrip(" \t>"), tag)
 
 
-def inline_and_indented_blocks(answer: str) -> list[CodeBlock]:
-    """Returns an answer's inline code (in backticks) and indented code blocks, which may contain a short function."""
+def inline_and_indented_code_blocks(answer: str) -> list[CodeBlock]:
+    """Returns the code in an answer that has no fence: inline code (in backticks), then indented code blocks."""
     indented = [token.content for token in markdown_parser().parse(answer) if token.type == "code_block"]
     spans = [match[2].strip() for match in INLINE_CODE.finditer(answer)]
     return [CodeBlock(text) for text in (*spans, *indented)]

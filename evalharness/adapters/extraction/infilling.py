@@ -9,15 +9,19 @@ from evalharness.util.suggest import unknown_name_message
 
 
 def infilled_program(problem: Problem, completion: Completion, recipe: Recipe) -> str:
-    """Returns the program of an infilling completion: prefix, extracted middle and suffix, joined."""
+    """Returns the program of an infilling completion: the problem's prefix, the extracted middle and the suffix.
+
+    A completion that already is a whole program is returned unchanged.
+    """
     if completion.form == "solution":
         return completion.text
     return f"{problem.prefix}{extract_middle(problem, completion, recipe)}{problem.suffix}"
 
 
 def extract_middle(problem: Problem, completion: Completion, recipe: Recipe) -> str | None:
-    """Returns the infilled middle; None if the completion is a whole program without the problem's prefix and suffix.
+    """Returns the text that a completion puts between the problem's prefix and suffix.
 
+    Returns None if the completion is a whole program that does not begin with the prefix and end with the suffix.
     Raises UserError if the recipe (the task's prompt settings) names an unknown extraction rule.
     """
     if completion.form == "completion":
@@ -43,13 +47,13 @@ def _use_whole_text(problem: Problem, completion_text: str) -> str:
 def _first_line_with_break(problem: Problem, completion_text: str) -> str:
     """Returns a completion's first line with a line break at its end.
 
-    The stop sequence "\\n" removed the line break, without which the suffix would continue the same line.
+    The completion lacks this line break, because it was generated with the stop sequence "\\n".
     """
     return completion_text.partition("\n")[0] + "\n"
 
 
 def _first_nonempty_line(problem: Problem, completion_text: str) -> str:
-    """Returns a completion's first line, or its second line if the first is empty.
+    """Returns a completion's first line, or its second line if the first is empty or a single space.
 
     Source: QwenLM/Qwen2.5-Coder, qwencoder-eval/base/benchmarks/fim-bench/hm_fim/humaneval_fim.py.
     """
@@ -58,21 +62,23 @@ def _first_nonempty_line(problem: Problem, completion_text: str) -> str:
 
 
 def _without_repeated_prefix_and_suffix(problem: Problem, completion_text: str) -> str:
-    """Returns an infilled text without the end of the prefix and the beginning of the suffix, if it repeats them.
+    """Returns an infilled text without the parts that repeat the end of the prefix or the beginning of the suffix.
 
-    The longest overlap is removed; one of white space only if it contains a line break. The overlap with the
-    suffix is computed after the overlap with the prefix is removed.
+    The longest such parts are removed: first that of the prefix, then, from the remaining text, that of the suffix.
     Source: NVIDIA-NeMo/Skills, nemo_skills/evaluation/evaluator/code.py `eval_human_eval_infilling`.
     """
     completion_text = completion_text[_overlap_length(problem.prefix, completion_text) :]
     return completion_text[: len(completion_text) - _overlap_length(completion_text, problem.suffix)]
 
 
-def _overlap_length(before: str, after: str) -> int:
-    """Returns the length in characters of the longest text that `before` ends with and `after` begins with."""
-    for length in range(min(len(before), len(after)), 0, -1):
-        overlap = after[:length]
-        if before.endswith(overlap) and (overlap.strip() or "\n" in overlap):
+def _overlap_length(first_text: str, second_text: str) -> int:
+    """Returns the length, in characters, of the longest text that ends `first_text` and begins `second_text`.
+
+    White space alone counts only if it contains a line break.
+    """
+    for length in range(min(len(first_text), len(second_text)), 0, -1):
+        overlap = second_text[:length]
+        if first_text.endswith(overlap) and (overlap.strip() or "\n" in overlap):
             return length
     return 0
 

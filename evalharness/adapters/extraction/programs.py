@@ -14,6 +14,8 @@ from evalharness.records import Completion, Problem
 from evalharness.util.limits.calls import CPU_LIMIT_S, bounded_call
 from evalharness.util.suggest import unknown_name_message
 
+SourceAndRule = list[str]
+"""[source, rule]: the fields of an `ExtractedProgram` as a list, since results of child processes are sent as JSON."""
 EXTRACTION_FIELDS = ("language", "prompt", "tests")
 """The fields of a problem's record that extraction rules read. Others may have megabytes of test cases."""
 LINEAR_TIME_RULES = frozenset({"continue_stem", "continue_prompt", "as_it_is", "stripped", "last_fences"})
@@ -26,15 +28,15 @@ SANITIZER_IMPORTS = ("evalplus.sanitize",)
 
 
 def extract_program(problem: Problem, completion: Completion, recipe: Recipe) -> str:
-    """Returns the program in a completion, without tests. Raises the same errors as `extract_program_and_rule`."""
+    """Returns the program in a completion, without tests. Raises the errors of `extract_program_and_rule`."""
     return extract_program_and_rule(problem, completion, recipe).source
 
 
 def extract_program_and_rule(problem: Problem, completion: Completion, recipe: Recipe) -> ExtractedProgram:
-    """Returns the program in a completion, without tests, and where it was found.
+    """Returns the program in a completion, without tests, and where it was found, such as "fenced block 2 of 2".
 
-    Extraction rules that may be slow run in a child process. Raises UserError if the recipe names an unknown extraction
-    rule, and LimitExceeded if the extraction takes too much CPU time.
+    `recipe.extraction` names the extraction rule. Rules that may be slow run in a child process. Raises UserError for
+    an unknown rule, and LimitExceeded if the extraction takes too much CPU time.
     """
     if completion.form == "solution":
         return ExtractedProgram(completion.text, "")
@@ -46,7 +48,7 @@ def extract_program_and_rule(problem: Problem, completion: Completion, recipe: R
     record = {key: problem.record[key] for key in EXTRACTION_FIELDS if key in problem.record}
     stripped_problem = replace(problem, record=record, reference=None)
     source, rule = bounded_call(
-        extract_source_and_rule,
+        apply_extraction_rule,
         recipe.extraction,
         stripped_problem,
         completion.text,
@@ -56,14 +58,17 @@ def extract_program_and_rule(problem: Problem, completion: Completion, recipe: R
     return ExtractedProgram(source, rule)
 
 
-def extract_source_and_rule(rule_name: str, problem: Problem, answer: str) -> list[str]:
-    """Returns [program, where it was found] for a model's answer, by an extraction rule. Called in a child process."""
+def apply_extraction_rule(rule_name: str, problem: Problem, answer: str) -> SourceAndRule:
+    """Returns [the program in a model's answer, where it was found], by the extraction rule `rule_name`.
+
+    It runs in a child process, so that its CPU time is limited.
+    """
     extracted = EXTRACTION_RULES[rule_name](problem, answer.encode(errors="replace").decode())
     return [extracted.source, extracted.rule]
 
 
 def check_extraction_rule(rule_name: str) -> None:
-    """Raises UserError if there is no extraction rule of that name."""
+    """Raises UserError if `rule_name`, the value of a recipe's field `extraction`, is not an extraction rule."""
     if rule_name not in EXTRACTION_RULES:
         raise UserError(unknown_name_message("extraction rule", rule_name, list(EXTRACTION_RULES)))
 
@@ -85,25 +90,25 @@ def _use_stripped_answer(problem: Problem, answer: str) -> ExtractedProgram:
 
 
 def _extract_python_function(problem: Problem, answer: str) -> ExtractedProgram:
-    """Extracts from a Python answer the code that defines the problem's entry point. See docs/extraction.md."""
+    """Extracts the code that defines the problem's entry point from an answer with Python code (docs/extraction.md)."""
     names = [problem.entry_point] if problem.entry_point else []
     return python_program.extract_function_program(problem.prompt.prefill + answer, problem.prefix, names)
 
 
 def _extract_contest_program(problem: Problem, answer: str) -> ExtractedProgram:
-    """Extracts from an answer to a contest problem the class `Solution`, the tested function, or a stdin program."""
+    """Extracts the class `Solution`, the tested function or the program that reads stdin from a contest answer."""
     return python_program.extract_contest_program(answer, problem.entry_point)
 
 
 def _extract_multipl_e_function(problem: Problem, answer: str) -> ExtractedProgram:
-    """Extracts from a MultiPL-E answer the function that the tests call, in the record's language."""
+    """Extracts the function that the tests call from a MultiPL-E answer, in the problem's programming language."""
     record = problem.record
     language = str(record["language"]).removesuffix("_test.go")
     return extract_function_program(answer, TestedFunction(language, str(record["prompt"]), str(record["tests"])))
 
 
 def _extract_last_code_block(problem: Problem, answer: str) -> ExtractedProgram:
-    """Extracts from an answer the lines between its last two lines with a code fence; "" if it has fewer than two.
+    """Extracts the lines between the last two lines with a code fence; an empty program if there are fewer than two.
 
     Source: LiveCodeBench/LiveCodeBench, lcb_runner/utils/extraction_utils.py `extract_code`.
     """
@@ -115,24 +120,36 @@ def _extract_last_code_block(problem: Problem, answer: str) -> ExtractedProgram:
 
 
 def _sanitize_continuation(problem: Problem, completion_text: str) -> ExtractedProgram:
-    """Runs EvalPlus's sanitizer on prompt and completion, as evalplus/codegen.py does for local models."""
+    """Returns the code that EvalPlus's sanitizer keeps of the prompt followed by the completion.
+
+    Source: evalplus/codegen.py, which does this for local models.
+    """
     program = sanitize((problem.prompt.text or "") + completion_text.replace("\t", "    "), problem.entry_point)
     return _make_sanitizer_result(program, "EvalPlus's sanitizer")
 
 
 def _sanitize_answer(problem: Problem, answer: str) -> ExtractedProgram:
-    """Runs EvalPlus's sanitizer on the answer alone, as evalplus/codegen.py does for models behind an API."""
+    """Returns the code that EvalPlus's sanitizer keeps of the answer alone.
+
+    Source: evalplus/codegen.py, which does this for API models.
+    """
     return _make_sanitizer_result(sanitize(answer, problem.entry_point), "EvalPlus's sanitizer")
 
 
 def _sanitize_bigcodebench_continuation(problem: Problem, completion_text: str) -> ExtractedProgram:
-    """Runs BigCodeBench's sanitizer on prompt and completion, as bigcodebench/generate.py does for local models."""
+    """Returns the code that BigCodeBench's sanitizer keeps of the prompt followed by the completion.
+
+    Source: bigcodebench/generate.py, which does this for local models.
+    """
     program = (problem.prompt.text or "") + completion_text.replace("\t", "    ")
     return _make_sanitizer_result(sanitize_for_bigcodebench(program, problem.entry_point), "BigCodeBench's sanitizer")
 
 
 def _sanitize_bigcodebench_answer(problem: Problem, answer: str) -> ExtractedProgram:
-    """Runs BigCodeBench's sanitizer on the answer alone, as bigcodebench/generate.py for models behind an API."""
+    """Returns the code that BigCodeBench's sanitizer keeps of the answer alone.
+
+    Source: bigcodebench/generate.py, which does this for API models.
+    """
     return _make_sanitizer_result(sanitize_for_bigcodebench(answer, problem.entry_point), "BigCodeBench's sanitizer")
 
 

@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 from evalharness.adapters.extraction.code_blocks import (
     CodeBlock,
-    blocks_between_markers,
+    blocks_between_code_markers,
     clean_answer,
     code_blocks,
-    inline_and_indented_blocks,
+    inline_and_indented_code_blocks,
 )
 from evalharness.adapters.extraction.extracted import NOTHING_FOUND, ExtractedProgram
 from evalharness.adapters.extraction.python_syntax import (
     ParsedCode,
-    defines_all,
+    defines_all_names,
     demonstration_statements,
     expose_methods_as_functions,
     future_imports,
@@ -26,7 +26,7 @@ from evalharness.adapters.extraction.python_syntax import (
     names_read_in,
     parse_code,
     sources_of_missing_definitions,
-    without_statements,
+    text_without_statements,
 )
 from evalharness.adapters.extraction.reasoning import without_reasoning
 from evalharness.adapters.extraction.sanitizer import longest_parsable_lines, sanitize
@@ -43,7 +43,7 @@ STDIN_NAMES = frozenset({"input", "stdin", "open", "raw_input", "fileinput"})
 
 
 class _SplitAnswer(NamedTuple):
-    """A way to split an answer into code blocks, such as into its fenced blocks or into its inline code."""
+    """An answer split into code blocks in one way, such as into its fenced blocks or into its inline code."""
 
     form: str
     """What a block of this split is called, such as "fenced block"."""
@@ -55,14 +55,14 @@ class _SplitAnswer(NamedTuple):
 def extract_function_program(answer: str, prefix: str, tested_names: Sequence[str]) -> ExtractedProgram:
     """Returns the Python program in an answer that defines the functions or classes that the tests call.
 
-    `tested_names` are the names of these; if it is empty, any code is accepted. `prefix` is the code in the prompt; its
-    imports and helper functions are put before the answer's code.
+    `tested_names` are the names of these functions or classes; if it is empty, any code is accepted. `prefix` is the
+    code in the prompt; its imports and helper functions are put before the answer's code.
     """
     text = clean_answer(without_reasoning(answer))
-    prompt_head = _prefix_before_definition(prefix, tested_names)
+    prompt_head = _prefix_before_tested_function(prefix, tested_names)
     parsed: list[ParsedCode] = []
     splits: list[_SplitAnswer] = []
-    for form, blocks in _possible_block_splits(text):
+    for form, blocks in _code_blocks_by_kind(text):
         splits.append(_SplitAnswer(form, blocks, [parse_code(block.text) for block in blocks]))
         parsed += [code for code in splits[-1].codes if code]
         if program := _program_from_blocks(splits[-1], prompt_head, tested_names):
@@ -82,9 +82,13 @@ def extract_function_program(answer: str, prefix: str, tested_names: Sequence[st
 def _program_from_blocks(
     split: "_SplitAnswer", prompt_head: str, tested_names: Sequence[str]
 ) -> ExtractedProgram | None:
-    """Returns the program made of the last block of a split answer that defines all tested names, else None."""
+    """Returns the program made from the last code block that defines all `tested_names`; None if no block does.
+
+    `prompt_head` is the prompt's code before the tested function. Definitions that the block needs are taken from
+    `prompt_head` and from the answer's other blocks.
+    """
     codes = split.codes
-    position = _chosen_block_index(codes, split.blocks, tested_names)
+    position = _index_of_defining_block(codes, split.blocks, tested_names)
     if position is None:
         return None
     code = codes[position]
@@ -99,8 +103,9 @@ def _program_from_blocks(
 def extract_contest_program(answer: str, method_name: str) -> ExtractedProgram:
     """Returns the Python program in an answer to a contest problem.
 
-    `method_name` is the method of class `Solution` that the test cases call: the program is the code that defines this
-    class, or a function of that name if no code does. With an empty name the problem needs a program that reads stdin.
+    `method_name` is the method of class `Solution` that the test cases call. The program is the code that defines this
+    class; if there is none, the code that defines a function of that name. An empty `method_name` stands for a problem
+    whose program reads stdin.
     """
     if not method_name:
         return extract_stdin_program(answer)
@@ -109,9 +114,12 @@ def extract_contest_program(answer: str, method_name: str) -> ExtractedProgram:
 
 
 def extract_stdin_program(answer: str) -> ExtractedProgram:
-    """Returns the program in an answer to a stdin problem: the last code block that reads stdin, or else prints."""
+    """Returns the program in an answer to a problem whose program reads stdin and prints.
+
+    It is made from the last code block that reads stdin; if no block does, from the last one that prints.
+    """
     text = clean_answer(without_reasoning(answer))
-    for form, blocks in _possible_block_splits(text):
+    for form, blocks in _code_blocks_by_kind(text):
         codes = [parse_code(block.text) for block in blocks]
         for names in (STDIN_NAMES, {"print", "stdout"}):
             for position in sorted(range(len(blocks)), key=lambda number: (blocks[number].tag in PYTHON_TAGS, number))[
@@ -129,28 +137,34 @@ def extract_stdin_program(answer: str) -> ExtractedProgram:
     return ExtractedProgram(text, NOTHING_FOUND)
 
 
-def _possible_block_splits(answer: str) -> Iterator[tuple[str, list[CodeBlock]]]:
-    """Yields (kind of block, blocks) for each possible split of an answer into code blocks, the strictest first."""
+def _code_blocks_by_kind(answer: str) -> Iterator[tuple[str, list[CodeBlock]]]:
+    """Yields (kind of block, code blocks) for each way to split an answer into code blocks.
+
+    Fenced blocks come first, then the parts between code markers, then indented and inline code.
+    """
     blocks = code_blocks(answer)
     if blocks:
         yield FENCED_BLOCK, blocks
-    yield "text between marks" if blocks or "```" in answer else "whole answer", blocks_between_markers(answer)
-    yield "indented block or code in a line", inline_and_indented_blocks(answer)
+    yield "text between marks" if blocks or "```" in answer else "whole answer", blocks_between_code_markers(answer)
+    yield "indented block or code in a line", inline_and_indented_code_blocks(answer)
 
 
 def _describe_block_position(block_kind: str, position: int, count: int) -> str:
-    """Returns where a program was found, such as "fenced block 2 of 3". Only fenced blocks are numbered."""
+    """Returns where a program was found, such as "fenced block 2 of 3"; `position` counts from 0.
+
+    Only fenced blocks are numbered.
+    """
     return f"{block_kind} {position + 1} of {count}" if block_kind == FENCED_BLOCK and count > 1 else block_kind
 
 
-def _chosen_block_index(
+def _index_of_defining_block(
     codes: Sequence[ParsedCode | None], blocks: Sequence[CodeBlock], tested_names: Sequence[str]
 ) -> int | None:
-    """Returns the index of the block to use: the last one that defines all `tested_names`; None if none does.
+    """Returns the index of the code block that defines all `tested_names`; None if no block does.
 
-    Blocks whose functions have a body, and those tagged as Python, are preferred.
+    Of several, blocks whose functions have a body are preferred, then blocks tagged as Python, then the last one.
     """
-    defining = [position for position, code in enumerate(codes) if code and defines_all(code, tested_names)]
+    defining = [position for position, code in enumerate(codes) if code and defines_all_names(code, tested_names)]
     ranked = [
         (not is_function_stub(code, tested_names), blocks[position].tag in PYTHON_TAGS, position)
         for position in defining
@@ -165,8 +179,8 @@ def _uses_any_name(code: ParsedCode, names: set[str] | frozenset[str]) -> bool:
     return bool((names_read_in(code.tree) | attributes | imported) & names)
 
 
-def _prefix_before_definition(prefix: str, tested_names: Sequence[str]) -> str:
-    """Returns the part of `prefix` before the definition of function names[0]; "" if it does not define it."""
+def _prefix_before_tested_function(prefix: str, tested_names: Sequence[str]) -> str:
+    """Returns the part of `prefix` before its definition of function tested_names[0]; "" without such a definition."""
     match = tested_names and re.search(rf"^(?:async\s+)?def\s+{re.escape(tested_names[0])}\b", prefix, re.MULTILINE)
     return prefix[: match.start()] if match else ""
 
@@ -174,7 +188,11 @@ def _prefix_before_definition(prefix: str, tested_names: Sequence[str]) -> str:
 def _assemble_program(
     code: ParsedCode, other_blocks: Sequence[ParsedCode], prompt_head: str, tested_names: Sequence[str]
 ) -> str:
-    """Returns a program: `__future__` imports, `prompt_head`, used definitions from other blocks, and the code."""
+    """Returns the text of the program whose main part is the code block `code`.
+
+    It consists of `__future__` imports, `prompt_head` (the prompt's code before the tested function), the definitions
+    in other blocks that `code` uses, and `code` without statements that only print or test its results.
+    """
     known = set[str]()
     if head_code := parse_code(prompt_head):
         known = {name for statement in head_code.tree.body for name in names_bound_by(statement)}
@@ -182,15 +200,18 @@ def _assemble_program(
     futures = [part for other in (code, *other_blocks) for part in future_imports(other)]
     removed = [*future_imports(code), *(demonstration_statements(code, tested_names) if tested_names else ())]
     future = "".join(f"{ast.unparse(part)}\n" for part in futures)
-    parts = [future, prompt_head, *helpers, without_statements(code, removed).strip("\n") + "\n"]
+    parts = [future, prompt_head, *helpers, text_without_statements(code, removed).strip("\n") + "\n"]
     return "\n".join(part for part in parts if part)
 
 
 def _program_from_sanitizer(answer: str, prompt_head: str, tested_names: Sequence[str]) -> str | None:
-    """Returns the program that EvalPlus's sanitizer finds in an answer; None if it lacks a tested name."""
+    """Returns the program that EvalPlus's sanitizer, or its search for parsable lines, finds in an answer.
+
+    Returns None if the program found does not define all `tested_names`, or if these are empty.
+    """
     for sanitized in (longest_parsable_lines, lambda answer: sanitize(answer, tested_names[0] if tested_names else "")):
         code = parse_code(sanitized(answer))
-        if code and tested_names and defines_all(code, tested_names):
+        if code and tested_names and defines_all_names(code, tested_names):
             return _assemble_program(code, [], prompt_head, tested_names)
     return None
 
@@ -198,14 +219,14 @@ def _program_from_sanitizer(answer: str, prompt_head: str, tested_names: Sequenc
 def _complete_prefix_with_body(
     answer_texts: Sequence[str], prefix: str, parsed_blocks: Sequence[ParsedCode], tested_names: Sequence[str]
 ) -> str | None:
-    """Returns `prefix` with a function body from the answer appended; None if no text of the answer is a valid body."""
+    """Returns the prompt's code `prefix` with a function body from the answer appended; None without a valid body."""
     if not prefix.strip():
         return None
     bodies = [textwrap.indent(code.text, "    ") for code in parsed_blocks if is_function_body(code)]
     for body in (*bodies, *answer_texts):
         program = f"{prefix.rstrip()}\n{body.rstrip()}\n"
         code = parse_code(program)
-        if code and defines_all(code, tested_names) and not is_function_stub(code, tested_names):
+        if code and defines_all_names(code, tested_names) and not is_function_stub(code, tested_names):
             demonstrations = demonstration_statements(code, tested_names)
-            return without_statements(code, demonstrations) + "\n" if demonstrations else program
+            return text_without_statements(code, demonstrations) + "\n" if demonstrations else program
     return None

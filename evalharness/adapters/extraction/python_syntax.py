@@ -34,7 +34,7 @@ class ParsedCode:
 
 
 def parse_code(text: str) -> ParsedCode | None:
-    """Parses a text as Python, if necessary after repairs (`_repaired_code`); returns None if it does not parse."""
+    """Returns a text parsed as Python, repaired by `_repaired_code` if necessary; None if it still does not parse."""
     text = textwrap.dedent(text.expandtabs(8) if _mixes_tabs_and_spaces(text) else text).strip("\n")
     for attempt in (text, _repaired_code(text)):
         try:
@@ -50,7 +50,7 @@ def _mixes_tabs_and_spaces(text: str) -> bool:
 
 
 def _repaired_code(text: str) -> str:
-    """Returns code without notebook commands, `>>>` prompts, invisible characters and HTML entities."""
+    """Returns Python code without notebook commands, `>>>` prompts and invisible characters; decodes HTML entities."""
     text = INVISIBLE_CHARACTERS.sub("", text.replace("\u00a0", " "))
     if HTML_ENTITY.search(text):
         text = html.unescape(text)
@@ -61,7 +61,7 @@ def _repaired_code(text: str) -> str:
 
 
 def names_bound_by(statement: ast.stmt) -> set[str]:
-    """Returns the names that a top-level statement of a Python module defines (binds)."""
+    """Returns the names that a top-level statement of a Python module defines, such as a function's or variable's."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
     names = set()
@@ -89,29 +89,29 @@ def names_read_in(node: ast.AST) -> set[str]:
     return {child.id for child in ast.walk(node) if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load)}
 
 
-def defines_all(code: ParsedCode, names: Iterable[str]) -> bool:
-    """Returns whether Python code defines all the names at the top level of its module."""
+def defines_all_names(code: ParsedCode, names: Iterable[str]) -> bool:
+    """Returns whether Python code defines all of `names` at the top level of its module."""
     bound = set[str]().union(*map(names_bound_by, code.tree.body))
     return bound.issuperset(names)
 
 
 def expose_methods_as_functions(code: ParsedCode, method_names: Iterable[str]) -> ParsedCode:
-    """Returns the code with an assignment `name = Class().name` appended for each method that it lacks as a function.
+    """Returns the code with an assignment `name = Class().name` for each of `method_names` that it does not define yet.
 
-    The class, such as `Solution`, is the last one that has all of `method_names` and a constructor without required
-    arguments. If there is none, the code is returned unchanged.
+    `Class` (such as `Solution`) is the last class that has all these methods and a constructor without required
+    arguments. If there is no such class, the code is returned unchanged.
     """
     missing = sorted(set(method_names) - set[str]().union(*map(names_bound_by, code.tree.body)))
     for statement in reversed(code.tree.body if missing else []):
         if isinstance(statement, ast.ClassDef):
             methods = {part.name: part for part in statement.body if isinstance(part, ast.FunctionDef)}
-            if methods.keys() >= set(missing) and not _needs_arguments(methods.get("__init__")):
+            if methods.keys() >= set(missing) and not _has_required_arguments(methods.get("__init__")):
                 assignments = "\n".join(f"{name} = {statement.name}().{name}" for name in missing)
                 return parse_code(f"{code.text}\n\n{assignments}\n") or code
     return code
 
 
-def _needs_arguments(constructor: ast.FunctionDef | None) -> bool:
+def _has_required_arguments(constructor: ast.FunctionDef | None) -> bool:
     """Returns whether a constructor has required arguments besides `self`."""
     if constructor is None:
         return False
@@ -121,7 +121,10 @@ def _needs_arguments(constructor: ast.FunctionDef | None) -> bool:
 
 
 def is_function_stub(code: ParsedCode, function_names: Sequence[str]) -> bool:
-    """Returns whether the last function with one of these names is a stub: it has only `pass` or a docstring."""
+    """Returns whether the last function with one of these names is a stub, without a real body.
+
+    A stub's body is only `pass`, `...`, a docstring or `raise NotImplementedError`.
+    """
     functions = [
         statement
         for statement in code.tree.body
@@ -140,7 +143,7 @@ def _is_placeholder_statement(statement: ast.stmt) -> bool:
 
 
 def is_function_body(code: ParsedCode) -> bool:
-    """Returns whether the code must be a function's body: it has a `return` or `yield` outside of any function."""
+    """Returns whether code can only be the body of a function: it has a `return` or `yield` outside of any function."""
     return any(
         isinstance(node, ast.Return | ast.Yield | ast.YieldFrom)
         for statement in code.tree.body
@@ -151,7 +154,7 @@ def is_function_body(code: ParsedCode) -> bool:
 def sources_of_missing_definitions(
     code: ParsedCode, other_blocks: Sequence[ParsedCode], known_names: set[str]
 ) -> list[str]:
-    """Returns the source of the statements in other code blocks that define the names that `code` uses but lacks.
+    """Returns the source of each statement in `other_blocks` that defines a name that `code` uses but does not define.
 
     `known_names` need no definition. `other_blocks` has first the blocks before `code`, from the nearest to the
     farthest, then those after it. If two of them define the same name, the first definition is used.
@@ -198,7 +201,7 @@ def _statement_source(code: ParsedCode, statement: ast.stmt) -> str:
 
 
 def line_range_of_statement(statement: ast.stmt) -> tuple[int, int]:
-    """Returns the numbers, from 1, of a statement's first and last line. Decorators belong to the statement."""
+    """Returns the numbers, from 1, of a statement's (first line, last line). Its decorators belong to it."""
     decorators = getattr(statement, "decorator_list", [])
     return min([statement.lineno, *(node.lineno for node in decorators)]), statement.end_lineno or statement.lineno
 
@@ -206,8 +209,8 @@ def line_range_of_statement(statement: ast.stmt) -> tuple[int, int]:
 def demonstration_statements(code: ParsedCode, function_names: Sequence[str]) -> list[ast.stmt]:
     """Returns the top-level statements that only print or test the results of the functions `function_names`.
 
-    These are assertions, `if __name__ == "__main__"`, calls of functions such as `print`, and statements that call the
-    functions. A statement that defines a name that the functions use is not among them.
+    Such statements are assertions, `if __name__ == "__main__"`, calls of functions such as `print`, and calls of
+    `function_names`. A statement that defines a name that these functions use is not included.
     """
     needed = _names_used_by(code, function_names)
     return [
@@ -272,10 +275,10 @@ def _contains_call(expression: ast.expr) -> bool:
     return any(isinstance(node, ast.Call | ast.Await | ast.Yield | ast.YieldFrom) for node in ast.walk(expression))
 
 
-def without_statements(code: ParsedCode, removed: Iterable[ast.stmt]) -> str:
-    """Returns the code's text without the lines of the `removed` statements.
+def text_without_statements(code: ParsedCode, removed: Iterable[ast.stmt]) -> str:
+    """Returns the text of `code` without the lines of the `removed` statements.
 
-    A line that also belongs to another statement is kept.
+    A line that also belongs to a statement that is not removed is kept.
     """
     removed_ids = {id(statement) for statement in removed}
     removed_lines = {
@@ -295,5 +298,5 @@ def without_statements(code: ParsedCode, removed: Iterable[ast.stmt]) -> str:
 
 
 def future_imports(code: ParsedCode) -> list[ast.stmt]:
-    """Returns the statements `from __future__ import ...` of the code."""
+    """Returns the statements `from __future__ import ...` in Python code."""
     return [part for part in code.tree.body if isinstance(part, ast.ImportFrom) and part.module == "__future__"]

@@ -23,9 +23,9 @@ BARE_FINAL_MARKER = "assistantfinal"
 
 
 def without_reasoning(text: str) -> str:
-    """Returns a model's answer without its reasoning; "" if the text consists of reasoning, or ends within it.
+    """Returns a model's answer without its reasoning, such as <think>...</think>; "" if only reasoning was generated.
 
-    If the first tag is a closing one, all text before it is reasoning: the chat template contains the opening tag.
+    If the first tag is a closing tag, all text before it is reasoning: the chat template contains the opening tag.
     """
     if CHANNEL_HEADER.search(text):
         return "\n".join(_channel_messages(text, "final"))
@@ -48,7 +48,7 @@ def without_reasoning(text: str) -> str:
 
 
 def _channel_messages(text: str, channel_name: str) -> list[str]:
-    """Returns the contents of the messages of channel `channel_name` in a text in gpt-oss's harmony format."""
+    """Returns the texts of the messages with the channel `channel_name` in an answer in gpt-oss's harmony format."""
     contents = []
     for match in CHANNEL_HEADER.finditer(text):
         if match[1] == channel_name:

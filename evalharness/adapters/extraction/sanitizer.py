@@ -26,9 +26,11 @@ INCOMPLETE_SOURCE_ERROR = re.compile(
 
 
 def sanitize(answer: str, entry_point: str) -> str:
-    """Returns the code in an answer that the entry point needs: imports, classes, functions and assignments.
+    """Returns the code in an answer that the tested function needs, as EvalPlus's sanitizer does.
 
-    If there is none, returns the longest run of lines that parses. Source: evalplus/sanitize.py `sanitize`.
+    `entry_point` is the function's name. The code consists of imports, classes, functions and assignments. If the
+    sanitizer finds none, returns the longest run of consecutive lines that parses as Python. Source:
+    evalplus/sanitize.py `sanitize`.
     """
     code = str(_evalplus_extraction_function()(answer, entry_point)).strip()
     return code or longest_parsable_lines(answer)
@@ -36,9 +38,10 @@ def sanitize(answer: str, entry_point: str) -> str:
 
 @cache
 def _evalplus_extraction_function(needs_return: bool = True) -> Any:
-    """Returns EvalPlus's function `extract_target_code_or_empty` with `longest_parsable_lines` as its `code_extract`.
+    """Returns EvalPlus's function `extract_target_code_or_empty`, made to call the faster `longest_parsable_lines`.
 
-    If `needs_return` is False, the function also keeps functions that have no `return` statement.
+    EvalPlus's own `code_extract`, which it replaces, has the same result. If `needs_return` is False, the returned
+    function also keeps functions in the answer that have no `return` statement.
     """
     from evalplus import sanitize as official
 
@@ -50,11 +53,9 @@ def _evalplus_extraction_function(needs_return: bool = True) -> Any:
 
 
 def sanitize_for_bigcodebench(answer: str, entry_point: str) -> str:
-    """Returns the code in an answer that BigCodeBench's sanitizer keeps.
+    """Returns the code in an answer that the tested function needs, as BigCodeBench's sanitizer does.
 
-    It differs from `sanitize` in that functions without `return` are kept and trailing calls of the entry point are
-    removed.
-
+    Unlike `sanitize`, keeps functions without a `return` statement and removes calls of `entry_point` at the end.
     Source: bigcodebench/sanitize.py `sanitize`, `extract_target_code_or_empty`.
     """
     code = str(_evalplus_extraction_function(needs_return=False)(answer.strip(), entry_point))
@@ -96,10 +97,11 @@ def longest_parsable_lines(text: str) -> str:
 def _last_line_of_longest_parsable_lines(
     lines: list[str], nonblank_lines_before: list[int], first_line: int, last_line: int, best_nonblank_count: int
 ) -> int | None:
-    """Returns the index of the last line of the longest parsable run of lines that begins at line `first_line`.
+    """Returns the index of the last line of the longest run of lines that begins at `first_line` and parses as Python.
 
-    `last_line` is the last line that the run may include. Returns None if no such run has more than
-    `best_nonblank_count` non-blank lines. `nonblank_lines_before[i]` is the number of non-blank lines before line i.
+    `last_line` is the last line that the run may include; all line indices count from 0. `nonblank_lines_before[i]` is
+    the number of non-blank lines before line i. Returns None if no such run has more than `best_nonblank_count`
+    non-blank lines.
     """
     while (
         last_line > first_line
@@ -113,10 +115,10 @@ def _last_line_of_longest_parsable_lines(
 
 
 def _first_error_line(lines: list[str], first_line: int, last_line: int) -> int | None:
-    """Returns the number of the first line in lines[start : end + 1] with a syntax error; None if there is none.
+    """Returns the line number of the first syntax error in lines[first_line : last_line + 1]; None if they parse.
 
-    Usually parses only a few lines: an error in the first lines remains one whatever follows, unless something is
-    merely not closed yet, such as a bracket. So first 8 lines are parsed, then 64, and so on. Line 1 is lines[start].
+    The number counts from 1 at lines[first_line]. To save time, only 8 lines are parsed first, then 64, and so on: an
+    error in the first lines remains an error whatever follows, unless something is only not closed yet (a bracket).
     """
     size = FIRST_LINE_COUNT
     while first_line + size <= last_line:
@@ -132,7 +134,10 @@ def _first_error_line(lines: list[str], first_line: int, last_line: int) -> int 
 def _last_line_without_trailing_blanks(
     lines: list[str], nonblank_lines_before: list[int], first_line: int, last_line: int
 ) -> int:
-    """Returns the last line of the shortest parsable run with the same non-blank lines as lines[start : end + 1]."""
+    """Returns the index of the last line of lines[first_line : last_line + 1] after removing blank lines at its end.
+
+    The given lines parse as Python. Blank lines that are needed to parse, as after a backslash, are kept.
+    """
     first = last_line
     while first - 1 > first_line and nonblank_lines_before[first] == nonblank_lines_before[last_line + 1]:
         first -= 1
@@ -142,7 +147,7 @@ def _last_line_without_trailing_blanks(
 
 
 def _find_first_open_bracket_line(source: str) -> int | None:
-    """Returns the line number of the outermost bracket that is never closed; None if there is none or it is unknown."""
+    """Returns the line number, from 1, of the outermost bracket that is never closed; None if none was found."""
     open_lines: list[int] = []
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -158,9 +163,9 @@ def _find_first_open_bracket_line(source: str) -> int | None:
 
 
 def _find_error_line(source: str) -> int | None:
-    """Returns the number, from 1, of the line with the first syntax error; None if the source parses.
+    """Returns the line number, from 1, of the first syntax error in Python code; None if the code parses.
 
-    Only a shorter source that ends before this line can parse.
+    Only a beginning of the code that ends before this line can parse.
     """
     error = _find_parse_error(source)
     if isinstance(error, SyntaxError):
@@ -174,7 +179,7 @@ def _find_error_line(source: str) -> int | None:
 
 
 def _find_parse_error(source: str) -> Exception | None:
-    """Returns the exception that Python's parser raises for a source; None if the source parses."""
+    """Returns the exception that Python's parser raises for `source`; None if `source` parses."""
     try:
         parse_python(source)
     except (SyntaxError, MemoryError, RecursionError, ValueError) as error:

@@ -42,15 +42,15 @@ def write_report(
 ) -> Path:
     """Writes the arena's HTML report into folder `out_folder` and returns the path of its index.html.
 
-    Writes style sheets, arena.json (the results) and, if speeds are known, the plot as strengths.svg and strengths.png,
-    too. Raises UserError if the folder cannot be written.
+    Also writes style sheets, arena.json (the results) and, if speeds are known, the plot of preference against speed as
+    strengths.svg and strengths.png. Raises UserError if the folder cannot be written.
     """
     try:
         (out_folder / "static").mkdir(parents=True, exist_ok=True)
         for path in (*(STATIC / name for name in (*STYLES, "theme.js")), OWN_STYLE):
             shutil.copyfile(path, out_folder / "static" / path.name)
         parts = [
-            _format_section_html(section, _draw_plot_html(summary, measurements, out_folder))
+            _format_section_html(section, _save_plot_and_make_html(summary, measurements, out_folder))
             for summary, section in zip(summaries, sections, strict=True)
         ]
         (out_folder / RESULTS).write_text(
@@ -96,10 +96,12 @@ def _format_table_html(table: Table) -> str:
     )
 
 
-def _draw_plot_html(summary: VoteSummary, measurements: Mapping[str, ModelMeasurements], out_folder: Path) -> str:
-    """Writes the preference-speed plot into folder `out_folder` and returns the HTML that shows it.
+def _save_plot_and_make_html(
+    summary: VoteSummary, measurements: Mapping[str, ModelMeasurements], out_folder: Path
+) -> str:
+    """Saves the plot of preference against speed in folder `out_folder` and returns the HTML that shows it.
 
-    Returns "" without a plot if the speeds are not known, and for a judge model's votes.
+    Returns "" and saves nothing if fewer than two models' speeds are known, and for a judge model's votes.
     """
     panel = None if summary.judge else make_preference_panel(summary, measurements)
     if panel is None:
@@ -112,7 +114,7 @@ def _draw_plot_html(summary: VoteSummary, measurements: Mapping[str, ModelMeasur
 
 
 def _replace_infinite_numbers(json_value: Any) -> Any:
-    """Returns a value for JSON, in which infinite numbers (ends of intervals) are replaced by null."""
+    """Returns `json_value` with each infinite number (end of an interval) or NaN replaced by None, JSON's null."""
     if isinstance(json_value, Mapping):
         return {key: _replace_infinite_numbers(item) for key, item in json_value.items()}
     if isinstance(json_value, list | tuple):

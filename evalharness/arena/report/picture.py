@@ -18,7 +18,10 @@ METRIC = "votes won against a model of mean strength"
 
 
 def make_preference_panel(summary: VoteSummary, measurements: Mapping[str, ModelMeasurements]) -> Panel | None:
-    """Returns the points of the preference-speed plot; None if the speeds of fewer than two models are known."""
+    """Returns the points of the plot of preference (share of votes won) against speed (tokens/s), one per model.
+
+    Returns None if the speeds of fewer than two models are known.
+    """
     points = []
     for row in summary.models:
         model_measurements = measurements.get(row.model)
@@ -47,14 +50,17 @@ def make_preference_panel(summary: VoteSummary, measurements: Mapping[str, Model
     )
 
 
-def _find_speed_interval(tasks: Sequence[TaskMeasurements]) -> Interval | None:
-    """Returns the 95 % confidence interval of a model's speed; None if it is unknown or the model ran several tasks."""
-    ends = tasks[0].get("tokens_per_s_ci95") if len(tasks) == 1 else None
+def _find_speed_interval(task_measurements: Sequence[TaskMeasurements]) -> Interval | None:
+    """Returns the 95 % confidence interval of a model's speed in tokens/s, given its measurements on each task.
+
+    Returns None if the interval is unknown or the model ran several tasks.
+    """
+    ends = task_measurements[0].get("tokens_per_s_ci95") if len(task_measurements) == 1 else None
     return (ends[0], ends[1]) if ends else None
 
 
 def draw_preference_figure(panel: Panel, layout: Layout | None = None) -> "Figure":
-    """Returns the preference-speed plot as a matplotlib figure."""
+    """Returns the plot of preference against speed as a matplotlib figure; `layout` None: the default sizes."""
     from evalharness.report.frontier.picture import make_frontier_figure
 
     return make_frontier_figure([panel], METRIC, layout=layout)[0]

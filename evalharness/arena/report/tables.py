@@ -20,7 +20,7 @@ MANY_VOTES = 1_000_000
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the arena's report, as text. The first column contains names, the others numbers."""
+    """A table of the arena's report; each cell is text. The first column contains names, the others numbers."""
 
     title: str
     headings: tuple[str, ...]
@@ -38,25 +38,25 @@ class Section:
 
 
 def make_section(summary: VoteSummary, measurements: Mapping[str, ModelMeasurements]) -> Section:
-    """Returns the report's section about the votes of people, or of one judge model."""
+    """Returns the section of the arena's report about the votes of people, or of one judge model."""
     title = f"Model as judge: {summary.judge.removeprefix(MODEL_VOTER)}" if summary.judge else "Votes of people"
     sentences = [
         _vote_count_sentence(summary),
-        _method_sentences(summary),
-        _position_sentences(summary),
-        *_latency_sentences(summary),
-        *_verdict_sentences(summary),
-        *_agreement_sentences(summary),
+        _estimation_method_sentences(summary),
+        _position_effect_sentences(summary),
+        *_latency_effect_sentences(summary),
+        *_verdict_agreement_sentences(summary),
+        *_voter_agreement_sentences(summary),
     ]
     return Section(
         title,
         tuple(sentences),
-        (_strength_table(summary, measurements), _win_table(summary), _difference_table(summary)),
+        (_strength_table(summary, measurements), _pairwise_wins_table(summary), _strength_differences_table(summary)),
     )
 
 
 def mean_pass_at_1(measurements: ModelMeasurements | None) -> float | None:
-    """Returns the mean pass@1 over a model's tasks, as a fraction; None if it has none."""
+    """Returns the mean of a model's pass@1 over its tasks, as a fraction; None if no task has a pass@1."""
     rates = (
         [task["pass_at_1"][0] for task in measurements["tasks"].values() if "pass_at_1" in task] if measurements else []
     )
@@ -64,7 +64,7 @@ def mean_pass_at_1(measurements: ModelMeasurements | None) -> float | None:
 
 
 def mean_speed(measurements: ModelMeasurements | None) -> float | None:
-    """Returns the mean speed over a model's tasks in tokens/s; None if it was not measured."""
+    """Returns the mean of a model's speed over its tasks, in tokens/s; None if no task has a speed."""
     speeds = (
         [task["tokens_per_s"] for task in measurements["tasks"].values() if "tokens_per_s" in task]
         if measurements
@@ -74,7 +74,10 @@ def mean_speed(measurements: ModelMeasurements | None) -> float | None:
 
 
 def expected_win_share(strength: float) -> float:
-    """Returns the expected share of decided votes that a model of this strength wins against a model of strength 0."""
+    """Returns the share (0 to 1) of untied votes that a model is expected to win against a model of strength 0.
+
+    `strength` is in log odds.
+    """
     return float(special.expit(strength))
 
 
@@ -86,7 +89,7 @@ def _vote_count_sentence(summary: VoteSummary) -> str:
     return f"{mark}{counted(summary.votes, 'vote')} {whose}on {counted(len(summary.models), 'model')}{skipped}{time}."
 
 
-def _method_sentences(summary: VoteSummary) -> str:
+def _estimation_method_sentences(summary: VoteSummary) -> str:
     clusters = {
         "voter": f"by a jackknife over {counted(summary.clusters, 'voter')}",
         "problem": f"by a jackknife over {counted(summary.clusters, 'problem')}",
@@ -99,7 +102,7 @@ def _method_sentences(summary: VoteSummary) -> str:
     )
 
 
-def _position_sentences(summary: VoteSummary) -> str:
+def _position_effect_sentences(summary: VoteSummary) -> str:
     first, decided = summary.first_share
     low, high = summary.position[1]
     says = (
@@ -113,7 +116,7 @@ def _position_sentences(summary: VoteSummary) -> str:
     )
 
 
-def _latency_sentences(summary: VoteSummary) -> list[str]:
+def _latency_effect_sentences(summary: VoteSummary) -> list[str]:
     if summary.latency is None:
         return []
     return [
@@ -123,7 +126,7 @@ def _latency_sentences(summary: VoteSummary) -> list[str]:
     ]
 
 
-def _verdict_sentences(summary: VoteSummary) -> list[str]:
+def _verdict_agreement_sentences(summary: VoteSummary) -> list[str]:
     agreement = summary.verdicts
     sentences = []
     if agreement.failing_share_interval:
@@ -140,7 +143,7 @@ def _verdict_sentences(summary: VoteSummary) -> list[str]:
     return sentences
 
 
-def _agreement_sentences(summary: VoteSummary) -> list[str]:
+def _voter_agreement_sentences(summary: VoteSummary) -> list[str]:
     agreement = summary.voter_agreement
     if not agreement.pairs:
         return []
@@ -155,7 +158,7 @@ def _agreement_sentences(summary: VoteSummary) -> list[str]:
 def _strength_table(summary: VoteSummary, measurements: Mapping[str, ModelMeasurements]) -> Table:
     headings = ("model", "rating", "strength", "95 % interval", "votes", "won", "lost", "tie", "both bad", "pass@1",
                 "tokens/s")  # fmt: skip
-    rows = tuple(_strength_row(row, measurements.get(row.model)) for row in summary.models)
+    rows = tuple(_strength_table_row(row, measurements.get(row.model)) for row in summary.models)
     unbounded = [row.model for row in summary.models if not math.isfinite(row.strength[1][0])]
     note = (
         f"No interval for {', '.join(unbounded)}: the votes do not bound the strength, because the model won or lost "
@@ -166,20 +169,22 @@ def _strength_table(summary: VoteSummary, measurements: Mapping[str, ModelMeasur
     return Table("Strengths", headings, rows, note)
 
 
-def _strength_row(row: ModelStrength, measurements: ModelMeasurements | None) -> tuple[str, ...]:
+def _strength_table_row(model_strength: ModelStrength, measurements: ModelMeasurements | None) -> tuple[str, ...]:
     rate, speed = mean_pass_at_1(measurements), mean_speed(measurements)
+    strength, interval = model_strength.strength
     return (
-        row.model,
-        f"{START + SCALE * row.strength[0]:.0f}",
-        f"{row.strength[0]:.2f}",
-        format_interval(row.strength[1]),
-        *(str(count) for count in (row.votes, row.wins, row.losses, row.ties, row.both_bad)),
+        model_strength.model,
+        f"{START + SCALE * strength:.0f}",
+        f"{strength:.2f}",
+        format_interval(interval),
+        str(model_strength.votes),
+        *map(str, (model_strength.wins, model_strength.losses, model_strength.ties, model_strength.both_bad)),
         ABSENT if rate is None else f"{rate:.1%}",
         ABSENT if speed is None else f"{speed:.1f}",
     )
 
 
-def _win_table(summary: VoteSummary) -> Table:
+def _pairwise_wins_table(summary: VoteSummary) -> Table:
     models = [row.model for row in summary.models]
     wins = {(pair.first, pair.second): (pair.wins, pair.votes) for pair in summary.pairs}
     wins |= {(pair.second, pair.first): (pair.votes - pair.wins, pair.votes) for pair in summary.pairs}
@@ -199,11 +204,11 @@ def _format_wins(wins_and_votes: tuple[float, int] | None) -> str:
     return f"{wins_and_votes[0]:g} of {wins_and_votes[1]}" if wins_and_votes and wins_and_votes[1] else ABSENT
 
 
-def _difference_table(summary: VoteSummary) -> Table:
+def _strength_differences_table(summary: VoteSummary) -> Table:
     headings = ("models", "difference", "95 % interval", "votes", "further votes needed")
     rows = tuple(
         (f"{pair.first} – {pair.second}", f"{pair.difference[0]:.2f}", format_interval(pair.difference[1]),
-         str(pair.votes), _format_further_votes(pair))
+         str(pair.votes), _format_further_votes_needed(pair))
         for pair in summary.pairs
     )  # fmt: skip
     return Table(
@@ -213,12 +218,12 @@ def _difference_table(summary: VoteSummary) -> Table:
     )  # fmt: skip
 
 
-def _format_further_votes(pair: ModelComparison) -> str:
-    if pair.more_votes is None:
+def _format_further_votes_needed(comparison: ModelComparison) -> str:
+    if comparison.more_votes is None:
         return ABSENT
-    if pair.more_votes == 0:
+    if comparison.more_votes == 0:
         return "none: they differ"
-    return f"over {MANY_VOTES:,}" if pair.more_votes > MANY_VOTES else f"{pair.more_votes:,}"
+    return f"over {MANY_VOTES:,}" if comparison.more_votes > MANY_VOTES else f"{comparison.more_votes:,}"
 
 
 def format_estimate(estimate: Estimate) -> str:

@@ -19,7 +19,7 @@ def format_report_as_markdown(sections: Sequence[Section]) -> Iterator[str]:
 
 
 def _format_markdown_table(table: Table) -> Iterator[str]:
-    rows = [[_escape_cell(text) for text in row] for row in (table.headings, *table.rows)]
+    rows = [[_escape_markdown_cell(text) for text in row] for row in (table.headings, *table.rows)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(table.headings))]
     for number, row in enumerate(rows):
         cells = [
@@ -33,10 +33,10 @@ def _format_markdown_table(table: Table) -> Iterator[str]:
 
 
 def replace_unprintable(text: str) -> str:
-    """Returns a text with each unprintable character replaced by U+FFFD, since terminals would interpret them."""
+    """Returns a text with each unprintable character, which a terminal might interpret, replaced by U+FFFD."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
-def _escape_cell(text: str) -> str:
-    """Returns the text of a Markdown table cell, with the characters escaped that would end the cell."""
+def _escape_markdown_cell(text: str) -> str:
+    """Returns a text for a cell of a Markdown table: `|` is escaped, unprintable characters are replaced."""
     return replace_unprintable(text).replace("|", "\\|")

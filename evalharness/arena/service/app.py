@@ -29,17 +29,17 @@ def make_app(session: Session, limits: RequestLimits) -> FastAPI:
 
     @app.post("/api/pair")
     def next_pair(request: PairRequest) -> PairResponse:
-        """Returns the next pair of answers for a voter. May take long, since live models generate theirs first."""
+        """Returns the next pair of answers for a voter. Takes long if a live model must first generate its answer."""
         return session.next_pair(parse_voter_name(request.voter))
 
     @app.post("/api/votes")
     def record_vote(request: VoteRequest) -> VoteResponse:
-        """Records a vote on a pair, on disk before the response is sent, and returns which models were compared."""
+        """Stores a vote on a pair on disk, then returns which models wrote the two answers."""
         return session.record_vote(request.id, parse_voter_name(request.voter), request.choice, request.ms)
 
     @app.get("/health")
     def show_health() -> HealthResponse:
-        """Returns the version and the number of votes; needs no access token."""
+        """Returns the program's version and the number of votes so far; needs no access token."""
         return HealthResponse(status="ok", version=__version__, votes=len(session.store))
 
     page = make_html_document("evalharness arena", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)

@@ -17,7 +17,7 @@ PUBLIC_PATHS = ("/", "/health", "/static/")
 
 @dataclass(frozen=True)
 class ArenaConfig:
-    """Settings of `evalharness arena serve`."""
+    """Settings of `evalharness arena serve`, which serves the voting page."""
 
     runs: tuple[Path, ...]
     """Run directories, or folders that contain some."""

@@ -10,14 +10,14 @@ LONGEST_VOTE_MS = 24 * 3600 * 1000
 
 
 class PairRequest(BaseModel):
-    """Body of POST /api/pair, by which a voter asks for the next pair of answers."""
+    """Body of POST /api/pair, the request for a voter's next pair of answers."""
 
     model_config = ConfigDict(extra="forbid")
     voter: str
 
 
 class ReplayTiming(BaseModel):
-    """When the parts of an answer appear that is shown at its recorded speed, in seconds since the pair is shown.
+    """Timing of an answer that appears at the speed at which it was generated, in seconds since the pair is shown.
 
     The first text appears at `first_s`, and the whole answer is visible at `total_s`.
     """

@@ -39,13 +39,13 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
         stack.enter_context(closing(live))
         check_entrants_are_comparable(entrants)
         if sandbox:
-            live.grade_later_answers_in(sandbox)
+            live.start_grading(sandbox)
         session = Session(entrants, store, uniform=config.uniform, recorded=config.recorded, ask=live.ask_live_models)
         return _serve_session(config, session, log)
 
 
 def _serve_session(config: ArenaConfig, session: Session, log: Callable[[str], None]) -> None:
-    """Stores the measurements of the models, then serves the voting page until SIGTERM or SIGINT."""
+    """Stores the models' pass@1 and speeds in the votes folder, then serves the voting page until SIGTERM or SIGINT."""
     entrants, store = session.entrants, session.store
     write_measurements(store.folder, entrants.measurements)
     with open_listening_socket(config.host, config.port, MAX_CONNECTIONS) as listener:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from evalharness.arena.answers import Answer, ShownProblem
 from evalharness.arena.entrants import Entrants, ModelPair, ProblemKey
 from evalharness.arena.pair_choice import CandidatePair, PairChooser
-from evalharness.arena.records import AnswerPair, ExperimentArm, PairSide, Vote, VoteChoice
+from evalharness.arena.records import AnswerPair, AnswerRecord, ExperimentArm, Vote, VoteChoice
 from evalharness.arena.rows import utc_now
 from evalharness.arena.service.messages import (
     PairResponse,
@@ -30,7 +30,7 @@ by model.
 
 
 class Session:
-    """A running arena: draws pairs for its voters and records their votes. Thread-safe."""
+    """A running arena: selects pairs of answers for its voters and records their votes. Thread-safe."""
 
     def __init__(
         self,
@@ -48,32 +48,36 @@ class Session:
         self._drawing = threading.Lock()
 
     def next_pair(self, voter: str) -> PairResponse:
-        """Returns the pair that the voter still has to vote on, or a new one; its `pair` is None if all were seen."""
+        """Returns the pair that the voter was shown and has not voted on, else a new pair.
+
+        `pair` of the response is None if the voter has seen all pairs.
+        """
         with self._drawing:
             view = self._pending_pair_view(voter)
             candidate = None if view else self.chooser.choose_pair(voter)
             if candidate and None not in candidate.answers:
-                view = self._store_drawn_pair(voter, candidate, candidate.answers)
+                view = self._store_selected_pair(voter, candidate, candidate.answers)
                 candidate = None
         if candidate:
-            view = self._ask_for_live_pair(voter, candidate)
+            view = self._make_pair_with_live_answers(voter, candidate)
         return PairResponse(pair=view, votes=self._count_votes_of(voter))
 
     def record_vote(self, pair_id: str, voter: str, choice: VoteChoice, decision_ms: int | None) -> VoteResponse:
         """Records a vote and reveals the pair's models; the first vote on a pair is final.
 
-        Raises RequestRefused for a pair that was not drawn for this voter.
+        `decision_ms`: milliseconds from when both answers were visible until the vote. Raises RequestRefused for a pair
+        that was not selected for this voter.
         """
         pair = self.store.find_pair(pair_id)
         if pair is None:
             raise RequestRefused(404, "no pair of answers has this id; reload the page")
         if pair.voter != voter:
-            raise RequestRefused(403, "this pair was drawn for another voter; reload the page")
+            raise RequestRefused(403, "this pair of answers was selected for another voter; reload the page")
         counted = self.store.add_vote(Vote(pair, choice, decision_ms, utc_now()))
         return VoteResponse(
             choice=counted.choice,
-            first=_reveal_answer(counted.pair.first),
-            second=_reveal_answer(counted.pair.second),
+            first=_make_revealed_answer(counted.pair.first),
+            second=_make_revealed_answer(counted.pair.second),
             votes=self._count_votes_of(voter),
         )
 
@@ -81,7 +85,7 @@ class Session:
         return len(self.store.seen_pairs(voter)) - (self.store.pending_pair(voter) is not None)
 
     def _pending_pair_view(self, voter: str) -> PairView | None:
-        """Returns the pair that the voter still has to vote on; None if there is none or its answers are not loaded."""
+        """Returns the shown pair that a voter has not voted on; None if there is none or an answer is not loaded."""
         pair = self.store.pending_pair(voter)
         if pair is None:
             return None
@@ -91,23 +95,27 @@ class Session:
             return None
         return _make_pair_view(pair, self.entrants.problems[key], first, second)
 
-    def _ask_for_live_pair(self, voter: str, candidate: CandidatePair) -> PairView:
+    def _make_pair_with_live_answers(self, voter: str, candidate: CandidatePair) -> PairView:
         answers = self.ask(candidate.problem, candidate.models)
         first, second = (
             stored_answer or answers[model]
             for model, stored_answer in zip(candidate.models, candidate.answers, strict=True)
         )
         with self._drawing:
-            return self._pending_pair_view(voter) or self._store_drawn_pair(voter, candidate, (first, second), "live")
+            pending = self._pending_pair_view(voter)
+            return pending or self._store_selected_pair(voter, candidate, (first, second), "live")
 
-    def _store_drawn_pair(
+    def _store_selected_pair(
         self,
         voter: str,
         candidate: CandidatePair,
         answers: tuple[Answer | None, Answer | None],
         arm: ExperimentArm = "equal",
     ) -> PairView:
-        """Stores a pair of answers as drawn for a voter; returns it as the voting page shows it."""
+        """Stores a pair of answers as selected for a voter; returns it as the voting page shows it.
+
+        With `arm` "equal", a random share `self.recorded` of the pairs gets the arm "recorded" instead.
+        """
         first, second = answers
         assert first is not None
         assert second is not None
@@ -121,7 +129,7 @@ class Session:
         waits = [answer.total_s or 0.0 if arm == "recorded" else 0.0 for answer in (first, second)]
         task, task_id = candidate.problem
         pair = AnswerPair(
-            secrets.token_urlsafe(12), task, task_id, first.to_pair_side(waits[0]), second.to_pair_side(waits[1]),
+            secrets.token_urlsafe(12), task, task_id, first.to_record(waits[0]), second.to_record(waits[1]),
             voter, arm, drawn_at=utc_now(),
         )  # fmt: skip
         self.store.add_pair(pair)
@@ -133,7 +141,7 @@ def _can_be_replayed(answer: Answer) -> bool:
 
 
 def _make_pair_view(pair: AnswerPair, shown: ShownProblem, first: Answer, second: Answer) -> PairView:
-    """Returns a pair as the voting page shows it: both answers as whole programs, or both as continuations."""
+    """Returns a pair as the voting page shows it: both answers as whole programs, or both without prefix and suffix."""
     suffix = shown.problem.suffix
     in_place = first.middle is not None and second.middle is not None
     return PairView(
@@ -159,5 +167,7 @@ def _make_shown_answer(answer: Answer, middle_only: bool, arm: ExperimentArm) ->
     return ShownAnswer(text=text, timing=ReplayTiming(first_s=first_s, total_s=answer.total_s))
 
 
-def _reveal_answer(side: PairSide) -> RevealedAnswer:
-    return RevealedAnswer(model=side.model, status=side.status, total_s=side.total_s, output_tokens=side.output_tokens)
+def _make_revealed_answer(record: AnswerRecord) -> RevealedAnswer:
+    return RevealedAnswer(
+        model=record.model, status=record.status, total_s=record.total_s, output_tokens=record.output_tokens
+    )

@@ -25,7 +25,7 @@ class VerdictAgreement:
 
 
 def measure_verdict_agreement(votes: Sequence[Vote]) -> VerdictAgreement:
-    """Returns how often voters preferred the failing answer of a pair of which exactly one answer passed its tests."""
+    """Counts the votes on pairs of which exactly one answer passed its tests, and those for the failing answer."""
     chosen = [
         (vote.pair.first if vote.choice == "first" else vote.pair.second)
         for vote in votes
@@ -36,7 +36,7 @@ def measure_verdict_agreement(votes: Sequence[Vote]) -> VerdictAgreement:
 
 @dataclass(frozen=True)
 class VoterAgreement:
-    """Inter-voter agreement on pairs that several voters judged."""
+    """How far voters agree with each other, on pairs with several votes."""
 
     pairs: int
     """Pairs with at least two votes."""
@@ -45,7 +45,7 @@ class VoterAgreement:
 
 
 def measure_voter_agreement(votes: Sequence[Vote]) -> VoterAgreement:
-    """Returns the inter-voter agreement on the better answer of a pair (or tie, or both bad) as Krippendorff's alpha.
+    """Returns how far voters agree on the better answer of a pair (or tie, or both bad), as Krippendorff's alpha.
 
     Alpha is 1 - D_observed / D_expected for nominal data, over the pairs with two votes or more; the order in which a
     pair was shown does not matter. Source: Krippendorff 2011, Computing Krippendorff's alpha-reliability, section C.
@@ -70,9 +70,9 @@ def measure_voter_agreement(votes: Sequence[Vote]) -> VoterAgreement:
 
 
 def rank_correlation(strengths: Mapping[str, float], pass_rates: Mapping[str, float]) -> float | None:
-    """Returns Kendall's tau-b between the models' strengths and pass@1 (`pass_rates`); None if it is undefined.
+    """Returns Kendall's tau-b between the models' strengths and their pass@1 (`pass_rates`), both by model label.
 
-    It is undefined if fewer than two models have both values, or if all values are equal.
+    Returns None for an undefined correlation: if fewer than two models have both values, or if all values are equal.
     """
     from scipy import stats  # Importing scipy.stats takes more than half a second.
 
@@ -84,7 +84,7 @@ def rank_correlation(strengths: Mapping[str, float], pass_rates: Mapping[str, fl
 
 
 def _category_of_vote(vote: Vote) -> str:
-    """Returns a vote as "answer 0", "answer 1", "tie" or "both_bad", numbered as in `AnswerPair.key`, not as shown."""
+    """Returns "answer 0", "answer 1", "tie" or "both_bad"; the number does not depend on the order shown."""
     if vote.choice not in ("first", "second"):
         return vote.choice
     side = vote.pair.first if vote.choice == "first" else vote.pair.second

@@ -22,7 +22,7 @@ class VoteOutcome(IntEnum):
 
 @dataclass(frozen=True)
 class Ballots:
-    """Arena votes as arrays with one entry per vote. `first` and `second` are indices into `models`."""
+    """Arena votes as NumPy arrays with one entry per vote. `first` and `second` are indices into `models`."""
 
     models: tuple[str, ...]
     first: Integers
@@ -48,7 +48,10 @@ class Ballots:
         log2_wait_ratios: Sequence[float] | Floats | None = None,
         weights: Sequence[float] | Floats | None = None,
     ) -> "Ballots":
-        """Returns ballots with one entry per vote. By default each vote is its own cluster and has wait 0, weight 1."""
+        """Returns votes as arrays; each argument except `models` has one entry per vote.
+
+        By default each vote is its own cluster and has weight 1, and both answers appeared at once.
+        """
         count = len(first_model_indices)
         return cls(
             tuple(models),
@@ -67,5 +70,5 @@ class Ballots:
 
     @property
     def cluster_count(self) -> int:
-        """The number of clusters; the votes of one cluster depend on each other."""
+        """The number of clusters: groups of votes that depend on each other, such as all votes of one voter."""
         return int(self.cluster.max()) + 1 if len(self) else 0

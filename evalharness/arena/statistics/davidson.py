@@ -17,10 +17,10 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class ParameterLayout:
-    """Which parameters a Bradley-Terry fit has.
+    """Which parameters a Bradley-Terry fit has, and their order in the parameter vector.
 
-    Their order in the parameter vector is: one strength per model, then position, latency, tie and both bad, each only
-    if it is True here.
+    The order is: one strength for each of the `models`, then position, latency, tie and both bad, each only if it is
+    True here.
     """
 
     models: int
@@ -30,14 +30,14 @@ class ParameterLayout:
     both_bad: bool
 
     @property
-    def advantage_terms(self) -> int:
-        """The number of parameters in the advantage of the first answer: strengths, position and latency."""
+    def advantage_term_count(self) -> int:
+        """The number of parameters on which the advantage of the first answer depends: strengths, position, latency."""
         return self.models + self.position + self.latency
 
     @property
-    def size(self) -> int:
+    def parameter_count(self) -> int:
         """The number of parameters of the fit."""
-        return self.advantage_terms + self.tie + self.both_bad
+        return self.advantage_term_count + self.tie + self.both_bad
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class LikelihoodDerivatives:
 
 @dataclass(frozen=True)
 class DavidsonFit:
-    """A Bradley-Terry fit by maximum likelihood. Strengths are in log odds; their mean is 0."""
+    """Bradley-Terry parameters fitted to votes by maximum likelihood. Strengths are in log odds; their mean is 0."""
 
     ballots: Ballots
     layout: ParameterLayout
@@ -72,12 +72,12 @@ class DavidsonFit:
 
     @property
     def position_advantage(self) -> float:
-        """The advantage of the answer shown first, in log odds; 0 if it is not fitted."""
+        """The advantage of the answer shown first, in log odds; 0 if the fit has no such parameter."""
         return float(self.parameters[self.layout.models]) if self.layout.position else 0.0
 
 
 def choose_parameter_layout(ballots: Ballots, with_position: bool = True) -> ParameterLayout:
-    """Returns which parameters to fit to these votes: those of ties, "both bad" and latency only if they occur."""
+    """Returns which parameters to fit: those of ties, "both bad" and latency only if such votes occur."""
     return ParameterLayout(
         models=len(ballots.models),
         position=with_position,
@@ -92,12 +92,13 @@ def fit_davidson_model(ballots: Ballots, with_position: bool = True, penalty: fl
 
     With the advantage d = s_first - s_second + position + latency * wait, the four outcomes have probabilities
     proportional to exp(d/2) (first), exp(-d/2) (second), exp(tie) and exp(both bad). Without the last two this is the
-    model of Bradley and Terry; with `tie` it is Davidson's (1970, JASA 65, 317-328), and with the position that of
+    model of Bradley and Terry; with `tie` it is that of Davidson (1970, JASA 65, 317-328), and with `position` that of
     Davidson and Beaver (1977, Biometrics 33, 693-702). As the last two do not depend on d, a vote "both bad" changes
-    the strengths as much as a tie does. Raises ValueError for no votes.
+    the strengths as much as a tie does. `penalty` is the weight of the squared parameters. Raises ValueError if there
+    are no votes.
     """
     if not len(ballots):
-        raise ValueError("a Bradley-Terry fit needs at least one vote; pass ballots that are not empty")
+        raise ValueError("a Bradley-Terry fit needs at least one vote, but got none")
     layout = choose_parameter_layout(ballots, with_position)
     design = _make_design_matrix(ballots, layout)
 
@@ -111,7 +112,7 @@ def fit_davidson_model(ballots: Ballots, with_position: bool = True, penalty: fl
 
     result = optimize.minimize(
         objective_and_gradient,
-        np.zeros(layout.size),
+        np.zeros(layout.parameter_count),
         method="trust-exact",
         jac=True,
         hess=hessian,
@@ -123,11 +124,14 @@ def fit_davidson_model(ballots: Ballots, with_position: bool = True, penalty: fl
 def likelihood_derivatives(
     ballots: Ballots, layout: ParameterLayout, parameters: Floats, design: Floats | None = None
 ) -> LikelihoodDerivatives:
-    """Returns the log likelihood of each vote, its gradient and its second derivative at the given `parameters`."""
+    """Returns the log likelihood of each vote, its gradient and its second derivative at the given `parameters`.
+
+    `design`: the matrix that `_make_design_matrix` returns; None computes it.
+    """
     design = _make_design_matrix(ballots, layout) if design is None else design
-    advantage = design @ parameters[: layout.advantage_terms]
+    advantage = design @ parameters[: layout.advantage_term_count]
     count = len(ballots)
-    extra = parameters[layout.advantage_terms :]
+    extra = parameters[layout.advantage_term_count :]
     predictors = np.column_stack([advantage / 2, -advantage / 2, *(np.full(count, value) for value in extra)])
     log_probability = predictors - special.logsumexp(predictors, axis=1, keepdims=True)
     probability = np.exp(log_probability)
@@ -151,31 +155,31 @@ def likelihood_derivatives(
 def information_matrix(
     ballots: Ballots, layout: ParameterLayout, vote_derivatives: LikelihoodDerivatives, penalty: float = PENALTY
 ) -> Floats:
-    """Returns the (p, p) matrix of negative second derivatives of the fit's penalized log likelihood."""
+    """Returns the negative second derivatives of the fit's penalized log likelihood, (p, p) for p parameters."""
     weighted = vote_derivatives.curvature * ballots.weight[:, None, None]
-    terms = layout.advantage_terms
-    matrix = np.empty((layout.size, layout.size))
+    terms = layout.advantage_term_count
+    matrix = np.empty((layout.parameter_count, layout.parameter_count))
     matrix[:terms, :terms] = vote_derivatives.design.T @ (vote_derivatives.design * weighted[:, 0, :1])
     matrix[:terms, terms:] = vote_derivatives.design.T @ weighted[:, 0, 1:]
     matrix[terms:, :terms] = matrix[:terms, terms:].T
     matrix[terms:, terms:] = weighted[:, 1:, 1:].sum(axis=0)
-    return matrix + penalty * np.eye(layout.size)
+    return matrix + penalty * np.eye(layout.parameter_count)
 
 
 def _make_design_matrix(ballots: Ballots, layout: ParameterLayout) -> Floats:
-    """Returns the (votes, terms) matrix whose product with the parameters is the advantage of each first answer."""
+    """Returns the (votes, terms) matrix X: X @ parameters[:terms] is the advantage of each vote's first answer."""
     count = len(ballots)
     rows = np.arange(count)
-    design = np.zeros((count, layout.advantage_terms))
+    design = np.zeros((count, layout.advantage_term_count))
     design[rows, ballots.first] += 1
     design[rows, ballots.second] -= 1
     if layout.position:
         design[:, layout.models] = 1
     if layout.latency:
-        design[:, layout.advantage_terms - 1] = ballots.wait
+        design[:, layout.advantage_term_count - 1] = ballots.wait
     return design
 
 
 def _predictor_column_of_outcomes(layout: ParameterLayout) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Returns, for each `VoteOutcome`, the index of its column in the linear predictors of `likelihood_derivatives`."""
+    """Returns, for each `VoteOutcome`, the index of its linear predictor in `likelihood_derivatives`."""
     return np.array([0, 1, 2, 2 + layout.tie])

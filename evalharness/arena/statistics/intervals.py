@@ -28,11 +28,14 @@ UNBOUNDED = (float("-inf"), float("inf"))
 
 @dataclass(frozen=True)
 class FitCovariance:
-    """Computes confidence intervals of contrasts (linear combinations) of a fit's parameters from their covariance."""
+    """The covariance matrix of a fit's p parameters, and confidence intervals of linear combinations of them.
+
+    A contrast, of shape (p,), has the weights of the parameters in such a combination.
+    """
 
     fit: DavidsonFit
     matrix: Floats
-    """(p, p)."""
+    """The covariance matrix, (p, p)."""
     clusters: float
     """The effective number of clusters (see `effective_cluster_count`)."""
     shift: Floats
@@ -40,7 +43,7 @@ class FitCovariance:
     component: Integers
     """One number per model: models with different numbers are not connected by votes."""
 
-    def interval(self, contrast: Floats) -> Interval:
+    def confidence_interval(self, contrast: Floats) -> Interval:
         """Returns the 95 % confidence interval of contrast @ parameters.
 
         It uses Student's t with clusters - 1 degrees of freedom. It is infinite if the votes do not determine the
@@ -57,15 +60,16 @@ class FitCovariance:
         return math.sqrt(max(0.0, float(contrast @ self.matrix @ contrast)))
 
     def is_determined(self, contrast: Floats) -> bool:
-        """Returns whether the votes determine contrast @ parameters, rather than the fit's penalty alone."""
+        """Returns whether the votes determine contrast @ parameters; if not, its value comes from the fit's penalty."""
         within = np.bincount(self.component, contrast[: self.fit.layout.models])
         return bool(np.all(np.abs(within) < 1e-9) and abs(contrast @ self.shift) < UNBOUNDED_SHIFT)
 
     def reference_model_indices(self) -> Integers:
         """Returns the indices of the models whose mean strength is defined as 0.
 
-        They are the largest set of models between which the votes determine all differences; a model that never lost,
-        whose strength is unbounded, is not among them. If the votes determine no difference, they are all models.
+        They are the largest set of models whose strengths differ by amounts that the votes determine. A model that
+        never lost is not among them, because its strength is unbounded. If the votes determine no difference, all
+        models are returned.
         """
         models = self.fit.layout.models
         sets = [
@@ -80,28 +84,29 @@ class FitCovariance:
         return np.array(largest if len(largest) > 1 else range(models))
 
     def strength_contrast(self, model_index: int) -> Floats:
-        """Returns the contrast whose value is a model's strength relative to the mean of the reference models."""
-        contrast = np.zeros(self.fit.layout.size)
+        """Returns the contrast (p,) that gives a model's strength relative to the mean of the reference models."""
+        contrast = np.zeros(self.fit.layout.parameter_count)
         reference = self.reference_model_indices()
         contrast[reference] -= 1 / len(reference)
         contrast[model_index] += 1
         return contrast
 
     def difference_contrast(self, first_model_index: int, second_model_index: int) -> Floats:
-        """Returns the contrast whose value is the difference between two models' strengths."""
-        contrast = np.zeros(self.fit.layout.size)
+        """Returns the contrast (p,) that gives the strength of the first model minus that of the second."""
+        contrast = np.zeros(self.fit.layout.parameter_count)
         contrast[first_model_index] += 1
         contrast[second_model_index] -= 1
         return contrast
 
 
 def estimate_covariance(davidson_fit: DavidsonFit, cluster_numbers: Integers | None = None) -> FitCovariance:
-    """Returns the cluster-robust covariance of a fit's parameters.
+    """Returns the covariance of a fit's parameters; votes of one cluster (such as a voter) may depend on each other.
 
-    It is a jackknife over clusters in which each leave-one-out estimate is one Newton step from the full one: (G - 1)/G
-    sum_g d_g d_g' with d_g = (H - H_g)^-1 S_g, where S_g and H_g are score and information of cluster g. Source:
-    MacKinnon, Nielsen and Webb 2024 (arXiv 2406.00650), CV3L; unlike the plain sandwich it is not too small for few or
-    unequal clusters. `cluster_numbers` replaces the cluster numbers of the fitted votes.
+    It is a jackknife over the G clusters: (G - 1)/G sum_g d_g d_g', where d_g = (H - H_g)^-1 S_g is the change of the
+    parameters, by one Newton step, if cluster g is left out. S_g and H_g are score and information of cluster g, H is
+    the information of all votes. Source: MacKinnon, Nielsen and Webb 2024 (arXiv 2406.00650), CV3L; unlike the plain
+    sandwich estimator it is not too small for few or unequal clusters. `cluster_numbers`, one per vote, replaces those
+    of the fitted votes.
     """
     ballots, layout = davidson_fit.ballots, davidson_fit.layout
     cluster_numbers = ballots.cluster if cluster_numbers is None else cluster_numbers
@@ -111,9 +116,9 @@ def estimate_covariance(davidson_fit: DavidsonFit, cluster_numbers: Integers | N
     order = np.argsort(cluster_numbers, kind="stable")
     starts = np.searchsorted(cluster_numbers[order], np.arange(clusters))
     scores = np.add.reduceat(parts.scores[order] * ballots.weight[order, None], starts, axis=0)
-    jacobian = np.zeros((len(ballots), parts.curvature.shape[1], layout.size))
-    jacobian[:, 0, : layout.advantage_terms] = parts.design
-    jacobian[:, 1:, layout.advantage_terms :] = np.eye(layout.size - layout.advantage_terms)
+    jacobian = np.zeros((len(ballots), parts.curvature.shape[1], layout.parameter_count))
+    jacobian[:, 0, : layout.advantage_term_count] = parts.design
+    jacobian[:, 1:, layout.advantage_term_count :] = np.eye(layout.parameter_count - layout.advantage_term_count)
     total = np.zeros_like(whole)
     ends = np.append(starts[1:], len(ballots))
     for begin in range(0, clusters, CHUNK):
@@ -134,7 +139,10 @@ def estimate_covariance(davidson_fit: DavidsonFit, cluster_numbers: Integers | N
 
 
 def parameter_shift_with_weaker_penalty(davidson_fit: DavidsonFit) -> Floats:
-    """Returns the change of each parameter of a fit if its penalty is divided by 100."""
+    """Returns the change of each parameter of a fit if the fit's penalty is divided by 100, of shape (p,).
+
+    The change is large for parameters that the votes alone do not determine.
+    """
     return (
         fit_davidson_model(davidson_fit.ballots, davidson_fit.layout.position, PENALTY / 100).parameters
         - davidson_fit.parameters
@@ -142,7 +150,7 @@ def parameter_shift_with_weaker_penalty(davidson_fit: DavidsonFit) -> Floats:
 
 
 def connected_components_of_models(ballots: Ballots) -> Integers:
-    """Returns, for each model, the number of its connected component in the graph whose edges are the votes."""
+    """Returns, for each model, the number of its connected component in the graph of models joined by votes."""
     models = len(ballots.models)
     edges = sparse.coo_array((np.ones(len(ballots)), (ballots.first, ballots.second)), shape=(models, models))
     return np.asarray(csgraph.connected_components(edges, directed=False)[1], np.int64)
@@ -151,7 +159,7 @@ def connected_components_of_models(ballots: Ballots) -> Integers:
 def effective_cluster_count(cluster_numbers: Integers, weights: Floats) -> float:
     """Returns the effective number of clusters, (sum n_g)^2 / sum n_g^2 for clusters of n_g votes (Kish).
 
-    It is below the number of clusters if they differ in size: then the large ones dominate the estimated variance.
+    It is below the number of clusters if their sizes differ: then the large clusters dominate the estimated variance.
     """
     sizes = np.bincount(cluster_numbers, weights)
     return float(sizes.sum() ** 2 / (sizes**2).sum())

@@ -44,7 +44,7 @@ class ModelStrength:
 
 @dataclass(frozen=True)
 class ModelComparison:
-    """Comparison of two models, the stronger one first; `difference` is between their strengths, in log odds."""
+    """Comparison of two models, the stronger one first; `difference` is that of their strengths, in log odds."""
 
     first: str
     second: str
@@ -91,9 +91,9 @@ class VoteSummary:
 
 
 def summarize_votes_of_people_and_judges(votes: Sequence[Vote], pass_rates: Mapping[str, float]) -> list[VoteSummary]:
-    """Returns one summary of the votes of all people, if there are any, and one for each judge model.
+    """Returns one summary of the votes of all people, if there are any, and one of the votes of each judge model.
 
-    `pass_rates` has pass@1 by model. Votes of people and of models are never combined.
+    `pass_rates`: pass@1 by model label. Votes of people and of models are never combined.
     """
     people = [vote for vote in votes if vote.pair.voter_kind == "person"]
     judges = sorted({vote.pair.voter for vote in votes if vote.pair.voter_kind == "model"})
@@ -106,7 +106,10 @@ def summarize_votes_of_people_and_judges(votes: Sequence[Vote], pass_rates: Mapp
 
 
 def summarize_votes(votes: Sequence[Vote], pass_rates: Mapping[str, float], judge_name: str = "") -> VoteSummary:
-    """Returns the statistics of votes, of which at least one must not be `skip`. `pass_rates` has pass@1 by model."""
+    """Returns the statistics of votes, at least one of which must have a choice other than `skip`.
+
+    `pass_rates`: pass@1 by model label. `judge_name`: the judge model that cast the votes; empty for people.
+    """
     ballots, judged, dependence = tally_votes(votes)
     covariance = estimate_covariance(fit_davidson_model(ballots))
     strengths = _estimate_strengths(ballots, covariance)
@@ -127,7 +130,7 @@ def summarize_votes(votes: Sequence[Vote], pass_rates: Mapping[str, float], judg
         pairs=tuple(_compare_models(ballots, covariance, first, second) for first, second in combinations(ranking, 2)),
         position=_estimate_parameter(covariance, layout.models),
         first_share=(int((ballots.outcome == VoteOutcome.FIRST).sum()), decided),
-        latency=_estimate_parameter(covariance, layout.advantage_terms - 1) if layout.latency else None,
+        latency=_estimate_parameter(covariance, layout.advantage_term_count - 1) if layout.latency else None,
         recorded_votes=sum(vote.pair.arm == "recorded" for vote in judged),
         verdicts=measure_verdict_agreement(judged),
         voter_agreement=measure_voter_agreement(judged),
@@ -136,7 +139,7 @@ def summarize_votes(votes: Sequence[Vote], pass_rates: Mapping[str, float], judg
 
 
 def _estimate_strengths(ballots: Ballots, covariance: FitCovariance) -> tuple[ModelStrength, ...]:
-    """Returns each model's strength with its interval and its counts of votes, strongest first."""
+    """Returns each model's strength with its confidence interval and its counts of votes, strongest model first."""
     rows = []
     for index, model in enumerate(ballots.models):
         as_first, as_second = ballots.first == index, ballots.second == index
@@ -148,7 +151,7 @@ def _estimate_strengths(ballots: Ballots, covariance: FitCovariance) -> tuple[Mo
         ties, both_bad = int((own == VoteOutcome.TIE).sum()), int((own == VoteOutcome.BOTH_BAD).sum())
         rows.append(
             ModelStrength(
-                model, (value, covariance.interval(contrast)), len(own), wins,
+                model, (value, covariance.confidence_interval(contrast)), len(own), wins,
                 len(own) - wins - ties - both_bad, ties, both_bad,
             )
         )  # fmt: skip
@@ -160,7 +163,7 @@ def _compare_models(
 ) -> ModelComparison:
     """Returns the comparison of two models, given as indices into `ballots.models`."""
     contrast = covariance.difference_contrast(first_index, second_index)
-    value, interval = float(contrast @ covariance.fit.parameters), covariance.interval(contrast)
+    value, interval = float(contrast @ covariance.fit.parameters), covariance.confidence_interval(contrast)
     forward = (ballots.first == first_index) & (ballots.second == second_index)
     backward = (ballots.first == second_index) & (ballots.second == first_index)
     both = ballots.outcome[forward | backward]
@@ -173,18 +176,18 @@ def _compare_models(
         (value, interval),
         len(both),
         wins=float(wins + (both >= VoteOutcome.TIE).sum() / 2),
-        more_votes=_calculate_further_votes(value, interval, covariance.standard_error(contrast), len(ballots)),
+        more_votes=_calculate_further_votes_needed(value, interval, covariance.standard_error(contrast), len(ballots)),
     )
 
 
-def _calculate_further_votes(
+def _calculate_further_votes_needed(
     difference: float, interval: Interval, standard_error: float, vote_count: int
 ) -> int | None:
-    """Returns how many further votes are needed to detect a difference of this size with 80 % power.
+    """Returns how many further votes are needed to detect a strength difference of this size with 80 % power.
 
-    `standard_error`, of `vote_count` votes, decreases with the square root of their number, so vote_count *
-    ((z(0.975) + z(0.8)) * standard_error / difference)^2 votes are needed in all. Returns 0 if the interval excludes 0,
-    None if it is infinite or the difference is 0.
+    `standard_error` is that of the difference after `vote_count` votes. As it falls with the square root of their
+    number, vote_count * ((z(0.975) + z(0.8)) * standard_error / difference)^2 votes are needed in all. Returns 0 if the
+    interval excludes 0, None if it is infinite or the difference is 0.
     """
     if interval[0] > 0 or interval[1] < 0:
         return 0
@@ -195,7 +198,7 @@ def _calculate_further_votes(
 
 
 def _estimate_parameter(covariance: FitCovariance, parameter_index: int) -> Estimate:
-    """Returns the fitted parameter with this index (such as position), and its 95 % confidence interval."""
-    contrast = np.zeros(covariance.fit.layout.size)
+    """Returns the value of the fitted parameter with this index, and its 95 % confidence interval."""
+    contrast = np.zeros(covariance.fit.layout.parameter_count)
     contrast[parameter_index] = 1
-    return float(covariance.fit.parameters[parameter_index]), covariance.interval(contrast)
+    return float(covariance.fit.parameters[parameter_index]), covariance.confidence_interval(contrast)

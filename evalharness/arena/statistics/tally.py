@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from evalharness.arena.records import PairSide, Vote, VoteChoice
+from evalharness.arena.records import AnswerRecord, Vote, VoteChoice
 from evalharness.arena.statistics.ballots import Ballots, VoteOutcome
 
 OUTCOMES: dict[VoteChoice, VoteOutcome] = {
@@ -18,7 +18,7 @@ Dependence = Literal["voter", "vote", "problem"]
 
 
 class Tally(NamedTuple):
-    """Arena votes as arrays, without skipped pairs, and which of them depend on each other."""
+    """Arena votes as arrays, without skipped pairs, and which votes are treated as dependent."""
 
     ballots: Ballots
     votes: list[Vote]
@@ -27,16 +27,20 @@ class Tally(NamedTuple):
 
 
 def tally_votes(votes: Iterable[Vote], models: Sequence[str] | None = None) -> Tally:
-    """Returns votes as arrays for the Bradley-Terry fit. `models` limits them to votes between these models.
+    """Returns votes as arrays for the Bradley-Terry fit. `models`: only votes between these models; None: all votes.
 
-    Also decides which votes form a cluster of dependent votes: those of one voter; each vote alone if the effective
-    number of voters is below five (see `effective_cluster_count`); for a judge model, the votes on one problem, since
-    it judges each pair in both orders.
+    Also decides which votes form a cluster of dependent votes: the votes of one voter; each vote alone if the effective
+    number of voters is below five (see `effective_cluster_count`); for a judge model, the votes on one problem, because
+    the judge compares each pair in both orders.
     """
     judged = [vote for vote in votes if vote.choice != "skip"]
-    names = sorted({side.model for vote in judged for side in _sides_of_vote(vote)}) if models is None else list(models)
+    names = (
+        sorted({side.model for vote in judged for side in _answer_records_of_vote(vote)})
+        if models is None
+        else list(models)
+    )
     index = {name: number for number, name in enumerate(names)}
-    counted_votes = [vote for vote in judged if all(side.model in index for side in _sides_of_vote(vote))]
+    counted_votes = [vote for vote in judged if all(side.model in index for side in _answer_records_of_vote(vote))]
     dependence = _choose_dependence(counted_votes)
     clusters = [_cluster_key_of_vote(vote, number, dependence) for number, vote in enumerate(counted_votes)]
     numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
@@ -52,12 +56,12 @@ def tally_votes(votes: Iterable[Vote], models: Sequence[str] | None = None) -> T
 
 
 def log2_wait_ratio(vote: Vote) -> float:
-    """Returns log2(wait for the second answer / wait for the first answer); 0 if both answers appeared at once."""
-    first, second = (side.wait_s for side in _sides_of_vote(vote))
+    """Returns log2(time until the second answer was visible / time until the first was); 0 if both appeared at once."""
+    first, second = (side.wait_s for side in _answer_records_of_vote(vote))
     return math.log2(second / first) if vote.pair.arm == "recorded" and first > 0 and second > 0 else 0.0
 
 
-def _sides_of_vote(vote: Vote) -> tuple[PairSide, PairSide]:
+def _answer_records_of_vote(vote: Vote) -> tuple[AnswerRecord, AnswerRecord]:
     return vote.pair.first, vote.pair.second
 
 

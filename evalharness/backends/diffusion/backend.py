@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 
 class DiffusionBackend:
-    """The backend `diffusion`: block diffusion decoding. Loads the network when it is first needed."""
+    """The backend `diffusion`: block diffusion decoding, or speculative decoding of an autoregressive network.
+
+    Loads the network at the first use.
+    """
 
     name = "diffusion"
     Options: ClassVar[type[BaseModel]] = DiffusionOptions
@@ -47,7 +50,7 @@ class DiffusionBackend:
         self._config = config
         self._options = parse_options(DiffusionOptions, self.name, config.options)
         if self._options.rule:
-            self._options.check_options_of_rule(self._options.rule)
+            self._options.refuse_options_unused_by_rule(self._options.rule)
         self._network: Network | None = None
         self._gemma: DiffusionGemma | None = None
         self._drafting = False
@@ -58,7 +61,10 @@ class DiffusionBackend:
         """Drafts and verifies on the fused kernels, if the network runs on them."""
 
     def check_prompt(self, prompt: Prompt) -> None:
-        """Raises UserError for an infilling prompt that the network cannot infill. Loads the network."""
+        """Raises UserError for an infilling prompt that the network cannot complete. Other prompts are accepted.
+
+        Loads the network for an infilling prompt.
+        """
         from evalharness.backends.diffusion.rows import check_infilling_prompt
 
         if prompt.suffix is not None:
@@ -71,13 +77,17 @@ class DiffusionBackend:
                 refuse_fixed_middle_length(self.name, prompt)
 
     def why_chat_is_expected(self) -> str:
-        """Returns why the model seems to expect chat messages; "" if nothing indicates it. Loads the network."""
+        """Returns the reason to send chat messages rather than plain text to this model; "" if there is none.
+
+        The reason is that the model's tokenizer has a chat template. Loads the network.
+        """
         return why_chat_is_expected((self._load_diffusion_gemma() or self._load_network()).tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, one batch at a time.
 
-        With recipe length-search, each request is a separate batch with one row per candidate length of the middle.
+        With `--option recipe=length-search`, each request is its own batch, with one row (sequence) for each candidate
+        length of the infilled middle.
         """
         if gemma := self._load_diffusion_gemma():
             from evalharness.backends.diffusion import diffusion_gemma
@@ -94,7 +104,10 @@ class DiffusionBackend:
     def _generate_speculatively(
         self, network: Network, requests: Iterable[Request], sampling: Sampling
     ) -> Iterator[Completion]:
-        """Yields completions by speculative decoding: an autoregressive network verifies a drafter's tokens."""
+        """Yields completions in the order of the requests, by speculative decoding.
+
+        A drafter network or prompt lookup drafts tokens, and the autoregressive network verifies them.
+        """
         from evalharness.backends.network.drafting import (
             make_hybrid_drafting_settings,
             open_speculative_engine,
@@ -137,9 +150,10 @@ class DiffusionBackend:
                 yield make_completion(network.detokenizer, request, row, started_at, len(active), options.trace, error)
 
     def _acceptance_threshold(self) -> float:
-        """Returns the minimum ratio of an accepted draft token's probability to that of the most likely token.
+        """Returns the acceptance threshold of speculative decoding, from 0 to 1.
 
-        1 accepts only tokens that the network would choose itself.
+        A drafted token is accepted if its probability is at least this many times that of the network's most likely
+        token. With 1, only tokens that the network itself would choose are accepted.
         """
         if self._options.rule != "typical":
             return 1.0
@@ -154,8 +168,8 @@ class DiffusionBackend:
         from evalharness.diffusion.decoding import denoise
 
         trace, middle_length = self._options.trace, batch[0].problem.prompt.middle_length
-        fixed_length = middle_length in ("oracle", "search")
-        denoising = make_denoising_settings(network, self._options, sampling, fixed_length)
+        has_fixed_middle_length = middle_length in ("oracle", "search")
+        denoising = make_denoising_settings(network, self._options, sampling, has_fixed_middle_length)
         engine = select_engine(network, self._options, denoising.sampler, denoising)
         if middle_length == "search":
             yield from (
@@ -204,7 +218,10 @@ class DiffusionBackend:
         self._network = self._gemma = self._drafter = self._speculative_engine = None
 
     def _load_diffusion_gemma(self) -> DiffusionGemma | None:
-        """Returns the loaded model if it is a DiffusionGemma, else None. transformers decodes such a model."""
+        """Returns the model if it is a DiffusionGemma, which the package transformers decodes; else None.
+
+        The first call loads the model.
+        """
         from evalharness.diffusion.checkpoints.loading import find_checkpoint_folder, is_gguf, read_json_object
 
         if self._config.model is not None and is_gguf(self._config.model):
@@ -218,8 +235,8 @@ class DiffusionBackend:
         return self._gemma
 
     def _load_network(self) -> Network:
-        """Returns the network, loaded at the first call, and with it the drafter if the network is autoregressive."""
-        from evalharness.backends.network.drafting import select_kernels_for_drafter
+        """Returns the network; the first call loads it, and also its drafter if the network is autoregressive."""
+        from evalharness.backends.network.drafting import with_kernels_for_drafter
         from evalharness.backends.network.loading import load_network
 
         if self._network is None:
@@ -227,30 +244,30 @@ class DiffusionBackend:
             if self._options.rule in DRAFTING_RULES or not network.family.diffusion:
                 self._drafter = self._load_drafter(network)
                 self._drafting = True
-                network = select_kernels_for_drafter(network, self._options, self._drafter)
+                network = with_kernels_for_drafter(network, self._options, self._drafter)
             self._network = network
         return self._network
 
     def _load_drafter(self, network: Network) -> Drafter | None:
-        """Returns the drafter for an autoregressive network; None if drafts come from prompt lookup alone.
+        """Returns the drafter for an autoregressive network; None if only prompt lookup drafts tokens.
 
-        Raises UserError if the decoding rule or the network does not fit speculative decoding.
+        Raises UserError if the network is not autoregressive, or option `rule` is not a rule of speculative decoding.
         """
-        from evalharness.backends.network.drafting import open_drafter_unless_lookup_suffices
-        from evalharness.diffusion.drafting.packing import pack_target
+        from evalharness.backends.network.drafting import open_drafter_or_fall_back_to_lookup
+        from evalharness.diffusion.drafting.packing import pack_target_weights
 
         rule = self._options.rule or "verified"
         if rule not in DRAFTING_RULES:
             raise UserError(
-                f"model {network.name} is autoregressive and cannot use --option rule={rule}; use rule=verified or "
-                "rule=typical, which verify drafts, or --backend ar"
+                f"model {network.name} is autoregressive, but --option rule={rule} is a rule for diffusion models; use "
+                "rule=verified or rule=typical (speculative decoding), or --backend ar"
             )
-        self._options.check_options_of_rule(rule)
+        self._options.refuse_options_unused_by_rule(rule)
         if network.model.config.attention != "causal":
             raise UserError(
-                f"option rule={rule} needs an autoregressive model, which verifies drafts, but {network.name} is a "
-                "diffusion model; use another rule"
+                f"option rule={rule} (speculative decoding) needs an autoregressive model, but {network.name} is a "
+                "diffusion model; use another rule, or leave the option out"
             )
-        drafter = open_drafter_unless_lookup_suffices(network, self._options.drafter, self._options.lookup)
-        pack_target(network.model)
+        drafter = open_drafter_or_fall_back_to_lookup(network, self._options.drafter, self._options.lookup)
+        pack_target_weights(network.model)
         return drafter

@@ -23,7 +23,7 @@ from evalharness.errors import UserError
 from evalharness.generation.chat_template import encode_prompt
 from evalharness.generation.devices import select_device, select_dtype
 from evalharness.generation.fingerprints import weights_digest
-from evalharness.generation.sampling import sample_seed
+from evalharness.generation.sampling import derive_sample_seed
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.records import Completion, Request, Sampling
 from evalharness.util.clock import now
@@ -47,9 +47,10 @@ class DiffusionGemma:
 
 @dataclass
 class GenerationObserver:
-    """Streamer and stopping criterion of one `generate` call of transformers.
+    """Observes one `generate` call of transformers, as its streamer and its stopping criterion.
 
-    It counts forward passes, stores the canvases that they predict, and ends generation at a stop sequence.
+    Counts the forward passes, stores the canvas (block of tokens) that each pass predicts, and ends the generation at a
+    stop sequence.
     """
 
     row: Row
@@ -61,18 +62,18 @@ class GenerationObserver:
     """Number of finished canvases."""
 
     def put(self, value: torch.Tensor) -> None:
-        """Does nothing, since `__call__` also receives `value`: the prompt or a finished canvas."""
+        """Does nothing. transformers passes the prompt and each finished canvas; `__call__` also receives them."""
 
     def end(self) -> None:
-        """Does nothing at the end of the generation."""
+        """Does nothing. transformers calls this method at the end of the generation."""
 
     def put_draft(self, value: torch.Tensor) -> None:
-        """Counts a denoising pass and stores the canvas that it predicts, token ids of shape [1, length]."""
+        """Counts one denoising pass and stores `value`: the token ids [1, length] that the pass predicts."""
         self.drafts.append(value[0].tolist())
         self.row.forward_passes += 1
 
     def count_encoder_pass(self, *_: Any) -> None:
-        """Counts a forward pass of the encoder over the prompt or a finished canvas."""
+        """Counts one forward pass of the encoder (called as its forward hook); times the first pass, the prefill."""
         if self.row.prefill_s is None:
             self.row.prefill_s = time.perf_counter() - self.start
         else:
@@ -96,7 +97,7 @@ class GenerationObserver:
 def load_diffusion_gemma(model_name: str, checkpoint_folder: Path, options: DiffusionOptions) -> DiffusionGemma:
     """Loads the DiffusionGemma model `model_name` from a checkpoint folder.
 
-    Raises UserError if it cannot be loaded, and for options that have no effect on it.
+    Raises UserError if the model cannot be loaded, or if an option is set that has no effect on a DiffusionGemma.
     """
     unused = [key for key in ("rule", "threshold", "block", "bound") if getattr(options, key) is not None]
     unused += ["hold_end"] if options.hold_end else []
@@ -114,7 +115,9 @@ def load_diffusion_gemma(model_name: str, checkpoint_folder: Path, options: Diff
         )
     except Exception as error:  # what a broken checkpoint raises has no common type
         reason = shortened(str(error), 300)
-        raise UserError(f"model {model_name} cannot be loaded: {reason}; it needs transformers 5.24 or later") from None
+        raise UserError(
+            f"model {model_name} cannot be loaded: {reason}; DiffusionGemma models need transformers 5.24 or later"
+        ) from None
     tokenizer = open_tokenizer(model_name, checkpoint_folder)
     values = read_json_object(checkpoint_folder / "config.json")
     ends = find_end_token_ids(checkpoint_folder, values.get("text_config") or values, tokenizer, FAMILY)
@@ -124,7 +127,7 @@ def load_diffusion_gemma(model_name: str, checkpoint_folder: Path, options: Diff
 def generate_completions(
     gemma: DiffusionGemma, requests: Iterable[Request], sampling: Sampling, with_trace: bool
 ) -> Iterator[Completion]:
-    """Yields the completions of a DiffusionGemma in the order of the requests. Requests are not batched."""
+    """Yields the completions of a DiffusionGemma in the order of the requests, one request at a time."""
     for request in requests:
         prompt = request.problem.prompt
         ids = encode_prompt(gemma.tokenizer, gemma.name, prompt)
@@ -133,12 +136,12 @@ def generate_completions(
         row = Row(ids, StopChecker(gemma.detokenizer, gemma.end_tokens, prompt.stops, limit))
         started_at = now()
         if ids and limit:
-            _decode_row(gemma, row, sample_seed(sampling.seed, request.key))
+            _decode_row(gemma, row, derive_sample_seed(sampling.seed, request.key))
         yield make_completion(gemma.detokenizer, request, row, started_at, 1, with_trace)
 
 
 def _decode_row(gemma: DiffusionGemma, row: Row, seed: int) -> None:
-    """Decodes a row in place with the model's own sampler, whose random numbers begin at `seed`."""
+    """Generates a row's output, in place, with the model's own sampler; `seed` seeds its random numbers."""
     device = gemma.model.device
     observer = GenerationObserver(row, time.perf_counter())
     hook = gemma.model.model.encoder.register_forward_hook(observer.count_encoder_pass)
@@ -159,7 +162,7 @@ def _decode_row(gemma: DiffusionGemma, row: Row, seed: int) -> None:
 
 
 def describe_diffusion_gemma(gemma: DiffusionGemma) -> dict[str, Any]:
-    """Returns a DiffusionGemma's name, weights digest, sampler settings and library versions for the manifest."""
+    """Returns a DiffusionGemma's name, weights digest, sampler settings and library versions, for a manifest."""
     model = gemma.model
     settings = {key: str(value) for key, value in sorted(vars(model.generation_config).items()) if value is not None}
     return {

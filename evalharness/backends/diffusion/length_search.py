@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def candidate_middle_lengths(max_length: int) -> list[int]:
-    """Returns the middle lengths, in tokens, that a length search tries.
+    """Returns the lengths of an infilled middle, in tokens, that a length search tries.
 
-    They grow geometrically from 1 to `max_length`, with four lengths per doubling.
+    The lengths grow geometrically from 1 to `max_length`: four lengths per doubling.
     """
     steps = (round(2 ** (step / 4)) for step in range(4 * max_length.bit_length()))
     return sorted({length for length in steps if length <= max_length} | {max_length})
@@ -41,10 +41,10 @@ def infill_with_length_search(
     with_trace: bool,
     engine: Engine | None = None,
 ) -> Completion:
-    """Denoises a middle of each length in `candidate_middle_lengths`; returns the completion with the highest score.
+    """Infills a middle of each length in `candidate_middle_lengths`; returns the completion with the highest score.
 
-    `score_middles` computes the scores. All lengths form one batch; forward passes and times of the completion are
-    those of the whole batch.
+    The score is the mean log-probability of the middle's tokens (`score_middles`). All lengths are denoised in one
+    batch; the completion's forward passes and times are those of the whole batch.
     """
     rows = [
         make_denoising_row(network, request, sampling, denoising, length)
@@ -69,9 +69,9 @@ def infill_with_length_search(
 def score_middles(network: Network, rows: Sequence[Row]) -> list[float]:
     """Returns, for each row of a batch, the mean log-probability of the tokens of its infilled middle.
 
-    With causal attention, one more forward pass computes the probabilities from left to right. They include that of the
-    end token, which distinguishes a complete middle from the beginning of a longer one. With bidirectional attention,
-    they are the probabilities that the tokens had in the forward passes that wrote them.
+    With causal attention, one more forward pass computes the probabilities from left to right, including that of an end
+    token after the middle: it distinguishes a complete middle from the beginning of a longer one. With bidirectional
+    attention, each token's probability is that of the forward pass that wrote the token.
     """
     model = network.model
     if model.config.attention != "causal":

@@ -18,7 +18,10 @@ DRAFTING_RULES = ("verified", "typical")
 
 
 class DiffusionOptions(NetworkOptions):
-    """The `--option key=value` pairs of the backend `diffusion`. An option that is None has the model's default."""
+    """The `--option key=value` settings of the backend `diffusion`.
+
+    For an option that is None, the model's default applies.
+    """
 
     rule: Literal[*RULE_SETTINGS] | None = Field(  # type: ignore[valid-type]
         None,
@@ -62,8 +65,8 @@ class DiffusionOptions(NetworkOptions):
         "faster than the drafter",
     )
 
-    def check_options_of_rule(self, rule: str) -> None:
-        """Raises UserError for an option that is set although it has no effect with the decoding rule `rule`."""
+    def refuse_options_unused_by_rule(self, rule: str) -> None:
+        """Raises UserError if the user has set an option that has no effect with the decoding rule `rule`."""
         for setting in ("threshold", "steps", "bound", "edit"):
             if setting in self.model_fields_set and setting not in RULE_SETTINGS[rule]:
                 rules = ", ".join(name for name, settings in RULE_SETTINGS.items() if setting in settings)

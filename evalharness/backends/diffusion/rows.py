@@ -21,7 +21,7 @@ from evalharness.records import Prompt, Request, Sampling
 
 
 class DecodingSettings(TypedDict):
-    """Decoding settings, as recorded in the manifest, that depend on both the options and the model."""
+    """The decoding rule, threshold and block size of a run, from the options or the model's defaults."""
 
     rule: str
     threshold: float
@@ -30,12 +30,12 @@ class DecodingSettings(TypedDict):
 
 
 def check_infilling_prompt(network: Network, prompt: Prompt) -> None:
-    """Raises UserError for an infilling prompt that the network cannot infill."""
+    """Raises UserError if the network cannot complete the infilling prompt `prompt`."""
     if network.model.config.attention == "bidirectional":
         if prompt.middle_length == "free":
             raise UserError(
-                f"model {network.name} infills a canvas of masks whose length must be known in advance; use --option "
-                "recipe=canvas, recipe=length-search or recipe=oracle-length"
+                f"model {network.name} replaces mask tokens, so the length of the infilled middle must be set in "
+                "advance; use --option recipe=canvas, recipe=length-search or recipe=oracle-length"
             )
     elif network.infilling is None:
         raise UserError(
@@ -45,23 +45,23 @@ def check_infilling_prompt(network: Network, prompt: Prompt) -> None:
 
 
 def resolve_decoding_settings(network: Network, options: DiffusionOptions) -> DecodingSettings:
-    """Returns decoding rule, threshold and block size: the options' values, or the model's defaults for unset ones.
+    """Returns the decoding rule, threshold and block size: the options' values, or the model's defaults.
 
     Raises UserError for a block size that the model does not support, and for options that the rule does not use.
     """
     family, block = network.family, network.model.config.block_size
     if options.block and family.aligned and options.block != block:
         raise UserError(
-            f"option block={options.block}: model {network.name} only supports blocks of {block} tokens; leave the "
+            f"option block={options.block}: model {network.name} supports only blocks of {block} tokens; leave the "
             "option out"
         )
     if options.block and options.block > (positions := network.model.config.max_length):
         raise UserError(
             f"option block={options.block}: model {network.name} has a context of {positions} tokens; give a smaller "
-            "block"
+            "block size"
         )
     rule = options.rule or family.rule
-    options.check_options_of_rule(rule)
+    options.refuse_options_unused_by_rule(rule)
     return {
         "rule": rule,
         "threshold": family.threshold if options.threshold is None else options.threshold,
@@ -70,12 +70,12 @@ def resolve_decoding_settings(network: Network, options: DiffusionOptions) -> De
 
 
 def make_denoising_settings(
-    network: Network, options: DiffusionOptions, sampling: Sampling, fixed_length: bool
+    network: Network, options: DiffusionOptions, sampling: Sampling, has_fixed_middle_length: bool
 ) -> DenoisingSettings:
-    """Returns the block diffusion settings of a run.
+    """Returns the settings of block diffusion for a run, from its options and the model's defaults.
 
-    With `fixed_length` the sampler never chooses an end token, so that each infilled middle has exactly the given
-    length.
+    `has_fixed_middle_length`: whether the recipe fixes the length of the infilled middle, so that the sampler must
+    never choose an end token.
     """
     resolved = resolve_decoding_settings(network, options)
     block = resolved["block"] or sampling.max_new_tokens
@@ -89,7 +89,7 @@ def make_denoising_settings(
         edit_threshold=options.edit,
     )
     end_tokens = network.end_tokens | (network.infilling.end_tokens if network.infilling else frozenset())
-    sampler = make_sampler(network, sampling, sorted(end_tokens) if fixed_length else ())
+    sampler = make_sampler(network, sampling, sorted(end_tokens) if has_fixed_middle_length else ())
     family = network.family
     return DenoisingSettings(
         rule,
@@ -111,10 +111,10 @@ def make_denoising_row(
     denoising: DenoisingSettings,
     middle_token_count: int | None = None,
 ) -> Row:
-    """Returns a request as a row of a batch for block diffusion.
+    """Returns the row (one sequence of a batch) in which block diffusion generates the output for a request.
 
-    For infilling, `middle_token_count` is the number of tokens of the middle. A recipe with `middle: oracle` overrides
-    it with the reference's length; None lets the row end at an end token.
+    `middle_token_count`: number of tokens of the infilled middle; None: the row ends at an end token. A recipe with
+    `middle: oracle` replaces it by the number of tokens of the official solution's middle.
     """
     prompt = request.problem.prompt
     if prompt.oracle is not None and prompt.middle_length == "oracle":

@@ -8,9 +8,9 @@ from evalharness.records import DraftCounts, RejectedDraft
 
 
 def count_drafts_by_source(drafts: Sequence[VerifiedDraft]) -> tuple[DraftCounts, ...]:
-    """Returns, for each source of drafts (drafter, lookup), how many tokens were drafted and accepted at each position.
+    """Returns, for each source of drafts, how many tokens were drafted and accepted at each position of a draft.
 
-    Positions count from the start of a draft. The sources are in alphabetical order.
+    Sources are, for example, a drafter network and prompt lookup; they are in alphabetical order.
     """
     counts = []
     for source in sorted({draft.source for draft in drafts}):

@@ -48,11 +48,11 @@ def open_drafter(network: Network, drafter_path: str | None) -> Drafter:
     )
 
 
-def open_drafter_unless_lookup_suffices(network: Network, drafter_path: str | None, use_lookup: bool) -> Drafter | None:
-    """Returns the drafter as `open_drafter` does, or None if none is bundled and prompt lookup drafts alone.
+def open_drafter_or_fall_back_to_lookup(network: Network, drafter_path: str | None, use_lookup: bool) -> Drafter | None:
+    """Returns the drafter as `open_drafter` does; None if no drafter is available and prompt lookup can replace it.
 
-    That is the case, and a warning is logged, if `use_lookup` is True, `drafter_path` is None and no drafter is bundled
-    for the network. Raises the same errors as `open_drafter`.
+    The result is None, and a warning is logged, if `drafter_path` is None, no drafter is bundled for the network, and
+    `use_lookup` is True. Raises UserError in the same cases as `open_drafter`.
     """
     if drafter_path is not None or not use_lookup or _find_bundled_drafter_folder(network) is not None:
         return open_drafter(network, drafter_path)
@@ -67,8 +67,8 @@ def open_drafter_unless_lookup_suffices(network: Network, drafter_path: str | No
 def _find_bundled_drafter_folder(network: Network) -> Path | None:
     """Returns the folder of the drafter that is bundled for this network; None if there is none.
 
-    A drafter fits if it was trained for these very weights, or for a model of the same name and width, such as another
-    quantization: then a warning is logged.
+    A drafter fits if it was trained for exactly these weights. A drafter for a model of the same name and hidden size,
+    such as another quantization, fits, too; then a warning is logged.
     """
     configs = {path.parent: read_drafter_config(path.parent) for path in sorted(BUNDLED_DRAFTERS.glob("*/config.json"))}
     if not configs:
@@ -90,17 +90,17 @@ def _find_bundled_drafter_folder(network: Network) -> Path | None:
     return None
 
 
-def select_kernels_for_drafter(network: Network, options: NetworkOptions, drafter: Drafter | None) -> Network:
-    """Returns the network with the kernels that can decode it with this drafter.
+def with_kernels_for_drafter(network: Network, options: NetworkOptions, drafter: Drafter | None) -> Network:
+    """Returns the network unchanged if its kernels support the drafter, else a copy that decodes with PyTorch only.
 
-    Raises UserError if the fused kernels do not support the drafter and an option requires them.
+    Raises UserError if the fused kernels do not support the drafter and an option requires the fused kernels.
     """
     unsupported = find_unsupported_drafter_feature(drafter.config) if drafter and network.engine else ""
     return without_fused_kernels(network, options, unsupported) if unsupported else network
 
 
 def open_speculative_engine(network: Network, drafter: Drafter | None) -> SpeculativeEngine | None:
-    """Returns the fused-kernel engine for speculative decoding; None if the network runs on torch."""
+    """Returns the fused-kernel engine for speculative decoding; None if the network runs on PyTorch only."""
     if network.engine is None:
         return None
     from evalharness.diffusion.kernels.drafting.engine import SpeculativeEngine
@@ -111,9 +111,10 @@ def open_speculative_engine(network: Network, drafter: Drafter | None) -> Specul
 def select_speculative_engine(
     engine: SpeculativeEngine | None, options: NetworkOptions, sampler: Sampler
 ) -> SpeculativeEngine | None:
-    """Returns the engine if there is one and it supports the sampler, else None.
+    """Returns the fused-kernel engine if it supports the sampler's settings, else None (PyTorch decodes).
 
-    Raises UserError if the engine does not support the sampler and an option requires the fused kernels.
+    `engine` is None if the network runs on PyTorch only. Raises UserError if the engine does not support the sampler's
+    settings and an option requires the fused kernels.
     """
     unsupported = engine.find_unsupported_setting(sampler) if engine else None
     if unsupported is None:
@@ -125,7 +126,8 @@ def select_speculative_engine(
 def make_prompt_lookup_settings(network: Network, costs: ForwardPassCosts | None = None) -> DraftingSettings:
     """Returns the settings of speculative decoding by prompt lookup (n-gram matches), which needs no drafter.
 
-    `costs` are those of the engine that decodes; by default those of passes on torch, measured once per machine.
+    `costs`: times of forward passes, by which the length of each draft is chosen; by default those of PyTorch, measured
+    once per machine.
     """
     costs = costs or load_or_measure_forward_pass_costs(network.model, None)
     return DraftingSettings(lookup=True, max_length=LONGEST, costs=costs)
@@ -141,10 +143,11 @@ def make_hybrid_drafting_settings(
 ) -> DraftingSettings:
     """Returns the settings of speculative decoding by prompt lookup and a drafter network.
 
-    Each draft comes from the source with the higher expected speed. With `use_lookup` False only the drafter drafts;
-    without a drafter only lookup does. `max_draft_length`: maximum number of tokens of a draft, besides the drafter's
-    block. `acceptance_threshold`: minimum ratio of an accepted token's probability to the top token's; 1 accepts only
-    the network's own tokens. `costs`: see `make_prompt_lookup_settings`.
+    Each draft comes from the source with the higher expected speed. If `use_lookup` is False, only the drafter drafts;
+    if `drafter` is None, only prompt lookup does. `acceptance_threshold`: minimum ratio of an accepted token's
+    probability to that of the network's most likely token; 1 accepts only tokens that the network itself would choose.
+    `max_draft_length`: maximum number of tokens of a draft; None: 15 with prompt lookup, else the drafter's block size.
+    `costs`: see `make_prompt_lookup_settings`.
     """
     limit = LONGEST if use_lookup or drafter is None else drafter.config.block
     costs = costs or load_or_measure_forward_pass_costs(network.model, drafter)
@@ -152,10 +155,10 @@ def make_hybrid_drafting_settings(
 
 
 def describe_drafter(network: Network, drafter: Drafter | None) -> Mapping[str, Any]:
-    """Returns the drafter's entry in the manifest. Without a drafter it has only `drafter_target`: None.
+    """Returns the entries that describe the drafter in a run's manifest; only `drafter_target`: None without a drafter.
 
-    `target_matches` is False if the network is not the one that the drafter was trained for: the output is the same,
-    but fewer drafts are accepted.
+    `target_matches` is False if the drafter was trained for another network: the output is the same, but fewer drafts
+    may be accepted.
     """
     if drafter is None:
         return {"drafter_target": None}

@@ -19,7 +19,7 @@ from evalharness.diffusion.kernels.kernel_options import (
 )
 from evalharness.diffusion.kernels.select import KernelSelection, select_kernels
 from evalharness.diffusion.network import Transformer
-from evalharness.diffusion.packing import can_pack, pack_linears
+from evalharness.diffusion.packing import can_pack_linear_layers, pack_linear_layers
 from evalharness.diffusion.rows import Sampler
 from evalharness.errors import UserError
 from evalharness.generation.devices import select_device, select_dtype
@@ -41,7 +41,7 @@ A second thread would hardly speed up such a small network, but slow down the sa
 
 @dataclass(frozen=True)
 class Network:
-    """A loaded network, ready for decoding, with its tokenizer, model family and kernels."""
+    """A loaded network (the model and its weights), ready for decoding, with its tokenizer, family and kernels."""
 
     name: str
     """The folder, GGUF file or hub id as the user gave it, or "bundled"."""
@@ -69,8 +69,8 @@ class Network:
 def load_network(model_name: str | None, options: NetworkOptions) -> Network:
     """Loads the network of a checkpoint folder, GGUF file or hub id; the bundled network if `model_name` is None.
 
-    Raises UserError if it cannot be loaded, its family is not supported, or it cannot run on the kernels that the
-    options require.
+    Raises UserError if the network cannot be loaded, its model family is not supported, or the kernels that the options
+    require do not support it.
     """
     if model_name is None and not (BUNDLED_NETWORK / "model.safetensors").is_file():
         raise UserError(
@@ -85,8 +85,8 @@ def load_network(model_name: str | None, options: NetworkOptions) -> Network:
     parameters = sum(p.numel() for p in loaded.model.parameters())
     if options.threads or (device.type == "cpu" and parameters < SMALL):
         torch.set_num_threads(options.threads or 1)
-    if parameters < SMALL and can_pack(loaded.model):
-        pack_linears(loaded.model)
+    if parameters < SMALL and can_pack_linear_layers(loaded.model):
+        pack_linear_layers(loaded.model)
     return Network(
         model_name or "bundled",
         loaded.model,
@@ -96,14 +96,14 @@ def load_network(model_name: str | None, options: NetworkOptions) -> Network:
         loaded.end_ids,
         find_infilling_encoder(loaded.tokenizer, "auto"),
         kernels,
-        _open_engine(loaded.model, options.precision()) if kernels.name == "fused" else None,
+        _open_fused_kernel_engine(loaded.model, options.precision()) if kernels.name == "fused" else None,
         weights_digest(loaded.model),
         parameters,
     )
 
 
 def _open_checkpoint(model_name: str, dtype: torch.dtype, device: torch.device, revision: str | None) -> Checkpoint:
-    """Returns the checkpoint of a folder, GGUF file or hub id. Imports `gguf`, which is slow, only for such files."""
+    """Loads the checkpoint in a folder, GGUF file or hub repository; imports the GGUF reader only for a GGUF file."""
     if is_gguf(model_name):
         from evalharness.diffusion.checkpoints.gguf import open_gguf
 
@@ -111,17 +111,18 @@ def _open_checkpoint(model_name: str, dtype: torch.dtype, device: torch.device, 
     return open_checkpoint(model_name, dtype, device, revision)
 
 
-def _open_engine(model: Transformer, precision: Precision) -> Engine:
-    """Returns the fused-kernel decoding engine of a network. Imports Triton, which needs a GPU."""
+def _open_fused_kernel_engine(model: Transformer, precision: Precision) -> Engine:
+    """Returns the engine that decodes a network with the fused kernels. Imports Triton, which needs a GPU."""
     from evalharness.diffusion.kernels.engine import Engine
 
     return Engine(model, precision)
 
 
 def without_fused_kernels(network: Network, options: NetworkOptions, unsupported_feature: str) -> Network:
-    """Returns a copy of the network that decodes with PyTorch only, for a feature that the fused kernels lack.
+    """Returns a copy of the network that decodes with PyTorch only, without the fused kernels.
 
-    `unsupported_feature` names the feature in messages. Raises UserError if an option requires the fused kernels.
+    `unsupported_feature` names what the fused kernels do not support, for messages. Raises UserError if an option
+    requires the fused kernels.
     """
     if required_by := find_option_requiring_fused_kernels(options.kernels, options.weights):
         raise UserError(
@@ -134,9 +135,10 @@ def without_fused_kernels(network: Network, options: NetworkOptions, unsupported
 def select_engine(
     network: Network, options: NetworkOptions, sampler: Sampler, denoising: DenoisingSettings | None = None
 ) -> Engine | None:
-    """Returns the network's fused-kernel engine if it supports these decoding settings, else None.
+    """Returns the network's fused-kernel engine if it supports the decoding settings, else None (PyTorch decodes).
 
-    Raises UserError if the engine does not support them and an option requires the fused kernels.
+    The settings are those of `sampler` and, for block diffusion, of `denoising`. Raises UserError if the engine does
+    not support them and an option requires the fused kernels.
     """
     engine = network.engine
     unsupported = engine.find_unsupported_setting(sampler, denoising) if engine else None
@@ -147,7 +149,7 @@ def select_engine(
 
 
 def refuse_if_fused_kernels_required(options: NetworkOptions, unsupported: UnsupportedSetting) -> None:
-    """Raises UserError if an option requires the fused kernels, for a decoding setting that only torch supports."""
+    """Raises UserError if an option requires the fused kernels, which do not support the setting `unsupported`."""
     if required_by := find_option_requiring_fused_kernels(options.kernels, options.weights):
         raise UserError(
             f"{required_by} requires the fused kernels, which do not support {unsupported.setting}; "
@@ -156,7 +158,7 @@ def refuse_if_fused_kernels_required(options: NetworkOptions, unsupported: Unsup
 
 
 def describe_network(network: Network) -> dict[str, Any]:
-    """Returns a network's name, weights digest, precision, device and library versions for the manifest."""
+    """Returns a network's name, weights digest, precision, device and library versions, for a run's manifest."""
     model, config = network.model, network.model.config
     precision = network.engine.weights.precision if network.engine else Precision()
     return {

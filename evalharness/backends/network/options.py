@@ -9,7 +9,7 @@ from evalharness.diffusion.kernels.kernel_options import Precision, WeightFormat
 
 
 class NetworkOptions(BackendOptions):
-    """The `--option key=value` pairs that the backends `ar` and `diffusion` share."""
+    """The `--option key=value` settings that the backends `ar` and `diffusion` share."""
 
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Precision of the weights; auto: bfloat16 on CUDA, else float32"
@@ -42,5 +42,5 @@ class NetworkOptions(BackendOptions):
     revision: str | None = Field(None, description="Branch, tag or commit on the Hugging Face hub; by default main")
 
     def precision(self) -> Precision:
-        """Returns the precision (number formats) of the fused kernels that the options select."""
+        """Returns the number formats of weights and activations that the options select for the fused kernels."""
         return Precision(self.weights, self.w8a8_rows)

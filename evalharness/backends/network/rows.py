@@ -12,13 +12,13 @@ from evalharness.diffusion.rows import Row, Sampler
 from evalharness.generation.chat_template import encode_prompt
 from evalharness.generation.completions import EMPTY_PROMPT, make_empty_completion
 from evalharness.generation.encoding import encode_text
-from evalharness.generation.sampling import sample_seed
+from evalharness.generation.sampling import derive_sample_seed
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.records import Completion, Prompt, Request, Sampling, Trace
 
 
 def make_sampler(network: Network, sampling: Sampling, banned_tokens: Sequence[int] = ()) -> Sampler:
-    """Returns a sampler with the run's temperature and top_p, which never chooses the mask token or `banned_tokens`."""
+    """Returns a sampler with the run's temperature and top_p that never chooses the mask token or `banned_tokens`."""
     masks = [network.model.config.mask_id] if network.model.config.mask_id >= 0 else []
     return Sampler(sampling.temperature, sampling.top_p, (*masks, *banned_tokens))
 
@@ -50,10 +50,10 @@ def make_row(
     max_new_tokens: int,
     reserved_positions: int = 0,
 ) -> Row:
-    """Returns a request as a row of a decoding batch; `prompt_ids` are the prompt's token ids.
+    """Returns the row (one sequence of a batch) that generates the output for a request.
 
-    The row generates at most `max_new_tokens` tokens, and no more than fit into the network's context length together
-    with the prompt and `reserved_positions` positions for a suffix.
+    `prompt_ids` are the token ids of the prompt. The row generates at most `max_new_tokens` tokens, and no more than
+    fit into the network's context together with the prompt and `reserved_positions` tokens of a suffix.
     """
     prompt = request.problem.prompt
     room = max(0, min(max_new_tokens, network.model.config.max_length - len(prompt_ids) - reserved_positions))
@@ -62,7 +62,7 @@ def make_row(
     stops = prompt.stops + (infilling.stops if infilling else ())
     row = Row(list(prompt_ids), StopChecker(network.detokenizer, end_tokens, stops, room))
     if sampling.temperature > 0:
-        row.generator = torch.Generator().manual_seed(sample_seed(sampling.seed, request.key))
+        row.generator = torch.Generator().manual_seed(derive_sample_seed(sampling.seed, request.key))
     return row
 
 
@@ -91,8 +91,9 @@ def make_completion(
 ) -> Completion:
     """Returns the completion of a decoded row.
 
-    A row without room for output becomes an empty completion without an error: the context length is a property of the
-    model, so the completion is graded. `error` is the result of `run_and_report_out_of_memory` for the row's batch.
+    `started_at`: when the batch began, in seconds since the epoch. `batch_size`: number of rows decoded together.
+    `error`: why the batch failed (see `run_and_report_out_of_memory`), or "". If the prompt fills the model's context,
+    the completion is empty but has no error, so that it is graded: the context length is a property of the model.
     """
     text, tokens = row.stop_checker.kept_text_and_token_count()
     if row.ended_s is None:
@@ -121,9 +122,9 @@ def make_completion(
 
 
 def make_trace(detokenizer: Detokenizer, row: Row) -> Trace:
-    """Returns the text of each output token, with the numbers of its block and of the forward pass that wrote it.
+    """Returns, for each output token of a decoded row, its text, its block and the forward pass that wrote it.
 
-    If a character consists of several tokens, the last of them has it as its text and the others have "".
+    If several tokens form one character, the character is the text of the last of these tokens; the others have "".
     """
     texts, shown = [], ""
     for number in range(1, len(row.output) + 1):

@@ -16,7 +16,7 @@ _SHORTEST_SECRET = 6
 
 @dataclass(frozen=True)
 class Secrets:
-    """Texts, such as the API key, that must not appear in messages or files."""
+    """Secret texts of an endpoint, such as the API key, which must not appear in messages or files."""
 
     texts: tuple[str, ...] = field(default=(), repr=False)
 
@@ -30,7 +30,7 @@ class Secrets:
         return text
 
     def mask_json(self, json_value: Any) -> Any:
-        """Returns a JSON-like value with the secrets masked in every text."""
+        """Returns a copy of a JSON value (text, number, list, object) with the secrets masked in all texts."""
         if isinstance(json_value, Mapping):
             return {self.mask_json(key): self.mask_json(item) for key, item in json_value.items()}
         if isinstance(json_value, list):
@@ -59,15 +59,15 @@ class Address:
         return self.url.copy_with(path=self.url.path.rstrip("/") + path)
 
     def headers(self) -> dict[str, str]:
-        """Returns the HTTP headers of every request. They refuse compression, which could delay chunks."""
+        """Returns the HTTP headers of every request. They disable compression, which could delay streamed chunks."""
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
         return {**headers, "authorization": f"Bearer {self.key}"} if self.key else headers
 
 
 def resolve_address(options: OpenAIOptions) -> Address:
-    """Returns the endpoint's address and credentials from the options and the environment.
+    """Returns the endpoint's address and credentials, read from the options and the environment variables.
 
-    Raises UserError if they are invalid; its message contains no secret.
+    Raises UserError if the address or the API key is invalid; the message contains no secret.
     """
     url = _read_base_url(options.base_url)
     key = _read_api_key(options.api_key_env)

@@ -17,7 +17,7 @@ is also the largest error that this rule can cause in the time per output token 
 
 @dataclass(frozen=True)
 class Answer:
-    """An endpoint's answer with token counts and timings, in seconds since the request was sent."""
+    """An endpoint's answer to one request, with token counts and timings in seconds since the request was sent."""
 
     text: str
     cut: bool
@@ -48,7 +48,10 @@ class Answer:
 
 
 class BurstSize(NamedTuple):
-    """The size of the first burst of chunks of an answer (see `BURST_S`)."""
+    """The size of an answer's first burst: its first chunk and those that arrive almost at the same time.
+
+    `BURST_S` defines how soon they must arrive.
+    """
 
     characters: int
     tokens: int | None
@@ -56,9 +59,9 @@ class BurstSize(NamedTuple):
 
 
 def find_stop_sequence_start(text: str, stops: Sequence[str], searched_characters: int = 0) -> int | None:
-    """Returns the index of the earliest stop sequence in `text`; None if there is none.
+    """Returns the character index at which the earliest stop sequence in `text` begins; None if there is none.
 
-    The first `searched_characters` characters are known to contain no whole stop sequence.
+    The first `searched_characters` characters are known to contain no complete stop sequence.
     """
     positions = (text.find(stop, max(0, searched_characters - len(stop) + 1)) for stop in stops)
     return min((position for position in positions if position >= 0), default=None)
@@ -85,12 +88,15 @@ class AnswerReader:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the endpoint reported the end of the answer; for an empty answer, by a finish reason."""
+        """Whether the endpoint has sent a finish reason, or the end of the stream after a non-empty answer."""
         return self.finish_reason is not None or (self.done and bool(self._text or self._reasoning))
 
     @property
-    def is_cut_final(self) -> bool:
-        """Whether a stop sequence was found and no later text can complete another one that begins before it."""
+    def is_cut_position_final(self) -> bool:
+        """Whether the answer is cut at a stop sequence, and later chunks cannot move the cut to an earlier position.
+
+        They can if the text so far ends with the beginning of another stop sequence, which starts before the cut.
+        """
         if self._cut is None:
             return False
         after = len(self._text) - self._cut
@@ -117,18 +123,19 @@ class AnswerReader:
         self.finish_reason = chunk.finish_reason or self.finish_reason
 
     def _new_message_text(self, message: str) -> str:
-        """Returns the part of a `message` field that is new.
+        """Returns the part of a chunk's field `message` that earlier chunks did not contain.
 
-        Some servers send, beside the `delta` fields of a stream, a `message` with all text so far.
+        Some servers send, besides the `delta` fields of a stream, a `message` with all the text so far.
         """
         if not self._has_deltas:
             return message
         return message.removeprefix(self._text) if message.startswith(self._text) else ""
 
     def make_answer(self, started_at: float, streamed: bool) -> Answer:
-        """Returns the answer received so far.
+        """Returns the answer received so far, cut at the first stop sequence.
 
-        Without streaming the time of the first output is None, and so is the total time if the text was cut.
+        `started_at`: when the request was sent, in seconds since the epoch. Without streaming, the time of the first
+        output is None, and so is the total time if the text was cut.
         """
         cut = self._cut is not None
         burst = self._measure_first_burst()
@@ -139,8 +146,8 @@ class AnswerReader:
             refusal=self._refusal,
             finish_reason="stop" if cut else self.finish_reason or "unknown",
             prompt_tokens=_valid_token_count(self._usage.get("prompt_tokens")),
-            output_tokens=None if cut else self._reported_output_tokens(),
-            reasoning_tokens=self._reported_reasoning_tokens(),
+            output_tokens=None if cut else self._reported_output_token_count(),
+            reasoning_tokens=self._reported_reasoning_token_count(),
             started_at=started_at,
             first_output_s=self._first_s if streamed else None,
             total_s=None if cut and not streamed else self._last_s,
@@ -149,27 +156,32 @@ class AnswerReader:
         )
 
     def _measure_first_burst(self) -> BurstSize:
-        """Returns the size of the first burst of chunks; 0 characters and no token count without chunks."""
+        """Returns the size of the answer's first burst of chunks; 0 characters if no chunk has text."""
         if self._first_s is None or self._last_s is None:
             return BurstSize(0, None)
         until = self._first_s + max(BURST_S, BURST_SHARE * (self._last_s - self._first_s))
         return next(BurstSize(size, tokens) for at_s, size, tokens in reversed(self._arrivals) if at_s <= until)
 
-    def _reported_output_tokens(self) -> int | None:
-        """Returns the endpoint's token count; None if it reports none, or 0 for a text that is not empty."""
+    def _reported_output_token_count(self) -> int | None:
+        """Returns the number of output tokens that the endpoint reports.
+
+        None if it reports no number, or 0 although the answer is not empty.
+        """
         count = _valid_token_count(self._usage.get("completion_tokens"), minimum=0)
         return None if count == 0 and (self._text or self._reasoning) else count
 
-    def _reported_reasoning_tokens(self) -> int | None:
+    def _reported_reasoning_token_count(self) -> int | None:
         details = self._usage.get("completion_tokens_details") or self._usage.get("output_tokens_details")
         return _valid_token_count((details if isinstance(details, Mapping) else self._usage).get("reasoning_tokens"))
 
 
-def _valid_token_count(value: Any, minimum: int = 1) -> int | None:
-    """Returns `value` if it is a token count: an integer of at least `minimum`; else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= minimum else None
+def _valid_token_count(reported_count: Any, minimum: int = 1) -> int | None:
+    """Returns `reported_count`, an endpoint's token count, if it is an integer of at least `minimum`; else None."""
+    if not isinstance(reported_count, int) or isinstance(reported_count, bool) or reported_count < minimum:
+        return None
+    return reported_count
 
 
 def _join_surrogate_pairs(text: str) -> str:
-    """Returns the text with pairs of UTF-16 surrogates joined to one character, and single surrogates replaced."""
+    """Returns the text with each UTF-16 surrogate pair joined to one character, and lone surrogates replaced."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -23,7 +23,7 @@ from evalharness.backends.options import parse_options
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.generation.chat_template import why_chat_is_expected
 from evalharness.generation.infilling import refuse_fixed_middle_length
-from evalharness.generation.sampling import sample_seed
+from evalharness.generation.sampling import derive_sample_seed
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.text import shortened
 
@@ -31,14 +31,14 @@ from evalharness.util.text import shortened
 class OpenAIBackend:
     """The backend `openai`: chat or text completions of an endpoint, streamed or not.
 
-    Token counts come from the endpoint's `usage`. They include reasoning tokens, and may include tokens of the stop
-    sequence at which the endpoint ended. `output_tokens` is None if the endpoint reports no count, or if its count
-    includes text that this client cut off at a stop sequence; with `--option tokenizer` it is then the number of tokens
-    of text and reasoning.
+    Token counts come from the field `usage` of the endpoint's answer. They include reasoning tokens, and may include
+    tokens of the stop sequence at which the endpoint stopped. If the endpoint reports no count, or its count includes
+    text that this client cut off at a stop sequence, `--option tokenizer` counts the tokens of text and reasoning;
+    without this option, `output_tokens` is None.
 
-    A prompt that the endpoint refuses gives an empty completion with `finish_reason` refused. If the request cannot
-    contain all stop sequences (`--option max_stops`), the connection is closed at the first one in the answer, before
-    the endpoint reports its count.
+    A prompt that the endpoint refuses gets an empty completion with the `finish_reason` "refused". If a prompt has more
+    stop sequences than the endpoint accepts (`--option max_stops`), this client closes the connection at the first stop
+    sequence in the answer, before the endpoint reports its token count.
 
     Times are those of the successful attempt, from sending the request (connecting included) to the first chunk of text
     and to the end of the answer. Without streaming, the time of the first output is None, and so is the total time of
@@ -51,7 +51,7 @@ class OpenAIBackend:
     def __init__(self, config: BackendConfig) -> None:
         """Raises UserError for an invalid option of backend `openai`. Sends no request."""
         if not config.model:
-            raise UserError("backend openai needs a model; give --model NAME, the name by which the endpoint knows it")
+            raise UserError("backend openai needs a model; give --model NAME, the model's name at the endpoint")
         self._model = config.model
         self._options = parse_options(OpenAIOptions, self.name, config.options)
         check_extra_fields(self._options.extra)
@@ -60,18 +60,21 @@ class OpenAIBackend:
         self._tokenizer: Any = None
 
     def check_prompt(self, prompt: Prompt) -> None:
-        """Raises UserError for an infilling prompt with option api=chat, or whose `middle_length` is not "free"."""
+        """Raises UserError for an infilling prompt if option `api` is chat or the length of the middle is fixed."""
         if prompt.suffix is None:
             return
         refuse_fixed_middle_length(self.name, prompt)
         if self._options.api == "chat":
             raise UserError(
-                "the chat API cannot infill; leave out --option api=chat. If the endpoint's completions API has no "
-                "field suffix, also give the model's FIM format with --option fim=FORMAT"
+                "the chat API cannot infill; leave out --option api=chat, and if the endpoint's completions API does "
+                "not accept the request field 'suffix', give the model's FIM format with --option fim=FORMAT"
             )
 
     def why_chat_is_expected(self) -> str:
-        """Returns why the model seems to expect chat messages (option api=chat, a chat template); "" if it does not."""
+        """Returns the reason to send chat messages rather than plain text to this model; "" if there is none.
+
+        Reasons are `--option api=chat`, and a chat template of the tokenizer that `--option tokenizer` names.
+        """
         if self._options.api == "chat":
             return "option api=chat sends the text as a user's message"
         self._load_tokenizer()
@@ -80,7 +83,8 @@ class OpenAIBackend:
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions as they finish, with at most `concurrency` requests in flight.
 
-        Closing the iterator cancels requests in flight. A UserError is raised after the completions that are finished.
+        Closing the iterator cancels the requests in flight. If a request fails with a UserError, the completions that
+        are finished are yielded before it is raised.
         """
         self._load_tokenizer()
         http = self._client.open_http_client()
@@ -99,7 +103,7 @@ class OpenAIBackend:
                 yield self._make_completion(request, result)
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns model, base URL (without login and query) and options (without `api_key_env`) for the manifest."""
+        """Returns model, base URL (without login and query) and options (without `api_key_env`), for a manifest."""
         options = self._options.model_dump(exclude={"base_url", "api_key_env"})
         return {
             "model": self._model,
@@ -107,10 +111,10 @@ class OpenAIBackend:
             **self._address.secrets.mask_json(options),
         }
 
-    def adjustments(self) -> Mapping[str, str]:
-        """Returns the new values of options that the client changed because the endpoint rejected the old values."""
-        changed = self._client.token_field != self._options.max_tokens_field
-        return {"max_tokens_field": self._client.token_field} if changed else {}
+    def adjusted_options(self) -> Mapping[str, str]:
+        """Returns the values, by option name, that this client uses because the endpoint rejected the user's values."""
+        changed = self._client.token_limit_field != self._options.max_tokens_field
+        return {"max_tokens_field": self._client.token_limit_field} if changed else {}
 
     def close(self) -> None:
         """Does nothing: each call of `generate` closes its own connections and thread."""
@@ -120,7 +124,7 @@ class OpenAIBackend:
         url = self._address.route_url("/chat/completions" if uses_chat_api(prompt, options) else "/completions")
         stops = collect_stop_sequences(prompt, options)
         fields = make_body_fields(self._model, request, sampling, options)
-        headers = {SEED_HEADER: str(sample_seed(sampling.seed, request.key))}
+        headers = {SEED_HEADER: str(derive_sample_seed(sampling.seed, request.key))}
         return EndpointRequest(url, fields, headers, stops, options.stream, stop_early=len(stops) > options.max_stops)
 
     def _make_completion(self, request: Request, result: Answer | InfrastructureError | PromptRefused) -> Completion:
@@ -141,7 +145,7 @@ class OpenAIBackend:
             characters=len(result.text),
             started_at=result.started_at,
             first_output_s=result.first_output_s,
-            first_output_tokens=self._estimate_first_output_tokens(result, output_tokens),
+            first_output_tokens=self._estimate_first_output_token_count(result, output_tokens),
             total_s=result.total_s,
             reasoning=result.reasoning or None,
             reasoning_tokens=self._count_reasoning_tokens(result),
@@ -150,7 +154,7 @@ class OpenAIBackend:
         )
 
     def _count_output_tokens(self, answer: Answer) -> int | None:
-        """Returns the token count of text and reasoning, from the endpoint or else from the tokenizer."""
+        """Returns the token count of an answer's text and reasoning, from the endpoint or else from the tokenizer."""
         if answer.output_tokens is not None or self._tokenizer is None:
             return answer.output_tokens
         reasoning = self._count_reasoning_tokens(answer)
@@ -162,11 +166,11 @@ class OpenAIBackend:
             return answer.reasoning_tokens
         return self._count_tokens(answer.reasoning)
 
-    def _estimate_first_output_tokens(self, answer: Answer, output_tokens: int | None) -> int | None:
-        """Returns the token count of the first chunk: the endpoint's, or else an estimate, of at least one.
+    def _estimate_first_output_token_count(self, answer: Answer, output_tokens: int | None) -> int | None:
+        """Returns the number of tokens in an answer's first burst of chunks: the endpoint's count, or an estimate.
 
-        The estimate is `output_tokens` times the chunk's share of the text, in tokens (with `--option tokenizer`) or in
-        characters. The result is None if there was reasoning, since `output_tokens` includes its tokens.
+        The estimate is `output_tokens` times the burst's share of the text, measured in tokens (with `--option
+        tokenizer`) or in characters. None for an answer with reasoning, whose tokens `output_tokens` includes.
         """
         if output_tokens is None or not output_tokens or answer.has_reasoning or not answer.first_text:
             return None
@@ -179,7 +183,7 @@ class OpenAIBackend:
         return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _load_tokenizer(self) -> None:
-        """Loads the tokenizer of option `tokenizer`, if that is set. Raises UserError if it cannot be loaded."""
+        """Loads the tokenizer that option `tokenizer` names, if any. Raises UserError if it cannot be loaded."""
         if self._options.tokenizer is None or self._tokenizer is not None:
             return
         try:

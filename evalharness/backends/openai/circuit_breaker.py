@@ -14,11 +14,11 @@ FAILURES_IN_A_ROW = 4
 
 
 class CircuitBreaker:
-    """Sends requests as long as the endpoint answers some of them; fails fast once it seems to be down.
+    """Sends requests to an endpoint, and stops sending them once the endpoint seems to be down.
 
-    After `FAILURES_IN_A_ROW` consecutive requests failed with all their retries, the next one is sent alone. If it
-    fails, too, the circuit is open: all later requests fail at once with the same reason, and none is sent. If it is
-    answered, requests are sent as before. For use in one event loop.
+    After `FAILURES_IN_A_ROW` consecutive requests failed with all their retries, the next request is sent alone. If
+    that request is answered, later requests are sent as before. If it fails, the circuit is open: no later request is
+    sent, and each fails at once with the same reason. For use in one event loop.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,10 @@ class CircuitBreaker:
         self._one_at_a_time = asyncio.Lock()
 
     async def call(self, send: Callable[[], Awaitable[Result]]) -> Result:
-        """Calls `send` and returns its result or raises its error; raises RequestNotSent while the circuit is open."""
+        """Calls `send`, which sends one request, and returns its result. Its exceptions are not caught.
+
+        While the circuit is open, raises RequestNotSent and does not call `send`.
+        """
         if self._failures < FAILURES_IN_A_ROW:
             return await self._send_and_count_failures(send)
         async with self._one_at_a_time:
@@ -38,7 +41,7 @@ class CircuitBreaker:
         return await self._send_and_count_failures(send)
 
     async def _send_probe(self, send: Callable[[], Awaitable[Result]]) -> Result:
-        """Sends one request alone; if it fails, too, opens the circuit for all later ones."""
+        """Sends one request while no other request is sent. If it fails, the circuit opens: no later one is sent."""
         try:
             return await self._send_and_count_failures(send)
         except InfrastructureError as error:
@@ -46,7 +49,7 @@ class CircuitBreaker:
             raise
 
     async def _send_and_count_failures(self, send: Callable[[], Awaitable[Result]]) -> Result:
-        """Calls `send` and counts failures in a row; an answer, or a refusal of the prompt, closes the circuit."""
+        """Calls `send` and counts consecutive failures. An answer or a refused prompt resets the count."""
         try:
             result = await send()
         except InfrastructureError:

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
@@ -20,12 +20,17 @@ from evalharness.backends.openai.failures import (
     LONGEST_PAUSE_S,
     AttemptError,
     PromptRefused,
-    TokenFieldRefused,
+    TokenLimitFieldRefused,
     describe_error,
     parse_error_message,
     parse_retry_after,
 )
-from evalharness.backends.openai.http_status import TOKEN_FIELDS, ErrorStatus, error_for_status, other_token_field
+from evalharness.backends.openai.http_status import (
+    TOKEN_LIMIT_FIELDS,
+    ErrorStatus,
+    error_for_status,
+    other_token_limit_field,
+)
 from evalharness.backends.openai.options import OpenAIOptions
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.util.clock import now
@@ -61,8 +66,9 @@ class EndpointRequest:
 class Client:
     """Sends requests to one OpenAI-compatible endpoint, with retries.
 
-    A failure to connect is a UserError (such as a wrong address) until the endpoint was reached once; afterwards it is
-    an InfrastructureError. The client also remembers which field name of the token limit the endpoint accepts.
+    A failure to connect raises UserError (the address may be wrong) until the endpoint was reached once, afterwards
+    InfrastructureError. The client remembers which name of the field for the token limit the endpoint accepts:
+    `max_tokens` or `max_completion_tokens`.
     """
 
     def __init__(self, address: Address, options: OpenAIOptions) -> None:
@@ -70,12 +76,15 @@ class Client:
         self._options = options
         self._reached = False
         self._breaker = CircuitBreaker()
-        self.token_field: str = options.max_tokens_field
+        self.token_limit_field: str = options.max_tokens_field
         """The field name of the token limit that the endpoint accepts, as far as it is known."""
         self._backoff = wait_random_exponential(multiplier=options.retry_base_s, max=LONGEST_PAUSE_S)
 
     def open_http_client(self) -> httpx.AsyncClient:
-        """Returns an httpx client for one event loop. Raises UserError if proxy or SSL variables are invalid."""
+        """Returns a new httpx client, for use in one event loop, and resets the circuit breaker.
+
+        Raises UserError if an environment variable for proxies or SSL certificates is invalid.
+        """
         try:
             self._breaker = CircuitBreaker()
             return httpx.AsyncClient(
@@ -98,24 +107,26 @@ class Client:
         for a failure that no retry can fix. None of these exceptions has a cause or context, because a chained
         exception would contain the request and, with it, the API key.
         """
-        return await self._breaker.call(lambda: self._send_with_either_token_field(http, request))
+        return await self._breaker.call(lambda: self._send_with_either_token_limit_field(http, request))
 
-    async def _send_with_either_token_field(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
-        """Returns the answer; if the endpoint rejects the token limit's field name, asks again with the other name."""
-        field = self.token_field
+    async def _send_with_either_token_limit_field(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
+        """Returns the answer. If the endpoint rejects the field name of the token limit, tries the other name."""
+        field = self.token_limit_field
         try:
             return await self._send_with_retries(http, request, field)
-        except TokenFieldRefused as refused:
+        except TokenLimitFieldRefused as refused:
             first_refusal = str(refused)
-        other = other_token_field(field)
+        other = other_token_limit_field(field)
         try:
             answer = await self._send_with_retries(http, request, other)
-        except TokenFieldRefused:
+        except TokenLimitFieldRefused:
             raise PromptRefused(first_refusal) from None
-        self.token_field = other
+        self.token_limit_field = other
         return answer
 
-    async def _send_with_retries(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
+    async def _send_with_retries(
+        self, http: httpx.AsyncClient, request: EndpointRequest, token_limit_field: str
+    ) -> Answer:
         """Returns the answer of the first attempt that succeeds; see `send` for the exceptions."""
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(AttemptError),
@@ -125,7 +136,7 @@ class Client:
             retry_error_callback=self._raise_final_failure,
             sleep=asyncio.sleep,
         )
-        answer: Answer = await retrying(self._send_once, http, request, token_field)
+        answer: Answer = await retrying(self._send_once, http, request, token_limit_field)
         return answer
 
     def _is_last_attempt(self, state: RetryCallState) -> bool:
@@ -135,7 +146,7 @@ class Client:
         )
 
     def _endpoint_was_never_reached(self, state: RetryCallState) -> bool:
-        """Returns whether no request, the failed one included, has ever reached the endpoint."""
+        """Returns whether no request has reached the endpoint so far, including the request that just failed."""
         return _latest_failure(state).unreached and not self._reached
 
     def _retry_pause_s(self, state: RetryCallState) -> float:
@@ -153,23 +164,27 @@ class Client:
         )
 
     def _raise_final_failure(self, state: RetryCallState) -> NoReturn:
-        """Raises the exception for a request whose last attempt failed."""
+        """Raises the exception for a request whose attempts all failed.
+
+        UserError if no request ever reached the endpoint, else InfrastructureError.
+        """
         reason = self._mask_and_shorten(str(_latest_failure(state)))
         if self._endpoint_was_never_reached(state):
             raise UserError(
                 f"cannot connect to {self._address.display_url} ({reason}); start the server or "
                 "correct --option base_url"
             )
-        raise InfrastructureError(f"{reason} (attempt {state.attempt_number} of {self._options.max_retries + 1})")
+        max_attempts = self._options.max_retries + 1
+        raise InfrastructureError(f"{reason} (the request failed in attempt {state.attempt_number} of {max_attempts})")
 
-    async def _send_once(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
+    async def _send_once(self, http: httpx.AsyncClient, request: EndpointRequest, token_limit_field: str) -> Answer:
         """Sends one HTTP request and returns its answer.
 
-        Raises AttemptError if another attempt may succeed; PromptRefused, TokenFieldRefused or UserError if not.
+        Raises AttemptError if another attempt may succeed; PromptRefused, TokenLimitFieldRefused or UserError if not.
         """
         reader = AnswerReader(request.stops)
         body = json.dumps(
-            {_rename_if_token_field(name, token_field): value for name, value in request.fields.items()}
+            {_rename_if_token_limit(name, token_limit_field): value for name, value in request.fields.items()}
         ).encode()
         started_at, start = now(), time.perf_counter()
         try:
@@ -179,12 +194,14 @@ class Client:
             ):
                 self._reached = True
                 if response.status_code != 200:
-                    await self._raise_for_status(response, token_field)
+                    await self._raise_for_status(response, token_limit_field)
                 streamed = request.streamed and "json" not in response.headers.get("content-type", "")
                 if streamed:
-                    streamed = await self._read_stream(response, request, reader, timeout, start)
+                    kind = await self._read_stream_or_json_body(response, request, reader, timeout, start)
+                    streamed = kind == "stream"
                 else:
-                    _add_json_body_to_reader(await response.aread(), reader, time.perf_counter() - start)
+                    answer_json = await response.aread()
+                    _add_unstreamed_answer(reader, answer_json, time.perf_counter() - start)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise AttemptError(describe_error(error), unreached=True) from None
         except (TimeoutError, httpx.HTTPError, AttemptError) as error:
@@ -200,51 +217,55 @@ class Client:
             raise AttemptError("the endpoint closed the connection before the end of its answer")
         return reader.make_answer(started_at, streamed)
 
-    async def _read_stream(
+    async def _read_stream_or_json_body(
         self,
         response: httpx.Response,
         request: EndpointRequest,
         reader: AnswerReader,
         timeout: asyncio.Timeout,
         start_time: float,
-    ) -> bool:
-        """Reads server-sent events into `reader`. Returns False if the response turned out to be one JSON body."""
+    ) -> Literal["stream", "json"]:
+        """Reads a response, adds its text to `reader`, and returns the kind of response.
+
+        A body without server-sent events is read as one JSON object. Each received block moves the deadline of
+        `timeout`. `start_time`: the `time.perf_counter()` value when the request was sent.
+        """
         events, loop, body = EventReader(), asyncio.get_running_loop(), b""
         deadline = timeout.when() or 0.0
         async for block in response.aiter_bytes():
             at_s = time.perf_counter() - start_time
             if not events.events and len(body) < _LARGEST_BODY:
                 body += block
-            _add_events_to_reader(events.feed(block), reader, at_s)
-            if request.stop_early and reader.is_cut_final:
-                return True
+            _add_streamed_chunks(reader, events.feed(block), at_s)
+            if request.stop_early and reader.is_cut_position_final:
+                return "stream"
             pause_s = _DRAIN_S if reader.done else self._options.idle_timeout_s
             timeout.reschedule(min(deadline, loop.time() + pause_s))
-        _add_events_to_reader(events.finish(), reader, time.perf_counter() - start_time)
+        _add_streamed_chunks(reader, events.finish(), time.perf_counter() - start_time)
         if not events.events and body.strip():
-            _add_json_body_to_reader(body, reader, time.perf_counter() - start_time)
-            return False
-        return True
+            _add_unstreamed_answer(reader, body, time.perf_counter() - start_time)
+            return "json"
+        return "stream"
 
-    async def _raise_for_status(self, response: httpx.Response, token_field: str) -> NoReturn:
+    async def _raise_for_status(self, response: httpx.Response, token_limit_field: str) -> NoReturn:
         """Raises the exception for an HTTP status other than 200 (see `error_for_status`)."""
         message = self._mask_and_shorten(parse_error_message(await response.aread())) or response.reason_phrase
         retry_after_s = parse_retry_after(response.headers.get("retry-after", ""))
         is_chat = response.request.url.path.endswith("/chat/completions")
-        status = ErrorStatus(response.status_code, message, response.text, retry_after_s, token_field, is_chat)
+        status = ErrorStatus(response.status_code, message, response.text, retry_after_s, token_limit_field, is_chat)
         raise error_for_status(status, self._address)
 
     def _mask_and_shorten(self, message: str) -> str:
-        """Returns an endpoint's message for display, with secrets masked and at most 300 characters.
+        """Returns an endpoint's message for display, with secrets masked, shortened to at most 300 characters.
 
-        The message is masked before it is shortened, because a part of a key would not be recognized.
+        Secrets are masked before the message is shortened, because a part of a secret would not be recognized.
         """
         return re.sub(r"\S*\*{2,}\S*", "***", self._address.secrets.mask_text(message))[:_LONGEST_QUOTE]
 
 
-def _rename_if_token_field(field_name: str, token_field: str) -> str:
-    """Returns `token_field` for a field of the token limit, whichever its name, and any other field's name itself."""
-    return token_field if field_name in TOKEN_FIELDS else field_name
+def _rename_if_token_limit(field_name: str, token_limit_field: str) -> str:
+    """Returns the name under which to send a field: `token_limit_field` for the token limit, else `field_name`."""
+    return token_limit_field if field_name in TOKEN_LIMIT_FIELDS else field_name
 
 
 def _latest_failure(state: RetryCallState) -> AttemptError:
@@ -255,12 +276,15 @@ def _latest_failure(state: RetryCallState) -> AttemptError:
 
 
 def _is_answer_complete(reader: AnswerReader, request: EndpointRequest) -> bool:
-    """Returns whether the endpoint, or a stop sequence at which this client stops reading, has ended the answer."""
-    return reader.is_complete or (request.stop_early and reader.is_cut_final)
+    """Returns whether the endpoint has ended the answer, or the client stops reading it at a stop sequence."""
+    return reader.is_complete or (request.stop_early and reader.is_cut_position_final)
 
 
-def _add_events_to_reader(events: list[bytes], reader: AnswerReader, arrived_s: float) -> None:
-    """Passes the chunks in server-sent events, until the event [DONE], to the reader."""
+def _add_streamed_chunks(reader: AnswerReader, events: list[bytes], arrived_s: float) -> None:
+    """Parses server-sent events as chunks of an answer, up to the event [DONE], and adds the chunks to its reader.
+
+    `arrived_s`: when the events arrived, in seconds since the request was sent.
+    """
     for event in events:
         if event.strip() == b"[DONE]":
             reader.done = True
@@ -268,8 +292,12 @@ def _add_events_to_reader(events: list[bytes], reader: AnswerReader, arrived_s: 
             reader.add_chunk(parse_chunk(event), arrived_s)
 
 
-def _add_json_body_to_reader(body: bytes, reader: AnswerReader, arrived_s: float) -> None:
-    """Passes an answer that is not streamed to the reader. Raises AttemptError for a body that is no JSON object."""
+def _add_unstreamed_answer(reader: AnswerReader, body: bytes, arrived_s: float) -> None:
+    """Parses a response body as a whole answer (not streamed) and adds it to the answer's reader.
+
+    `arrived_s`: when the body arrived, in seconds since the request was sent. Raises AttemptError if the body is not a
+    JSON object.
+    """
     if not body.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{"):
         raise AttemptError(f"the endpoint sent no JSON answer, but {parse_error_message(body) or 'an empty body'}")
     reader.add_chunk(parse_chunk(body), arrived_s)

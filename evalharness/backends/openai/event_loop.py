@@ -19,8 +19,9 @@ _SHUTDOWN_S = 5.0
 class EventLoopThread:
     """An asyncio event loop in its own thread: answers are read and timed while the caller does other work.
 
-    A coroutine that waits for the network can be cancelled, but a blocked thread cannot. At exit all coroutines are
-    cancelled, then `cleanup` is awaited in the loop. The thread is a daemon, so it never keeps the process alive.
+    Coroutines are used because one that waits for the network can be cancelled, while a blocked thread cannot. At the
+    end of the `with` block all coroutines are cancelled, then `cleanup` is awaited in the loop. The thread is a daemon,
+    so it never keeps the process alive.
     """
 
     def __init__(self, cleanup: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -71,11 +72,11 @@ def as_completed(
     max_concurrent: int,
     loop_thread: EventLoopThread,
 ) -> Generator[tuple[Item, Result], None, None]:
-    """Calls `work` for each item and yields (item, result) pairs as they complete.
+    """Runs the coroutine `work(item)` for each item, and yields (item, result) pairs in the order of completion.
 
-    At most `max_concurrent` calls run concurrently, in the event loop of `loop_thread`. `items` is iterated in the
-    caller's thread. If `work` raises an exception, no more items are taken, the results that are complete are yielded,
-    and the exception is raised.
+    At most `max_concurrent` coroutines run concurrently, in the event loop of `loop_thread`. `items` is iterated in the
+    caller's thread. If a coroutine raises an exception, no more items are taken; the results that are complete are
+    yielded, then the exception is raised.
     """
     source = iter(items)
     pending: dict[Future[Result], Item] = {}
@@ -101,7 +102,10 @@ def as_completed(
 def _successful_results(
     completed: "SimpleQueue[Future[Result]]", pending: dict[Future[Result], Item]
 ) -> Iterator[tuple[Item, Result]]:
-    """Yields the (item, result) pairs in the queue of completed futures, without those that failed."""
+    """Yields the (item, result) pairs of the futures in the queue `completed` that did not fail.
+
+    `pending` has the item of each future.
+    """
     with suppress(Empty):
         while True:
             future = completed.get_nowait()

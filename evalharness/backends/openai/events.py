@@ -55,16 +55,16 @@ class EventReader:
         return [event for line in lines if (event := self._process_line(self._strip_byte_order_mark(line))) is not None]
 
     def finish(self) -> list[bytes]:
-        """Ends the stream; returns the data of a last event that no blank line terminated, as a list of at most one."""
+        """Ends the stream. Returns a list with the data of the last event if no blank line ended it, else []."""
         return self.feed(b"\n\n")
 
     def _strip_byte_order_mark(self, line: bytes) -> bytes:
-        """Returns a line without a byte order mark; only the stream's first line may have one."""
+        """Returns a line of the stream, without its byte order mark if it is the first line."""
         first, self._begun = not self._begun, True
         return line.removeprefix(BYTE_ORDER_MARK) if first else line
 
     def _process_line(self, line: bytes) -> bytes | None:
-        """Adds a line to the current event. Returns the event's data if a blank line completes it, else None."""
+        """Adds a line to the current event. Returns the event's data if the line is blank, which ends the event."""
         if not line:
             event, self._data = b"\n".join(self._data), []
             self.events += bool(event)
@@ -91,26 +91,26 @@ class Chunk:
     usage: Mapping[str, Any] | None = None
 
 
-def parse_chunk(data: bytes) -> Chunk:
-    """Returns the parsed chunk of a chat or completions answer.
+def parse_chunk(chunk_json: bytes) -> Chunk:
+    """Returns the chunk in a JSON object that the chat or completions API sent.
 
-    Raises AttemptError for a malformed chunk, and for one that reports an error; PromptRefused if the endpoint refuses
-    the prompt.
+    Raises AttemptError if the object is malformed or reports an error, and PromptRefused if it reports that the
+    endpoint refuses the prompt.
     """
     try:
-        value = json.loads(data)
+        value = json.loads(chunk_json)
         choices = [choice for choice in value.get("choices") or () if not choice.get("index")]
         error = find_reported_error({**value, "choices": choices})
         choice = choices[0] if choices else {}
         delta, message = choice.get("delta"), choice.get("message")
         parts = [part for part in (delta, message) if part]
-        content = _text_of_content((delta or {}).get("content")) or _text_of_content(choice.get("text"))
-        text_of_message = _text_of_content((message or {}).get("content"))
+        content = _text_of_message_content((delta or {}).get("content")) or _text_of_message_content(choice.get("text"))
+        text_of_message = _text_of_message_content((message or {}).get("content"))
         reasoning = next(filter(None, map(_reasoning_text, parts)), "")
         refusal = next((part["refusal"] for part in parts if part.get("refusal")), "")
         finish_reason, usage = choice.get("finish_reason"), value.get("usage")
     except (ValueError, AttributeError, TypeError, KeyError, IndexError, RecursionError):
-        raise AttemptError("the endpoint sent malformed JSON") from None
+        raise AttemptError("the endpoint sent an answer that is malformed JSON") from None
     if error:
         raise error
     if finish_reason in _FAILED:
@@ -126,31 +126,34 @@ def parse_chunk(data: bytes) -> Chunk:
     )
 
 
-def _normalize_finish_reason(value: Any) -> str | None:
-    """Returns a server's finish reason, or `length` if it is a name of the token limit; None if there is none."""
-    if not value:
+def _normalize_finish_reason(finish_reason: Any) -> str | None:
+    """Returns the finish reason that a server sent, or None. Each server's name of the token limit becomes "length"."""
+    if not finish_reason:
         return None
-    return "length" if str(value).lower() in _AT_LIMIT else str(value)
+    return "length" if str(finish_reason).lower() in _AT_LIMIT else str(finish_reason)
 
 
-def _text_of_content(content: Any, part_types: Collection[str | None] = _TEXT_PARTS) -> str:
-    """Returns the text of a message's content, which some endpoints send as a list of typed parts."""
+def _text_of_message_content(content: Any, part_types: Collection[str | None] = _TEXT_PARTS) -> str:
+    """Returns the text of a message's field `content`: a string, or a list of parts with a type.
+
+    Only parts whose type is in `part_types` are included.
+    """
     if isinstance(content, list):
-        return "".join(_text_of_part(part) for part in content if part.get("type") in part_types)
+        return "".join(_text_of_content_part(part) for part in content if part.get("type") in part_types)
     return content if isinstance(content, str) else ""
 
 
-def _text_of_part(part: Mapping[str, Any]) -> str:
+def _text_of_content_part(part: Mapping[str, Any]) -> str:
     value = part.get("text") or part.get("thinking") or part.get("reasoning") or ""
     if isinstance(value, list):  # the thinking of a model of Mistral is a list of text parts
-        return "".join(map(_text_of_part, value))
+        return "".join(map(_text_of_content_part, value))
     return str(value.get("value", "") if isinstance(value, Mapping) else value)
 
 
 def _reasoning_text(message: Mapping[str, Any]) -> str:
-    """Returns the reasoning in a message, whichever field name the server uses for it."""
+    """Returns the reasoning in a message, under any of the field names that servers use; "" if there is none."""
     for key in _REASONING_KEYS:
         if isinstance(value := message.get(key), str) and value:
             return value
     content = message.get("content")
-    return _text_of_content(content, _REASONING_PARTS) if isinstance(content, list) else ""
+    return _text_of_message_content(content, _REASONING_PARTS) if isinstance(content, list) else ""

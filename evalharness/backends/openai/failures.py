@@ -34,26 +34,26 @@ class AttemptError(Exception):
 
 
 class RequestNotSent(InfrastructureError):
-    """The request was not sent, because the requests before it failed. The message is one line."""
+    """The request was not sent, because too many earlier requests failed. The message is one line."""
 
 
 class PromptRefused(Exception):
-    """The endpoint refuses this prompt, which no retry can change, but may accept others. The message is one line."""
+    """The endpoint refuses this prompt, also in a retry; it may accept other prompts. The message is one line."""
 
 
-class TokenFieldRefused(Exception):
-    """The endpoint rejects the field name of the token limit (such as `max_tokens`). The message is one line."""
+class TokenLimitFieldRefused(Exception):
+    """The endpoint rejects the name of the request field for the token limit, such as `max_tokens`."""
 
 
 def find_reported_error(response: Mapping[str, Any]) -> Exception | None:
-    """Returns the exception for an error that a response with HTTP status 200 reports; None if it reports none.
+    """Returns the exception for the error that a JSON response with HTTP status 200 reports; None if it reports none.
 
-    Endpoints report it as `error`, as `choices[0].error`, or as an object with a message and without choices.
+    Endpoints report an error under `error` or `choices[0].error`, or send an error object instead of an answer.
     """
     choices = response.get("choices") or [{}]
     error = response.get("error") or choices[0].get("error")
     if not error:
-        if response.get("choices") or response.get("usage") or not _is_unwrapped_error(response):
+        if response.get("choices") or response.get("usage") or not _is_error_object(response):
             return None
         error = response
     details = error if isinstance(error, Mapping) else {}
@@ -63,8 +63,8 @@ def find_reported_error(response: Mapping[str, Any]) -> Exception | None:
     return PromptRefused(message) if refused else AttemptError(message)
 
 
-def _is_unwrapped_error(response: Mapping[str, Any]) -> bool:
-    """Returns whether a response without answer is itself an error object, by its type, code or message."""
+def _is_error_object(response: Mapping[str, Any]) -> bool:
+    """Returns whether a response that contains no answer is an error object: by its type, code or message."""
     named = any("error" in str(response.get(key, "")).lower() for key in ("object", "type", "status"))
     codes = [response.get(key) for key in ("code", "status", "status_code", "error_code")]
     has_code = any(isinstance(code, int) and code >= 400 for code in codes)
@@ -84,7 +84,7 @@ def parse_error_message(body: bytes) -> str:
 
 
 def _innermost_error_message(json_value: Any) -> Any:
-    """Returns the error message under nested keys such as `error.message`; the value itself if there is none."""
+    """Returns the error message under nested keys such as `error.message`; `json_value` itself if there is none."""
     for _ in range(len(_MESSAGE_KEYS)):
         json_value = json_value[0] if isinstance(json_value, list) and json_value else json_value
         inner = (
@@ -104,7 +104,7 @@ def _text_of_html_page(html: str) -> str:
 
 
 def describe_error(error: Exception) -> str:
-    """Returns an exception as one line with its type, because many exceptions have no message."""
+    """Returns an exception as one line of text: its type, and its message if it has one."""
     if isinstance(error, httpx.ConnectTimeout):
         return f"no connection to the endpoint within the time limit ({type(error).__name__})"
     if isinstance(error, TimeoutError | httpx.TimeoutException):

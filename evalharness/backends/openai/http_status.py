@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 
 from evalharness.backends.openai.address import Address
-from evalharness.backends.openai.failures import PROMPT_STATUSES, AttemptError, PromptRefused, TokenFieldRefused
+from evalharness.backends.openai.failures import PROMPT_STATUSES, AttemptError, PromptRefused, TokenLimitFieldRefused
 from evalharness.errors import UserError
 
-TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
+TOKEN_LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
 """The field names under which endpoints accept a request's token limit."""
 _TEMPORARY = frozenset({408, 425, 429})
 """HTTP status codes below 500 after which a request is retried."""
@@ -29,7 +29,7 @@ _UNKNOWN_FIELD = re.compile(
 
 @dataclass(frozen=True)
 class ErrorStatus:
-    """An endpoint's response with an HTTP status other than 200, and what is known about its request."""
+    """An endpoint's response with an HTTP status other than 200, and facts about the request."""
 
     code: int
     message: str
@@ -37,17 +37,17 @@ class ErrorStatus:
     text: str
     """The whole response body."""
     retry_after_s: float | None
-    token_field: str
+    token_limit_field: str
     """The field name of the token limit in the request."""
     chat: bool
     """Whether the request went to the chat API."""
 
 
 def error_for_status(status: ErrorStatus, address: Address) -> Exception:
-    """Returns the exception for an endpoint's HTTP error status.
+    """Returns the exception to raise for an endpoint's HTTP error status.
 
-    AttemptError: another attempt may succeed. PromptRefused: the endpoint refuses this prompt. TokenFieldRefused: it
-    rejects the name of the token limit. UserError: the user must change something.
+    AttemptError: another attempt may succeed. PromptRefused: the endpoint refuses this prompt. TokenLimitFieldRefused:
+    the endpoint rejects the name of the field for the token limit. UserError: the user must change something.
     """
     code, message, url, key_name = status.code, status.message, address.display_url, address.key_name
     unpaid = code == 402 or (code in (400, 429) and bool(_UNPAID.search(status.text)))
@@ -67,8 +67,8 @@ def error_for_status(status: ErrorStatus, address: Address) -> Exception:
         return UserError(
             f"{url} reports that the quota is used up ({message}); raise the quota, or set ${key_name} to another key"
         )
-    if code in PROMPT_STATUSES and _is_about_token_field(status.text, status.token_field):
-        return TokenFieldRefused(f"{url} refuses the prompt (HTTP {code}: {message})")
+    if code in PROMPT_STATUSES and _is_about_token_limit_field(status.text, status.token_limit_field):
+        return TokenLimitFieldRefused(f"{url} refuses the prompt (HTTP {code}: {message})")
     if code in PROMPT_STATUSES or (code == 403 and _MODERATED.search(message)):
         return PromptRefused(f"HTTP {code}: {message}")
     if code == 403:
@@ -78,13 +78,14 @@ def error_for_status(status: ErrorStatus, address: Address) -> Exception:
     )
 
 
-def other_token_field(field_name: str) -> str:
-    """Returns the other one of the field names max_tokens and max_completion_tokens."""
-    return next(other for other in TOKEN_FIELDS if other != field_name)
+def other_token_limit_field(field_name: str) -> str:
+    """Returns max_completion_tokens for the field name max_tokens, and max_tokens for max_completion_tokens."""
+    return next(other for other in TOKEN_LIMIT_FIELDS if other != field_name)
 
 
-def _is_about_token_field(error_text: str, sent_field: str) -> bool:
-    """Returns whether an error text rejects the token limit's field name, `sent_field`, or proposes the other name."""
+def _is_about_token_limit_field(error_text: str, sent_field: str) -> bool:
+    """Returns whether an error text rejects `sent_field`, the field name of the token limit, or proposes the other."""
     if not re.search(rf"\b{sent_field}\b", error_text):
         return False
-    return bool(re.search(rf"\b{other_token_field(sent_field)}\b", error_text) or _UNKNOWN_FIELD.search(error_text))
+    other_field = other_token_limit_field(sent_field)
+    return bool(re.search(rf"\b{other_field}\b", error_text) or _UNKNOWN_FIELD.search(error_text))

@@ -10,7 +10,7 @@ from evalharness.errors import UserError
 from evalharness.generation.infilling_formats import FORMAT_NAMES
 
 DEFAULT_KEY_NAME = "OPENAI_API_KEY"
-_OWN_FIELDS = {
+_OPTIONS_THAT_SET_FIELDS = {
     **dict.fromkeys(("model",), "--model"),
     **dict.fromkeys(("messages", "prompt"), "--task and --option recipe"),
     "n": "--n",
@@ -20,12 +20,12 @@ _OWN_FIELDS = {
     "stop": "--option max_stops",
 }
 """Request fields that option `extra` cannot set, with the option that sets them."""
-_SAMPLING_FIELDS = {"temperature": "--temperature", "top_p": "--top-p", "seed": "--seed"}
+_OPTIONS_THAT_SET_SAMPLING = {"temperature": "--temperature", "top_p": "--top-p", "seed": "--seed"}
 """Request fields that option `extra` can only remove, with the option that sets them."""
 
 
 class OpenAIOptions(BackendOptions):
-    """The `--option key=value` pairs of the backend `openai`."""
+    """The `--option key=value` settings of the backend `openai`, which sends requests to an endpoint."""
 
     base_url: str | None = Field(
         None, repr=False, description="Address of the API; by default $OPENAI_BASE_URL, else https://api.openai.com/v1"
@@ -94,12 +94,12 @@ class OpenAIOptions(BackendOptions):
 
 
 def check_extra_fields(extra_fields: Mapping[str, Any]) -> None:
-    """Raises UserError if option `extra_fields` sets a request field that another option sets."""
+    """Raises UserError if option `extra` (its value is `extra_fields`) sets a request field of another option."""
     for name, value in extra_fields.items():
-        if name in _OWN_FIELDS:
-            raise UserError(f"--option extra cannot set the request field {name}; use {_OWN_FIELDS[name]}")
-        if name in _SAMPLING_FIELDS and value is not None:
+        if name in _OPTIONS_THAT_SET_FIELDS:
+            raise UserError(f"--option extra cannot set the request field {name}; use {_OPTIONS_THAT_SET_FIELDS[name]}")
+        if name in _OPTIONS_THAT_SET_SAMPLING and value is not None:
             raise UserError(
-                f"--option extra can only remove the request field {name} (null); to set it, use "
-                f"{_SAMPLING_FIELDS[name]}"
+                f"--option extra can only remove the request field {name} (with the value null); to set the field, use "
+                f"{_OPTIONS_THAT_SET_SAMPLING[name]}"
             )

@@ -23,8 +23,8 @@ def uses_chat_api(prompt: Prompt, options: OpenAIOptions) -> bool:
 def collect_stop_sequences(prompt: Prompt, options: OpenAIOptions) -> tuple[str, ...]:
     """Returns the stop sequences at which an answer to the prompt is cut.
 
-    For infilling by sentinel tokens they include the texts that end a middle, because to the endpoint it is an ordinary
-    completion.
+    If the prompt asks for infilling by sentinel tokens, the texts that end a middle are stop sequences, too: the
+    endpoint does not know that the request is one for infilling.
     """
     infills_by_sentinels = prompt.suffix is not None and options.fim != "suffix"
     ends = find_infilling_format(options.fim).end_texts if infills_by_sentinels else ()
@@ -32,12 +32,15 @@ def collect_stop_sequences(prompt: Prompt, options: OpenAIOptions) -> tuple[str,
 
 
 def make_body_fields(model_name: str, request: Request, sampling: Sampling, options: OpenAIOptions) -> dict[str, Any]:
-    """Returns the JSON fields of a request's body. Raises UserError for a prompt that the selected API cannot send."""
+    """Returns the JSON fields of an HTTP request's body.
+
+    Raises UserError for a prompt that the selected API (chat or completions) cannot send.
+    """
     prompt = request.problem.prompt
     if prompt.prefill and not options.prefill:
         raise UserError(
             "the recipe has a prefill (the beginning of the answer), which most endpoints reject; use a recipe without "
-            "it, such as --option recipe=chat, or --option prefill=true if the endpoint continues an assistant's "
+            "prefill, such as --option recipe=chat, or --option prefill=true if the endpoint continues an assistant's "
             "message"
         )
     stops = collect_stop_sequences(prompt, options)[: options.max_stops]
@@ -57,16 +60,16 @@ def make_body_fields(model_name: str, request: Request, sampling: Sampling, opti
 
 
 def derive_endpoint_seed(run_seed: int, request: Request) -> int:
-    """Returns the 31-bit seed of one request, derived from the run's seed and the sample's key.
+    """Returns the 31-bit seed of one request, derived from the run's seed, task_id and sample_id.
 
-    Each sample needs its own seed, since with equal seeds all samples of a problem could have the same text.
+    Each sample needs its own seed: with equal seeds, all samples of a problem could have the same text.
     """
     text = json.dumps([run_seed, *request.key]).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") & 0x7FFFFFFF
 
 
 def _make_prompt_fields(prompt: Prompt, options: OpenAIOptions) -> dict[str, Any]:
-    """Returns the fields of the request's body that contain the prompt."""
+    """Returns the JSON fields of a request's body that contain the prompt."""
     if uses_chat_api(prompt, options):
         return {"messages": _make_chat_messages(prompt)}
     if prompt.suffix is not None:
@@ -82,7 +85,7 @@ def _make_prompt_fields(prompt: Prompt, options: OpenAIOptions) -> dict[str, Any
 
 
 def _make_chat_messages(prompt: Prompt) -> list[dict[str, str]]:
-    """Returns the prompt as chat messages; a text is one user message, and a prefill an assistant's message."""
+    """Returns the prompt as chat messages: a text as one user message, a prefill as an assistant message."""
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
     if prompt.text is not None:
         messages = [{"role": "user", "content": prompt.text}]

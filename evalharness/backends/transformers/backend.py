@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class TransformersBackend:
-    """The backend `transformers`: a causal language model in this process, loaded when it is first needed."""
+    """The backend `transformers`: a causal language model in this process. Loads the model at the first use."""
 
     name = "transformers"
     Options: ClassVar[type[BaseModel]] = TransformersOptions
@@ -49,9 +49,10 @@ class TransformersBackend:
         self._tokenizer: Any = None
 
     def check_prompt(self, prompt: Prompt) -> None:
-        """Raises UserError for an infilling prompt if the tokenizer has no known FIM sentinel tokens.
+        """Raises UserError for an infilling prompt that the model cannot complete. Other prompts are accepted.
 
-        Loads only the tokenizer. The chat template is not applied, so a prompt that it rejects is found by `generate`.
+        Infilling needs a tokenizer with FIM sentinel tokens; a middle of a fixed length is not possible. Loads only the
+        tokenizer. A chat prompt that the chat template rejects is reported by `generate`.
         """
         if prompt.suffix is None:
             return
@@ -63,16 +64,19 @@ class TransformersBackend:
             )
 
     def why_chat_is_expected(self) -> str:
-        """Returns why the model seems to expect chat messages; "" if nothing indicates it. Loads the tokenizer."""
+        """Returns the reason to send chat messages rather than plain text to this model; "" if there is none.
+
+        The reason is that the model's tokenizer has a chat template. Loads the tokenizer.
+        """
         return why_chat_is_expected(self._load_tokenizer())
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, generated one batch at a time.
 
-        If a prompt leaves room for fewer than `max_new_tokens`, as many as fit are generated; if it leaves no room, the
-        completion is empty and without an error, because the context length is a property of the model. A single row
-        that exceeds the device memory is yielded with `error`. Raises UserError if the model cannot be loaded or its
-        chat template is missing or rejects a prompt.
+        If the model's context has room for fewer than `max_new_tokens` tokens after a prompt, fewer are generated;
+        without any room, the completion is empty but has no error, because the context length is a property of the
+        model. A completion has `error` set if its request exceeds the device memory even in a batch of one. Raises
+        UserError if the model cannot be loaded, or its chat template is missing or rejects a prompt.
         """
         from evalharness.backends.transformers.batch import tokenize_request
 
@@ -82,7 +86,7 @@ class TransformersBackend:
             yield from self._generate_rows(lm, [tokenize_request(lm, request, sampling) for request in chunk], sampling)
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns model, weights digest, precision, device, options and versions for the manifest. Loads the model.
+        """Returns model, weights digest, precision, device, options and versions for a manifest. Loads the model.
 
         Raises UserError if the model cannot be loaded.
         """
@@ -112,13 +116,13 @@ class TransformersBackend:
         return self._tokenizer
 
     def _generate_rows(self, lm: CausalLM, rows: list[Row], sampling: Sampling) -> Iterator[Completion]:
-        """Yields one completion per row, in order; rows without room for output get an empty one."""
+        """Yields one completion per row, in order: an empty completion if the row has no room for output."""
         generated = self._generate_batches(lm, [row for row in rows if row.limit], sampling)
         for row in rows:
             yield next(generated) if row.limit else row.make_empty_completion(row.error)
 
     def _generate_batches(self, lm: CausalLM, rows: list[Row], sampling: Sampling) -> Iterator[Completion]:
-        """Yields one completion per row, in order; halves the batch size when a batch exceeds the device memory."""
+        """Yields one completion per row, in order; halves the batch size if a batch exceeds the device memory."""
         import torch
 
         from evalharness.backends.transformers.batch import generate_batch

@@ -8,7 +8,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 
 from evalharness.backends.transformers.causal_lm import CausalLM, tokenize_prompt
 from evalharness.generation.completions import EMPTY_PROMPT, make_empty_completion
-from evalharness.generation.sampling import SeededSampler, sample_seed
+from evalharness.generation.sampling import SeededSampler, derive_sample_seed
 from evalharness.generation.stopping import BatchStopChecker, GeneratedRow, StopChecker
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.clock import now
@@ -16,7 +16,7 @@ from evalharness.util.clock import now
 
 @dataclass(frozen=True)
 class Row:
-    """A tokenized request: one row of a batch."""
+    """A tokenized request: one row (sequence) of a batch."""
 
     request: Request
     ids: list[int] = field(default_factory=list)
@@ -27,12 +27,15 @@ class Row:
     """The reason why the row cannot be generated; "" if it can, or if only `limit` is 0."""
 
     def make_empty_completion(self, error: str) -> Completion:
-        """Returns a completion without text for this request (see `generation.completions.make_empty_completion`)."""
+        """Returns a completion without text for the row's request.
+
+        `error` says why the request failed; "" if only the prompt was too long for the model's context.
+        """
         return make_empty_completion(self.request, len(self.ids), error)
 
 
 def tokenize_request(lm: CausalLM, request: Request, sampling: Sampling) -> Row:
-    """Returns a request as a tokenized row whose `limit` is at most what fits into the context after the prompt."""
+    """Returns a request as a tokenized row; its `limit` is the token limit, or less if the context has less room."""
     ids = tokenize_prompt(lm, request.problem.prompt)
     if not ids:
         return Row(request, ids, error=EMPTY_PROMPT)
@@ -41,16 +44,17 @@ def tokenize_request(lm: CausalLM, request: Request, sampling: Sampling) -> Row:
 
 
 def generate_batch(lm: CausalLM, rows: list[Row], sampling: Sampling) -> list[Completion]:
-    """Generates all rows of a batch together and returns their completions in order.
+    """Generates all rows of a batch together; returns one completion per row, in order.
 
-    Times are measured from just before the prompts are copied to the device.
+    The completions' times are counted from just before the prompts are copied to the device.
     """
-    checkers = [
-        StopChecker(lm.detokenizer, *_end_tokens_and_stops(lm, row.request.problem.prompt), row.limit) for row in rows
-    ]
+    checkers = []
+    for row in rows:
+        end_tokens, stops = _find_end_tokens_and_stop_sequences(lm, row.request.problem.prompt)
+        checkers.append(StopChecker(lm.detokenizer, end_tokens, stops, row.limit))
     processors = LogitsProcessorList()
     if sampling.temperature > 0:
-        seeds = [sample_seed(sampling.seed, row.request.key) for row in rows]
+        seeds = [derive_sample_seed(sampling.seed, row.request.key) for row in rows]
         processors.append(SeededSampler(seeds, sampling.temperature, sampling.top_p))
     config = GenerationConfig(
         max_new_tokens=max(row.limit for row in rows), do_sample=False, num_beams=1, use_cache=True,
@@ -69,8 +73,8 @@ def generate_batch(lm: CausalLM, rows: list[Row], sampling: Sampling) -> list[Co
     return [_make_completion(row, result, started_at, len(rows)) for row, result in zip(rows, results, strict=True)]
 
 
-def _end_tokens_and_stops(lm: CausalLM, prompt: Prompt) -> tuple[frozenset[int], tuple[str, ...]]:
-    """Returns the EOS tokens and the stop sequences that end an answer to the prompt."""
+def _find_end_tokens_and_stop_sequences(lm: CausalLM, prompt: Prompt) -> tuple[frozenset[int], tuple[str, ...]]:
+    """Returns the ids of the end tokens and the stop sequences that end an answer to the prompt."""
     if prompt.suffix is None or lm.infilling is None:
         return lm.end_tokens, prompt.stops
     return lm.end_tokens | lm.infilling.end_tokens, prompt.stops + lm.infilling.stops

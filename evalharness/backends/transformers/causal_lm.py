@@ -41,64 +41,68 @@ class CausalLM:
 
 
 def load_tokenizer(model_name: str, options: TransformersOptions) -> Any:
-    """Returns the tokenizer of a folder or hub id. Raises UserError if it or the chat template cannot be loaded."""
+    """Returns the tokenizer of a model folder, GGUF file or hub id.
+
+    Raises UserError if the tokenizer, or the file of option `chat_template`, cannot be loaded.
+    """
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    with _loading_errors_as_user_errors(model_name):
+    with _turn_loading_errors_into_user_errors(model_name):
         if is_gguf(model_name):
             from evalharness.backends.transformers.gguf_model import load_gguf_tokenizer
 
             tokenizer = load_gguf_tokenizer(Path(model_name).expanduser())
         else:
             tokenizer = transformers.AutoTokenizer.from_pretrained(
-                _resolve_folder_or_id(model_name), **_hub_arguments(options)
+                _resolve_folder_or_hub_id(model_name), **_make_from_pretrained_arguments(options)
             )
     if options.chat_template is not None:
         tokenizer.chat_template = _read_chat_template(options.chat_template)
     return tokenizer
 
 
-def load_causal_lm(model_name: str, tokenizer: Any, options: TransformersOptions, batch_size: int) -> CausalLM:
-    """Loads the causal language model of a folder, GGUF file or hub id, and warms it up with `batch_size` rows.
+def load_causal_lm(model_name: str, tokenizer: Any, options: TransformersOptions, warm_up_rows: int) -> CausalLM:
+    """Loads the causal language model of a folder, GGUF file or hub id.
 
-    Raises UserError if the model or a file it needs is not available.
+    Generates a few tokens with a batch of `warm_up_rows` rows, so that later timings exclude one-time set-up. Raises
+    UserError if the model cannot be loaded.
     """
     device = select_device(options.device)
-    with _loading_errors_as_user_errors(model_name):
+    with _turn_loading_errors_into_user_errors(model_name):
         if is_gguf(model_name):
             from evalharness.backends.transformers.gguf_model import load_gguf_model
 
             dtype = select_dtype(options.dtype, device)
             model = load_gguf_model(Path(model_name).expanduser(), dtype, options.attn).model.to(device)
         else:
-            model = _load_pretrained_model(_resolve_folder_or_id(model_name), device, options)
-    end_tokens = find_end_tokens(model, tokenizer)
+            model = _load_pretrained_model(_resolve_folder_or_hub_id(model_name), device, options)
+    end_tokens = find_end_token_ids(model, tokenizer)
     pad = next((i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, *sorted(end_tokens)) if i is not None), 0)
     # Decoding settings that a checkpoint recommends (penalties, temperatures, ...) must not affect a run.
     model.generation_config = transformers.GenerationConfig(eos_token_id=sorted(end_tokens) or None, pad_token_id=pad)
     if options.compile:
         model.forward = torch.compile(model.forward, dynamic=True)
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    _warm_up(model, torch.full((batch_size, 8), pad, device=device))
+    _warm_up(model, torch.full((warm_up_rows, 8), pad, device=device))
     infilling = find_infilling_encoder(tokenizer, options.fim)
     return CausalLM(model_name, model, tokenizer, Detokenizer(tokenizer), device, end_tokens, pad, positions, infilling)
 
 
 @contextlib.contextmanager
-def _loading_errors_as_user_errors(model_name: str) -> Iterator[None]:
-    """Context manager that turns every exception raised while a model is loaded into a UserError with advice."""
+def _turn_loading_errors_into_user_errors(model_name: str) -> Iterator[None]:
+    """A context manager: raises UserError, with advice, for any exception raised while a model is loaded."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # what a broken checkpoint, its own code or the hub client raises has no common type
         raise UserError(
-            f"model {model_name!r} cannot be loaded: {error_text(error)}; {_loading_advice(error)}"
+            f"model {model_name!r} cannot be loaded: {error_text(error)}; {_advice_for_loading_error(error)}"
         ) from error
 
 
-def _hub_arguments(options: TransformersOptions) -> dict[str, Any]:
-    """Returns the `from_pretrained` arguments that tokenizer and model share."""
+def _make_from_pretrained_arguments(options: TransformersOptions) -> dict[str, Any]:
+    """Returns the keyword arguments of `from_pretrained`, for tokenizer and model: revision and trust_remote_code."""
     return {"revision": options.revision or "main", "trust_remote_code": options.trust_remote_code}
 
 
@@ -109,25 +113,25 @@ def _load_pretrained_model(folder_or_id: str, device: torch.device, options: Tra
     if options.attn is not None:
         arguments["attn_implementation"] = options.attn
     model, report = transformers.AutoModelForCausalLM.from_pretrained(
-        folder_or_id, output_loading_info=True, **arguments, **_hub_arguments(options)
+        folder_or_id, output_loading_info=True, **arguments, **_make_from_pretrained_arguments(options)
     )
     if report["missing_keys"]:
-        first = sorted(report["missing_keys"])[0]
+        missing_parameter = sorted(report["missing_keys"])[0]
         raise UserError(
-            f"the checkpoint of model {folder_or_id!r} has no weights for {first}; give --model a complete checkpoint "
-            "of a causal LM"
+            f"the checkpoint of model {folder_or_id!r} has no weights for {missing_parameter}; give --model a complete "
+            "checkpoint of a causal LM"
         )
     return model.to(device).eval()
 
 
 def _warm_up(model: Any, prompt_ids: torch.Tensor) -> None:
-    """Generates a few tokens, so that the times of the first batch do not include the device's one-time set-up."""
+    """Generates a few tokens after `prompt_ids` [rows, length], so that later timings exclude one-time set-up."""
     # If the batch exceeds the device memory, the run itself handles and reports it.
     with contextlib.suppress(torch.cuda.OutOfMemoryError):
         model.generate(prompt_ids, attention_mask=torch.ones_like(prompt_ids), max_new_tokens=4)
 
 
-def find_end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+def find_end_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     """Returns the EOS token ids of a model's generation config (or else its config) and of its tokenizer."""
     config = model.config.get_text_config()
     for source in (model.generation_config, config):
@@ -150,10 +154,10 @@ def tokenize_prompt(lm: CausalLM, prompt: Prompt) -> list[int]:
 
 
 def describe_causal_lm(lm: CausalLM) -> dict[str, Any]:
-    """Returns model, weights digest, precision, device and library versions for the manifest."""
+    """Returns the model's entry in the run's manifest: weights digest, precision, device, library versions, etc."""
     parameter = next(lm.model.parameters())
     cuda = lm.device.type == "cuda"
-    config = Path(lm.name if is_gguf(lm.name) else _resolve_folder_or_id(lm.name)) / "config.json"
+    config = Path(lm.name if is_gguf(lm.name) else _resolve_folder_or_hub_id(lm.name)) / "config.json"
     return {
         "model": lm.name,
         "commit": getattr(lm.model.config, "_commit_hash", None),
@@ -173,10 +177,10 @@ def describe_causal_lm(lm: CausalLM) -> dict[str, Any]:
     }
 
 
-def _resolve_folder_or_id(model_name: str) -> str:
-    """Returns the expanded path if `model_name` is an existing folder, else `model_name` itself, a hub id.
+def _resolve_folder_or_hub_id(model_name: str) -> str:
+    """Returns the path if `model_name` is an existing folder ("~" expanded), else `model_name` itself: a hub id.
 
-    Raises UserError for a path that does not exist.
+    Raises UserError for the path of a folder that does not exist.
     """
     path = Path(model_name).expanduser()
     if path.is_dir():
@@ -195,8 +199,8 @@ def _read_chat_template(path: str) -> str:
         ) from None
 
 
-def _loading_advice(error: Exception) -> str:
-    """Returns advice for the user about the exception with which a model failed to load."""
+def _advice_for_loading_error(error: Exception) -> str:
+    """Returns what the user can do about the exception with which loading a model failed, for a message."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return "use a smaller dtype or another device with --option dtype=bfloat16 or --option device=cuda:N"
     if "trust_remote_code" in str(error):

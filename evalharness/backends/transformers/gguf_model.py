@@ -27,14 +27,17 @@ _LAYER = {
 
 @dataclass(frozen=True)
 class GgufModel:
-    """A transformers network in evaluation mode with a GGUF file's weights, and the file's EOS tokens."""
+    """A transformers model in evaluation mode with the weights of a GGUF file, and the file's EOS token ids."""
 
     model: Any
     end_tokens: frozenset[int]
 
 
 def load_gguf_tokenizer(path: Path) -> Any:
-    """Returns a GGUF file's tokenizer with its chat template. Raises UserError if its kind is not supported."""
+    """Returns a GGUF file's tokenizer with the file's chat template.
+
+    Raises UserError if the kind of tokenizer is not supported.
+    """
     file = read_gguf(path)
     tokenizer = read_gguf_tokenizer(file)
     return transformers.PreTrainedTokenizerFast(
@@ -46,7 +49,7 @@ def load_gguf_tokenizer(path: Path) -> Any:
 
 
 def load_gguf_model(path: Path, dtype: torch.dtype, attention_implementation: str | None) -> GgufModel:
-    """Loads a GGUF file's network on the CPU. Raises UserError if its architecture is not supported."""
+    """Loads the model in a GGUF file on the CPU. Raises UserError if the architecture is not supported."""
     file = read_gguf(path)
     ends = read_end_token_ids(file)
     network_config = read_gguf_config(file, min(ends))
@@ -83,11 +86,14 @@ def _make_transformers_config(file: GgufFile, network_config: ModelConfig) -> An
     return _CONFIGS[architecture](**values)
 
 
-def _rename_weights_for_transformers(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """Returns GGUF weights under the parameter names of transformers, with joined matrices (qkv, gate_up) split."""
+def _rename_weights_for_transformers(weights: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+    """Returns weights under the parameter names of transformers, with the joined matrices (qkv, gate_up) split.
+
+    `weights` has them under the names of this package's own network class.
+    """
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
     converted: dict[str, Tensor] = {}
-    for name, tensor in state.items():
+    for name, tensor in weights.items():
         if name in _TOP:
             converted[_TOP[name]] = tensor
             continue

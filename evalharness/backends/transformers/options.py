@@ -9,7 +9,7 @@ from evalharness.generation.infilling_formats import FORMAT_NAMES
 
 
 class TransformersOptions(BackendOptions):
-    """The `--option key=value` pairs of the backend `transformers`."""
+    """The `--option key=value` settings of the backend `transformers`."""
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Precision of the weights; auto: bfloat16 on CUDA, else float32"

@@ -32,14 +32,14 @@ class CheckResult:
 
 
 def machine_check_results() -> Iterator[CheckResult]:
-    """Yields the results of the checks for GPUs that PyTorch can use, memory, and free disk space."""
+    """Checks for GPUs that PyTorch can use, memory, and free disk space; yields the result of each check."""
     yield _check_gpus()
     yield _check_memory()
     yield from _check_disk_space()
 
 
 def _check_gpus() -> CheckResult:
-    """Returns the GPUs that PyTorch can use; a note if there is none, or if PyTorch does not fit the driver."""
+    """Checks which GPUs PyTorch can use; without one, the result is a note that names the reason."""
     if not is_installed("torch"):
         return CheckResult(False, "GPU: unknown, since the package torch is not installed", required=False)
     import torch
@@ -77,7 +77,7 @@ def total_and_available_memory_bytes() -> tuple[int, int]:
 
 
 def _check_disk_space() -> Iterator[CheckResult]:
-    """Yields the free disk space of each file system that holds results, downloads or caches."""
+    """Checks the free space of each file system for results, downloads or caches; yields one result for each."""
     uses = {
         "results": Path.cwd(),
         "model and data downloads": Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser(),

@@ -40,7 +40,7 @@ def tasks(
 
 
 def task_rows() -> Iterator[TaskRow]:
-    """Yields a table row for each task, with the columns `HEADINGS`."""
+    """Yields a row of `evalharness tasks` for each task; `HEADINGS` names the columns."""
     source, images = parse_data_source(None), sandbox_image_states()
     for card in load_cards():
         for entry in card.tasks.values():
@@ -96,7 +96,11 @@ def count_problems_of_task(entry: TaskEntry) -> int | None:
 
 
 def describe_data_location(entry: TaskEntry, data_source: DataSource) -> str:
-    """Returns where the data of a task's default version are: `here` (in `data_source`), `on the hub`, or `missing`."""
+    """Returns where the data of a task's default version are.
+
+    It is one of: `with the card` (beside the YAML file that defines the task), `here` (in the folder `data_source`),
+    `on the hub`, `missing`.
+    """
     version = find_version(entry, None)
     if version.shipped:
         return "with the card"
@@ -107,7 +111,7 @@ def describe_data_location(entry: TaskEntry, data_source: DataSource) -> str:
 
 
 def sandbox_image_states() -> Mapping[str, str]:
-    """Returns the state of each sandbox image, such as "built", by image name; empty without a container engine."""
+    """Returns the state of each sandbox image, such as "built", by its name; empty without a container engine."""
     from evalharness.sandbox.engines import docker as docker_engine
     from evalharness.sandbox.engines import images
 
@@ -116,6 +120,6 @@ def sandbox_image_states() -> Mapping[str, str]:
     except UserError:
         return {}
     return {
-        name: "built" if image else "needs a registry" if images.needs_registry(name) else "built on first use"
+        name: "built" if image else "needs a registry" if images.needs_image_registry(name) else "built on first use"
         for name, image in images.sandbox_image_ids(client)
     }

@@ -37,7 +37,10 @@ def card_files(folder: Path) -> list[Path]:
 
 
 def read_card(path: Path) -> Card:
-    """Returns the task card in a YAML file, full or short. Raises ValueError with the file and each invalid field."""
+    """Returns the task card in a YAML file: a full card, or a short card of one task, converted to a full card.
+
+    Raises ValueError with the file and each invalid field.
+    """
     try:
         content = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -47,7 +50,7 @@ def read_card(path: Path) -> Card:
     if not isinstance(content, dict):
         raise ValueError(f"{path}: not a task card: write the YAML as a mapping of keys to values")
     if not {"tasks", "name"} & set(content):
-        raise ValueError(f"{path}: not a task card: add the key name (for one task) or the key tasks")
+        raise ValueError(f"{path}: not a task card: add the key 'name' (for one task) or the key 'tasks' (for several)")
     if "tasks" not in content:
         content = _validate_card(path, ShortCard, content, SHORT_CARD_MODELS).to_full_card()
     return _validate_card(path, Card, {**content, "folder": path.parent.resolve()}, FULL_CARD_MODELS)
@@ -56,9 +59,9 @@ def read_card(path: Path) -> Card:
 def _validate_card(
     path: Path, model: type[Model], content: Mapping[str, Any], suggested_models: Sequence[type[BaseModel]]
 ) -> Model:
-    """Returns a card's content as the pydantic model `model`. Raises ValueError with the file and each invalid field.
+    """Returns the content of a card file, validated, as an instance of the pydantic model `model`.
 
-    `suggested_models` are the models whose keys are suggested in place of an unknown key.
+    Raises ValueError with the file and each invalid field; for an unknown key it suggests a key of `suggested_models`.
     """
     try:
         return model.model_validate(content)
@@ -69,7 +72,7 @@ def _validate_card(
 
 
 def _describe_field_error(error: Mapping[str, Any], known_keys: Sequence[str]) -> str:
-    """Returns a pydantic error as "FIELD: what is wrong". For an unknown key it suggests one of `known_keys`."""
+    """Returns one pydantic error as "FIELD: what is wrong"; for an unknown key, suggests one of `known_keys`."""
     key_path = ".".join(map(str, error["loc"])) or "card"
     if error["type"] == "missing":
         return f"{key_path}: missing"
@@ -79,12 +82,16 @@ def _describe_field_error(error: Mapping[str, Any], known_keys: Sequence[str]) -
     return f"{key_path}: {str(error['msg']).removeprefix(VALUE_ERROR_PREFIX)}"
 
 
-def check_unique_names(cards: Sequence[Card]) -> None:
-    """Raises ValueError if two tasks or groups of these cards have the same name."""
+def check_unique_task_names(cards: Sequence[Card]) -> None:
+    """Raises ValueError if two tasks or task groups of these cards have the same name."""
     tasks = [task for card in cards for task in card.tasks]
     group_names = {ALL_TASKS, *(group for card in cards for group in card.groups)}
     for name in tasks:
         if tasks.count(name) > 1 or name in group_names:
-            raise ValueError(f"the name {name!r} is used more than once for tasks or groups")
+            raise ValueError(
+                f"the name {name!r} is used more than once for tasks or task groups; choose another name in the card"
+            )
     if any(ALL_TASKS in card.groups for card in cards):
-        raise ValueError(f"the group name {ALL_TASKS!r} is reserved for the group of all tasks; rename the group")
+        raise ValueError(
+            f"the group name {ALL_TASKS!r} is reserved for the group of all tasks; rename the group in the card"
+        )

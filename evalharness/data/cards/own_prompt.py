@@ -16,8 +16,8 @@ CHAT_TEMPLATES = ("system", "user", "prefill")
 def with_user_templates(recipe: Recipe, template_path: Path) -> Recipe:
     """Returns the recipe with its prompt templates replaced by those in the user's file.
 
-    The file is YAML that maps names to templates: system, user and prefill for a chat recipe, prompt for a completion
-    recipe, or another template of the recipe. A file with a single text replaces the template user or prompt. Raises
+    A YAML file maps names to templates: `system`, `user` and `prefill` for a chat recipe, `prompt` for a completion
+    recipe, or another template of the recipe. A file that is one text replaces the template `user` or `prompt`. Raises
     UserError if the file cannot be read or does not fit the recipe.
     """
     main_template = REQUIRED_TEMPLATES.get(recipe.kind)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from evalharness.data.cards.files import card_files, check_unique_names, read_card
+from evalharness.data.cards.files import card_files, check_unique_task_names, read_card
 from evalharness.data.cards.schema import Card
 from evalharness.util.plugins import (
     PLUGIN_ERRORS,
@@ -27,9 +27,9 @@ CARDS_SUBFOLDER = "cards"
 
 
 def load_plugin_cards(builtin_cards: tuple[Card, ...]) -> Iterator[Card]:
-    """Yields the task cards of all plug-ins. A broken plug-in or card is logged in one line and skipped.
+    """Yields the task cards of all installed plug-ins. A broken plug-in or card is skipped, with one line in the log.
 
-    `builtin_cards` are this package's cards, whose names no other card may have.
+    `builtin_cards` are the bundled cards; a plug-in's card that has one of their task names is skipped, too.
     """
     accepted = list(builtin_cards)
     for point in plugin_entry_points(CARD_GROUP):
@@ -45,7 +45,7 @@ def load_plugin_cards(builtin_cards: tuple[Card, ...]) -> Iterator[Card]:
                 report_disabled_plugin(describe_plugin_package(point), format_exception_line(error))
                 continue
             try:
-                check_unique_names([*accepted, card])
+                check_unique_task_names([*accepted, card])
             except ValueError as error:
                 report_disabled_plugin(describe_plugin_package(point), f"{path}: {error}")
                 continue
@@ -54,11 +54,11 @@ def load_plugin_cards(builtin_cards: tuple[Card, ...]) -> Iterator[Card]:
 
 
 def plugin_card_paths(entry_point: EntryPoint) -> list[Path]:
-    """Returns the task-card files of a plug-in's entry point.
+    """Returns the paths of the task cards that a plug-in's entry point names.
 
-    The entry point's value can be a module or package (cards in its folder, or in the subfolder `cards`), a path as
-    object or text, the dotted name of a module, a resource of `importlib.resources`, or a function that returns one of
-    these. Raises FileNotFoundError if there are no cards, or whatever importing the plug-in raises.
+    The entry point's value can be a module or package (cards in its folder, or in the subfolder `cards`), a path (Path
+    or str), the dotted name of a module, a resource of `importlib.resources`, or a function that returns one of these
+    values. Raises FileNotFoundError if there are no cards, and any exception that the import of the plug-in raises.
     """
     value: Any = entry_point.load()
     return _card_files_at(_card_path_of_plugin_object(value() if callable(value) else value))
@@ -76,16 +76,17 @@ def _card_path_of_plugin_object(plugin_object: Any) -> Path:
 
 
 def _card_files_at(path: Path) -> list[Path]:
-    """Returns the card files at a path: the path itself if it is a file, else those in it or its subfolder `cards`."""
+    """Returns [path] if it is a file; else the card files in this folder or, without any, in its subfolder `cards`."""
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(
-            f"the plug-in's folder of task cards does not exist: {path}; correct the entry point {CARD_GROUP}"
+            f"the plug-in's folder of task cards does not exist: {path}; correct its entry point {CARD_GROUP}"
         )
     for folder in (path, path / CARDS_SUBFOLDER):
         if folder.is_dir() and (cards := card_files(folder)):
             return cards
     raise FileNotFoundError(
-        f"no task card (*.yaml) is in {path} or in its folder {CARDS_SUBFOLDER}; correct the entry point {CARD_GROUP}"
+        f"no task card (*.yaml) is in {path} or its subfolder {CARDS_SUBFOLDER}; correct the plug-in's entry point "
+        f"{CARD_GROUP}"
     )

@@ -13,7 +13,7 @@ REQUIRED_TEMPLATES = {"completion": "prompt", "chat": "user"}
 
 
 class Recipe(StrictModel):
-    """A recipe: how prompts are built and programs extracted from answers, with default sampling settings."""
+    """A recipe of a task card: prompt templates, the rule that extracts programs from answers, sampling defaults."""
 
     kind: Literal["completion", "chat", "infill"] = Field(
         description="completion: continue the template prompt. chat: answer the message user, perhaps after system "
@@ -39,10 +39,11 @@ class Recipe(StrictModel):
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling; 1 is all tokens")
 
     @model_validator(mode="after")
-    def _check_middle_if_infill(self) -> Self:
+    def _check_middle_key_fits_kind(self) -> Self:
         if (self.kind == "infill") != (self.middle is not None):
             raise ValueError(
-                "a recipe of kind infill needs the key middle, and other kinds must not have it; add or remove it"
+                "a recipe of kind 'infill' needs the key 'middle', and recipes of other kinds must not have it; add or "
+                "remove the key"
             )
         return self
 
@@ -51,6 +52,6 @@ class Recipe(StrictModel):
         template = REQUIRED_TEMPLATES.get(self.kind)
         if template and template not in self.fields:
             raise ValueError(
-                f"a recipe of kind {self.kind} needs a prompt template; add the key {template} below the key fields"
+                f"a recipe of kind {self.kind!r} needs a prompt template; add the key {template!r} to its 'fields'"
             )
         return self

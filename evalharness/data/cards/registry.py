@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from evalharness.data.cards.files import ALL_TASKS, check_unique_names, read_card, read_cards
+from evalharness.data.cards.files import ALL_TASKS, check_unique_task_names, read_card, read_cards
 from evalharness.data.cards.plugin_cards import load_plugin_cards
 from evalharness.data.cards.schema import Card, TaskEntry
 from evalharness.errors import UserError
@@ -15,39 +15,40 @@ CARD_SUFFIXES = (".yaml", ".yml")
 
 @cache
 def load_cards() -> tuple[Card, ...]:
-    """Returns all task cards: the bundled ones, then those of plug-ins (entry points `evalharness.cards`).
+    """Returns all known task cards: the bundled ones, then those of plug-ins (entry points `evalharness.cards`).
 
-    Raises ValueError for an invalid bundled card. A broken plug-in or card is logged in one line and skipped.
+    Raises ValueError for an invalid bundled card. A broken plug-in or its card is skipped, with one line in the log.
     """
     cards = tuple(read_cards(bundled_folder("tasks")))
-    check_unique_names(cards)
+    check_unique_task_names(cards)
     return (*cards, *load_plugin_cards(cards))
 
 
 def card_path(task_name: str) -> Path | None:
-    """Returns the path of the card file in a task name such as FILE.yaml or FILE.yaml:TASK; None for other names."""
+    """Returns FILE.yaml, the path of a card file, for a task name FILE.yaml or FILE.yaml:TASK; None for other names."""
     file, colon, _ = task_name.rpartition(":")
     candidates = (task_name, file) if colon else (task_name,)
     return next((Path(path) for path in candidates if path.endswith(CARD_SUFFIXES)), None)
 
 
 def load_user_card(path: Path) -> Card:
-    """Returns the task card in a file of the user (--task FILE.yaml). Raises UserError if the card is invalid."""
+    """Returns the task card in a file that the user names (--task FILE.yaml). Raises UserError for an invalid card."""
     try:
         card = read_card(path)
     except ValueError as error:
-        raise UserError(f"task card {error}; docs/extending/card.md describes the keys") from None
+        raise UserError(f"the task card cannot be used: {error}; docs/extending/card.md describes its keys") from None
     try:
-        check_unique_names([*load_cards(), card])
+        check_unique_task_names([*load_cards(), card])
     except ValueError as error:
-        raise UserError(f"task card {path} cannot be used: {error}; choose another name in the card") from None
+        raise UserError(f"the task card {path} cannot be used: {error}") from None
     return card
 
 
 def find_task(task_name: str) -> tuple[Card, TaskEntry]:
-    """Returns a task's card and its entry in the card. FILE.yaml (its first task) and FILE.yaml:TASK are names, too.
+    """Returns a task's card and the task's entry in this card.
 
-    Raises UserError for an unknown name and for an invalid card.
+    `task_name` is the name of a known task, FILE.yaml (the first task in a user's card file) or FILE.yaml:TASK. Raises
+    UserError for an unknown name and for an invalid card.
     """
     cards = load_cards()
     if path := card_path(task_name):
@@ -60,12 +61,15 @@ def find_task(task_name: str) -> tuple[Card, TaskEntry]:
 
 
 def strip_card_file(task_name: str) -> str:
-    """Returns a task's name without the card file, as in FILE.yaml:TASK. Raises UserError for an unknown task."""
+    """Returns a task's name without its card file: TASK for FILE.yaml:TASK, FILE's first task for FILE.yaml.
+
+    Other names are returned unchanged. Raises UserError if the card is invalid or does not have the task.
+    """
     return find_task(task_name)[1].name if card_path(task_name) else task_name
 
 
 def task_groups() -> dict[str, tuple[str, ...]]:
-    """Returns the names of the tasks in each task group, by the group's name. The group `all` contains every task."""
+    """Returns a mapping of each task group's name to the names of its tasks. The group `all` contains every task."""
     cards = load_cards()
     groups: dict[str, tuple[str, ...]] = {}
     for card in cards:
@@ -76,10 +80,10 @@ def task_groups() -> dict[str, tuple[str, ...]]:
 
 
 def expand_task_names(names: str) -> list[str]:
-    """Returns the tasks in a list such as "humaneval,evalplus,my-card.yaml", in order and without duplicates.
+    """Returns the names of the tasks that a text such as "humaneval,evalplus,my-card.yaml" stands for, each once.
 
-    Groups and card files are replaced by their tasks. Raises UserError for an unknown name, an invalid card and an
-    empty list.
+    Task groups and card files are replaced by the names of their tasks. Raises UserError for an unknown name, an
+    invalid card and an empty text.
     """
     groups = task_groups()
     known_names = (*groups[ALL_TASKS], *groups)
@@ -98,7 +102,7 @@ def expand_task_names(names: str) -> list[str]:
 
 
 def _tasks_of_card_file(task_name: str, path: Path) -> list[str]:
-    """Returns the tasks that a name such as FILE.yaml or FILE.yaml:TASK stands for, as ABSOLUTE_PATH:TASK."""
+    """Returns the tasks that FILE.yaml (all its tasks) or FILE.yaml:TASK stands for, as ABSOLUTE_PATH:TASK."""
     absolute = path.expanduser().resolve()
     card = load_user_card(absolute)
     name_in_card = task_name.removeprefix(str(path)).removeprefix(":")

@@ -10,15 +10,18 @@ from evalharness.data.cards.recipe_schema import Recipe
 from evalharness.data.cards.version_schema import DataVersion, StrictModel
 
 
-def _add_keys_as_names(entries: Any) -> Any:
-    """Returns a mapping of a task card in which each entry also has its key, as `name`; other values unchanged."""
+def _add_name_to_entries(entries: Any) -> Any:
+    """Returns a mapping in a task card, such as `tasks`, with each key copied into its entry as the field `name`.
+
+    A value that is not a mapping is returned unchanged; pydantic reports it.
+    """
     if not isinstance(entries, dict):
         return entries
     return {key: {**entry, "name": key} if isinstance(entry, dict) else entry for key, entry in entries.items()}
 
 
 class OfficialGrader(StrictModel):
-    """The official grader of a task, with which verdicts must agree."""
+    """The official grader of a benchmark (repository, commit, function), with which verdicts must agree."""
 
     repository: str = Field(description="Such as openai/human-eval")
     commit: str = Field(description="The commit that the verdicts agree with")
@@ -27,7 +30,7 @@ class OfficialGrader(StrictModel):
 
 
 class CardOption(StrictModel):
-    """An `--option` that a task family defines in its card; the family's adapter interprets it."""
+    """An `--option` that only the tasks of one card have; their adapter interprets its value."""
 
     values: tuple[str, ...] = Field((), description="The allowed values; empty if the adapter checks them")
     default: str = Field("", description="The value without the option")
@@ -35,12 +38,15 @@ class CardOption(StrictModel):
 
 
 def _option_names_to_entries(option_names: Any) -> Any:
-    """Returns a list of option names as a mapping of names to empty descriptions; other values unchanged."""
+    """Returns a list of option names as a mapping from each name to {}, an option without further settings.
+
+    A value that is not a list is returned unchanged.
+    """
     return {name: {} for name in option_names} if isinstance(option_names, list | tuple) else option_names
 
 
 class GraderDeviation(StrictModel):
-    """A known deviation from the official grader: where verdicts may differ, and why."""
+    """A known deviation from the official grader: where verdicts may differ from that grader's verdicts, and why."""
 
     id: str = Field(description="A name")
     what: str = Field(description="What is different")
@@ -50,7 +56,7 @@ class GraderDeviation(StrictModel):
 
 
 class TaskEntry(StrictModel):
-    """The entry of one task in the card of a task family: data versions, splits and default recipe."""
+    """The entry of one task in a task card: its data versions, splits, releases and default recipe."""
 
     name: str
     title: str = Field(description="The task's name in tables; by default its key")
@@ -60,7 +66,7 @@ class TaskEntry(StrictModel):
     where: Mapping[str, str] = Field(
         {}, description="Selects the records of the task in data of several tasks: those with these values"
     )
-    versions: Annotated[Mapping[str, DataVersion], BeforeValidator(_add_keys_as_names)] = Field(
+    versions: Annotated[Mapping[str, DataVersion], BeforeValidator(_add_name_to_entries)] = Field(
         min_length=1, description="Versions of the data by name; see below"
     )
     splits: Mapping[str, tuple[int, int] | str] = Field(
@@ -77,7 +83,7 @@ class TaskEntry(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_defaults(cls, entry: Any) -> Any:
+    def _fill_default_title_and_version(cls, entry: Any) -> Any:
         if not isinstance(entry, Mapping):
             return entry
         defaults = {"title": entry.get("name")}
@@ -86,7 +92,7 @@ class TaskEntry(StrictModel):
         return {**defaults, **entry}
 
     @model_validator(mode="after")
-    def _check_names_exist(self) -> Self:
+    def _check_referenced_names_are_defined(self) -> Self:
         check_name_is_defined("default_version", self.default_version, self.versions)
         if self.default_split is not None or self.splits:
             check_name_is_defined("default_split", self.default_split, self.splits)
@@ -94,7 +100,7 @@ class TaskEntry(StrictModel):
             for by_split in (version.problems, version.fingerprint):
                 if isinstance(by_split, Mapping) and set(by_split) != set(self.splits):
                     raise ValueError(
-                        f"the keys problems and fingerprint of version {version.name} need a value for each split: "
+                        f"the keys 'problems' and 'fingerprint' of version {version.name} need a value for each split: "
                         f"{', '.join(self.splits)}"
                     )
         if self.default_release is not None or self.releases:
@@ -103,7 +109,7 @@ class TaskEntry(StrictModel):
 
 
 class Card(StrictModel):
-    """A task card: a family of tasks with its adapter, recipes, sandbox image, official grader and deviations."""
+    """A task card: the YAML description of a family of tasks, with adapter, recipes, image and official grader."""
 
     adapter: str = Field(description="A name in the entry-point group `evalharness.adapters`")
     family: str = Field("", description="The family's name in the manifest")
@@ -124,7 +130,7 @@ class Card(StrictModel):
     rules: Mapping[str, Any] = Field(
         {}, description="Settings of the adapter; time_s (seconds) and memory_mb limit each program"
     )
-    tasks: Annotated[Mapping[str, TaskEntry], BeforeValidator(_add_keys_as_names)] = Field(
+    tasks: Annotated[Mapping[str, TaskEntry], BeforeValidator(_add_name_to_entries)] = Field(
         min_length=1, description="Tasks by name; see below"
     )
     groups: Mapping[str, tuple[str, ...]] = Field({}, description="Names that stand for several tasks")
@@ -137,7 +143,7 @@ class Card(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_default_recipes(cls, card: Any) -> Any:
-        """Sets the default recipe of each task without one to the task's first recipe."""
+        """Returns the card with the key `default_recipe`, set to the first recipe, in each task that lacks this key."""
         if not isinstance(card, Mapping) or not isinstance(tasks := card.get("tasks"), Mapping):
             return card
         filled = {
@@ -149,7 +155,7 @@ class Card(StrictModel):
         return {**card, "tasks": filled}
 
     @model_validator(mode="after")
-    def _check_names_exist(self) -> Self:
+    def _check_referenced_names_are_defined(self) -> Self:
         for group, members in self.groups.items():
             for member in members:
                 check_name_is_defined(f"groups.{group}", member, self.tasks)
@@ -161,20 +167,20 @@ class Card(StrictModel):
         return self
 
     def recipes_of(self, entry: TaskEntry) -> Mapping[str, Recipe]:
-        """Returns the card's recipes that fit a task of the family, by name."""
+        """Returns the card's recipes that the task of this entry can use, by name."""
         return {name: recipe for name, recipe in self.recipes.items() if not entry.recipes or name in entry.recipes}
 
 
 def _first_recipe_name(card: Mapping[str, Any], entry: Mapping[str, Any]) -> Any:
-    """Returns the name of the first recipe of a card's task; None if the card is malformed."""
+    """Returns the name of the first recipe that a task of the card can use; None if the card is malformed."""
     names = entry.get("recipes") or card.get("recipes")
     return next(iter(names)) if isinstance(names, Mapping | list) and names else None
 
 
 def check_name_is_defined(field_name: str, name: str | None, defined_names: Mapping[str, Any]) -> None:
-    """Raises ValueError if the value `name` of a card's field is not one of `defined_names`, which the card defines."""
+    """Raises ValueError if `name`, the value of the card's field `field_name`, is not one of `defined_names`."""
     if name not in defined_names:
         raise ValueError(
-            f"{field_name} is {name!r}, which the card does not define; use a name that it defines: "
+            f"the key {field_name} is {name!r}, a name that the card does not define; use one of its names: "
             f"{', '.join(defined_names) or 'none'}"
         )

@@ -16,7 +16,7 @@ VERSION_NAME = "v1"
 
 
 class ShortRecipe(StrictModel):
-    """The recipe of a short task card: one prompt template, extraction rule and sampling defaults."""
+    """The recipe in a short task card: prompt template, rule that extracts programs, sampling defaults."""
 
     user: str = Field("", description="Template of the message to a chat model; {name} is a field of the record")
     system: str = Field("", description="With user: template of the system message")
@@ -34,26 +34,26 @@ class ShortRecipe(StrictModel):
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling; 1 is all tokens")
 
     @model_validator(mode="after")
-    def _check_one_template(self) -> Self:
+    def _check_has_one_template(self) -> Self:
         if bool(self.user) == bool(self.prompt):
             raise ValueError(
-                "a recipe needs exactly one of the keys user (for a chat model) and prompt (for a base model); add or "
-                "remove one"
+                "a recipe needs exactly one of the keys 'user' (for a chat model) and 'prompt' (for a base model); "
+                "add or remove one"
             )
         if self.prompt and (self.system or self.prefill):
             raise ValueError(
-                "a recipe with the key prompt (for a base model) must not have the keys system and prefill; remove "
-                "them, or use the key user instead of prompt"
+                "a recipe with the key 'prompt' (for a base model) must not have the keys 'system' and 'prefill'; "
+                "remove them, or use the key 'user' instead of 'prompt'"
             )
         return self
 
     @property
     def kind(self) -> Literal["completion", "chat"]:
-        """The kind of the recipe, which is also its name."""
+        """The kind of the recipe, chat or completion, which is also its name in the full card."""
         return "chat" if self.user else "completion"
 
     def to_full_recipe(self, image: str) -> dict[str, Any]:
-        """Returns the equivalent recipe of a full task card; `image` is the sandbox image that runs the programs."""
+        """Returns this recipe in the form of a full task card; `image` is the name of the task's sandbox image."""
         default_chat_rule = "fenced" if image in PYTHON_IMAGES else "last_fences"
         templates = ("user", "system", "prefill") if self.kind == "chat" else (REQUIRED_TEMPLATES[self.kind],)
         return {
@@ -65,7 +65,7 @@ class ShortRecipe(StrictModel):
 
 
 class ShortCard(StrictModel):
-    """A short task card: one task that needs no Python code; each record has tests, which run after the program."""
+    """A short task card (YAML file): one task without Python code, whose data records contain their tests."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.+-]*$", description="The task's name; letters, digits, - _ . +")
     data: StringOrStrings = Field(
@@ -86,7 +86,7 @@ class ShortCard(StrictModel):
     licence: str = Field("", description="The licence of the data")
 
     def to_full_card(self) -> Mapping[str, Any]:
-        """Returns the equivalent content of a full task card."""
+        """Returns the content of a full task card that describes the same task."""
         return {
             "adapter": CARD_ADAPTER,
             "family": self.name,

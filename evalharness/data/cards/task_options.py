@@ -16,19 +16,19 @@ DAY_FORMAT = "a day such as 2024-08-01"
 
 
 def task_option_names(task_name: str) -> frozenset[str]:
-    """Returns the names of the `--option`s of all known tasks, and of this task if it is in a user's card file."""
+    """Returns the names of the `--option`s of all known tasks and, for a task in a user's card file, of this task."""
     user_cards = [find_task(task_name)[0]] if card_path(task_name) else []
     return frozenset(COMMON_OPTIONS).union(*(family_option_names(card) for card in (*load_cards(), *user_cards)))
 
 
 def family_option_names(card: Card) -> tuple[str, ...]:
-    """Returns the names of the `--option`s of a task family that are not in `COMMON_OPTIONS`."""
+    """Returns the names of the `--option`s that a card's tasks have besides those of every task (`COMMON_OPTIONS`)."""
     has_releases = any(entry.releases for entry in card.tasks.values())
     return (*card.options, *(("release",) if has_releases else ()), *(WINDOW_OPTIONS if card.date_field else ()))
 
 
 def check_task_options(task_name: str, card: Card, options: Mapping[str, str]) -> None:
-    """Raises UserError for an `--option` that the task does not have, and for a value that its card does not allow."""
+    """Raises UserError for an `--option` that a task does not have, and for a value that the task's card forbids."""
     known_options = (*COMMON_OPTIONS, *family_option_names(card))
     for key, value in options.items():
         if key not in known_options:
@@ -39,7 +39,7 @@ def check_task_options(task_name: str, card: Card, options: Mapping[str, str]) -
 
 
 def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescription]:
-    """Returns a description of each `--option` of a task, for tables; options with only one value are omitted."""
+    """Returns the descriptions of a task's `--option`s, for the tables of `evalharness tasks` and the documentation."""
     descriptions = [
         _describe_option_with_choices("version", entry.versions, entry.default_version, "Version of the data"),
         _describe_option_with_choices(

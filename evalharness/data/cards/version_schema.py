@@ -10,7 +10,7 @@ from evalharness.data.templates import fill_template
 
 
 class StrictModel(BaseModel):
-    """The base class of the pydantic models of a task card; unknown keys are errors."""
+    """The base class of the pydantic models that validate a task card; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,7 +35,7 @@ FINGERPRINT_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class HubSource(StrictModel):
-    """The location of a data version on the Hugging Face hub: either the rows of `splits` or the records in `files`."""
+    """Where a data version is on the Hugging Face hub: either in the rows of `splits` or in the records of `files`."""
 
     repo: str
     config: str | None = None
@@ -47,14 +47,14 @@ class HubSource(StrictModel):
     """The pinned commit or branch; None for main."""
 
     @model_validator(mode="after")
-    def _check_splits_or_files(self) -> Self:
+    def _check_either_splits_or_files(self) -> Self:
         if bool(self.splits) == bool(self.files):
-            raise ValueError("the entry hub needs exactly one of the keys splits and files; add or remove one")
+            raise ValueError("the key 'hub' needs exactly one of its keys 'splits' and 'files'; add or remove one")
         return self
 
 
 class EvalPlusSource(StrictModel):
-    """A data release of EvalPlus, which the evalplus package downloads."""
+    """A release of EvalPlus's data, as the evalplus package names and downloads it."""
 
     name: Literal["HumanEvalPlus", "MbppPlus"]
     version: str
@@ -62,7 +62,7 @@ class EvalPlusSource(StrictModel):
 
 
 class DataVersion(StrictModel):
-    """A version of a task's data in its card: files, fields, fingerprint and source for downloads.
+    """One version of a task's data, as the card describes it: files, fields, fingerprint and source of downloads.
 
     `problems` and `fingerprint` have one value, or one value per split if each split has its own files.
     """
@@ -96,19 +96,22 @@ class DataVersion(StrictModel):
     rules: Mapping[str, Any] = Field({}, description="Rules of this version; they override those of task and card")
 
     @model_validator(mode="after")
-    def _check_file_or_shipped(self) -> Self:
+    def _check_either_file_or_shipped(self) -> Self:
         if bool(self.file) == bool(self.shipped):
-            raise ValueError("a version of the data needs exactly one of the keys file and shipped; add or remove one")
+            raise ValueError("a data version needs exactly one of the keys 'file' and 'shipped'; add or remove one")
         return self
 
     @model_validator(mode="after")
-    def _check_list_lengths(self) -> Self:
+    def _check_one_entry_per_file(self) -> Self:
         files = self.file or self.shipped
         if self.sha256 and len(self.sha256) != len(files):
-            raise ValueError(f"sha256 has {len(self.sha256)} checksums for {len(files)} data files; give one per file")
+            raise ValueError(
+                f"the key 'sha256' has {len(self.sha256)} checksums for {len(files)} data files; give one per file"
+            )
         if self.hub and self.hub.files and len(self.hub.files) != len(self.file):
             raise ValueError(
-                f"hub.files has {len(self.hub.files)} names for the {len(self.file)} paths in file; give one per path"
+                f"the key 'hub.files' has {len(self.hub.files)} names for the {len(self.file)} paths in the key "
+                "'file'; give one name per path"
             )
         return self
 
@@ -131,9 +134,9 @@ class DataVersion(StrictModel):
         return isinstance(self.problems, Mapping)
 
     def for_split(self, placeholder_values: Mapping[str, str], split: str | None) -> "DataVersion":
-        """Returns the data version with one split's files; `placeholder_values` replace the placeholders in file names.
+        """Returns a copy of the data version with only the files of one split, if each split has its own files.
 
-        A version whose splits share files keeps them.
+        `placeholder_values["NAME"]` replaces `{NAME}` in file paths and in the hub data set's configuration.
         """
         placeholder_values = {**placeholder_values, "split": split or ""}
         hub = self.hub and self.hub.model_copy(

@@ -7,7 +7,7 @@ from evalharness.diffusion.config import Attention
 
 @dataclass(frozen=True)
 class ModelFamily:
-    """A model family: properties of its networks that `config.json` does not state, and default decoding settings."""
+    """A model family, such as LLaDA: what `config.json` does not state about its networks, and how they are decoded."""
 
     name: str
     source: str

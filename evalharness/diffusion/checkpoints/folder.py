@@ -17,7 +17,7 @@ SCALE = ".scale"
 
 
 def save_checkpoint(model: Transformer, folder: Path, *, quantized: bool) -> None:
-    """Writes a network's configuration and weights into `folder`.
+    """Writes a network's configuration (config.json) and weights (model.safetensors) into `folder`.
 
     If `quantized`, matrices are stored as int8 with one scale per row.
     """
@@ -35,7 +35,7 @@ def save_checkpoint(model: Transformer, folder: Path, *, quantized: bool) -> Non
 def load_checkpoint(
     folder: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
 ) -> Transformer:
-    """Returns the network in a checkpoint folder of this project's format, in evaluation mode.
+    """Returns the network in a checkpoint folder that `save_checkpoint` wrote, in evaluation mode.
 
     Raises UserError if files are missing or the weights do not have the shapes of the configuration.
     """
@@ -75,9 +75,10 @@ def build_network(config: ModelConfig, state: dict[str, Tensor], source_name: st
 
 
 def quantize_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Returns a state dict whose matrices [rows, columns] are int8, each with a float32 scale per row [rows, 1].
+    """Returns a state dict with the matrices [rows, columns] of `state` quantized to int8.
 
-    Values are rounded to nearest. Vectors are stored as float32.
+    Each matrix gets a float32 scale per row [rows, 1], stored under the matrix's name with the suffix `.scale`. Numbers
+    are rounded to the nearest integer. Tensors that are no matrices become float32.
     """
     quantized: dict[str, Tensor] = {}
     for name, tensor in state.items():
@@ -91,9 +92,9 @@ def quantize_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def dequantize_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Returns a state dict with its 8-bit matrices as float32: the inverse of `quantize_weights`, up to rounding.
+    """Returns a state dict with the int8 matrices of `state` as float32: reverses `quantize_weights`, up to rounding.
 
-    Tensors without a scale are returned unchanged.
+    Tensors without a scale are not quantized, and are returned unchanged.
     """
     return {
         name: tensor.float() * state[name + SCALE] if name + SCALE in state else tensor

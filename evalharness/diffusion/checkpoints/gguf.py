@@ -59,7 +59,10 @@ def open_gguf(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu"
 
 
 def read_gguf_config(file: GgufFile, end_id: int) -> ModelConfig:
-    """Returns the network configuration in a GGUF file's metadata. Raises UserError for an unsupported network."""
+    """Returns the network configuration that a GGUF file's metadata describes; `end_id` is the end (EOS) token's id.
+
+    Raises UserError for an unsupported network.
+    """
     architecture = file.metadata.get("general.architecture")
     if architecture not in ARCHITECTURES:
         raise UserError(
@@ -100,7 +103,7 @@ def read_gguf_config(file: GgufFile, end_id: int) -> ModelConfig:
 def read_gguf_weights(file: GgufFile, config: ModelConfig, dtype: torch.dtype) -> dict[str, Tensor]:
     """Returns the weights in a GGUF file as a state dict with this project's parameter names.
 
-    For a network with tied embeddings, it has no entry for the output head.
+    With tied embeddings (one matrix is embedding and output head), the dict has no entry for the output head.
     """
     names = dict(_TOP)
     if config.tied:
@@ -123,11 +126,11 @@ def read_gguf_weights(file: GgufFile, config: ModelConfig, dtype: torch.dtype) -
 
 
 def _allocate_tensors(shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) -> dict[str, Tensor]:
-    """Returns uninitialized tensors of the given shapes; all matrices share one allocation.
+    """Returns uninitialized tensors of the given shapes, by name; all matrices share one memory allocation.
 
-    The C library returns such a large allocation to the operating system when the last matrix is freed, but keeps freed
-    memory of separately allocated matrices. With these, packing a network (`pack_linears`) of 0.5 billion parameters
-    took 0.4 GB more.
+    The C library returns such a large allocation to the operating system when the last matrix is freed. If each matrix
+    has its own allocation, the library keeps the freed memory: `pack_linear_layers`, which frees the matrices of a
+    network, then took 0.4 GB more for 0.5 billion parameters.
     """
     matrices = {name: math.prod(shape) for name, shape in shapes.items() if len(shape) > 1}
     sizes = [-(-size // ALIGNMENT) * ALIGNMENT for size in matrices.values()]
@@ -139,26 +142,27 @@ def _allocate_tensors(shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype)
 
 
 def _find_tied_matrix_name(file: GgufFile) -> str:
-    """Returns the name of the GGUF tensor that is both embedding and output head of a network with tied embeddings.
+    """Returns the name of the GGUF tensor to load as embedding and output head of a network with tied embeddings.
 
-    If the file has a tensor for each of them, the output head's is used, because files store it more precisely.
+    If the file has a tensor for each, it is that of the output head, which files store more precisely.
     """
     return "output.weight" if "output.weight" in file.tensors else "token_embd.weight"
 
 
 def _undo_rope_permutations(qkv: Tensor, config: ModelConfig) -> None:
-    """Reorders the query and key rows of a Llama GGUF's matrix `qkv`, in place, to the order of this project's RoPE."""
+    """Reorders the query and key rows of a Llama GGUF's QKV matrix in place; see `undo_rope_permutation`."""
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
     qkv[:queries] = undo_rope_permutation(qkv[:queries], config.heads)
     qkv[queries : queries + keys] = undo_rope_permutation(qkv[queries : queries + keys], config.kv_heads)
 
 
 def undo_rope_permutation(weight_rows: Tensor, heads: int) -> Tensor:
-    """Returns query or key weights of a Llama GGUF with their rows in the order of this project's RoPE.
+    """Returns the query or key weights of a Llama GGUF with their rows in the order of this project's RoPE.
 
-    `weight_rows` are the file's [heads * head_dim, ...]. llama.cpp rotates pairs of neighbouring dimensions; this
-    project rotates dimension i together with dimension i + head_dim / 2. `LlamaModel.permute` in llama.cpp's
-    convert_hf_to_gguf.py therefore permutes the rows of Llama models; this function applies the inverse permutation.
+    `weight_rows` [heads * head_dim, ...] are the weights in the file's order. llama.cpp rotates pairs of neighbouring
+    dimensions; this project rotates dimension i together with dimension i + head_dim / 2. `LlamaModel.permute` in
+    llama.cpp's convert_hf_to_gguf.py therefore permutes the rows of Llama models; this function applies the inverse
+    permutation.
     """
     return weight_rows.view(heads, -1, 2, *weight_rows.shape[1:]).transpose(1, 2).reshape(weight_rows.shape)
 

@@ -27,53 +27,60 @@ _VALUES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "
 """The `struct` format of each numeric value type of GGUF."""
 _STRING, _ARRAY = 8, 9
 
+EndPosition = int
+"""The byte position in a file after the value that was read."""
+
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """The location of a tensor in a GGUF file. `shape` is as in PyTorch, outermost dimension first."""
+    """A tensor's entry in a GGUF file: its name, shape, quantization and location, without its weights.
+
+    `shape` has the outermost dimension first, as in PyTorch; the file has it last.
+    """
 
     name: str
     shape: tuple[int, ...]
     kind: gguf.GGMLQuantizationType
+    """The quantization."""
     offset: int
     """Bytes from the start of the file."""
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row (the last dimension) of the tensor."""
+        """Bytes of one row of the quantized tensor; a row extends along the last dimension."""
         block, size = gguf.GGML_QUANT_SIZES[self.kind]
         return self.shape[-1] // block * size
 
     @property
     def rows(self) -> int:
-        """Number of rows of the tensor."""
+        """Number of rows of the tensor: the product of all its dimensions but the last."""
         return int(np.prod(self.shape[:-1], dtype=np.int64))
 
 
 @dataclass(frozen=True)
 class GgufFile:
-    """A parsed GGUF file: its metadata and the locations of its tensors."""
+    """A parsed GGUF file: its metadata, and an entry (shape, quantization, location) for each of its tensors."""
 
     path: Path
     metadata: Mapping[str, Any]
     tensors: Mapping[str, TensorEntry]
 
     def find_tensor(self, name: str) -> TensorEntry:
-        """Returns the location of the tensor with this name. Raises UserError if the file has no such tensor."""
+        """Returns the entry of the tensor with this name. Raises UserError if the file has no such tensor."""
         if name not in self.tensors:
             raise UserError(f"GGUF file {self.path} has no tensor {name}; give --model a complete file")
         return self.tensors[name]
 
-    def read_tensor(self, name: str, dtype: torch.dtype, rows: int | None = None) -> Tensor:
-        """Returns the tensor with this name, dequantized and converted to `dtype`; only its first `rows` rows if given.
+    def read_tensor(self, name: str, dtype: torch.dtype, max_rows: int | None = None) -> Tensor:
+        """Returns the tensor with this name, dequantized and converted to `dtype`; at most its first `max_rows` rows.
 
         Raises UserError if the file has no such tensor, or the package `gguf` does not know its quantization.
         """
         entry = self.find_tensor(name)
-        count = entry.rows if rows is None else min(rows, entry.rows)
+        count = entry.rows if max_rows is None else min(max_rows, entry.rows)
         weights = torch.empty(count, entry.shape[-1], dtype=dtype)
         self._read_rows_into(weights, entry)
-        return weights.view(*(entry.shape if rows is None else weights.shape))
+        return weights.view(*(entry.shape if max_rows is None else weights.shape))
 
     def map_tensor_bytes(self, tensor: TensorEntry) -> np.ndarray[Any, Any]:
         """Returns the quantized bytes [rows, row_bytes] of a tensor as a memory map of the file."""
@@ -85,9 +92,9 @@ class GgufFile:
         return (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
     def read_stacked_tensors(self, tensor_names: Sequence[str], out: Tensor) -> None:
-        """Writes the named tensors, dequantized and concatenated along their first dimension, to `out`.
+        """Dequantizes the named tensors, and writes them to `out`, concatenated along their first dimension.
 
-        No second copy of a whole tensor is held in memory.
+        Only a few rows are dequantized at a time, so that no second copy of a whole tensor is in memory.
         """
         entries = [self.find_tensor(name) for name in tensor_names]
         parts = out.split([entry.shape[0] for entry in entries])  # type: ignore[no-untyped-call]
@@ -95,7 +102,7 @@ class GgufFile:
             self._read_rows_into(part.view(entry.rows, entry.shape[-1]), entry)
 
     def _read_rows_into(self, out: Tensor, tensor: TensorEntry) -> None:
-        """Writes the first rows of a tensor in the file, dequantized, to `out` [rows, columns]."""
+        """Dequantizes the first rows of a tensor in the file, and fills `out` [rows, columns] with them."""
         count = len(out)
         with self.path.open("rb") as stream:
             stream.seek(tensor.offset)
@@ -121,13 +128,13 @@ class GgufFile:
 
 
 def read_gguf(path: Path) -> GgufFile:
-    """Returns the metadata of a GGUF file and the locations of its tensors.
+    """Parses a GGUF file; returns its metadata and the entries of its tensors, without reading the weights.
 
     Raises UserError for a file that is truncated or not in GGUF format.
     """
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return _parse_file(path, content)
+            return _parse_gguf(path, content)
     except OSError as error:
         raise UserError(f"GGUF file {path} cannot be read: {error.strerror}; give --model a readable file") from None
     except (struct.error, ValueError) as error:  # mmap refuses an empty file with ValueError
@@ -137,7 +144,7 @@ def read_gguf(path: Path) -> GgufFile:
 
 
 @dataclass(frozen=True)
-class GgufOrigin:
+class GgufIdentity:
     """The quantization and the SHA-256 digest of a GGUF file, which identify its weights in a run's manifest."""
 
     quantization: str
@@ -145,24 +152,24 @@ class GgufOrigin:
     sha256: str
 
     def to_manifest(self) -> dict[str, str]:
-        """Returns quantization and digest as entries of a run's manifest."""
+        """Returns quantization and digest as entries of a run's manifest (manifest.json)."""
         return {"gguf_quantization": self.quantization, "gguf_sha256": self.sha256}
 
 
-def read_gguf_origin(path: Path) -> GgufOrigin:
-    """Returns quantization and SHA-256 digest of a GGUF file. Raises UserError if it cannot be read."""
+def read_gguf_identity(path: Path) -> GgufIdentity:
+    """Returns the quantization and the SHA-256 digest of a GGUF file. Raises UserError if it cannot be read."""
     kind = read_gguf(path).metadata.get("general.file_type", gguf.LlamaFileType.GUESSED)
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return GgufOrigin(gguf.LlamaFileType(kind).name, digest)
+    return GgufIdentity(gguf.LlamaFileType(kind).name, digest)
 
 
-def _parse_file(path: Path, content: mmap.mmap) -> GgufFile:
+def _parse_gguf(path: Path, content: mmap.mmap) -> GgufFile:
     if content[:4] != b"GGUF":
         raise ValueError("the file does not begin with the bytes 'GGUF'")
     version, tensor_count, value_count = struct.unpack_from("<IQQ", content, 4)
     if version not in (2, 3):
-        raise ValueError(f"the file has GGUF version {version}, and only versions 2 and 3 are supported")
+        raise ValueError(f"the file has version {version} of the GGUF format; only versions 2 and 3 are supported")
     position = 24
     metadata: dict[str, Any] = {}
     for _ in range(value_count):
@@ -182,28 +189,28 @@ def _parse_file(path: Path, content: mmap.mmap) -> GgufFile:
     tensors = {name: TensorEntry(name, shape, kind, start + offset) for name, shape, kind, offset in entries}
     for entry in tensors.values():
         if entry.offset + entry.rows * entry.row_bytes > len(content):
-            raise ValueError(f"the file ends before the end of tensor {entry.name}")
+            raise ValueError(f"the file is incomplete: it ends before the end of tensor {entry.name}")
     return GgufFile(path, metadata, tensors)
 
 
-def _read_number(content: mmap.mmap, position: int, struct_format: str) -> tuple[Any, int]:
-    """Returns the number at byte `position` of a GGUF file, and the position after it."""
+def _read_number(content: mmap.mmap, position: int, struct_format: str) -> tuple[Any, EndPosition]:
+    """Returns the number at byte `position` of a GGUF file's `content`, and the byte position after it."""
     layout = f"<{struct_format}"
     return struct.unpack_from(layout, content, position)[0], position + struct.calcsize(layout)
 
 
-def _read_string(content: mmap.mmap, position: int) -> tuple[str, int]:
-    """Returns the string at byte `position` of a GGUF file, and the position after it."""
+def _read_string(content: mmap.mmap, position: int) -> tuple[str, EndPosition]:
+    """Returns the string at byte `position` of a GGUF file's `content`, and the byte position after it."""
     (size,) = struct.unpack_from("<Q", content, position)
     if position + 8 + size > len(content):
-        raise ValueError("the file ends in the middle of a metadata string")
+        raise ValueError("the file is incomplete: it ends within a metadata string")
     return content[position + 8 : position + 8 + size].decode("utf-8", errors="replace"), position + 8 + size
 
 
-def _read_metadata_value(content: mmap.mmap, position: int, value_type: int) -> tuple[Any, int]:
-    """Returns the metadata value at byte `position` of a GGUF file, and the position after it.
+def _read_metadata_value(content: mmap.mmap, position: int, value_type: int) -> tuple[Any, EndPosition]:
+    """Returns the metadata value at byte `position` of a GGUF file's `content`, and the byte position after it.
 
-    `value_type` is the value's type as GGUF numbers it.
+    `value_type` is the GGUF format's number of the value's type.
     """
     if value_type == _STRING:
         return _read_string(content, position)
@@ -222,7 +229,7 @@ def _read_metadata_value(content: mmap.mmap, position: int, value_type: int) -> 
 
 
 def _struct_format_of_type(value_type: int) -> str:
-    """Returns the `struct` format of a numeric value type as GGUF numbers it."""
+    """Returns the `struct` format of a numeric type, whose number in the GGUF format is `value_type`."""
     if value_type not in _VALUES:
-        raise ValueError(f"the file has a metadata value of the unknown type {value_type}")
+        raise ValueError(f"the file has a metadata value of type {value_type}, which the GGUF format does not define")
     return _VALUES[value_type]

@@ -35,7 +35,7 @@ class TokenType(IntEnum):
 
 
 class GgufTokenizer(FastTokenizer):
-    """The tokenizer and chat template of a GGUF file, with the method names of transformers' tokenizers."""
+    """The tokenizer of a GGUF file and its chat template, with the method names of a transformers tokenizer."""
 
     def __init__(self, tokenizer: Tokenizer, chat_template: str | None, special: dict[str, str | None]) -> None:
         super().__init__(tokenizer)
@@ -46,7 +46,10 @@ class GgufTokenizer(FastTokenizer):
     def apply_chat_template(
         self, messages: Sequence[dict[str, str]], *, add_generation_prompt: bool = False, tokenize: bool = False
     ) -> str:
-        """Returns chat messages as one text, formatted by the chat template. `tokenize` must be False."""
+        """Returns chat messages as one text, formatted by the chat template.
+
+        With `add_generation_prompt`, the text ends with the beginning of an answer. `tokenize` must be False.
+        """
         from jinja2.exceptions import TemplateError
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -111,7 +114,10 @@ def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
 
 
 def read_end_token_ids(file: GgufFile) -> frozenset[int]:
-    """Returns the ids of the tokens that end an answer: those in a GGUF file's metadata, and those named in ENDS."""
+    """Returns the ids of the tokens that end an answer (EOS).
+
+    They are those that a GGUF file's metadata names, and those of the texts in `ENDS` that its vocabulary has.
+    """
     end_ids = {file.metadata.get(f"tokenizer.ggml.{key}") for key in _END_KEYS} - {None}
     names: list[str] = file.metadata.get("tokenizer.ggml.tokens", [])
     kinds = file.metadata.get("tokenizer.ggml.token_type", [])

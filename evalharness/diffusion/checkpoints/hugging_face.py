@@ -98,7 +98,7 @@ def parse_model_config(config_values: Mapping[str, Any], family: ModelFamily, ma
 def read_weights(
     folder: Path, config: ModelConfig, family: ModelFamily, dtype: torch.dtype, device: torch.device
 ) -> dict[str, Tensor]:
-    """Returns the weights in a folder's safetensors files as a state dict with this project's parameter names.
+    """Returns the weights in a model folder's safetensors files as a state dict with this project's parameter names.
 
     Raises UserError if weights are missing.
     """

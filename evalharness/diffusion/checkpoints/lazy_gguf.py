@@ -19,15 +19,15 @@ class LazyGgufMatrix:
     def __len__(self) -> int:
         return len(self._content)
 
-    def read_rows(self, rows: slice | Sequence[int]) -> Tensor:
-        """Returns the given rows of the matrix, dequantized to float32 [rows, columns]."""
-        return torch.from_numpy(self._file.dequantize(self._entry, np.ascontiguousarray(self._content[rows])))
+    def read_rows(self, row_indices: slice | Sequence[int]) -> Tensor:
+        """Returns the rows of the matrix with these indices, dequantized to float32 [rows, columns]."""
+        return torch.from_numpy(self._file.dequantize(self._entry, np.ascontiguousarray(self._content[row_indices])))
 
 
 class LazyGgufEmbedding(nn.Embedding):
-    """An embedding layer that can free its matrix, and then reads the rows that it needs from a GGUF file.
+    """An embedding layer that can free its matrix, and afterwards reads each row that it needs from a GGUF file.
 
-    Freeing the matrix does not change the embeddings.
+    The embeddings are the same before and after.
     """
 
     def __init__(self, weight: Tensor, rows: LazyGgufMatrix) -> None:

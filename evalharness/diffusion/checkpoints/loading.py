@@ -35,9 +35,9 @@ class Checkpoint:
 def open_checkpoint(
     model_name: str, dtype: torch.dtype, device: torch.device, revision: str | None = None
 ) -> Checkpoint:
-    """Loads the checkpoint `model_name`, a folder or a hub id, without running code from it.
+    """Returns the network, tokenizer and model family of checkpoint `model_name`, a folder or a Hugging Face hub id.
 
-    Raises UserError if it is not available, or if its model family is unknown.
+    No code from the checkpoint is run. Raises UserError if it is not available, or if its model family is unknown.
     """
     folder = find_checkpoint_folder(model_name, revision)
     values = read_json_object(folder / "config.json")
@@ -77,16 +77,16 @@ def is_gguf(model_name: str) -> bool:
 
 
 def gguf_manifest_entries(model_name: str) -> dict[str, str]:
-    """Returns the manifest's entries about a GGUF file (quantization, digest); an empty dict for any other model."""
+    """Returns a run's manifest entries about a GGUF file (quantization, SHA-256 digest); none for other models."""
     if not is_gguf(model_name):
         return {}
-    from evalharness.diffusion.checkpoints.gguf_file import read_gguf_origin
+    from evalharness.diffusion.checkpoints.gguf_file import read_gguf_identity
 
-    return read_gguf_origin(Path(model_name).expanduser()).to_manifest()
+    return read_gguf_identity(Path(model_name).expanduser()).to_manifest()
 
 
 def find_checkpoint_folder(model_name: str, revision: str | None) -> Path:
-    """Returns the folder of a checkpoint: `model_name` itself, or the local copy of that hub id, downloaded if needed.
+    """Returns the folder of a checkpoint: `model_name` itself, or for a hub id its local copy, downloaded if needed.
 
     Raises UserError if neither the folder nor the hub id exists.
     """
@@ -108,7 +108,7 @@ def find_checkpoint_folder(model_name: str, revision: str | None) -> Path:
 
 
 def open_tokenizer(model_name: str, checkpoint_folder: Path) -> Any:
-    """Returns a checkpoint folder's tokenizer with its chat template, without running code from the folder."""
+    """Returns the transformers tokenizer in a checkpoint folder; runs no code from the folder."""
     import transformers
 
     transformers.utils.logging.set_verbosity_error()

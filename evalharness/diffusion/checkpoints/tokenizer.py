@@ -9,7 +9,7 @@ from evalharness.errors import UserError
 
 
 class FastTokenizer:
-    """A tokenizer with those methods of a transformers tokenizer that the backends use."""
+    """A tokenizer of the library `tokenizers`, with the methods of a transformers tokenizer that the backends use."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer

@@ -14,7 +14,7 @@ from evalharness.diffusion.checkpoints.folder import FILE, dequantize_weights, q
 from evalharness.diffusion.drafting.config import read_drafter_config, write_drafter_config
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.drafting.speculators import (
-    convert_speculators_state,
+    convert_speculators_weights,
     is_speculators_checkpoint,
     read_speculators_config,
 )
@@ -23,7 +23,7 @@ from evalharness.errors import UserError
 
 
 def save_drafter(drafter: Drafter, folder: Path, *, quantized: bool) -> None:
-    """Writes a drafter's configuration and weights into `folder`.
+    """Writes a drafter's configuration (config.json) and weights (model.safetensors) into `folder`.
 
     If `quantized`, matrices are stored as int8 with one scale per row.
     """
@@ -37,9 +37,10 @@ def save_drafter(drafter: Drafter, folder: Path, *, quantized: bool) -> None:
 
 
 def load_drafter(folder: Path, target: Transformer) -> Drafter:
-    """Returns the drafter in a checkpoint folder, in evaluation mode, with the device and dtype of its target.
+    """Returns the drafter in a checkpoint folder, attached to its target, in evaluation mode.
 
-    Raises UserError if the folder has no drafter, or one for a target of other sizes.
+    It has the target's device and dtype. Raises UserError if the folder has no drafter, or one for a target with
+    another hidden size or more layers.
     """
     foreign = is_speculators_checkpoint(folder)
     config = read_speculators_config(folder) if foreign else read_drafter_config(folder)
@@ -54,7 +55,7 @@ def load_drafter(folder: Path, target: Transformer) -> Drafter:
     try:
         state = load_file(folder / FILE, device=str(weight.device))
         if foreign:
-            state = convert_speculators_state(folder, state, config, weight)
+            state = convert_speculators_weights(folder, state, config, weight)
         vocabulary = state.pop("vocabulary")
         # On the meta device no weights are allocated and initialized, since `state` replaces them all.
         with torch.device("meta"):
@@ -73,9 +74,9 @@ def load_drafter(folder: Path, target: Transformer) -> Drafter:
 
 
 def target_fingerprint(target: Transformer) -> str:
-    """Returns a SHA-256 digest of a target's sizes and some of its weights, which identifies the target.
+    """Returns a SHA-256 digest, in hex, of a target network's sizes and some of its weights, which identifies it.
 
-    It is used to find the drafter that was trained for the target, and does not depend on the weights' dtype.
+    The digest is used to find the drafter that was trained for the target. It does not depend on the weights' dtype.
     """
     config = target.config
     sizes = (config.vocab_size, config.hidden, config.layers, config.heads, config.kv_heads, config.intermediate)

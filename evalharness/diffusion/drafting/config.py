@@ -13,7 +13,7 @@ MODEL_TYPE = "evalharness-drafter"
 
 @dataclass(frozen=True)
 class DrafterConfig:
-    """The configuration of a drafter; `network` has the sizes of its Transformer layers and of its draft vocabulary."""
+    """The configuration of a drafter; `network` has the sizes of its Transformer layers and its draft vocabulary."""
 
     network: ModelConfig
     taps: tuple[int, ...]
@@ -48,7 +48,7 @@ def read_drafter_config(folder: Path) -> DrafterConfig:
                 f"{path} is not the configuration of a drafter; give --option drafter= a drafter folder that "
                 "`evalharness train` wrote"
             )
-        network = ModelConfig.from_json(values.pop("network"))
+        network = ModelConfig.from_json(values.pop("network"), path)
         return DrafterConfig(network=network, taps=tuple(values.pop("taps")), **values)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(

@@ -28,14 +28,17 @@ REPEATS = 5
 
 @dataclass(frozen=True)
 class ForwardPassCosts:
-    """The measured seconds of the target's forward pass by number of tokens (`widths`), and of one drafter pass."""
+    """The measured times of forward passes: of the target, for several numbers of tokens, and of the drafter."""
 
     widths: tuple[int, ...]
+    """Numbers of tokens in a forward pass of the target, ascending."""
     seconds: tuple[float, ...]
+    """For each number in `widths`, the time of the target's pass."""
     draft_s: float = 0.0
+    """Seconds of a drafter pass; 0 without a drafter."""
 
     def verification_seconds(self, token_count: int) -> float:
-        """Returns the seconds in which the target verifies this many tokens, interpolated between measurements."""
+        """Returns the seconds of a target pass over this many tokens, interpolated between the measurements."""
         pairs = list(zip(self.widths, self.seconds, strict=True))
         for (low, before), (high, after) in itertools.pairwise(pairs):
             if token_count <= high:
@@ -45,11 +48,11 @@ class ForwardPassCosts:
     def choose_draft_length(
         self, acceptance_probabilities: Sequence[float], row_count: int = 1, with_drafter: bool = False
     ) -> "DraftLengthChoice":
-        """Returns the draft length with the highest expected speed.
+        """Returns the draft length with the highest expected decoding speed, and that speed.
 
-        `acceptance_probabilities[i]` is the probability that draft token i and all before it are accepted. With
-        `with_drafter`, the time of the drafter's forward pass is included. All `row_count` rows of the batch are
-        assumed to have drafts of this length.
+        `acceptance_probabilities[i]` is the probability that draft token i and all before it are accepted. If
+        `with_drafter` is true, the time of the drafter's forward pass is included. All `row_count` rows of the batch
+        are assumed to have drafts of this length.
         """
         spent = self.draft_s if with_drafter else 0.0
         expected, best = 1.0, DraftLengthChoice(0, 1.0 / (self.verification_seconds(row_count) + spent))
@@ -62,14 +65,14 @@ class ForwardPassCosts:
 
 
 class DraftLengthChoice(NamedTuple):
-    """A number of tokens to draft, and the expected speed of one row with such drafts."""
+    """A number of tokens to draft, and the decoding speed of one row that is expected with drafts of this length."""
 
     length: int
     tokens_per_s: float
 
 
 class AcceptanceTracker:
-    """Estimates, for each position of a draft, the probability that its token is accepted, from the drafts so far.
+    """Estimates the probability that the target accepts a draft's i-th token, for each i, from the drafts so far.
 
     Each source of drafts (prompt lookup, drafter) has its own tracker.
     """
@@ -83,11 +86,11 @@ class AcceptanceTracker:
         self._tried = [prior_weight] * max_length
         self._accepted = [prior_weight * prior] * max_length
 
-    def record_draft(self, drafted_tokens: int, accepted_tokens: int) -> None:
-        """Updates the estimates with one verified draft: how many tokens it had, and how many of them were accepted."""
-        for position in range(min(drafted_tokens, accepted_tokens + 1)):
+    def record_draft(self, drafted_count: int, accepted_count: int) -> None:
+        """Updates the estimates with a draft of `drafted_count` tokens; the target accepted `accepted_count`."""
+        for position in range(min(drafted_count, accepted_count + 1)):
             self._tried[position] += 1
-            self._accepted[position] += position < accepted_tokens
+            self._accepted[position] += position < accepted_count
 
     def acceptance_probabilities(self) -> list[float]:
         """Returns, for each draft position, the probability that its token and all tokens before it are accepted."""
@@ -100,7 +103,7 @@ class AcceptanceTracker:
 
 @torch.inference_mode()
 def measure_forward_pass_costs(model: Transformer, drafter: Drafter | None) -> ForwardPassCosts:
-    """Measures the seconds of forward passes of target and drafter: each the minimum of several repetitions."""
+    """Times forward passes of target and drafter; returns the seconds of each, the minimum of several repetitions."""
     weight = model.embed.weight
     cache = KVCache(model.config, 1, CONTEXT + WIDTHS[-1], weight.dtype, weight.device)
     forward_rows(model, [make_causal_input(0, [1] * CONTEXT)], cache)
@@ -125,9 +128,9 @@ def measure_forward_pass_costs(model: Transformer, drafter: Drafter | None) -> F
 
 
 def load_or_measure_forward_pass_costs(model: Transformer, drafter: Drafter | None) -> ForwardPassCosts:
-    """Returns the measured costs of this model's forward passes on this machine.
+    """Returns the measured times of the forward passes of a model and its drafter on this machine.
 
-    They are read from the user's cache folder, or measured and stored there.
+    They are read from the user's cache folder; if they are not there, they are measured and stored.
     """
     weight = model.embed.weight
     device = torch.cuda.get_device_name(weight.device) if weight.device.type == "cuda" else str(weight.device)
@@ -155,7 +158,7 @@ def load_or_measure_forward_pass_costs(model: Transformer, drafter: Drafter | No
 
 
 def _measure_minimum_seconds(call: Callable[[], object]) -> float:
-    """Returns the shortest of the times of `REPEATS` calls, after one call that is not timed."""
+    """Returns the seconds of the fastest of `REPEATS` calls, after one call that is not timed."""
     call()
     best = float("inf")
     for _ in range(REPEATS):

@@ -22,21 +22,23 @@ from evalharness.diffusion.rows import Row, Sampler, record_output_times
 
 
 class SpeculativeDecodingEngine(Protocol):
-    """A faster implementation of speculative decoding after prefill, such as the fused kernels."""
+    """The interface of a faster speculative decoder, such as the fused kernels: it decodes a batch after prefill."""
 
     def supports(self, sampler: Sampler) -> bool:
         """Returns whether the engine can decode with this sampler."""
 
     def allocate_cache(self, rows: Sequence[Row], sampler: Sampler, drafting: DraftingSettings) -> KVCache:
-        """Returns an empty KV cache for these rows; prefill must fill it before the engine decodes them."""
+        """Returns an empty KV cache for these rows; the caller must prefill it before the engine decodes them."""
 
     def draft_and_verify(
         self, rows: Sequence[Row], drafting: DraftingSettings, target_states: Tensor | None, start_time: float
     ) -> None:
-        """Decodes until each row has ended.
+        """Decodes the rows by speculative decoding until each has ended; appends the tokens to the rows.
 
-        `target_states` [rows, T, taps * hidden] are the target's hidden states of the prefilled tokens, if a drafter
-        needs them. Times are counted from `start_time`, a `time.perf_counter()`.
+        The KV cache of `allocate_cache` must hold all tokens of each row except the last. `target_states`
+        [rows, T, taps * hidden] are the target's hidden states of these tokens, which a drafter needs; None without a
+        drafter, or if there are no such tokens. Times of the rows are counted from `start_time`, a
+        `time.perf_counter()`.
         """
 
 
@@ -48,12 +50,13 @@ def draft_and_verify(
     drafting: DraftingSettings,
     engine: SpeculativeDecodingEngine | None = None,
 ) -> None:
-    """Decodes all rows of a batch by speculative decoding, in place, and records each row's drafts.
+    """Decodes a batch of rows (sequences) by speculative decoding until each has ended.
 
-    At threshold 1 the text is that of `decode_autoregressively`, greedy or sampled, because the row's n-th random
-    number chooses its n-th output token, both in drafting and in verification. A row's `forward_passes` counts the
-    passes of the target alone. After prefill, `engine` decodes if it is given and supports the sampler; it must
-    belong to the same network and drafter.
+    It prefills the prompts into a new KV cache, and appends output tokens and verified drafts to the rows. `model` is
+    the target; `drafting` says where drafts come from. With an acceptance threshold of 1, the text is that of
+    `decode_autoregressively`, greedy or sampled: the row's n-th random number samples its n-th output token, both in
+    drafting and in verification. A row's `forward_passes` counts the target's passes only. If `engine` is given and
+    supports the sampler, it decodes after prefill; it must have been made for the same target and drafter.
     """
     if not rows:
         return
@@ -106,11 +109,11 @@ def verify_and_append_drafts(
     acceptance_threshold: float,
     with_confidence: bool = False,
 ) -> list[int]:
-    """Appends the accepted draft tokens and the target's next token to each row; returns how many were accepted.
+    """Appends to each row the draft tokens that the target accepts, then the target's own next token.
 
-    `hidden` are the target's hidden states of a forward pass over each row's last token and draft.
-    `acceptance_threshold` is that of `DraftingSettings`. `with_confidence` records the target's probability of each
-    token that it chose.
+    `hidden` [rows, T, hidden] are the target's hidden states of a forward pass over each row's last token and draft.
+    `acceptance_threshold` is `DraftingSettings.threshold`. If `with_confidence` is true, the rows also record the
+    target's probability of each token that it chose. Returns the number of accepted draft tokens of each row.
     """
     sources = [(number, position) for number, draft in enumerate(drafts) for position in range(len(draft.tokens) + 1)]
     logits = sampler.mask_banned(model.logits(gather_hidden_states(hidden, sources)))
@@ -143,10 +146,11 @@ def verify_and_append_drafts(
 def append_verified_tokens(
     row: Row, draft: Draft, verified_tokens: Sequence[int], confidences: Sequence[float] | None = None
 ) -> int:
-    """Appends the result of a verifying forward pass to a row until the row ends, and records the pass and its draft.
+    """Appends to a row the tokens that a verifying forward pass gave; returns the number of draft tokens among them.
 
-    `verified_tokens` are the accepted tokens of the `draft`, then the target's own next token. `confidences` are the
-    target's probabilities of these tokens, 1 by default. Returns how many drafted tokens were appended.
+    It stops when the row ends, and also records the pass and its draft in the row. `verified_tokens` are the accepted
+    tokens of the `draft`, then the target's own next token. `confidences` are the target's probabilities of these
+    tokens, 1 by default.
     """
     row.forward_passes += 1
     position, pushed = len(row.text) - len(row.prompt), 0
@@ -162,9 +166,10 @@ def append_verified_tokens(
 
 
 def _flag_tokens_above_threshold(logits: Tensor, drafts: Sequence[Draft], acceptance_threshold: float) -> list[bool]:
-    """Returns whether each drafted token is probable enough: at least `acceptance_threshold` times as the top token.
+    """Returns, for each draft token, whether it is at least `acceptance_threshold` times as probable as the top token.
 
-    There is one more entry for each draft, for the position after its last token, which has no meaning.
+    `logits` [N, V] are the target's predictions of all draft tokens and of the token after each draft; the entries of
+    the result for the latter have no meaning.
     """
     tokens = [token for draft in drafts for token in (*draft.tokens, 0)]
     own = logits.gather(1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0]

@@ -15,14 +15,17 @@ The values are first estimates of the probability that the target accepts a draf
 
 
 class LookupDraft(NamedTuple):
-    """Tokens drafted by prompt lookup, and the length of the n-gram that they followed."""
+    """Tokens drafted by prompt lookup, and the length of the repeated n-gram after which they were found."""
 
     tokens: list[int]
     ngram_length: int
 
 
 class NgramLookup:
-    """Drafts tokens by prompt lookup: an index from each n-gram of one growing text to its latest position."""
+    """Drafts tokens by prompt lookup: those that followed an earlier occurrence of a text's last n-gram.
+
+    It indexes one text, which `append_tokens` extends, by its n-grams.
+    """
 
     def __init__(self, sizes: Collection[int] = tuple(EXPECTED_ACCEPTANCE)) -> None:
         self._sizes = sizes
@@ -41,7 +44,7 @@ class NgramLookup:
     def propose(self, max_tokens: int) -> LookupDraft:
         """Returns up to `max_tokens` tokens that followed the latest earlier occurrence of the text's last n-gram.
 
-        Returns no tokens and length 0 if the n-gram has not occurred before.
+        The longest n-gram that occurred before is used. Returns no tokens and length 0 if there is none.
         """
         for size in self._sizes:
             position = self._following.get(tuple(self._text[-size:])) if len(self._text) >= size else None

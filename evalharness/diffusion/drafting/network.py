@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.drafting.config import DrafterConfig
-from evalharness.diffusion.drafting.packing import make_linear_from_matrix, pack_linear, pack_linears
+from evalharness.diffusion.drafting.packing import make_linear_from_matrix, pack_linear_layer, pack_linear_layers
 from evalharness.diffusion.network import Layer, Rotation, Transformer, apply_rope, rope_rotation
 
 
 class DrafterCache(KVCache):
-    """The drafter's KV cache; it also stores the context features [rows, capacity, hidden] of each position.
+    """The drafter's KV cache; it also stores a context feature for each position, [rows, capacity, hidden].
 
-    Keys and values are computed from the context features; see `Drafter.context_features`.
+    A context feature is a vector that `Drafter.context_features` computes from the target's hidden states of a token;
+    the keys and values of the context are computed from these vectors.
     """
 
     def __init__(
@@ -29,33 +30,36 @@ class DrafterCache(KVCache):
         self._features = torch.zeros(rows, capacity, config.hidden, dtype=dtype, device=device)
 
     @property
-    def features(self) -> Tensor:
-        """The context features [rows, capacity, hidden]."""
+    def context_features(self) -> Tensor:
+        """The context features of all positions, [rows, capacity, hidden]."""
         return self._features
 
-    def store_features(self, features: Tensor, positions: Tensor) -> None:
+    def store_context_features(self, features: Tensor, positions: Tensor) -> None:
         """Stores the context features [rows, T, hidden] of the given `positions` [rows, T]."""
         self._features[torch.arange(len(features), device=features.device)[:, None], positions] = features
 
-    def features_before(self, positions: Tensor) -> Tensor:
+    def context_features_before(self, positions: Tensor) -> Tensor:
         """Returns the context features [rows, hidden] one position before `positions` [rows]; zeros for position 0."""
         rows = torch.arange(len(positions), device=positions.device)
         return self._features[rows, (positions - 1).clamp_min(0)] * (positions > 0)[:, None]
 
     def keep_rows(self, row_numbers: Sequence[int]) -> None:
-        """Keeps only the given rows of the batch, in the given order."""
+        """Keeps only the rows with these numbers (from 0), in this order; removes the other rows of the batch."""
         super().keep_rows(row_numbers)
         self._features = self._features[list(row_numbers)]
 
 
 class DrafterLayer(Layer):
-    """A Transformer layer of the drafter: the drafted block also attends to context features of the target.
+    """A Transformer layer of the drafter, in which the drafted block also attends to the context features before it.
 
     The same matrices compute the keys and values of the context and those of the drafted block.
     """
 
     def project_context(self, context: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
-        """Returns the layer's keys and values [rows, kv_heads, T, head_dim] of context features [rows, T, hidden]."""
+        """Returns the layer's keys and values of context features [rows, T, hidden].
+
+        Both are [rows, kv_heads, T, head_dim]; `rotation` is RoPE's for the features' positions.
+        """
         config = self.config
         queries, size = config.heads * config.head_dim, config.kv_heads * config.head_dim
         if type(self.qkv) is nn.Linear:
@@ -85,7 +89,7 @@ class _AttachedTarget:
 
 
 class Drafter(nn.Module):
-    """The drafter network: drafts `block` tokens in one forward pass over the text's last token and mask tokens.
+    """The drafter network: drafts a block of tokens in one forward pass over the text's last token and mask tokens.
 
     It uses the target's embedding and output head (see `attach_target`), which are not in its state dict.
     """
@@ -132,8 +136,8 @@ class Drafter(nn.Module):
     def attach_target(self, target: Transformer) -> None:
         """Connects the drafter to its target, whose embedding and output head it uses.
 
-        It copies the rows of the output head for the draft vocabulary, so call it before `pack_target` frees that
-        matrix.
+        It copies the output head's rows for the draft vocabulary. So call it before `pack_target_weights`, which frees
+        the output head's matrix.
         """
         ids = self.vocabulary.long()
         index = torch.full((target.config.vocab_size,), len(ids), dtype=torch.long, device=ids.device)
@@ -143,8 +147,8 @@ class Drafter(nn.Module):
     def pack_matrices(self) -> None:
         """Converts all matrices to oneDNN's packed layout, faster on a CPU; a packed drafter cannot be saved."""
         shared = self.attached_target
-        self._shared = _AttachedTarget(shared.target, pack_linear(shared.head), shared.index)
-        pack_linears(self)
+        self._shared = _AttachedTarget(shared.target, pack_linear_layer(shared.head), shared.index)
+        pack_linear_layers(self)
 
     @property
     def attached_target(self) -> "_AttachedTarget":
@@ -153,14 +157,14 @@ class Drafter(nn.Module):
         return self._shared
 
     def new_cache(self, row_count: int, capacity: int) -> DrafterCache:
-        """Returns an empty KV cache for rows of at most `capacity` positions, the drafted block included."""
+        """Returns an empty KV cache with `capacity` positions per row; the drafted block must fit in, too."""
         weight = self.norm.weight
         return DrafterCache(self.config.network, row_count, capacity, weight.dtype, weight.device)
 
     def draft_vocabulary_indices(self, tokens: Tensor) -> Tensor:
-        """Returns the index in the draft vocabulary of each token id, in the shape of `tokens`.
+        """Returns the index in the draft vocabulary of each token id in `tokens`, in the same shape.
 
-        Tokens outside the draft vocabulary get the index V, the vocabulary's size.
+        Tokens outside the draft vocabulary get the index V, the size of the draft vocabulary.
         """
         return self.attached_target.index[tokens]
 
@@ -174,10 +178,10 @@ class Drafter(nn.Module):
         return self.fuse_norm(self.fuse(torch.cat(normed, dim=-1)))  # type: ignore[no-any-return]
 
     def extend_context(self, target_states: Tensor, start_positions: Sequence[int], cache: DrafterCache) -> None:
-        """Adds T more tokens per row to the context in the drafter's KV cache.
+        """Adds T more tokens per row to the drafter's KV cache, from the target's hidden states of these tokens.
 
-        `target_states` [rows, T, taps * hidden] are the target's hidden states of these tokens, as in
-        `context_features`. `start_positions` has the position of each row's first one.
+        `target_states` are [rows, T, taps * hidden], as in `context_features`. `start_positions[i]` is the position of
+        the first of these tokens in row i.
         """
         size = target_states.shape[1]
         positions = torch.tensor(start_positions, device=target_states.device)[:, None] + torch.arange(
@@ -186,16 +190,16 @@ class Drafter(nn.Module):
         context = self.context_features(target_states)
         rotation = rope_rotation(self.config.network, positions, context.dtype)
         cache.set_write_slots(start_positions, size)
-        cache.store_features(context, positions)
+        cache.store_context_features(context, positions)
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, DrafterLayer)
             cache.update(number, *layer.project_context(context, rotation))
 
     def embed_blocks(self, anchor_tokens: Tensor, features_before_anchors: Tensor) -> Tensor:
-        """Returns the input embeddings [..., block, hidden] of drafted blocks: the text's last token, then mask tokens.
+        """Returns the input embeddings [..., block, hidden] of blocks to draft.
 
-        `anchor_tokens` [...] are the ids of these last tokens, with which the blocks begin. `features_before_anchors`
-        [..., hidden] are the context features of the positions before the anchors.
+        A block begins with the last token of a text, its anchor (`anchor_tokens` [...] are their ids); mask tokens
+        follow. `features_before_anchors` [..., hidden] are the context features of the positions before the anchors.
         """
         masks = self.mask.expand(*anchor_tokens.shape, *self.mask.shape)
         x = torch.cat((self.attached_target.target.embed(anchor_tokens).detach()[..., None, :], masks), dim=-2)
@@ -210,7 +214,7 @@ class Drafter(nn.Module):
         block, device = self.config.block, anchor_tokens.device
         first = torch.tensor(anchor_positions, device=device)
         positions = first[:, None] + torch.arange(block, device=device)
-        x = self.embed_blocks(anchor_tokens, cache.features_before(first))
+        x = self.embed_blocks(anchor_tokens, cache.context_features_before(first))
         rotation = rope_rotation(self.config.network, positions, x.dtype)
         bias = None
         if len(anchor_positions) > 1:
@@ -222,26 +226,26 @@ class Drafter(nn.Module):
             x = layer(x, rotation, bias, cache)
         return self.norm(x)  # type: ignore[no-any-return]
 
-    def logits(self, states: Tensor, previous_indices: Tensor) -> Tensor:
+    def logits(self, states: Tensor, previous_token_indices: Tensor) -> Tensor:
         """Returns the logits [..., V] over the draft vocabulary for final hidden states [..., hidden].
 
-        `previous_indices` [...] are the tokens one position earlier, as indices in the draft vocabulary (see
+        `previous_token_indices` [...] are the tokens one position earlier, as indices in the draft vocabulary (see
         `draft_vocabulary_indices`).
         """
-        return self.position_logits(states) + self.markov_bias(previous_indices)
+        return self.position_logits(states) + self.markov_bias(previous_token_indices)
 
     def position_logits(self, states: Tensor) -> Tensor:
-        """Returns the part of the logits [..., V] that final hidden states [..., hidden] give alone."""
+        """Returns the part of the logits [..., V] that depends on the hidden states [..., hidden]; see `logits`."""
         return self.attached_target.head(states)  # type: ignore[no-any-return]
 
-    def markov_bias(self, previous_indices: Tensor) -> Tensor:
-        """Returns the part of the logits [..., V] that the tokens one position earlier give; see `logits`."""
-        return self.following(self.previous(previous_indices))  # type: ignore[no-any-return]
+    def markov_bias(self, previous_token_indices: Tensor) -> Tensor:
+        """Returns the part of the logits [..., V] that depends on the previous tokens (Markov head); see `logits`."""
+        return self.following(self.previous(previous_token_indices))  # type: ignore[no-any-return]
 
-    def acceptance_logits(self, states: Tensor, previous_indices: Tensor) -> Tensor:
-        """Returns the logits [...] of the probability that the target accepts each drafted token.
+    def acceptance_logits(self, states: Tensor, previous_token_indices: Tensor) -> Tensor:
+        """Returns, for each drafted token, the logit of the probability that the target accepts it, [...].
 
         The probability is conditional on the acceptance of all earlier tokens of the draft. `states` and
-        `previous_indices` are as in `logits`.
+        `previous_token_indices` are as in `logits`.
         """
-        return self.confidence(torch.cat((states, self.previous(previous_indices)), dim=-1))[..., 0]  # type: ignore[no-any-return]
+        return self.confidence(torch.cat((states, self.previous(previous_token_indices)), dim=-1))[..., 0]  # type: ignore[no-any-return]

@@ -27,53 +27,56 @@ class PackedFloatLinear(nn.Module):
         self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), ROWS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns the product [..., outputs] of inputs [..., inputs]."""
+        """Returns the layer's outputs [..., outputs] for inputs [..., inputs]."""
         product: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
         return product
 
 
-def can_pack_linear(module: nn.Module) -> bool:
-    """Returns whether a module can be packed: a float32 linear layer on a CPU, in a PyTorch with oneDNN."""
+def is_packable_linear_layer(module: nn.Module) -> bool:
+    """Returns whether `pack_linear_layer` packs a module: a float32 linear layer on a CPU, in a PyTorch with oneDNN."""
     if type(module) is not nn.Linear or module.weight.device.type != "cpu" or module.weight.dtype != torch.float32:
         return False
     return bool(torch._C._has_mkldnn) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
-def pack_linear(module: nn.Module) -> nn.Module:
-    """Returns a packed copy of a float32 linear layer on a CPU; any other module unchanged."""
-    return PackedFloatLinear(module) if can_pack_linear(module) else module  # type: ignore[arg-type]
+def pack_linear_layer(module: nn.Module) -> nn.Module:
+    """Returns a `PackedFloatLinear` copy of a float32 linear layer on a CPU; any other module unchanged."""
+    return PackedFloatLinear(module) if is_packable_linear_layer(module) else module  # type: ignore[arg-type]
 
 
 class PackedFloatHead(nn.Module):
-    """An output head whose rows are read from a GGUF file and packed in parts, which needs less memory at once."""
+    """An output head whose matrix is read from a GGUF file and packed for oneDNN.
+
+    It is read and packed in parts, so that the whole unpacked matrix is never in memory.
+    """
 
     def __init__(self, rows: LazyGgufMatrix) -> None:
         super().__init__()
         parts = []
         for first in range(0, len(rows), PART):
             weight = rows.read_rows(slice(first, first + PART))
-            parts.append(pack_linear(make_linear_from_matrix(weight)))
+            parts.append(pack_linear_layer(make_linear_from_matrix(weight)))
         self.parts = nn.ModuleList(parts)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns the product [..., rows] of inputs [..., inputs]."""
+        """Returns the logits [..., vocabulary] of hidden states [..., hidden]."""
         return torch.cat([part(x) for part in self.parts], dim=-1)
 
 
-def pack_target(model: Transformer) -> None:
+def pack_target_weights(model: Transformer) -> None:
     """Converts a target's float32 linear layers on a CPU, in place, to the layout in which oneDNN multiplies fastest.
 
-    This makes passes over a few tokens, which verify drafts, faster; outputs change only by floating-point rounding.
+    Passes over a few tokens, which verify drafts, become faster; outputs change only by floating-point rounding.
 
     With tied embeddings, the output head needs the packed matrix and the embedding the plain (unpacked) one. If the
     matrix comes from a GGUF file, the embedding reads rows from the file, so that only the packed matrix is in memory.
     """
     embed = model.embed
-    if isinstance(embed, LazyGgufEmbedding) and model.config.tied and can_pack_linear(model.head):
+    if isinstance(embed, LazyGgufEmbedding) and model.config.tied and is_packable_linear_layer(model.head):
         embed.free_matrix()
         model.head = None  # type: ignore[assignment]
         model.head = PackedFloatHead(embed.rows)  # type: ignore[assignment]
-    pack_linears(model)
+    pack_linear_layers(model)
 
 
 def make_linear_from_matrix(weight: Tensor) -> nn.Linear:
@@ -83,8 +86,8 @@ def make_linear_from_matrix(weight: Tensor) -> nn.Linear:
     return linear
 
 
-def pack_linears(module: nn.Module) -> None:
-    """Replaces the float32 linear layers of a module on a CPU by `PackedFloatLinear`, one at a time.
+def pack_linear_layers(module: nn.Module) -> None:
+    """Replaces the float32 linear layers in a module on a CPU by `PackedFloatLinear` layers, one at a time.
 
     The original matrices are freed. Anything that reads them, such as `Drafter.attach_target` or a digest of the
     weights, must run before.
@@ -93,5 +96,5 @@ def pack_linears(module: nn.Module) -> None:
     parents = [child for child in module.modules() if not isinstance(child, nn.Linear)]
     for parent in parents:
         for name in [name for name, child in parent.named_children() if type(child) is nn.Linear]:
-            setattr(parent, name, pack_linear(getattr(parent, name)))
+            setattr(parent, name, pack_linear_layer(getattr(parent, name)))
     release_free_memory()

@@ -34,7 +34,7 @@ class DraftingSettings:
 
 @dataclass
 class Draft:
-    """The tokens drafted for one row of the batch; none if nothing was drafted."""
+    """The tokens drafted for one row of the batch, and where they come from; an empty list if nothing was drafted."""
 
     tokens: list[int] = field(default_factory=list)
     kind: str = "none"
@@ -47,9 +47,9 @@ class Draft:
 
 
 class DraftSourceSelector:
-    """Chooses where the drafts of a batch's rows come from, by the acceptance of earlier drafts.
+    """Chooses, for each row of a batch, where its next draft comes from: prompt lookup, the drafter, or no draft.
 
-    Sources are prompt lookup, the drafter, or none.
+    It chooses the source with the highest expected speed, given how many tokens of earlier drafts were accepted.
     """
 
     def __init__(self, drafting: DraftingSettings, rows: Sequence[Row]) -> None:
@@ -63,9 +63,9 @@ class DraftSourceSelector:
         self._parked = 0
 
     def choose_sources(self, rows: Sequence[Row]) -> "ChosenSources":
-        """Returns a draft by prompt lookup for each row, or that the drafter should draft for the row instead.
+        """Returns each row's draft by prompt lookup, and the rows for which the drafter should draft instead.
 
-        Drafts do not exceed the row's limit of output tokens; they have no tokens if lookup finds none.
+        Drafts do not exceed the row's limit of output tokens; they have no tokens if prompt lookup finds none.
         """
         limits = [self.max_draft_tokens(row) for row in rows]
         drafts, speeds = [Draft() for _ in rows], [0.0 for _ in rows]
@@ -83,7 +83,7 @@ class DraftSourceSelector:
         return ChosenSources(drafts, open_rows if is_active else [])
 
     def max_draft_tokens(self, row: Row) -> int:
-        """Returns the most tokens that can be drafted for a row, so that the target's own token is within its limit."""
+        """Returns the most tokens to draft for a row, so that the target's own token still fits in the output limit."""
         return min(self._drafting.max_length, row.stop_checker.limit - len(row.output) - 1)
 
     def record_draft(self, draft: Draft, accepted_tokens: int) -> None:
@@ -91,17 +91,20 @@ class DraftSourceSelector:
         if draft.tokens:
             self._trackers[draft.kind].record_draft(len(draft.tokens), accepted_tokens)
 
-    def extend_lookup(self, row_number: int, tokens: Sequence[int]) -> None:
+    def append_to_lookup_text(self, row_number: int, tokens: Sequence[int]) -> None:
         """Appends new tokens of a row of the batch to the text in which prompt lookup searches."""
         if self._lookups:
             self._lookups[row_number].append_tokens(tokens)
 
     def keep_rows(self, row_numbers: Sequence[int]) -> None:
-        """Keeps only the given rows of the batch, in the given order."""
+        """Keeps only the rows with these numbers (from 0), in this order; removes the other rows of the batch."""
         self._lookups = [self._lookups[number] for number in row_numbers] if self._lookups else []
 
     def _draft_by_lookup_with_speed(self, lookup: NgramLookup, max_tokens: int, row_count: int) -> tuple[Draft, float]:
-        """Returns a row's draft by prompt lookup, and its expected tokens/s; infinite without measured costs."""
+        """Returns a row's draft by prompt lookup, and the row's expected decoding speed with this draft in tokens/s.
+
+        The speed is infinite without measured costs, and 0 if prompt lookup finds nothing.
+        """
         tokens, size = lookup.propose(max(0, max_tokens))
         if not tokens:
             return Draft(), 0.0
@@ -113,7 +116,7 @@ class DraftSourceSelector:
         return Draft(tokens, kind) if tokens else Draft(), speed
 
     def _expected_drafter_speed(self, row_count: int) -> float:
-        """Returns the expected speed of each row with the drafter, in tokens/s; 0 without measured costs."""
+        """Returns the expected speed of each row if the drafter drafts, in tokens/s (0 without measured costs)."""
         drafter, costs = self._drafting.drafter, self._drafting.costs
         if costs is None or drafter is None:
             return 0.0
@@ -123,7 +126,8 @@ class DraftSourceSelector:
     def _is_drafter_active(self, expected_speed: float, row_count: int) -> bool:
         """Returns whether the drafter drafts in this pass.
 
-        If its `expected_speed` is not above that without drafts, it is suspended, and tried again after `PROBE` passes.
+        If its `expected_speed` (tokens/s) is not above the speed without drafts, it is suspended for `PROBE` passes,
+        and then tried again.
         """
         probing = self._parked == 1
         self._parked = max(0, self._parked - 1)
@@ -137,7 +141,7 @@ class DraftSourceSelector:
 
 
 class ChosenSources(NamedTuple):
-    """Where the drafts of a batch's rows come from."""
+    """Where the drafts of a batch's rows come from: from prompt lookup or, for some rows, from the drafter."""
 
     lookup_drafts: list[Draft]
     """For each row, the draft by prompt lookup; without tokens if lookup finds none."""
@@ -146,7 +150,7 @@ class ChosenSources(NamedTuple):
 
 
 class DraftProposer:
-    """Drafts tokens for the rows of a batch, from the sources that `DraftSourceSelector` chooses."""
+    """Drafts tokens for each row of a batch, which the target verifies; `DraftSourceSelector` chooses their source."""
 
     def __init__(self, drafting: DraftingSettings, rows: Sequence[Row], sampler: Sampler, capacity: int) -> None:
         self._drafting, self._sampler = drafting, sampler
@@ -157,7 +161,7 @@ class DraftProposer:
             self._cache = drafting.drafter.new_cache(len(rows), capacity + drafting.drafter.config.block)
 
     def propose(self, rows: Sequence[Row]) -> list[Draft]:
-        """Returns a draft for each row, which does not exceed the row's limit of output tokens."""
+        """Returns a draft for each row; it does not exceed the row's limit of output tokens."""
         drafts, drafter_rows = self._sources.choose_sources(rows)
         if drafter_rows:
             drafted = self._draft_with_drafter(rows)
@@ -168,27 +172,33 @@ class DraftProposer:
         return drafts
 
     def extend_drafter_context(self, target_states: Tensor, start_positions: Sequence[int]) -> None:
-        """Adds the target's hidden states of a forward pass to the drafter's context.
+        """Adds the tokens of a target pass to the drafter's context, by their hidden states.
 
-        `target_states` [rows, T, taps * hidden] are those of the tokens from position `start_positions[i]` of row i.
+        `target_states` [rows, T, taps * hidden] are those of T tokens per row, from position `start_positions[i]` of
+        row i.
         """
         if self._cache is not None and self._drafting.drafter is not None:
             self._drafting.drafter.extend_context(target_states, start_positions, self._cache)
 
     def record_verification(
-        self, rows: Sequence[Row], starts: Sequence[int], drafts: Sequence[Draft], accepted_counts: Sequence[int]
+        self,
+        rows: Sequence[Row],
+        input_start_positions: Sequence[int],
+        drafts: Sequence[Draft],
+        accepted_counts: Sequence[int],
     ) -> None:
         """Updates the acceptance estimates and the prompt lookup after a forward pass that verified `drafts`.
 
-        The pass accepted `accepted_counts[i]` tokens of row i, whose input began at position `starts[i]`.
+        For row i, the pass's input began at position `input_start_positions[i]`, and `accepted_counts[i]` tokens of
+        `drafts[i]` were accepted.
         """
         for draft, count in zip(drafts, accepted_counts, strict=True):
             self._sources.record_draft(draft, count)
-        for number, (row, start) in enumerate(zip(rows, starts, strict=True)):
-            self._sources.extend_lookup(number, row.text[start + 1 :])
+        for number, (row, start) in enumerate(zip(rows, input_start_positions, strict=True)):
+            self._sources.append_to_lookup_text(number, row.text[start + 1 :])
 
     def keep_rows(self, row_numbers: Sequence[int]) -> None:
-        """Keeps only the given rows of the batch, in the given order."""
+        """Keeps only the rows with these numbers (from 0), in this order; removes the other rows of the batch."""
         self._sources.keep_rows(row_numbers)
         if self._cache is not None:
             self._cache.keep_rows(row_numbers)

@@ -74,9 +74,9 @@ def read_speculators_config(folder: Path) -> DrafterConfig:
 
 
 def _find_unsupported_feature(config_values: Mapping[str, Any], layer_values: Mapping[str, Any]) -> str:
-    """Returns why a `speculators` checkpoint is not supported; an empty text if it is.
+    """Returns which feature of a `speculators` checkpoint is not supported; an empty string if all are.
 
-    `config_values` is its config.json, and `layer_values` the part about the Transformer layers.
+    `config_values` is its config.json, and `layer_values` the part of it that describes the Transformer layers.
     """
     kind = config_values.get("speculators_model_type")
     if kind != "dspark":
@@ -97,12 +97,12 @@ def _find_unsupported_feature(config_values: Mapping[str, Any], layer_values: Ma
     return ""
 
 
-def convert_speculators_state(
+def convert_speculators_weights(
     folder: Path, state: Mapping[str, Tensor], config: DrafterConfig, target_embedding: Tensor
 ) -> dict[str, Tensor]:
-    """Returns the weights of a `speculators` checkpoint and its draft vocabulary as a state dict of `Drafter`.
+    """Converts the weights and the draft vocabulary of a `speculators` checkpoint to a state dict of `Drafter`.
 
-    `state` is the checkpoint's own state dict. If it has no embedding, that of the mask token is taken from the
+    `state` is the checkpoint's own state dict. If it has no embedding, the mask token's embedding is taken from the
     target's `target_embedding` [vocabulary, hidden]. Raises UserError if weights are missing.
     """
 

@@ -10,9 +10,9 @@ from evalharness.diffusion.network import RowPacking, Transformer
 
 
 class HiddenStateRecorder:
-    """A context manager that records hidden states of a network's latest forward pass.
+    """A context manager that records hidden states in a network's forward passes, and keeps those of the latest pass.
 
-    It records the output of the layers with the numbers `taps`, from 0.
+    It records the outputs of the layers whose numbers (from 0) are in `taps`.
     """
 
     def __init__(self, model: Transformer, taps: Sequence[int]) -> None:
@@ -33,7 +33,7 @@ class HiddenStateRecorder:
 
     @property
     def states(self) -> Tensor:
-        """The recorded hidden states of the latest forward pass, [rows, T, taps * hidden], joined over the layers."""
+        """The hidden states recorded in the latest forward pass, concatenated over layers, [rows, T, taps * hidden]."""
         return torch.cat([state for state in self._states if state is not None], dim=-1)
 
     def _make_recording_hook(self, tap_number: int) -> Callable[[nn.Module, tuple[object, ...], Tensor], None]:

@@ -27,11 +27,10 @@ def attend_split(
     KV_HEADS: tl.constexpr, D: tl.constexpr, SPLITS: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_S: tl.constexpr,
     UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: computes attention over one split of the KV cache; one program per tile of queries and split.
+    """Kernel: computes the attention of a tile of queries over one split (part) of the KV cache.
 
-    A tile is (token, head of the group) pairs of one sequence and key-value head.
-
-    It writes `partials` and `log_sums`.
+    There is one program per tile and split. A tile has queries of one sequence and one key-value head: pairs of a token
+    and a query head. The kernel writes `partials` and `log_sums`, the results per split, which `merge_splits` merges.
     """
     if not begin_kernel(live, PDL):
         return
@@ -87,9 +86,10 @@ def merge_splits(
     live: tl.tensor, partials: tl.tensor, log_sums: tl.tensor, attended: tl.tensor, count: tl.tensor, D: tl.constexpr,
     SPLITS: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: merges attention results of all cache splits for `count` (row, head) pairs, in a fixed order.
+    """Kernel: merges the attention results of all splits of the KV cache, for `count` pairs of a token and a head.
 
-    It reads `partials` and `log_sums`, the results of `attend_split`, and writes `attended`.
+    It reads `partials` and `log_sums`, the results of `attend_split`, and writes `attended`. Splits are added in a
+    fixed order, so that the rounding is the same in every run.
     """
     if not begin_kernel(live, PDL):
         return
@@ -112,17 +112,17 @@ def merge_splits(
 
 
 def query_tile_rows_and_count(tokens_per_sequence: int, heads_per_group: int) -> tuple[int, int]:
-    """Returns the rows per tile of queries, and the number of tiles per sequence and key-value head.
+    """Returns the rows per tile of queries, and the number of tiles for each pair of a sequence and a key-value head.
 
-    A row is a pair of a token and one of the `heads_per_group` query heads that share a key-value head. The Hopper
-    instruction wgmma multiplies tiles of 64 or 128 rows.
+    A row is a pair of a token and one of the `heads_per_group` query heads that share a key-value head. A tile has 64
+    or 128 rows, as the Hopper instruction wgmma needs them.
     """
     block = 64 if tokens_per_sequence * heads_per_group <= 64 else 128
     return block, ceil_div(tokens_per_sequence * heads_per_group, block)
 
 
 def warps_per_tile(tile_rows: int) -> int:
-    """Returns the number of warps of an attention program for tiles of `tile_rows` query rows: four per 64 rows."""
+    """Returns the warps that the attention kernel uses for a tile of `tile_rows` rows of queries: four per 64 rows."""
     return tile_rows // 16
 
 
@@ -141,27 +141,27 @@ def choose_cache_splits(
 
 def attend(
     queries: Tensor, keys: Tensor, values: Tensor, limits: Tensor, partials: Tensor, log_sums: Tensor, attended: Tensor,
-    live: Tensor,
+    live_count: Tensor,
 ) -> None:  # fmt: skip
     """Writes the attention of N = B * T `queries` [N, heads * head_dim] over the KV cache to `attended`.
 
     `attended` has the shape of `queries`; `keys` and `values` are the cache [B, kv_heads, capacity, head_dim]. Row n
     belongs to sequence n // T and attends to the slots up to and including limits[n], int32; with a limit of -1 its
     result is zero. `partials` [splits, N, heads, head_dim] and `log_sums` [splits, N, heads], float32, are scratch
-    buffers. `live` is the number of sequences that are still decoding; at 0 nothing is computed.
+    buffers. `live_count` [1] is the number of sequences that still decode; at 0 nothing is computed.
     """
     sequences, kv_heads, capacity, width = keys.shape
     split_count, rows, heads, _ = partials.shape
     size, group = rows // sequences, heads // kv_heads
     block, count = query_tile_rows_and_count(size, group)
-    shared_options = launch_options(live)
+    shared_options = launch_options(live_count)
     attend_split[(count * split_count, kv_heads, sequences)](
-        live, queries, keys, values, limits, partials, log_sums, rows, size, capacity, LOG2_E / math.sqrt(width),
+        live_count, queries, keys, values, limits, partials, log_sums, rows, size, capacity, LOG2_E / math.sqrt(width),
         HEADS=heads, KV_HEADS=kv_heads, D=width, SPLITS=split_count, BLOCK_M=block, BLOCK_S=BLOCK_S, UPCAST=INTERPRETED,
         num_warps=warps_per_tile(block), num_stages=2, **shared_options,
     )  # fmt: skip
     merge_splits[(ceil_div(rows * heads, 4),)](
-        live,
+        live_count,
         partials,
         log_sums,
         attended,
@@ -175,7 +175,7 @@ def attend(
 
 
 def attend_reference(queries: Tensor, keys: Tensor, values: Tensor, limits: Tensor) -> Tensor:
-    """Returns the result of `attend` by PyTorch's attention. Every row must attend to at least one slot."""
+    """Returns the result of `attend`, computed by PyTorch. Every row must attend to at least one slot."""
     sequences, _, capacity, width = keys.shape
     rows, all_width = queries.shape
     by_head = queries.view(sequences, rows // sequences, all_width // width, width).transpose(1, 2)

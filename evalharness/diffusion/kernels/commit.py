@@ -28,7 +28,7 @@ RULES = ("threshold", "factor", "entropy-bounded", *SCHEDULES)
 
 @dataclass(frozen=True)
 class CommitPolicy:
-    """A decoding rule, which decides which masks a denoising step commits, in the form that the kernels take."""
+    """A decoding rule and its settings, in the form that the kernels take: it decides which masks a pass commits."""
 
     rule: str
     threshold: float = 0.0
@@ -49,7 +49,7 @@ class CommitPolicy:
 
 
 def make_commit_policy(denoising: DenoisingSettings) -> CommitPolicy:
-    """Returns the decoding rule of the given settings, one of RULES, in the form that the kernels take."""
+    """Returns the decoding rule of `denoising` in the form that the kernels take; the rule must be one of `RULES`."""
     rule: Rule = denoising.rule
     assert isinstance(rule.choose, partial)
     settings = rule.choose.keywords
@@ -66,7 +66,10 @@ def make_commit_policy(denoising: DenoisingSettings) -> CommitPolicy:
 
 @triton.jit
 def rank_masks(masked: tl.tensor, score: tl.tensor, BLOCK_L: tl.constexpr) -> tl.tensor:
-    """Kernel function: returns the rank [L] of each mask by descending score; equal scores are ordered by position."""
+    """Kernel function: returns each mask's rank by descending score, from 0, [L].
+
+    Among equal scores, the first position has the lowest rank.
+    """
     position = tl.arange(0, BLOCK_L)
     score = tl.where(masked, score, -float("inf"))
     rank = tl.zeros([BLOCK_L], tl.int32)
@@ -90,7 +93,7 @@ def choose_masks(
     masked: tl.tensor, probability: tl.tensor, second: tl.tensor, entropy: tl.tensor, count: tl.tensor,
     threshold: tl.tensor, RULE: tl.constexpr, BLOCK_L: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """Kernel function: returns which masks the decoding rule commits, bool [L].
+    """Kernel function: returns which masks of a block the decoding rule `RULE` commits, bool [L].
 
     `count` is the number of masks that the rule's schedule commits in this pass.
     """
@@ -141,10 +144,11 @@ def commit_block(
     L: tl.constexpr, C: tl.constexpr, S: tl.constexpr, E: tl.constexpr, RULE: tl.constexpr, SUB: tl.constexpr,
     FIRST_ALONE: tl.constexpr, SHIFT: tl.constexpr, WHOLE: tl.constexpr, BLOCK_L: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: commits tokens of the blocks after a forward pass; one program per sequence.
+    """Kernel: commits, in each sequence's block, the tokens that the decoding rule chooses; one program per sequence.
 
-    `proposed` to `entropy` are the output head's statistics, which are only read. The others are fields of
-    `DecodingState`, of which all but `length`, `prompt_tokens`, `counts`, `limit` and `end_tokens` are updated.
+    `proposed`, `probability`, `second` and `entropy` are the output head's results for the blocks. The tensors from
+    `live` to `end_tokens` are fields of `DecodingState`; of these, `length`, `prompt_tokens`, `counts`, `limit` and
+    `end_tokens` are only read, and the others are updated.
     """
     if not begin_kernel(live, PDL):
         return
@@ -205,8 +209,9 @@ def append_token(
 ) -> None:  # fmt: skip
     """Kernel: appends the next token to each sequence (autoregressive decoding); one program per sequence.
 
-    `proposed` and `probability` are the output head's results, which are only read. The others are fields of
-    `DecodingState`, of which all but `limit` and `end_tokens` are updated.
+    `proposed` and `probability` are the output head's results: the next tokens and their probabilities. The tensors
+    from `live` to `end_tokens` are fields of `DecodingState`; of these, `limit` and `end_tokens` are only read, and the
+    others are updated.
     """
     if not begin_kernel(live, PDL):
         return
@@ -231,11 +236,11 @@ def append_token(
 def commit_tokens(
     state: DecodingState, statistics: TokenStatistics, policy: CommitPolicy, shift: bool, bidirectional: bool = False
 ) -> None:
-    """Commits in each block the tokens that `policy` chooses, given the output head's `statistics`.
+    """Commits in each sequence's block the tokens that `policy` chooses from the output head's results (`statistics`).
 
-    Sequences whose block is finished are marked as done. The state then records that the sequence's context is in the
-    KV cache, unless the network is `bidirectional` and has no cache. `shift` is that of the network's
-    configuration.
+    A sequence whose block is finished is marked as done: it waits for the host. The state also records that the text
+    before the block is now in the KV cache, unless the network is `bidirectional` and has no cache. `shift` is
+    `ModelConfig.shift`.
     """
     sequences, length = state.tokens.shape
     block = triton.next_power_of_2(length)
@@ -252,9 +257,9 @@ def commit_tokens(
 
 
 def append_tokens(state: DecodingState, statistics: TokenStatistics) -> None:
-    """Appends the next token of `statistics` to each sequence, in autoregressive decoding.
+    """Appends to each sequence the token that the output head chose (in `statistics`), in autoregressive decoding.
 
-    A sequence is marked as done when it ends, or when the buffer for L new tokens is full and the host must read it.
+    A sequence is marked as done when it ends, or when its buffer for L new tokens is full and the host must read it.
     """
     sequences, length = state.tokens.shape
     append_token[(sequences,)](

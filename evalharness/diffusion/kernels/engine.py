@@ -17,7 +17,7 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.denoising import BlockState, DenoisingSettings
 from evalharness.diffusion.kernels.commit import RULES, CommitPolicy, make_commit_policy
 from evalharness.diffusion.kernels.graphs import capture_steps, run_until_done, steps_per_graph, use_device
-from evalharness.diffusion.kernels.kernel_options import Precision, UnsupportedSetting, unsupported_top_p
+from evalharness.diffusion.kernels.kernel_options import Precision, UnsupportedSetting, find_unsupported_top_p
 from evalharness.diffusion.kernels.launch import ceil_div
 from evalharness.diffusion.kernels.layout import DecodingState, new_decoding_state
 from evalharness.diffusion.kernels.step import KernelWeights, new_step_buffers, read_kernel_weights, run_decoding_step
@@ -36,16 +36,17 @@ KERNELS_PER_LAYER = 9
 END_TOKENS = 4
 """Most end tokens that the device checks; the host checks all."""
 
-Tables = Mapping[str, npt.NDArray[Any]]
+HostStateArrays = Mapping[str, npt.NDArray[Any]]
+"""The host's copy of the device state: for each field of the state, a NumPy array of the field's memory."""
 
 
 @dataclass(frozen=True)
 class DecodingSession:
-    """Device state, KV cache and CUDA graphs, which are reused for batches of the same size and decoding settings."""
+    """Device state, KV cache and CUDA graphs, which batches of the same size and decoding settings reuse."""
 
     state: DecodingState
     host: DecodingState
-    tables: Tables
+    host_arrays: HostStateArrays
     """The fields of `host` as NumPy arrays of the same memory, which are faster to write."""
     cache: KVCache
     first_pass: Callable[[], None]
@@ -53,11 +54,12 @@ class DecodingSession:
     later_passes: Callable[[], None]
 
     def run(self, cache_finished_blocks: bool) -> None:
-        """Copies the host's state to the device, decodes until all sequences are done, and copies the state back.
+        """Copies the host's state to the device, decodes there until each sequence is done, and copies the state back.
 
-        `cache_finished_blocks` says whether the first pass must also store the keys and values of finished blocks.
+        A sequence is done when it waits for the host, which reads a finished block or new tokens.
+        `cache_finished_blocks` says whether the first pass must also store the keys and values of the previous blocks.
         """
-        self.tables["live"][0] = (self.tables["done"] == 0).sum()
+        self.host_arrays["live"][0] = (self.host_arrays["done"] == 0).sum()
         with use_device(self.state.live.device):
             self.state.flat.copy_(self.host.flat)
             run_until_done(self.later_passes, self.state.live, self.first_pass if cache_finished_blocks else None)
@@ -65,7 +67,7 @@ class DecodingSession:
 
 
 class Engine:
-    """Decodes with the fused kernels for one network; `select.select_kernels` decides whether they support it."""
+    """Decodes one network with the fused kernels; `select.select_kernels` decides whether they support the network."""
 
     def __init__(self, model: Transformer, precision: Precision | None = None) -> None:
         """Prepares the network's weights in the given `precision`; prefill still uses the weights of `model`."""
@@ -75,7 +77,10 @@ class Engine:
         self._session: DecodingSession | None = None
 
     def supports(self, sampler: Sampler, denoising: DenoisingSettings | None = None) -> bool:
-        """Returns whether the kernels can decode with these settings; without `denoising`, autoregressively."""
+        """Returns whether the kernels can decode with these settings.
+
+        `denoising` are the settings of block diffusion; None stands for autoregressive decoding.
+        """
         return self.find_unsupported_setting(sampler, denoising) is None
 
     def find_unsupported_setting(
@@ -103,12 +108,12 @@ class Engine:
                     "sampling with this model, whose decoding rule takes probabilities after temperature",
                     "use --temperature 0",
                 )
-        return unsupported_top_p(sampler.temperature, sampler.top_p)
+        return find_unsupported_top_p(sampler.temperature, sampler.top_p)
 
     def allocate_cache(
         self, rows: Sequence[Row], sampler: Sampler, denoising: DenoisingSettings | None = None
     ) -> KVCache:
-        """Returns a KV cache for these rows, the sequences of a batch; prefill must fill it.
+        """Returns a KV cache for these rows (the sequences of a batch), which the caller must prefill.
 
         The next call of `denoise` or `decode_autoregressively` must be for the same rows.
         """
@@ -130,11 +135,11 @@ class Engine:
     def denoise(self, blocks: Iterable[BlockState], denoising: DenoisingSettings, start_time: float) -> None:
         """Decodes the rows of the given blocks by block diffusion until each row has ended.
 
-        The blocks have been started and have only masks so far; the text before them is in the KV cache. Times are
-        counted from `start_time`, a `time.perf_counter()`.
+        Each block is its row's first one, and nothing has been written to it yet. The KV cache of `allocate_cache` must
+        hold the text before the blocks. Times of the rows are counted from `start_time`, a `time.perf_counter()`.
         """
         session, config, policy = self._get_open_session(), self.weights.config, make_commit_policy(denoising)
-        running, host = dict(enumerate(blocks)), session.tables
+        running, host = dict(enumerate(blocks)), session.host_arrays
         write_end_tokens(host, [block.row for block in running.values()])
         while running:
             host["done"][:] = 1
@@ -168,13 +173,13 @@ class Engine:
     def decode_autoregressively(
         self, rows: Sequence[Row], append_token: Callable[[Row, int], None], start_time: float
     ) -> None:
-        """Decodes autoregressively until each row has ended; the KV cache has all tokens of a row except the last.
+        """Decodes the rows autoregressively until each has ended.
 
-        `append_token(row, token)` appends a token to a row. Times are counted from `start_time`, a
-        `time.perf_counter()`.
+        The KV cache of `allocate_cache` must hold all tokens of each row except the last. `append_token(row, token)` is
+        called for each new token. Times of the rows are counted from `start_time`, a `time.perf_counter()`.
         """
         session = self._get_open_session()
-        host = session.tables
+        host = session.host_arrays
         running = dict(enumerate(rows))
         write_end_tokens(host, rows)
         first = True
@@ -200,14 +205,14 @@ class Engine:
             first = False
 
     def _get_open_session(self) -> DecodingSession:
-        """Returns the session that `allocate_cache` opened."""
+        """Returns the session that the last call of `allocate_cache` opened."""
         assert self._session is not None
         return self._session
 
     def _open_session(
         self, sequence_count: int, capacity: int, block_length: int, sampler: Sampler, policy: CommitPolicy | None
     ) -> DecodingSession:
-        """Allocates a session and captures its CUDA graphs; without a `policy`, for autoregressive decoding."""
+        """Returns a new session with captured CUDA graphs; without `policy`, it is for autoregressive decoding."""
         weights, config = self.weights, self.weights.config
         device = weights.embed.device
         # The layers of a bidirectional network share one layer's cache, see `step.forward`.
@@ -220,7 +225,7 @@ class Engine:
             new_decoding_state(sequence_count, length, context, steps, END_TOKENS, target, tail)
             for target in (device, torch.device("cpu"))
         )
-        tables = {name: table.numpy() for name, table in vars(host).items()}
+        host_arrays = {name: field.numpy() for name, field in vars(host).items()}
         steps_per_launch = steps_per_graph(KERNELS_PER_LAYER * config.layers)
 
         def capture_passes(
@@ -234,59 +239,59 @@ class Engine:
 
         if self._whole:
             passes = capture_passes(capacity, policy, steps_per_launch)
-            return DecodingSession(state, host, tables, cache, passes, passes)
+            return DecodingSession(state, host, host_arrays, cache, passes, passes)
         later_passes = capture_passes(block_length + config.shift if policy else 1, policy, steps_per_launch)
         first_pass = capture_passes(2 * block_length + config.shift, policy, 1) if policy else later_passes
-        return DecodingSession(state, host, tables, cache, first_pass, later_passes)
+        return DecodingSession(state, host, host_arrays, cache, first_pass, later_passes)
 
 
-def write_end_tokens(host_tables: Tables, rows: Sequence[Row]) -> None:
+def write_end_tokens(host_state: HostStateArrays, rows: Sequence[Row]) -> None:
     """Writes the end tokens that all rows of the batch share to the host's copy of the device state.
 
-    The host itself checks for end tokens that only some rows have.
+    The device checks for these; the host checks for all end tokens of each row.
     """
     common = sorted(frozenset.intersection(*(row.stop_checker.end_tokens for row in rows)))[:END_TOKENS]
-    host_tables["end_tokens"][:] = -1
-    host_tables["end_tokens"][: len(common)] = common
+    host_state["end_tokens"][:] = -1
+    host_state["end_tokens"][: len(common)] = common
 
 
-def write_random_state(host_tables: Tables, sequence: int, row: Row, next_index: int) -> None:
+def write_random_state(host_state: HostStateArrays, sequence: int, row: Row, next_random_index: int) -> None:
     """Writes a row's seed and the index of its next random number to the host's copy of the device state.
 
-    So a row's random numbers do not depend on the other rows of the batch.
+    Each row has its own seed, so that its random numbers do not depend on the other rows of the batch.
     """
     if row.generator is not None:
-        host_tables["seeds"][sequence], host_tables["offsets"][sequence] = row.generator.initial_seed(), next_index
+        host_state["seeds"][sequence], host_state["offsets"][sequence] = row.generator.initial_seed(), next_random_index
 
 
 def _write_block_state(
-    host_tables: Tables, sequence: int, block: BlockState, policy: CommitPolicy, mask_id: int | None
+    host_state: HostStateArrays, sequence: int, block: BlockState, policy: CommitPolicy, mask_id: int | None
 ) -> None:
-    """Writes a started block, and the row's uncached text, to the host's copy of the device state.
+    """Writes a block, and the row's text that is not in the KV cache, to the host's copy of the device state.
 
-    For a bidirectional network, `mask_id` is its mask token; the row's whole text and the tokens after the block are
-    written, because such a network has no KV cache.
+    For a bidirectional network, `mask_id` is its mask token, else None. Such a network has no KV cache, so the row's
+    whole text and the tokens after the block are written.
     """
     row, size = block.row, len(block.tokens)
     cached = row.cached if mask_id is None else 0
     text = row.text[cached:]
 
     def write_table(name: str, values: Sequence[int]) -> None:
-        host_tables[name][sequence, : len(values)] = values
+        host_state[name][sequence, : len(values)] = values
 
-    host_tables["masked"][sequence] = 0
+    host_state["masked"][sequence] = 0
     write_table("tokens", block.tokens)
     write_table("masked", block.masked)
     write_table("context", text)
-    host_tables["counts"][sequence] = 1
+    host_state["counts"][sequence] = 1
     write_table("counts", policy.commits_per_pass(block.initial_masks))
-    host_tables["length"][sequence], host_tables["prompt_tokens"][sequence] = size, block.prompt_tokens
-    host_tables["limit"][sequence] = block.prompt_tokens + row.stop_checker.limit - len(row.stop_checker.tokens)
-    host_tables["context_length"][sequence], host_tables["cached"][sequence] = len(text), cached
+    host_state["length"][sequence], host_state["prompt_tokens"][sequence] = size, block.prompt_tokens
+    host_state["limit"][sequence] = block.prompt_tokens + row.stop_checker.limit - len(row.stop_checker.tokens)
+    host_state["context_length"][sequence], host_state["cached"][sequence] = len(text), cached
     if mask_id is not None:
         tail = [*[mask_id] * block.canvas_left, *row.suffix]
-        assert len(text) + size + len(tail) <= host_tables["tail"].shape[1]
+        assert len(text) + size + len(tail) <= host_state["tail"].shape[1]
         write_table("tail", tail)
-        host_tables["tail_length"][sequence] = len(tail)
-    write_random_state(host_tables, sequence, row, row.forward_passes * host_tables["tokens"].shape[1])
-    host_tables["done"][sequence] = host_tables["step"][sequence] = 0
+        host_state["tail_length"][sequence] = len(tail)
+    write_random_state(host_state, sequence, row, row.forward_passes * host_state["tokens"].shape[1])
+    host_state["done"][sequence] = host_state["step"][sequence] = 0

@@ -32,7 +32,7 @@ class Matrix:
     scale: Tensor | None = None
 
     def dequantized(self, dtype: torch.dtype) -> Tensor:
-        """Returns the dequantized matrix as a plain tensor [rows, in]."""
+        """Returns the matrix as a plain tensor [rows, in] of type `dtype`, dequantized if it is quantized."""
         if self.scale is None:
             return self.values.to(dtype)
         return (self.values.float() * self.scale[:, None]).to(dtype)
@@ -50,7 +50,7 @@ def quantize_to_fp8(matrix: Tensor) -> Matrix:
 
 @triton.jit
 def round_to_fp8(x: tl.tensor) -> tl.tensor:
-    """Kernel function: rounds float32 numbers to the nearest e4m3 number, ties to even; returns them as float32."""
+    """Kernel function: returns float32 numbers rounded to the nearest e4m3 (8-bit float) number, ties to even."""
     power = (x.to(tl.int32, bitcast=True) & 0x7F800000).to(tl.float32, bitcast=True)
     # Adding this number drops the bits below one step of e4m3, which is an eighth of the power of two.
     large = tl.maximum(power, 0.015625) * 1572864.0
@@ -62,7 +62,7 @@ def quantize_row(
     live: tl.tensor, x: tl.tensor, values: tl.tensor, scale: tl.tensor, inner: tl.tensor, LARGEST: tl.constexpr,
     TINY: tl.constexpr, BLOCK: tl.constexpr, INTERPRETED: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: quantizes a row to e4m3, scaled by its largest magnitude; one program per row.
+    """Kernel: quantizes each row of `x` to 8-bit floats (e4m3), scaled by its largest magnitude; one program per row.
 
     It writes `values` and `scale`.
     """
@@ -86,18 +86,21 @@ def quantize_row(
         tl.store(values + row * inner + column, result.to(values.dtype.element_ty), mask=column < inner)
 
 
-def quantize_rows(x: Tensor, out: Matrix, live: Tensor) -> None:
-    """Quantizes activations `x` [N, in] row by row to 8-bit floats (e4m3); writes values and scales to `out`."""
+def quantize_rows(x: Tensor, out: Matrix, live_count: Tensor) -> None:
+    """Quantizes activations `x` [N, in] row by row to 8-bit floats (e4m3); writes values and scales to `out`.
+
+    `live_count` [1] is the number of sequences that still decode; at 0 nothing is computed.
+    """
     rows, inner = x.shape
     block = min(4096, triton.next_power_of_2(inner))
     quantize_row[(rows,)](
-        live, x, out.values, out.scale, inner, LARGEST=LARGEST, TINY=TINY, BLOCK=block,
-        INTERPRETED=INTERPRETED, num_warps=max(1, min(8, block // 512)), **launch_options(live),
+        live_count, x, out.values, out.scale, inner, LARGEST=LARGEST, TINY=TINY, BLOCK=block,
+        INTERPRETED=INTERPRETED, num_warps=max(1, min(8, block // 512)), **launch_options(live_count),
     )  # fmt: skip
 
 
 def allocate_fp8_matrix(rows: int, columns: int, device: torch.device | str) -> Matrix:
-    """Returns an uninitialized matrix of 8-bit floats (e4m3) [rows, inner] with one scale per row."""
+    """Returns an uninitialized matrix of 8-bit floats (e4m3) [rows, columns] with one scale per row."""
     return Matrix(
         torch.empty(rows, columns, dtype=FP8, device=device), torch.empty(rows, dtype=torch.float32, device=device)
     )

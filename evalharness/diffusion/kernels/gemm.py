@@ -38,7 +38,7 @@ class TilingPlan:
 
 @triton.jit
 def prefetch_weights(weight: tl.tensor, lines: tl.tensor, start: tl.tensor, stop: tl.tensor, inner: tl.tensor) -> None:
-    """Kernel function: prefetches the first 512 bytes from `start` of each weight row into the L2 cache.
+    """Kernel function: prefetches 512 bytes, from element `start`, of each weight row in `lines` into the L2 cache.
 
     Weights do not depend on the previous kernel, so a kernel prefetches them before it waits for that kernel.
     """
@@ -52,7 +52,7 @@ def prefetch_weights(weight: tl.tensor, lines: tl.tensor, start: tl.tensor, stop
 
 @triton.jit
 def fp8_to_bfloat16(w: tl.tensor) -> tl.tensor:
-    """Kernel function: converts e4m3 to bfloat16 exactly, two numbers at a time.
+    """Kernel function: returns e4m3 (8-bit float) numbers as bfloat16, exactly; it converts two at a time.
 
     Integer arithmetic is faster here than the hardware's conversion: shifts move the bits of exponent and fraction to
     their positions in bfloat16, and a multiplication by 2^(127 - 7) corrects the exponent bias, also for subnormals.
@@ -76,9 +76,9 @@ def accumulate_tile(
     x: tl.tensor, weight: tl.tensor, lines: tl.tensor, row: tl.tensor, start: tl.tensor, stop: tl.tensor,
     inner: tl.tensor, TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """Kernel function: returns the product [TILE, TOKENS] of weight rows `lines` and activation rows `row`.
+    """Kernel function: returns the dot products [TILE, TOKENS] of weight rows `lines` and activation rows `row`.
 
-    It covers the part of the inner dimension from `start` to `stop`.
+    They are over the part of the inner dimension from `start` to `stop`.
 
     8-bit weights are converted to x's precision in registers, unless x has 8 bits too. For two 8-bit operands the
     matrix unit accumulates with only about 14 bits, so each step's sum is added up in float32.
@@ -107,10 +107,9 @@ def matmul_tile(
     rows: tl.tensor, width: tl.tensor, inner: tl.tensor, SCALED_ROWS: tl.constexpr, SCALED_WEIGHTS: tl.constexpr,
     TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: multiplies activations by transposed weights, in parts of the inner dimension.
+    """Kernel: multiplies activations `x` by the transposed `weight`, and writes partial products to `partials`.
 
-    One program computes one tile of weights times one tile of rows, over one part of the inner dimension. The result is
-    written to `partials`.
+    A program multiplies one tile of weight rows and one tile of activation rows, over one part of the inner dimension.
     """
     line = tl.program_id(1) * TILE + tl.arange(0, TILE)
     row = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
@@ -133,11 +132,11 @@ def matmul_tile(
 
 
 def plan_matmul_tiling(weight_rows: int, inner_size: int, activation_rows: int, fp8: bool = False) -> TilingPlan:
-    """Returns the tiling to multiply weights [weight_rows, inner_size] by rows of activations.
+    """Returns the tiling to multiply weights [weight_rows, inner_size] by `activation_rows` rows of activations.
 
-    All programs should run in one wave, two per multiprocessor. With many rows, fewer pipeline stages leave shared
-    memory for two programs; with 8-bit weights, registers allow only one. The larger tile reads the activations half as
-    often and is used if the weights have enough rows.
+    All programs should run in one wave, two per multiprocessor. With many activation rows, fewer pipeline stages leave
+    shared memory for two programs; with 8-bit weights (`fp8`), registers allow only one. If the weights have enough
+    rows, tiles have 128 of them instead of 64, so that the activations are read half as often.
     """
     tile = 128 if ceil_div(weight_rows, 128) * 8 >= PROCESSORS else 64
     tokens, step = tokens_per_program(activation_rows), inner_step_size(inner_size, fp8)
@@ -148,7 +147,7 @@ def plan_matmul_tiling(weight_rows: int, inner_size: int, activation_rows: int, 
 
 
 def tokens_per_program(activation_rows: int) -> int:
-    """Returns the activation rows per program of the matrix product, a size that the tensor cores support."""
+    """Returns how many activation rows a program of the matrix product has, a size that the tensor cores support."""
     return int(min(128, max(16, triton.next_power_of_2(activation_rows))))
 
 
@@ -158,33 +157,34 @@ def inner_step_size(inner_size: int, fp8: bool) -> int:
     It reads 128 bytes of each weight row, or fewer if the inner dimension is not a multiple of that.
     """
     step = math.gcd(inner_size, 128 if fp8 else 64)
-    assert step >= 16, "the matrix unit takes 16 of the inner dimension at a time"
+    assert step >= 16, f"the inner dimension is {inner_size}, and the matrix product needs a multiple of 16"
     return step
 
 
 def values_and_scale(matrix: Tensor | Matrix) -> tuple[Tensor, Tensor | None]:
-    """Returns the values of a matrix and the scales of its rows, None if it is not quantized."""
+    """Returns the stored values of a matrix and the scales of its rows; the scales are None if it is not quantized."""
     return (matrix, None) if isinstance(matrix, Tensor) else (matrix.values, matrix.scale)
 
 
 def split_matmul(
-    x: Tensor | Matrix, weight: Matrix, partials: Tensor, live: Tensor, tiling: TilingPlan | None = None
+    x: Tensor | Matrix, weight: Matrix, partials: Tensor, live_count: Tensor, tiling: TilingPlan | None = None
 ) -> None:
     """Multiplies activations `x` [N, in] by the transposed weights [out, in] as partial products, split along `in`.
 
     It writes them to `partials` [splits, N, out], float32; their sum over the splits is the product.
     `plan_matmul_tiling` gives a suitable number of splits, and the tiling unless `tiling` is given. `in` must be a
     multiple of 16; if `x` is quantized, a multiple of 32, and the weights must be quantized, too.
+    `live_count` [1] is the number of sequences that still decode; at 0 nothing is computed.
     """
     values, row_scale = values_and_scale(x)
     rows, inner = values.shape
     splits, _, width = partials.shape
     tiling = tiling or plan_matmul_tiling(width, inner, rows, weight.scale is not None)
     matmul_tile[(ceil_div(rows, tiling.tokens), ceil_div(width, tiling.tile), splits)](
-        live, values, row_scale, weight.values, weight.scale, partials, rows, width, inner,
+        live_count, values, row_scale, weight.values, weight.scale, partials, rows, width, inner,
         SCALED_ROWS=row_scale is not None, SCALED_WEIGHTS=weight.scale is not None, TILE=tiling.tile,
         TOKENS=tiling.tokens, STEP=tiling.step, UPCAST=INTERPRETED, num_warps=tiling.warps,
-        num_stages=tiling.stages, **launch_options(live),
+        num_stages=tiling.stages, **launch_options(live_count),
     )  # fmt: skip
 
 

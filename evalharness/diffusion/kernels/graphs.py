@@ -15,30 +15,30 @@ AHEAD = 128
 def steps_per_graph(kernels_per_step: int) -> int:
     """Returns the number of decoding steps per CUDA graph, if a step consists of this many kernels.
 
-    It is the smallest number with at least AHEAD kernels: after a block is finished, the graph's remaining steps do no
-    work, but still take the time of their kernel launches.
+    It is the smallest number with which a graph has at least `AHEAD` kernels. More would waste time: after a block is
+    finished, the graph's remaining steps do no work, but their kernels are still launched.
     """
     return -(-AHEAD // kernels_per_step)
 
 
 def use_device(device: torch.device) -> AbstractContextManager[object]:
-    """Returns a context manager that makes a CUDA device the current one, for kernel launches and graph capture."""
+    """Returns a context manager that makes a CUDA device the current one; on a CPU it does nothing."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
-def capture_steps(step: Callable[[], None], step_count: int, live: Tensor) -> Callable[[], None]:
-    """Returns a function that runs `step_count` decoding steps as one CUDA graph, or on a CPU a single step.
+def capture_steps(step: Callable[[], None], step_count: int, live_count: Tensor) -> Callable[[], None]:
+    """Returns a function that runs `step` `step_count` times as one CUDA graph; on a CPU, it runs `step` once.
 
-    `live`, the number of decoding sequences, must be 0, so that the warm-up step changes nothing.
+    `live_count` [1], the number of sequences that still decode, must be 0, so that the warm-up step changes nothing.
     """
-    if not live.is_cuda:
+    if not live_count.is_cuda:
         return step
-    assert not live.item()
+    assert not live_count.item()
     # Kernels must be compiled and loaded before the capture.
     step()
-    torch.cuda.synchronize(live.device)
+    torch.cuda.synchronize(live_count.device)
     graph = torch.cuda.CUDAGraph()
-    stream = torch.cuda.Stream(live.device)  # type: ignore[no-untyped-call]
+    stream = torch.cuda.Stream(live_count.device)  # type: ignore[no-untyped-call]
     with torch.cuda.graph(graph, stream=stream):
         for _ in range(step_count):
             step()
@@ -50,16 +50,19 @@ def capture_steps(step: Callable[[], None], step_count: int, live: Tensor) -> Ca
     return replay
 
 
-def run_until_done(advance: Callable[[], None], live: Tensor, first_advance: Callable[[], None] | None = None) -> None:
-    """Calls `first_advance`, if given, and then `advance` repeatedly until no sequence is decoding (`live` is 0).
+def run_until_done(
+    advance: Callable[[], None], live_count: Tensor, first_advance: Callable[[], None] | None = None
+) -> None:
+    """Calls `first_advance`, if given, and then `advance` repeatedly until no sequence decodes any more.
 
-    The host launches the next call before it knows whether the previous one finished all sequences, so that the device
-    never waits. In a call that was not needed, each kernel returns immediately.
+    `live_count` [1] is the number of sequences that still decode. The host launches the next call before it knows
+    whether the previous one finished all sequences, so that the device never waits. In a call that was not
+    needed, each kernel returns immediately.
     """
-    if not live.is_cuda:
+    if not live_count.is_cuda:
         if first_advance:
             first_advance()
-        while live.item():
+        while live_count.item():
             advance()
         return
     live_on_host = torch.ones(2, dtype=torch.int32, pin_memory=True)
@@ -67,7 +70,7 @@ def run_until_done(advance: Callable[[], None], live: Tensor, first_advance: Cal
     for number in itertools.count():
         slot = number % 2
         (first_advance if first_advance and not number else advance)()
-        live_on_host[slot : slot + 1].copy_(live, non_blocking=True)
+        live_on_host[slot : slot + 1].copy_(live_count, non_blocking=True)
         events[slot].record()
         if number:
             events[1 - slot].synchronize()

@@ -7,6 +7,7 @@ network's own head.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import triton
@@ -25,7 +26,7 @@ sum for the entropy, logit of the token to compare.
 
 @triton.jit
 def gumbel_noise(seed: tl.tensor, offset: tl.tensor, token: tl.tensor) -> tl.tensor:
-    """Kernel function: returns standard Gumbel noise, -log(E) with an exponential number E from 32 bits of Philox.
+    """Kernel function: returns standard Gumbel noise for a token, from 32 random bits of the generator Philox.
 
     Large noise, without which an improbable token is never sampled, comes from uniform numbers near 0, where float32 is
     most precise. Only noise with a probability below 2^-32 cannot occur.
@@ -46,9 +47,9 @@ def predict_tile(
     NOISE: tl.constexpr, COMPARED: tl.constexpr, ADDEND_SPLITS: tl.constexpr, BLOCK_V: tl.constexpr,
     BLOCK_N: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: computes the statistics of one tile of the vocabulary; one program per tile and `BLOCK_N` positions.
+    """Kernel: computes token statistics over one vocabulary tile; one program per tile and `BLOCK_N` positions.
 
-    It writes `sums` and `tokens`, from which `merge_tiles` computes the results.
+    It writes `sums` and `tokens`, the results per tile, which `merge_tiles` merges.
     """
     tile, tiles = tl.program_id(1), tl.num_programs(1)
     token = tile * BLOCK_V + tl.arange(0, BLOCK_V)
@@ -121,7 +122,8 @@ def merge_tiles(
 ) -> None:  # fmt: skip
     """Kernel: merges a position's statistics over all vocabulary tiles; one program per position.
 
-    It reads `sums` and `tokens`, the results of `predict_tile`, and writes `proposed` to `share`.
+    It reads `sums` and `tokens`, the results of `predict_tile`. It writes `proposed`, `probability`, `second`,
+    `entropy` and `share`, the fields of `TokenStatistics`.
     """
     if not begin_kernel(live, PDL):
         return
@@ -161,20 +163,23 @@ def merge_tiles(
 
 @dataclass(frozen=True)
 class TokenStatistics:
-    """The output head's results for each position of the blocks, [B * L] each: the chosen token and its statistics."""
+    """The output head's results, [B * L] each: for each position of the blocks, the chosen token and statistics."""
 
     proposed: Tensor
     """The chosen token, int32; the other fields are float32."""
     probability: Tensor
+    """The probability of the chosen token."""
     second: Tensor
+    """The highest probability among all other tokens."""
     entropy: Tensor
+    """The entropy of the distribution, in nats."""
     share: Tensor | None = None
     """The probability of the token to compare, as a share of the most probable token's."""
 
 
 @dataclass(frozen=True)
 class SamplingNoise:
-    """The source of random numbers: position p of sequence b uses random number `offsets[b] + p` of seed `seeds[b]`."""
+    """The random numbers for sampling: position p of sequence b uses number `offsets[b] + p` of the seed `seeds[b]`."""
 
     temperature: float
     seeds: Tensor
@@ -185,9 +190,10 @@ class SamplingNoise:
 
 @dataclass(frozen=True)
 class AddedLogits:
-    """Logits that `predict_tokens` adds to its own, as a drafter's Markov head does, and the ids of the tokens.
+    """Logits that `predict_tokens` adds to those it computes, and the ids of their tokens.
 
-    Entry i of `positions` gets row `first` + i * `step` of the logits.
+    A drafter uses this to add its output head's logits to those of its Markov head. Row `first` + i * `step` is added
+    to the logits of the i-th entry of `positions`.
     """
 
     parts: Tensor
@@ -198,26 +204,32 @@ class AddedLogits:
     """[vocabulary], int32: the ids that select the random numbers of the tokens."""
 
 
+class HeadWorkspace(NamedTuple):
+    """Scratch buffers of `predict_tokens`, in which `predict_tile` stores its results for each tile."""
+
+    sums: Tensor
+    """float32 [SUMS, max_positions, tiles]."""
+    tokens: Tensor
+    """The chosen tokens, int32 [max_positions, tiles]."""
+
+
 def head_tile_shape(max_positions: int) -> tuple[int, int]:
-    """Returns the tile sizes of the output head, for up to `max_positions`: vocabulary tokens, positions."""
+    """Returns the vocabulary tokens and the positions per tile of the output head, for up to `max_positions`."""
     return 128, min(64, max(16, triton.next_power_of_2(max_positions)))
 
 
 def warps_per_tile(tile_positions: int) -> int:
-    """Returns the warps per program of the output head, for tiles of this many positions.
+    """Returns how many warps a program of the output head has, for tiles of this many positions.
 
     Larger tiles need the registers of more warps.
     """
     return 8 if tile_positions > 32 else 4
 
 
-def allocate_workspace(vocabulary_size: int, max_positions: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """Returns the two scratch buffers of `predict_tokens` for up to `max_positions`.
-
-    They are float32 [SUMS, most, tiles] and int32 [most, tiles].
-    """
+def allocate_workspace(vocabulary_size: int, max_positions: int, device: torch.device | str) -> HeadWorkspace:
+    """Returns new scratch buffers of `predict_tokens` for up to `max_positions`."""
     tiles = ceil_div(vocabulary_size, head_tile_shape(max_positions)[0])
-    return (
+    return HeadWorkspace(
         torch.empty(SUMS, max_positions, tiles, dtype=torch.float32, device=device),
         torch.empty(max_positions, tiles, dtype=torch.int32, device=device),
     )
@@ -225,29 +237,30 @@ def allocate_workspace(vocabulary_size: int, max_positions: int, device: torch.d
 
 def predict_tokens(
     states: Tensor, weight: Matrix, rows: Tensor, positions: Tensor, count: Tensor, banned: Tensor,
-    workspace: tuple[Tensor, Tensor], statistics: TokenStatistics, block_length: int, live: Tensor,
+    workspace: HeadWorkspace, statistics: TokenStatistics, block_length: int, live_count: Tensor,
     noise: SamplingNoise | None = None, compared_tokens: Tensor | None = None, added_logits: AddedLogits | None = None,
 ) -> None:  # fmt: skip
     """Chooses a token for each of the first `count` [1] entries of `positions`; writes the results to `statistics`.
 
-    `states` [N, hidden] are the normalized hidden states; hidden must be a multiple of 16. positions[i] is predicted
-    from the state rows[i]; both are int32 [most]. `weight` is the output head's matrix [vocabulary, hidden]; `banned`,
-    int32, are tokens with probability zero; `block_length` is the number of positions per block; `workspace` comes from
-    `allocate_workspace`. Without `noise` the most probable token is chosen, the first one of equally probable ones.
+    `states` [N, hidden] are the normalized hidden states; hidden must be a multiple of 16. The token at positions[i] is
+    predicted from states[rows[i]]; `rows` and `positions` are int32. `weight` [vocabulary, hidden] is the output head's
+    matrix; `banned`, int32, are tokens with probability zero; `block_length` is the number of positions per block;
+    `workspace` comes from `allocate_workspace`. Without `noise` the most probable token is chosen, the first one of
+    equally probable ones. `live_count` [1] is the number of sequences that still decode; at 0 nothing is computed.
 
-    `compared_tokens` [N], int32, are the input tokens of a causal pass: the token behind each row is compared with the
-    row's prediction, see `TokenStatistics.share`.
+    `compared_tokens` [N], int32, are the input tokens of a causal pass: the probability of each row's next input token
+    is compared with that of the most probable token, see `TokenStatistics.share`.
     """
     sums, tokens = workspace
     most = rows.shape[0]
     block_v, block_n = head_tile_shape(most)
     vocabulary, hidden = weight.values.shape
     tiles = ceil_div(vocabulary, block_v)
-    unused = live
-    shared_options = launch_options(live)
+    unused = live_count
+    shared_options = launch_options(live_count)
     predict_tile[(ceil_div(most, block_n), tiles)](
-        live, states, rows, positions, count, weight.values, unused if weight.scale is None else weight.scale, banned,
-        unused if noise is None else noise.seeds, unused if noise is None else noise.offsets,
+        live_count, states, rows, positions, count, weight.values, unused if weight.scale is None else weight.scale,
+        banned, unused if noise is None else noise.seeds, unused if noise is None else noise.offsets,
         unused if compared_tokens is None else compared_tokens, unused if added_logits is None else added_logits.parts,
         unused if added_logits is None else added_logits.token_ids, sums, tokens, vocabulary,
         hidden, block_length, most, 1.0 if noise is None else noise.temperature,
@@ -260,7 +273,7 @@ def predict_tokens(
         num_warps=warps_per_tile(block_n), num_stages=4, **shared_options,
     )  # fmt: skip
     merge_tiles[(most,)](
-        live, positions, count, sums, tokens, statistics.proposed, statistics.probability, statistics.second,
+        live_count, positions, count, sums, tokens, statistics.proposed, statistics.probability, statistics.second,
         statistics.entropy, unused if statistics.share is None else statistics.share, most,
         TILES=tiles, COMPARED=compared_tokens is not None, BLOCK=triton.next_power_of_2(tiles), num_warps=4,
         **shared_options,
@@ -293,7 +306,7 @@ def predict_tokens_reference(
 
 
 def gumbel_noise_reference(seed: int, offset: int, vocabulary_size: int) -> Tensor:
-    """Returns the noise of the kernel function `gumbel_noise` for each token of the vocabulary, float32 [vocabulary].
+    """Returns what the kernel function `gumbel_noise` returns for each token of the vocabulary, float32 [vocabulary].
 
     Source of the generator: Philox 4x32-10 (Salmon et al., SC 2011).
     """
@@ -304,7 +317,10 @@ def gumbel_noise_reference(seed: int, offset: int, vocabulary_size: int) -> Tens
     ]
     key = [seed & 0xFFFFFFFF, seed >> 32]
     for _ in range(10):
-        low, high = _multiply_words(0xD2511F53, words[0]), _multiply_words(0xCD9E8D57, words[2])
+        low, high = (
+            _multiply_to_high_and_low_words(0xD2511F53, words[0]),
+            _multiply_to_high_and_low_words(0xCD9E8D57, words[2]),
+        )
         words = [high[0] ^ words[1] ^ key[0], high[1], low[0] ^ words[3] ^ key[1], low[1]]
         key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
     uniforms = ((words[0].float() + 0.5) * 2.0**-32).clamp(max=1 - 2.0**-24)
@@ -312,7 +328,7 @@ def gumbel_noise_reference(seed: int, offset: int, vocabulary_size: int) -> Tens
     return noise.float()
 
 
-def _multiply_words(factor: int, words: Tensor) -> tuple[Tensor, Tensor]:
+def _multiply_to_high_and_low_words(factor: int, words: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the high and the low 32 bits of the 64-bit products of `factor` and `words`, unsigned 32-bit integers.
 
     It splits `words` into halves of 16 bits, because the products would overflow signed 64-bit integers.

@@ -31,20 +31,23 @@ class UnsupportedSetting:
     remedy: str
 
 
-def unsupported_top_p(temperature: float, top_p: float) -> UnsupportedSetting | None:
-    """Returns the setting top_p if tokens are sampled with it, which the fused kernels do not support; else None."""
+def find_unsupported_top_p(temperature: float, top_p: float) -> UnsupportedSetting | None:
+    """Returns top_p as an unsupported setting if it affects sampling; None if it does not.
+
+    The fused kernels always sample from all tokens, without top_p.
+    """
     if temperature == 0 or top_p == 1:
         return None
     return UnsupportedSetting(f"--top-p {top_p:g}", "use --top-p 1 or --temperature 0")
 
 
 def find_option_requiring_fused_kernels(kernels_option: KernelsOption, weight_format: WeightFormat) -> str:
-    """Returns which option requires the fused kernels, as text `option key=value`; empty if no option does."""
+    """Returns the option that requires the fused kernels, as text `option key=value`; an empty string if none does."""
     if weight_format != "network":
         return f"option weights={weight_format}"
     return "option kernels=fused" if kernels_option == "fused" else ""
 
 
 def advice_to_avoid_fused_kernels(weight_format: WeightFormat) -> str:
-    """Returns advice for an error message: the option with which the run does not need the fused kernels."""
+    """Returns advice for an error message: the option with which the run no longer needs the fused kernels."""
     return "use weights=network" if weight_format != "network" else "use kernels=auto or kernels=torch"

@@ -30,9 +30,9 @@ def begin_kernel(live: tl.tensor, PDL: tl.constexpr) -> tl.tensor:
     return tl.load(live) > 0
 
 
-def launch_options(live: Tensor) -> dict[str, Any]:
-    """Returns the launch options and compile-time constants that are common to all kernels."""
-    pdl = live.is_cuda
+def launch_options(live_count: Tensor) -> dict[str, Any]:
+    """Returns the launch options and compile-time constants that all kernels share, for the device of `live_count`."""
+    pdl = live_count.is_cuda
     return {"PDL": pdl, "launch_pdl": True} if pdl else {"PDL": False}
 
 

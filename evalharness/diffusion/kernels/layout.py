@@ -64,10 +64,10 @@ class DecodingState:
     """[E]: tokens that end a sequence."""
 
 
-def allocate_flat_fields(
+def allocate_fields_in_one_tensor(
     shapes: Mapping[str, tuple[int, ...]], device: torch.device | str
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Returns one int32 tensor of zeros with the memory of all fields, and each field as a view of it."""
+    """Returns an int32 tensor of zeros that holds all fields of these shapes, and a view of it for each field."""
     # Each field starts at a multiple of 16 bytes, so that the compiler can use wide loads.
     sizes = [-(-math.prod(shape) // 4) * 4 for shape in shapes.values()]
     flat = torch.zeros(sum(sizes), dtype=torch.int32, device=device)
@@ -84,7 +84,7 @@ def new_decoding_state(
     device: torch.device | str,
     max_tail_length: int = 0,
 ) -> DecodingState:
-    """Returns a new decoding state of the given sizes on a device, in which all sequences are done."""
+    """Returns a new decoding state of the given sizes on a device, in which all sequences are marked as done."""
     one, block = (sequence_count,), (sequence_count, block_length)
     shapes = {
         "tokens": block, "masked": block, "length": one, "prompt_tokens": one,
@@ -93,7 +93,7 @@ def new_decoding_state(
         "step": one, "committed_at": block, "confidence": block, "seeds": (sequence_count, 2), "offsets": one,
         "done": one, "live": (1,), "end_tokens": (max_end_tokens,),
     }  # fmt: skip
-    flat, views = allocate_flat_fields(shapes, device)
+    flat, views = allocate_fields_in_one_tensor(shapes, device)
     views["confidence"] = views["confidence"].view(torch.float32)
     views["seeds"] = views["seeds"].view(torch.int64)[:, 0]
     views["done"].fill_(1)
@@ -103,7 +103,7 @@ def new_decoding_state(
 
 @dataclass(frozen=True)
 class StepInput:
-    """The input of a forward pass on the device: N = B * T tokens, and the rows that the output head predicts from.
+    """The input of a forward pass on the device: N = B * T rows (tokens), and from which rows the output head predicts.
 
     All tensors are int32.
     """
@@ -125,7 +125,7 @@ class StepInput:
 def new_step_input(
     sequence_count: int, tokens_per_sequence: int, predicted_per_sequence: int, device: torch.device | str
 ) -> StepInput:
-    """Returns input buffers on a device; the output head reads up to `predicted_per_sequence` of the tokens."""
+    """Returns new input buffers on a device; up to `predicted_per_sequence` tokens are predicted for each sequence."""
     tokens, positions, limits = torch.zeros(3, sequence_count * tokens_per_sequence, dtype=torch.int32, device=device)
     rows, block_positions = torch.zeros(2, sequence_count * predicted_per_sequence, dtype=torch.int32, device=device)
     return StepInput(tokens, positions, limits, rows, block_positions, torch.zeros(1, dtype=torch.int32, device=device))
@@ -140,10 +140,10 @@ def write_sequence_input(
     SHIFT: tl.constexpr, NEXT_TOKEN: tl.constexpr, WHOLE: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_L: tl.constexpr,
     BLOCK_ALL: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: writes a sequence's input tokens and the rows that the output head reads; one program per sequence.
+    """Kernel: writes each sequence's input to the next forward pass; one program per sequence.
 
-    It writes the fields of `StepInput`, `tokens` to `count`, and only reads the others, which are those of
-    `DecodingState`.
+    It writes the fields of `StepInput`: `tokens`, `positions`, `limits`, `rows`, `block_positions` and `count`. It only
+    reads the tensors from `live` to `tail_length`, which are fields of `DecodingState`.
     """
     if not begin_kernel(live, PDL):
         return
@@ -209,9 +209,9 @@ def write_step_input(
     """Writes the input of the next forward pass to `step_input`, from the decoding `state`.
 
     Positions of sequences that are done are -1. `block_length` is the block length of block-causal attention, 0 for
-    causal attention. `shift` is that of the network's configuration. With `next_token`, the token after the input is
-    predicted, otherwise the masks in it. With `bidirectional`, attention is bidirectional, and includes the tokens
-    after the block.
+    causal attention. `shift` is `ModelConfig.shift`. With `next_token`, the output head predicts the token after the
+    input, otherwise the masks in the block. With `bidirectional`, the input includes the tokens after the block, and
+    each token attends to all others.
     """
     sequences, length = state.tokens.shape
     size, block_all = step_input.tokens.shape[0] // sequences, triton.next_power_of_2(sequences * length)

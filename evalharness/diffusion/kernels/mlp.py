@@ -28,10 +28,9 @@ def gate_up_tile(
     rows: tl.tensor, width: tl.tensor, inner: tl.tensor, SCALED_ROWS: tl.constexpr, SCALED_WEIGHTS: tl.constexpr,
     TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: computes gate and up projection with SiLU; one program per tile of weights and tile of activation rows.
+    """Kernel: writes SiLU(gate) * up of a feed-forward layer to `out`; one program per tile of weights and of `x`.
 
-    A tile of weights has TILE / 2 rows of the gate matrix and the same rows of the up matrix. The result is written to
-    `out`.
+    A tile of weights has TILE / 2 rows of the gate matrix and the same rows of the up matrix.
     """
     HALF: tl.constexpr = TILE // 2
     first = tl.program_id(1) * HALF
@@ -59,7 +58,7 @@ def gate_up_tile(
 
 
 def plan_gate_up_tiling(intermediate_size: int, inner_size: int, activation_rows: int, fp8: bool = False) -> TilingPlan:
-    """Returns the tiling of `gate_up` for a feed-forward layer and a number of rows of activations.
+    """Returns the tiling of `gate_up` for a feed-forward layer of this size and `activation_rows` rows of activations.
 
     The inner dimension is not split, because the activation function is not linear.
     """
@@ -74,28 +73,31 @@ def plan_gate_up_tiling(intermediate_size: int, inner_size: int, activation_rows
     )
 
 
-def gate_up(x: Tensor | Matrix, weight: Matrix, out: Tensor, live: Tensor, tiling: TilingPlan | None = None) -> None:
+def gate_up(
+    x: Tensor | Matrix, weight: Matrix, out: Tensor, live_count: Tensor, tiling: TilingPlan | None = None
+) -> None:
     """Writes SiLU(gate) * up of the feed-forward layer for activations `x` [N, in] to `out` [N, intermediate].
 
     `weight` [2 * intermediate, in] has the gate matrix first. `in` must be a multiple of 16; of 32 if `x` and the
     weights are quantized. `plan_gate_up_tiling` gives the tiling unless `tiling` is given.
+    `live_count` [1] is the number of sequences that still decode; at 0 nothing is computed.
     """
     values, row_scale = values_and_scale(x)
     rows, inner = values.shape
     width = out.shape[1]
     tiling = tiling or plan_gate_up_tiling(width, inner, rows, weight.scale is not None)
     gate_up_tile[(ceil_div(rows, tiling.tokens), ceil_div(width, tiling.tile // 2))](
-        live, values, row_scale, weight.values, weight.scale, out, rows, width, inner,
+        live_count, values, row_scale, weight.values, weight.scale, out, rows, width, inner,
         SCALED_ROWS=row_scale is not None, SCALED_WEIGHTS=weight.scale is not None, TILE=tiling.tile,
         TOKENS=tiling.tokens, STEP=tiling.step, UPCAST=INTERPRETED, num_warps=tiling.warps,
-        num_stages=tiling.stages, **launch_options(live),
+        num_stages=tiling.stages, **launch_options(live_count),
     )  # fmt: skip
 
 
 def gate_up_reference(x: Tensor | Matrix, weight: Matrix) -> Tensor:
-    """Returns the result of `gate_up`, computed by PyTorch. 8-bit weights are rounded to the dtype of `x`.
+    """Returns the result of `gate_up`, computed by PyTorch.
 
-    For quantized `x` the result is float32 and not rounded.
+    The result has the dtype of `x`, to which 8-bit weights are converted. If `x` is quantized, it is float32.
     """
     x = x if isinstance(x, Tensor) else x.dequantized(torch.float32)
     gate, up = F.linear(x, weight.dequantized(x.dtype)).chunk(2, dim=-1)

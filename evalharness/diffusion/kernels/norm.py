@@ -29,10 +29,7 @@ def embed_and_norm_row(
     live: tl.tensor, tokens: tl.tensor, table: tl.tensor, gain: tl.tensor, residual: tl.tensor, normed: tl.tensor,
     hidden: tl.tensor, eps: tl.tensor, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: writes the embedding of a row's token, and its RMSNorm; one program per row.
-
-    It writes `residual` (the embedding) and `normed`.
-    """
+    """Kernel: writes each token's embedding to `residual`, and its RMSNorm to `normed`; one program per token."""
     if not begin_kernel(live, PDL):
         return
     row = tl.program_id(0).to(tl.int64)
@@ -50,7 +47,7 @@ def add_and_norm_row(
     live: tl.tensor, partials: tl.tensor, residual: tl.tensor, gain: tl.tensor, normed: tl.tensor, hidden: tl.tensor,
     eps: tl.tensor, SPLITS: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: adds a row's partial products to the residual stream, and writes its RMSNorm; one program per row.
+    """Kernel: adds partial products to the residual stream, and writes its RMSNorm; one program per row (token).
 
     It updates `residual` and writes `normed`.
     """
@@ -75,9 +72,9 @@ def sum_and_norm_row(
     live: tl.tensor, parts: tl.tensor, gain: tl.tensor, normed: tl.tensor, hidden: tl.tensor, stride: tl.tensor,
     eps: tl.tensor, SPLITS: tl.constexpr, NORM: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: adds the parts of a row, and writes its RMSNorm, or without NORM the sum; one program per row.
+    """Kernel: sums `parts` (partial products), and writes the sum's RMSNorm to `normed`; one program per row (token).
 
-    It writes `normed`.
+    Without NORM, it writes the sum itself.
     """
     if not begin_kernel(live, PDL):
         return
@@ -95,41 +92,53 @@ def sum_and_norm_row(
 
 
 def embed_and_norm(
-    tokens: Tensor, embedding_table: Tensor, gain: Tensor, eps: float, residual: Tensor, normed: Tensor, live: Tensor
+    tokens: Tensor,
+    embedding_table: Tensor,
+    gain: Tensor,
+    eps: float,
+    residual: Tensor,
+    normed: Tensor,
+    live_count: Tensor,
 ) -> None:
     """Writes the embeddings of `tokens` [N] to `residual` [N, hidden], and their RMSNorm to `normed`.
 
-    `embedding_table` is the embedding matrix, `gain` [hidden] the weight of the norm.
+    `embedding_table` is the embedding matrix, `gain` [hidden] the weight of the norm. `live_count` [1] is the number of
+    sequences that still decode; at 0 nothing is computed.
     """
     rows, hidden = residual.shape
     embed_and_norm_row[(rows,)](
-        live, tokens, embedding_table, gain, residual, normed, hidden, eps,
-        BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(live),
+        live_count, tokens, embedding_table, gain, residual, normed, hidden, eps,
+        BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(live_count),
     )  # fmt: skip
 
 
-def add_and_norm(partials: Tensor, residual: Tensor, gain: Tensor, eps: float, normed: Tensor, live: Tensor) -> None:
+def add_and_norm(
+    partials: Tensor, residual: Tensor, gain: Tensor, eps: float, normed: Tensor, live_count: Tensor
+) -> None:
     """Adds the sum of `partials` [splits, N, hidden] to `residual` [N, hidden]; writes its RMSNorm to `normed`.
 
-    Partial products are added in a fixed order, so that the rounding is the same in every run.
+    Partial products are added in a fixed order, so that the rounding is the same in every run. `live_count` [1] is the
+    number of sequences that still decode; at 0 nothing is computed.
     """
     splits, rows, hidden = partials.shape
     add_and_norm_row[(rows,)](
-        live, partials, residual, gain, normed, hidden, eps,
-        SPLITS=splits, BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(live),
+        live_count, partials, residual, gain, normed, hidden, eps,
+        SPLITS=splits, BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden),
+        **launch_options(live_count),
     )  # fmt: skip
 
 
-def sum_and_norm(parts: Tensor, gain: Tensor | None, eps: float, normed: Tensor, live: Tensor) -> None:
+def sum_and_norm(parts: Tensor, gain: Tensor | None, eps: float, normed: Tensor, live_count: Tensor) -> None:
     """Writes the RMSNorm of the sum of `parts` [splits, N, hidden] to `normed` [N, hidden], whose rows may be strided.
 
-    Without a `gain` the sum itself is written.
+    Without a `gain` the sum itself is written. `live_count` [1] is the number of sequences that still decode; at 0
+    nothing is computed.
     """
     splits, rows, hidden = parts.shape
     sum_and_norm_row[(rows,)](
-        live, parts, live if gain is None else gain, normed, hidden, normed.stride(0), eps, SPLITS=splits,
+        live_count, parts, live_count if gain is None else gain, normed, hidden, normed.stride(0), eps, SPLITS=splits,
         NORM=gain is not None, BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden),
-        **launch_options(live),
+        **launch_options(live_count),
     )  # fmt: skip
 
 

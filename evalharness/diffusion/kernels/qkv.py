@@ -19,14 +19,14 @@ RopeTable = tuple[Tensor, Tensor]
 
 
 @triton.jit
-def load_head(
+def load_attention_head(
     partials: tl.tensor, bias: tl.tensor, gain: tl.tensor, row: tl.tensor, rows: tl.tensor, head: tl.tensor,
     width: tl.tensor, column: tl.tensor, eps: tl.tensor, D: tl.constexpr, SPLITS: tl.constexpr, BIAS: tl.constexpr,
     NORM: tl.constexpr, dtype: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """Kernel function: returns the values of one attention head of one row, after bias and norm.
+    """Kernel function: returns one attention head's query, key or value of one row (token), after bias and norm.
 
-    It adds the partial QKV products, and rounds like the network's layers. `column` are the indices in the head.
+    It sums the row's partial QKV products, and rounds as the network's layers do. `column` are the dimensions to load.
     """
     index = head * D + column
     values = tl.zeros([D], tl.float32)
@@ -48,9 +48,9 @@ def rope_and_cache_head(
     size: tl.tensor, capacity: tl.tensor, eps: tl.tensor, HEADS: tl.constexpr, KV_HEADS: tl.constexpr, D: tl.constexpr,
     ROTATED: tl.constexpr, SPLITS: tl.constexpr, BIAS: tl.constexpr, NORM: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: applies bias, norm and RoPE to an attention head and stores it; one program per row and head.
+    """Kernel: applies bias, norm and RoPE to QKV products, and writes `queries`, `keys` and `values`.
 
-    It writes `queries`, `keys` and `values`.
+    There is one program per row (token) and attention head. `keys` and `values` are the KV cache's.
     """
     if not begin_kernel(live, PDL):
         return
@@ -62,15 +62,17 @@ def rope_and_cache_head(
     column = tl.arange(0, D)
     slot = ((row // size) * KV_HEADS + (head - HEADS) % KV_HEADS) * capacity + position
     if head >= HEADS + KV_HEADS:
-        own = load_head(partials, bias, bias, row, rows, head, WIDTH, column, eps, D, SPLITS, BIAS, False, dtype)
+        own = load_attention_head(
+            partials, bias, bias, row, rows, head, WIDTH, column, eps, D, SPLITS, BIAS, False, dtype
+        )
         tl.store(values + slot * D + column, own.to(dtype), mask=(column < D) & (position >= 0))
         return
     gain = q_gain
     if NORM and head >= HEADS:
         gain = k_gain
     pair = tl.where(column < HALF, column + HALF, tl.where(column < ROTATED, column - HALF, column))
-    own = load_head(partials, bias, gain, row, rows, head, WIDTH, column, eps, D, SPLITS, BIAS, NORM, dtype)
-    other = load_head(partials, bias, gain, row, rows, head, WIDTH, pair, eps, D, SPLITS, BIAS, NORM, dtype)
+    own = load_attention_head(partials, bias, gain, row, rows, head, WIDTH, column, eps, D, SPLITS, BIAS, NORM, dtype)
+    other = load_attention_head(partials, bias, gain, row, rows, head, WIDTH, pair, eps, D, SPLITS, BIAS, NORM, dtype)
     rotates = column < ROTATED
     angle = tl.maximum(position, 0) * HALF + column % HALF
     cosine = tl.load(cosines + angle, mask=rotates, other=1.0).to(tl.float32)
@@ -93,24 +95,25 @@ def make_rope_table(config: ModelConfig, position_count: int, dtype: torch.dtype
 
 def rope_and_cache(
     partials: Tensor, bias: Tensor | None, q_gain: Tensor | None, k_gain: Tensor | None, eps: float, table: RopeTable,
-    positions: Tensor, queries: Tensor, keys: Tensor, values: Tensor, live: Tensor,
+    positions: Tensor, queries: Tensor, keys: Tensor, values: Tensor, live_count: Tensor,
 ) -> None:  # fmt: skip
     """Applies bias, per-head norm and RoPE after the QKV product; writes keys and values to the KV cache.
 
     `partials` [splits, N, (heads + 2 * kv_heads) * head_dim] are the partial products, queries first. Queries are
     written to `queries` [N, heads * head_dim], keys and values to the slots `positions` [N] of the cache's tensors
     `keys` and `values` [B, kv_heads, capacity, head_dim], contiguous. Row n belongs to sequence n // (N / B). A row at
-    position -1 is padding and is not written to the cache. Without gains there is no per-head norm.
+    position -1 is padding and is not written to the cache. Without gains there is no per-head norm. `live_count` [1] is
+    the number of sequences that still decode; at 0 nothing is computed.
     """
     splits, rows, width = partials.shape
     sequences, kv_heads, capacity, head_dim = keys.shape
     heads = width // head_dim - 2 * kv_heads
     cosines, sines = table
     rope_and_cache_head[(rows, heads + 2 * kv_heads)](
-        live, partials, bias, q_gain, k_gain, cosines, sines, positions, queries, keys, values,
+        live_count, partials, bias, q_gain, k_gain, cosines, sines, positions, queries, keys, values,
         rows, rows // sequences, capacity, eps,
         HEADS=heads, KV_HEADS=kv_heads, D=head_dim, ROTATED=2 * cosines.shape[1], SPLITS=splits,
-        BIAS=bias is not None, NORM=q_gain is not None, num_warps=1, **launch_options(live),
+        BIAS=bias is not None, NORM=q_gain is not None, num_warps=1, **launch_options(live_count),
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from evalharness.errors import UserError
 
 @dataclass(frozen=True)
 class KernelSelection:
-    """The kernels with which a run decodes (fused or torch), and the reason for that, for the manifest."""
+    """The kernels with which a run decodes (fused or torch), and why these; both are recorded in the run's manifest."""
 
     name: Literal["fused", "torch"]
     reason: str
@@ -37,12 +37,12 @@ def select_kernels(
         if required_option:
             raise UserError(
                 f"{required_option} needs the fused kernels, and option kernels=torch excludes them; leave one of "
-                "them out"
+                "these two options out"
             )
         return KernelSelection("torch", "option kernels=torch")
     problem = why_fused_kernels_are_unsupported(model)
     if problem and required_option:
-        raise UserError(f"{required_option}: {problem}; {advice_to_avoid_fused_kernels(weight_format)}")
+        raise UserError(f"{required_option} cannot be used: {problem}; {advice_to_avoid_fused_kernels(weight_format)}")
     if problem:
         return KernelSelection("torch", problem)
     if model.config.attention == "bidirectional" and not required_option:
@@ -58,7 +58,7 @@ def select_kernels(
 
 
 def why_fused_kernels_are_unsupported(model: Transformer) -> str:
-    """Returns why the fused kernels cannot run this network on its device; empty if they can."""
+    """Returns why the fused kernels cannot run this network on its device; an empty string if they can."""
     weight, config = model.embed.weight, model.config
     if weight.device.type != "cuda":
         return f"the fused kernels need a Hopper GPU, and the network is on device {weight.device.type}"
@@ -79,9 +79,9 @@ def why_fused_kernels_are_unsupported(model: Transformer) -> str:
 
 
 def find_unsupported_drafter_feature(config: DrafterConfig) -> str:
-    """Returns which drafters the fused kernels do not support, if this one is among them, such as "drafters with ...".
+    """Returns the kind of drafter that makes this one unsupported, as text "drafters with ..." for a message.
 
-    Returns "" if they support it. It is for a target that they support.
+    Returns an empty string if the fused kernels support the drafter. The caller checks that they support its target.
     """
     network = config.network
     if network.head_dim not in (64, 128):

@@ -17,7 +17,7 @@ from evalharness.diffusion.network import Layer, Transformer
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """The weights of one Transformer layer in the form that the kernels read, with the names of `network.Layer`."""
+    """The weights of a Transformer layer in the form that the kernels read; fields are named as in `network.Layer`."""
 
     attention_norm: Tensor
     qkv: Matrix
@@ -32,7 +32,7 @@ class LayerWeights:
 
 @dataclass(frozen=True)
 class KernelWeights:
-    """The weights of a network in the form that the kernels read: those of `Transformer`, or 8-bit copies."""
+    """The weights of a network in the form that the kernels read: the tensors of its `Transformer`, or 8-bit copies."""
 
     config: ModelConfig
     embed: Tensor
@@ -49,7 +49,7 @@ class KernelWeights:
 
 
 def read_kernel_weights(model: Transformer, precision: Precision | None = None) -> KernelWeights:
-    """Returns the weights of a network in the form that the kernels read, quantized as `precision` says.
+    """Returns the weights of a network in the form that the kernels read, with the number format of `precision`.
 
     They may share memory with the network, which must not be trained afterwards.
     """
@@ -61,7 +61,7 @@ def read_kernel_weights(model: Transformer, precision: Precision | None = None) 
 
 
 def read_layer_weights(layer: Layer, precision: Precision) -> LayerWeights:
-    """Returns the weights of one Transformer layer in the form that the kernels read, quantized as `precision` says."""
+    """Returns the weights of one Transformer layer in the form that the kernels read, in the format of `precision`."""
     q_norm, k_norm = (layer.q_norm.weight, layer.k_norm.weight) if layer.config.qk_norm else (None, None)
     return LayerWeights(
         attention_norm=layer.attention_norm.weight,
@@ -77,14 +77,14 @@ def read_layer_weights(layer: Layer, precision: Precision) -> LayerWeights:
 
 
 def read_matrix(linear: torch.nn.Linear, precision: Precision) -> Matrix:
-    """Returns the weight matrix of a linear layer, quantized as `precision` says."""
+    """Returns the weight matrix of a linear layer for the kernels, in the number format of `precision`."""
     weight = linear.weight.detach()
     return Matrix(weight) if precision.weights == "network" else quantize_to_fp8(weight)
 
 
 @dataclass(frozen=True)
 class StepBuffers:
-    """The buffers with which the kernels of a decoding step exchange data, for N rows: N / B tokens per sequence."""
+    """The buffers through which the kernels of a decoding step pass data, for N rows (tokens) of B sequences."""
 
     step_input: StepInput
     residual: Tensor
@@ -102,7 +102,7 @@ class StepBuffers:
     log_sums: Tensor
     table: qkv.RopeTable
     statistics: head.TokenStatistics
-    work: tuple[Tensor, Tensor]
+    work: head.HeadWorkspace
     banned: Tensor
 
 
@@ -113,10 +113,10 @@ def new_step_buffers(
     predicted_per_sequence: int,
     banned_tokens: tuple[int, ...],
 ) -> StepBuffers:
-    """Allocates the buffers of a decoding step for the sequences of the cache.
+    """Returns new buffers for decoding steps of the sequences of the KV cache.
 
-    Each sequence has `tokens_per_sequence` input tokens and up to `predicted_per_sequence` positions to predict;
-    `banned_tokens` are tokens that are never generated.
+    Each sequence has `tokens_per_sequence` input tokens, and up to `predicted_per_sequence` tokens are predicted for
+    it. `banned_tokens` are never generated.
     """
     config, device, dtype = weights.config, weights.embed.device, weights.embed.dtype
     rows, wide = cache.rows * tokens_per_sequence, config.heads * config.head_dim
@@ -166,25 +166,35 @@ AfterLayer = Callable[[int], None]
 
 
 def forward(
-    weights: KernelWeights, buffers: StepBuffers, cache: KVCache, live: Tensor, after_layer: AfterLayer | None = None
+    weights: KernelWeights,
+    buffers: StepBuffers,
+    cache: KVCache,
+    live_count: Tensor,
+    after_layer: AfterLayer | None = None,
 ) -> None:
     """Runs the network's forward pass with kernels, on the tokens in `buffers.step_input`.
 
-    It writes the final normalized hidden states to `buffers.normed`, and keys and values to the cache. `after_layer`:
-    see `run_layers`.
+    It writes the final hidden states, after the last norm, to `buffers.normed`, and keys and values to the KV cache.
+    `after_layer`: see `run_layers`. `live_count` [1] is the number of sequences that still decode; at 0 nothing is
+    computed.
     """
     b, gain, eps = buffers, weights.layers[0].attention_norm, weights.config.norm_eps
-    norm.embed_and_norm(b.step_input.tokens, weights.embed, gain, eps, b.residual, b.normed, live)
-    run_layers(weights, buffers, cache, live, after_layer)
+    norm.embed_and_norm(b.step_input.tokens, weights.embed, gain, eps, b.residual, b.normed, live_count)
+    run_layers(weights, buffers, cache, live_count, after_layer)
 
 
 def run_layers(
-    weights: KernelWeights, buffers: StepBuffers, cache: KVCache, live: Tensor, after_layer: AfterLayer | None = None
+    weights: KernelWeights,
+    buffers: StepBuffers,
+    cache: KVCache,
+    live_count: Tensor,
+    after_layer: AfterLayer | None = None,
 ) -> None:
-    """Runs all Transformer layers and the last norm on the inputs in `buffers.residual`.
+    """Runs all Transformer layers and the last norm on the input embeddings in `buffers.residual`.
 
-    `buffers.normed` must have the inputs after the first layer's norm. `after_layer` is called with each layer's number
-    when `buffers.residual` has the layer's output, which the next layer overwrites.
+    `buffers.normed` must hold the same embeddings after the first layer's norm. After each layer, `after_layer` is
+    called with the layer's number; `buffers.residual` then holds the layer's output. `live_count` [1] is the number of
+    sequences that still decode; at 0 nothing is computed.
     """
     config, b = weights.config, buffers
     eps = config.norm_eps
@@ -193,24 +203,24 @@ def run_layers(
     def quantize_if_needed(x: Tensor, index: int) -> Tensor | Matrix:
         if b.quantized is None:
             return x
-        quantize_rows(x, b.quantized[index], live)
+        quantize_rows(x, b.quantized[index], live_count)
         return b.quantized[index]
 
     for number, (layer, gain) in enumerate(zip(weights.layers, gains, strict=True)):
         # A bidirectional network computes every key anew, so its layers share one layer's cache.
         keys, values = cache.layer_keys_and_values(0 if config.attention == "bidirectional" else number)
         heads, out, down = b.products
-        gemm.split_matmul(quantize_if_needed(b.normed, 0), layer.qkv, heads, live)
+        gemm.split_matmul(quantize_if_needed(b.normed, 0), layer.qkv, heads, live_count)
         qkv.rope_and_cache(
             heads, layer.bias, layer.q_norm, layer.k_norm, eps, b.table, b.step_input.positions, b.queries, keys,
-            values, live,
+            values, live_count,
         )  # fmt: skip
-        attention.attend(b.queries, keys, values, b.step_input.limits, b.partials, b.log_sums, b.attended, live)
-        gemm.split_matmul(quantize_if_needed(b.attended, 1), layer.out, out, live)
-        norm.add_and_norm(out, b.residual, layer.mlp_norm, eps, b.normed, live)
-        mlp.gate_up(quantize_if_needed(b.normed, 0), layer.gate_up, b.gated, live)
-        gemm.split_matmul(quantize_if_needed(b.gated, 2), layer.down, down, live)
-        norm.add_and_norm(down, b.residual, gain, eps, b.normed, live)
+        attention.attend(b.queries, keys, values, b.step_input.limits, b.partials, b.log_sums, b.attended, live_count)
+        gemm.split_matmul(quantize_if_needed(b.attended, 1), layer.out, out, live_count)
+        norm.add_and_norm(out, b.residual, layer.mlp_norm, eps, b.normed, live_count)
+        mlp.gate_up(quantize_if_needed(b.normed, 0), layer.gate_up, b.gated, live_count)
+        gemm.split_matmul(quantize_if_needed(b.gated, 2), layer.down, down, live_count)
+        norm.add_and_norm(down, b.residual, gain, eps, b.normed, live_count)
         if after_layer is not None:
             after_layer(number)
 
@@ -221,7 +231,7 @@ def run_decoding_step(
 ) -> None:  # fmt: skip
     """Runs one decoding step of all sequences: a forward pass, and the commit of the tokens that it predicts.
 
-    With a `policy` (block diffusion), masks are committed as it says; without one (autoregressive decoding), one token
+    In block diffusion, `policy` chooses the masks to commit; in autoregressive decoding, `policy` is None and one token
     is appended to each sequence. The results stay on the device. If no sequence is decoding, nothing is computed.
     `block_length` is the block length of block-causal attention. At a `temperature` above 0 tokens are sampled.
     """

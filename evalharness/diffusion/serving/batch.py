@@ -46,7 +46,7 @@ class ContinuousBatch:
             self._taps.__enter__()
 
     def close(self) -> None:
-        """Stops recording hidden states of the network."""
+        """Ends the use of the batch: stops recording hidden states of the network (`taps`)."""
         if self._taps is not None:
             self._taps.__exit__(None, None, None)
 
@@ -142,11 +142,13 @@ class ContinuousBatch:
         for number, decoder in enumerate(running):
             groups.setdefault(decoder.batch_key, []).append(number)
         for numbers in groups.values():
-            members = [running[number] for number in numbers]
+            decoders = [running[number] for number in numbers]
             part = hidden if len(numbers) == len(running) else hidden[torch.tensor(numbers, device=hidden.device)]
-            # Times are recorded after each group, because reading its tokens waits for the device.
-            for row in members[0].advance_group(self._model, part, [inputs[number] for number in numbers], members):
-                record_output_times([row], next(self._starts[member] for member in members if member.row is row))
+            # Times are recorded after each part, because reading its tokens waits for the device.
+            for row in decoders[0].process_forward_pass(
+                self._model, part, [inputs[number] for number in numbers], decoders
+            ):
+                record_output_times([row], next(self._starts[decoder] for decoder in decoders if decoder.row is row))
         if states is not None:
             for number, (decoder, row_input) in enumerate(zip(running, inputs, strict=True)):
                 decoder.extend_drafter_context(states[number : number + 1, : len(row_input.tokens)], row_input.start)

@@ -22,7 +22,7 @@ class GrowingCache(KVCache):
         self._key_storage, self._value_storage = self._keys, self._values
 
     def add_row(self) -> int:
-        """Adds an empty row to the KV cache after the others; returns its number."""
+        """Adds an empty row to the KV cache, after the other rows; returns the new row's number."""
         number = self.rows
         if number == self._key_storage.shape[1]:
             self._resize_storage(2 * number or 1, self.capacity)
@@ -48,7 +48,7 @@ class GrowingCache(KVCache):
             self._resize_storage(self._key_storage.shape[1], -(-needed // CAPACITY_STEP) * CAPACITY_STEP)
 
     def view_rows(self, first: int, end: int) -> KVCache:
-        """Returns a KV cache of the rows [first, end) that shares their memory.
+        """Returns a KV cache with the rows [first, end) of this one, in the same memory.
 
         The returned cache must not be used after a change of the number of rows or of the capacity.
         """

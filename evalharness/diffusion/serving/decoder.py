@@ -38,7 +38,7 @@ class DecodingFrame:
 class Decoder(ABC):
     """Decodes one row (sequence) in continuous batching: prepares its inputs, and processes the network's outputs.
 
-    Rows with equal `batch_key` are processed in one call of `advance_group`.
+    Rows with equal `batch_key` are processed in one call of `process_forward_pass`.
     """
 
     wide: bool = False
@@ -52,19 +52,19 @@ class Decoder(ABC):
 
     @property
     def batch_key(self) -> Hashable:
-        """A value that is equal for decoders whose rows `advance_group` can process in one call."""
+        """A value that is equal for decoders whose rows `process_forward_pass` can process in one call."""
         return (type(self), self.settings)
 
     @abstractmethod
     def next_prefill_input(self, token_count: int) -> RowInput | None:
-        """Returns the next part of the prompt to prefill, about this many tokens; None if the prompt is prefilled."""
+        """Returns the next part of the prompt to prefill, about `token_count` tokens; None if nothing is left."""
 
     def extend_drafter_context(  # noqa: B027 -- most decoders have no drafter
         self, target_states: Tensor, start_position: int
     ) -> None:
-        """Passes the target's recorded hidden states [1, T, taps * hidden] of a forward pass to the drafter, if any.
+        """Gives the drafter, if the row has one, the target's hidden states in a forward pass.
 
-        `target_states` are those of the row's tokens from position `start_position`.
+        `target_states` [1, T, taps * hidden] are those of the row's tokens from position `start_position`.
         """
 
     @abstractmethod
@@ -72,16 +72,16 @@ class Decoder(ABC):
         """Returns the row's input to the next forward pass."""
 
     @abstractmethod
-    def advance_group(
-        self, model: Transformer, hidden_states: Tensor, group_inputs: Sequence[RowInput], group: "Sequence[Decoder]"
+    def process_forward_pass(
+        self, model: Transformer, hidden_states: Tensor, inputs: Sequence[RowInput], decoders: "Sequence[Decoder]"
     ) -> list[Row]:
-        """Writes the tokens that a forward pass predicts for the rows of `group`, the decoders with this `batch_key`.
+        """Processes a forward pass for several decoders at once: writes the predicted tokens to their rows.
 
-        `group_inputs` are their inputs to the pass, and `hidden_states` [group, T, hidden] its final hidden states.
-        Returns the rows that have new final output tokens.
+        `decoders` have the same `batch_key` as this one. `inputs` are their inputs to the pass, and `hidden_states`
+        [decoders, T, hidden] the pass's final hidden states. Returns the rows that have new final output tokens.
         """
 
 
 def to_output_index(row: Row, text_position: int) -> int:
-    """Returns the index among the row's output tokens of a token, from its position from the prompt's start."""
+    """Returns a token's index in the row's output; `text_position` is its position counted from the prompt's start."""
     return text_position - len(row.prompt)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.decoding import advance_blocks
-from evalharness.diffusion.denoising import BlockState, DenoisingSettings, attention_limits
+from evalharness.diffusion.denoising import BlockState, DenoisingSettings, last_attended_positions
 from evalharness.diffusion.forward import RowInput
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row
@@ -25,15 +25,15 @@ class DenoisingDecoder(Decoder):
         row.text = row.prompt[: denoising.prefilled_prompt_length(len(row.prompt))]
 
     def next_prefill_input(self, token_count: int) -> RowInput | None:
-        """Returns the next part of the prompt to prefill, about this many tokens; None if nothing is left to prefill.
+        """Returns the next part of the prompt to prefill, about `token_count` tokens; None if nothing is left.
 
-        With block-causal attention it consists of whole blocks. Bidirectional networks have no prefill.
+        With block-causal attention the part consists of whole blocks. Bidirectional networks have no prefill.
         """
         row, config, block = self.row, self._config, self._denoising.block
         if config.attention != "bidirectional" and row.cached < len(row.text):
             whole = max(1, token_count // block) * block if config.attention == "block_causal" else token_count
             start, end = row.cached, min(len(row.text), row.cached + whole)
-            limits = attention_limits(config, block, start, end)
+            limits = last_attended_positions(config, block, start, end)
             row.cached = end
             return RowInput(start, row.text[start:end], limits)
         row.cached = max(0, len(row.text) - config.shift) if config.attention != "bidirectional" else 0
@@ -42,33 +42,31 @@ class DenoisingDecoder(Decoder):
         return None
 
     def next_input(self, model: Transformer) -> RowInput:
-        """Returns the row's input to the next forward pass: text that is not in the KV cache yet, and the block."""
+        """Returns the row's input to the next forward pass: text that is not in the KV cache yet, then the block."""
         assert self.block is not None
         return self.block.next_input(self._config, self._denoising.block)
 
-    def advance_group(
-        self, model: Transformer, hidden_states: Tensor, group_inputs: Sequence[RowInput], group: Sequence[Decoder]
+    def process_forward_pass(
+        self, model: Transformer, hidden_states: Tensor, inputs: Sequence[RowInput], decoders: Sequence[Decoder]
     ) -> list[Row]:
-        """Writes predicted tokens in the block of each row after a forward pass; see `Decoder.advance_group`."""
+        """Writes predicted tokens to the block of each row after a forward pass; see `Decoder.process_forward_pass`."""
         blocks, traced = [], {}
-        for member in group:
-            assert isinstance(member, DenoisingDecoder)
-            assert member.block is not None
-            blocks.append(member.block)
-            if member.traced:
-                traced[id(member.block)] = member
+        for decoder in decoders:
+            assert isinstance(decoder, DenoisingDecoder)
+            assert decoder.block is not None
+            blocks.append(decoder.block)
+            if decoder.traced:
+                traced[id(decoder.block)] = decoder
 
         def record_frame(block: BlockState) -> None:
             if id(block) in traced:
-                traced[id(block)].frames.append(make_frame_of_block(block))
+                traced[id(block)].frames.append(make_decoding_frame(block))
 
-        return advance_blocks(
-            model, hidden_states, blocks, group_inputs, self._denoising, record_frame if traced else None
-        )
+        return advance_blocks(model, hidden_states, blocks, inputs, self._denoising, record_frame if traced else None)
 
 
-def make_frame_of_block(block: BlockState) -> DecodingFrame:
-    """Returns the tokens of a block that the latest forward pass wrote, in place of masks or of other tokens."""
+def make_decoding_frame(block: BlockState) -> DecodingFrame:
+    """Returns a frame with the tokens of a block that the latest forward pass wrote, over masks or other tokens."""
     first = to_output_index(block.row, block.start)
     return DecodingFrame(
         block.row.forward_passes,

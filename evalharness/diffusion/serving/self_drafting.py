@@ -15,7 +15,7 @@ from evalharness.diffusion.serving.tokens import CausalDecoder, sample_next_toke
 class SelfSpeculativeDecoder(CausalDecoder):
     """Decodes one row by self-speculation, in continuous batching.
 
-    The network drafts `length` tokens in one forward pass, and verifies them in the next one.
+    The network drafts `draft_length` tokens in one forward pass, and verifies them in the next one.
     """
 
     wide = True
@@ -28,46 +28,47 @@ class SelfSpeculativeDecoder(CausalDecoder):
 
     @property
     def batch_key(self) -> Hashable:
-        """Settings of the row, and whether it drafts or verifies next; see `Decoder.batch_key`."""
+        """The row's settings, and whether it drafts or verifies in the next pass; see `Decoder.batch_key`."""
         return (type(self), self.settings, bool(self._draft))
 
     def next_input(self, model: Transformer) -> RowInput:
         """Returns the row's input to the next forward pass.
 
-        To draft, it is the row's last token and mask tokens; to verify, the drafted tokens.
+        The input of a drafting pass is the row's last token and mask tokens; that of a verifying pass is the drafted
+        tokens.
         """
         if self._draft:
             return make_causal_input(len(self.row.text), self._draft)
         return make_drafting_input(self.row, self._length, model.config.mask_id)
 
-    def advance_group(
-        self, model: Transformer, hidden_states: Tensor, group_inputs: Sequence[RowInput], group: Sequence[Decoder]
+    def process_forward_pass(
+        self, model: Transformer, hidden_states: Tensor, inputs: Sequence[RowInput], decoders: Sequence[Decoder]
     ) -> list[Row]:
         """Stores the tokens that a drafting pass predicted, or appends those that a verifying pass accepted.
 
-        See `Decoder.advance_group`.
+        See `Decoder.process_forward_pass`.
         """
         verifying, length = bool(self._draft), self._length
         positions = range(length) if verifying else (0, *range(2, length + 1))
-        sources = [(number, position) for number in range(len(group)) for position in positions]
+        sources = [(number, position) for number in range(len(decoders)) for position in positions]
         uniforms = [
-            member.row.random_number(len(member.row.output) + verifying + number)
-            for member in group
+            decoder.row.random_number(len(decoder.row.output) + verifying + number)
+            for decoder in decoders
             for number in range(length)
             if self.sampler.temperature
         ]
-        traced = any(member.traced for member in group)
+        traced = any(decoder.traced for decoder in decoders)
         tokens, confidences = sample_next_tokens_and_confidences(
             model, hidden_states, sources, uniforms, self.sampler, traced
         )
-        for number, member in enumerate(group):
-            assert isinstance(member, SelfSpeculativeDecoder)
+        for number, decoder in enumerate(decoders):
+            assert isinstance(decoder, SelfSpeculativeDecoder)
             part = slice(number * length, (number + 1) * length)
             if verifying:
-                member._append_verified_tokens(tokens[part], confidences[part])
+                decoder._append_verified_tokens(tokens[part], confidences[part])
             else:
-                member._store_draft(tokens[part])
-        return [member.row for member in group] if verifying else []
+                decoder._store_draft(tokens[part])
+        return [decoder.row for decoder in decoders] if verifying else []
 
     def _store_draft(self, tokens: list[int]) -> None:
         row, self._draft = self.row, tokens

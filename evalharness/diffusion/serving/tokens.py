@@ -18,7 +18,7 @@ class CausalDecoder(Decoder):
     sampler: Sampler
 
     def next_prefill_input(self, token_count: int) -> RowInput | None:
-        """Returns further prompt tokens to prefill, at most `token_count`; None if only the last token is left."""
+        """Returns the next prompt tokens to prefill, at most `token_count`; None if only the last token is left."""
         row = self.row
         end = min(len(row.prompt) - 1, row.cached + token_count)
         if row.cached < end:
@@ -40,22 +40,22 @@ class AutoregressiveDecoder(CausalDecoder):
         """Returns the row's input to the next forward pass: its last token."""
         return make_causal_input(self.row.cached, self.row.text[self.row.cached :])
 
-    def advance_group(
-        self, model: Transformer, hidden_states: Tensor, group_inputs: Sequence[RowInput], group: Sequence[Decoder]
+    def process_forward_pass(
+        self, model: Transformer, hidden_states: Tensor, inputs: Sequence[RowInput], decoders: Sequence[Decoder]
     ) -> list[Row]:
-        """Appends one sampled token to each row; see `Decoder.advance_group`."""
-        rows = [member.row for member in group]
+        """Appends one sampled token to each row; see `Decoder.process_forward_pass`."""
+        rows = [decoder.row for decoder in decoders]
         tokens, confidences = sample_next_tokens_and_confidences(
             model, hidden_states, [(number, 0) for number in range(len(rows))],
-            _next_random_numbers(rows, self.sampler), self.sampler, any(member.traced for member in group),
+            _next_random_numbers(rows, self.sampler), self.sampler, any(decoder.traced for decoder in decoders),
         )  # fmt: skip
-        for member, token, confidence in zip(group, tokens, confidences, strict=True):
-            row, position = member.row, len(member.row.output)
+        for decoder, token, confidence in zip(decoders, tokens, confidences, strict=True):
+            row, position = decoder.row, len(decoder.row.output)
             row.forward_passes += 1
             append_final_token(row, token, confidence)
-            if member.traced:
+            if decoder.traced:
                 is_appended = len(row.output) > position
-                member.frames.append(
+                decoder.frames.append(
                     DecodingFrame(
                         row.forward_passes, position, position + 1, (position,) * is_appended, (token,) * is_appended,
                         (confidence,) * is_appended,
@@ -78,7 +78,8 @@ def sample_next_tokens_and_confidences(
 ) -> tuple[list[int], list[float]]:
     """Returns sampled tokens and their probabilities, each predicted at a (row, token) index of a forward pass.
 
-    Without `with_confidence`, probabilities are not computed and all are 1.
+    `hidden` [rows, T, hidden] are the pass's hidden states. Without `with_confidence`, probabilities are not computed
+    and all are 1.
     """
     logits = sampler.mask_banned(model.logits(gather_hidden_states(hidden, row_token_indices)))
     chosen = sampler.sample(logits, random_numbers)

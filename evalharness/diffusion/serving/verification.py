@@ -28,7 +28,7 @@ class SpeculativeDecoder(CausalDecoder):
         row.drafts = []
 
     def extend_drafter_context(self, target_states: Tensor, start_position: int) -> None:
-        """Passes the target's hidden states in a forward pass to the drafter; see `Decoder.extend_drafter_context`."""
+        """Gives the drafter the target's hidden states in a forward pass; see `Decoder.extend_drafter_context`."""
         self._proposer.extend_drafter_context(target_states, [start_position])
 
     def next_input(self, model: Transformer) -> RowInput:
@@ -36,20 +36,20 @@ class SpeculativeDecoder(CausalDecoder):
         self._draft = self._proposer.propose([self.row])[0]
         return make_causal_input(self.row.cached, [self.row.text[-1], *self._draft.tokens])
 
-    def advance_group(
-        self, model: Transformer, hidden_states: Tensor, group_inputs: Sequence[RowInput], group: Sequence[Decoder]
+    def process_forward_pass(
+        self, model: Transformer, hidden_states: Tensor, inputs: Sequence[RowInput], decoders: Sequence[Decoder]
     ) -> list[Row]:
         """Appends the accepted draft tokens and the target's next token to each row.
 
-        See `Decoder.advance_group`.
+        See `Decoder.process_forward_pass`.
         """
-        verifiers = [member for member in group if isinstance(member, SpeculativeDecoder)]
-        rows, drafts = [member.row for member in group], [verifier._draft for verifier in verifiers]
-        traced = any(member.traced for member in group)
+        verifiers = [decoder for decoder in decoders if isinstance(decoder, SpeculativeDecoder)]
+        rows, drafts = [decoder.row for decoder in decoders], [verifier._draft for verifier in verifiers]
+        traced = any(decoder.traced for decoder in decoders)
         accepted = verify_and_append_drafts(
             model, hidden_states, rows, drafts, self.sampler, self._drafting.threshold, traced
         )
-        for verifier, row_input, count in zip(verifiers, group_inputs, accepted, strict=True):
+        for verifier, row_input, count in zip(verifiers, inputs, accepted, strict=True):
             verifier._record_verified_draft(row_input.start, count)
         return rows
 

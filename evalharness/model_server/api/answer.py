@@ -13,8 +13,8 @@ from evalharness.model_server.api.messages import DenoisingFrame, Timings, Usage
 
 
 @dataclass(frozen=True)
-class TokenScore:
-    """An output token with its probability, for `logprobs`."""
+class TokenProbability:
+    """The text of an output token with its probability, for the `logprobs` of an answer."""
 
     text: str
     probability: float
@@ -27,18 +27,18 @@ class TokenScore:
 
 @dataclass(frozen=True)
 class Choice:
-    """One finished completion of an answer, an entry of `choices` in OpenAI's API."""
+    """One finished completion; an entry of the answer's `choices` in OpenAI's API."""
 
     index: int
     text: str
     finish_reason: str
-    scores: Sequence[TokenScore] | None
+    scores: Sequence[TokenProbability] | None
     """Probabilities of the tokens, if the request asks for logprobs."""
     note: str | None = None
     """The reason why the text is empty, which is sent to the client; None if it is not empty."""
 
     def wrapped(self, before: str, after: str) -> "Choice":
-        """Returns a copy of the choice with the texts `before` and `after` around its own text."""
+        """Returns a copy of the choice whose text is `before` + its text + `after`."""
         return replace(self, text=before + self.text + after)
 
 
@@ -95,7 +95,7 @@ class AnswerFormatter:
         return {**self._make_common_fields(self._chunk_object_type), "choices": [row]}
 
     def format_usage_chunk(self, usage: Usage, timings: Timings) -> dict[str, Any]:
-        """Returns the last chunk of a stream, which has token counts and timings (`stream_options.include_usage`)."""
+        """Returns the JSON chunk with token counts and timings that ends a stream (`stream_options.include_usage`)."""
         return {**self._make_common_fields(self._chunk_object_type), "choices": [], "usage": usage, "timings": timings}
 
     def format_denoising_frame(
@@ -133,7 +133,7 @@ class AnswerFormatter:
     def _make_common_fields(self, object_type: str) -> dict[str, Any]:
         return {"id": self._answer_id, "object": object_type, "created": self.created, "model": self.model}
 
-    def _format_logprobs(self, scores: Sequence[TokenScore] | None) -> dict[str, Any] | None:
+    def _format_logprobs(self, scores: Sequence[TokenProbability] | None) -> dict[str, Any] | None:
         if scores is None:
             return None
         if self.json_format == "chat":

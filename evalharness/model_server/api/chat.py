@@ -10,7 +10,7 @@ from evalharness.util.http.refusals import RequestRefused
 
 
 class TextPart(BaseModel):
-    """A part of a chat message's content. Only parts of type text are accepted."""
+    """A text part of a chat message's content. Parts of other types, such as images, are rejected."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     type: Literal["text"]
@@ -18,7 +18,7 @@ class TextPart(BaseModel):
 
 
 class ChatMessage(BaseModel):
-    """One chat message of a request."""
+    """One entry of the parameter `messages` of a chat request."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     role: Literal["system", "developer", "user", "assistant"]
@@ -48,7 +48,7 @@ class ChatBody(RequestParameters):
         return self.logprobs
 
     def prompt(self) -> Prompt:
-        """Returns the request's messages as a prompt. If the last one is the assistant's, the model continues it."""
+        """Returns the messages as a prompt. If the last message is the assistant's, the model continues it."""
         messages = [
             Message("system" if message.role == "developer" else message.role, message.text)
             for message in self.messages

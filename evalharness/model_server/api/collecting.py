@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from evalharness.diffusion.serving.decoder import DecodingFrame
 from evalharness.generation.stopping import Detokenizer
-from evalharness.model_server.api.answer import Choice, TokenScore
+from evalharness.model_server.api.answer import Choice, TokenProbability
 from evalharness.model_server.api.messages import explain_empty_answer
 from evalharness.model_server.engine.job import GenerationJob, JobOutcome, JobUpdate
 from evalharness.model_server.engine.streams import TextStream
@@ -14,7 +14,7 @@ MASK = "\u2591"
 
 
 class ChoiceText:
-    """Collects the text of one choice from the engine's updates."""
+    """Collects the text of one choice (completion) of an answer from the engine's updates."""
 
     def __init__(self, index: int, job: GenerationJob, detokenizer: Detokenizer | None, with_scores: bool) -> None:
         self.index, self._detokenizer, self._scored = index, detokenizer, with_scores
@@ -28,7 +28,7 @@ class ChoiceText:
         self.outcome: JobOutcome | None = None
 
     def add_update(self, update: JobUpdate) -> str:
-        """Adds an update of the engine; returns the new part of the choice's text that later updates cannot change."""
+        """Adds an update of the engine; returns the new text that is final: later updates cannot change it."""
         self._tokens += update.tokens
         self._confidences += update.confidences
         self._update_canvas(update.frames)
@@ -39,7 +39,7 @@ class ChoiceText:
         return new + (self._stream.finish(self.outcome.text) if self._stream else self.outcome.text)
 
     def text_with_masks(self) -> str:
-        """Returns the choice's text so far, with `MASK` for each token that is not yet generated."""
+        """Returns the choice's text so far, with the character `MASK` for each token that is not yet generated."""
         if self.outcome is not None or self._detokenizer is None:
             return self.outcome.text if self.outcome else ""
         parts: list[str] = []
@@ -54,13 +54,13 @@ class ChoiceText:
         return "".join(parts) + (self._detokenizer.decode(run) if run else "")
 
     def finished_choice(self) -> Choice:
-        """Returns the choice with its final text. The engine must have reported its outcome."""
+        """Returns the choice with its final text. Call it only after the update that ends the completion."""
         assert self.outcome is not None
         return Choice(
             self.index,
             self.outcome.text,
             self.outcome.finish_reason,
-            self._make_token_scores(self.outcome.output_tokens) if self._scored else None,
+            self._make_token_probabilities(self.outcome.output_tokens) if self._scored else None,
             explain_empty_answer(self.outcome, len(self._tokens)),
         )
 
@@ -69,9 +69,9 @@ class ChoiceText:
             self._canvas |= dict(zip(frame.positions, frame.tokens, strict=True))
             self._canvas_end = max(self._canvas_end, frame.end)
 
-    def _make_token_scores(self, token_count: int) -> list[TokenScore]:
+    def _make_token_probabilities(self, token_count: int) -> list[TokenProbability]:
         assert self._detokenizer is not None
         return [
-            TokenScore(self._detokenizer.decode([token]), confidence)
+            TokenProbability(self._detokenizer.decode([token]), confidence)
             for token, confidence in zip(self._tokens[:token_count], self._confidences, strict=False)
         ]

@@ -23,7 +23,7 @@ class EditBody(ChatBody):
     """The body of POST /v1/edit/completions. Tags in the last message mark the code to edit and the cursor."""
 
     def make_prompt_and_wrapping(self) -> tuple[Prompt, AnswerWrapping]:
-        """Returns the infilling prompt of an edit request, and the text to put around the model's output.
+        """Returns the infilling prompt of an edit request, and the texts to put before and after the model's output.
 
         Raises RequestRefused if a tag or the cursor is missing.
         """
@@ -58,21 +58,21 @@ class ApplyBody(ChatBody):
 
 
 def text_inside_tags(text: str, tag_name: str) -> str:
-    """Returns the text between <|tag|> and <|/tag|>, without the line breaks next to them.
+    """Returns the text between <|tag_name|> and <|/tag_name|>, without one line break at its start and end.
 
-    Raises RequestRefused if the text does not have both.
+    Raises RequestRefused if `text` does not have both tags.
     """
     content = _exact_text_inside_tags(text, tag_name)
     return content.removeprefix("\n").removesuffix("\n")
 
 
 def _exact_text_inside_tags(text: str, tag_name: str) -> str:
-    """Returns the text between <|tag|> and <|/tag|>, with the line breaks next to them."""
+    """Returns the text between <|tag_name|> and <|/tag_name|>. Raises RequestRefused if a tag is missing."""
     opening, closing = f"<|{tag_name}|>", f"<|/{tag_name}|>"
     start, end = text.find(opening), text.rfind(closing)
     if start < 0 or end < start:
         raise RequestRefused(
-            400, f"parameter messages: the last message has no {opening} ... {closing}; send the text inside these "
+            400, f"parameter messages: the last message lacks the tag {opening} or {closing}; add both "
             "tags",
             parameter="messages",
         )  # fmt: skip

@@ -8,7 +8,7 @@ TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_e
 
 
 def make_openai_error_body(refusal: RequestRefused) -> dict[str, Any]:
-    """Returns the JSON body of an error response: a one-line message, its type, and the wrong parameter."""
+    """Returns the JSON body of an error response: one-line message, error type, and name of the invalid parameter."""
     kind = TYPES.get(refusal.status, "server_error" if refusal.status >= 500 else "invalid_request_error")
     return {
         "error": {

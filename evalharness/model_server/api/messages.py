@@ -23,7 +23,7 @@ class Usage(TypedDict):
 
 
 class Timings(TypedDict):
-    """Timings of an answer in milliseconds since the request arrived. Null if not measured."""
+    """Timings of an answer in milliseconds since the request arrived; None (JSON null) if not measured."""
 
     queued_ms: float
     prefill_ms: float | None
@@ -32,7 +32,7 @@ class Timings(TypedDict):
 
 
 class DenoisingFrame(TypedDict):
-    """The data of a `denoising_frame` event: what one forward pass changed. Positions count output tokens from 0."""
+    """The data of a `denoising_frame` event: what one forward pass changed. Positions are indices of output tokens."""
 
     object: Literal["denoising_frame"]
     id: str
@@ -59,7 +59,7 @@ class DenoisingFrame(TypedDict):
 def sum_usage(outcomes: list[JobOutcome], choices_per_prompt: int) -> Usage:
     """Returns the token counts of an answer, summed over its completions.
 
-    Each prompt is counted once for its `choices_per_prompt` completions.
+    `choices_per_prompt` consecutive completions have the same prompt, which is counted once.
     """
     prompt = sum(outcome.prompt_tokens for outcome in outcomes[::choices_per_prompt])
     completion = sum(outcome.output_tokens for outcome in outcomes)
@@ -76,7 +76,10 @@ def sum_usage(outcomes: list[JobOutcome], choices_per_prompt: int) -> Usage:
 
 
 def combine_timings(outcomes: list[JobOutcome]) -> Timings:
-    """Returns the timings of an answer: earliest start, prefill and first token of its completions, and latest end."""
+    """Returns the timings of an answer with several completions.
+
+    Start, end of prefill and first token are the earliest among the completions; the end is the latest.
+    """
     prefills = [outcome.prefill_s for outcome in outcomes if outcome.prefill_s is not None]
     firsts = [outcome.first_s for outcome in outcomes if outcome.first_s is not None]
     return {
@@ -87,16 +90,16 @@ def combine_timings(outcomes: list[JobOutcome]) -> Timings:
     }
 
 
-def explain_empty_answer(outcome: JobOutcome, generated_tokens: int) -> str | None:
+def explain_empty_answer(outcome: JobOutcome, generated_token_count: int) -> str | None:
     """Returns the reason why a completion has no text; None if it has some.
 
-    `generated_tokens` is the number of tokens that were generated, including those cut at a stop sequence.
+    `generated_token_count` includes tokens that were cut at a stop sequence.
     """
     if outcome.text:
         return None
     if outcome.finish_reason == "length":
         return "the answer is empty: max_tokens was reached before any text was generated; send a larger max_tokens"
-    if generated_tokens:
+    if generated_token_count:
         return "the answer is empty: the generated text begins with a stop sequence; change the parameter stop"
     return "the answer is empty: the first generated token was an end token; change the prompt"
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
@@ -29,7 +29,7 @@ IGNORED_PARAMETERS = ("user", "metadata", "safety_identifier", "prompt_cache_key
 
 
 class StreamOptions(BaseModel):
-    """The request field `stream_options`."""
+    """The request parameter `stream_options`: what a streamed answer contains besides the text."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     include_usage: bool = False
@@ -38,7 +38,7 @@ class StreamOptions(BaseModel):
 
 
 class RequestParameters(BaseModel):
-    """Base class of a request's body: the parameters that all endpoints share. Types are strict: "1" is no number."""
+    """The parameters that the bodies of all requests share. Types are strict: the string "1" is not a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     model: str | None = None
@@ -81,18 +81,18 @@ class RequestParameters(BaseModel):
         return False
 
     def decoding_options(self) -> dict[str, str]:
-        """Returns the decoding options that the request sets, as the backend's `--option` values."""
+        """Returns the decoding options that the request sets, by name; the values are text, as for `--option`."""
         values = {name: getattr(self, name) for name in (*AR_OPTIONS, *DIFFUSION_OPTIONS)}
         return {name: json.dumps(value).strip('"') for name, value in values.items() if value is not None}
 
 
 def parse_request_body(body_class: type[Body], raw_body: bytes) -> Body:
-    """Returns the validated parameters of a request's JSON body.
+    """Returns a request's JSON body as an object of `body_class`, with validated parameters.
 
     Raises RequestRefused for invalid JSON and for the first invalid parameter, which the message names.
     """
     try:
-        values = json.loads(raw_body, parse_constant=_refuse_json_constant)
+        values = json.loads(raw_body, parse_constant=_refuse_nan_or_infinity)
         json.dumps(values, ensure_ascii=False).encode()  # fails for half of a surrogate pair, which is no text
     except (ValueError, RecursionError) as error:
         raise RequestRefused(400, f"the request body is not valid JSON ({str(error)[:200]}); send valid JSON") from None
@@ -105,11 +105,11 @@ def parse_request_body(body_class: type[Body], raw_body: bytes) -> Body:
     try:
         return body_class.model_validate(values)
     except ValidationError as error:
-        raise _refusal_of_first_error(error, body_class) from None
+        raise _make_validation_http_error(error, body_class) from None
 
 
 def _refuse_unsupported_parameter(name: str, value: Any) -> None:
-    """Raises RequestRefused if an unsupported parameter has a value that would change the answer."""
+    """Raises RequestRefused for an unsupported parameter, unless its value has no effect (see `NEUTRAL`)."""
     # True equals 1 in Python, and an API distinguishes them.
     if not any(value == neutral and isinstance(value, bool) == isinstance(neutral, bool) for neutral in NEUTRAL[name]):
         raise RequestRefused(
@@ -117,8 +117,8 @@ def _refuse_unsupported_parameter(name: str, value: Any) -> None:
         )
 
 
-def _refusal_of_first_error(error: ValidationError, body_class: type[RequestParameters]) -> RequestRefused:
-    """Returns the HTTP 400 error for the first invalid parameter that pydantic found."""
+def _make_validation_http_error(error: ValidationError, body_class: type[RequestParameters]) -> RequestRefused:
+    """Returns the HTTP 400 error that names the first invalid parameter that pydantic found."""
     first = error.errors(include_url=False, include_context=False)[0]
     # Names of a union's members and positions in it are no part of the parameter's name.
     names = [str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part)]
@@ -132,5 +132,5 @@ def _refusal_of_first_error(error: ValidationError, body_class: type[RequestPara
     return RequestRefused(400, " ".join(message.split()), parameter=parameter)
 
 
-def _refuse_json_constant(constant: str) -> Any:
-    raise ValueError(f"{constant} is not a number in JSON")
+def _refuse_nan_or_infinity(constant: str) -> NoReturn:
+    raise ValueError(f"the number {constant} does not exist in JSON")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evalharness.errors import UserError
-from evalharness.generation.sampling import sample_seed
+from evalharness.generation.sampling import derive_sample_seed
 from evalharness.model_server.api.answer import JsonFormat
 from evalharness.model_server.api.parameters import AR_OPTIONS, DIFFUSION_OPTIONS, RequestParameters
 from evalharness.model_server.engine.job import GenerationJob
@@ -16,7 +16,7 @@ from evalharness.util.http.refusals import RequestRefused
 
 @dataclass(frozen=True)
 class ServedModel:
-    """The served model, and the names by which requests select it and its decoding method."""
+    """The served model, and the model ids by which requests select its decoding method."""
 
     name: str
     decoding_methods: tuple[str, ...]
@@ -24,13 +24,13 @@ class ServedModel:
 
     @property
     def selectable_model_ids(self) -> tuple[str, ...]:
-        """The model ids that requests may name: NAME for the default decoding method, NAME:METHOD for each method."""
+        """The model ids that a request may give: NAME for the default decoding method, NAME:METHOD for each method."""
         return (self.name, *(f"{self.name}:{decoding_method}" for decoding_method in self.decoding_methods))
 
     def select_decoding_method(self, requested_model_id: str | None, decoding_options: Mapping[str, str]) -> str:
-        """Returns the decoding method that a request selects by `requested_model_id` or by its `decoding_options`.
+        """Returns the decoding method that a request selects by its model id or, if that names none, by its options.
 
-        Raises RequestRefused for an unknown model, and for options of another decoding method.
+        Raises RequestRefused for an unknown model id, and for options that the decoding method does not use.
         """
         if requested_model_id is not None and requested_model_id not in self.selectable_model_ids:
             raise RequestRefused(
@@ -43,18 +43,18 @@ class ServedModel:
         decoding_method = self.decoding_methods[0]
         if requested_model_id is not None and requested_model_id != self.name:
             decoding_method = requested_model_id.rpartition(":")[2]
-        elif decoding_options and not self._options_of_other_methods(decoding_method, decoding_options):
+        elif decoding_options and not self._names_of_unsupported_options(decoding_method, decoding_options):
             pass
         elif decoding_options:
             decoding_method = next(
                 (
                     other
                     for other in self.decoding_methods
-                    if not self._options_of_other_methods(other, decoding_options)
+                    if not self._names_of_unsupported_options(other, decoding_options)
                 ),
                 decoding_method,
             )
-        if foreign := self._options_of_other_methods(decoding_method, decoding_options):
+        if foreign := self._names_of_unsupported_options(decoding_method, decoding_options):
             raise RequestRefused(
                 400,
                 f"parameter {foreign[0]} has no effect with decoding method {decoding_method}; leave it out, or set "
@@ -64,14 +64,14 @@ class ServedModel:
         return decoding_method
 
     @staticmethod
-    def _options_of_other_methods(decoding_method: str, decoding_options: Mapping[str, str]) -> list[str]:
+    def _names_of_unsupported_options(decoding_method: str, decoding_options: Mapping[str, str]) -> list[str]:
         supported = {"ar": AR_OPTIONS, "diffusion": DIFFUSION_OPTIONS}.get(decoding_method, ())
         return [name for name in decoding_options if name not in supported]
 
 
 @dataclass(frozen=True)
 class AnswerWrapping:
-    """The texts that an answer has before and after the model's output."""
+    """The texts that the server adds before and after the model's output in an answer."""
 
     before: str = ""
     after: str = ""
@@ -79,7 +79,7 @@ class AnswerWrapping:
 
 @dataclass(frozen=True)
 class AnswerRequest:
-    """A validated request, ready for the engine."""
+    """A validated request: the generation jobs for the engine, and the format and wrapping of the answer."""
 
     json_format: JsonFormat
     model: str
@@ -106,9 +106,10 @@ def make_answer_request(
     defaults: RequestDefaults,
     wrapping: AnswerWrapping | None = None,
 ) -> AnswerRequest:
-    """Returns a validated request with its generation jobs, `n` for each prompt.
+    """Returns a validated request with its generation jobs, `parameters.n` for each prompt.
 
-    Raises RequestRefused for an unknown model or an invalid combination of parameters.
+    `wrapping`: texts to add around the model's output. Raises RequestRefused for an unknown model or an invalid
+    combination of parameters.
     """
     served = ServedModel(engine.name, engine.decoding_methods)
     options = parameters.decoding_options()
@@ -137,7 +138,7 @@ def make_answer_request(
             parameters.token_limit or defaults.max_new_tokens,
             parameters.temperature or 0.0,
             1.0 if parameters.top_p is None else parameters.top_p,
-            seed if number == 0 else sample_seed(seed, ("", number)),
+            seed if number == 0 else derive_sample_seed(seed, ("", number)),
             options,
             traced=parameters.diffusing or parameters.denoising_frames or parameters.wants_logprobs,
             streamed=parameters.stream,
@@ -148,8 +149,8 @@ def make_answer_request(
     return AnswerRequest(json_format, parameters.model or engine.name, jobs, parameters, wrapping or AnswerWrapping())
 
 
-def make_rejected_option_error(error: UserError, job: GenerationJob) -> RequestRefused:
-    """Returns the HTTP 400 error for a decoding option of `job` that the backend rejected with `error`."""
+def make_rejected_option_http_error(error: UserError, job: GenerationJob) -> RequestRefused:
+    """Returns the HTTP 400 error for a decoding option of `job` that was rejected with `error`."""
     # A message about an option begins with it; others that it mentions come later.
     named = sorted((str(error).find(name), name) for name in job.options if name in str(error))
     return RequestRefused(400, str(error), parameter=named[0][1] if named else None)

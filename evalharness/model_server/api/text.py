@@ -27,7 +27,10 @@ class CompletionBody(RequestParameters):
         return self.logprobs is not None and self.logprobs is not False
 
     def prompts(self, engine: Engine) -> list[Prompt]:
-        """Returns the request's prompts. Raises RequestRefused if logprobs asks for alternative tokens."""
+        """Returns the request's prompts; an empty suffix is left out if the engine cannot infill.
+
+        Raises RequestRefused if the parameter logprobs asks for alternatives to the generated tokens.
+        """
         if self.wants_logprobs and self.logprobs is not True and (self.logprobs or 0) > 1:
             raise RequestRefused(
                 400,
@@ -43,6 +46,6 @@ class CompletionBody(RequestParameters):
 
 
 class FimBody(CompletionBody):
-    """The body of POST /v1/fim/completions: as /v1/completions, but the suffix is "" by default, so it infills."""
+    """The body of POST /v1/fim/completions. It differs from /v1/completions in that the default of `suffix` is ""."""
 
     suffix: str | None = ""

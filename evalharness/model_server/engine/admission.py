@@ -25,7 +25,10 @@ class AdmissionQueue:
         self._mean_s = 1.0
 
     def admit(self, completion_count: int) -> None:
-        """Adds the completions of a new request to the count. Raises RequestRefused (HTTP 429) if the queue is full."""
+        """Adds the completions of a new request to the count.
+
+        Raises RequestRefused: HTTP 429 if the queue is full, 400 if the request exceeds even an empty queue.
+        """
         if completion_count > self._concurrency + self._max_waiting:
             raise RequestRefused(
                 400,
@@ -47,17 +50,17 @@ class AdmissionQueue:
     def release(self, completion_count: int, duration_s: float | None) -> None:
         """Subtracts `completion_count` ended completions from the count of waiting and running ones.
 
-        `duration_s`: their duration, which enters the mean duration; None for completions that never ran.
+        `duration_s`: seconds from their arrival to their end, which update the mean duration; None if they never ran.
         """
         self.completions -= completion_count
         if duration_s is not None:
             self._mean_s += SMOOTHING * (duration_s - self._mean_s)
 
     def current_load(self, running_count: int) -> EngineLoad:
-        """Returns the engine's load, given the number of running completions; all other counted ones are waiting."""
+        """Returns the engine's load. `running_count` of the counted completions are running, the others are waiting."""
         return EngineLoad(running_count, max(0, self.completions - running_count), self.retry_after_s)
 
     @property
     def retry_after_s(self) -> int:
-        """Estimated seconds until about half of the counted completions have ended, from their mean duration."""
+        """Estimated seconds until half of the counted completions have ended, after which a client may retry."""
         return max(1, min(LONGEST_RETRY_S, math.ceil(self.completions * self._mean_s / self._concurrency / 2)))

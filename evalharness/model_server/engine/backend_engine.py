@@ -19,14 +19,14 @@ from evalharness.model_server.engine.admission import AdmissionQueue
 from evalharness.model_server.engine.generation import QueuedGeneration
 from evalharness.model_server.engine.job import GenerationJob, JobOutcome, JobUpdate
 from evalharness.model_server.engine.protocol import EngineLoad
-from evalharness.records import Backend, Completion, Problem, Prompt, Request, Sampling, prompt_check
+from evalharness.records import Backend, Completion, Problem, Prompt, Request, Sampling, find_prompt_check
 from evalharness.util.http.refusals import RequestRefused
 from evalharness.util.text import error_text
 
 
 @dataclass(eq=False)
 class _QueuedJob:
-    """A job that waits or runs, its arrival (`time.perf_counter()`) and the callback for its updates."""
+    """A waiting or running job, the time of its arrival (`time.perf_counter()`), and the callback for its updates."""
 
     job: GenerationJob
     arrival_time: float
@@ -64,7 +64,7 @@ class BackendEngine:
         return self._queue.current_load(self._running)
 
     async def start(self, jobs: Sequence[GenerationJob], arrival_time: float) -> QueuedGeneration:
-        """Queues the jobs of a request and returns their generation; see `Engine.start`."""
+        """Queues the jobs of a request; returns an asynchronous iterator over their updates (see `Engine.start`)."""
         for job in jobs:
             self._check_job(job)
         self._queue.admit(len(jobs))
@@ -91,7 +91,7 @@ class BackendEngine:
         self._backend.close()
 
     def _supports_infilling(self) -> bool:
-        check = prompt_check(self._backend)
+        check = find_prompt_check(self._backend)
         if check is None:
             return False
         try:
@@ -101,7 +101,7 @@ class BackendEngine:
         return True
 
     def _check_job(self, job: GenerationJob) -> None:
-        """Raises RequestRefused for a job that needs what the backend does not offer."""
+        """Raises RequestRefused for a job that uses features which the backend does not support."""
         if job.options:
             name = min(job.options)
             raise RequestRefused(
@@ -162,7 +162,7 @@ class BackendEngine:
 
 
 def _make_update(completion: Completion, queued_job: _QueuedJob) -> JobUpdate:
-    """Returns the only update of a job: its finished completion, or the error of the backend."""
+    """Returns the only update of a job: its finished completion, or the backend's error message."""
     if completion.error:
         return JobUpdate(error=completion.error)
     now_s = time.perf_counter() - queued_job.arrival_time

@@ -40,7 +40,8 @@ class DecoderFactory:
     def make_decoder(self, job: GenerationJob) -> Decoder:
         """Returns the decoder of a generation job.
 
-        Raises UserError for decoding options that the network does not support, and RequestRefused for such a prompt.
+        Raises UserError for decoding options that the network does not support, and RequestRefused for a prompt that it
+        does not support.
         """
         prompt = job.prompt
         if prompt.suffix is not None and not self.can_infill:
@@ -76,7 +77,7 @@ class DecoderFactory:
     def _make_autoregressive_decoder(
         self, request: Request, sampling: Sampling, options: Mapping[str, str], job: GenerationJob
     ) -> Decoder:
-        """Returns an autoregressive decoder: with a draft, by speculative decoding, else token by token."""
+        """Returns a decoder that generates token by token or, if option `draft` is set, by speculative decoding."""
         network, chosen = self.network, parse_options(AROptions, "ar", options)
         sampler = make_sampler(network, sampling)
         row = self._make_row(request, sampling)
@@ -94,7 +95,7 @@ class DecoderFactory:
     def _make_diffusion_decoder(
         self, request: Request, sampling: Sampling, options: Mapping[str, str], job: GenerationJob
     ) -> Decoder:
-        """Returns a decoder by denoising or, for a rule that needs a drafter, by speculative decoding."""
+        """Returns a decoder that denoises blocks or, if option `rule` needs a drafter, decodes speculatively."""
         network, chosen = self.network, parse_options(DiffusionOptions, "diffusion", options)
         if chosen.rule in DRAFTING_RULES or not network.family.diffusion:
             if self.drafter is None:
@@ -102,15 +103,15 @@ class DecoderFactory:
                     f"parameter rule={chosen.rule} needs a drafter, and model {network.name} has none; send another "
                     "rule"
                 )
-            chosen.check_options_of_rule(chosen.rule or "verified")
+            chosen.refuse_options_unused_by_rule(chosen.rule or "verified")
             threshold = 1.0
             if chosen.rule == "typical":
                 threshold = 0.5 if chosen.threshold is None else chosen.threshold
-            drafting = self._hybrid_drafting_settings(self.drafter, threshold, chosen.lookup, chosen.block)
+            drafting = self._make_hybrid_drafting_settings(self.drafter, threshold, chosen.lookup, chosen.block)
             return SpeculativeDecoder(
                 self._make_row(request, sampling), drafting, make_sampler(network, sampling), job.traced
             )
-        denoising = make_denoising_settings(network, chosen, sampling, fixed_length=False)
+        denoising = make_denoising_settings(network, chosen, sampling, has_fixed_middle_length=False)
         row = _require_room_for_output(make_denoising_row(network, request, sampling, denoising), network)
         return DenoisingDecoder(row, denoising, network.model.config, job.traced)
 
@@ -121,34 +122,37 @@ class DecoderFactory:
         )
 
     def measure_forward_pass_times(self) -> None:
-        """Measures the time of forward passes on this machine, unless it is cached; draft lengths are chosen by it."""
+        """Measures how long forward passes take here, unless that is cached. Draft lengths are chosen from it later."""
         if "ar" in self._options:
             self.make_prompt_lookup_settings()
         if self.drafter is not None:
-            self._hybrid_drafting_settings(self.drafter, 1.0, True, None)
+            self._make_hybrid_drafting_settings(self.drafter, 1.0, True, None)
 
     def make_prompt_lookup_settings(self) -> DraftingSettings:
-        """Returns the settings of speculative decoding by prompt lookup (n-gram matches), which are cached."""
+        """Returns the settings of speculative decoding by prompt lookup (n-gram matches); computes them only once."""
         with self._lock:
             if () not in self._draftings:
                 self._draftings[()] = make_prompt_lookup_settings(self.network)
             return self._draftings[()]
 
-    def _hybrid_drafting_settings(
-        self, drafter: Drafter, threshold: float, lookup: bool, max_draft_length: int | None
+    def _make_hybrid_drafting_settings(
+        self, drafter: Drafter, acceptance_threshold: float, use_lookup: bool, max_draft_length: int | None
     ) -> DraftingSettings:
-        """Returns the settings of drafting by the drafter and, if `lookup`, by prompt lookup, too; they are cached."""
-        key = (threshold, lookup, max_draft_length)
+        """Returns the settings of speculative decoding by the drafter and, if `use_lookup`, by prompt lookup, too.
+
+        They are computed only once. The parameters are those of the function `make_hybrid_drafting_settings`.
+        """
+        key = (acceptance_threshold, use_lookup, max_draft_length)
         with self._lock:
             if key not in self._draftings:
                 self._draftings[key] = make_hybrid_drafting_settings(
-                    self.network, drafter, threshold, lookup, max_draft_length
+                    self.network, drafter, acceptance_threshold, use_lookup, max_draft_length
                 )
             return self._draftings[key]
 
 
 def _require_room_for_output(row: Row, network: Network) -> Row:
-    """Returns the row unchanged. Raises RequestRefused if its prompt is empty or leaves no room for output."""
+    """Returns the row unchanged. Raises RequestRefused if its prompt is empty or fills the context length."""
     if not row.prompt:
         raise RequestRefused(400, "the prompt is empty (no tokens); send some text", parameter="prompt")
     if not can_generate(row):

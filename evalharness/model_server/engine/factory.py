@@ -11,7 +11,7 @@ from evalharness.backends.network.options import NetworkOptions
 from evalharness.backends.options import parse_options
 from evalharness.diffusion.checkpoints.loading import find_checkpoint_folder, is_gguf, read_json_object
 from evalharness.diffusion.drafting.network import Drafter
-from evalharness.diffusion.drafting.packing import pack_target
+from evalharness.diffusion.drafting.packing import pack_target_weights
 from evalharness.errors import UserError
 from evalharness.model_server.config import ServerConfig
 from evalharness.model_server.engine.backend_engine import BackendEngine
@@ -38,7 +38,7 @@ def open_engine(config: ServerConfig, log: Callable[[str], None]) -> Engine:
 
 
 def _is_diffusion_gemma(config: ServerConfig) -> bool:
-    """Returns whether the configured model is a DiffusionGemma, which runs on `BackendEngine`."""
+    """Returns whether the configured model is a DiffusionGemma checkpoint, which `BackendEngine` must run."""
     if config.backend != "diffusion" or config.model is None or is_gguf(config.model):
         return False
     folder = find_checkpoint_folder(config.model, config.options.get("revision"))
@@ -59,7 +59,7 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
         )
     small = network.parameters < SMALL and network.device.type == "cpu"
     if not small:
-        pack_target(network.model)
+        pack_target_weights(network.model)
     shared = {key: value for key, value in config.options.items() if key in NetworkOptions.model_fields}
     options: dict[str, Mapping[str, str]] = {
         method: config.options if method == config.backend else shared for method in methods
@@ -75,7 +75,10 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
 
 
 def _find_drafter(network: Network, backend_name: str, options: NetworkOptions) -> Drafter | None:
-    """Returns the drafter of an autoregressive network; None if it has none or the options do not use one."""
+    """Returns the drafter of an autoregressive network; None if no drafter is available or needed.
+
+    Raises UserError if backend or options need a drafter and none is available.
+    """
     needed = backend_name == "diffusion" and not network.family.diffusion
     needed |= getattr(options, "rule", None) in DRAFTING_RULES
     if not needed and (network.family.diffusion or network.model.config.attention != "causal"):

@@ -7,7 +7,7 @@ from evalharness.model_server.engine.job import JobUpdate
 
 
 class QueuedGeneration:
-    """A `Generation` that queues the updates of the engine until they are read. For use in one event loop."""
+    """Implements `Generation`: queues the engine's updates of one request's jobs until the event loop reads them."""
 
     def __init__(self, job_count: int, on_cancel: Callable[[], None], on_end: Callable[[], None]) -> None:
         """`on_cancel`: called once if unfinished jobs are cancelled; `on_end`: called once per ended job."""

@@ -47,7 +47,7 @@ class NetworkEngine:
         return self._queue.current_load(self._workers.running_count)
 
     async def start(self, jobs: Sequence[GenerationJob], arrival_time: float) -> QueuedGeneration:
-        """Queues the jobs of a request and returns their generation; see `Engine.start`."""
+        """Queues the jobs of a request; returns an asynchronous iterator over their updates (see `Engine.start`)."""
         self._loop = asyncio.get_running_loop()
         self._queue.admit(len(jobs))
         try:

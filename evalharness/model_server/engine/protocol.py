@@ -10,7 +10,7 @@ from evalharness.model_server.engine.job import GenerationJob, JobUpdate
 
 @dataclass(frozen=True)
 class EngineLoad:
-    """The load of an engine: running and waiting completions."""
+    """The load of an engine: its numbers of running and waiting completions."""
 
     running: int
     """Completions in the engine's batch."""
@@ -20,7 +20,7 @@ class EngineLoad:
 
 
 class Generation(Protocol):
-    """The completions of one request while an engine generates them."""
+    """The completions of one request while an engine generates them: an asynchronous iterator over their updates."""
 
     def __aiter__(self) -> AsyncIterator[tuple[int, JobUpdate]]:
         """Yields (job number, update) pairs until every job of the request has ended."""
@@ -59,7 +59,7 @@ class Engine(Protocol):
         ...
 
     async def start(self, jobs: Sequence[GenerationJob], arrival_time: float) -> Generation:
-        """Queues the jobs of one request and returns their generation.
+        """Queues the jobs of one request; returns an asynchronous iterator over their updates.
 
         `arrival_time`: the `time.perf_counter()` at which the request arrived. Raises RequestRefused for a job that the
         engine does not support, and if the queue is full.

@@ -10,7 +10,7 @@ REPLACEMENT = "\ufffd"
 class TextStream:
     """Converts streamed tokens to text that later tokens cannot change.
 
-    An incomplete character, and text that may be the beginning of a stop sequence, is held back.
+    An incomplete character, and text that may be the beginning of a stop sequence, is not returned yet.
     """
 
     def __init__(self, detokenizer: Detokenizer, stops: Sequence[str]) -> None:
@@ -22,7 +22,7 @@ class TextStream:
         """All text that was returned."""
 
     def add_tokens(self, token_ids: Sequence[int]) -> str:
-        """Adds tokens; returns the text that is now final and was not returned before, which may be empty."""
+        """Adds tokens; returns the text that is final now and was not returned before; it may be empty."""
         self._pending += token_ids
         text = self._detokenizer.decode(self._pending)
         if text and not text.endswith(REPLACEMENT):
@@ -33,13 +33,13 @@ class TextStream:
         return new
 
     def finish(self, whole_text: str) -> str:
-        """Ends the stream; returns the part of the completion's `whole_text` that was not returned before."""
+        """Ends the stream; returns the part of `whole_text`, the completion's text, that was not returned before."""
         rest = whole_text[len(self.sent) :] if whole_text.startswith(self.sent) else ""
         self.sent += rest
         return rest
 
     def _final_length(self) -> int:
-        """Returns the length of the final text: up to the first stop sequence, or to the possible beginning of one."""
+        """Returns the number of final characters: those before a stop sequence or the possible beginning of one."""
         text, end = self._text, len(self._text)
         for stop in self._stops:
             position = text.find(stop, max(0, len(self.sent) - len(stop)))

@@ -104,7 +104,7 @@ class WorkerPool:
             self.wake.notify_all()
 
     def should_take_job(self, worker: Worker) -> bool:
-        """Returns whether a worker should take the next waiting job. The caller must hold the pool's lock `wake`."""
+        """Returns whether this worker is the one to take the next waiting job. The caller must hold the lock `wake`."""
         if not self._waiting or self.running_count >= self._concurrency:
             return False
         if not self._waiting[0].decoder.wide:
@@ -112,7 +112,7 @@ class WorkerPool:
         return worker is min(self._workers, key=lambda other: other.rows)
 
     def take_waiting_job(self, worker: Worker) -> ScheduledJob:
-        """Assigns the next waiting job to a worker; returns the job. The caller must hold the pool's lock `wake`."""
+        """Assigns the next waiting job to a worker; returns the job. The caller must hold the lock `wake`."""
         entry = self._waiting.popleft()
         entry.worker = worker
         worker.rows += 1
@@ -147,7 +147,7 @@ class Worker:
         self.thread = threading.Thread(target=self._run_batches, name=f"engine-{number}", daemon=True)
 
     def _run_batches(self) -> None:
-        """Runs forward passes of its batch and reports their updates until the pool is closed."""
+        """Runs forward passes of this worker's batch and reports the updates until the pool is closed."""
         torch.get_num_threads()  # gives this thread PyTorch's number of threads; oneDNN would use all cores without it
         batch = self._make_batch()
         while self._add_and_remove_batch_members(batch):
@@ -164,7 +164,7 @@ class Worker:
         batch.close()
 
     def _add_and_remove_batch_members(self, batch: ContinuousBatch) -> bool:
-        """Adds waiting jobs to the batch and removes cancelled ones; blocks while there is nothing to do.
+        """Adds waiting jobs to the batch and removes cancelled jobs; waits while there is nothing to run.
 
         Returns False if the pool was closed, else True.
         """
@@ -189,7 +189,7 @@ class Worker:
         return not pool.closed
 
     def _collect_updates(self, decoder: Decoder) -> list[tuple[ScheduledJob, JobUpdate]]:
-        """Returns [(job, update)] with what changed in a completion since its latest report; [] if no report is due."""
+        """Returns [(job, update)], the changes of one completion since its latest report; [] if no report is due."""
         entry, row = self._entries[decoder], decoder.row
         frames, decoder.frames = tuple(decoder.frames), []
         tokens = tuple(row.output[entry.sent :])
@@ -214,7 +214,7 @@ class Worker:
 
 
 def _make_outcome(job: ScheduledJob) -> JobOutcome:
-    """Returns the finished completion of a job whose decoder has ended."""
+    """Returns text, token counts and timings of a completion whose decoder has ended."""
     row = job.decoder.row
     text, tokens = row.stop_checker.kept_text_and_token_count()
     return JobOutcome(

@@ -34,7 +34,7 @@ class PlaygroundProblem(TypedDict):
 
 
 class PlaygroundProblems:
-    """The benchmark problems of the playground, loaded on demand, and verdicts on answers to them. Thread-safe."""
+    """Loads benchmark problems for the playground on demand, and grades answers to them. Thread-safe."""
 
     def __init__(self, config: ServerConfig, log: Callable[[str], None]) -> None:
         """Raises UserError if the configured sandbox is not available."""
@@ -53,7 +53,7 @@ class PlaygroundProblems:
     def find_problem(self, task_name: str, id_or_index: str) -> PlaygroundProblem:
         """Returns a task's problem by its task_id or index; the first problem for an empty `id_or_index`.
 
-        Raises UserError for an unknown task or id, and for data that are not available.
+        Raises UserError for an unknown task or problem, and if the task's data are not available.
         """
         problems = list(self._load_problems(task_name).values())
         ids = [problem.task_id for problem in problems]
@@ -74,7 +74,7 @@ class PlaygroundProblems:
             "stops": list(prompt.stops), "number": number, "problems": len(ids),
         }  # fmt: skip
 
-    async def judge_answer(self, task_name: str, task_id: str, answer_text: str) -> Verdict:
+    async def grade_answer(self, task_name: str, task_id: str, answer_text: str) -> Verdict:
         """Runs the task's tests on an answer in the sandbox and returns the verdict.
 
         Raises UserError if the server has no sandbox, for an unknown problem, and if too many answers are waiting.
@@ -85,12 +85,12 @@ class PlaygroundProblems:
                 "the server was started without a sandbox and cannot run programs; start it with --with-sandbox"
             )
         if self._pending >= MAX_PENDING_ANSWERS:
-            raise UserError(f"{MAX_PENDING_ANSWERS} answers are already waiting for the sandbox; try again later")
+            raise UserError(f"{MAX_PENDING_ANSWERS} answers already wait for the sandbox or run in it; try again later")
         self._pending += 1
         try:
             loaded = await asyncio.to_thread(pool.load_task, task_name, {})
             if task_id not in loaded.problems:
-                raise UserError(f"task {task_name} has no problem {task_id!r}; load the problem again")
+                raise UserError(f"task {task_name} has no problem {task_id!r}; choose a problem of this task")
             completion = Completion(task_id, 0, answer_text, characters=len(answer_text))
             return await asyncio.wrap_future(pool.submit(loaded, completion))
         finally:

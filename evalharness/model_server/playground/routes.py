@@ -25,8 +25,8 @@ SCRIPTS = (
 )  # fmt: skip
 
 
-class AnswerToJudge(BaseModel):
-    """Body of POST /playground/verdict: an answer to run against the problem's tests."""
+class AnswerToGrade(BaseModel):
+    """Body of POST /playground/verdict: an answer to a benchmark problem, to run against the problem's tests."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     task: str
@@ -61,12 +61,11 @@ def add_playground(app: FastAPI, engine: Engine, problems: PlaygroundProblems, m
         return JSONResponse(await asyncio.to_thread(problems.find_problem, task, id))
 
     @app.post("/playground/verdict")
-    async def judge_answer(request: Request) -> Response:
+    async def grade_answer(request: Request) -> Response:
         try:
-            answer = AnswerToJudge.model_validate_json(await request.body())
+            answer = AnswerToGrade.model_validate_json(await request.body())
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            raise RequestRefused(
-                400, f"parameter {'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}; correct it"
-            ) from None
-        return JSONResponse(dataclasses.asdict(await problems.judge_answer(answer.task, answer.id, answer.text)))
+            name = ".".join(map(str, first["loc"])) or "body"
+            raise RequestRefused(400, f"parameter {name} is invalid: {first['msg']}; correct it") from None
+        return JSONResponse(dataclasses.asdict(await problems.grade_answer(answer.task, answer.id, answer.text)))

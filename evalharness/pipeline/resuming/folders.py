@@ -18,9 +18,9 @@ def has_completions_or_verdicts(folder: Path) -> bool:
 
 
 def check_no_unrelated_files(folder: Path) -> None:
-    """Raises UserError if a folder without a manifest contains other runs, or files that are not hidden.
+    """Raises UserError if a folder that is no run directory contains run directories, or files that are not hidden.
 
-    A run is only written into a folder without other files.
+    A new run is only written into a folder without other files.
     """
     contents = _non_hidden_entries(folder)
     runs = [path for path in contents if (path / MANIFEST).exists()]
@@ -34,7 +34,7 @@ def check_no_unrelated_files(folder: Path) -> None:
 
 
 def check_multi_task_folder(folder: Path) -> None:
-    """Raises UserError if a folder for the runs of several tasks is itself a run directory, or has unrelated files."""
+    """Raises UserError if the output folder of several tasks is itself a run directory, or has files but no run."""
     if (folder / MANIFEST).exists():
         raise UserError(
             f"{folder} is the run directory of one task; choose another folder with --out for several tasks"
@@ -45,7 +45,7 @@ def check_multi_task_folder(folder: Path) -> None:
 
 
 def check_overwritable(folder: Path, samples_file_to_grade: str | None) -> None:
-    """Raises UserError if --overwrite would delete the samples file to grade, or if the folder is no run directory."""
+    """Raises UserError if --overwrite would delete the samples file to grade, or if the folder has files but no run."""
     if samples_file_to_grade is not None and Path(samples_file_to_grade).resolve().parent == folder.resolve():
         raise UserError(
             f"--overwrite would delete the samples file {samples_file_to_grade}; write to another folder with --out"
@@ -66,7 +66,7 @@ def _describe_unrelated_files(folder: Path, unrelated_files: list[Path]) -> str:
     return f"{folder} is not empty and is no run directory ({names}); choose a new folder with --out"
 
 
-def delete_rows_and_summary(folder: Path) -> None:
-    """Deletes the completions, verdicts and summary in a run directory; the next run replaces the manifest."""
+def delete_results(folder: Path) -> None:
+    """Deletes the completions, verdicts and summary in a run directory. The next run replaces the manifest."""
     for name in (*ROW_FILES, SUMMARY):
         (folder / name).unlink(missing_ok=True)

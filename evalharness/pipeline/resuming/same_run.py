@@ -17,11 +17,12 @@ TRANSPORT_OPTIONS = ("concurrency", "base_url", "hardware", *RETRY_OPTIONS)
 
 
 def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
-    """Returns whether a folder contains a run that can be resumed with this configuration; False if it has no samples.
+    """Returns whether the folder contains a run that can be resumed with the configuration `config`.
 
-    Options that change no answer (`TRANSPORT_OPTIONS`) may differ, and `n` and `limit` may be larger than before.
-    `config` may be a part of a configuration; only its keys are compared. Raises UserError if the folder contains a run
-    with other settings (the message names the first difference), or unrelated files.
+    Returns False if the folder has no samples yet. Options that change no answer (`TRANSPORT_OPTIONS`) may differ, and
+    `n` (samples per problem) and `limit` (number of problems) may be larger than before. `config` may be a part of a
+    configuration; only its keys are compared. Raises UserError if the folder contains unrelated files, or a run with
+    other settings; the message names the first difference.
     """
     path = folder / MANIFEST
     if not path.exists():
@@ -65,7 +66,10 @@ def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
 
 
 def remove_transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a configuration, or a part of one, without the options that change no answer (`TRANSPORT_OPTIONS`)."""
+    """Returns a run's configuration without the backend options that change no answer, such as the base URL.
+
+    `config` may be a part of a configuration.
+    """
     if "backend" not in config:
         return dict(config)
     return {
@@ -75,14 +79,14 @@ def remove_transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def select_transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the backend options in a run's configuration that change no answer, such as the base URL."""
+    """Returns those backend options of a run's configuration that change no answer, such as the base URL."""
     return {key: value for key, value in config.get("backend", {}).items() if key in TRANSPORT_OPTIONS}
 
 
 def _update_sample_counts_if_larger(
     saved_selection: Mapping[str, Any], requested_selection: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Returns the manifest's entry `samples`, with `n` and `limit` replaced by the requested values that are larger."""
+    """Returns `saved_selection`, the manifest's `samples`, with `n` and `limit` raised to larger requested values."""
     updated = dict(saved_selection)
     if {"n", "limit"} <= saved_selection.keys() & requested_selection.keys():
         if (requested_selection["n"] or 0) >= (saved_selection["n"] or 0):

@@ -17,9 +17,9 @@ EXCLUDED_OPTIONS = ("base_url", "max_tokens_field")
 
 
 def begin_run_stretch(config: RunConfiguration, environment: Environment, completions_before: int) -> RunStretch:
-    """Returns the manifest entry of a new stretch (the part of a run that one process writes).
+    """Returns the manifest's entry for a new stretch (the part of a run that one process writes).
 
-    `completions_before` is the number of completions that exist when the stretch begins.
+    `completions_before` is the number of completions that the run has when the stretch begins.
     """
     return {
         "environment": environment,
@@ -35,9 +35,10 @@ def list_run_stretches(manifest: Manifest) -> list[RunStretch]:
 
 
 def join_run_stretches(manifests: Sequence[Manifest], completion_counts: Sequence[int]) -> list[RunStretch]:
-    """Returns the stretches (parts that one process wrote) of several runs as those of one run, for merging shards.
+    """Returns the stretches of several runs (shards) as if one run had written them, one run after another.
 
-    `completion_counts` are the numbers of completions of the runs.
+    A stretch is the part of a run that one process wrote. `completion_counts` has the number of completions of each
+    run.
     """
     joined: list[RunStretch] = []
     completions_before = 0
@@ -72,20 +73,26 @@ def measurement_conditions_of_run(manifest: Manifest, completion_count: int) -> 
 
 
 def _select_stretches_with_completions(stretches: Sequence[RunStretch], completion_count: int) -> list[RunStretch]:
-    """Returns the stretches (parts of a run) that generated completions; the run has `completion_count` of them."""
+    """Returns those stretches (parts of a run) in which completions were generated.
+
+    `completion_count` is the number of completions of the whole run.
+    """
     ends = [*(stretch["completions"] for stretch in stretches[1:]), completion_count]
     return [stretch for stretch, end in zip(stretches, ends, strict=True) if end > stretch["completions"]]
 
 
 def _find_values_of_differing_conditions(conditions_by_stretch: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Returns the conditions that differ between stretches (parts of a run), each with its values in order."""
+    """Returns the conditions, such as the hardware, that differ between stretches of a run, with all their values."""
     keys = dict.fromkeys(key for condition in conditions_by_stretch for key in condition)
     values = {key: list(dict.fromkeys(condition.get(key) for condition in conditions_by_stretch)) for key in keys}
     return {key: different for key, different in values.items() if len(different) > 1}
 
 
 def _measurement_conditions_of_stretch(backend_description: Mapping[str, Any], stretch: RunStretch) -> dict[str, Any]:
-    """Returns the measurement conditions of one stretch (the part of a run that one process wrote)."""
+    """Returns the conditions, such as the hardware, of one stretch (the part of a run that one process wrote).
+
+    `backend_description` is the entry `backend` of the manifest's configuration.
+    """
     environment, transport = stretch["environment"], stretch["transport"]
     measured = speed_measurement_conditions({**backend_description, **transport}, environment["hardware"])
     other_options = {key: value for key, value in transport.items() if key not in EXCLUDED_OPTIONS}

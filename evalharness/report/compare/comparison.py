@@ -19,7 +19,7 @@ from evalharness.report.task_variant import DataKind, data_kind, task_name_of, t
 
 @dataclass(frozen=True)
 class ChangedProblem:
-    """A problem that two runs solve at different rates; `first` and `second` are the fractions of passed samples."""
+    """A problem with different pass rates in two runs; `first` and `second` are the fractions of passed samples."""
 
     task_id: str
     first: float
@@ -28,7 +28,7 @@ class ChangedProblem:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparison of two runs of one task: pass rates with a test, speeds, and the problems whose result changed."""
+    """The comparison of two runs of one task: pass rates with a significance test, speeds, and changed problems."""
 
     title: str
     first: Run
@@ -80,7 +80,7 @@ def compare_runs_by_task(
 
 
 def compare_runs(first_run: Run, second_run: Run) -> Comparison:
-    """Compares two runs of one task: pass rates with a paired test, speeds, and changed problems.
+    """Compares two runs of one task: pass rates with a paired significance test, speeds, and changed problems.
 
     Raises UserError if the runs are of different tasks, if only one of them used the bundled sample data, or if they
     share no graded problem.
@@ -130,7 +130,7 @@ def pass_rate_by_problem(run: Run) -> dict[str, float]:
 
 
 def _runs_by_task(runs: Sequence[Run]) -> dict[str, Run]:
-    """Returns the runs by the name of their task. Raises UserError if two runs are of one task."""
+    """Returns the runs by the name of their task. Raises UserError if two runs have the same task."""
     by_task: dict[str, Run] = {}
     for run in runs:
         task = task_name_of(run.summary)
@@ -143,16 +143,16 @@ def _runs_by_task(runs: Sequence[Run]) -> dict[str, Run]:
 
 
 def _raise_no_common_task(first_runs_by_task: Mapping[str, Run], second_runs_by_task: Mapping[str, Run]) -> NoReturn:
-    """Raises a UserError that says why two sets of runs, each given by task name, have no task in common."""
+    """Raises a UserError that says why two sets of runs, each a mapping by task name, have no task in common."""
     for task, run in first_runs_by_task.items():
         for other_task, other in second_runs_by_task.items():
             kinds = (data_kind(run.summary), data_kind(other.summary))
             if kinds[0] is not kinds[1] and DataKind.SAMPLE in kinds:
                 raise UserError(
                     f"{run.folder} is a run of {task}, {other.folder} of {other_task}: sample data and full data "
-                    "cannot be compared; repeat one of the runs with the other's --data"
+                    "cannot be compared; repeat one run with the same --data as the other"
                 )
     raise UserError(
         f"the runs are of different tasks ({', '.join(first_runs_by_task)} and {', '.join(second_runs_by_task)}); "
-        "compare runs of one task"
+        "compare runs of the same task"
     )

@@ -11,9 +11,10 @@ from evalharness.report.problems import load_problems
 
 
 def changed_problem_lines(comparison: Comparison, max_problems: int, data_source: str | None) -> Iterator[str]:
-    """Yields text lines about `max_problems` problems whose result changed: the prompt, and a sample of each run.
+    """Yields text lines about up to `max_problems` problems whose result changed: prompt, and a sample of each run.
 
-    `data_source` is the source of the prompts (see `load_problems`).
+    `data_source` is where to read the prompts: a folder, "hub", "sample", or None for the default (see
+    `load_problems`).
     """
     chosen = choose_changed_problems(comparison, max_problems)
     task_ids = {problem.task_id for problem in chosen}
@@ -35,9 +36,9 @@ def changed_problem_lines(comparison: Comparison, max_problems: int, data_source
 
 
 def choose_changed_problems(comparison: Comparison, max_problems: int) -> list[ChangedProblem]:
-    """Returns up to `max_problems` changed problems: half that got worse and half that got better.
+    """Returns up to `max_problems` changed problems: half with a lower and half with a higher rate in the second run.
 
-    If one kind has too few problems, more of the other kind are returned.
+    If there are too few of one kind, more of the other kind are returned.
     """
     worse, better = comparison.worse, comparison.better[::-1]
     worse_count = max(max_problems - len(better), min(len(worse), (max_problems + 1) // 2))
@@ -54,10 +55,10 @@ class RunSamples:
                 self.completions[completion.task_id].append(completion)
         self.verdicts: dict[Key, Verdict] = {row.key: row for row in run.verdicts() if row.task_id in task_ids}
 
-    def find_sample_with_outcome(self, task_id: str, passed: bool) -> Completion | None:
-        """Returns the first completion of a problem that passed (or failed, if `passed` is False), else its first one.
+    def find_completion_with_outcome(self, task_id: str, passed: bool) -> Completion | None:
+        """Returns the first completion of a problem with the given outcome; if there is none, its first completion.
 
-        Returns None for a problem without completions.
+        `passed` is whether the completion is to have passed. Returns None for a problem without completions.
         """
         completions: Sequence[Completion] = self.completions.get(task_id, [])
         verdicts = ((completion, self.verdicts.get(completion.key)) for completion in completions)
@@ -66,7 +67,7 @@ class RunSamples:
 
 
 def _lines_about_sample_of_run(run_name: str, run_samples: RunSamples, task_id: str, passed: bool) -> Iterator[str]:
-    completion = run_samples.find_sample_with_outcome(task_id, passed)
+    completion = run_samples.find_completion_with_outcome(task_id, passed)
     if completion is None:
         yield f"  {run_name}: no completion in the run directory"
         return
@@ -75,7 +76,7 @@ def _lines_about_sample_of_run(run_name: str, run_samples: RunSamples, task_id: 
 
 
 def _verdict_text(verdict: Verdict | None) -> str:
-    """Returns a verdict on one line: its status, the last line of its detail, and the CPU time."""
+    """Returns a verdict as one line: its status, the last line of its detail, and the CPU time in seconds."""
     if verdict is None:
         return "no verdict"
     lines = verdict.detail.strip().splitlines()

@@ -48,13 +48,16 @@ def find_unfair_differences(first_run: Run, second_run: Run, run_names: tuple[st
 
 
 def _describe_setting_difference(setting_path: str, old: str, new: str, text_if_absent: str = "none") -> str:
-    """Returns "KEY OLD vs NEW" for a setting that differs; `text_if_absent` replaces a value that is not set."""
+    """Returns "KEY OLD vs NEW" for a setting that differs between two runs.
+
+    `text_if_absent` is the text for the run in which the setting is not set.
+    """
     values = [text_if_absent if value == "null" else value for value in (old, new)]
     return f"{setting_path} {values[0]} vs {values[1]}".strip()
 
 
 def _describe_answer_problem_differences(first_run: Run, second_run: Run) -> list[str]:
-    """Returns a text for each kind of answer, such as empty, whose rate differs between two runs."""
+    """Returns a text for each kind of problem with answers, such as empty, that is more frequent in one of the runs."""
     answers = first_run.summary.get("answers"), second_run.summary.get("answers")
     if not answers[0] or not answers[1]:
         return []
@@ -66,13 +69,16 @@ def _describe_answer_problem_differences(first_run: Run, second_run: Run) -> lis
 
 
 def _answer_share_text(answers: AnswerCounts, kind: AnswerKind) -> str:
-    """Returns the share of a run's answers that are of a kind, as text."""
+    """Returns how many of a run's answers have one kind of problem, such as "3 of 164"; "unknown" if not counted."""
     count = answers["counts"].get(kind)
     return "unknown" if count is None else f"{count} of {answers['answers']}"
 
 
 def _describe_speed_condition_differences(first_run: Run, second_run: Run, run_names: tuple[str, str]) -> list[str]:
-    """Returns a text for each measurement condition that differs, or names the run whose speed is not measured."""
+    """Returns a text for each condition of the speed measurement, such as batch size, that differs between two runs.
+
+    If the speed of only one run was measured, the only text names the run without it.
+    """
     unmeasured = [name for run, name in zip((first_run, second_run), run_names, strict=True) if not run.speed]
     if unmeasured:
         return [f"not measured for {unmeasured[0]}"] if len(unmeasured) == 1 else []

@@ -22,14 +22,16 @@ class SpeedRatio:
 
     @property
     def value(self) -> float:
+        """The ratio: `second` / `first`."""
         return self.second / self.first
 
 
 def speed_ratios(first_run: Run, second_run: Run) -> Iterator[SpeedRatio]:
     """Yields the ratio of two runs' speeds, second / first, for each measure that both runs have.
 
-    The measures are tokens/s, tokens/s counted by a tokenizer common to all models, and characters/s. The interval of
-    tokens/s treats the two runs as independent: the variances of the logarithms of the two speeds are added.
+    The measures are tokens/s, tokens/s counted by a tokenizer common to all models, and characters/s. The
+    confidence interval of the ratio of tokens/s treats the two runs as independent: the variances of the logarithms of
+    the two speeds are added.
     """
     tokens = [run.speed.get("output_tokens_per_s") for run in (first_run, second_run)]
     if tokens[0] and tokens[1]:

@@ -20,9 +20,9 @@ def comparison_lines(
 ) -> Iterator[str]:
     """Yields text lines that describe comparisons of two runs, one comparison per task.
 
-    P-values of several tasks are adjusted for their number (Holm). `noninferiority_margin`, in percentage points, adds
-    a test for non-inferiority. `max_shown_problems` is the number of changed problems to print in full, with prompts
-    from the source `data_source` (see `load_problems`).
+    P-values of several tasks are adjusted for multiple comparisons (Holm). `noninferiority_margin`, in percentage
+    points, adds a test for non-inferiority. Up to `max_shown_problems` changed problems are shown in full, with prompts
+    from `data_source` (a folder, "hub", "sample", or None for the default; see `load_problems`).
     """
     adjusted = adjust_p_values_by_holm([comparison.difference.p for comparison in comparisons])
     for comparison, p in zip(comparisons, adjusted, strict=True):

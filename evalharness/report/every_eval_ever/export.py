@@ -55,7 +55,9 @@ def write_every_eval_ever_records(
     if len(models) < len(runs):
         log("omitted the runs of the backend reference, which has no model")
     if not models:
-        raise UserError("no run is of a model: all used the backend reference; give runs of another --backend")
+        raise UserError(
+            "no run has a model: all used the backend reference (official solutions); give runs of another --backend"
+        )
     try:
         written = [_write_run_record(run, name, out_folder, metadata, log) for run, name in models]
     except OSError as error:
@@ -74,7 +76,7 @@ def _uses_reference_backend(run: Run) -> bool:
 def _write_run_record(run: Run, run_name: RunName, out_folder: Path, metadata: ExportMetadata, log: Log) -> Path:
     identity = identify_model(run, metadata.developer)
     task = task_name_of(run.summary)
-    parent = Path("data") / make_portable_file_name(task) / identity.folder
+    parent = Path("data") / make_portable_file_name(task) / identity.records_folder
     stem = _run_uuid(run)
     (out_folder / parent).mkdir(parents=True, exist_ok=True)
     now = f"{time.time():.6f}"
@@ -110,9 +112,9 @@ def _write_run_record(run: Run, run_name: RunName, out_folder: Path, metadata: E
 
 
 def _run_uuid(run: Run) -> str:
-    """Returns the UUID of a run's records: a hash of the run in the form of a random UUID (version 4).
+    """Returns the UUID of a run's records, made from a hash of the run, so that it is the same at each export.
 
-    The datastore requires version 4.
+    It has the form of a random UUID (version 4), which the Every Eval Ever datastore requires.
     """
     described = [run.config, run_start_timestamp(run), run.summary]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).digest()
@@ -122,7 +124,10 @@ def _run_uuid(run: Run) -> str:
 def _write_sample_records(
     out_folder: Path, samples_path: Path, records: Iterable[InstanceRecord]
 ) -> SamplesFile | None:
-    """Writes the sample records of a run to a .jsonl file; returns the file's description, or None without samples."""
+    """Writes the sample records of a run to a .jsonl file; returns the file's description, or None without samples.
+
+    `samples_path` is the path of the file relative to `out_folder`.
+    """
     digest, count = hashlib.sha256(), 0
     with open_for_atomic_write(out_folder / samples_path) as file:
         for record in records:
@@ -142,6 +147,6 @@ def _write_sample_records(
     }
 
 
-def _to_json_bytes(value: Mapping[str, object], indent: int | None = None) -> bytes:
+def _to_json_bytes(record: Mapping[str, object], indent: int | None = None) -> bytes:
     """Returns a record as JSON in UTF-8, in which unpaired surrogates are replaced by question marks."""
-    return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"
+    return json.dumps(record, indent=indent, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"

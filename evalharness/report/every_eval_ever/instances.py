@@ -24,7 +24,10 @@ RESULTS = ("pass@1", "base_pass@1")
 
 
 def instance_records(run: Run, problems: RunProblems, evaluation_id: str, model_id: str) -> Iterator[InstanceRecord]:
-    """Yields Every Eval Ever records: one for each graded sample of a run and each metric averaged over samples."""
+    """Yields Every Eval Ever records: one for each graded sample of a run and each metric that is a mean over samples.
+
+    `evaluation_id` is the id of the run's own record, to which these records refer.
+    """
     results = [name for name in RESULTS if name in run.summary.get("metrics", {})]
     for sample in run.samples():
         completion, verdict, problem = sample.completion, sample.verdict, problems.by_id.get(sample.task_id)
@@ -47,7 +50,7 @@ def instance_records(run: Run, problems: RunProblems, evaluation_id: str, model_
 def _make_metric_independent_record(
     sample: Sample, completion: Completion, verdict: Verdict, problem: Problem, task: Task
 ) -> InstanceRecord:
-    """Returns the fields of a sample's Every Eval Ever record that do not depend on the metric."""
+    """Returns a sample's Every Eval Ever record with placeholders in the fields that depend on the metric."""
     parts = list_named_prompt_parts(problem.prompt)
     raw = parts[0][1] if len(parts) == 1 else "\n\n".join(f"[{name}]\n{text}" for name, text in parts)
     reference = [] if problem.reference is None else [problem.reference]
@@ -58,7 +61,7 @@ def _make_metric_independent_record(
         "evaluation_name": "",
         "evaluation_result_id": "",
         "sample_id": sample.task_id,
-        "sample_hash": _hash_as_json({"raw": raw, "reference": reference}),
+        "sample_hash": _sha256_of_json({"raw": raw, "reference": reference}),
         "interaction_type": "single_turn",
         "input": {"raw": raw, "reference": reference},
         "output": {"raw": [completion.text]},
@@ -82,7 +85,7 @@ def _make_metric_independent_record(
     return record
 
 
-def _hash_as_json(value: Any) -> str:
+def _sha256_of_json(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
@@ -109,7 +112,7 @@ def _token_usage(completion: Completion) -> TokenUsage | None:
 
 
 def _request_performance(completion: Completion) -> Performance:
-    """Returns a completion's measured times for its record; an empty dictionary if none was measured."""
+    """Returns a completion's measured times, in ms, for its record; an empty dictionary if none was measured."""
     performance: Performance = {}
     if completion.total_s is not None:
         performance["latency_ms"] = 1000 * completion.total_s

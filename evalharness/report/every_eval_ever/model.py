@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from evalharness.data.runs import Run
 from evalharness.report.every_eval_ever.schema import ModelInfo
-from evalharness.report.naming import RunName, model_or_file_name
+from evalharness.report.naming import RunName, model_or_samples_file_name
 from evalharness.report.run_metrics import measurement_conditions_text
 from evalharness.util.http.address import is_loopback
 from evalharness.util.version import __version__
@@ -39,7 +39,7 @@ class ModelIdentity:
         return f"{self.developer}/{self.name}"
 
     @property
-    def folder(self) -> Path:
+    def records_folder(self) -> Path:
         """The folder DEVELOPER/NAME of the model's records, relative to the folder of the task."""
         return Path(make_portable_file_name(self.developer)) / make_portable_file_name(self.name)
 
@@ -49,16 +49,16 @@ def identify_model(run: Run, default_developer: str) -> ModelIdentity:
 
     The name of a model that is a file or folder is the last part of its path.
     """
-    name = str(model_or_file_name(run) or run.summary.get("backend", UNKNOWN)).strip()
+    name = str(model_or_samples_file_name(run) or run.summary.get("backend", UNKNOWN)).strip()
     if _HUB_ID.fullmatch(name) and not Path(name).exists():
         return ModelIdentity(*name.split("/"))
     return ModelIdentity(default_developer or UNKNOWN, name.rstrip("/").rpartition("/")[2] or UNKNOWN)
 
 
 def make_portable_file_name(name: str) -> str:
-    """Returns a name as a path component that every file system accepts and that the schema allows.
+    """Returns a name as a path component that every file system accepts and the Every Eval Ever schema allows.
 
-    The name `data` is changed, since the schema reserves it.
+    The name `data` is changed, because the schema reserves it.
     """
     name = _NOT_PORTABLE.sub("_", name.encode("utf-8", "replace").decode())[:LONGEST_NAME].rstrip(". ") or "_"
     return f"_{name}" if name == "data" else name
@@ -71,7 +71,7 @@ def make_model_info(run: Run, run_name: RunName, identity: ModelIdentity) -> Mod
         "deployment_type": _deployment_type(backend),
         "model_availability": UNKNOWN,
         "generation": run_name.family,
-        "variant": run_name.variant,
+        "variant": run_name.distinguishing_settings,
         "measured_on": measurement_conditions_text(run),
     }
     info: ModelInfo = {
@@ -93,7 +93,7 @@ def make_model_info(run: Run, run_name: RunName, identity: ModelIdentity) -> Mod
 
 
 def _endpoint_host(backend_description: dict[str, Any]) -> str:
-    """Returns the host name of a backend's endpoint on another machine; "" for local endpoints and other backends."""
+    """Returns the host name of a backend's endpoint on another machine; "" for a local or no endpoint."""
     host = urlsplit(str(backend_description.get("base_url", ""))).hostname or ""
     return "" if is_loopback(host) else host
 

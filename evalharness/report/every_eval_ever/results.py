@@ -13,10 +13,10 @@ from evalharness.metrics.intervals import CONFIDENCE
 from evalharness.report.every_eval_ever.schema import (
     ConfidenceInterval,
     Details,
+    EvaluationResult,
     GenerationArgs,
     GenerationConfig,
     Metric,
-    Result,
     ScoreDetails,
     SourceData,
 )
@@ -40,12 +40,12 @@ LATENCIES: Mapping[str, tuple[str, str]] = {
 """The names of the latencies in the summary, here, and in words."""
 
 
-def make_metric_results(run: Run) -> list[Result]:
+def make_metric_results(run: Run) -> list[EvaluationResult]:
     """Returns the scores of a run for its Every Eval Ever record: pass rates, tokens/s and latencies."""
     data, generation, timestamp = make_source_data(run), make_generation_config(run), run_start_timestamp(run)
     results = []
     for metric, details in _iterate_metrics_and_scores(run):
-        result: Result = {
+        result: EvaluationResult = {
             "evaluation_result_id": metric["metric_name"],
             "evaluation_name": task_name_of(run.summary),
             "source_data": data,
@@ -60,7 +60,7 @@ def make_metric_results(run: Run) -> list[Result]:
 
 
 def run_start_timestamp(run: Run) -> str:
-    """Returns a run's start time as text, in seconds since the epoch; "" if its manifest does not contain it."""
+    """Returns a run's start as text, in seconds since the Unix epoch; "" if its manifest does not contain it."""
     text = str(run.manifest.get("environment", {}).get("started_at", ""))
     try:
         return str(int(datetime.fromisoformat(text).timestamp()))
@@ -69,7 +69,7 @@ def run_start_timestamp(run: Run) -> str:
 
 
 def _iterate_metrics_and_scores(run: Run) -> Iterator[tuple[Metric, ScoreDetails]]:
-    """Yields each metric of a run that has a value, with its score."""
+    """Yields (description of the metric, score) for each metric that was measured in a run."""
     for name, rate in run.summary.get("metrics", {}).items():
         yield _make_rate_metric(name), _make_rate_score(run, rate)
     speed, conditions = run.speed, {"measured_on": measurement_conditions_text(run)}
@@ -218,6 +218,6 @@ def _format_recipe_templates(task_description: Mapping[str, Any]) -> str:
 
 
 def _convert_settings_to_texts(settings: Mapping[str, Any]) -> Details:
-    """Returns settings by name with their values as texts; settings that are None are omitted."""
+    """Returns settings by name with their values as texts; settings without a value are omitted."""
     present = {key: value for key, value in settings.items() if value not in (None, "", {}, [])}
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in present.items()}

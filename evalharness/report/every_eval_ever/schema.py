@@ -14,7 +14,7 @@ Relationship = Literal["first_party", "third_party", "collaborative", "other"]
 
 
 def parse_evaluator_relationship(text: str) -> Relationship:
-    """Returns the checked value of the option --relationship; `other` for an empty text.
+    """Returns the value of the option --relationship (of the evaluator to the model's developer); `other` for "".
 
     Raises UserError for an unknown value.
     """
@@ -27,7 +27,7 @@ def parse_evaluator_relationship(text: str) -> Relationship:
     return "other"
 
 
-class Source(TypedDict):
+class SourceMetadata(TypedDict):
     """Every Eval Ever schema: the organization and the software that ran the evaluation."""
 
     source_name: str
@@ -130,7 +130,7 @@ class GenerationConfig(TypedDict):
     additional_details: Details
 
 
-class Result(TypedDict):
+class EvaluationResult(TypedDict):
     """Every Eval Ever schema: one score of a run with its metric, data and settings."""
 
     evaluation_result_id: str
@@ -159,21 +159,21 @@ class EvaluationLog(TypedDict):
     evaluation_id: str
     evaluation_timestamp: NotRequired[str]
     retrieved_timestamp: str
-    source_metadata: Source
+    source_metadata: SourceMetadata
     eval_library: Software
     model_info: ModelInfo
-    evaluation_results: list[Result]
+    evaluation_results: list[EvaluationResult]
     detailed_evaluation_results: NotRequired[SamplesFile]
 
 
-class Input(TypedDict):
+class SampleInput(TypedDict):
     """Every Eval Ever schema: a sample's prompt, with the official solution where one is published."""
 
     raw: str
     reference: list[str]
 
 
-class Output(TypedDict):
+class ModelOutput(TypedDict):
     """Every Eval Ever schema: the answer of a model to a prompt."""
 
     raw: list[str]
@@ -190,7 +190,7 @@ class AnswerAttribution(TypedDict):
     is_terminal: bool
 
 
-class Evaluation(TypedDict):
+class SampleScore(TypedDict):
     """Every Eval Ever schema: the verdict on a sample as a score."""
 
     score: float
@@ -226,10 +226,10 @@ class InstanceRecord(TypedDict):
     sample_id: str
     sample_hash: str
     interaction_type: Literal["single_turn"]
-    input: Input
-    output: Output
+    input: SampleInput
+    output: ModelOutput
     answer_attribution: list[AnswerAttribution]
-    evaluation: Evaluation
+    evaluation: SampleScore
     token_usage: NotRequired[TokenUsage]
     performance: NotRequired[Performance]
     error: NotRequired[str]

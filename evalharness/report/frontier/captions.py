@@ -18,9 +18,10 @@ def pareto_frontier_lines(panel: Panel) -> list[str]:
 def frontier_caption_lines(
     panels: Sequence[Panel], with_published: bool, metric: str = "pass@1", speed_kind: str = "aggregate"
 ) -> list[str]:
-    """Returns the lines of the caption below the frontier plot: what bars, lines and markers mean, and sources.
+    """Returns the lines of the caption below the frontier plot: what its marks mean, and sources of published results.
 
     `with_published` is whether the user requested published results; if they cannot be drawn, the caption says why.
+    `speed_kind` is the kind of tokens/s that the plot shows (see `tokens_per_s_of`).
     """
     steps = " Steps: the Pareto frontier." if any(len(panel.pareto) > 1 for panel in panels) else ""
     lines = [f"Bars: 95 % confidence intervals. Lines connect runs of one model that differ in swept settings.{steps}"]
@@ -41,7 +42,10 @@ def frontier_caption_lines(
 
 
 def _explain_missing_published_results(panels: Sequence[Panel], any_drawn: bool, metric: str) -> list[str]:
-    """Returns lines that say why published results that the user requested are not in the frontier plot."""
+    """Returns lines that say why published results that the user requested are not drawn in the frontier plot.
+
+    `any_drawn` is whether at least one of them is drawn.
+    """
     if metric != "pass@1":
         return [f"Published results are of pass@1 and are not drawn beside {metric}."]
     lines = []

@@ -85,7 +85,7 @@ def write_frontier_html(
 
 
 def convert_figure_to_svg(figure: "Figure", id_salt: str = "evalharness") -> str:
-    """Returns a figure as an SVG element; `id_salt` makes its element ids unique within a page."""
+    """Returns a Matplotlib figure as the text of an <svg> element; `id_salt` makes its ids unique within a page."""
     import matplotlib
 
     matplotlib.rcParams["svg.hashsalt"] = id_salt
@@ -106,7 +106,7 @@ def wide_and_narrow_svg_html(wide_figure: "Figure", narrow_figure: "Figure") -> 
 def tooltips_by_point_id(panels: Sequence[Panel], metric: str = "pass@1", layout_name: str = "point") -> dict[str, str]:
     """Returns the tooltip of each point of the frontier plot, by the id of the point's SVG marker.
 
-    `layout_name` is the name of the layout, with which the ids begin.
+    `layout_name` is the name of the plot's layout, with which the ids begin.
     """
     return {
         make_point_id(panel_index, point_index, layout_name): make_point_tooltip(panel, point, metric)

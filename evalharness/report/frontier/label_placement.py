@@ -33,7 +33,7 @@ class Box:
             and self.y < other.y + other.height and other.y < self.y + self.height
         )  # fmt: skip
 
-    def distance(self, x: float, y: float) -> float:
+    def distance_to_point(self, x: float, y: float) -> float:
         """Returns the distance of the point (x, y) from the rectangle, in pixels; 0 for a point inside it."""
         outside_x = max(self.x - x, 0.0, x - self.x - self.width)
         outside_y = max(self.y - y, 0.0, y - self.y - self.height)
@@ -59,8 +59,9 @@ def place_labels(
 
     A box lies within `plot_area`, overlaps no obstacle, and is nearer to its own point than to any of `all_points`, so
     that it cannot be mistaken for another point's label. Of all such boxes, the one that overlaps the fewest
-    `line_boxes` is chosen, and among equals the nearest. The labels of earlier points are placed first. All positions
-    and sizes are in pixels; `pixels_per_point` is the number of pixels per typographic point (1/72 inch).
+    `line_boxes` (small boxes along the plot's lines) is chosen, and among equals the nearest. The labels of earlier
+    points are placed first. All positions and sizes are in pixels; `pixels_per_point` is the number of pixels per
+    typographic point (1/72 inch).
     """
     occupied: list[Box] = list(obstacles)
     boxes: list[Box | None] = []
@@ -82,13 +83,15 @@ def place_labels(
 def _is_nearest_to_own_point(
     label_box: Box, own_point: tuple[float, float], all_points: Sequence[tuple[float, float]], pixels_per_point: float
 ) -> bool:
-    """Returns whether a label's box is nearer to its own point than to all others.
+    """Returns whether a label's box is nearer to its own point than to every other point.
 
-    Points within one typographic point of `own_point` are ignored.
+    Other points less than 1/72 inch from `own_point` are ignored, because they cannot be distinguished from it.
     """
-    distance = label_box.distance(*own_point)
+    distance = label_box.distance_to_point(*own_point)
     return all(
-        label_box.distance(*other) > distance for other in all_points if math.dist(own_point, other) > pixels_per_point
+        label_box.distance_to_point(*other) > distance
+        for other in all_points
+        if math.dist(own_point, other) > pixels_per_point
     )
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from evalharness.report.frontier.label_placement import Box, place_labels
 from evalharness.report.frontier.points import Panel, Point
-from evalharness.report.frontier.shapes import STYLES, curve_and_frontier_segments, point_position
+from evalharness.report.frontier.shapes import STYLES, all_line_segments, point_position
+from evalharness.report.naming import CurveKey
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,7 @@ MIN_LEADER = 10.0
 def draw_point_labels(
     figure: "Figure", axes: "Axes", panel: Panel, max_labels: int, line_width: int
 ) -> UnlabelledPointCount:
-    """Draws at most `max_labels` labels of a panel's points; returns the number of points without a label.
+    """Labels at most `max_labels` points of a panel; returns the number of points without a label.
 
     A line of a label has at most `line_width` characters. Points of the Pareto frontier are labelled first, then other
     measured points, then published ones. The fastest point of a curve gets the full label; the labels of its other
@@ -37,7 +38,7 @@ def draw_point_labels(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import FontProperties
 
-    labelled = _points_by_importance(panel)[:max_labels]
+    labelled = _sort_points_by_label_priority(panel)[:max_labels]
     curve_ends = _fastest_points_by_curve(panel)
     texts = [
         fill(point.label if curve_ends[point.curve] == point else point.short_label or point.label, line_width)
@@ -47,9 +48,9 @@ def draw_point_labels(
     scale, font = figure.dpi / 72, FontProperties(size=LABEL_SIZE)
     sizes = [_measure_label_text(renderer, text, font, scale) for text in texts]
     (left, bottom), (right, top) = axes.transAxes.transform([(0, 0), (1, 1)])
-    anchors = _points_in_pixels(axes, labelled)
+    anchors = _point_positions_in_pixels(axes, labelled)
     radius = POINT_RADIUS * scale
-    all_points = _points_in_pixels(axes, panel.points)
+    all_points = _point_positions_in_pixels(axes, panel.points)
     obstacles = [Box(x - radius, y - radius, 2 * radius, 2 * radius) for x, y in all_points]
     area = Box(left, bottom, right - left, top - bottom)
     boxes = place_labels(anchors, sizes, area, obstacles, _boxes_along_lines(axes, panel, scale), scale, all_points)
@@ -65,7 +66,7 @@ def draw_point_labels(
     return len(panel.points) - sum(box is not None for box in boxes)
 
 
-def _points_by_importance(panel: Panel) -> list[Point]:
+def _sort_points_by_label_priority(panel: Panel) -> list[Point]:
     fastest_first = panel.points[::-1]
     curve_ends = _fastest_points_by_curve(panel)
     measured = [point for point in fastest_first if not point.published]
@@ -74,12 +75,12 @@ def _points_by_importance(panel: Panel) -> list[Point]:
     return list(dict.fromkeys([*panel.pareto, *ends, *measured, *published]))
 
 
-def _fastest_points_by_curve(panel: Panel) -> dict[Any, Point]:
-    """Returns the fastest point of each curve, by the curve's key."""
+def _fastest_points_by_curve(panel: Panel) -> dict[CurveKey, Point]:
+    """Returns the fastest point of each curve in a panel, by the key that identifies the curve."""
     return {point.curve: point for point in panel.points}  # Points are sorted by speed: the last of a curve remains.
 
 
-def _points_in_pixels(axes: "Axes", points: Sequence[Point]) -> list[tuple[float, float]]:
+def _point_positions_in_pixels(axes: "Axes", points: Sequence[Point]) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in axes.transData.transform([point_position(point) for point in points])]
 
 
@@ -87,7 +88,7 @@ def _boxes_along_lines(axes: "Axes", panel: Panel, pixels_per_point: float) -> l
     """Returns small boxes, in pixels, along the lines that are drawn in a panel, so that labels can avoid the lines."""
     import numpy as np
 
-    lines = curve_and_frontier_segments(panel)
+    lines = all_line_segments(panel)
     if not lines:
         return []
     ends = axes.transData.transform(np.asarray(lines).reshape(-1, 2)).reshape(-1, 2, 2)

@@ -24,12 +24,15 @@ OUTSIDE = 0.08
 
 
 def make_point_id(panel_index: int, point_index: int, layout_name: str = "point") -> str:
-    """Returns the id of a point's marker in the plot's SVG; `layout_name` is the name of the layout."""
+    """Returns the id of a point's marker in the plot's SVG; it begins with the name of the plot's layout."""
     return f"{layout_name}-{panel_index}-{point_index}"
 
 
 def draw_panel(axes: "Axes", panel: Panel, panel_index: int, metric: str, speed_label: str, layout: Layout) -> None:
-    """Draws a panel of the frontier plot without its points' labels; `speed_label` is the label of the speed axis."""
+    """Draws a panel of the frontier plot without its points' labels.
+
+    `metric` (such as pass@1) and `speed_label` become the labels of the axes.
+    """
     from matplotlib.collections import LineCollection
 
     axes.set_xscale("log")

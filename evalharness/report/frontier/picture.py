@@ -37,8 +37,8 @@ def write_frontier_plot(
 ) -> UnlabelledPointCount:
     """Writes the frontier plot to the file `out`; returns the number of points whose labels did not fit.
 
-    `with_published` is whether the user requested published results. Raises UserError for an unknown file format, and
-    if the file cannot be written.
+    `speed_kind` is the kind of tokens/s to show (see `tokens_per_s_of`). `with_published` is whether the user requested
+    published results. Raises UserError for an unknown file format, and if the file cannot be written.
     """
     if out.suffix not in FORMATS:
         raise UserError(f"{out} has an unknown format; give --out a name that ends in {', '.join(FORMATS)}")
@@ -64,9 +64,9 @@ def make_frontier_figure(
     with_published: bool = False,
     layout: Layout | None = None,
 ) -> "tuple[Figure, UnlabelledPointCount]":
-    """Returns the frontier plot with its caption, and the number of labels that did not fit.
+    """Returns the frontier plot with its caption, and the number of points whose labels did not fit.
 
-    The default layout is the wide one.
+    `speed_kind` is the kind of tokens/s to show (see `tokens_per_s_of`). The default layout is the wide one.
     """
     import matplotlib
 
@@ -80,13 +80,13 @@ def make_frontier_figure(
         }
     )
     lines = frontier_caption_lines(panels, with_published, metric, speed_kind)
-    return draw_figure(panels, lines, metric, SPEED_LABELS[speed_kind], layout)
+    return draw_panels_with_caption(panels, lines, metric, SPEED_LABELS[speed_kind], layout)
 
 
-def draw_figure(
+def draw_panels_with_caption(
     panels: Sequence[Panel], caption: Sequence[str], metric: str, speed_label: str, layout: Layout | None = None
 ) -> "tuple[Figure, UnlabelledPointCount]":
-    """Returns a figure with all panels, a legend and the `caption`, and the number of labels that did not fit."""
+    """Returns a figure with all panels, legend and `caption`, and the number of points whose labels did not fit."""
     from matplotlib.figure import Figure
 
     layout = layout or make_wide_layout(len(panels))
@@ -126,7 +126,7 @@ def draw_figure(
 
 
 def _legend_handles(panels: Sequence[Panel]) -> "list[Line2D]":
-    """Returns the legend's entries: one for each model family that is drawn (measured, published), and the frontier."""
+    """Returns the legend's entries: each drawn model family (measured or published), and the Pareto frontier."""
     from matplotlib.lines import Line2D
 
     drawn = {(point.family, point.published) for panel in panels for point in panel.points}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.metrics.intervals import Interval
-from evalharness.report.naming import Curve, RunName, name_runs
+from evalharness.report.naming import CurveKey, RunName, name_runs
 from evalharness.report.published import PublishedPoint, find_published_speed_of
 from evalharness.report.run_metrics import (
     UNKNOWN_HARDWARE,
@@ -30,7 +30,7 @@ class Point:
 
     label: str
     family: Family
-    curve: Curve
+    curve: CurveKey
     """Equal for the points that one line connects."""
     rate: float
     rate_ci95: Interval | None
@@ -70,11 +70,11 @@ def make_frontier_panels(
     speed_kind: str = "aggregate",
     note: Callable[[str], None] = lambda text: None,
 ) -> list[Panel]:
-    """Returns the frontier plot's panels, one for each task with the same version, split and options of its data.
+    """Returns the frontier plot's panels: one for each combination of task, data version, split and task options.
 
-    Runs without the rate `metric` or a speed of this kind are omitted, and `note` is called with their number.
-    Published results are pass@1 on full data, so they are only added to panels of this metric and kind of data. Raises
-    UserError if no run is left.
+    Runs without the rate `metric` or without a speed of the kind `speed_kind` (see `tokens_per_s_of`) are omitted;
+    `note` is called with a text that states their number. Published results are pass@1 on full data, so they are only
+    added to panels of this metric and kind of data. Raises UserError if no run is left.
     """
     points: dict[str, list[Point]] = defaultdict(list)
     first_of_panel: dict[str, Run] = {}
@@ -114,7 +114,7 @@ def _make_measured_point(run: Run, name: RunName, metric: str, speed_kind: str) 
     return Point(
         label=name.label + ("*" if missing else ""),
         family=name.family,
-        curve=name.curve_key,
+        curve=name.frontier_curve_key,
         rate=rate.value,
         rate_ci95=(rate.low, rate.high),
         speed=speed,

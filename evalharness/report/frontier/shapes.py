@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from evalharness.report.frontier.points import Panel, Point
-from evalharness.report.naming import Curve
+from evalharness.report.naming import CurveKey
 from evalharness.report.run_settings import Family
 
 Position = tuple[float, float]
@@ -34,8 +34,11 @@ def point_position(point: Point) -> Position:
 
 
 def group_points_by_curve(panel: Panel) -> list[list[Point]]:
-    """Returns a panel's measured points as curves: the runs of one model that differ only in numeric options."""
-    by_curve: dict[Curve, list[Point]] = defaultdict(list)
+    """Returns a panel's measured points, grouped by curve.
+
+    A curve connects the runs of one model that differ only in numeric settings, such as a threshold.
+    """
+    by_curve: dict[CurveKey, list[Point]] = defaultdict(list)
     for point in panel.points:
         if not point.published:
             by_curve[point.curve].append(point)
@@ -43,7 +46,7 @@ def group_points_by_curve(panel: Panel) -> list[list[Point]]:
 
 
 def interval_bar_segments(point: Point) -> list[Segment]:
-    """Returns the line segments of a point's confidence intervals of rate and speed."""
+    """Returns the line segments that show a point's confidence intervals of rate and speed."""
     speed, percent = point_position(point)
     bars: list[Segment] = []
     if point.rate_ci95:
@@ -55,8 +58,8 @@ def interval_bar_segments(point: Point) -> list[Segment]:
     return bars
 
 
-def curve_and_frontier_segments(panel: Panel) -> list[Segment]:
-    """Returns all line segments of a panel: steps of the Pareto frontier, curves and confidence intervals."""
+def all_line_segments(panel: Panel) -> list[Segment]:
+    """Returns all line segments in a panel: steps of the Pareto frontier, curves and confidence intervals."""
     lines: list[Segment] = []
     for slower, faster in pairwise(map(point_position, panel.pareto)):
         corner = (slower[0], faster[1])

@@ -60,7 +60,7 @@ def make_leaderboard_tables(
 ) -> list[LeaderboardTable]:
     """Returns the leaderboard's tables that are not empty: full data, sample data, unofficial data, published results.
 
-    Raises UserError if no run has the metric.
+    Raises UserError if no run has the pass rate `metric`.
     """
     named = [(run, name) for run, name in zip(runs, name_runs(runs), strict=True) if pass_rate_of(run, metric)]
     if not named:

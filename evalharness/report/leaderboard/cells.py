@@ -10,7 +10,7 @@ from evalharness.report.run_settings import Family
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the leaderboard: a model's pass rate on a task, with notes."""
+    """A cell of the leaderboard: a model's pass rate on a task, with footnotes."""
 
     rate: RateEstimate
     best: bool = False

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from evalharness.data.cards import ALL_TASKS, load_cards, task_groups
 from evalharness.data.run_types import Summary
@@ -41,23 +42,23 @@ class Column:
     @property
     def title(self) -> str:
         """The column's heading in a table, such as "HumanEval+"."""
-        title = TITLES.get(self.task) or _find_card_title(self.task)
+        title = TITLES.get(self.task) or _title_from_task_card(self.task)
         return f"{title} (mean)" if self.mean else title
 
 
-def _find_card_title(task_name: str) -> str:
-    """Returns a task's title from its card (for MultiPL-E only the language), or its name if it has no card."""
+def _title_from_task_card(task_name: str) -> str:
+    """Returns a task's title from its card (YAML file), for MultiPL-E only the language; its name if it has no card."""
     titles = {name: entry.title for card in load_cards() for name, entry in card.tasks.items()}
     return titles.get(task_name, task_name).removeprefix("MultiPL-E ")
 
 
-def make_column(summary: Summary) -> Column:
-    """Returns the leaderboard column of a run, from its summary."""
+def make_column_of_run(summary: Summary) -> Column:
+    """Returns the leaderboard column to which a run belongs, given the run's summary."""
     return Column(remove_sample_suffix(task_name_of(summary)), ", ".join(task_option_texts(summary)))
 
 
 def sort_columns(columns: Iterable[Column]) -> list[Column]:
-    """Returns columns in display order: a group's mean before its tasks, unknown tasks last by name."""
+    """Returns columns in display order: the mean of a task group before its tasks; unknown tasks last, by name."""
 
     def sort_key(column: Column) -> tuple[int, bool, str, str]:
         other_language = column.task not in ORDER and column.task.startswith("multipl-e-")
@@ -67,17 +68,21 @@ def sort_columns(columns: Iterable[Column]) -> list[Column]:
     return sorted(columns, key=sort_key)
 
 
-def group_columns_by_task_group(columns: Sequence[Column]) -> list[tuple[Column, list[Column]]]:
-    """Returns pairs (column of the mean, columns of the tasks), one for each task group.
+class TaskGroupColumns(NamedTuple):
+    """The leaderboard columns of a task group: the column of its mean rate, and the columns of its tasks."""
 
-    Groups in which a task has no column, or several, are omitted.
-    """
+    mean: Column
+    tasks: list[Column]
+
+
+def find_task_group_columns(columns: Sequence[Column]) -> list[TaskGroupColumns]:
+    """Returns the columns of each task group of which every task has exactly one column."""
     by_task: dict[str, list[Column]] = {}
     for column in columns:
         by_task.setdefault(column.task, []).append(column)
-    complete = []
+    complete: list[TaskGroupColumns] = []
     for group, tasks in task_groups().items():
         members = [by_task.get(task, []) for task in tasks]
         if group != ALL_TASKS and all(len(of_task) == 1 for of_task in members):
-            complete.append((Column(group, mean=True), [of_task[0] for of_task in members]))
+            complete.append(TaskGroupColumns(Column(group, mean=True), [of_task[0] for of_task in members]))
     return complete

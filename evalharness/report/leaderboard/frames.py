@@ -19,7 +19,7 @@ def make_wide_data_frame(board: LeaderboardTable, format_cell: Callable[[Cell, s
     headings = [f"{column.title} ({column.data})" if column.data else column.title for column in board.columns]
 
     def format_row_cells(row: ModelRow) -> list[str]:
-        """Returns the texts of a row: its rates in the order of the columns, tokens/s, and conditions."""
+        """Returns the texts of a row: its rates in the order of the columns, tokens/s, and measurement conditions."""
         cells = [row.cells.get(column) for column in board.columns]
         rates = [format_cell(cell, board.footnote_marks(cell)) if cell else ABSENT for cell in cells]
         speed = ABSENT if row.tokens_per_s is None else f"{row.tokens_per_s:.1f}"
@@ -33,7 +33,7 @@ def make_long_data_frame(boards: Sequence[LeaderboardTable], escape_text: Callab
     """Returns leaderboard tables as one DataFrame with a row for each rate of each model, and one for its speed.
 
     Values are not rounded. `low` and `high` are empty for speeds and for published rates, which have no interval.
-    `escape_text` is applied to each text, for example to escape it.
+    `escape_text` is applied to each text in the table, such as `escape_csv_cell`.
     """
     records: list[dict[str, object]] = []
     for board in boards:
@@ -41,7 +41,7 @@ def make_long_data_frame(boards: Sequence[LeaderboardTable], escape_text: Callab
             model = {"table": board.name, "model": row.name, "family": row.family}
             for column in board.columns:
                 if cell := row.cells.get(column):
-                    records.append({**model, "task": column.name, "data": column.data, **_cell_to_record(cell)})
+                    records.append({**model, "task": column.name, "data": column.data, **_cell_to_row_fields(cell)})
             if row.tokens_per_s is not None:
                 speed = {"task": "output_tokens_per_s", "value": row.tokens_per_s, "notes": row.speed_conditions}
                 records.append({**model, **speed})
@@ -51,7 +51,8 @@ def make_long_data_frame(boards: Sequence[LeaderboardTable], escape_text: Callab
     return pd.DataFrame(records, columns=columns, dtype=object)  # Integers stay integers beside empty values.
 
 
-def _cell_to_record(cell: Cell) -> dict[str, object]:
+def _cell_to_row_fields(cell: Cell) -> dict[str, object]:
+    """Returns the values of a leaderboard cell for its row of the long DataFrame, by column name."""
     ends = {"low": cell.rate.low, "high": cell.rate.high} if cell.rate.has_interval else {}
     flags = {"best": int(cell.best), "complete": int(cell.complete)}
     return {"value": cell.rate.value, **ends, **flags, "notes": "; ".join(cell.notes)}

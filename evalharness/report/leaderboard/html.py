@@ -72,10 +72,10 @@ def table_to_html(board: LeaderboardTable) -> str:
     """Returns the HTML of one leaderboard table with heading and footnotes, for insertion into a page."""
     speed_heading, conditions_heading = SPEED_HEADINGS
     headings = [
-        _heading_html("model", sorts_as_text=True),
-        *(_heading_html(column.title, column.data) for column in board.columns),
-        _heading_html(speed_heading),
-        _heading_html(conditions_heading, sorts_as_text=True),
+        _column_heading_html("model", sorts_as_text=True),
+        *(_column_heading_html(column.title, column.data) for column in board.columns),
+        _column_heading_html(speed_heading),
+        _column_heading_html(conditions_heading, sorts_as_text=True),
     ]
     rows = "\n".join(_row_html(board, row) for row in board.rows)
     notes = [f"<li>{make_footnote_mark(index)}: {escape(note)}</li>" for index, note in enumerate(board.notes)]
@@ -89,8 +89,8 @@ def table_to_html(board: LeaderboardTable) -> str:
     )
 
 
-def _heading_html(title: str, data_version: str = "", sorts_as_text: bool = False) -> str:
-    """Returns the HTML of a column heading; `sorts_as_text` marks a column that is sorted as text, not as numbers."""
+def _column_heading_html(title: str, data_version: str = "", sorts_as_text: bool = False) -> str:
+    """Returns the HTML of a column's heading; `sorts_as_text` is whether its values are sorted as text, not numbers."""
     small = f"<small>{escape(data_version)}</small>" if data_version else ""
     kind = ' data-text=""' if sorts_as_text else ""
     return f'<th scope="col"{kind}><button type="button">{escape(title)}</button>{small}</th>'

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from evalharness.data.runs import Run
 from evalharness.report.answer_remarks import answer_problem_remarks
 from evalharness.report.leaderboard.cells import Cell, ModelRow
-from evalharness.report.leaderboard.columns import Column, make_column
+from evalharness.report.leaderboard.columns import Column, make_column_of_run
 from evalharness.report.naming import RunName
 from evalharness.report.published import PublishedPoint
 from evalharness.report.run_metrics import (
@@ -20,11 +20,11 @@ from evalharness.report.run_settings import Family
 
 
 def make_rows_of_runs(named_runs: Sequence[tuple[Run, RunName]], metric: str) -> list[ModelRow]:
-    """Returns leaderboard rows, one for each model and settings; repeated runs of one task get separate rows."""
+    """Returns leaderboard rows, one for each model with its settings; repeated runs of one task get separate rows."""
     runs_of_row: dict[tuple[str, int], dict[Column, Run]] = defaultdict(dict)
     families: dict[tuple[str, int], Family] = {}
     for run, name in named_runs:
-        column, repetition = make_column(run.summary), 0
+        column, repetition = make_column_of_run(run.summary), 0
         while column in runs_of_row[name.label, repetition]:
             repetition += 1
         runs_of_row[name.label, repetition][column] = run
@@ -57,10 +57,10 @@ def _make_cell_of_run(run: Run, metric: str, usual_recipe: str) -> Cell:
 
 
 def _most_frequent_recipe_by_column(runs: Sequence[Run]) -> dict[Column, str]:
-    """Returns the most frequent prompt recipe of each leaderboard column; cells of other recipes get a footnote."""
+    """Returns the name of the most frequent prompt recipe in each column; cells with another recipe get a footnote."""
     counts: dict[Column, Counter[str]] = defaultdict(Counter)
     for run in runs:
-        counts[make_column(run.summary)][str(run.summary.get("recipe", ""))] += 1
+        counts[make_column_of_run(run.summary)][str(run.summary.get("recipe", ""))] += 1
     return {column: recipes.most_common(1)[0][0] for column, recipes in counts.items()}
 
 
@@ -72,7 +72,7 @@ def total_tokens_per_s(runs: Sequence[Run]) -> float | None:
 
 
 def make_published_rows(published_results: Sequence[PublishedPoint]) -> list[ModelRow]:
-    """Returns leaderboard rows of published results, one for each model and set.
+    """Returns leaderboard rows of published results, one for each model in each set of published results.
 
     If a set has several rates of a model for one task, the first one is used.
     """

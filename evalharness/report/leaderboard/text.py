@@ -28,7 +28,7 @@ def leaderboard_markdown(boards: Sequence[LeaderboardTable]) -> str:
         rows = [list(frame.columns), rules, *frame.itertuples(index=False, name=None)]
         table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
         heading = f"## {board.heading}" if board.heading else ""
-        parts.append("\n\n".join(filter(None, [heading, table, _markdown_notes(board)])))
+        parts.append("\n\n".join(filter(None, [heading, table, _markdown_footnotes(board)])))
     return "\n\n".join(parts) + f"\n\n{LEGEND}\n"
 
 
@@ -75,22 +75,22 @@ def rate_and_interval_texts(cell: Cell) -> tuple[str, str]:
     return f"{100 * rate.value:.1f}" + ("" if cell.complete else "*"), interval
 
 
-def _markdown_cell(cell: Cell, marks: str) -> str:
+def _markdown_cell(cell: Cell, footnote_marks: str) -> str:
     value, interval = rate_and_interval_texts(cell)
     value = value.replace("*", r"\*")
-    parts = [f"**{value}**" if cell.best else value, interval, f"<sup>{marks}</sup>" if marks else ""]
+    parts = [f"**{value}**" if cell.best else value, interval, f"<sup>{footnote_marks}</sup>" if footnote_marks else ""]
     return " ".join(filter(None, parts))
 
 
-def _markdown_notes(board: LeaderboardTable) -> str:
+def _markdown_footnotes(board: LeaderboardTable) -> str:
     notes = [f"{make_footnote_mark(index)}: {escape_markdown(note)}" for index, note in enumerate(board.notes)]
     if board.has_incomplete_runs:
         notes.insert(0, rf"\*: {INCOMPLETE}")
     return "  \n".join(notes)
 
 
-def _latex_cell(cell: Cell, marks: str) -> str:
+def _latex_cell(cell: Cell, footnote_marks: str) -> str:
     value, interval = rate_and_interval_texts(cell)
     shown = rf"\textbf{{{value}}}" if cell.best else value
     small = rf" {{\scriptsize {interval}}}" if interval else ""
-    return shown + small + (rf"$^{{\mathrm{{{marks}}}}}$" if marks else "")
+    return shown + small + (rf"$^{{\mathrm{{{footnote_marks}}}}}$" if footnote_marks else "")

@@ -44,7 +44,7 @@ class BreakdownRow(TypedDict):
 
 
 class Breakdown(TypedDict):
-    """A table of pass@1 by problem category. `facet` is the kind of category, such as "month"; "" for languages."""
+    """A table of pass@1 by problem category. `facet` is the kind of category, such as "month"; "" for language."""
 
     title: str
     facet: str
@@ -113,7 +113,10 @@ def _make_breakdown_table(title: str, facet: str, entries: Iterable[RunEntry], r
 
 
 def _make_rate_cell(entry: RunEntry, rates: FacetMetrics | Summary | None) -> Cell:
-    """Returns a run's cell with pass@1, its interval and the number of problems; None if it has no pass@1."""
+    """Returns a run's cell with pass@1, its interval and the number of problems; None if there is no pass@1.
+
+    `rates` are the run's metrics in one category, or the summary of the whole run.
+    """
     rate = rates["metrics"].get(RATE) if rates else None
     return (entry.slug, rate["value"], rate["ci95"][0], rate["ci95"][1], rates["problems"]) if rates and rate else None
 

@@ -40,7 +40,7 @@ class ChunkWriter:
         """Number of chunks on the disk."""
 
     def add(self, value: Any) -> Location:
-        """Adds a value and returns its location: the number of the chunk and the index in the chunk."""
+        """Adds a value to the current chunk and returns its location: number of the chunk, and index in the chunk."""
         location = (self.written, len(self._texts))
         text = to_json(value)
         self._texts.append(text)
@@ -59,7 +59,10 @@ class ChunkWriter:
 
 @contextmanager
 def open_chunk_writer(folder: Path, name_prefix: str) -> Iterator[ChunkWriter]:
-    """Opens a `ChunkWriter` for a `with` block, and writes its last chunk at the end of the block."""
+    """Opens a `ChunkWriter` for a `with` block, and writes its last chunk at the end of the block.
+
+    The data files are `folder`/`name_prefix`0.js, `name_prefix`1.js, and so on.
+    """
     writer = ChunkWriter(folder, name_prefix)
     yield writer
     writer.flush()

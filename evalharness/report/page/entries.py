@@ -112,7 +112,7 @@ def flatten_manifest(run: Run) -> list[tuple[str, str]]:
 
 
 def _flatten_value(key_path: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yields (key path, text) for each single value below a value of the manifest."""
+    """Yields (key path, text) for each single value in `value`, which is the manifest's value at `key_path`."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _flatten_value(f"{key_path}.{key}" if key_path else str(key), item)

@@ -51,15 +51,15 @@ class ProblemRow(NamedTuple):
 def write_run_data(run: Run, folder: Path, slug: str, problems: RunProblems) -> None:
     """Writes a run's samples and problems as data files of the report page below `folder`/`slug`.
 
-    Completions are read one at a time, so that their texts and traces need not fit into memory. Raises UserError at a
-    damaged line.
+    `slug` is the run's name in the page's URLs and files. Completions are read one at a time, so that their texts and
+    traces need not fit into memory. Raises UserError if a line of the run's files is damaged.
     """
     with open_chunk_writer(folder, f"{slug}/sample") as samples:
-        rows = list(_sample_rows(run, problems, samples))
+        rows = list(_write_samples_and_make_rows(run, problems, samples))
     facets = list(dict.fromkeys(facet for problem in problems.by_id.values() for facet in problem.facets))
-    task_ids = _sort_in_task_order({task_id for task_id, _ in rows}, problems)
+    task_ids = _sort_problem_ids_in_task_order({task_id for task_id, _ in rows}, problems)
     with open_chunk_writer(folder, f"{slug}/prompt") as prompts:
-        problem_rows = [_problem_row(task_id, problems, facets, prompts) for task_id in task_ids]
+        problem_rows = [_write_prompt_and_make_row(task_id, problems, facets, prompts) for task_id in task_ids]
     indices = {task_id: index for index, task_id in enumerate(task_ids)}
     sample_rows = [row._replace(problem=indices[task_id]) for task_id, row in rows]
     value = {
@@ -74,24 +74,30 @@ def write_run_data(run: Run, folder: Path, slug: str, problems: RunProblems) -> 
     write_data_script(folder, f"{slug}/rows", value)
 
 
-def _sort_in_task_order(task_ids: Iterable[str], problems: RunProblems) -> list[str]:
-    """Returns problem ids sorted in the task's order; ids that the task's data lack come last, sorted by name."""
+def _sort_problem_ids_in_task_order(task_ids: Iterable[str], problems: RunProblems) -> list[str]:
+    """Returns problem ids in the order of the task's problems; ids that the task lacks come last, sorted by name."""
     order = {task_id: index for index, task_id in enumerate(problems.by_id)}
     return sorted(task_ids, key=lambda task_id: (order.get(task_id, len(order)), natural_sort_key(task_id)))
 
 
-def _sample_rows(run: Run, problems: RunProblems, samples: ChunkWriter) -> Iterator[tuple[str, SampleRow]]:
-    """Yields (problem id, table row) for each sample of a run; the row's `problem` is a placeholder."""
+def _write_samples_and_make_rows(
+    run: Run, problems: RunProblems, sample_writer: ChunkWriter
+) -> Iterator[tuple[str, SampleRow]]:
+    """Writes each sample of a run with `sample_writer`, and yields (problem id, table row) for it.
+
+    The row's `problem` is a placeholder for the problem's index, which is not known yet.
+    """
     verdicts = {verdict.key: verdict for verdict in run.verdicts()}
     for completion in run.completions():
-        source = _extracted_program(completion, problems)
-        yield completion.task_id, _sample_row(completion, verdicts.pop(completion.key, None), source, samples)
-    for verdict in verdicts.values():
-        yield verdict.task_id, _sample_row(Completion(*verdict.key, text="", finish_reason=""), verdict, "", samples)
+        verdict, source = verdicts.pop(completion.key, None), _extracted_program(completion, problems)
+        yield completion.task_id, _write_sample_and_make_row(completion, verdict, source, sample_writer)
+    for unanswered in verdicts.values():
+        completion = Completion(*unanswered.key, text="", finish_reason="")
+        yield unanswered.task_id, _write_sample_and_make_row(completion, unanswered, "", sample_writer)
 
 
 def _extracted_program(completion: Completion, problems: RunProblems) -> str:
-    """Returns the program that was extracted from a completion; "" if it equals the completion's text."""
+    """Returns the program that was extracted from a completion; "" if there is none, or it equals the completion."""
     problem = problems.by_id.get(completion.task_id)
     if problem is None or problems.task is None or completion.error:
         return ""
@@ -99,8 +105,10 @@ def _extracted_program(completion: Completion, problems: RunProblems) -> str:
     return "" if source == completion.text else source
 
 
-def _sample_row(completion: Completion, verdict: Verdict | None, program: str, samples: ChunkWriter) -> SampleRow:
-    chunk, index = samples.add(_sample_as_json(completion, verdict, program))
+def _write_sample_and_make_row(
+    completion: Completion, verdict: Verdict | None, program: str, sample_writer: ChunkWriter
+) -> SampleRow:
+    chunk, index = sample_writer.add(_sample_as_json(completion, verdict, program))
     detail_lines = (verdict.detail if verdict else "").strip().splitlines() or [""]
     return SampleRow(
         problem=-1,
@@ -121,16 +129,18 @@ def _sample_as_json(completion: Completion, verdict: Verdict | None, program: st
     return {key: value for key, value in fields.items() if value not in (None, "")}
 
 
-def _problem_row(task_id: str, problems: RunProblems, facets: list[str], prompts: ChunkWriter) -> ProblemRow:
+def _write_prompt_and_make_row(
+    task_id: str, problems: RunProblems, facets: list[str], prompt_writer: ChunkWriter
+) -> ProblemRow:
     problem = problems.by_id.get(task_id)
     if problem is None:
         return ProblemRow(task_id, "", ["" for _ in facets], None)
     kinds = [problem.facets.get(facet, "") for facet in facets]
-    return ProblemRow(task_id, problem.entry_point, kinds, prompts.add(_prompt_as_json(problem, problems.task)))
+    return ProblemRow(task_id, problem.entry_point, kinds, prompt_writer.add(_prompt_as_json(problem, problems.task)))
 
 
 def _prompt_as_json(problem: Problem, task: Task | None) -> Mapping[str, Any]:
-    """Returns a problem's prompt and tests as a JSON object."""
+    """Returns a problem's prompt and tests as a JSON object; without tests if `task` is None."""
     prompt = problem.prompt
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
     parts = {"text": prompt.text, "messages": messages, "prefill": prompt.prefill, "suffix": prompt.suffix}

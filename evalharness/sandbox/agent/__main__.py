@@ -21,6 +21,7 @@ UIDS_PER_JOB = 2
 """User ids of a job: the sample's, and that of trusted code that runs beside it."""
 NO_MORE_JOBS = 3
 """The exit code of a judge process (the forked process that grades one job) that finds no more jobs."""
+ExitCode = int
 
 VERSIONS_FOLDER = "/opt/evalharness/versions"
 """The folder in which the image's Dockerfile writes the tools' versions, one file for each."""
@@ -36,12 +37,12 @@ STANDARD_MODULES = (
 
 
 def main() -> None:
-    """Judges jobs until stdin ends, each in a forked judge process.
+    """Runs the agent: reads jobs from stdin until it ends, and judges each in a forked judge process.
 
-    Exits, too, if a judge process dies, because that process may have read a message on stdin only in part.
+    Also exits if a judge process dies, because that process may have read only a part of a message from stdin.
     """
     has_group_clock = processor_time.open_cpu_time_file()  # before the agent covers it
-    guarantees = probe.check_guarantees() | {"group-clock": has_group_clock}
+    guarantees = probe.check_sandbox_guarantees() | {"group-clock": has_group_clock}
     trial = namespaces.fork_namespace_trial()  # beside the imports, because it mostly waits for the kernel
     for name in STANDARD_MODULES:
         importlib.import_module(name)
@@ -61,9 +62,9 @@ def main() -> None:
     guarantees["read-only-devices"] = probe.has_read_only_devices()
     hello = HelloMessage(versions=tool_versions(), clock=clock, kinds=kinds, guarantees=guarantees, isolates=isolates)
     wire.write_reply(1, hello)
-    users = job_user_ids()
+    users = first_uids_of_jobs()
     while True:
-        compile_server.ensure_running(users)
+        compile_server.ensure_server_is_running(users)
         select.select([0], [], [])
         uid = next(users)
         pid = os.fork()
@@ -77,9 +78,9 @@ def main() -> None:
 def import_preloaded_modules() -> None:
     """Imports the modules that the image lists in `PRELOAD_LIST`, so that forked processes need not import them.
 
-    Raises RuntimeError if a module starts a thread (a fork has only the main thread), creates a file in a writable
-    folder (the check for files that a sample leaves would find it), or keeps a file open (a sample's process closes the
-    descriptor, and the module may later close a pipe that has the same number).
+    Raises RuntimeError if a module starts a thread (a forked process has only the main thread), creates a file in
+    /tmp or /dev/shm (it would count as a file that a sample left), or keeps a file open (a sample's process closes
+    the descriptor, and the module may later close a pipe that has the same number).
     """
     before = os.listdir("/proc/self/fd")
     if os.path.exists(PRELOAD_LIST):
@@ -87,17 +88,17 @@ def import_preloaded_modules() -> None:
             for name in file.read().split():
                 importlib.import_module(name)
     if len(os.listdir("/proc/self/task")) > 1:
-        raise RuntimeError(f"a module that {PRELOAD_LIST} lists has started a thread; remove the module from the list")
+        raise RuntimeError(f"a module listed in {PRELOAD_LIST} starts a thread; remove the module from that file")
     if os.listdir("/proc/self/fd") != before:
-        raise RuntimeError(f"a module that {PRELOAD_LIST} lists keeps a file open; remove the module from the list")
+        raise RuntimeError(f"a module listed in {PRELOAD_LIST} keeps a file open; remove the module from that file")
     if not cleaning.are_writable_folders_clean():
-        raise RuntimeError(f"a module that {PRELOAD_LIST} lists has created a file; remove the module from the list")
+        raise RuntimeError(f"a module listed in {PRELOAD_LIST} creates a file in /tmp or /dev/shm; remove the module")
 
 
-def job_user_ids() -> Iterator[int]:
-    """Yields without end the first Linux user id of each job; a job uses `UIDS_PER_JOB` consecutive ids.
+def first_uids_of_jobs() -> Iterator[int]:
+    """Yields, without end, the first of the `UIDS_PER_JOB` consecutive Linux user ids that each job uses.
 
-    Starts at a random id, because the kernel counts a user's processes over all containers.
+    Starts at a random id, so that containers use different ids: the kernel counts a user's processes over all of them.
     """
     with open("/proc/self/uid_map") as file:
         mapped = sum(int(line.split()[2]) for line in file)
@@ -108,9 +109,9 @@ def job_user_ids() -> Iterator[int]:
 
 
 def load_supported_job_kinds() -> list[str]:
-    """Imports the judge modules; returns the kinds of job (`exec`, `calls` ...) that this image can judge.
+    """Imports the modules that judge jobs; returns the kinds of job (`exec`, `calls` ...) that this image can judge.
 
-    An image without NumPy can judge only kinds whose modules do not import it.
+    An image without NumPy cannot judge the kinds whose modules import NumPy.
     """
     kinds = []
     for kind in job.JUDGE_MODULES:
@@ -123,7 +124,7 @@ def load_supported_job_kinds() -> list[str]:
 
 
 def tool_versions() -> dict[str, str]:
-    """Returns the versions of Python and of the tools in the image, such as compilers, by name."""
+    """Returns the versions of Python and of the tools in the image, such as compilers, by tool name."""
     by_tool = {"python": platform.python_version()}
     for name in sorted(os.listdir(VERSIONS_FOLDER)) if os.path.isdir(VERSIONS_FOLDER) else ():
         with open(os.path.join(VERSIONS_FOLDER, name), errors="replace") as file:
@@ -131,17 +132,23 @@ def tool_versions() -> dict[str, str]:
     return by_tool
 
 
-def judge_one_job(uid: int) -> int:
-    """Judges one job in the judge process; returns the exit code: 0, or `NO_MORE_JOBS` if stdin has no job."""
+def judge_one_job(sample_uid: int) -> ExitCode:
+    """Reads one job from stdin and judges it in this process; returns 0, or `NO_MORE_JOBS` if stdin has no job.
+
+    The sample runs as user `sample_uid`.
+    """
     try:
-        job.judge_next_job(0, 1, uid)
+        job.judge_next_job(0, 1, sample_uid)
     except wire.StreamClosed:
         return NO_MORE_JOBS
     return 0
 
 
-def wait_for_judge(judge_pid: int) -> int:
-    """Waits for the judge process and for orphaned processes of samples. Returns the judge's exit code."""
+def wait_for_judge(judge_pid: int) -> ExitCode:
+    """Waits until the judge process ends; returns its exit code.
+
+    Also reaps the orphaned processes of samples that end meanwhile.
+    """
     while True:
         pid, status = os.wait()
         if pid == judge_pid:

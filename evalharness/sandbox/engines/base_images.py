@@ -17,18 +17,19 @@ Log = Callable[[str], None]
 """Receives the messages of an image build."""
 
 
-def is_debian(base_image: str) -> bool:
-    """Returns whether a base image is Debian's; the locally built `LOCAL_BASE_IMAGE` can then replace it."""
-    return base_image.startswith("debian:")
+def is_debian_image(image_name: str) -> bool:
+    """Returns whether an image is an official Debian image, which the locally built `LOCAL_BASE_IMAGE` can replace."""
+    return image_name.startswith("debian:")
 
 
 def find_base_image(client: docker.DockerClient, official_image: str, log: Log) -> str:
-    """Returns the name of the base image for building a sandbox image; pulls or builds it if needed.
+    """Returns the name of an available base image for a sandbox image; pulls or builds one if needed.
 
-    It is the first available of: `official_image` in the engine; for Debian, `LOCAL_BASE_IMAGE` in the engine;
-    `official_image` from a registry; for Debian, a new `LOCAL_BASE_IMAGE`. Raises UserError if none is available.
+    Prefers an image that the container engine already has: `official_image`, or `LOCAL_BASE_IMAGE` in place of a Debian
+    image. Otherwise pulls `official_image` from its registry or, if that fails for a Debian image, builds
+    `LOCAL_BASE_IMAGE`. Raises UserError if no image can be pulled or built.
     """
-    for local in (official_image, *([LOCAL_BASE_IMAGE] if is_debian(official_image) else [])):
+    for local in (official_image, *([LOCAL_BASE_IMAGE] if is_debian_image(official_image) else [])):
         try:
             client.images.get(local)
             return local
@@ -39,24 +40,24 @@ def find_base_image(client: docker.DockerClient, official_image: str, log: Log) 
         client.images.pull(official_image)
         return official_image
     except (APIError, DockerException) as error:
-        if not is_debian(official_image):
+        if not is_debian_image(official_image):
             raise UserError(
                 f"the base image {official_image} cannot be pulled: no registry answers; check the network, or run "
-                f"`docker pull {official_image}`"
+                f"`docker pull {official_image}` to see the reason"
             ) from None
         log(f"no registry answers ({str(error)[:120]}); building the base image from Debian's packages")
-    return make_debian_base(client, log)
+    return build_debian_base_image(client, log)
 
 
-def make_debian_base(client: docker.DockerClient, log: Log) -> str:
-    """Builds a minimal Debian base image with mmdebstrap in about 20 s; returns its name, `LOCAL_BASE_IMAGE`.
+def build_debian_base_image(client: docker.DockerClient, log: Log) -> str:
+    """Builds a minimal Debian base image from Debian's packages in about 20 s; returns its name, `LOCAL_BASE_IMAGE`.
 
-    Raises UserError if that fails.
+    Raises UserError if the tool mmdebstrap is not installed or fails.
     """
     if not shutil.which("mmdebstrap"):
         raise UserError(
-            "no image registry answers, and mmdebstrap, which builds a base image, is not installed; check the "
-            "network, or run: apt-get install mmdebstrap"
+            "the Debian base image can neither be pulled (no image registry answers) nor built (mmdebstrap is not "
+            "installed); check the network, or run: apt-get install mmdebstrap"
         )
     command = ["mmdebstrap", "--variant=apt", "--include=ca-certificates", DEBIAN_SUITE, "-"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -66,8 +67,8 @@ def make_debian_base(client: docker.DockerClient, log: Log) -> str:
         messages = process.stderr.read().decode(errors="replace")
     if process.returncode:
         raise UserError(
-            f"making a Debian base image with mmdebstrap failed ({messages.strip()[-300:]}); check the network and "
-            "apt's sources"
+            f"building a Debian base image with mmdebstrap failed ({messages.strip()[-300:]}); check the network and "
+            "the package sources of apt"
         )
     repository, _, tag = LOCAL_BASE_IMAGE.partition(":")
     client.api.import_image_from_data(archive, repository=repository, tag=tag)

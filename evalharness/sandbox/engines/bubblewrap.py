@@ -19,7 +19,7 @@ from evalharness.sandbox.engines.container import (
     LOST_CONTAINER_HINT,
     Container,
     ImageIdentity,
-    last_stderr_line,
+    quote_last_stderr_line,
 )
 from evalharness.sandbox.engines.device_nodes import DeviceNodes
 from evalharness.sandbox.engines.docker import MAX_FOLDER_MB, MAX_PIDS, MEMORY_FOR_AGENT_MB
@@ -37,7 +37,7 @@ NAMESPACE_OPTIONS = ("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unsha
 
 
 class BubblewrapEngine:
-    """The sandbox engine `bubblewrap`: starts containers by `bwrap` on exported root file systems (`rootfs`)."""
+    """The sandbox engine `bubblewrap`: runs containers by the command `bwrap` on file systems of sandbox images."""
 
     name = "bubblewrap"
 
@@ -64,7 +64,11 @@ class BubblewrapEngine:
         return {"image": images.image_tag(image), "id": rootfs.read_image_settings(self._folders[image])["id"]}
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
-        """Starts a container and waits for its agent's first message. Raises InfrastructureError if that fails."""
+        """Starts a container of a prepared image; returns it once the sandbox agent in it has sent a message.
+
+        `memory_mb` is the memory limit of a sample, `cpus` the number of cores, `hash_seed` the PYTHONHASHSEED of the
+        container. Raises InfrastructureError if the container does not start.
+        """
         name = f"{cgroups.GROUP_NAME_PREFIX}-{os.getpid()}-{next(self._number)}"
         memory = memory_mb + MEMORY_FOR_AGENT_MB
         group = cgroups.ControlGroup(name, memory, MAX_PIDS, cpus)
@@ -79,21 +83,22 @@ class BubblewrapEngine:
         return Container(self._starter.submit(BubblewrapChannel, command, group).result(), name)
 
     def describe(self) -> dict[str, str]:
-        """Returns the version of bubblewrap, for the manifest."""
+        """Returns the version of bubblewrap (key `engine`) and "default" (key `runtime`), for a run's manifest."""
         version = subprocess.run(["bwrap", "--version"], capture_output=True, text=True).stdout.strip()
         return {"engine": version, "runtime": "default"}
 
 
 def user_namespace_command() -> list[str]:
-    """Returns the command (`unshare` ...) that must precede `bwrap` to give an ordinary user a range of user ids.
+    """Returns the command (`unshare` ...) that runs `bwrap` in a user namespace, for users other than root.
 
-    Raises UserError if the machine does not allow that.
+    The namespace has a range of user ids, one for each sample. Raises UserError if this machine does not allow that.
     """
     prefix = ["unshare", "--user", "--map-root-user", "--map-auto", "--"]
     if subprocess.run([*prefix, "true"], capture_output=True).returncode:
         raise UserError(
-            "bubblewrap cannot create a user namespace with a range of user ids; run as root, or add this user to "
-            "/etc/subuid and /etc/subgid, install newuidmap (apt-get install uidmap) and allow user namespaces"
+            "--sandbox bubblewrap needs a user namespace with several user ids, which this user cannot create; run as "
+            "root, or add this user to /etc/subuid and /etc/subgid, install newuidmap (apt-get install uidmap) and "
+            "enable user namespaces"
         )
     return prefix
 
@@ -101,9 +106,11 @@ def user_namespace_command() -> list[str]:
 def confining_bwrap_command(
     root_folder: Path, environment: dict[str, str], device_nodes: dict[str, Path], cpu_time_file: Path | None
 ) -> list[str]:
-    """Returns the `bwrap` command line that confines a container as `docker.hardening_settings` does.
+    """Returns a `bwrap` command with all options that confine a container, to be followed by the program to run.
 
-    `root_folder`: the root file system; `device_nodes`: the nodes by name; `cpu_time_file`: that of the control group.
+    The confinement is that of `docker.hardening_settings`. `root_folder` becomes the read-only root. `device_nodes` are
+    the host's device nodes by their names in /dev. `cpu_time_file` is the file with the control group's CPU time, which
+    the container can read.
     """
     arguments = ["bwrap", "--die-with-parent", "--new-session", "--as-pid-1", *NAMESPACE_OPTIONS, "--cap-drop", "ALL"]
     for capability in CAPABILITIES:
@@ -139,12 +146,12 @@ def confining_bwrap_command(
 
 
 def live_pids() -> frozenset[int]:
-    """Returns the pids of all running processes of this machine."""
+    """Returns the process ids of all running processes of this machine."""
     return frozenset(int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
 class BubblewrapChannel:
-    """The pipes to the agent in a `bwrap` container; stdout carries the agent's messages."""
+    """The pipes to and from the sandbox agent, the program in a `bwrap` container that runs samples."""
 
     def __init__(self, command: list[str], group: cgroups.ControlGroup):
         self.group = group
@@ -162,7 +169,7 @@ class BubblewrapChannel:
         except (OSError, subprocess.SubprocessError) as error:
             group.remove()
             raise InfrastructureError(
-                f"bwrap, the sandbox's container process, did not start: {error}; {LOST_CONTAINER_HINT}"
+                f"the sandbox container did not start, because the command bwrap failed: {error}; {LOST_CONTAINER_HINT}"
             ) from None
         assert self._process.stdin
         assert self._process.stdout
@@ -170,32 +177,35 @@ class BubblewrapChannel:
         self._in, self._out, self._err = self._process.stdin, self._process.stdout, self._process.stderr
 
     def send(self, data: bytes, wait_s: float) -> None:
-        """Sends all bytes to the agent's stdin. Raises InfrastructureError if the agent ends or does not read."""
+        """Sends all bytes to the stdin of the sandbox agent in the container.
+
+        Raises InfrastructureError if the agent ends, or reads nothing for `wait_s` seconds.
+        """
         view = memoryview(data)
         try:
             while view:
                 if not select.select([], [self._in], [], wait_s)[1]:
                     raise InfrastructureError(
-                        f"the agent in the sandbox container does not read its input; {LOST_CONTAINER_HINT}"
+                        f"the sandbox container does not read the job that was sent to it; {LOST_CONTAINER_HINT}"
                     )
                 view = view[self._in.write(view[: select.PIPE_BUF]) or 0 :]
         except (OSError, ValueError) as error:
             raise InfrastructureError(
-                f"the sandbox container has ended: {error}; {last_stderr_line(self._stderr)}; {LOST_CONTAINER_HINT}"
+                f"the sandbox container has ended: {error}; {quote_last_stderr_line(self._stderr)}; "
+                f"{LOST_CONTAINER_HINT}"
             ) from None
 
     def receive(self, wait_s: float) -> bytes:
-        """Returns the agent's next bytes on stdout; stores the end of stderr for error messages.
+        """Returns the next bytes that the sandbox agent in the container writes to stdout.
 
+        Stores the last bytes that it writes to stderr, for error messages.
         Raises InfrastructureError if the agent ends, or sends nothing for `wait_s` seconds.
         """
         try:
             while True:
                 ready = select.select([self._out, self._err], [], [], wait_s)[0]
                 if not ready:
-                    raise InfrastructureError(
-                        f"the agent in the sandbox container does not answer; {LOST_CONTAINER_HINT}"
-                    )
+                    raise InfrastructureError(f"the sandbox container does not answer; {LOST_CONTAINER_HINT}")
                 if self._out not in ready:
                     errors = self._err.read(1 << 16) or b""
                     self._stderr = (self._stderr + errors)[-2000:]
@@ -204,14 +214,15 @@ class BubblewrapChannel:
                 data = self._out.read(1 << 20)
                 if not data:
                     raise InfrastructureError(
-                        f"the sandbox container has ended; {last_stderr_line(self._stderr)}; {LOST_CONTAINER_HINT}"
+                        f"the sandbox container has ended; {quote_last_stderr_line(self._stderr)}; "
+                        f"{LOST_CONTAINER_HINT}"
                     )
                 return data
         except (OSError, ValueError) as error:
             raise InfrastructureError(f"the sandbox container has ended: {error}; {LOST_CONTAINER_HINT}") from None
 
     def cpu_s(self) -> float | None:
-        """Returns the CPU seconds of the container so far, from its control group; None if unknown."""
+        """Returns the CPU seconds that the container has used, as its control group counts them; None if unknown."""
         return self.group.cpu_s()
 
     def lower_priority(self) -> None:
@@ -219,7 +230,7 @@ class BubblewrapChannel:
         self.group.lower_priority()
 
     def close(self) -> None:
-        """Ends the container and everything in it. Safe to call twice."""
+        """Ends the container with all of its processes. Safe to call twice."""
         with contextlib.suppress(OSError):
             self._process.kill()  # pid 1 dies with it, and the whole namespace with pid 1
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -14,32 +14,35 @@ QUOTA_PERIOD_US = 100_000
 
 
 class ControlGroup:
-    """A control group with limits for one container. `missing` has the names of limits that could not be set."""
+    """A Linux control group that limits one container.
 
-    def __init__(self, name: str, memory_mb: int, pids: int, cpus: float):
+    `missing` has the names of the limits (memory, pids, cpu) that could not be set.
+    """
+
+    def __init__(self, name: str, memory_mb: int, max_pids: int, cpus: float):
         self.folders: list[Path] = []
         self.missing = {"memory", "pids", "cpu"}
         memory, quota = str(memory_mb << 20), str(int(cpus * QUOTA_PERIOD_US))
         if (CGROUP_ROOT / "cgroup.controllers").exists():
             self._make_group(
                 _own_group_folder() / name,
-                {"memory": {"memory.max": memory, "memory.swap.max": "0"}, "pids": {"pids.max": str(pids)}}
+                {"memory": {"memory.max": memory, "memory.swap.max": "0"}, "pids": {"pids.max": str(max_pids)}}
                 | {"cpu": {"cpu.max": f"{quota} {QUOTA_PERIOD_US}"}},
             )
         else:
             both = {"memory.limit_in_bytes": memory, "memory.memsw.limit_in_bytes": memory}
             self._make_group(CGROUP_ROOT / "memory" / name, {"memory": both})
-            self._make_group(CGROUP_ROOT / "pids" / name, {"pids": {"pids.max": str(pids)}})
+            self._make_group(CGROUP_ROOT / "pids" / name, {"pids": {"pids.max": str(max_pids)}})
             self._make_group(CGROUP_ROOT / "cpu" / name, {"cpu": {"cpu.cfs_quota_us": quota}})
             self._make_group(CGROUP_ROOT / "cpuacct" / name, {})
 
-    def _make_group(self, folder: Path, limit_files: dict[str, dict[str, str]]) -> None:
+    def _make_group(self, folder: Path, file_values_by_limit: dict[str, dict[str, str]]) -> None:
         try:
             folder.mkdir()
         except OSError:
             return
         self.folders.append(folder)
-        for name, settings in limit_files.items():
+        for name, settings in file_values_by_limit.items():
             written = [_try_to_write(folder / key, value) for key, value in settings.items()]
             if written[0]:  # the kernel may not know the others, such as swap
                 self.missing.discard(name)
@@ -50,7 +53,7 @@ class ControlGroup:
             _try_to_write(folder / "cgroup.procs", str(os.getpid()))
 
     def cpu_time_file(self) -> Path | None:
-        """Returns the control group's file with the CPU time; None if this machine does not count it."""
+        """Returns the path of the file in which the kernel reports the group's CPU time; None if it reports none."""
         files = (folder / name for name in USAGE_FILES for folder in self.folders)
         return next((file for file in files if file.exists()), None)
 
@@ -69,13 +72,17 @@ class ControlGroup:
                     _try_to_write(folder / name, share)
 
     def remove(self) -> None:
-        """Kills the control group's processes and removes it."""
+        """Kills all processes in the control group, then removes the group."""
         for folder in self.folders:
             _remove_group(folder)
 
 
 def remove_orphaned_groups(running_pids: frozenset[int]) -> int:
-    """Removes control groups of ended harness processes, whose pids are not in `running_pids`; returns their number."""
+    """Removes the control groups that ended harness processes have left; returns the number of removed groups.
+
+    `running_pids` are the ids of this machine's running processes. A group's name contains the id of the harness
+    process that created it.
+    """
     removed = 0
     for folder in {
         *CGROUP_ROOT.glob(f"{GROUP_NAME_PREFIX}-*"),
@@ -90,7 +97,7 @@ def remove_orphaned_groups(running_pids: frozenset[int]) -> int:
 
 
 def _own_group_folder() -> Path:
-    """Returns the folder of this process's v2 control group, in which it may be allowed to create others."""
+    """Returns the folder below /sys/fs/cgroup of the v2 control group that this process is in; if unknown, the root."""
     with contextlib.suppress(OSError, IndexError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             if line.startswith("0::"):

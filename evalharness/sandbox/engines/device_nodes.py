@@ -13,15 +13,18 @@ DEVICE_NUMBERS = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 
 
 
 class DeviceNodes:
-    """New device nodes in a folder that exists as long as this object; the machine's nodes if none can be created."""
+    """Device nodes (/dev/null ...) for bubblewrap containers: new ones, or the host's own if none can be created.
+
+    New nodes are in a temporary folder that is removed with this object.
+    """
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="evalharness-dev-", dir=_writable_dev_folder()))
         self._finalizer = weakref.finalize(self, shutil.rmtree, str(self._folder), ignore_errors=True)
         self._folder.chmod(0o755)
-        self._own = all(self._make_device_node(name) for name in DEVICE_NUMBERS)
+        self._own = all(self._try_to_make_device_node(name) for name in DEVICE_NUMBERS)
 
-    def _make_device_node(self, name: str) -> bool:
+    def _try_to_make_device_node(self, name: str) -> bool:
         path = self._folder / name
         with contextlib.suppress(OSError):
             os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(*DEVICE_NUMBERS[name]))
@@ -32,7 +35,7 @@ class DeviceNodes:
         return False
 
     def host_paths(self) -> dict[str, Path]:
-        """Returns the path on the host of each device node, by name."""
+        """Returns the host path of each device node by its name in /dev, such as `null`."""
         return {name: (self._folder if self._own else Path("/dev")) / name for name in DEVICE_NUMBERS}
 
 

@@ -35,13 +35,13 @@ def connect_to_engine() -> docker.DockerClient:
     except (DockerException, RequestException) as error:
         host = os.environ.get("DOCKER_HOST", "the local Docker socket")
         raise UserError(
-            f"no container engine answers at {host} ({_short_reason(error)}); install and start Docker: "
+            f"no container engine answers at {host} ({_describe_connection_error(error)}); install and start Docker: "
             "apt-get install docker.io && (systemctl start docker || dockerd &), or set DOCKER_HOST"
         ) from None
     return client
 
 
-def _short_reason(error: Exception) -> str:
+def _describe_connection_error(error: Exception) -> str:
     text = str(error).replace("\n", " ")
     return (
         "permission denied" if "Permission denied" in text else "not running" if "No such file" in text else text[-80:]
@@ -49,7 +49,11 @@ def _short_reason(error: Exception) -> str:
 
 
 def hardening_settings(memory_mb: int, cpus: float) -> dict[str, Any]:
-    """Returns the settings of the Docker API that confine a container; docs/sandbox.md lists what they guarantee."""
+    """Returns the settings of the Docker API that confine a container; docs/sandbox.md lists what they guarantee.
+
+    `memory_mb` is the memory limit of a sample; the container gets `MEMORY_FOR_AGENT_MB` more. `cpus` is the number of
+    cores.
+    """
     memory = f"{memory_mb + MEMORY_FOR_AGENT_MB}m"
     tmpfs = f"rw,exec,nosuid,nodev,size={MAX_FOLDER_MB}m,nr_inodes={MAX_FOLDER_FILES},mode=1777"
     return {
@@ -74,14 +78,14 @@ def hardening_settings(memory_mb: int, cpus: float) -> dict[str, Any]:
 
 
 def owner_label(harness_pid: int) -> str:
-    """Returns the label value by which containers name the harness process with this pid as their owner."""
+    """Returns the value of `OWNER_LABEL` for the containers of a harness process: its host name, pid and start time."""
     return f"{socket.gethostname()} {harness_pid} {_process_start_time(harness_pid)}"
 
 
 def _process_start_time(pid: int) -> str:
     """Returns when a process started, in clock ticks since boot; empty if there is no such process.
 
-    Distinguishes processes that had the same pid at different times.
+    The start time distinguishes processes that had the same pid at different times.
     """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
@@ -90,7 +94,7 @@ def _process_start_time(pid: int) -> str:
 
 
 def remove_orphaned_containers(client: docker.DockerClient) -> int:
-    """Removes sandbox containers whose harness process on this machine has ended; returns their number."""
+    """Removes this machine's sandbox containers whose harness process has ended; returns the number of removed ones."""
     removed = 0
     with contextlib.suppress(DockerException, RequestException):
         for container in client.containers.list(all=True, filters={"label": f"{LABEL}=sandbox"}, ignore_removed=True):
@@ -117,7 +121,7 @@ def translate_engine_errors() -> Iterator[None]:
 
 
 class DockerEngine:
-    """The sandbox engine `docker`. `runtime` replaces the default container runtime, for example by `runsc`."""
+    """The sandbox engine `docker`. `runtime` is the container runtime, such as `runsc`; None for Docker's default."""
 
     name = "docker"
 
@@ -133,7 +137,7 @@ class DockerEngine:
         remove_orphaned_containers(self.client)
 
     def prepare(self, image: str) -> ImageIdentity:
-        """Builds the sandbox image unless it exists; returns its tag and id for the manifest.
+        """Builds a sandbox image unless it exists; returns its tag and id, for a run's manifest.
 
         Raises UserError if that fails.
         """
@@ -141,7 +145,11 @@ class DockerEngine:
             return {"image": images.image_tag(image), "id": images.build_image(self.client, image, self.log)}
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
-        """Starts a container and waits for its agent's first message. Raises InfrastructureError if that fails."""
+        """Starts a container of a prepared image; returns it once the sandbox agent in it has sent a message.
+
+        `memory_mb` is the memory limit of a sample, `cpus` the number of cores, `hash_seed` the PYTHONHASHSEED of the
+        container. Raises InfrastructureError if the container does not start.
+        """
         settings = hardening_settings(memory_mb, cpus) | ({"runtime": self.runtime} if self.runtime else {})
         try:
             created = self.client.api.create_container(
@@ -157,16 +165,17 @@ class DockerEngine:
         return Container(channel, channel.id)
 
     def _host_config(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Returns the hardening settings in the form of the Docker API.
+        """Returns the hardening settings as the Docker API's host configuration, with no files in /proc masked.
 
-        Turns off Docker's masks of files in /proc, because the kernel lets the agent mount a new /proc for each sample,
-        which shows less, only if nothing is masked. On the host, the agent is an ordinary user.
+        The kernel lets the agent mount a new /proc for each sample only if Docker masks no files in /proc. The new
+        /proc shows a sample less than Docker's masked one. The agent can read the unmasked /proc only as an ordinary
+        user, because it is root in a user namespace only.
         """
         config = self.client.api.create_host_config(**settings)
         return {**config, "MaskedPaths": [], "ReadonlyPaths": []}
 
     def describe(self) -> dict[str, str]:
-        """Returns the Docker engine's version and runtime, for the manifest."""
+        """Returns the version (key `engine`) and runtime of the Docker engine, for a run's manifest."""
         with translate_engine_errors():
             version = self.client.version()
         return {"engine": f"docker {version.get('Version', '')}", "runtime": self.runtime or "default"}

@@ -9,7 +9,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from evalharness.errors import InfrastructureError
-from evalharness.sandbox.engines.container import LOST_CONTAINER_HINT, last_stderr_line
+from evalharness.sandbox.engines.container import LOST_CONTAINER_HINT, quote_last_stderr_line
 
 STREAM_HEADER = struct.Struct("!BxxxI")
 """The header of a frame of an attached stream: its kind (stdout or stderr) and length."""
@@ -17,10 +17,10 @@ STDERR = 2
 
 
 class DockerChannel:
-    """The attached streams of a Docker container; stdout carries the agent's messages."""
+    """The stdin, stdout and stderr of a Docker container, which connect the harness with the agent inside."""
 
     def __init__(self, client: docker.DockerClient, container_id: str):
-        """Attaches to a created container and starts it. Removes it if that fails."""
+        """Attaches to the streams of a created container and starts the container; removes it if that fails."""
         self.client, self.id = client, container_id
         self._stderr = b""
         try:
@@ -35,18 +35,23 @@ class DockerChannel:
             raise
 
     def send(self, data: bytes, wait_s: float) -> None:
-        """Sends all bytes to the agent's stdin. Raises InfrastructureError if the container ends."""
+        """Sends all bytes to the stdin of the sandbox agent in the container.
+
+        Raises InfrastructureError if the container ends, or reads nothing for `wait_s` seconds.
+        """
         try:
             self._socket.settimeout(wait_s)
             self._socket.sendall(data)
         except OSError as error:
             raise InfrastructureError(
-                f"the sandbox container has ended: {error}; {last_stderr_line(self._stderr)}; {LOST_CONTAINER_HINT}"
+                f"the sandbox container has ended: {error}; {quote_last_stderr_line(self._stderr)}; "
+                f"{LOST_CONTAINER_HINT}"
             ) from None
 
     def receive(self, wait_s: float) -> bytes:
-        """Returns the agent's next bytes on stdout; stores the end of stderr for error messages.
+        """Returns the next bytes that the sandbox agent in the container writes to stdout.
 
+        Stores the last bytes that it writes to stderr, for error messages.
         Raises InfrastructureError if the container ends, or the agent sends nothing for `wait_s` seconds.
         """
         self._socket.settimeout(wait_s)
@@ -64,18 +69,18 @@ class DockerChannel:
                 part = self._socket.recv(min(size - len(parts), 1 << 20))
             except OSError as error:
                 raise InfrastructureError(
-                    f"the agent in the sandbox container does not answer: {error}; {last_stderr_line(self._stderr)}; "
+                    f"the sandbox container does not answer: {error}; {quote_last_stderr_line(self._stderr)}; "
                     f"{LOST_CONTAINER_HINT}"
                 ) from None
             if not part:
                 raise InfrastructureError(
-                    f"the sandbox container has ended; {last_stderr_line(self._stderr)}; {LOST_CONTAINER_HINT}"
+                    f"the sandbox container has ended; {quote_last_stderr_line(self._stderr)}; {LOST_CONTAINER_HINT}"
                 )
             parts += part
         return bytes(parts)
 
     def cpu_s(self) -> float | None:
-        """Returns the CPU seconds of the container so far, from its control group; None if unknown."""
+        """Returns the CPU seconds that the container has used, as its control group counts them; None if unknown."""
         try:
             stats = self.client.api.stats(self.id, stream=False, one_shot=True)
         except (DockerException, RequestException):
@@ -89,7 +94,7 @@ class DockerChannel:
             self.client.api.update_container(self.id, cpu_shares=256)
 
     def close(self) -> None:
-        """Ends the container and everything in it. Safe to call twice."""
+        """Ends the container with all of its processes. Safe to call twice."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(DockerException, RequestException):

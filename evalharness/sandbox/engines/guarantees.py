@@ -24,5 +24,8 @@ container.
 
 
 def missing_guarantees(hello: HelloMessage) -> frozenset[str]:
-    """Returns the names of the sandbox guarantees that a container's agent reports as missing."""
+    """Returns the names of the guarantees, such as `network-off`, that a container lacks.
+
+    `hello` is the first message of the container's agent, which has tested the guarantees.
+    """
     return frozenset(name for name in GUARANTEES if not hello["guarantees"].get(name))

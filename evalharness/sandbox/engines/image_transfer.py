@@ -11,7 +11,7 @@ from evalharness.sandbox.engines.docker import DockerEngine, translate_engine_er
 
 
 def image_id(engine: Any, image_name: str) -> str | None:
-    """Returns a sandbox image's id; None if the image is not built or the engine has no image ids."""
+    """Returns the id of a sandbox image; None if the image is not built or the engine is not Docker."""
     if not isinstance(engine, DockerEngine):
         return None
     with translate_engine_errors():
@@ -22,11 +22,11 @@ def image_id(engine: Any, image_name: str) -> str | None:
 
 
 def pack_image(engine: Any, image_name: str) -> bytes:
-    """Returns a sandbox image as a tar archive in Docker's format. Raises UserError if the engine has no images."""
+    """Returns a sandbox image as a tar archive in Docker's format. Raises UserError if the engine is not Docker."""
     if not isinstance(engine, DockerEngine):
         raise UserError(
-            f"images of the sandbox engine {engine.name} cannot be copied between nodes; build them on every node "
-            "with `evalharness sandbox build`"
+            f"images of the sandbox engine {engine.name} cannot be copied between cluster nodes; build them on "
+            "every node with `evalharness sandbox build`"
         )
     tag = images.image_tag(image_name)
     with translate_engine_errors():
@@ -34,6 +34,6 @@ def pack_image(engine: Any, image_name: str) -> bytes:
 
 
 def unpack_image(engine: Any, archive: bytes) -> None:
-    """Loads into the engine a sandbox image from an archive that `pack_image` returned."""
+    """Loads a sandbox image into the engine from `archive`, a tar archive that `pack_image` returned."""
     with translate_engine_errors():
         engine.client.images.load(io.BytesIO(archive))

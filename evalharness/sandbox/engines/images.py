@@ -13,7 +13,7 @@ import docker
 from docker.errors import APIError, ImageNotFound
 
 from evalharness.errors import UserError
-from evalharness.sandbox.engines.base_images import Log, find_base_image, is_debian
+from evalharness.sandbox.engines.base_images import Log, find_base_image, is_debian_image
 from evalharness.util.paths import bundled_folder
 from evalharness.util.suggest import unknown_name_message
 
@@ -42,21 +42,21 @@ def image_names() -> list[str]:
 
 
 def image_folder(image_name: str) -> Path:
-    """Returns the folder of a sandbox image. Raises UserError for an unknown name."""
+    """Returns the folder with a sandbox image's Dockerfile. Raises UserError for an unknown name."""
     if image_name not in image_names():
         raise UserError(unknown_name_message("sandbox image", image_name, image_names()))
     return bundled_folder("sandboxes") / image_name
 
 
 def build_context_files(image_name: str) -> dict[str, bytes]:
-    """Returns the files of a sandbox image's Docker build context by path; the agent's files are in `agent/`."""
+    """Returns {path: content} of the files from which Docker builds a sandbox image; `agent/` has the sandbox agent."""
     agent = {
         f"agent/{path.relative_to(AGENT_FOLDER)}": path.read_bytes() for path in sorted(AGENT_FOLDER.rglob("*.py"))
     }
-    return _image_folder_files(image_name) | agent
+    return _read_image_folder_files(image_name) | agent
 
 
-def _image_folder_files(image_name: str) -> dict[str, bytes]:
+def _read_image_folder_files(image_name: str) -> dict[str, bytes]:
     folder = image_folder(image_name)
     files = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
     return files | {DOCKERFILE: files[DOCKERFILE] + b"\n" + DOCKERFILE_END.encode()}
@@ -67,12 +67,12 @@ def image_tag(image_name: str) -> str:
     return f"evalharness/{image_name}:{_digest_of_files(build_context_files(image_name))}"
 
 
-def installed_content_tag(image_name: str) -> str:
-    """Returns the name and a digest of the installed programs of a sandbox image.
+def name_with_program_digest(image_name: str) -> str:
+    """Returns "NAME-DIGEST" for a sandbox image, with a digest of the files that determine its installed programs.
 
-    The digest excludes the agent and language.yaml, which do not change the installed programs.
+    These are the files of the image's folder except language.yaml. The agent is excluded, too.
     """
-    files = _image_folder_files(image_name)
+    files = _read_image_folder_files(image_name)
     program_files = {path: content for path, content in files.items() if not path.endswith(".yaml")}
     return f"{image_name}-{_digest_of_files(program_files)}"
 
@@ -85,9 +85,10 @@ def _digest_of_files(files: dict[str, bytes]) -> str:
 
 
 def build_image(client: docker.DockerClient, image_name: str, log: Log, base_image: str | None = None) -> str:
-    """Builds a sandbox image unless it exists; returns its id. `base_image` replaces the Dockerfile's base image.
+    """Builds a sandbox image unless it exists; returns its id.
 
-    Raises UserError with the end of the build's output if the build fails.
+    `base_image` is used in place of the base image that the Dockerfile names; `log` receives the build steps. Raises
+    UserError with the end of Docker's output if the build fails.
     """
     tag = image_tag(image_name)
     try:
@@ -99,10 +100,10 @@ def build_image(client: docker.DockerClient, image_name: str, log: Log, base_ima
     log(f"building {tag} on {base_image}")
     try:
         for event in client.api.build(
-            fileobj=_tar_archive(build_context_files(image_name)),
+            fileobj=_make_tar_archive(build_context_files(image_name)),
             custom_context=True,
             tag=tag,
-            buildargs={"BASE": base_image, **_certificate_build_argument(image_name)},
+            buildargs={"BASE": base_image, **_certificate_build_arguments(image_name)},
             network_mode="host",
             rm=True,
             forcerm=True,
@@ -112,14 +113,15 @@ def build_image(client: docker.DockerClient, image_name: str, log: Log, base_ima
             _log_build_event(image_name, event, log)
     except APIError as error:
         raise UserError(
-            f"building sandbox image {image_name!r} failed ({str(error)[-600:]}); correct its Dockerfile or the network"
+            f"building sandbox image {image_name!r} failed ({str(error)[-600:]}); fix its Dockerfile, or check the "
+            "network"
         ) from None
     image = client.images.get(tag)
     log(f"built {tag}: {image.attrs['Size'] / 1e6:.0f} MB in {time.monotonic() - started:.0f} s")
     return str(image.id)
 
 
-def _tar_archive(files: dict[str, bytes]) -> io.BytesIO:
+def _make_tar_archive(files: dict[str, bytes]) -> io.BytesIO:
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive:
         for path, content in files.items():
@@ -131,28 +133,28 @@ def _tar_archive(files: dict[str, bytes]) -> io.BytesIO:
 
 
 def _log_build_event(image_name: str, event: dict[str, Any], log: Log) -> None:
-    """Logs a step of an image build. Raises UserError if the step failed."""
+    """Logs an event of Docker's image build if it begins a step. Raises UserError if it reports an error."""
     if "error" in event:
         raise UserError(
-            f"building sandbox image {image_name!r} failed ({' '.join(str(event['error']).split())[-600:]}); correct "
-            "its Dockerfile or the network"
+            f"building sandbox image {image_name!r} failed ({' '.join(str(event['error']).split())[-600:]}); fix its "
+            "Dockerfile, or check the network"
         )
     line = str(event.get("stream", "")).strip()
     if line.startswith("Step "):
         log(f"  {line[:100]}")
 
 
-def _certificate_build_argument(image_name: str) -> dict[str, str]:
-    """Returns the build argument CA_CERTIFICATES with this machine's certificates; {} if the Dockerfile has none."""
+def _certificate_build_arguments(image_name: str) -> dict[str, str]:
+    """Returns {"CA_CERTIFICATES": this machine's CA certificates}; {} if the Dockerfile does not use that argument."""
     if "ARG CA_CERTIFICATES" not in (image_folder(image_name) / DOCKERFILE).read_text():
         return {}
     local = sorted(LOCAL_CERTIFICATES.glob("*.crt"))
     return {"CA_CERTIFICATES": "\n".join(path.read_text() for path in local)}
 
 
-def needs_registry(image_name: str) -> bool:
+def needs_image_registry(image_name: str) -> bool:
     """Returns whether building a sandbox image needs an image registry, because its base image is not Debian's."""
-    return not is_debian(_official_base_image(image_name))
+    return not is_debian_image(_official_base_image(image_name))
 
 
 def is_image_built(image_name: str) -> bool:
@@ -163,7 +165,7 @@ def is_image_built(image_name: str) -> bool:
 
 
 def remove_old_images(client: docker.DockerClient) -> int:
-    """Removes sandbox images of earlier versions; returns their number."""
+    """Removes the sandbox images of earlier versions; returns the number of removed images."""
     current = {image_tag(name) for name in image_names()}
     old = [tag for image in client.images.list(filters={"label": f"{LABEL}=image"}) for tag in image.tags]
     old = [tag for tag in old if tag not in current]

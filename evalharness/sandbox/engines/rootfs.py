@@ -24,22 +24,26 @@ SETTINGS_FILE = "evalharness.json"
 
 
 class ImageSettings(TypedDict):
-    """The content of the file `SETTINGS_FILE`: the settings of a Docker image that are not files."""
+    """The settings of a Docker image that are not part of its file system; the content of `SETTINGS_FILE`."""
 
     id: str
     environment: list[str]
+    """Environment variables, each as NAME=VALUE."""
     entrypoint: list[str]
 
 
 def rootfs_folder(image: str) -> Path:
-    """Returns the folder for a sandbox image's root file system, in `$EVALHARNESS_ROOTFS` or else in the cache."""
+    """Returns the folder for a sandbox image's root file system.
+
+    It is in the folder `$EVALHARNESS_ROOTFS` or, if that is not set, in the harness's cache folder.
+    """
     chosen = os.environ.get("EVALHARNESS_ROOTFS")
     parent = Path(chosen) if chosen else cache_folder() / "rootfs"
-    return parent / images.installed_content_tag(image)
+    return parent / images.name_with_program_digest(image)
 
 
 def read_image_settings(folder: Path) -> ImageSettings:
-    """Returns the image settings stored in a root file system's folder."""
+    """Returns the settings of the Docker image whose root file system is in `folder`."""
     return cast(ImageSettings, json.loads((folder / SETTINGS_FILE).read_text()))
 
 
@@ -55,9 +59,9 @@ def ensure_rootfs(image: str, log: Log) -> Path:
         client = connect_to_engine()
     except UserError:
         raise UserError(
-            f"there is no root file system of image {image!r} at {folder}; on a machine with a container engine, run "
-            f"`evalharness sandbox build {image} --sandbox bubblewrap`, and copy the new folder to this path (its "
-            "parent folder is EVALHARNESS_ROOTFS)"
+            f"there is no root file system of image {image!r} at {folder}; on a machine with Docker, run `evalharness "
+            f"sandbox build {image} --sandbox bubblewrap`, and copy the folder that it creates to this path (to use "
+            "another parent folder, set EVALHARNESS_ROOTFS)"
         ) from None
     identity = images.build_image(client, image, log)
     log(f"exporting the root file system of image {image} to {folder}")
@@ -66,14 +70,15 @@ def ensure_rootfs(image: str, log: Log) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix="unfinished-"))
     try:
-        _extract_archive(client.api.export(container["Id"]), unfinished)
+        _extract_tar_archive(client.api.export(container["Id"]), unfinished)
         settings = ImageSettings(id=identity, environment=config["Env"], entrypoint=config["Entrypoint"])
         (unfinished / SETTINGS_FILE).write_text(json.dumps(settings))
         unfinished.chmod(0o755)
         unfinished.rename(folder)
     except OSError as error:
         raise UserError(
-            f"cannot export an image to {folder}: {error.strerror}; set EVALHARNESS_ROOTFS to a writable folder"
+            f"cannot export sandbox image {image!r} to {folder}: {error.strerror}; set EVALHARNESS_ROOTFS to a "
+            "writable folder"
         ) from None
     finally:
         client.api.remove_container(container["Id"])
@@ -83,7 +88,7 @@ def ensure_rootfs(image: str, log: Log) -> Path:
 
 
 def remove_old_root_file_systems() -> int:
-    """Removes root file systems of earlier versions of the sandbox images; returns their number."""
+    """Removes the root file systems of earlier sandbox images; returns the number of removed ones."""
     current = {rootfs_folder(name) for name in images.image_names()}
     parent = next(iter(current)).parent
     old = [path for path in parent.glob("*") if path.is_dir() and path not in current]
@@ -92,10 +97,10 @@ def remove_old_root_file_systems() -> int:
     return len(old)
 
 
-def _extract_archive(pieces: Iterable[bytes], folder: Path) -> None:
+def _extract_tar_archive(chunks: Iterable[bytes], folder: Path) -> None:
     with tempfile.TemporaryFile() as archive:
-        for piece in pieces:
-            archive.write(piece)
+        for chunk in chunks:
+            archive.write(chunk)
         archive.seek(0)
         with tarfile.open(fileobj=cast(IO[bytes], archive)) as tar:
             for member in tar:

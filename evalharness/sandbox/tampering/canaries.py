@@ -14,15 +14,15 @@ from evalharness.sandbox.tampering.false_values import make_unequal_value
 
 
 def append_token_statement(tests: str, patterns: TestPatterns, secret_token: str) -> str:
-    """Returns the tests with an additional statement at their end, which prints `secret_token`.
+    """Returns the source text of the tests with a statement at their end that prints `secret_token`.
 
     A program that prints it has reached the end of its tests. Raises ValueError if no test is found.
     """
-    return _insert_statement(tests, patterns, patterns.end.replace("{token}", secret_token))
+    return _insert_statement_after_tests(tests, patterns, patterns.end.replace("{token}", secret_token))
 
 
 def make_canaries(tests: str, patterns: TestPatterns, secret_token: str) -> Iterator[str]:
-    """Yields copies of the tests, each with one test made false (canaries).
+    """Yields copies of the tests' source text, each with one test made false (canaries).
 
     Each copy prints `secret_token` after its last test.
     """
@@ -31,16 +31,18 @@ def make_canaries(tests: str, patterns: TestPatterns, secret_token: str) -> Iter
     for match in matches:
         other = make_unequal_value(match["expected"], values)
         if other is None:
-            yield _insert_statement(append_token_statement(tests, patterns, secret_token), patterns, patterns.fails)
+            yield _insert_statement_after_tests(
+                append_token_statement(tests, patterns, secret_token), patterns, patterns.fails
+            )
         else:
             start, end = match.span("expected")
             yield append_token_statement(tests[:start] + other + tests[end:], patterns, secret_token)
 
 
-def _insert_statement(tests: str, patterns: TestPatterns, statement: str) -> str:
+def _insert_statement_after_tests(tests: str, patterns: TestPatterns, statement: str) -> str:
     ends = [match.end() for match in re.finditer(patterns.end_after or patterns.line, tests)]
     if not ends:
         raise ValueError(
-            "the program's tests do not match the pattern `line` in its language.yaml; correct the pattern or the tests"
+            "the program's tests do not match the pattern `line` (or `end_after`) in the language.yaml; fix one of them"
         )
     return f"{tests[: ends[-1]]}\n{statement}{tests[ends[-1] :]}"

@@ -65,13 +65,13 @@ class FalseAssertions:
         self.literals = [
             self.text.text_of(node)
             for call in ast.walk(suite)
-            if isinstance(call, ast.Call) and EQUALITY.fullmatch(_called_name(call))
+            if isinstance(call, ast.Call) and EQUALITY.fullmatch(_called_method_name(call))
             for node in call.args[:2]
             if is_literal(node)
         ]
 
     def falsifying_edits(self, statement: ast.stmt) -> Iterator[Edit]:
-        """Yields edits that make a statement's assertion false; nothing for a statement without a known assertion."""
+        """Yields the possible edits that make a statement's assertion false; none if it has no known assertion."""
         match statement:
             case ast.Assert(test=test):
                 equal = self._edit_falsifying_equation(test)
@@ -86,12 +86,14 @@ class FalseAssertions:
                         yield from self._edits_falsifying_call(item.context_expr)
 
     def edit_adding_false_assertion(self, statement: ast.stmt) -> Edit:
-        """Returns an edit that inserts a new false assertion after a simple statement of a test, on the same line."""
+        """Returns an edit that inserts a false assertion after a simple statement of a test, on the same line."""
         _, end = self.text.byte_range(statement)
-        return Edit(end, end, f"; self.assertEqual({self._random_number()}, [{self._random_number()}])")
+        return Edit(
+            end, end, f"; self.assertEqual({self._random_number_of_suite()}, [{self._random_number_of_suite()}])"
+        )
 
     def _edits_falsifying_call(self, call: ast.Call) -> Iterator[Edit]:
-        name, args = _called_name(call), call.args
+        name, args = _called_method_name(call), call.args
         if any(isinstance(arg, ast.Starred) for arg in args):
             return
         if len(args) > 1 and (EQUALITY.fullmatch(name) or APPROXIMATE_EQUALITY.fullmatch(name)):
@@ -104,41 +106,46 @@ class FalseAssertions:
         elif name in FALSE_ARGUMENTS and len(args) >= FALSE_ARGUMENTS[name][1]:
             start, end, forms = FALSE_ARGUMENTS[name]
             yield self._edit_replacing_arguments(
-                args[start], args[end - 1], self._fill_false_argument(RANDOM.choice(forms), args[start:])
+                args[start], args[end - 1], self._fill_argument_template(RANDOM.choice(forms), args[start:])
             )
         elif CALLED.fullmatch(name) and (args or call.keywords):
             last = args[-1] if args else None
             if last is not None:
-                yield self._edit_replacing_arguments(last, last, f"{self.text.text_of(last)}, {self._random_number()}")
+                yield self._edit_replacing_arguments(
+                    last, last, f"{self.text.text_of(last)}, {self._random_number_of_suite()}"
+                )
 
     def _unequal_expression(self, assertion_name: str, call: ast.Call, argument: ast.expr) -> str:
-        """Returns the source text of a value unequal to `argument`, an argument of an equality assertion."""
+        """Returns the source text of a value unequal to `argument`, an argument of the equality assertion `call`."""
         if not APPROXIMATE_EQUALITY.fullmatch(assertion_name):
             return self._unequal_value(argument)
         tolerance = len(call.args) > 2 or any(keyword.arg not in ("msg", "err_msg") for keyword in call.keywords)
         return self._wrap_in_nested_sequence(argument) if tolerance else self._distant_number(argument)
 
-    def _fill_false_argument(self, template: str, args: Sequence[ast.expr]) -> str:
+    def _fill_argument_template(self, template: str, args: Sequence[ast.expr]) -> str:
         word = "".join(RANDOM.sample(RANDOM.choice(self.words), 1)) + "".join(
             RANDOM.choices("bcdfghjklmnpqrstvwxz", k=7)
         )
         error = RANDOM.choice(NEVER_RAISED)
-        return template.format(self.text.text_of(args[0]), number=self._random_number(), word=repr(word), error=error)
+        return template.format(
+            self.text.text_of(args[0]), number=self._random_number_of_suite(), word=repr(word), error=error
+        )
 
-    def _edit_falsifying_equation(self, test: ast.expr) -> Edit | None:
-        """Returns an edit that makes the asserted expression `a == b` false; None for another expression.
+    def _edit_falsifying_equation(self, asserted: ast.expr) -> Edit | None:
+        """Returns an edit that makes an asserted expression of the form `a == b` false; None for any other expression.
 
         The edit replaces `b`. It does not replace `==` by `!=`, because an object may be both equal and unequal to `b`.
         """
-        if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
+        if not (isinstance(asserted, ast.Compare) and len(asserted.ops) == 1 and isinstance(asserted.ops[0], ast.Eq)):
             return None
-        other = test.comparators[0]
+        other = asserted.comparators[0]
         return self._edit_replacing_arguments(other, other, self._unequal_value(other))
 
     def _unequal_value(self, node: ast.expr) -> str:
         """Returns the source text of a value that is unequal to the expression `node`.
 
-        This is a value of the same type from the suite, a changed copy of a literal, or a nested list or tuple.
+        This is another value of the same type from the test suite, a changed copy of a literal, or a nested list or
+        tuple.
         """
         if not is_literal(node):
             return self._wrap_in_nested_sequence(node)
@@ -159,13 +166,13 @@ class FalseAssertions:
         elements of different depth is equal to no number and no array.
         """
         form = RANDOM.choice(["({1}, [{0}])", "[{1}, [{0}]]", "([{0}], {1})", "[[{0}], {1}]"])
-        return form.format(self.text.text_of(node), self._random_number())
+        return form.format(self.text.text_of(node), self._random_number_of_suite())
 
-    def _random_number(self) -> str:
+    def _random_number_of_suite(self) -> str:
         return str(RANDOM.choice(self.numbers))
 
     def _distant_number(self, node: ast.expr) -> str:
-        """Returns the source text of a number that differs from the number `node` by more than any default tolerance.
+        """Returns the source text of a number that differs from the number `node` by more than usual tolerances.
 
         For an expression that is not a number, returns a tuple that contains it.
         """
@@ -177,10 +184,10 @@ class FalseAssertions:
         return repr(round(changed) if isinstance(value, int) else round(changed, 4))
 
     def _edit_replacing_arguments(self, first: ast.expr, last: ast.expr, replacement: str) -> Edit:
-        return self.text.replacement_edit(first, last, replacement)
+        return self.text.edit_replacing_arguments(first, last, replacement)
 
 
-def _called_name(call: ast.Call) -> str:
+def _called_method_name(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
 
@@ -193,7 +200,7 @@ def _is_unequal_literal(text: str, value: Any) -> bool:
 
 
 def is_literal(node: ast.expr) -> bool:
-    """Returns whether an expression is a literal, without names or calls."""
+    """Returns whether an expression consists of literals only, without names or calls, such as `[1, "a"]`."""
     try:
         ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

@@ -27,10 +27,10 @@ NULL = re.compile(r"\b(?:null|undefined|nil|none|nothing|na)\b", re.IGNORECASE)
 
 
 def make_unequal_value(value: str, expected_values: Sequence[str] = ()) -> str | None:
-    """Returns a value of the same type that is unequal to `value` in every language; None if no such value is found.
+    """Returns the source text of a value of the same type as `value` but unequal to it; None if none is found.
 
-    Values are source texts. `expected_values` are those of all tests of the problem. If they are all different, the
-    result differs from each of them.
+    The two are unequal in every programming language. `expected_values` are the source texts of the values that all
+    tests of the problem expect. If these are all different, the result differs from each of them.
     """
     known = {normalize_literal(other) for other in expected_values}
     are_distinct = len(known) == len(expected_values) or not expected_values
@@ -67,7 +67,7 @@ def _opposite_boolean(spelling: str) -> str:
 
 
 def _swap_two_matches(value: str, matches: list[re.Match[str]]) -> str | None:
-    """Returns the text of a value with two different neighboring `matches` swapped; None if all are equal."""
+    """Returns `value` with the texts of two neighboring, different `matches` in it swapped; None if all are equal."""
     pairs = [(a, b) for a, b in itertools.pairwise(matches) if a[0] != b[0]]
     if not pairs:
         return None
@@ -77,17 +77,26 @@ def _swap_two_matches(value: str, matches: list[re.Match[str]]) -> str | None:
 
 
 def _swap_numbers(value: str, expected_values: Sequence[str]) -> str | None:
-    """Returns the text of a value with two different numbers swapped; None if it has no two different ones."""
+    """Returns the text of a value with two different numbers swapped; None if it has no two different numbers.
+
+    `expected_values` is not used; all kinds of changes have the same parameters.
+    """
     return _swap_two_matches(value, list(_find_numbers(value)))
 
 
 def _swap_strings(value: str, expected_values: Sequence[str]) -> str | None:
-    """Returns the text of a value with two different string literals swapped; None if it has no two different ones."""
+    """Returns the text of a value with two different string literals swapped; None if it has no two different ones.
+
+    `expected_values` is not used; all kinds of changes have the same parameters.
+    """
     return None if KEY_VALUE_TABLE.search(value) else _swap_two_matches(value, list(STRING_LITERAL.finditer(value)))
 
 
 def _swap_letters(value: str, expected_values: Sequence[str]) -> str | None:
-    """Returns the text of a value with two letters of a string literal swapped; None if none has different ones."""
+    """Returns the text of a value with two different letters of a string literal swapped; None if there are none.
+
+    `expected_values` is not used; all kinds of changes have the same parameters.
+    """
     texts = [match for match in STRING_LITERAL.finditer(value) if _swap_two_matches(match[0], _find_letters(match[0]))]
     if not texts or KEY_VALUE_TABLE.search(value):
         return None
@@ -101,7 +110,10 @@ def _find_letters(text: str) -> list[re.Match[str]]:
 
 
 def _find_numbers(value: str) -> Iterator[re.Match[str]]:
-    """Yields the numbers in the text of a value, except those in string literals unless the whole value is a string."""
+    """Yields regex matches of the numbers in the text of a value.
+
+    Numbers in string literals are skipped, unless the whole value is a string literal.
+    """
     texts = (
         []
         if STRING_LITERAL.fullmatch(value.strip(" ()"))
@@ -113,10 +125,10 @@ def _find_numbers(value: str) -> Iterator[re.Match[str]]:
 
 
 def _replace_by_number_between(value: str, expected_values: Sequence[str]) -> str | None:
-    """Returns the text of a value with one number replaced by one between the least and greatest expected.
+    """Returns the text of a value with one number replaced by a random one in the range of the expected numbers.
 
-    Integers are replaced by integers, decimals by decimals. Returns None if the value has no number, or
-    `expected_values` have fewer than two different ones of that kind.
+    The range is that of the numbers in `expected_values`: of integers for an integer, of decimals for a decimal.
+    Returns None if the value has no number, or if `expected_values` have fewer than two different numbers of its kind.
     """
     return _change_one_number(value, lambda old: _random_number_between(old, expected_values))
 
@@ -131,7 +143,10 @@ def _random_number_between(old_number: str, expected_values: Sequence[str]) -> s
 
 
 def _replace_by_nearby_number(value: str, expected_values: Sequence[str]) -> str | None:
-    """Returns the text of a value with one number made slightly larger or smaller; None if it has no number."""
+    """Returns the text of a value with one number made slightly larger or smaller; None if it has no number.
+
+    `expected_values` is not used; all kinds of changes have the same parameters.
+    """
     return _change_one_number(value, _nearby_number)
 
 
@@ -159,7 +174,7 @@ def _change_one_number(value: str, change: Callable[[str], str | None]) -> str |
 
 
 def _replace_letter(value: str, expected_values: Sequence[str]) -> str | None:
-    """Returns the text of a value with one letter of a string literal replaced by another one of the same case.
+    """Returns the text of a value with one letter of a string literal replaced by another letter of the same case.
 
     Uses a letter that occurs in `expected_values` if possible. Returns None if the value has no letter.
     """
@@ -187,7 +202,7 @@ def _replace_match(value: str, match: re.Match[str], replacement: str) -> str:
 
 
 def normalize_literal(value: str) -> str:
-    """Returns a normalized text of a value; values that some language treats as equal have equal normalized texts.
+    """Returns the normalized source text of a value; values that some language treats as equal have the same one.
 
     Ignores spaces, quotes, brackets, small numeric differences, and the spelling of booleans and null.
     """
@@ -197,7 +212,7 @@ def normalize_literal(value: str) -> str:
 
 
 def _are_unequal_values(value: str, other: str) -> bool:
-    """Returns whether two values are unequal, even if a comparison tolerates small numeric differences."""
+    """Returns whether two values (source texts) are unequal even if small numeric differences are tolerated."""
     first, second = normalize_literal(value), normalize_literal(other)
     if first == second:
         return False
@@ -208,7 +223,7 @@ def _are_unequal_values(value: str, other: str) -> bool:
 
 
 def _may_be_equal_sets(value: str, other: str) -> bool:
-    """Returns whether two values may be sets with the same elements in another order."""
+    """Returns whether two values (source texts) may be sets with the same elements in a different order."""
     if not SET.match(value) or not SET.match(other):
         return False
     return sorted(re.findall(r"[^\s,{}()\[\]]+", value)) == sorted(re.findall(r"[^\s,{}()\[\]]+", other))

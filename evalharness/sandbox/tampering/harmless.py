@@ -18,7 +18,7 @@ from evalharness.records import (
     Program,
     UnitTestProgram,
 )
-from evalharness.sandbox.languages import languages
+from evalharness.sandbox.languages import languages_by_image
 from evalharness.sandbox.tampering.plain_python import is_harmless_python
 from evalharness.sandbox.tampering.plain_text import is_harmless_text
 from evalharness.sandbox.tampering.vocabulary import CHECKED_VOCABULARY, livecodebench_vocabulary, unittest_vocabulary
@@ -44,17 +44,17 @@ def is_harmless(program: Program) -> bool:
         case UnitTestProgram(checks=checks):
             return is_harmless_python(source, unittest_vocabulary(), checks.text, TASK_FUNCTION)
         case CommandProgram(image=image, checks=checks):
-            language = languages().get(image)
+            language = languages_by_image().get(image)
             checks = checks or Checks("")
             own = source.removeprefix(checks.stem)
             return language is not None and is_harmless_text(own, language, checks.stem, checks.text)
 
 
 def source_without_checks(program: ExecProgram) -> str:
-    """Returns the program's source without its checks, but with the blank lines with which the checks begin.
+    """Returns the program's source without its checks (tests), but with the blank lines at the start of the checks.
 
-    A backslash at the end of the source joins its last line with the first blank line, so that the parser sees what
-    runs.
+    If the source ends in a backslash, Python joins its last line with the first blank line, so the parser must see that
+    line, too.
     """
     if program.checks is None:
         return program.source

@@ -40,9 +40,9 @@ def is_harmless_python(
 ) -> bool:
     """Returns whether a Python program's text shows that the program can only compute.
 
-    `tests` is the text of the checks that follow the program. If there are checks, the program may not define a
-    builtin. Of the names that the checks use, it may define only `entry_point` or, without an entry point, only those
-    that the checks call.
+    `vocabulary` has the names that it may use. `tests` is the text of the checks that follow the program. If there are
+    checks, the program may not define a builtin. Of the names that the checks use, it may define only `entry_point` or,
+    without an entry point, only those that the checks call.
     """
     if len(source) > MAX_PROGRAM_CHARACTERS:
         return False
@@ -63,7 +63,10 @@ BUILTIN_NAMES = frozenset(dir(builtins))
 
 @functools.lru_cache(4096)
 def names_reserved_for_checks(tests: str, entry_point: str) -> frozenset[str]:
-    """Returns the names that the checks define or use and that the sample must not define."""
+    """Returns the names that a sample must not define, because its checks (the source text `tests`) use them.
+
+    `entry_point` is the name of the function that the sample must define; empty if the checks do not name it.
+    """
     nodes = list(ast.walk(parse_python(tests)))
     used = {node.id for node in nodes if isinstance(node, ast.Name)} - {entry_point}
     used |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
@@ -90,7 +93,7 @@ def globally_bound_names(tree: ast.Module, with_imports: bool = True) -> Iterato
 
 
 def names_bound_by(node: ast.AST) -> Iterator[str]:
-    """Yields the names that a syntax node binds, without those that its child nodes bind."""
+    """Yields the names that a syntax node itself binds (defines), without those that its child nodes bind."""
     if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
         yield node.id
     elif isinstance(node, ast.alias):
@@ -134,7 +137,8 @@ class _HarmlessNodes:
     def _allow_class_attributes(self) -> None:
         """Allows the attributes and methods that the program's classes define.
 
-        Excludes names that objects of the interpreter have, too, because reading these names may reach such objects.
+        Excludes names that are also attributes of Python's built-in objects, because reading such a name may reach
+        one of these objects instead.
         """
         own = {node.attr for node in self.nodes if isinstance(node, ast.Attribute) and not _reads_attribute(node)}
         for node in self.nodes:
@@ -214,7 +218,7 @@ def _imported_names(node: ast.Import) -> Iterator[str]:
 
 
 def _names_bound_in_class_body(statement: ast.stmt) -> Iterator[str]:
-    """Yields the names that a statement of a class body binds."""
+    """Yields the names that a statement of a class body binds (defines) in the class."""
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         yield statement.name
     else:
@@ -223,7 +227,7 @@ def _names_bound_in_class_body(statement: ast.stmt) -> Iterator[str]:
 
 
 def _functions_harmless_in_context(node: ast.AST) -> Iterator[ast.AST]:
-    """Yields the called functions in an expression that are harmless (only compute) in this use, but not in general.
+    """Yields the nodes of called functions in an expression that are harmless in this use, but not in general.
 
     These are `type` in a comparison, and the method `format` of a string literal.
     """
@@ -234,12 +238,12 @@ def _functions_harmless_in_context(node: ast.AST) -> Iterator[ast.AST]:
                     case ast.Call(func=ast.Name(id="type") as function, args=[_], keywords=[]):
                         yield function
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr="format") as function):
-            if _has_only_simple_fields(text):
+            if _is_simple_format_string(text):
                 yield function
 
 
-def _has_only_simple_fields(text: str) -> bool:
-    """Returns whether a `str.format` string accesses neither attributes nor items of its arguments."""
+def _is_simple_format_string(text: str) -> bool:
+    """Returns whether a format string of `str.format` reads no attributes or items of its arguments."""
     try:
         fields = [(name or "", spec or "") for _, name, spec, _ in string.Formatter().parse(text)]
     except ValueError:

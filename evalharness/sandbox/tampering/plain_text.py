@@ -56,7 +56,10 @@ def is_harmless_text(source: str, language: Language, given_code: str = "", test
 
 
 def _tokenize(source: str) -> list[Token] | None:
-    """Returns a program's tokens without spaces and comments; None for unknown characters or an unterminated string."""
+    """Returns a program's tokens without spaces and comments.
+
+    Returns None for unknown characters, and for a string literal or comment that does not end.
+    """
     tokens, position = [], 0
     while position < len(source):
         match = TOKEN.match(source, position)
@@ -74,7 +77,7 @@ def _tokenize(source: str) -> list[Token] | None:
 
 
 class _HarmlessTokens:
-    """Decides whether the tokens of a program are harmless: its words and calls can only compute."""
+    """Decides whether the tokens of a program are harmless, which means that its words and calls can only compute."""
 
     def __init__(self, tokens: Sequence[Token], words: HarmlessWords, own_functions: Sequence[str], tests: str):
         end = [Token("end", "")] * 3
@@ -112,11 +115,14 @@ class _HarmlessTokens:
             return True
         if first == "[" and self.words.lambdas:
             return True
-        end = self._closing_bracket(index) if first == "(" else 0
+        end = self._closing_bracket_index(index) if first == "(" else 0
         return bool(end) and self._token_text(end + 1) in ("=>", ":")
 
-    def _closing_bracket(self, index: int) -> int:
-        """Returns the index of the bracket that closes the one at `index`; 0 if it is too far away."""
+    def _closing_bracket_index(self, index: int) -> int:
+        """Returns the index of the token that closes the bracket at `index`; 0 if it is too far away.
+
+        Only the next `MAX_BRACKET_DISTANCE` tokens are searched.
+        """
         depth = 0
         for position in range(index, min(index + MAX_BRACKET_DISTANCE, len(self.tokens))):
             depth += (self._token_text(position) in BRACKETS.values()) - (self._token_text(position) in BRACKETS)
@@ -154,14 +160,14 @@ class _HarmlessTokens:
             return after not in ("(", "::")
         return self._is_harmless_word(token.text, before in MEMBER_OPERATORS, after)
 
-    def _is_harmless_word(self, word: str, is_member: bool, after: str) -> bool:
-        if word in self.owners and not self.words.typed and after not in (".", "(", "<", ">"):
+    def _is_harmless_word(self, word: str, is_member: bool, next_token: str) -> bool:
+        if word in self.owners and not self.words.typed and next_token not in (".", "(", "<", ">"):
             return False  # the object itself, whose functions could be replaced
         if word in self.reserved and not is_member:
             return False
         if word in self.library:
-            return not (is_member and after == "=" and not self.words.typed)
-        if after == "(":
+            return not (is_member and next_token == "=" and not self.words.typed)
+        if next_token == "(":
             return word in self.defined and not is_member
         return _consists_of_common_words(word)
 

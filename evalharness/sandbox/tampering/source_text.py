@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Edit:
-    """A replacement of a source's bytes from `start` to before `end` by `text`."""
+    """An edit of a source text: `text` replaces its UTF-8 bytes from `start` (inclusive) to `end` (exclusive)."""
 
     start: int
     end: int
@@ -24,7 +24,7 @@ class SourceText:
             self._lines.append(self._lines[-1] + len(line))
 
     def byte_range(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
-        """Returns the byte range of a syntax node in the source: its start, and its exclusive end."""
+        """Returns the start and the end (exclusive) of a syntax node in the source's UTF-8 bytes."""
         end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or 0
         return self._lines[node.lineno - 1] + node.col_offset, self._lines[end_line - 1] + end_column
 
@@ -33,8 +33,11 @@ class SourceText:
         start, end = self.byte_range(node)
         return self.data[start:end].decode("utf-8", "surrogatepass")
 
-    def replacement_edit(self, first_argument: ast.expr, last_argument: ast.expr, replacement: str) -> Edit:
-        """Returns an edit that replaces a range of a call's arguments by `replacement`, without removing lines."""
+    def edit_replacing_arguments(self, first_argument: ast.expr, last_argument: ast.expr, replacement: str) -> Edit:
+        """Returns an edit that replaces a call's arguments, from the first to the last given one, by `replacement`.
+
+        The edit does not reduce the number of lines.
+        """
         start, end = self.byte_range(first_argument)[0], self.byte_range(last_argument)[1]
         if (
             isinstance(first_argument, ast.GeneratorExp)

@@ -25,20 +25,22 @@ class FalseSuite(NamedTuple):
     """A `unittest` suite with false assertions; an honest solution fails at least `failing` of its tests."""
 
     tests: str
+    """The source text of the suite."""
     failing: int
 
 
 def make_false_suites(tests: str, count: int) -> list[FalseSuite]:
-    """Returns `count` copies of a test suite with false assertions; an empty list if no test can be made false.
+    """Returns `count` copies of a `unittest` suite with false assertions; an empty list if no test can be made false.
 
-    Each copy has one false assertion in each test, and in the next copy another assertion is false.
+    `tests` is the suite's source text. Each copy has one false assertion in each test: a different one than the copy
+    before, if the test has several.
     """
     text, tree = SourceText(tests), parse_python(tests)
     suites = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TestCases"]
-    if not suites or _is_skipped(suites[-1]):
+    if not suites or _has_skip_decorator(suites[-1]):
         return []
     by_name = {node.name: node for node in suites[-1].body if isinstance(node, ast.FunctionDef)}  # the last one counts
-    statements = [list(_always_reached_statements(test.body)) for test in by_name.values() if _is_test(test)]
+    statements = [list(_always_reached_statements(test.body)) for test in by_name.values() if _is_test_method(test)]
     return [
         suite
         for assertion_index in _draw_assertion_indices(count)
@@ -65,12 +67,12 @@ def _make_false_suite(
         ]
         if possible_edits:
             edits.append(possible_edits[assertion_index % len(possible_edits)])
-    if not _still_parses(text, edits):
-        edits = [edit for edit in edits if _still_parses(text, [edit])]
+    if not _parses_with_edits(text, edits):
+        edits = [edit for edit in edits if _parses_with_edits(text, [edit])]
     return FalseSuite(text.with_edits(edits), len(edits))
 
 
-def _still_parses(text: SourceText, edits: list[Edit]) -> bool:
+def _parses_with_edits(text: SourceText, edits: list[Edit]) -> bool:
     edited = text.with_edits(edits)
     try:
         parse_python(edited)
@@ -80,7 +82,9 @@ def _still_parses(text: SourceText, edits: list[Edit]) -> bool:
 
 
 def with_protected_builtins(source: str, tests: str) -> str:
-    """Returns the tests with `__import__('builtins').` inserted before each builtin that the sample `source` redefines.
+    """Returns the source text `tests`, changed to use Python's own builtins where the sample `source` redefines them.
+
+    `__import__('builtins').` is inserted before the name of each redefined builtin.
 
     A sample that is too long to be parsed is assumed to redefine all builtins.
     """
@@ -109,15 +113,15 @@ def _nodes_outside_f_strings(tree: ast.AST) -> Iterator[ast.AST]:
             pending.extend(ast.iter_child_nodes(node))
 
 
-def _is_test(node: ast.FunctionDef) -> bool:
-    return node.name.startswith("test") and not _is_skipped(node)
+def _is_test_method(node: ast.FunctionDef) -> bool:
+    return node.name.startswith("test") and not _has_skip_decorator(node)
 
 
 def _is_one_line_statement(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr | ast.Assign) and statement.lineno == statement.end_lineno
 
 
-def _is_skipped(node: ast.ClassDef | ast.FunctionDef) -> bool:
+def _has_skip_decorator(node: ast.ClassDef | ast.FunctionDef) -> bool:
     return bool(SKIP_MARKER.search(" ".join(map(ast.unparse, node.decorator_list))))
 
 

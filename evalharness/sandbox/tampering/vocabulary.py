@@ -91,7 +91,7 @@ class Vocabulary:
 
 
 def parse_names_by_module(text: str) -> dict[str, frozenset[str]]:
-    """Returns the names by module from a text with lines of the form `module: name name ...`."""
+    """Returns {module: names} from a text with lines of the form `module: name name ...`."""
     by_module: dict[str, frozenset[str]] = {}
     for line in text.strip().splitlines():
         module, _, names = line.partition(":")
@@ -104,28 +104,28 @@ def _merge_names_by_module(*tables: dict[str, frozenset[str]]) -> dict[str, froz
     return {name: frozenset().union(*(table.get(name, frozenset()) for table in tables)) for name in names}
 
 
-def _public_names(value: object) -> frozenset[str]:
+def _public_attribute_names(value: object) -> frozenset[str]:
     return frozenset(name for name in dir(value) if not name.startswith("_"))
 
 
 def _callable_names(module_name: str) -> set[str]:
-    """Returns the names of a module's functions, classes and submodules, and `modules` (as in `sys.modules`)."""
+    """Returns the names of a module's functions, classes and submodules, and for `sys` also the name `modules`."""
     loaded = importlib.import_module(module_name)
     return {
         name
-        for name in _public_names(loaded)
+        for name in _public_attribute_names(loaded)
         if callable(value := getattr(loaded, name)) or isinstance(value, types.ModuleType) or name == "modules"
     }
 
 
-FUNCTIONS = {**parse_names_by_module(MODULE_NAMES), "math": _public_names(math)}
+FUNCTIONS = {**parse_names_by_module(MODULE_NAMES), "math": _public_attribute_names(math)}
 PLAIN_BUILTINS = frozenset(BUILTINS.split()) | {
     name
     for name, value in vars(builtins).items()
     if isinstance(value, type) and issubclass(value, Exception) and not issubclass(value, Warning)
 }
 ATTRIBUTES = (
-    frozenset().union(*map(_public_names, VALUE_TYPES))
+    frozenset().union(*map(_public_attribute_names, VALUE_TYPES))
     | {"hexdigest", "digest"}
     | frozenset().union(*FUNCTIONS.values())
 ) - {"format", "format_map"}
@@ -153,9 +153,9 @@ def livecodebench_vocabulary() -> Vocabulary:
 def runtime_attributes() -> frozenset[str]:
     """Returns the attribute names of Python's built-in types and of modules that LiveCodeBench programs may use.
 
-    Unless a vocabulary lists the name, a program that reads it is not considered harmless (compute-only), even if the
-    program's own classes define the name: the read may reach a built-in attribute instead, such as a frame's
-    `f_globals`.
+    A program that reads an attribute of such a name is not considered harmless (compute-only) unless a vocabulary lists
+    the name. That is so even if the program's own classes define the name: the program may read a built-in attribute
+    instead, such as a frame's `f_globals`.
     """
     kinds = [kind for kind in vars(types).values() if isinstance(kind, type)]
     modules = map(importlib.import_module, livecodebench_vocabulary().modules)

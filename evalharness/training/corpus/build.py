@@ -16,16 +16,16 @@ from tokenizers import Tokenizer
 
 from evalharness.errors import UserError
 from evalharness.training.corpus.data_card import DataCard, PackageEntry, data_card_markdown
-from evalharness.training.corpus.decontamination import BenchmarkParts, find_benchmark_files, read_benchmark_parts
+from evalharness.training.corpus.decontamination import BenchmarkExcerpts, find_benchmark_files, read_benchmark_excerpts
 from evalharness.training.corpus.encoding import Corpus, encode_corpus, load_corpus, save_corpus
 from evalharness.training.corpus.generated.stream import generate_functions
 from evalharness.training.corpus.library import find_documented_functions, find_permissive_packages
 from evalharness.training.corpus.tokenizer import train_tokenizer
 from evalharness.training.corpus.views import (
-    Document,
+    TrainingDocument,
     make_infilling_document,
     make_training_documents,
-    restore_file_order,
+    move_infilling_middle_into_place,
 )
 from evalharness.training.recipe import CorpusSettings
 from evalharness.util.paths import bundled_folder
@@ -79,21 +79,22 @@ def find_benchmark_folders() -> list[Path]:
     root = os.environ.get("EVALHARNESS_DATA")
     if not root or not any(find_benchmark_files(Path(root))):
         raise UserError(
-            "decontamination needs the benchmark data; set the environment variable EVALHARNESS_DATA to its folder, "
-            "or, for a trial, set decontaminate: false in the recipe"
+            "the benchmark data, which must not be trained on, are not available for decontamination; set the "
+            "environment variable EVALHARNESS_DATA to their folder, or, for a trial, set decontaminate: false in the "
+            "recipe"
         )
     return [Path(root), bundled_folder("tasks") / "samples"]
 
 
-def count_benchmark_overlaps(benchmarks: BenchmarkParts, corpus: Corpus, tokenizer: Tokenizer) -> Counter[str]:
+def count_benchmark_overlaps(benchmarks: BenchmarkExcerpts, corpus: Corpus, tokenizer: Tokenizer) -> Counter[str]:
     """Returns how many documents of a finished corpus overlap with the benchmarks, by kind of overlap.
 
-    A decontaminated corpus has none. The middle of an infilling document is moved back between prefix and suffix before
-    the check.
+    A decontaminated corpus has no such document. Before the check, the middle of an infilling document is moved back
+    between prefix and suffix.
     """
     overlaps = Counter[str]()
     for number in range(len(corpus)):
-        text = restore_file_order(
+        text = move_infilling_middle_into_place(
             tokenizer.decode(corpus.document_tokens(number)[:-1].tolist(), skip_special_tokens=False)
         )
         reason = benchmarks.find_overlap(text)
@@ -103,7 +104,7 @@ def count_benchmark_overlaps(benchmarks: BenchmarkParts, corpus: Corpus, tokeniz
 
 
 def _write_corpus(corpus_settings: CorpusSettings, folder: Path, tokenizer: Tokenizer | None) -> None:
-    benchmarks = read_benchmark_parts(find_benchmark_folders()) if corpus_settings.decontaminate else None
+    benchmarks = read_benchmark_excerpts(find_benchmark_folders()) if corpus_settings.decontaminate else None
     card = DataCard(corpus_settings.model_dump())
     # The documents of one function stay together, so that held-out functions are not trained on in another view.
     groups = [
@@ -135,28 +136,33 @@ def _write_corpus(corpus_settings: CorpusSettings, folder: Path, tokenizer: Toke
 
 
 def _make_documents_of_generated_functions(
-    corpus_settings: CorpusSettings, benchmarks: BenchmarkParts | None, card: DataCard
-) -> Iterator[list[Document]]:
-    """Yields the training documents of each generated function, without those that overlap with a benchmark."""
+    corpus_settings: CorpusSettings, benchmarks: BenchmarkExcerpts | None, card: DataCard
+) -> Iterator[list[TrainingDocument]]:
+    """Yields the training documents of each generated function, without those that overlap with a benchmark.
+
+    Dropped documents are counted in `card`.
+    """
     random = Random(corpus_settings.seed + 1)
     for function, cases in itertools.islice(generate_functions(corpus_settings.seed), corpus_settings.functions):
         views = make_training_documents(function, cases, random, corpus_settings.infilling)
-        yield [document for view in views for document in _keep_unless_overlapping(view, benchmarks, card, "generated")]
+        yield [
+            document for view in views for document in _yield_unless_overlapping(view, benchmarks, card, "generated")
+        ]
 
 
 def _make_documents_of_library_functions(
-    corpus_settings: CorpusSettings, benchmarks: BenchmarkParts | None, card: DataCard
-) -> list[Document]:
+    corpus_settings: CorpusSettings, benchmarks: BenchmarkExcerpts | None, card: DataCard
+) -> list[TrainingDocument]:
     """Returns training documents of functions in randomly chosen files of installed packages.
 
-    Half of them are infilling documents.
+    Half of them are infilling documents. Used packages and dropped documents are recorded in `card`.
     """
     if not corpus_settings.library:
         return []
     random = Random(corpus_settings.seed + 2)
     files = [(package, path) for package in find_permissive_packages() for path in package.files]
     random.shuffle(files)
-    documents: list[Document] = []
+    documents: list[TrainingDocument] = []
     seen: set[str] = set()
     for package, path in files:
         for snippet in find_documented_functions(path):
@@ -165,11 +171,11 @@ def _make_documents_of_library_functions(
                 continue
             seen.add(text)
             family = f"library:{package.name}"
-            whole = Document(snippet.head, snippet.body, "completion", family)
+            whole = TrainingDocument(snippet.head, snippet.body, "completion", family)
             document = (
                 make_infilling_document(snippet.head, snippet.body, random, family) if random.random() < 0.5 else whole
             )
-            for clean in _keep_unless_overlapping(document, benchmarks, card, "library"):
+            for clean in _yield_unless_overlapping(document, benchmarks, card, "library"):
                 documents.append(clean)
                 entry = PackageEntry(package.version, package.license.strip()[:80])
                 card.packages.setdefault(package.name, entry)
@@ -178,15 +184,17 @@ def _make_documents_of_library_functions(
     return documents[: corpus_settings.library]
 
 
-def _keep_unless_overlapping(
-    document: Document, benchmarks: BenchmarkParts | None, card: DataCard, origin: str
-) -> Iterator[Document]:
+def _yield_unless_overlapping(
+    document: TrainingDocument, benchmarks: BenchmarkExcerpts | None, card: DataCard, origin: str
+) -> Iterator[TrainingDocument]:
     """Yields the document unless it overlaps with a benchmark.
 
-    A dropped document is counted in `card`, by `origin` and by kind of overlap.
+    A dropped document is counted in `card` by `origin` ("generated" or "library") and by kind of overlap.
     """
     reason = (
-        None if benchmarks is None else benchmarks.find_overlap(restore_file_order(document.prompt + document.answer))
+        None
+        if benchmarks is None
+        else benchmarks.find_overlap(move_infilling_middle_into_place(document.prompt + document.answer))
     )
     if reason:
         name = f"{origin}: {reason}"

@@ -28,13 +28,13 @@ SENTENCE_END = re.compile(
 SIGNATURE = re.compile(r"\bdef\s+(\w+)\s*\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 POWERS = np.cumprod(np.full(RUN_LENGTH, MULTIPLIER, dtype=np.uint64))
-Reason = Literal["run", "sentence", "signature"]
+OverlapKind = Literal["run", "sentence", "signature"]
 Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class BenchmarkParts:
-    """The parts of benchmark data (token runs, sentences, signatures) that no training document may contain.
+class BenchmarkExcerpts:
+    """The excerpts of benchmark data (token runs, sentences, signatures) that no training document may contain.
 
     `runs` are the sorted hashes of all runs of 20 consecutive code tokens; `sentences` are those of at least eight
     words; `signatures` are function names with their parameter names.
@@ -44,8 +44,8 @@ class BenchmarkParts:
     sentences: frozenset[str]
     signatures: frozenset[str]
 
-    def find_overlap(self, text: str) -> Reason | None:
-        """Returns what a text shares with a benchmark: run (of tokens), sentence or signature; None if nothing."""
+    def find_overlap(self, text: str) -> OverlapKind | None:
+        """Returns what a text shares with a benchmark: token "run", "sentence" or "signature"; None if nothing."""
         if not self.signatures.isdisjoint(find_function_signatures(text)):
             return "signature"
         if not self.sentences.isdisjoint(find_long_sentences(text)):
@@ -58,14 +58,14 @@ class BenchmarkParts:
         return None
 
 
-def read_benchmark_parts(folders: Iterable[Path]) -> BenchmarkParts:
+def read_benchmark_excerpts(folders: Iterable[Path]) -> BenchmarkExcerpts:
     """Returns the token runs, sentences and signatures of all benchmark data files below the given folders."""
     texts: set[str] = set()
     for folder in folders:
         for path in find_benchmark_files(folder):
             for record in read_records(path):
                 texts.update(_iterate_benchmark_strings(record))
-    return collect_benchmark_parts(texts)
+    return collect_benchmark_excerpts(texts)
 
 
 def find_benchmark_files(folder: Path) -> Iterator[Path]:
@@ -73,18 +73,18 @@ def find_benchmark_files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.name.endswith((".json", ".jsonl", ".jsonl.gz")))
 
 
-def collect_benchmark_parts(texts: Iterable[str]) -> BenchmarkParts:
+def collect_benchmark_excerpts(texts: Iterable[str]) -> BenchmarkExcerpts:
     """Returns the token runs, sentences and signatures of the given benchmark texts."""
     hashes, all_sentences, all_signatures = [np.empty(0, dtype=np.uint64)], set[str](), set[str]()
     for text in texts:
         hashes.append(hash_token_runs(text))
         all_sentences.update(find_long_sentences(text))
         all_signatures.update(find_function_signatures(text))
-    return BenchmarkParts(np.unique(np.concatenate(hashes)), frozenset(all_sentences), frozenset(all_signatures))
+    return BenchmarkExcerpts(np.unique(np.concatenate(hashes)), frozenset(all_sentences), frozenset(all_signatures))
 
 
 def _iterate_benchmark_strings(record_part: Any) -> Iterator[str]:
-    """Yields the strings in a benchmark record, except very short or long ones and those of test inputs."""
+    """Yields the strings in a benchmark record (a JSON value), except very short or long ones and test inputs."""
     if isinstance(record_part, str):
         if 8 <= len(record_part) <= 100_000:
             yield record_part

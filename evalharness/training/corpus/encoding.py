@@ -28,7 +28,7 @@ class Corpus:
         return len(self.prompt_lengths)
 
     def document_tokens(self, document_number: int) -> npt.NDArray[np.uint16]:
-        """Returns the tokens of document `document_number`, including its end token."""
+        """Returns the token ids of the document with this number, including its end token."""
         return self.tokens[self.starts[document_number] : self.starts[document_number + 1]]
 
 

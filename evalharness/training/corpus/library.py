@@ -31,7 +31,7 @@ class Package:
 
 
 @dataclass(frozen=True)
-class Snippet:
+class FunctionSnippet:
     """The source code of a function: up to the end of its docstring (`head`), and the rest (`body`)."""
 
     head: str
@@ -39,7 +39,7 @@ class Snippet:
 
 
 def find_permissive_packages() -> list[Package]:
-    """Returns the standard library and the installed packages with a permissive license, without benchmark packages."""
+    """Returns the standard library and the permissively licensed installed packages, except packages of benchmarks."""
     root = Path(sysconfig.get_path("stdlib"))
     packages = [
         Package("python", sysconfig.get_python_version(), "PSF-2.0", _select_source_files(root.rglob("*.py"), root))
@@ -56,7 +56,7 @@ def find_permissive_packages() -> list[Package]:
 
 
 def _select_source_files(paths: Iterator[Path], root: Path) -> tuple[Path, ...]:
-    """Returns the paths, sorted, of existing files outside test and vendored folders."""
+    """Returns the paths, sorted, of existing files below `root` that are in no folder of tests or vendored packages."""
     return tuple(
         sorted(path for path in paths if not SKIPPED_FOLDERS & set(path.relative_to(root).parts) and path.is_file())
     )
@@ -84,7 +84,7 @@ def find_permissive_license(license_texts: Sequence[str]) -> str:
     return next((text for text in license_texts if PERMISSIVE.search(text.upper())), "")
 
 
-def find_documented_functions(path: Path, max_characters: int = 1600) -> Iterator[Snippet]:
+def find_documented_functions(path: Path, max_characters: int = 1600) -> Iterator[FunctionSnippet]:
     """Yields the functions and methods in a Python file that have a docstring and 2 to 25 lines of code after it.
 
     Functions of more than `max_characters` characters are left out. Methods are dedented.
@@ -105,4 +105,4 @@ def find_documented_functions(path: Path, max_characters: int = 1600) -> Iterato
         cut = [line.removeprefix(margin).rstrip() + "\n" for line in lines[node.lineno - 1 : last]]
         head, body = "".join(cut[: first - node.lineno + 1]), "".join(cut[first - node.lineno + 1 :])
         if len(head) + len(body) <= max_characters and "\t" not in body:
-            yield Snippet(head, body)
+            yield FunctionSnippet(head, body)

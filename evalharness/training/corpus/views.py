@@ -21,7 +21,7 @@ INSTRUCTIONS = (
 
 
 @dataclass(frozen=True)
-class Document:
+class TrainingDocument:
     """A training document: a prompt, and the answer that the model learns to generate."""
 
     prompt: str
@@ -30,7 +30,7 @@ class Document:
     family: str
 
 
-def restore_file_order(text: str) -> str:
+def move_infilling_middle_into_place(text: str) -> str:
     """Returns a document's text in the order of the source file, without FIM sentinel tokens.
 
     The middle of an infilling document is moved back between prefix and suffix.
@@ -44,7 +44,7 @@ def restore_file_order(text: str) -> str:
 
 def make_training_documents(
     function: Function, example_calls: Sequence[ExampleCall], random: Random, infilling_probability: float
-) -> Iterator[Document]:
+) -> Iterator[TrainingDocument]:
     """Yields a training document of a function in a random format.
 
     With probability `infilling_probability`, also yields an infilling document of the function.
@@ -54,7 +54,7 @@ def make_training_documents(
         prompt, body = make_completion_prompt_and_answer(function, example_calls, random)
         if random.random() < 0.1:
             prompt, body = prompt.rstrip("\n"), "\n" + body
-        yield Document(prompt, body, "completion", function.family)
+        yield TrainingDocument(prompt, body, "completion", function.family)
     elif roll < 0.82:
         yield _make_assertion_document(function, example_calls, random)
     elif roll < 0.95:
@@ -69,33 +69,33 @@ def make_training_documents(
 def make_completion_prompt_and_answer(
     function: Function, example_calls: Sequence[ExampleCall], random: Random
 ) -> tuple[str, str]:
-    """Returns (prompt, answer) of a completion document: imports, signature and docstring; then the function's body."""
+    """Returns prompt (imports, signature and docstring) and answer (body) of a function's completion document."""
     typed = random.random() < 0.7
     preamble = function.import_lines(typed)
     head = preamble + random.choice(("\n\n", "\n")) if preamble else random.choice(("", "", "\n"))
-    return f"{head}{function.signature(typed)}\n{_write_docstring(function, example_calls, random)}", indent(
+    return f"{head}{function.signature(typed)}\n{_make_docstring(function, example_calls, random)}", indent(
         function.body
     )
 
 
-def _write_docstring(function: Function, example_calls: Sequence[ExampleCall], random: Random) -> str:
+def _make_docstring(function: Function, example_calls: Sequence[ExampleCall], random: Random) -> str:
     quotes = random.choices(('"""', "'''"), (85, 15))[0]
     width = random.choice((70, 84, 100, 400))
     sentences = textwrap.wrap(function.text, width)
     if random.random() < 0.3 and ". " in function.text:
         sentences = [line for part in re.split(r"(?<=\.) ", function.text) for line in textwrap.wrap(part, width)]
-    lines = sentences + _write_example_lines(function, example_calls, random)
+    lines = sentences + _make_example_lines(function, example_calls, random)
     opening = random.choice((quotes + " ", quotes + " ", quotes, f"{quotes}\n    "))
     return "    " + opening + lines[0] + "\n" + indent("\n".join([*lines[1:], quotes]))
 
 
-def _write_example_lines(function: Function, example_calls: Sequence[ExampleCall], random: Random) -> list[str]:
+def _make_example_lines(function: Function, example_calls: Sequence[ExampleCall], random: Random) -> list[str]:
     """Returns docstring lines with some of a function's example calls, in one of several common formats."""
     count = random.choice((0, 1, 2, 2, 2, 3, 3, 4))
-    chosen = sort_informative_first(example_calls, random)[:count]
+    chosen = sort_informative_calls_first(example_calls, random)[:count]
     if not chosen:
         return []
-    calls = [(write_call(function, case), repr(case.value)) for case in chosen]
+    calls = [(format_example_call(function, case), repr(case.value)) for case in chosen]
     blank = [""] if random.random() < 0.3 else []
     roll = random.random()
     if roll < 0.62:
@@ -105,8 +105,8 @@ def _write_example_lines(function: Function, example_calls: Sequence[ExampleCall
     return [*blank, heading, *(text + sign + value for text, value in calls)]
 
 
-def sort_informative_first(example_calls: Sequence[ExampleCall], random: Random) -> list[ExampleCall]:
-    """Returns example calls in random order, but those with non-empty, distinct results before the others."""
+def sort_informative_calls_first(example_calls: Sequence[ExampleCall], random: Random) -> list[ExampleCall]:
+    """Returns example calls in random order, mostly with those first that have non-empty, distinct results."""
     mixed = random.sample(list(example_calls), len(example_calls))
     first: dict[str, ExampleCall] = {}
     for case in mixed:
@@ -120,17 +120,17 @@ def sort_informative_first(example_calls: Sequence[ExampleCall], random: Random)
     return ordered
 
 
-def write_call(function: Function, example_call: ExampleCall) -> str:
+def format_example_call(function: Function, example_call: ExampleCall) -> str:
     """Returns an example call as Python code."""
     return f"{function.name}({', '.join(map(repr, example_call.arguments))})"
 
 
-def write_assert_statements(function: Function, example_calls: Sequence[ExampleCall]) -> list[str]:
+def make_assert_statements(function: Function, example_calls: Sequence[ExampleCall]) -> list[str]:
     """Returns assert statements that check a function's example calls."""
-    return [f"assert {write_call(function, case)} == {case.value!r}" for case in example_calls]
+    return [f"assert {format_example_call(function, case)} == {case.value!r}" for case in example_calls]
 
 
-def write_request(function: Function, random: Random) -> str:
+def phrase_as_request(function: Function, random: Random) -> str:
     """Returns a function's description as a request: `Write a function to ...`."""
     first, _, rest = function.text.partition(" ")
     if first in VERBS:
@@ -138,49 +138,54 @@ def write_request(function: Function, random: Random) -> str:
     return function.text if first in ("Write", "This") else f"Write a function. {function.text}"
 
 
-def write_code_without_annotations(function: Function) -> str:
+def code_without_annotations(function: Function) -> str:
     """Returns a function's code with its imports, without type annotations and docstring."""
     return function.import_lines(False) + function.signature(False) + "\n" + indent(function.body)
 
 
-def _make_assertion_document(function: Function, example_calls: Sequence[ExampleCall], random: Random) -> Document:
-    tests = "\n".join(write_assert_statements(function, sort_informative_first(example_calls, random)[:3]))
+def _make_assertion_document(
+    function: Function, example_calls: Sequence[ExampleCall], random: Random
+) -> TrainingDocument:
+    tests = "\n".join(make_assert_statements(function, sort_informative_calls_first(example_calls, random)[:3]))
     prompt = (
-        f"You are an expert Python programmer, and here is your task: {write_request(function, random)} "
+        f"You are an expert Python programmer, and here is your task: {phrase_as_request(function, random)} "
         f"Your code should pass these tests:\n\n{tests}\n[BEGIN]\n"
     )
-    return Document(prompt, write_code_without_annotations(function) + "[DONE]", "assertions", function.family)
+    return TrainingDocument(prompt, code_without_annotations(function) + "[DONE]", "assertions", function.family)
 
 
 def _make_docstring_first_document(
     function: Function, example_calls: Sequence[ExampleCall], random: Random
-) -> Document:
+) -> TrainingDocument:
     shown = random.choice((1, 1, 1, 3))
-    tests = "\n".join(write_assert_statements(function, sort_informative_first(example_calls, random)[:shown]))
-    return Document(
-        f'"""\n{write_request(function, random)}\n{tests}\n"""\n',
-        write_code_without_annotations(function),
+    tests = "\n".join(make_assert_statements(function, sort_informative_calls_first(example_calls, random)[:shown]))
+    return TrainingDocument(
+        f'"""\n{phrase_as_request(function, random)}\n{tests}\n"""\n',
+        code_without_annotations(function),
         "instruction",
         function.family,
     )
 
 
-def _make_chat_document(function: Function, example_calls: Sequence[ExampleCall], random: Random) -> Document:
+def _make_chat_document(function: Function, example_calls: Sequence[ExampleCall], random: Random) -> TrainingDocument:
     prompt, body = make_completion_prompt_and_answer(function, example_calls, random)
     request = CHAT.format(instruction=random.choice(INSTRUCTIONS), prompt=prompt.rstrip("\n"))
     head = function.import_lines(False) + function.signature(False) + "\n"
     if random.random() < 0.5:
         request = (
-            write_request(function, random)
+            phrase_as_request(function, random)
             + "\n\n"
-            + "\n".join(write_assert_statements(function, sort_informative_first(example_calls, random)[:3]))
+            + "\n".join(make_assert_statements(function, sort_informative_calls_first(example_calls, random)[:3]))
             + "\n"
         )
-    return Document(f"{USER}\n{request}{ASSISTANT}\n", f"```python\n{head}{body}```", "chat", function.family)
+    return TrainingDocument(f"{USER}\n{request}{ASSISTANT}\n", f"```python\n{head}{body}```", "chat", function.family)
 
 
-def make_infilling_document(code_before_body: str, body: str, random: Random, family: str) -> Document:
-    """Returns an infilling document whose middle is a line, several lines or a random span of the body."""
+def make_infilling_document(code_before_body: str, body: str, random: Random, family: str) -> TrainingDocument:
+    """Returns an infilling document whose middle is a line, several lines or a random span of a function's body.
+
+    `family` is the name of the function's problem family.
+    """
     lines = body.splitlines(keepends=True)
     roll = random.random()
     if roll < 0.45:
@@ -196,4 +201,4 @@ def make_infilling_document(code_before_body: str, body: str, random: Random, fa
     head, middle, tail = parts
     if middle.endswith("\n") and len(middle) > 1 and random.random() < 0.15:
         middle, tail = middle[:-1], "\n" + tail
-    return Document(f"{PREFIX}{code_before_body}{head}{SUFFIX}{tail}{MIDDLE}", middle, "infilling", family)
+    return TrainingDocument(f"{PREFIX}{code_before_body}{head}{SUFFIX}{tail}{MIDDLE}", middle, "infilling", family)

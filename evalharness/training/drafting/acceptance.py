@@ -21,7 +21,7 @@ ProposeDraft = Callable[[int], Sequence[int]]
 
 @dataclass(frozen=True)
 class AcceptanceCounts:
-    """Counts of a simulated speculative decoding: forward `passes` of the target, and the `tokens` that they generated.
+    """Counts of a simulated speculative decoding: the target's forward `passes`, and the `tokens` that they generated.
 
     `by_position[i]` is the number of passes that accepted the draft token at position i.
     """
@@ -31,7 +31,7 @@ class AcceptanceCounts:
     by_position: tuple[int, ...]
 
     @property
-    def length(self) -> float:
+    def acceptance_length(self) -> float:
         """The acceptance length: tokens per forward pass of the target, bonus token included."""
         return self.tokens / max(1, self.passes)
 
@@ -46,8 +46,8 @@ def simulate_speculative_decoding(
 ) -> AcceptanceCounts:
     """Returns the acceptance counts of a simulated speculative decoding of a text that the target generated greedily.
 
-    `propose_draft(position)` returns the draft for the tokens after a position of the text, at most `max_draft_length`
-    tokens.
+    `propose_draft(position)` returns the draft (token ids, at most `max_draft_length`) for the tokens after a position
+    of the text.
     """
     tokens, position = text.tokens, len(text.prompt) - 1
     passes, counts = 0, [0] * max_draft_length
@@ -75,9 +75,9 @@ def sum_acceptance_counts(counts_of_texts: Iterable[AcceptanceCounts]) -> Accept
 
 @torch.no_grad()
 def draft_at_all_answer_positions(drafter: Drafter, features: TextFeatures) -> Tensor:
-    """Returns the drafter's greedy drafts [answer tokens, block]: row i drafts the answer from its token i on.
+    """Returns the drafter's greedy drafts as token ids [answer tokens, block]: row i drafts the answer from token i on.
 
-    Each draft follows the true text, from the prompt's last token to the second-last token of the answer.
+    Each draft is made given the text before it: the prompt and the first i tokens of the answer.
     """
     text = features.text
     device = features.states.device

@@ -41,9 +41,9 @@ class AnswerJob:
 
 @dataclass(frozen=True)
 class _ReusablePrompt:
-    """The latest prompt of a kind, with its hidden states (see `FeatureBuffer`), keys and values in the target.
+    """The latest prompt of one kind, such as chat, with the target's hidden states, keys and values for its tokens.
 
-    A later job with the same kind of prompt reuses those of the prefix that both prompts share.
+    A later prompt of this kind reuses them for the tokens with which both prompts begin.
     """
 
     prompt: list[int]
@@ -71,13 +71,13 @@ class GenerationSlots:
         self._latest: dict[Kind, _ReusablePrompt] = {}
 
     @property
-    def free_slots(self) -> int:
+    def free_slot_count(self) -> int:
         """The number of free slots."""
         return self._jobs.count(None)
 
     @torch.inference_mode()
     def start_jobs(self, jobs: Sequence[AnswerJob]) -> None:
-        """Assigns jobs to free slots, prefills their prompts in one forward pass, and generates their first tokens.
+        """Assigns jobs to free slots, prefills their prompts in one forward pass, and generates each job's first token.
 
         The keys and values of the prefix that a prompt shares with the latest prompt of its kind, such as the system
         message, are reused.
@@ -110,9 +110,9 @@ class GenerationSlots:
         self._append_most_probable_tokens(ends, jobs)
 
     @torch.inference_mode()
-    def generate_tokens(self) -> list[AnswerJob]:
+    def decode_and_pop_ended_jobs(self) -> list[AnswerJob]:
         """Generates the next token of each running job; returns the jobs that have ended, whose slots are then free."""
-        ended = self._release_ended_jobs()
+        ended = self._pop_ended_jobs()
         if all(job is None for job in self._jobs):
             return ended
         hidden = forward_rows(self._model, [_make_next_input(job) for job in self._jobs], self._cache)
@@ -121,10 +121,10 @@ class GenerationSlots:
                 if job is not None and job.features is not None:
                     job.features.append_states(states)
         self._append_most_probable_tokens(hidden[:, 0], self._jobs)
-        return ended + self._release_ended_jobs()
+        return ended + self._pop_ended_jobs()
 
     def _append_most_probable_tokens(self, hidden: Tensor, jobs: Sequence[AnswerJob | None]) -> None:
-        """Appends to each job the most probable next token, given final hidden states `hidden` [jobs, hidden]."""
+        """Appends to each job the most probable next token, given final hidden states [jobs, hidden size]."""
         logits = self._model.logits(hidden)
         ids, probabilities = find_most_probable_tokens(logits) if self._recorder is not None else (None, None)
         for number, (job, token) in enumerate(zip(jobs, logits.max(dim=-1).indices.tolist(), strict=True)):
@@ -149,7 +149,7 @@ class GenerationSlots:
             ):
                 target_tensor[target_row, :, :length] = source_tensor[source_row, :, :length]
 
-    def _release_ended_jobs(self) -> list[AnswerJob]:
+    def _pop_ended_jobs(self) -> list[AnswerJob]:
         ended = [job for job in self._jobs if job is not None and job.stop.reason]
         self._jobs = [None if job is not None and job.stop.reason else job for job in self._jobs]
         return ended
@@ -187,8 +187,8 @@ def generate_answers(
     with HiddenStateRecorder(model, taps) if taps else nullcontext() as recorder:
         table = GenerationSlots(model, slot_count, max_tokens_per_job, recorder)
         while not should_stop():
-            while started := list(itertools.islice(jobs, min(prompts_per_prefill, table.free_slots))):
+            while started := list(itertools.islice(jobs, min(prompts_per_prefill, table.free_slot_count))):
                 table.start_jobs(started)
-            if table.free_slots == slot_count:
+            if table.free_slot_count == slot_count:
                 return
-            yield from table.generate_tokens()
+            yield from table.decode_and_pop_ended_jobs()

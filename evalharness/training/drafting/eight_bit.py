@@ -48,9 +48,10 @@ class EightBitLinear(nn.Module):
 
 
 def quantize_linear_layers(model: Transformer, run_calibration_texts: Callable[[], None]) -> None:
-    """Replaces the linear layers of a network by 8-bit ones.
+    """Replaces the linear layers of a network, in place, by layers with 8-bit weights and activations.
 
-    `run_calibration_texts` must run the network on typical texts; the ranges of the activations are measured meanwhile.
+    `run_calibration_texts` must run the network on typical texts; meanwhile, the ranges of the activations are
+    measured.
     """
     largest: dict[str, Tensor] = {}
     hooks = [

@@ -33,7 +33,7 @@ class TextFeatures:
     """A training text of a drafter, with the target's features: hidden states and most probable next tokens.
 
     `states` [tokens, taps * hidden] are the target's hidden states after the recorded layers (taps). `ids` and
-    `probabilities` [answer tokens, TOP] are its TOP most probable tokens at each position of the answer.
+    `probabilities` [answer tokens, TOP] are those of its TOP (16) most probable tokens at each position of the answer.
     """
 
     text: TrainingText
@@ -54,7 +54,7 @@ class RecordedFeatures:
 class FeatureBuffer:
     """Collects the target's features of one text while it is generated, in preallocated tensors.
 
-    One tensor per token would fragment the memory, which then takes several times as much.
+    One tensor per token would fragment the memory, and so need several times as much of it.
     """
 
     def __init__(self, prompt: int, limit: int, width: int) -> None:
@@ -67,12 +67,12 @@ class FeatureBuffer:
         self._tokens, self._tops = 0, 0
 
     def append_states(self, states: Tensor) -> None:
-        """Appends the hidden states [T, width] of the next tokens."""
+        """Appends the target's hidden states [T, width] of the next T tokens."""
         self.states[self._tokens : self._tokens + len(states)] = states
         self._tokens += len(states)
 
     def append_top_tokens(self, ids: Tensor, probabilities: Tensor) -> None:
-        """Appends the target's most probable tokens at the answer's next position, [TOP] each."""
+        """Appends the target's most probable tokens at the answer's next position: ids and probabilities [TOP]."""
         self._ids[self._tops, : len(ids)] = ids
         self._probabilities[self._tops, : len(ids)] = probabilities
         self._tops += 1
@@ -111,7 +111,10 @@ def find_most_probable_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def compute_features(text: TrainingText, model: Transformer, recorder: HiddenStateRecorder) -> RecordedFeatures:
-    """Returns the target's features of a training text, computed by one forward pass of the target `model`."""
+    """Returns the target's features of a training text, computed by one forward pass of the target `model`.
+
+    `recorder` must be recording the hidden states of this model.
+    """
     hidden = forward_rows(model, [make_causal_input(0, text.tokens)], None)[0]
     return RecordedFeatures(
         recorder.states[0].to(torch.bfloat16),
@@ -122,26 +125,29 @@ def compute_features(text: TrainingText, model: Transformer, recorder: HiddenSta
 def write_features(
     folder: Path, shard_number: int, features_of_texts: Sequence[RecordedFeatures], taps: Sequence[int]
 ) -> None:
-    """Writes the features of all texts of shard `shard_number` to its file, atomically."""
+    """Writes the target's features of all texts in shard file `shard_number`, atomically.
+
+    `taps` are the layers after which the hidden states were recorded.
+    """
     tensors = {
         name: torch.cat([getattr(text, name) for text in features_of_texts]).cpu()
         for name in ("states", "ids", "probabilities")
     }
     part = features_path(folder, shard_number).with_suffix(".part")
-    part.write_bytes(to_bytes(tensors, metadata={"taps": _format_taps(taps)}))
+    part.write_bytes(to_bytes(tensors, metadata={"taps": _format_layer_numbers(taps)}))
     part.replace(features_path(folder, shard_number))
 
 
 def has_features(folder: Path, shard_number: int, taps: Sequence[int]) -> bool:
-    """Returns whether the target's features of shard `shard_number` are stored, for the layers `taps`."""
+    """Returns whether the target's features of shard file `shard_number` are stored, with the layers `taps`."""
     path = features_path(folder, shard_number)
     if not path.exists():
         return False
     with safe_open(path, "pt") as reader:
-        return bool((reader.metadata() or {}).get("taps") == _format_taps(taps))
+        return bool((reader.metadata() or {}).get("taps") == _format_layer_numbers(taps))
 
 
-def _format_taps(taps: Sequence[int]) -> str:
+def _format_layer_numbers(taps: Sequence[int]) -> str:
     return ",".join(str(tap) for tap in taps)
 
 

@@ -18,7 +18,7 @@ frequencies.
 
 @torch.no_grad()
 def initialize_from_layers(drafter: Drafter, target: Transformer, layer_numbers: Sequence[int]) -> None:
-    """Initializes the drafter's layers with copies of its target's layers: layer i is a copy of layer numbers[i].
+    """Initializes the drafter's layers with copies of its target's layers: layer i copies layer `layer_numbers[i]`.
 
     If the drafter's feed-forward layers are smaller, they get the neurons with the largest weights.
     """
@@ -55,7 +55,7 @@ def initialize_markov_head(drafter: Drafter, training_texts: FeatureSource) -> N
 def _count_token_pairs_and_second_tokens(drafter: Drafter, training_texts: FeatureSource) -> tuple[Tensor, Tensor]:
     """Returns the counts of successive token pairs in the answers [V + 1, V], and of their second tokens [V].
 
-    V is the size of the draft vocabulary. Row V of the pairs counts all first tokens outside it.
+    V is the size of the draft vocabulary. Row V of the pairs counts all first tokens outside this vocabulary.
     """
     size = drafter.config.network.vocab_size
     counts: Counter[tuple[int, int]] = Counter()

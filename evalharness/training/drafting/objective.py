@@ -13,7 +13,7 @@ from evalharness.training.drafting.features import TextFeatures
 from evalharness.training.drafting.recipe import OptimizationSettings
 
 
-class _TextContext(KVCache):
+class _TextContextCache(KVCache):
     """A KV cache that, in each layer, puts keys and values of the text's context before those of the blocks."""
 
     def __init__(self, drafter: Drafter, context: Tensor) -> None:
@@ -22,7 +22,10 @@ class _TextContext(KVCache):
         self._rotation = rope_rotation(drafter.config.network, positions, context.dtype)
 
     def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the layer's keys and values of context and blocks, [1, kv_heads, context + blocks, head_dim] each."""
+        """Returns the layer's keys and values of context and blocks, [1, kv_heads, context + blocks, head_dim] each.
+
+        `keys` and `values` are those of the blocks.
+        """
         module = self._drafter.layers[layer]
         assert isinstance(module, DrafterLayer)
         before_keys, before_values = module.project_context(self._context, self._rotation)
@@ -48,7 +51,7 @@ def compute_block_hidden_states(
     sees = torch.cat((sees_context, owner[:, None] == owner), dim=1)
     bias = torch.zeros(sees.shape, dtype=x.dtype, device=x.device).masked_fill(~sees, -torch.inf)[None, None]
     rotation = rope_rotation(network, positions, x.dtype)
-    cache = _TextContext(drafter, context)
+    cache = _TextContextCache(drafter, context)
     for layer in drafter.layers:
         x = layer(x, rotation, bias, cache)
     return drafter.norm(x).view(count, block, -1)  # type: ignore[no-any-return]

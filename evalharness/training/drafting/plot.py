@@ -7,7 +7,7 @@ from evalharness.training.drafting.log import LogRow
 
 
 def plot_training_log(log: Sequence[LogRow], path: Path) -> None:
-    """Plots a drafter's training log: losses and held-out acceptance length by step, latest acceptance by position."""
+    """Writes a plot of a drafter's training log to the image `path`: losses and acceptance on held-out texts."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 3.6), layout="constrained")

@@ -13,10 +13,10 @@ from typing import Any, Literal
 from evalharness.generation.encoding import encode_text
 from evalharness.generation.infilling import InfillingEncoder
 from evalharness.training.corpus import views
-from evalharness.training.corpus.decontamination import BenchmarkParts
+from evalharness.training.corpus.decontamination import BenchmarkExcerpts
 from evalharness.training.corpus.generated.function import ExampleCall, Function
 from evalharness.training.corpus.generated.stream import generate_functions
-from evalharness.training.corpus.library import Snippet, find_documented_functions, find_permissive_packages
+from evalharness.training.corpus.library import FunctionSnippet, find_documented_functions, find_permissive_packages
 from evalharness.util.paths import bundled_folder
 from evalharness.util.yaml_text import parse_yaml
 
@@ -32,7 +32,7 @@ LIBRARY = 0.5
 
 @dataclass(frozen=True)
 class TrainingPrompt:
-    """A prompt that the target answers to train its drafter: a chat message, a text to continue, or one to infill."""
+    """A prompt that the target answers to train its drafter: chat message, text to continue, or infilling prompt."""
 
     kind: Kind
     text: str
@@ -75,7 +75,7 @@ def read_prompt_recipes() -> PromptRecipes:
 
 
 def generate_prompts(
-    seed: int, benchmark_parts: BenchmarkParts | None, dropped_counts: Counter[str], kinds: Sequence[Kind] = KINDS
+    seed: int, benchmark_excerpts: BenchmarkExcerpts | None, dropped_counts: Counter[str], kinds: Sequence[Kind] = KINDS
 ) -> Iterator[TrainingPrompt]:
     """Yields training prompts of the given kinds, endlessly; the same ones for the same seed and installed packages.
 
@@ -90,7 +90,7 @@ def generate_prompts(
         else:
             function, cases = next(generated)
             prompt = _make_prompt_from_function(function, cases, kind, recipes, random)
-        reason = benchmark_parts.find_overlap(prompt.text + prompt.suffix) if benchmark_parts else None
+        reason = benchmark_excerpts.find_overlap(prompt.text + prompt.suffix) if benchmark_excerpts else None
         if reason:
             dropped_counts[f"prompt: {reason}"] += 1
         else:
@@ -98,12 +98,12 @@ def generate_prompts(
 
 
 @functools.cache
-def collect_library_functions(seed: int) -> tuple[Snippet, ...]:
+def collect_library_functions(seed: int) -> tuple[FunctionSnippet, ...]:
     """Returns documented functions (no methods) of the standard library and installed packages, in random order."""
     random = Random(seed)
     files = [path for package in find_permissive_packages() for path in package.files]
     random.shuffle(files)
-    snippets: dict[str, Snippet] = {}
+    snippets: dict[str, FunctionSnippet] = {}
     for path in files[:MOST_FILES]:
         for snippet in find_documented_functions(path):
             if "(self" not in snippet.head and "(cls" not in snippet.head and "yield" not in snippet.body:
@@ -123,15 +123,15 @@ def _make_prompt_from_function(
     head, body = views.make_completion_prompt_and_answer(function, example_calls, random)
     if kind == "request":
         tests = "\n".join(
-            views.write_assert_statements(function, views.sort_informative_first(example_calls, random)[:3])
+            views.make_assert_statements(function, views.sort_informative_calls_first(example_calls, random)[:3])
         )
-        request = recipes.request.replace("{text}", views.write_request(function, random)).replace("{tests}", tests)
+        request = recipes.request.replace("{text}", views.phrase_as_request(function, random)).replace("{tests}", tests)
         return TrainingPrompt("request", request)
     return _make_prompt_with_code(head, body, kind, recipes, random)
 
 
 def _make_prompt_from_library_snippet(
-    snippet: Snippet, kind: Kind, recipes: PromptRecipes, random: Random
+    snippet: FunctionSnippet, kind: Kind, recipes: PromptRecipes, random: Random
 ) -> TrainingPrompt:
     if kind == "request":
         sentences = _read_snippet_docstring(snippet).split("\n\n")[0]
@@ -150,7 +150,7 @@ def _make_prompt_from_library_snippet(
 def _make_prompt_with_code(
     code_up_to_docstring: str, code_after_docstring: str, kind: Kind, recipes: PromptRecipes, random: Random
 ) -> TrainingPrompt:
-    """Returns a prompt of the given kind for a function, whose code is given in two parts.
+    """Returns a prompt of the given kind for a function, given its code up to the end of the docstring, and the rest.
 
     For kind `infill`, a random part of the body is the middle that the model has to fill in.
     """
@@ -164,7 +164,7 @@ def _make_prompt_with_code(
     return TrainingPrompt("infill", prefix, suffix)
 
 
-def _read_snippet_docstring(snippet: Snippet) -> str:
+def _read_snippet_docstring(snippet: FunctionSnippet) -> str:
     try:
         node = ast.parse(textwrap.dedent(snippet.head)).body[-1]
         text = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None

@@ -21,7 +21,7 @@ from evalharness.errors import UserError
 from evalharness.generation.infilling import find_infilling_encoder
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.training.corpus.build import find_benchmark_folders
-from evalharness.training.corpus.decontamination import read_benchmark_parts
+from evalharness.training.corpus.decontamination import read_benchmark_excerpts
 from evalharness.training.drafting.answers import AnswerJob, generate_answers
 from evalharness.training.drafting.eight_bit import quantize_linear_layers
 from evalharness.training.drafting.features import (
@@ -51,22 +51,22 @@ CALIBRATION = 16
 
 
 def open_target(recipe: DrafterRecipe) -> Checkpoint:
-    """Returns the target model on the recipe's device, in float32 on a CPU and in bfloat16 on a GPU.
+    """Returns the recipe's target model on the recipe's device, in float32 on a CPU and in bfloat16 on a GPU.
 
-    Raises UserError if it is not available.
+    Raises UserError if the model is not available.
     """
     name, device = recipe.target_path, torch.device(recipe.device)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     return open_gguf(Path(name), dtype, device) if is_gguf(name) else open_checkpoint(name, dtype, device)
 
 
-def check_taps(recipe: DrafterRecipe, target: Checkpoint) -> None:
+def check_tapped_layers_exist(recipe: DrafterRecipe, target: Checkpoint) -> None:
     """Raises UserError if the recipe's `features.taps` names layers that the target does not have."""
     last = target.model.config.layers - 1
     if max(recipe.features.taps) > last:
         raise UserError(
-            f"the recipe's features.taps contains layer {max(recipe.features.taps)}, and the target has layers 0 to "
-            f"{last}; remove layers that do not exist"
+            f"the recipe's features.taps contains layer {max(recipe.features.taps)}, but the target model has only "
+            f"layers 0 to {last}; remove the layers that do not exist"
         )
 
 
@@ -75,9 +75,9 @@ def run_answer_stage(
 ) -> int:
     """Generates the target's answers and writes them to shard files; returns the number of answer tokens.
 
-    `run_folder` is that of the training run. With the recipe's `features.with_answers`, the target's features are
-    recorded during generation and stored, too. A stopped stage resumes after the prompts that had been started, of
-    which at most `slots` remain without an answer. `report_progress` prints a line of progress.
+    `run_folder` is the folder of the training run. If the recipe sets `features.with_answers`, the target's features
+    are recorded during generation and stored, too. A stopped stage resumes after the prompts that had been started, of
+    which at most `answers.slots` remain without an answer. `report_progress` is called with each line of progress.
     """
     answers_folder, features_folder = run_folder / ANSWERS, run_folder / FEATURES
     for needed in (answers_folder, features_folder):
@@ -89,9 +89,9 @@ def run_answer_stage(
     if done >= settings.tokens:
         return done
     torch.set_num_threads(recipe.threads)
-    benchmarks = read_benchmark_parts(find_benchmark_folders()) if settings.decontaminate else None
+    benchmarks = read_benchmark_excerpts(find_benchmark_folders()) if settings.decontaminate else None
     target = open_target(recipe)
-    check_taps(recipe, target)
+    check_tapped_layers_exist(recipe, target)
     infilling = find_infilling_encoder(target.tokenizer, "auto")
     detokenizer = Detokenizer(target.tokenizer)
     progress = _read_answer_progress(answers_folder)
@@ -159,7 +159,7 @@ def run_feature_stage(
 ) -> None:
     """Computes and stores the target's features for each shard of answers that has none yet.
 
-    `run_folder` is that of the training run; `report_progress` prints a line of progress.
+    `run_folder` is the folder of the training run; `report_progress` is called with each line of progress.
     """
     answers, features = run_folder / ANSWERS, run_folder / FEATURES
     features.mkdir(parents=True, exist_ok=True)
@@ -169,7 +169,7 @@ def run_feature_stage(
         return
     torch.set_num_threads(recipe.threads)
     target = open_target(recipe)
-    check_taps(recipe, target)
+    check_tapped_layers_exist(recipe, target)
     if recipe.features.eight_bit:
         _quantize_target(
             target, [text.tokens for text in itertools.islice(read_texts_of_all_shards(answers), CALIBRATION)]
@@ -191,7 +191,7 @@ def run_training_stage(
 ) -> Path:
     """Trains the drafter on the answers and their features; returns the checkpoint folder of the drafter.
 
-    `run_folder` is that of the training run; `report_progress` prints a line of progress.
+    `run_folder` is the folder of the training run; `report_progress` is called with each line of progress.
     """
     torch.set_num_threads(recipe.threads)
     target = open_target(recipe)
@@ -212,8 +212,8 @@ def run_training_stage(
 def train_drafter(recipe: DrafterRecipe, run_folder: Path, report_progress: Callable[[str], None]) -> Path:
     """Runs all stages of a drafter's training, and resumes stopped ones; returns the checkpoint folder of the drafter.
 
-    `run_folder` is that of the training run; `report_progress` prints a line of progress. SIGTERM and SIGINT stop the
-    training after the current batch, file or step.
+    `run_folder` is the folder of the training run; `report_progress` is called with each line of progress. SIGTERM
+    and SIGINT stop the training after the current batch, file or step.
     """
     with _catch_stop_signals() as should_stop:
         run_answer_stage(recipe, run_folder, should_stop, report_progress)
@@ -260,7 +260,7 @@ def _quantize_target(target: Checkpoint, calibration_texts: Sequence[Sequence[in
 
 
 class AnswerProgress(TypedDict):
-    """The content of `progress.json`: how many prompts of the answer stage have been processed."""
+    """The content of `progress.json`: how many prompts the answer stage has processed, and what it has dropped."""
 
     prompts: int
     """Prompts that were begun or dropped."""

@@ -34,9 +34,8 @@ def choose_draft_vocabulary(
 ) -> list[int]:
     """Returns the token ids of the draft vocabulary, `draft_vocabulary_size` of them, in ascending order.
 
-    They are the end tokens, the most frequent tokens of the training texts, and if these are fewer than
-    `draft_vocabulary_size`, the lowest other ids: byte-pair encoding numbers tokens by frequency.
-    `target_vocabulary_size` is the target's vocabulary size.
+    They are the end tokens, then the most frequent tokens of the training texts; if that is not enough, the lowest
+    other ids of the target's vocabulary, because byte-pair encoding numbers tokens by frequency.
     """
     counts = Counter(token for number in range(len(training_texts)) for token in training_texts.text(number).tokens)
     ordered = dict.fromkeys(
@@ -90,8 +89,8 @@ class DrafterTrainer:
         held = min(recipe.answers.held_out, len(store) // 4)
         if len(store) <= held:
             raise UserError(
-                "there are no texts to train on besides the held-out ones; raise answers.tokens in the recipe, or "
-                "lower answers.held_out"
+                "all training texts are held out for evaluation, so none is left to train on; raise answers.tokens in "
+                "the recipe, or lower answers.held_out"
             )
         self.held_out, self.texts = range(held), range(held, len(store))
         self.optimizers = make_optimizers(drafter, recipe.optimization)
@@ -103,7 +102,7 @@ class DrafterTrainer:
     def run(self, should_stop: Callable[[], bool], report: Callable[[str], None]) -> None:
         """Trains to the recipe's last step or until `should_stop()` is true; then writes a checkpoint and the weights.
 
-        `report` prints a row of the log.
+        `report` is called with each row of the log as text.
         """
         settings = self.recipe.optimization
         last_save = clock = time.monotonic()
@@ -137,7 +136,7 @@ class DrafterTrainer:
             )
         finally:
             self.average.swap_with(parameters)
-        return round(counts.length, 4), [round(rate, 4) for rate in counts.acceptance_rates]
+        return round(counts.acceptance_length, 4), [round(rate, 4) for rate in counts.acceptance_rates]
 
     def _run_training_step(self) -> LogRow:
         """Runs one optimizer step; returns its log row, without the elapsed time."""
@@ -211,7 +210,7 @@ class DrafterTrainer:
     def resume(self) -> bool:
         """Loads the checkpoint in the run's folder, to resume the run; returns whether there is one.
 
-        Raises UserError if it belongs to a run with another recipe.
+        Raises UserError if the checkpoint belongs to a run with another recipe.
         """
         path = self.out / CHECKPOINT
         if not path.exists():
@@ -250,7 +249,7 @@ def make_optimizers(drafter: Drafter, settings: OptimizationSettings) -> list[to
 def _learning_rate_factor(completed_fraction: float, warm_up_fraction: float) -> float:
     """Returns the factor by which to multiply the learning rate, at a `completed_fraction` of the run from 0 to 1.
 
-    It rises linearly during the fraction `warm_up_fraction` of the run, and then falls along half a cosine to 0.1.
+    It rises linearly to 1 during the fraction `warm_up_fraction` of the run, and then falls along half a cosine to 0.1.
     """
     if completed_fraction < warm_up_fraction:
         return max(completed_fraction / warm_up_fraction, 0.02)

@@ -18,7 +18,7 @@ def add_error_responses(
     """Adds handlers to `app` that turn RequestRefused, UserError and InfrastructureError into HTTP responses.
 
     `user_error_status` is the HTTP status for a UserError. After an InfrastructureError (status 503), `retry_after_s()`
-    returns the seconds until a client may retry. `make_body` returns the JSON body of a response.
+    returns the seconds until a client may retry. `make_body` returns the JSON body of each of these responses.
     """
 
     @app.exception_handler(RequestRefused)

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 
 class RequestRefused(Exception):
-    """Raised to refuse an HTTP request: status, one-line reason, and seconds until a retry is allowed, if any.
+    """Raised to refuse an HTTP request: HTTP status, one-line reason, and after how many seconds to retry, if at all.
 
     `parameter` is the name of the invalid field in the request, if any; `code` is an error code for programs, or empty.
     """

@@ -90,7 +90,7 @@ class RequestCheckMiddleware:
             self.buffered_bytes -= len(body)
 
     def _check_headers(self, url_path: str, headers: dict[bytes, bytes]) -> None:
-        """Raises RequestRefused for a host, an access token or a content length that is not accepted."""
+        """Raises RequestRefused if the host, the access token or the content length in the headers is not accepted."""
         if not is_host_allowed(headers.get(b"host", b"").decode("latin-1"), self.limits.allowed_hosts):
             raise RequestRefused(
                 421,
@@ -105,21 +105,24 @@ class RequestCheckMiddleware:
                 )
             if not hmac.compare_digest(authorization, b"Bearer " + self.limits.access_token.encode()):
                 raise RequestRefused(
-                    401, "wrong access token (API key) in the header Authorization; send that of the service"
+                    401, "wrong access token (API key) in the header Authorization; send the service's token"
                 )
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             raise RequestRefused(400, "the header content-length is not a number; send the body's size in bytes")
-        self._check_size(int(length), int(length))
+        self._check_body_size(int(length), int(length))
 
-    def _check_size(self, body_bytes: int, new_bytes: int) -> None:
-        """Raises RequestRefused if a body of `body_bytes`, with `new_bytes` not yet buffered, exceeds a limit."""
+    def _check_body_size(self, body_bytes: int, new_bytes: int) -> None:
+        """Raises RequestRefused if one request's body is too large, or if all buffered bodies together are.
+
+        `body_bytes` is the size of the request's body; `buffered_bytes` does not yet count `new_bytes` of these bytes.
+        """
         if body_bytes > self.limits.body_bytes:
             raise RequestRefused(
                 413, f"the request is larger than {self.limits.body_bytes} bytes; send smaller requests"
             )
         if self.buffered_bytes + new_bytes > self.limits.bodies_bytes:
-            raise RequestRefused(503, "the service has no memory left for this request; retry later", 1)
+            raise RequestRefused(503, "the service is processing too many bytes of other requests; retry later", 1)
 
     async def _read_body(self, receive: Receive, body: bytearray) -> bool:
         """Reads the request's body into `body`; returns False if the client disconnected before its end."""
@@ -129,7 +132,7 @@ class RequestCheckMiddleware:
             if message["type"] == "http.disconnect":
                 return False
             chunk = message.get("body", b"")
-            self._check_size(len(body) + len(chunk), len(chunk))
+            self._check_body_size(len(body) + len(chunk), len(chunk))
             body += chunk
             self.buffered_bytes += len(chunk)
             has_more = message.get("more_body", False)

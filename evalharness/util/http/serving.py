@@ -16,7 +16,7 @@ AllAnswered = bool
 
 
 def run_server(app: ASGIApp, listener: socket.socket, header_timeout_s: float, drain_s: float) -> None:
-    """Runs an HTTP server until SIGTERM or SIGINT; then lets open requests finish within `drain_s` seconds.
+    """Runs an HTTP server until SIGTERM or SIGINT; unfinished requests then get `drain_s` seconds to finish.
 
     A client must send the headers of a request within `header_timeout_s` seconds.
     """
@@ -45,30 +45,30 @@ def _protocol_with_header_timeout(timeout_s: float) -> type[asyncio.Protocol]:
     """
 
     class ProtocolWithHeaderTimeout(H11Protocol):
-        _timer: asyncio.TimerHandle | None = None
+        _header_timer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._update_timer()
+            self._start_or_stop_header_timer()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            self._update_timer()
+            self._start_or_stop_header_timer()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_timer()
+            self._stop_header_timer()
             super().connection_lost(exc)
 
-        def _update_timer(self) -> None:
+        def _start_or_stop_header_timer(self) -> None:
             if self.cycle is not None and not self.cycle.response_complete:
-                self._stop_timer()
-            elif self._timer is None:
-                self._timer = self.loop.call_later(timeout_s, self.transport.close)
+                self._stop_header_timer()
+            elif self._header_timer is None:
+                self._header_timer = self.loop.call_later(timeout_s, self.transport.close)
 
-        def _stop_timer(self) -> None:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+        def _stop_header_timer(self) -> None:
+            if self._header_timer is not None:
+                self._header_timer.cancel()
+                self._header_timer = None
 
     return ProtocolWithHeaderTimeout
 

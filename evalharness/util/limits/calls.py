@@ -78,7 +78,7 @@ class _ChildProcessPool:
     def call(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], cpu_s: float, imports: tuple[str, ...]
     ) -> Any:
-        """Calls a function in an idle or new child process; see `bounded_call`."""
+        """Calls a function in an idle or new child process; returns its value (see `bounded_call`)."""
         call = FunctionCall(
             imports=(*imports, function.__module__), function=function.__name__, arguments=arguments, cpu_s=cpu_s
         )
@@ -97,10 +97,13 @@ class _ChildProcessPool:
             return answer.get("value")
         if answer["error"] in EXCEEDED_ERRORS:
             raise LimitExceeded(_make_limits_exceeded_message(cpu_s))
-        raise RuntimeError(f"{answer['error']}: {answer.get('message', '')}")
+        raise RuntimeError(f"{function.__name__} raised {answer['error']}: {answer.get('message', '')}")
 
     def _idle_or_new_child(self, modules: Sequence[str]) -> _ChildProcess:
-        """Returns a child process that waits for a call, or a new one that has imported `modules`."""
+        """Returns an idle child process, or a new one that has imported `modules`.
+
+        Raises InfrastructureError if none can be started.
+        """
         with self._lock:
             self._modules.update(modules)
             if self._idle:
@@ -111,7 +114,7 @@ class _ChildProcessPool:
                 self.close()
                 raise InfrastructureError(
                     f"cannot start a child process for parsing samples: {error!r}; free memory, or raise the "
-                    "limit of processes"
+                    "limit of processes (ulimit -u)"
                 ) from None
 
     def _start_child(self) -> _ChildProcess:
@@ -156,7 +159,7 @@ class _ChildProcessPool:
         self._control = self._server = None
 
     def close_in_forked_process(self) -> None:
-        """Closes a forked process's copies of the connections to the child processes, which belong to its parent."""
+        """Closes the connections that this process, after a fork, has to the child processes of its parent."""
         for worker in self._idle:
             worker.channel.close()
         if self._control:
@@ -164,18 +167,18 @@ class _ChildProcessPool:
 
 
 def _send_call(child: _ChildProcess, call: FunctionCall) -> CallResult:
-    """Sends a call to a child process; returns its answer. Raises LimitExceeded if it sends none."""
+    """Sends a function call to a child process; returns the child's answer. Raises LimitExceeded if there is none."""
     try:
         child.channel.send_bytes(pickle.dumps(call))
         if not _wait_for_answer(child.channel):
-            raise LimitExceeded(f"needs more than {WALL_CLOCK_LIMIT_S:g} s of wall-clock time")
+            raise LimitExceeded(f"parsing the text needs more than {WALL_CLOCK_LIMIT_S:g} s of wall-clock time")
         return cast(CallResult, json.loads(child.channel.recv_bytes(MAX_ANSWER_BYTES)))
     except (EOFError, OSError):
         raise LimitExceeded(_make_limits_exceeded_message(call["cpu_s"])) from None
 
 
 def _wait_for_answer(channel: Connection) -> bool:
-    """Waits for a child process's answer; returns False after the wall-clock limit or if `STOP_EVENT` is set before."""
+    """Returns whether a child process answers within the wall-clock limit and before `STOP_EVENT` is set."""
     stopped, deadline = STOP_EVENT.get(), time.monotonic() + WALL_CLOCK_LIMIT_S
     while not channel.poll(POLL_INTERVAL_S):
         if time.monotonic() > deadline or (stopped and stopped.is_set()):
@@ -184,7 +187,7 @@ def _wait_for_answer(channel: Connection) -> bool:
 
 
 def _make_limits_exceeded_message(cpu_s: float) -> str:
-    return f"needs more than {cpu_s:g} s of processor time or {MEMORY_LIMIT_MB} MB of memory"
+    return f"parsing the text needs more than {cpu_s:g} s of processor time or {MEMORY_LIMIT_MB} MB of memory"
 
 
 _pool = _ChildProcessPool()

@@ -21,7 +21,7 @@ MAX_REQUEST_BYTES = 1 << 16
 
 
 class FunctionCall(TypedDict):
-    """A request to a child process to call a function, pickled: a child trusts its parent, but not vice versa."""
+    """A request to a child process to call a function. It is sent pickled, because a child trusts its parent."""
 
     imports: tuple[str, ...]
     """Modules to import first; the last one has the function."""
@@ -31,18 +31,21 @@ class FunctionCall(TypedDict):
 
 
 class CallResult(TypedDict, total=False):
-    """A child process's reply to a call, as JSON: the function's value, or its exception's type and message."""
+    """A child process's answer to a call: the function's value, or the type (`error`) and message of its exception.
+
+    It is sent as JSON, because the parent does not trust a child.
+    """
 
     value: object
     error: str
     message: str
 
 
-def main(control_fd: int) -> None:
+def run_fork_server(control_fd: int) -> None:
     """Runs the fork server: forks a child process for each socket that it receives, until the parent process ends.
 
-    The text that arrives with a socket has the child's memory limit in MB and the modules to import first, separated
-    by spaces.
+    The sockets arrive on the socket with the file descriptor `control_fd`. The text that arrives with a socket has the
+    child's memory limit in MB and the modules to import first, separated by spaces.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system reaps the workers
     control = socket.socket(fileno=control_fd)
@@ -76,7 +79,7 @@ def _answer_calls(channel: Connection, memory_mb: int) -> None:
 
 
 def _answer_call(call: FunctionCall) -> bytes:
-    """Calls the function of a request; returns a `CallResult` as JSON."""
+    """Calls the function that `call` names; returns its value or exception, a `CallResult`, as JSON."""
     answer: CallResult
     try:
         *_, module = [importlib.import_module(name) for name in call["imports"]]
@@ -92,4 +95,4 @@ def _answer_call(call: FunctionCall) -> bytes:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    run_fork_server(int(sys.argv[1]))

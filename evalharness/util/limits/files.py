@@ -18,7 +18,7 @@ MAX_LINE_BYTES = 256 << 20
 
 
 def read_bounded_lines(path: Path, file: IO[bytes]) -> Iterator[bytes]:
-    """Yields the lines of a file. Raises UserError if a line has more than `MAX_LINE_BYTES`."""
+    """Yields the lines of `file`. Raises UserError, which names `path`, if a line has `MAX_LINE_BYTES` or more."""
     for number in itertools.count(1):
         line = file.readline(MAX_LINE_BYTES)
         if len(line) == MAX_LINE_BYTES:
@@ -31,9 +31,9 @@ def read_bounded_lines(path: Path, file: IO[bytes]) -> Iterator[bytes]:
 
 
 def open_decompressed(path: Path) -> IO[bytes]:
-    """Opens a file for reading; a gzip file, recognized by its content, is decompressed.
+    """Opens a file for reading; returns it, decompressed if its content is that of a gzip file.
 
-    Raises OSError if it cannot be opened. Reading raises the same as for `make_decompressing_reader`.
+    Raises OSError if the file cannot be opened. Reading it may raise the exceptions of `make_decompressing_reader`.
     """
     file = path.open("rb")
     compressed = file.read(2) == GZIP_MAGIC
@@ -44,13 +44,14 @@ def open_decompressed(path: Path) -> IO[bytes]:
 def make_decompressing_reader(path: Path, file: IO[bytes]) -> IO[bytes]:
     """Returns a readable file with the decompressed content of a gzip file. `path` is for messages only.
 
-    Reading raises what `gzip` raises, and UserError if the content is far larger than the file.
+    Reading it raises the exceptions of the module `gzip` for a damaged file, and UserError if the content is far larger
+    than the file.
     """
     return io.BufferedReader(_DecompressedFile(path, file), BLOCK_BYTES)
 
 
 class _DecompressedFile(io.RawIOBase):
-    """The decompressed content of a gzip file. Reading fails if the content is far larger than the file."""
+    """The decompressed content of a gzip file. Reading raises UserError if it is far larger than the file."""
 
     def __init__(self, path: Path, file: IO[bytes]):
         self._path, self._file, self._read = path, gzip.GzipFile(fileobj=file), 0

@@ -3,10 +3,10 @@
 import pytest
 
 from evalharness.adapters.extraction.code_blocks import (
-    blocks_between_markers,
+    blocks_between_code_markers,
     clean_answer,
     code_blocks,
-    inline_and_indented_blocks,
+    inline_and_indented_code_blocks,
     language_of_fence,
 )
 
@@ -46,11 +46,11 @@ def test_code_blocks(answer: str, blocks: list[str]) -> None:
     ],
 )
 def test_loose_blocks(answer: str, block: str) -> None:
-    assert block in [found.text for found in blocks_between_markers(answer)]
+    assert block in [found.text for found in blocks_between_code_markers(answer)]
 
 
 def test_small_pieces() -> None:
-    pieces = inline_and_indented_blocks("Use `f = abs` or\n\n    def f(x):\n        return x\n")
+    pieces = inline_and_indented_code_blocks("Use `f = abs` or\n\n    def f(x):\n        return x\n")
     assert [piece.text for piece in pieces] == ["f = abs", "def f(x):\n    return x\n"]
 
 

@@ -81,7 +81,7 @@ def test_a_pair_waits_for_its_vote_and_the_first_vote_counts(client: TestClient,
     ("change", "status", "message"),
     [
         ({"id": "none"}, 404, "no pair of answers has this id"),
-        ({"voter": "Eve"}, 403, "drawn for another voter"),
+        ({"voter": "Eve"}, 403, "selected for another voter"),
         ({"choice": "left"}, 422, "choice"),
         ({"ms": -1}, 422, "ms"),
         ({"voter": "model:judge"}, 422, "must not begin with"),

@@ -66,7 +66,7 @@ def shifted(fitted: DavidsonFit, parameters: np.ndarray) -> float:
 @settings(max_examples=25)
 def test_scores_and_curvature_are_the_derivatives(seed: int, outcomes: int) -> None:
     fitted = fit_davidson_model(random_votes(seed, votes=60, outcomes=outcomes))
-    point = fitted.parameters + np.random.default_rng(seed).normal(size=fitted.layout.size) / 3
+    point = fitted.parameters + np.random.default_rng(seed).normal(size=fitted.layout.parameter_count) / 3
     parts = likelihood_derivatives(fitted.ballots, fitted.layout, point)
     slope = optimize.approx_fprime(point, lambda values: shifted(fitted, values), 1e-6)
     assert parts.scores.sum(axis=0) == pytest.approx(slope, abs=1e-3)
@@ -111,12 +111,12 @@ def test_a_model_that_never_lost_has_no_bounded_strength_and_the_others_have() -
     fitted = fit_davidson_model(joined)
     assert int(np.argmax(fitted.strengths)) == 4
     estimates = estimate_covariance(fitted)
-    assert estimates.interval(estimates.difference_contrast(4, 0)) == UNBOUNDED
+    assert estimates.confidence_interval(estimates.difference_contrast(4, 0)) == UNBOUNDED
     assert estimates.reference_model_indices().tolist() == [0, 1, 2, 3]
     alone = estimate_covariance(fit_davidson_model(ballots))
     for index in range(4):
-        low, high = estimates.interval(estimates.strength_contrast(index))
-        assert (low, high) == pytest.approx(alone.interval(alone.strength_contrast(index)), abs=0.2)
+        low, high = estimates.confidence_interval(estimates.strength_contrast(index))
+        assert (low, high) == pytest.approx(alone.confidence_interval(alone.strength_contrast(index)), abs=0.2)
 
 
 def test_models_that_no_chain_of_votes_connects_are_not_compared() -> None:
@@ -124,14 +124,14 @@ def test_models_that_no_chain_of_votes_connects_are_not_compared() -> None:
     apart = (ballots.first // 2) == (ballots.second // 2)
     votes = [getattr(ballots, name)[apart] for name in ("first", "second", "outcome")]
     estimates = estimate_covariance(fit_davidson_model(Ballots.from_sequences(NAMES, *votes)))
-    assert estimates.interval(estimates.difference_contrast(0, 2)) == UNBOUNDED
-    low, high = estimates.interval(estimates.difference_contrast(0, 1))
+    assert estimates.confidence_interval(estimates.difference_contrast(0, 2)) == UNBOUNDED
+    low, high = estimates.confidence_interval(estimates.difference_contrast(0, 1))
     assert -2 < low < high < 4
 
 
 def test_votes_without_information_about_strengths_are_unbounded() -> None:
     fitted = fit_davidson_model(Ballots.from_sequences(("a", "b"), [0] * 9, [1] * 9, [0] * 9, [0] * 9))
-    assert estimate_covariance(fitted).interval(np.array([1.0, -1.0, 0.0])) == UNBOUNDED
+    assert estimate_covariance(fitted).confidence_interval(np.array([1.0, -1.0, 0.0])) == UNBOUNDED
 
 
 def test_the_covariance_is_the_jackknife_over_voters() -> None:

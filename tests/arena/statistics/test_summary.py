@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers.arena_runs import vote
 
-from evalharness.arena.records import ExperimentArm, PairSide, Vote, VoteChoice
+from evalharness.arena.records import AnswerRecord, ExperimentArm, Vote, VoteChoice
 from evalharness.arena.statistics.agreement import measure_verdict_agreement, measure_voter_agreement, rank_correlation
 from evalharness.arena.statistics.summary import summarize_votes, summarize_votes_of_people_and_judges
 from evalharness.arena.statistics.tally import tally_votes
@@ -124,7 +124,7 @@ def test_the_effect_of_latency_is_fitted_in_the_recorded_arm() -> None:
         advantage = 0.5 + (0.4 * math.log2(waits[1] / waits[0]) if recorded else 0)
         choice: VoteChoice = "first" if rng.random() < 1 / (1 + math.exp(-advantage)) else "second"
         one = vote(number, choice, voter=f"v{number % 50}")
-        left, right = (PairSide(model, wait_s=float(wait)) for model, wait in zip("ab", waits, strict=True))
+        left, right = (AnswerRecord(model, wait_s=float(wait)) for model, wait in zip("ab", waits, strict=True))
         arm: ExperimentArm = "recorded" if recorded else "equal"
         votes.append(replace(one, pair=replace(one.pair, first=left, second=right, arm=arm)))
     summary = summarize_votes(votes, {})

@@ -12,7 +12,7 @@ from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion, 
 from evalharness.backends import BackendConfig
 from evalharness.backends.diffusion.backend import DiffusionBackend
 from evalharness.errors import UserError
-from evalharness.generation.sampling import sample_seed
+from evalharness.generation.sampling import derive_sample_seed
 from evalharness.records import Sampling
 
 TEXT = {
@@ -58,7 +58,7 @@ def test_text_is_that_of_the_sampler_of_transformers(folder: Path) -> None:
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     for request, row in zip(requests, completions, strict=True):
         ids = tokenizer(request.problem.prompt.text)["input_ids"]
-        torch.manual_seed(sample_seed(5, request.key))
+        torch.manual_seed(derive_sample_seed(5, request.key))
         generated = model.generate(torch.tensor([ids]), max_new_tokens=40, max_denoising_steps=5, eos_token_id=[0])
         tokens = generated.sequences[0, len(ids) :].tolist()[:40]
         tokens = tokens[: tokens.index(0)] if 0 in tokens else tokens

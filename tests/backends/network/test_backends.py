@@ -18,7 +18,7 @@ from evalharness.backends.network.rows import tokenize_prompt
 from evalharness.diffusion.rows import Row
 from evalharness.errors import UserError
 from evalharness.generation.stopping import StopChecker
-from evalharness.records import Completion, Message, Oracle, Prompt, Sampling
+from evalharness.records import Completion, Message, MiddleLengthOracle, Prompt, Sampling
 
 SAMPLING = Sampling(max_new_tokens=20)
 NO_TOKENS = "the prompt has no tokens, so the model cannot continue it; change the recipe or its template"
@@ -116,7 +116,11 @@ def test_bidirectional_network_denoises_a_canvas(tmp_path: Path) -> None:
     assert oracle.output_tokens == 9
     assert oracle.prompt_tokens == len("def f():\n")
     (other,) = diffusion(bidirectional).generate(
-        [text_request("def f():\n", suffix="\n    return b\n", middle_length="oracle", oracle=Oracle("    a = 1"))],
+        [
+            text_request(
+                "def f():\n", suffix="\n    return b\n", middle_length="oracle", oracle=MiddleLengthOracle("    a = 1")
+            )
+        ],
         SAMPLING,
     )
     assert other.text != oracle.text
@@ -125,7 +129,7 @@ def test_bidirectional_network_denoises_a_canvas(tmp_path: Path) -> None:
     (filled,) = diffusion(bidirectional).generate([infilling_request("canvas")], SAMPLING)
     assert filled.output_tokens is not None
     assert filled.output_tokens <= 20
-    with pytest.raises(UserError, match="whose length must be known in advance; use --option recipe=canvas"):
+    with pytest.raises(UserError, match="must be set in advance; use --option recipe=canvas"):
         diffusion(bidirectional).check_prompt(infilling_request("free").problem.prompt)
     (text,) = diffusion(bidirectional).generate([text_request("x")], SAMPLING)
     assert text.forwards

@@ -153,7 +153,7 @@ def test_wrong_options_are_refused(base: Path) -> None:
         DiffusionBackend(BackendConfig(str(base), 1, {"rule": "verified", "threshold": "0.5"}))
     with pytest.raises(UserError, match=r"config\.json cannot be read"):
         answers(DiffusionBackend, base, GREEDY, drafter=str(base.parent / "nothing"))
-    with pytest.raises(UserError, match="use draft=lookup"):
+    with pytest.raises(UserError, match="use --option draft=lookup"):
         answers(AutoregressiveBackend, base, GREEDY, draft="4")
     with pytest.raises(UserError, match="option draft"):
         AutoregressiveBackend(BackendConfig(str(base), 1, {"draft": "some"}))

@@ -36,11 +36,11 @@ def test_description_has_the_kernels_and_the_reason(make, folder):
 
 @pytest.mark.parametrize("make", [ar, diffusion])
 def test_fused_kernels_on_a_cpu_are_a_user_error(make, folder):
-    with pytest.raises(UserError, match=r"kernels=fused: .* Hopper GPU.*cpu; use kernels=auto"):
+    with pytest.raises(UserError, match=r"kernels=fused cannot be used: .* Hopper GPU.*cpu; use kernels=auto"):
         make(folder, device="cpu", kernels="fused").describe()
     with pytest.raises(UserError, match="kernels"):
         make(folder, kernels="fast")
-    with pytest.raises(UserError, match=r"weights=fp8: .* Hopper GPU.*cpu; use weights=network"):
+    with pytest.raises(UserError, match=r"weights=fp8 cannot be used: .* Hopper GPU.*cpu; use weights=network"):
         make(folder, device="cpu", weights="fp8").describe()
     with pytest.raises(
         UserError, match=r"weights=fp8-w8a8 needs the fused kernels, and option kernels=torch excludes them; leave one"
@@ -112,13 +112,13 @@ def test_drafts_are_decoded_without_fused_kernels_only_if_they_are_not_supported
     assert drafting.make_prompt_lookup_settings(network, engine.costs).costs == engine.costs
 
     drafter = tiny_drafter(loaded.model)
-    assert drafting.select_kernels_for_drafter(network, fused, None) is network
-    on_torch = drafting.select_kernels_for_drafter(network, auto, drafter)
+    assert drafting.with_kernels_for_drafter(network, fused, None) is network
+    on_torch = drafting.with_kernels_for_drafter(network, auto, drafter)
     assert (on_torch.engine, on_torch.kernels.name) == (None, "torch")
     assert on_torch.kernels.reason.startswith("drafters with heads of 8 dimensions")
     with pytest.raises(UserError, match="kernels=fused requires the fused kernels, which do not support drafters with"):
-        drafting.select_kernels_for_drafter(network, fused, drafter)
-    assert drafting.select_kernels_for_drafter(loaded, auto, drafter) is loaded
+        drafting.with_kernels_for_drafter(network, fused, drafter)
+    assert drafting.with_kernels_for_drafter(loaded, auto, drafter) is loaded
 
 
 def test_description_has_the_precision_of_the_kernels(folder):

@@ -38,7 +38,7 @@ def test_a_dead_endpoint_stops_a_run_after_a_few_problems(endpoint: Endpoint, fa
     assert len(completions) == 100
     assert all(message in completion.error for completion in completions)
     assert len(endpoint.bodies) <= 2 * (FAILURES_IN_A_ROW + 2)
-    assert completions[0].error == f"{message} (attempt 2 of 2)"
+    assert completions[0].error == f"{message} (the request failed in attempt 2 of 2)"
     assert completions[-1].error.startswith("request not sent, because the last ")
 
 

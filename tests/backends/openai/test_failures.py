@@ -118,7 +118,7 @@ def test_invalid_retry_after_is_ignored(endpoint: Endpoint, value: str) -> None:
 def test_completion_has_the_error_after_the_last_retry(endpoint: Endpoint) -> None:
     endpoint.default = http_error(500, f"broken\nby {KEY}")
     completion = complete(endpoint, max_retries=2)
-    assert completion.error == "the endpoint answered HTTP 500: broken by *** (attempt 3 of 3)"
+    assert completion.error == "the endpoint answered HTTP 500: broken by *** (the request failed in attempt 3 of 3)"
     assert (completion.text, completion.output_tokens, completion.total_s, completion.started_at) == (
         "",
         None,

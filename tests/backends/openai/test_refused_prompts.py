@@ -87,11 +87,11 @@ def test_the_token_limit_is_sent_under_the_name_that_the_endpoint_takes(
     other = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}[known]
     endpoint.default = takes_only(known, message)
     source = backend(endpoint, concurrency=1, max_tokens_field=other)
-    assert source.adjustments() == {}
+    assert source.adjusted_options() == {}
     assert [completion.text for completion in generate(source, 3)] == ["x", "x", "x"]
     assert [known in body for body in endpoint.bodies] == [False, True, True, True]
     assert {body.get(known, body.get(other)) for body in endpoint.bodies} == {768}
-    assert source.adjustments() == {"max_tokens_field": known}
+    assert source.adjusted_options() == {"max_tokens_field": known}
     assert source.describe()["max_tokens_field"] == other
 
 
@@ -105,7 +105,7 @@ def test_a_limit_that_is_refused_under_both_names_is_a_refusal(endpoint: Endpoin
     endpoint.default = http_error(400, "'max_tokens' or 'max_completion_tokens' is too large: 768")
     source = backend(endpoint, concurrency=1)
     assert [completion.finish_reason for completion in generate(source, 2)] == ["refused", "refused"]
-    assert source.adjustments() == {}
+    assert source.adjusted_options() == {}
 
 
 def test_other_refusals_that_name_the_field_change_nothing(endpoint: Endpoint) -> None:

@@ -8,7 +8,7 @@ from helpers.gguf_files import Kind, logits, write_gguf
 from helpers.open_checkpoints import build
 
 from evalharness.diffusion.checkpoints.gguf import open_gguf
-from evalharness.diffusion.checkpoints.gguf_file import read_gguf_origin
+from evalharness.diffusion.checkpoints.gguf_file import read_gguf_identity
 from evalharness.diffusion.checkpoints.loading import open_checkpoint
 from evalharness.errors import UserError
 
@@ -83,7 +83,7 @@ def test_tokenizer_and_chat_template_are_those_of_the_folder(tmp_path: Path) -> 
 
 def test_origin_names_quantization_and_digest(tmp_path: Path) -> None:
     path = write_gguf(tmp_path / "model.gguf", tmp_path, build(tmp_path, "qwen2"))
-    origin = read_gguf_origin(path)
+    origin = read_gguf_identity(path)
     assert origin.quantization == "ALL_F32"
     assert len(origin.sha256) == 64
 

@@ -14,7 +14,7 @@ from helpers.open_checkpoints import build
 from evalharness.diffusion.checkpoints.gguf import open_gguf
 from evalharness.diffusion.checkpoints.lazy_gguf import LazyGgufEmbedding
 from evalharness.diffusion.drafting.checkpoint import save_drafter, target_fingerprint
-from evalharness.diffusion.drafting.packing import pack_target
+from evalharness.diffusion.drafting.packing import pack_target_weights
 from evalharness.training.drafting.features import ComputedFeatures
 from evalharness.training.drafting.recipe import read_drafter_recipe
 from evalharness.training.drafting.trainer import make_drafter
@@ -27,7 +27,7 @@ def test_packed_network_reads_its_embedding_from_the_file(tmp_path: Path, kind: 
     path = write_gguf(tmp_path / "model.gguf", tmp_path, build(tmp_path, "qwen2"), kind)
     plain, packed = (open_gguf(path, torch.float32).model for _ in range(2))
     assert plain.config.tied
-    pack_target(packed)
+    pack_target_weights(packed)
     assert isinstance(packed.embed, LazyGgufEmbedding)
     assert packed.embed.weight.numel() == 0
     assert packed.embed.weight.dtype == torch.float32
@@ -41,7 +41,7 @@ def test_other_precisions_stay_as_they_are(tmp_path: Path) -> None:
     path = write_gguf(tmp_path / "model.gguf", tmp_path, build(tmp_path, "qwen2"))
     model = open_gguf(path, torch.bfloat16).model
     expected = logits(model, TOKENS)
-    pack_target(model)
+    pack_target_weights(model)
     assert model.embed.weight is model.head.weight
     assert torch.equal(logits(model, TOKENS), expected)
 
@@ -53,7 +53,7 @@ torch.set_num_threads(1)
 from evalharness.backends.network.loading import load_network
 from evalharness.backends.network.options import NetworkOptions
 from evalharness.backends.network.drafting import open_drafter
-from evalharness.diffusion.drafting.packing import pack_target
+from evalharness.diffusion.drafting.packing import pack_target_weights
 from evalharness.util.memory import release_free_memory
 
 def resident_mb():
@@ -66,7 +66,7 @@ network = load_network(sys.argv[1], NetworkOptions(dtype="float32"))
 before = resident_mb()
 drafter = open_drafter(network, sys.argv[2])
 added = resident_mb() - before
-pack_target(network.model)
+pack_target_weights(network.model)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 print(json.dumps({"cpu_s": time.process_time() - start, "peak_mb": peak, "drafter_mb": added}))
 """

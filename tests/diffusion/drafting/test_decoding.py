@@ -20,7 +20,7 @@ from evalharness.diffusion.drafting.costs import (
 )
 from evalharness.diffusion.drafting.decoding import draft_and_verify
 from evalharness.diffusion.drafting.lookup import NgramLookup
-from evalharness.diffusion.drafting.packing import pack_linears
+from evalharness.diffusion.drafting.packing import pack_linear_layers
 from evalharness.diffusion.drafting.proposals import DraftingSettings, DraftProposer
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
@@ -233,11 +233,11 @@ def test_packed_products_are_the_same_up_to_rounding() -> None:
     before = [target.layers[0].qkv(states), target.logits(states)]
     wide = torch.randn(5, 48)
     down = target.layers[1].down(wide)
-    pack_linears(target)
+    pack_linear_layers(target)
     torch.testing.assert_close(target.layers[0].qkv(states), before[0], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(target.layers[1].down(wide), down, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(target.logits(states), before[1], rtol=1e-4, atol=1e-5)
     assert not isinstance(target.head, torch.nn.Linear)
     half = tiny_model(1).to(torch.bfloat16)
-    pack_linears(half)
+    pack_linear_layers(half)
     assert isinstance(half.head, torch.nn.Linear)

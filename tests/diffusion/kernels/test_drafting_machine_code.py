@@ -13,7 +13,7 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.drafting.config import DrafterConfig
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.kernels.drafting.drafter import draft_tokens, new_drafter_buffers, read_drafter_weights
-from evalharness.diffusion.kernels.drafting.passes import DraftingKernels, verify_drafts
+from evalharness.diffusion.kernels.drafting.passes import DrafterTensors, verify_drafts
 from evalharness.diffusion.kernels.drafting.state import new_speculation_state
 from evalharness.diffusion.kernels.shapes import MODELS
 from evalharness.diffusion.kernels.step import new_step_buffers, read_kernel_weights
@@ -37,7 +37,7 @@ def test_a_cycle_of_drafting_and_verification(name, sequences, block):
     state = new_speculation_state(sequences, block, 8, 4, "meta")
     buffers = new_step_buffers(weights, cache, block + 1, block + 1, (config.mask_id,))
     drafter_weights = read_drafter_weights(drafter)
-    drafting = DraftingKernels(drafter_weights, new_drafter_buffers(drafter_weights, context, block + 1, 2), context)
+    drafting = DrafterTensors(drafter_weights, new_drafter_buffers(drafter_weights, context, block + 1, 2), context)
 
     def cycle() -> None:
         draft_tokens(drafting.weights, drafting.buffers, drafting.cache, state, 0.7)

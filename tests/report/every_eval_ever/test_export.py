@@ -114,7 +114,7 @@ def test_no_name_leaves_the_folder(name: str, tmp_path: Path, validator: Validat
 
 def test_official_solutions_are_of_no_model(tmp_path: Path) -> None:
     page_runs.write_run(tmp_path / "run", "humaneval", page_runs.cycling(["passed"]), backend="reference")
-    with pytest.raises(UserError, match="no run is of a model"):
+    with pytest.raises(UserError, match="no run has a model"):
         write_every_eval_ever_records(
             load_runs([tmp_path / "run"]), tmp_path / "out", ExportMetadata(), lambda text: None
         )

@@ -17,7 +17,7 @@ from evalharness.errors import UserError
 from evalharness.report.frontier.captions import frontier_caption_lines, pareto_frontier_lines
 from evalharness.report.frontier.label_placement import Box, place_labels
 from evalharness.report.frontier.panel import panel_measurement_conditions_text
-from evalharness.report.frontier.picture import draw_figure, write_frontier_plot
+from evalharness.report.frontier.picture import draw_panels_with_caption, write_frontier_plot
 from evalharness.report.frontier.points import Panel, Point, find_pareto_frontier, make_frontier_panels
 from evalharness.report.frontier.shapes import group_points_by_curve, point_position
 from evalharness.report.published import load_published_results
@@ -84,7 +84,7 @@ def test_a_curve_connects_its_points_in_the_order_of_the_swept_values(tmp_path: 
     for threshold, seconds in ((0.5, 1.0), (0.7, 3.0), (0.9, 2.0)):
         write_run(tmp_path / f"{threshold}", "m", outcomes(0.5), seconds, options={"threshold": threshold})
     [panel] = make_frontier_panels(load_runs([tmp_path]))
-    figure, _ = draw_figure([panel], [], "pass@1", "tokens/s")
+    figure, _ = draw_panels_with_caption([panel], [], "pass@1", "tokens/s")
     [line] = [line for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 3]
     speeds = {point.swept_values[0]: point.speed for point in panel.points}
     assert list(line.get_xdata()) == [speeds[0.5], speeds[0.7], speeds[0.9]]
@@ -142,7 +142,7 @@ def test_published_points_are_marked_and_have_their_conditions(runs: Path) -> No
 
 def texts_of(panels_: list[Panel]) -> list[list[tuple[float, float, float, float]]]:
     """The boxes of the labels of each panel, in pixels, as the renderer draws them."""
-    figure, _ = draw_figure(panels_, ["caption"], "pass@1", "tokens/s")
+    figure, _ = draw_panels_with_caption(panels_, ["caption"], "pass@1", "tokens/s")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -315,7 +315,7 @@ def test_no_label_is_nearer_to_another_point_than_to_its_own(found: list[tuple[f
     for own, box in zip(found, boxes, strict=True):
         for other in found if box else ():
             assert box is not None
-            assert box.distance(*own) < box.distance(*other) or math.dist(own, other) <= 1
+            assert box.distance_to_point(*own) < box.distance_to_point(*other) or math.dist(own, other) <= 1
 
 
 @pytest.mark.parametrize("panel_count", [1, 2])
@@ -325,7 +325,7 @@ def test_the_legend_lies_within_the_picture(panel_count: int) -> None:
         Point("m", family, (number,), 0.9 - number / 10, None, 10.0 + number, None, "H100", "", published)
         for number, (family, published) in enumerate(kinds)
     )
-    figure, _ = draw_figure(
+    figure, _ = draw_panels_with_caption(
         [Panel("humaneval", points, find_pareto_frontier(points))] * panel_count, [], "pass@1", "tokens/s"
     )
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.sandbox.languages import languages
+from evalharness.sandbox.languages import languages_by_image
 from evalharness.sandbox.tampering.canaries import append_token_statement, make_canaries
 from evalharness.sandbox.tampering.false_values import make_unequal_value
 from evalharness.sandbox.tampering.false_values import normalize_literal as _normal
 
-NAMES = sorted(languages())
+NAMES = sorted(languages_by_image())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_token_follows_the_last_test(name: str) -> None:
-    form, tests = languages()[name].tests, languages()[name].hello.tests
+    form, tests = languages_by_image()[name].tests, languages_by_image()[name].hello.tests
     text = append_token_statement(tests, form, "SECRET")
     last = list(re.finditer(form.line, text))[-1]
     assert text.count("SECRET") == 1
@@ -28,7 +28,7 @@ def test_the_token_follows_the_last_test(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_test_is_made_false_once(name: str) -> None:
-    form, tests = languages()[name].tests, languages()[name].hello.tests
+    form, tests = languages_by_image()[name].tests, languages_by_image()[name].hello.tests
     values = [match["expected"] for match in re.finditer(form.line, tests)]
     values_by_canary = [
         [match["expected"] for match in re.finditer(form.line, text)] for text in make_canaries(tests, form, "SECRET")
@@ -42,14 +42,14 @@ def test_every_test_is_made_false_once(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_tests_of_another_form_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="do not match the pattern"):
-        append_token_statement("nothing of the kind", languages()[name].tests, "SECRET")
+        append_token_statement("nothing of the kind", languages_by_image()[name].tests, "SECRET")
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", NAMES)
 def test_the_tests_of_every_multipl_e_problem_match(name: str, datasets_dir: Path) -> None:
-    form = languages()[name].tests
-    paths = sorted((datasets_dir / "multipl_e").glob(f"*/*-{languages()[name].code}-reworded.json*"))
+    form = languages_by_image()[name].tests
+    paths = sorted((datasets_dir / "multipl_e").glob(f"*/*-{languages_by_image()[name].code}-reworded.json*"))
     assert paths
     for path in paths:
         text = path.read_text()

@@ -6,10 +6,10 @@ import pytest
 import yaml
 from helpers.attack import PROGRAMS
 
-from evalharness.sandbox.languages import languages
+from evalharness.sandbox.languages import languages_by_image
 from evalharness.sandbox.tampering.plain_text import is_harmless_text
 
-LISTED = [name for name, language in sorted(languages().items()) if language.harmless]
+LISTED = [name for name, language in sorted(languages_by_image().items()) if language.harmless]
 PLAIN = {
     "js": [
         "  const parts = s.split(',').map((part) => parseInt(part));\n  return Math.max(...parts);\n}",
@@ -69,26 +69,26 @@ SUSPICIOUS = {
 
 @pytest.mark.parametrize(("name", "source"), [(name, text) for name, texts in PLAIN.items() for text in texts])
 def test_plain(name: str, source: str) -> None:
-    hello = languages()[name].hello
-    assert is_harmless_text(source, languages()[name], hello.prompt, hello.tests)
+    hello = languages_by_image()[name].hello
+    assert is_harmless_text(source, languages_by_image()[name], hello.prompt, hello.tests)
 
 
 @pytest.mark.parametrize(("name", "source"), [(name, text) for name, texts in SUSPICIOUS.items() for text in texts])
 def test_suspicious(name: str, source: str) -> None:
-    hello = languages()[name].hello
-    assert not is_harmless_text(source, languages()[name], hello.prompt, hello.tests)
+    hello = languages_by_image()[name].hello
+    assert not is_harmless_text(source, languages_by_image()[name], hello.prompt, hello.tests)
 
 
 @pytest.mark.parametrize("name", LISTED)
 def test_no_attack_is_plain(name: str) -> None:
-    language = languages()[name]
+    language = languages_by_image()[name]
     for attack in yaml.safe_load((PROGRAMS / "languages" / f"{name}.yaml").read_text()).values():
         hello = language.hello
         assert not is_harmless_text(attack["source"], language, hello.prompt, hello.tests), attack["tries"]
 
 
 def test_a_language_without_a_list_has_no_harmless_programs() -> None:
-    assert not is_harmless_text("", languages()["sh"])
+    assert not is_harmless_text("", languages_by_image()["sh"])
 
 
 @pytest.mark.parametrize(
@@ -98,5 +98,5 @@ def test_any_text_takes_little_time(unit: str) -> None:
     for size in (60_000, 1_000_000):
         started = time.process_time()
         for name in LISTED:
-            is_harmless_text(unit * (size // len(unit)), languages()[name])
+            is_harmless_text(unit * (size // len(unit)), languages_by_image()[name])
         assert time.process_time() - started < 5

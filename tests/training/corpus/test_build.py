@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from evalharness.training.corpus.build import count_benchmark_overlaps, find_benchmark_folders, load_or_build_corpus
-from evalharness.training.corpus.decontamination import read_benchmark_parts
+from evalharness.training.corpus.decontamination import read_benchmark_excerpts
 from evalharness.training.corpus.library import find_permissive_packages
 from evalharness.training.recipe import CorpusSettings
 
@@ -40,7 +40,7 @@ def test_only_permissive_packages_without_benchmark_data_are_used() -> None:
 @pytest.mark.data
 @pytest.mark.slow
 def test_a_decontaminated_corpus_has_no_overlap_with_the_benchmarks(tmp_path: Path) -> None:
-    benchmarks = read_benchmark_parts(find_benchmark_folders())
+    benchmarks = read_benchmark_excerpts(find_benchmark_folders())
     raw, tokenizer = load_or_build_corpus(
         CorpusSettings(functions=1500, library=300, decontaminate=False), tmp_path / "raw"
     )

@@ -13,8 +13,8 @@ from evalharness.training.corpus.views import (
     make_completion_prompt_and_answer,
     make_infilling_document,
     make_training_documents,
-    restore_file_order,
-    sort_informative_first,
+    move_infilling_middle_into_place,
+    sort_informative_calls_first,
 )
 
 
@@ -26,7 +26,7 @@ def test_the_middle_of_an_infilling_document_restores_the_text(seed: int) -> Non
     suffix = rest.removesuffix(MIDDLE)
     assert prefix + document.answer + suffix == before + body
     assert document.answer
-    assert restore_file_order(document.prompt + document.answer) == before + body
+    assert move_infilling_middle_into_place(document.prompt + document.answer) == before + body
 
 
 def test_nearly_half_of_the_documents_are_for_infilling() -> None:
@@ -52,4 +52,4 @@ def test_prompts_look_like_functions_to_complete() -> None:
 
 def test_examples_with_distinct_values_come_first() -> None:
     cases = [ExampleCall(([],), []), ExampleCall(([1],), [1]), ExampleCall(([1],), [1]), ExampleCall(([2],), [2])]
-    assert {repr(case.value) for case in sort_informative_first(cases, Random(1))[:1]} <= {"[1]", "[2]"}
+    assert {repr(case.value) for case in sort_informative_calls_first(cases, Random(1))[:1]} <= {"[1]", "[2]"}

@@ -15,7 +15,7 @@ from evalharness.diffusion.drafting.taps import HiddenStateRecorder
 from evalharness.diffusion.forward import forward_rows, make_causal_input
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.generation.stopping import Detokenizer, StopChecker
-from evalharness.training.corpus.decontamination import collect_benchmark_parts
+from evalharness.training.corpus.decontamination import collect_benchmark_excerpts
 from evalharness.training.drafting import prompts as prompts_module
 from evalharness.training.drafting.answers import AnswerJob, generate_answers
 from evalharness.training.drafting.eight_bit import quantize_linear_layers
@@ -63,7 +63,7 @@ def test_prompts_that_share_a_function_with_a_benchmark_are_left_out() -> None:
     prompts = [prompt for _, prompt in zip(range(30), generate_prompts(1, None, Counter()))]  # noqa: B905
     code = next(prompt for prompt in prompts if prompt.kind == "completion")
     dropped: Counter[str] = Counter()
-    benchmarks = collect_benchmark_parts([code.text])
+    benchmarks = collect_benchmark_excerpts([code.text])
     kept = [prompt for _, prompt in zip(range(30), generate_prompts(1, benchmarks, dropped))]  # noqa: B905
     assert code not in kept
     assert sum(dropped.values()) >= 1

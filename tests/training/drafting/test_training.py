@@ -178,6 +178,6 @@ def test_simulated_decoding_counts_the_targets_own_tokens() -> None:
     perfect = simulate_speculative_decoding(text, lambda position: text.tokens[position + 1 : position + 4], 3)
     assert (perfect.passes, perfect.tokens, perfect.by_position) == (2, 5, (1, 1, 1))
     nothing = simulate_speculative_decoding(text, lambda _: [], 3)
-    assert nothing.length == 1
+    assert nothing.acceptance_length == 1
     one = simulate_speculative_decoding(text, lambda position: [text.tokens[position + 1], 0], 3)
     assert one.passes == 3

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from evalharness.adapters.extraction.languages.items import CodeItem, ParsedBlock
-from evalharness.adapters.extraction.languages.selection import needed_items
+from evalharness.adapters.extraction.languages.selection import items_needed_by_function
 from evalharness.adapters.extraction.languages.syntax import LanguageSyntax
 from evalharness.adapters.extraction.languages.target import TestedFunction
 
@@ -24,13 +24,14 @@ GO_IMPORT = re.compile(r'(?:([\w.]+)[ \t]+)?("[^"\n]+"|`[^`\n]+`)')
 def assemble_program(
     block: ParsedBlock, other_blocks: Sequence[Sequence[CodeItem]], prompt_head: str, target: TestedFunction
 ) -> str:
-    """Returns a program's text from the parsed code blocks of an answer, without the tests.
+    """Returns the text of a program, without tests, that is made from the parsed code blocks of an answer.
 
-    `block` is the block that defines the tested function. `other_blocks` has the items of each other block; those that
-    the function needs are included. `prompt_head` is the prompt's text before the function; missing imports are added.
+    `block` is the block that defines the tested function. `other_blocks` has the code items of each other block; those
+    that the function needs are included. The program begins with `prompt_head`, the prompt's text before the function;
+    imports in the answer that are missing there are added.
     """
     syntax = target.syntax
-    needed = needed_items(block.items, other_blocks, prompt_head, target)
+    needed = items_needed_by_function(block.items, other_blocks, prompt_head, target)
     first = [item.text.strip() for item in needed if item.type in syntax.leading_nodes]
     imports = [item.text for item in needed if item.type in syntax.import_nodes]
     code = [item for item in needed if item.type not in (*syntax.leading_nodes, *syntax.import_nodes)]
@@ -64,14 +65,15 @@ def assemble_program(
 
 
 def _text_without_export_keywords(item: CodeItem) -> str:
-    """Returns the text of a code item (such as a definition) without the keyword `export`."""
+    """Returns the text of a code item (such as a definition) without `export` and `export default`."""
     return re.sub(r"^([ \t]*)export\s+(?:default\s+)?(?=\S)", r"\1", item.text, flags=re.MULTILINE)
 
 
 def convert_import_to_require(statement: str, used_tokens: frozenset[str]) -> str:
-    """Returns the `require` calls that replace a JavaScript `import`, since tests run as a script; "" if unused.
+    """Returns the `require` calls that replace an `import` of JavaScript or TypeScript; "" if the import is not used.
 
-    `used_tokens` are the tokens of the code: an import none of whose names is among them is dropped.
+    Programs with their tests run as scripts, which cannot contain `import`. `used_tokens` are the tokens of the
+    program's other code: the import is used if one of the names that it defines is among them.
     """
     if (assigned := TS_IMPORT.fullmatch(statement.strip())) and assigned["name"] in used_tokens:
         return f"const {assigned['name']} = {assigned['call']};"
@@ -87,7 +89,10 @@ def convert_import_to_require(statement: str, used_tokens: frozenset[str]) -> st
 def _add_missing_imports(
     prompt_head: str, imports: Sequence[str], code: Sequence[CodeItem], syntax: LanguageSyntax
 ) -> str:
-    """Returns the prompt's beginning with the answer's imports that it lacks; in Go, only imports in use."""
+    """Returns `prompt_head` (the prompt's text before the function) with the answer's imports that it lacks.
+
+    In Go, only imports that `code` uses are added, because Go's compiler rejects unused imports.
+    """
     known = {" ".join(line.split()) for line in prompt_head.splitlines()}
     if syntax.grammar != "go":
         new = [text for text in imports if " ".join(text.split()) not in known]
@@ -105,7 +110,7 @@ def _add_missing_imports(
 
 
 def _names_and_paths_of_go_import(statement: str) -> Iterator[tuple[str, str]]:
-    """Yields (name, quoted path) of each package in a Go import statement; the name is "" if none is given."""
+    """Yields (name, quoted path) of each package in a Go import statement; the name is "" if the statement has none."""
     for match in GO_IMPORT.finditer(statement):
         name = "" if match[1] in (None, "import") else match[1]
         yield name, match[2]

@@ -4,10 +4,15 @@ import math
 import re
 from collections.abc import Sequence
 
-from evalharness.adapters.extraction.code_blocks import CodeBlock, blocks_between_markers, clean_answer, code_blocks
+from evalharness.adapters.extraction.code_blocks import (
+    CodeBlock,
+    blocks_between_code_markers,
+    clean_answer,
+    code_blocks,
+)
 from evalharness.adapters.extraction.extracted import NOTHING_FOUND, ExtractedProgram
 from evalharness.adapters.extraction.languages.assembly import assemble_program
-from evalharness.adapters.extraction.languages.items import CodeItem, ParsedBlock, parse_source, split_into_items
+from evalharness.adapters.extraction.languages.items import CodeItem, ParsedBlock, parse_source, split_into_code_items
 from evalharness.adapters.extraction.languages.nodes import leaf_nodes, node_text
 from evalharness.adapters.extraction.languages.selection import defines_function
 from evalharness.adapters.extraction.languages.syntax import NEUTRAL_TAGS, LanguageSyntax
@@ -24,9 +29,9 @@ MAX_PARAGRAPHS, MAX_PARSED = 12, 1_000_000
 
 
 def extract_function_program(answer: str, target: TestedFunction) -> ExtractedProgram:
-    """Returns the program in a MultiPL-E answer, without tests: the prompt's beginning and the tested function.
+    """Returns the program in a MultiPL-E answer, without tests: the prompt's beginning, then the tested function.
 
-    If no code in the answer defines the function, the code is taken as the function's body and appended to the prompt.
+    If no code in the answer defines the function, the code is used as the function's body and appended to the prompt.
     """
     if target.language == "py":
         return python_function_program(answer, target.prompt, [target.name])
@@ -35,22 +40,22 @@ def extract_function_program(answer: str, target: TestedFunction) -> ExtractedPr
     fenced = code_blocks(text)
     for form, blocks in (
         ("fenced block", fenced),
-        ("text between marks" if fenced else "whole answer", blocks_between_markers(text)),
+        ("text between marks" if fenced else "whole answer", blocks_between_code_markers(text)),
     ):
         is_strict = form == "fenced block"
         parsed_blocks = [_parse_block(block, target, is_strict) for block in blocks]
-        position = _chosen_block_index(parsed_blocks, blocks, target)
+        position = _index_of_defining_block(parsed_blocks, blocks, target)
         if position is not None:
             parsed_block = parsed_blocks[position]
             order = (*range(position)[::-1], *range(position + 1, len(parsed_blocks)))
             others = [
                 [item for item in parsed_blocks[other].items if not item.has_error]
                 for other in order
-                if _may_be_in_language(blocks[other], target)
+                if _may_be_in_target_language(blocks[other], target)
             ]
             rule = f"{form} {position + 1} of {len(blocks)}" if is_strict and len(blocks) > 1 else form
             return ExtractedProgram(assemble_program(parsed_block, others, prompt_head, target), rule)
-    bodies = [block for block in fenced if _may_be_in_language(block, target)] or fenced
+    bodies = [block for block in fenced if _may_be_in_target_language(block, target)] or fenced
     pattern = definition_pattern(target)
     if not target.syntax.class_nodes and (defining := [block for block in bodies if pattern.search(block.text)]):
         # The function has a syntax error.
@@ -61,15 +66,18 @@ def extract_function_program(answer: str, target: TestedFunction) -> ExtractedPr
             target.syntax.module_end,
         )
         return ExtractedProgram("\n".join(part for part in parts if part), "fenced block")
-    body = bodies[0].text if bodies else blocks_between_markers(text)[0].text
+    body = bodies[0].text if bodies else blocks_between_code_markers(text)[0].text
     rule = "body of the function" if body.strip() else NOTHING_FOUND
     return ExtractedProgram(target.prompt + _cut_at_closing_brace(body.rstrip("\n"), target.syntax), rule)
 
 
 def _parse_block(block: CodeBlock, target: TestedFunction, is_fenced: bool) -> ParsedBlock:
-    """Returns a code block parsed into items. Unless it is a fenced block, items with errors are dropped."""
+    """Returns a code block split into code items (definitions, imports, statements).
+
+    Of a block without a fence, which may contain prose, only definitions and imports without syntax errors are kept.
+    """
     text = block.text if is_fenced else _longest_parsable_paragraphs(block.text, target)
-    parsed_block = split_into_items(text, target.syntax, target.name)
+    parsed_block = split_into_code_items(text, target.syntax, target.name)
     if is_fenced:
         return parsed_block
     valid_items = [
@@ -79,7 +87,10 @@ def _parse_block(block: CodeBlock, target: TestedFunction, is_fenced: bool) -> P
 
 
 def _longest_parsable_paragraphs(text: str, target: TestedFunction) -> str:
-    """Returns the first (longest) run of paragraphs that parses and defines the function; all of the text if none."""
+    """Returns consecutive paragraphs of a text that are code and define the tested function; else the whole text.
+
+    Of several such runs of paragraphs, the one with the earliest start and then the latest end is returned.
+    """
     breaks = [match.span() for match in re.finditer(r"\n[ \t]*\n", text)]
     first, last = text.find(target.name), text.rfind(target.name)
     max_tries = max(1, min(MAX_PARAGRAPHS, math.isqrt(MAX_PARSED // (len(text) + 1))))
@@ -93,8 +104,8 @@ def _longest_parsable_paragraphs(text: str, target: TestedFunction) -> str:
 
 
 def _is_code_up_to_function(text: str, target: TestedFunction) -> bool:
-    """Returns whether a text begins with valid imports and definitions, one of which is the tested function."""
-    for item in split_into_items(text, target.syntax, target.name).items:
+    """Returns whether a text has only valid imports and definitions up to the definition of the tested function."""
+    for item in split_into_code_items(text, target.syntax, target.name).items:
         if item.has_error or not (item.names or _is_import(item, target)):
             return False
         if target.name in item.names:
@@ -115,20 +126,21 @@ def _is_import(item: CodeItem, target: TestedFunction) -> bool:
     return item.type in kinds or item.type.startswith(("use_", "import")) or "require" in item.tokens
 
 
-def _may_be_in_language(block: CodeBlock, target: TestedFunction) -> bool:
+def _may_be_in_target_language(block: CodeBlock, target: TestedFunction) -> bool:
     syntax = target.syntax
     return block.tag in NEUTRAL_TAGS or block.tag in (syntax.grammar, target.language, *syntax.tags)
 
 
-def _chosen_block_index(
+def _index_of_defining_block(
     parsed_blocks: Sequence[ParsedBlock], blocks: Sequence[CodeBlock], target: TestedFunction
 ) -> int | None:
-    """Returns the index of the block to use: the last one that defines the function; None if none defines it.
+    """Returns the index of the code block that defines the tested function; None if no block does.
 
-    Blocks tagged with the problem's language, and those without syntax errors, are preferred.
+    Of several, blocks that may be in the problem's language are preferred, then blocks without syntax errors, then the
+    last block.
     """
     ranked = [
-        (_may_be_in_language(blocks[position], target), not any(item.has_error for item in defining), position)
+        (_may_be_in_target_language(blocks[position], target), not any(item.has_error for item in defining), position)
         for position, parsed_block in enumerate(parsed_blocks)
         if (defining := [item for item in parsed_block.items if defines_function(item, target)])
     ]
@@ -136,7 +148,10 @@ def _chosen_block_index(
 
 
 def _cut_at_closing_brace(body: str, syntax: LanguageSyntax) -> str:
-    """Returns a function's body up to its closing brace, for languages in which the tests begin with that brace."""
+    """Returns a function's body without its closing brace and the text after it.
+
+    In languages in which the tests do not begin with this brace, returns the body unchanged.
+    """
     if not syntax.empty_function_head:
         return body
     depth, source = 0, body.encode()

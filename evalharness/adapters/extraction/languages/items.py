@@ -19,7 +19,7 @@ PHP_OPENING_TAG = re.compile(r"<\?(?:php\b|(?!=))", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class CodeItem:
-    """A top-level item of code (definition, import or statement), or a member of the class around the function."""
+    """A top-level definition, import or statement, or a member of the class that contains the tested function."""
 
     type: str
     text: str
@@ -36,22 +36,22 @@ class CodeItem:
 
 @dataclass(frozen=True)
 class ParsedBlock:
-    """A code block of an answer, split into top-level items."""
+    """A code block of an answer, split into code items: definitions, imports and statements."""
 
     items: tuple[CodeItem, ...]
     class_name: str = ""
-    """The name of the class around the function, if there is one."""
+    """The name of the class that contains the tested function, if there is one."""
 
 
-def parse_source(grammar: str, source: bytes) -> Node:
-    """Returns the root node of the tree-sitter syntax tree of `source`. Node positions are byte offsets."""
-    if grammar in ASCII_ONLY_GRAMMARS:
+def parse_source(grammar_name: str, source: bytes) -> Node:
+    """Returns the root of the syntax tree of `source`, parsed by the tree-sitter grammar `grammar_name`."""
+    if grammar_name in ASCII_ONLY_GRAMMARS:
         source = NOT_ASCII.sub(b"_", source)
-    return get_parser(grammar).parse(source).root_node  # type: ignore[arg-type]
+    return get_parser(grammar_name).parse(source).root_node  # type: ignore[arg-type]
 
 
-def split_into_items(text: str, syntax: LanguageSyntax, function_name: str) -> ParsedBlock:
-    """Returns code split into top-level items. A class that contains the function is replaced by its members."""
+def split_into_code_items(text: str, syntax: LanguageSyntax, function_name: str) -> ParsedBlock:
+    """Returns code split into its top-level items. A class that contains `function_name` is replaced by its members."""
     if syntax.grammar == "php":
         text = _with_php_opening_tag(text)
     source = text.encode()
@@ -60,16 +60,18 @@ def split_into_items(text: str, syntax: LanguageSyntax, function_name: str) -> P
     for node, item_text in _item_nodes_with_text(parse_source(syntax.grammar, source), syntax, source):
         body = _body_of_enclosing_class(node, syntax, function_name)
         if body is None:
-            items.append(_make_item(node, item_text))
+            items.append(_make_code_item(node, item_text))
             continue
         named = node.child_by_field_name("name")
         class_name = node_text(named) if named else ""
-        items += [replace(_make_item(*member), in_class=True) for member in _item_nodes_with_text(body, syntax, source)]
+        items += [
+            replace(_make_code_item(*member), in_class=True) for member in _item_nodes_with_text(body, syntax, source)
+        ]
     return ParsedBlock(tuple(items), class_name)
 
 
 def _with_php_opening_tag(text: str) -> str:
-    """Returns PHP code with an opening tag in the form that the grammar expects."""
+    """Returns PHP code with the opening tag `<?php`, which the tree-sitter grammar needs; replaces `<?` and `<?PHP`."""
     match = PHP_OPENING_TAG.search(text)
     if match is None:
         return f"<?php\n{text}"
@@ -77,23 +79,26 @@ def _with_php_opening_tag(text: str) -> str:
 
 
 def _body_of_enclosing_class(node: Node, syntax: LanguageSyntax, function_name: str) -> Node | None:
-    """Returns the body of `node` if it is a class that contains the function `function_name`, else None."""
+    """Returns the body of `node` if it is a class with the method `function_name`, else None."""
     body = node.child_by_field_name("body") if node.type in syntax.class_nodes else None
     if body is not None and any(function_name in declared_names(member) for member in body.named_children):
         return body
     return None
 
 
-def _make_item(node: Node, text: str) -> CodeItem:
+def _make_code_item(node: Node, text: str) -> CodeItem:
     return CodeItem(
         node.type, text, declared_names(node), tokens_in(node), has_error=node.has_error or node.type == "ERROR"
     )
 
 
 def _item_nodes_with_text(parent: Node, syntax: LanguageSyntax, source: bytes) -> Iterator[tuple[Node, str]]:
-    """Yields (node, text) of each item below a syntax node; the text includes the comments and attributes before it."""
+    """Yields (node, text) of each definition, import and statement below a syntax node.
+
+    The text includes the comments and attributes before the node.
+    """
     leading_nodes: list[Node] = []
-    children = _children_without_containers(parent, syntax)
+    children = _children_with_flattened_containers(parent, syntax)
     for position, node in enumerate(children):
         if not node.is_named:
             continue
@@ -105,17 +110,17 @@ def _item_nodes_with_text(parent: Node, syntax: LanguageSyntax, source: bytes) -
         leading_nodes = []
 
 
-def _children_without_containers(parent: Node, syntax: LanguageSyntax) -> list[Node]:
-    """Returns a syntax node's children, in which each container, such as a namespace, is replaced by its children."""
+def _children_with_flattened_containers(parent: Node, syntax: LanguageSyntax) -> list[Node]:
+    """Returns a syntax node's children, with each container, such as a namespace, replaced by its own children."""
     nodes: list[Node] = []
     for node in parent.children:
         inner = _container_contents(node, syntax)
-        nodes += [node] if inner is None else _children_without_containers(inner, syntax)
+        nodes += [node] if inner is None else _children_with_flattened_containers(inner, syntax)
     return nodes
 
 
 def _container_contents(node: Node, syntax: LanguageSyntax) -> Node | None:
-    """Returns the node that holds the contents of a container, such as a namespace; None if `node` is no container."""
+    """Returns the node with the contents of a container, such as a namespace; None if `node` is not a container."""
     if node.type == "export_statement" and node.type in syntax.container_nodes:
         return node if node.child_by_field_name("declaration") else None
     if node.type in syntax.container_nodes:
@@ -127,7 +132,7 @@ def _container_contents(node: Node, syntax: LanguageSyntax) -> Node | None:
 
 
 def _end_byte_after_punctuation(children: Sequence[Node], child_index: int) -> int:
-    """Returns the byte offset of the end of children[position], including the punctuation that follows it."""
+    """Returns the byte offset of the end of children[child_index], including the `;` and `,` that follow it."""
     end = children[child_index].end_byte
     for node in children[child_index + 1 :]:
         if node.is_named or node.type not in (";", ";;", ","):
@@ -137,7 +142,7 @@ def _end_byte_after_punctuation(children: Sequence[Node], child_index: int) -> i
 
 
 def _text_with_indentation(source: bytes, start_byte: int, end_byte: int) -> str:
-    """Returns the text between two byte offsets of `source`, including the indentation of its first line."""
+    """Returns the text between two byte offsets of `source`, preceded by the indentation of its first line."""
     line_start = source.rfind(b"\n", 0, start_byte) + 1
     if not source[line_start:start_byte].strip():
         start_byte = line_start

@@ -41,7 +41,7 @@ def node_text(node: Node) -> str:
 
 
 def leaf_nodes(node: Node) -> Iterator[Node]:
-    """Yields the leaf nodes of the syntax tree below a node, in the order of the text."""
+    """Yields the leaf nodes of the syntax tree below a node, in the order of the source text."""
     cursor = node.walk()
     while True:
         if not cursor.goto_first_child():
@@ -53,7 +53,7 @@ def leaf_nodes(node: Node) -> Iterator[Node]:
 
 
 def tokens_in(node: Node) -> frozenset[str]:
-    """Returns the tokens of a syntax node, and the words in them (x in $x), without those of comments and strings."""
+    """Returns the tokens of a syntax node, and identifiers in them (x in $x), without comments and string literals."""
     tokens: set[str] = set()
     for leaf in leaf_nodes(node):
         if leaf.type not in COMMENT_NODES and leaf.type not in STRING_NODES:
@@ -64,7 +64,7 @@ def tokens_in(node: Node) -> frozenset[str]:
 
 
 def declared_names(node: Node) -> frozenset[str]:
-    """Returns the names that a top-level syntax node declares, such as a function's; empty for a statement."""
+    """Returns the names that a top-level syntax node declares, such as a function's; none for a plain statement."""
     if node.type == "call" and (target := node.child_by_field_name("target")):
         return _names_in_elixir_definition(node, node_text(target))
     if node.type == "list" and node.named_children:
@@ -116,7 +116,7 @@ def _names_declared_by_children(node: Node) -> frozenset[str]:
 
 
 def _names_in_declarator(node: Node) -> frozenset[str]:
-    """Returns the names in a declarator node, such as the variables of an assignment's left side; may be empty."""
+    """Returns the names that a declarator node declares, such as the variables on the left side of an assignment."""
     if node.type in SCOPED_NODES:
         return frozenset()
     for field in NAME_FIELDS:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from evalharness.adapters.extraction.languages.items import CodeItem, split_into_items
+from evalharness.adapters.extraction.languages.items import CodeItem, split_into_code_items
 from evalharness.adapters.extraction.languages.target import TestedFunction
 
 DEMONSTRATION = re.compile(
@@ -23,18 +23,19 @@ TEST_CODE = re.compile(r"(?:#\[cfg\(test\)\]|@(?:Test|main)\b|use\s+(?:Test::|Ex
 
 
 def defines_function(item: CodeItem, target: TestedFunction) -> bool:
-    """Returns whether a code item defines the tested function; a mere signature (prototype) does not count."""
+    """Returns whether a code item defines the tested function; a signature without a body does not count."""
     is_prototype = item.type == "function_signature" or (item.type == "declaration" and "{" not in item.text)
     return target.name in item.names and not is_prototype and item.type != "signature"
 
 
-def needed_items(
+def items_needed_by_function(
     items: Sequence[CodeItem], other_blocks: Sequence[Sequence[CodeItem]], prompt_head: str, target: TestedFunction
 ) -> list[CodeItem]:
-    """Returns the code items that the tested function needs, in the answer's order; those of other blocks come first.
+    """Returns the code items that the tested function needs, itself included: first from other blocks, then `items`.
 
-    `other_blocks` has the items of each other code block: first of the blocks before the chosen one, from the nearest
-    to the farthest, then of those after it. If two of them define the same name, the first definition is used.
+    `items` are those of the code block that defines the function. `other_blocks` has the items of each other block:
+    first the blocks before that block, from the nearest to the farthest, then the blocks after it. If two of them
+    define the same name, the first definition is used.
     """
     needed = _tokens_used_by_function([*items, *(item for block in other_blocks for item in block)], target.name)
     defined = {name for item in items for name in item.names}
@@ -50,7 +51,10 @@ def needed_items(
         for item in items
         if defines_function(item, target)
         or target.name in item.names
-        or not (_is_omitted(item, target, needed, callers) or (item.names & provided and not item.names - provided))
+        or not (
+            _is_left_out_of_program(item, target, needed, callers)
+            or (item.names & provided and not item.names - provided)
+        )
     ]
     return [*helpers, *chosen]
 
@@ -58,18 +62,20 @@ def needed_items(
 def _is_needed_from_other_block(
     item: CodeItem, missing_names: frozenset[str], needed_names: frozenset[str], target: TestedFunction
 ) -> bool:
-    """Returns whether an item of another code block defines a missing name, or imports a needed one."""
+    """Returns whether an item of another code block defines one of `missing_names` or imports one of `needed_names`.
+
+    `needed_names` are all names that the tested function uses; `missing_names` are those still undefined.
+    """
     is_import = item.type in target.syntax.import_nodes and bool(item.tokens & needed_names)
     return target.name not in item.tokens and (is_import or bool(item.names & missing_names))
 
 
-def _is_omitted(
+def _is_left_out_of_program(
     item: CodeItem, target: TestedFunction, needed_names: frozenset[str], caller_names: frozenset[str]
 ) -> bool:
-    """Returns whether to leave a code item of an answer out of the program.
+    """Returns whether a code item only calls, prints, tests or exports the tested function, or is a package clause.
 
-    It is left out if it only calls, prints, tests or exports the tested function, or is a package clause.
-    `needed_names`: the names that the tested function depends on; `caller_names`: the names of functions that call it.
+    `needed_names` are the names that the tested function depends on; `caller_names` those of functions that call it.
     """
     code = _text_after_comments(item)
     if item.type in target.syntax.dropped_nodes or TEST_CODE.match(item.text.lstrip()):
@@ -84,7 +90,7 @@ def _is_omitted(
 
 
 def _text_after_comments(item: CodeItem) -> str:
-    """Returns a code item's text from its first line of code on, without the comment lines before it."""
+    """Returns a code item's text without the comment lines at its beginning."""
     lines = item.text.lstrip().split("\n")
     while len(lines) > 1 and lines[0].lstrip().startswith(("//", "#", "--", ";", "/*", "*")) and not item.names:
         lines = lines[1:]
@@ -92,7 +98,7 @@ def _text_after_comments(item: CodeItem) -> str:
 
 
 def _tokens_used_by_function(items: Iterable[CodeItem], function_name: str) -> frozenset[str]:
-    """Returns the function's name and all identifiers that it uses, directly or through other items (transitively)."""
+    """Returns the function's name and the tokens in its code and in that of all items that it (transitively) uses."""
     uses: dict[str, set[str]] = {}
     for item in items:
         for declared in item.names:
@@ -107,9 +113,9 @@ def _tokens_used_by_function(items: Iterable[CodeItem], function_name: str) -> f
 
 
 def _names_of_callers(items: Sequence[CodeItem], function_name: str, needed_names: frozenset[str]) -> frozenset[str]:
-    """Returns the function's name and the names of items that use it, directly or transitively.
+    """Returns the function's name and the names of the items that use it, directly or transitively.
 
-    Items that declare one of `needed_names` are not among them.
+    Items that declare one of `needed_names` are excluded, because the function itself uses them.
     """
     callers, grown = {function_name}, True
     while grown:
@@ -125,10 +131,12 @@ def _names_of_callers(items: Sequence[CodeItem], function_name: str, needed_name
 
 
 def _names_declared_in(text: str, target: TestedFunction) -> frozenset[str]:
-    """Returns the names that `text` declares at its top level.
+    """Returns the names that a part of a program declares at its top level.
 
-    Returns none in languages whose functions are members of a class, since `text` is only a part of that class.
+    In languages whose functions are members of a class, returns no names, because `text` is only a part of the class.
     """
     if target.syntax.class_nodes:
         return frozenset()
-    return frozenset(name for item in split_into_items(text, target.syntax, target.name).items for name in item.names)
+    return frozenset(
+        name for item in split_into_code_items(text, target.syntax, target.name).items for name in item.names
+    )

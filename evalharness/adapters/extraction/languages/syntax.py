@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LanguageSyntax:
-    """How a language writes functions, imports and files. Node types are those of its tree-sitter grammar."""
+    """The syntax of a programming language: how it writes functions, imports and files.
+
+    Node types are those of the language's tree-sitter grammar.
+    """
 
     grammar: str
     """The grammar's name in tree-sitter-language-pack."""

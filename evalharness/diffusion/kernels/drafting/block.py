@@ -11,15 +11,16 @@ from evalharness.diffusion.kernels.norm import warps_per_row
 
 
 @triton.jit(do_not_specialize=["stride", "capacity"])
-def write_sequence_block_input(
+def write_sequence_drafter_input(
     live: tl.tensor, done: tl.tensor, last: tl.tensor, cached: tl.tensor, offsets: tl.tensor, index: tl.tensor,
     features: tl.tensor, tokens: tl.tensor, positions: tl.tensor, limits: tl.tensor, previous: tl.tensor,
     draft_offsets: tl.tensor, before: tl.tensor, stride: tl.tensor, capacity: tl.tensor, hidden: tl.tensor,
     L: tl.constexpr, DEPTHS: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_H: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: writes the input of a sequence's drafted block; one program per sequence.
+    """Kernel: writes the drafter's input for each sequence, the block to draft; one program per sequence.
 
-    It writes the tensors `tokens` to `before`, and only reads the others.
+    It writes `tokens`, `positions` and `limits` (fields of `StepInput`), `previous`, `draft_offsets` and `before`, and
+    only reads the other tensors; `write_drafter_input` describes them.
     """
     if not begin_kernel(live, PDL):
         return
@@ -44,9 +45,9 @@ def embed_block_row(
     live: tl.tensor, tokens: tl.tensor, table: tl.tensor, masks: tl.tensor, residual: tl.tensor, hidden: tl.tensor,
     L: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: writes the input embedding of a row of the drafted blocks; one program per row.
+    """Kernel: writes the input embedding of each token of the drafted blocks to `residual`; one program per token.
 
-    It writes `residual`.
+    A block has L tokens: the first one is looked up in `table`, the others are mask tokens with the embeddings `masks`.
     """
     if not begin_kernel(live, PDL):
         return
@@ -61,14 +62,14 @@ def embed_block_row(
 
 
 @triton.jit(do_not_specialize=["stride"])
-def write_sequence_block_drafts(
+def write_sequence_drafted_tokens(
     live: tl.tensor, done: tl.tensor, uses_drafter: tl.tensor, limit: tl.tensor, output_length: tl.tensor,
     chosen: tl.tensor, vocabulary: tl.tensor, drafts: tl.tensor, draft_length: tl.tensor, stride: tl.tensor,
     D: tl.constexpr, DEPTHS: tl.constexpr, BLOCK_T: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: writes the drafted token ids of a sequence, within its limit; one program per sequence.
+    """Kernel: writes each sequence's drafted token ids and their number; one program per sequence.
 
-    It writes `drafts` and `draft_length`.
+    It writes `drafts` and `draft_length`. Drafts are cut so that the sequences do not exceed their output limits.
     """
     if not begin_kernel(live, PDL):
         return
@@ -86,14 +87,11 @@ def write_sequence_block_drafts(
 
 
 @triton.jit(do_not_specialize=["size", "capacity"])
-def store_feature_row(
+def store_context_feature_row(
     live: tl.tensor, features: tl.tensor, positions: tl.tensor, stored: tl.tensor, size: tl.tensor,
     capacity: tl.tensor, hidden: tl.tensor, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: stores the context feature of a row at its position; one program per row.
-
-    It writes `stored`.
-    """
+    """Kernel: stores the context feature of each token at the token's position in `stored`; one program per token."""
     if not begin_kernel(live, PDL):
         return
     row = tl.program_id(0).to(tl.int64)
@@ -106,21 +104,22 @@ def store_feature_row(
     tl.store(target + column, tl.load(features + row * hidden + column, mask=valid), mask=valid)
 
 
-def write_block_input(
+def write_drafter_input(
     state: SpeculationState, step_input: StepInput, vocabulary_index: Tensor, features: Tensor,
     last_token_indices: Tensor, offsets: Tensor, feature_before: Tensor,
 ) -> None:  # fmt: skip
-    """Writes the input of a drafter pass over blocks of L tokens, one block per sequence, from the `state`.
+    """Writes the input of a drafter pass to `step_input`: for each sequence of the `state`, a block of L tokens.
 
-    A block begins with the sequence's last token, and each of its positions attends to all of them. `vocabulary_index`
-    [target vocabulary] are the tokens' indices in the draft vocabulary; those of the last tokens are written to
-    `last_token_indices` [B]. `feature_before` [B, hidden] gets the context feature of the position before the block
-    from `features` [B, capacity, hidden], or zeros if there is none. `offsets` [depths, stride] gets the indices of the
-    random numbers of the drafted tokens.
+    A block begins with the sequence's last token; each of its tokens attends to the text before and the whole block.
+    `vocabulary_index` [target vocabulary] holds each token's index in the draft vocabulary, and `features`
+    [B, capacity, hidden] each position's context feature. Three more results are written: `last_token_indices` [B], the
+    last tokens' indices in the draft vocabulary; `feature_before` [B, hidden], the context features of the positions
+    before the blocks (zeros at the start of a text); and offsets[d, b], the index of the random number that samples the
+    d-th drafted token of sequence b.
     """
     sequences, length = state.last.shape[0], step_input.tokens.shape[0] // state.last.shape[0]
     hidden = feature_before.shape[1]
-    write_sequence_block_input[(sequences,)](
+    write_sequence_drafter_input[(sequences,)](
         state.live, state.done, state.last, state.cached, state.offsets, vocabulary_index, features, step_input.tokens,
         step_input.positions, step_input.limits, last_token_indices, offsets, feature_before, offsets.stride(0),
         features.shape[1], hidden, L=length, DEPTHS=offsets.shape[0], BLOCK_T=triton.next_power_of_2(length),
@@ -129,43 +128,45 @@ def write_block_input(
 
 
 def embed_blocks(
-    tokens: Tensor, embedding_table: Tensor, mask_embeddings: Tensor, residual: Tensor, live: Tensor
+    tokens: Tensor, embedding_table: Tensor, mask_embeddings: Tensor, residual: Tensor, live_count: Tensor
 ) -> None:
-    """Writes the input embeddings of blocks of L rows to `residual` [B * L, hidden].
+    """Writes the input embeddings of drafted blocks, of L tokens each, to `residual` [B * L, hidden].
 
-    The first row of a block has the embedding of its token in `embedding_table`, the others are `mask_embeddings` [L -
-    1, hidden]. `tokens` are int32 [B * L].
+    The first token of a block is looked up in `embedding_table`; the others are mask tokens with the embeddings
+    `mask_embeddings` [L - 1, hidden]. `tokens` are the token ids, int32 [B * L]. `live_count` [1] is the number of
+    sequences that still decode; at 0 nothing is computed.
     """
     rows, hidden = residual.shape
     embed_block_row[(rows,)](
-        live, tokens, embedding_table, mask_embeddings, residual, hidden, L=mask_embeddings.shape[0] + 1,
-        BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(live),
+        live_count, tokens, embedding_table, mask_embeddings, residual, hidden, L=mask_embeddings.shape[0] + 1,
+        BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(live_count),
     )  # fmt: skip
 
 
-def write_block_drafts(state: SpeculationState, chosen_indices: Tensor, draft_vocabulary: Tensor) -> None:
-    """Writes the drafter's drafts to the `state` of the sequences that use the drafter, within their limits.
+def write_drafted_tokens(state: SpeculationState, chosen_indices: Tensor, draft_vocabulary: Tensor) -> None:
+    """Writes the tokens that the drafter chose to the `state`, as drafts of the sequences that use the drafter.
 
-    `chosen_indices` [depths, stride] are the drafted tokens of each sequence as indices in the
-    `draft_vocabulary` [V], int32.
+    chosen_indices[d, b] is the d-th drafted token of sequence b, as index in the `draft_vocabulary` [V], which holds
+    token ids; both are int32. Drafts are cut so that the sequences do not exceed their output limits.
     """
     sequences, longest = state.drafts.shape
     depths = chosen_indices.shape[0]
-    write_sequence_block_drafts[(sequences,)](
+    write_sequence_drafted_tokens[(sequences,)](
         state.live, state.done, state.uses_drafter, state.limit, state.output_length, chosen_indices, draft_vocabulary,
         state.drafts, state.draft_length, chosen_indices.stride(0), D=longest, DEPTHS=depths,
         BLOCK_T=triton.next_power_of_2(depths), num_warps=1, **launch_options(state.live),
     )  # fmt: skip
 
 
-def store_features(features: Tensor, positions: Tensor, feature_cache: Tensor, live: Tensor) -> None:
-    """Stores `features` [N, hidden] of N = B * T rows at their `positions` [N] in the `feature_cache`.
+def store_context_features(features: Tensor, positions: Tensor, feature_cache: Tensor, live_count: Tensor) -> None:
+    """Stores the context features [N, hidden] of N = B * T tokens at the tokens' `positions` [N] in `feature_cache`.
 
-    The cache is [B, capacity, hidden]. Rows at position -1 are padding.
+    `feature_cache` is [B, capacity, hidden]. Tokens at position -1 are padding, and are not stored. `live_count` [1] is
+    the number of sequences that still decode; at 0 nothing is stored.
     """
     rows, hidden = features.shape
     sequences, capacity, _ = feature_cache.shape
-    store_feature_row[(rows,)](
-        live, features, positions, feature_cache, rows // sequences, capacity, hidden,
-        BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(live),
+    store_context_feature_row[(rows,)](
+        live_count, features, positions, feature_cache, rows // sequences, capacity, hidden,
+        BLOCK=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(live_count),
     )  # fmt: skip

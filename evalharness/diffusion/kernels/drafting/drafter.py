@@ -28,7 +28,7 @@ from evalharness.diffusion.kernels.step import (
 
 @dataclass(frozen=True)
 class DrafterWeights:
-    """The weights of a drafter in the form that the kernels read, with the names of `Drafter`."""
+    """The weights of a drafter in the form that the kernels read; fields that `Drafter` also has are named as there."""
 
     network: KernelWeights
     """The layers, the last norm, the target's embedding, and its output head for the V tokens that can be drafted."""
@@ -51,12 +51,12 @@ class DrafterWeights:
 
     @property
     def block_length(self) -> int:
-        """Tokens that are drafted in one forward pass."""
+        """The number of tokens that are drafted in one forward pass."""
         return self.mask.shape[0] + 1
 
     @property
     def bytes_per_pass(self) -> int:
-        """The bytes of weights that drafting one block reads, its context's extension included."""
+        """The bytes of weights that are read to draft one block and to add the last pass's tokens to the context."""
         matrices = [
             self.fuse,
             *self.context,
@@ -102,7 +102,7 @@ def read_drafter_weights(drafter: Drafter) -> DrafterWeights:
 
 @dataclass(frozen=True)
 class DrafterBuffers:
-    """The buffers with which the drafter's kernels exchange data, for B sequences and N rows of a verifying pass."""
+    """The buffers through which the drafter's kernels pass data, for B sequences and verifying passes of N tokens."""
 
     step: StepBuffers
     """Of the drafter's own forward pass over B * block rows."""
@@ -133,9 +133,10 @@ class DrafterBuffers:
 def new_drafter_buffers(
     weights: DrafterWeights, cache: DrafterCache, tokens_per_sequence: int, draft_length: int
 ) -> DrafterBuffers:
-    """Allocates the buffers of the drafter for the sequences of its cache.
+    """Returns new buffers for the drafter's kernels, for the sequences of its KV cache.
 
-    A verifying pass has `tokens_per_sequence` tokens per sequence; `draft_length` tokens are drafted, at most a block.
+    A verifying pass has `tokens_per_sequence` tokens per sequence. `draft_length` tokens are drafted per sequence, at
+    most the drafter's block.
     """
     config, device, dtype = weights.network.config, weights.network.embed.device, weights.network.embed.dtype
     sequences = cache.rows
@@ -164,49 +165,57 @@ def new_drafter_buffers(
 
 
 def record_tapped_states(
-    weights: DrafterWeights, buffers: DrafterBuffers, layer: int, residual: Tensor, live: Tensor
+    weights: DrafterWeights, buffers: DrafterBuffers, layer: int, residual: Tensor, live_count: Tensor
 ) -> None:
-    """Stores the target's hidden states `residual` [N, hidden] after a layer, if the layer is one of the taps."""
+    """Stores the target's hidden states after layer number `layer`, if the drafter uses this layer (`taps`).
+
+    `residual` [N, hidden] are the hidden states of the N tokens of a verifying pass. `live_count` [1] is the number of
+    sequences that still decode; at 0 nothing is stored.
+    """
     hidden = weights.network.config.hidden
     for number, tap in enumerate(weights.taps):
         if tap == layer:
             own = buffers.taps[:, number * hidden : (number + 1) * hidden]
             gain, eps = weights.tap_gains[number], weights.network.config.norm_eps
-            norm.sum_and_norm(residual[None], gain, eps, own, live)
+            norm.sum_and_norm(residual[None], gain, eps, own, live_count)
 
 
 def extend_drafter_context(
-    weights: DrafterWeights, buffers: DrafterBuffers, cache: DrafterCache, positions: Tensor, live: Tensor
+    weights: DrafterWeights, buffers: DrafterBuffers, cache: DrafterCache, positions: Tensor, live_count: Tensor
 ) -> None:
-    """Adds the rows of a verifying pass, at `positions` [N], to the drafter's context, from the recorded taps.
+    """Adds the N tokens of a verifying pass to the drafter's context (its KV cache), at their `positions` [N].
 
-    Rows of rejected tokens are overwritten by the next pass, before a block attends to them.
+    It reads the hidden states that `record_tapped_states` stored. Tokens that the target rejects are overwritten in the
+    next pass, before a block attends to them. `live_count` [1] is the number of sequences that still decode; at 0
+    nothing is computed.
     """
     b, eps = buffers, weights.network.config.norm_eps
-    gemm.split_matmul(b.taps, weights.fuse, b.fused, live)
-    norm.sum_and_norm(b.fused, weights.fuse_gain, eps, b.features, live)
-    block.store_features(b.features, positions, cache.features, live)
+    gemm.split_matmul(b.taps, weights.fuse, b.fused, live_count)
+    norm.sum_and_norm(b.fused, weights.fuse_gain, eps, b.features, live_count)
+    block.store_context_features(b.features, positions, cache.context_features, live_count)
     for number, layer in enumerate(weights.network.layers):
-        gemm.split_matmul(b.features, weights.context[number], b.context, live)
+        gemm.split_matmul(b.features, weights.context[number], b.context, live_count)
         keys, values = cache.layer_keys_and_values(number)
         # There are no queries: all heads are keys or values, and `features` is not written.
         qkv.rope_and_cache(
             b.context, weights.context_bias[number], layer.q_norm, layer.k_norm, eps, b.step.table, positions,
-            b.features, keys, values, live,
+            b.features, keys, values, live_count,
         )  # fmt: skip
 
 
 def draft_tokens(
     weights: DrafterWeights, buffers: DrafterBuffers, cache: DrafterCache, state: SpeculationState, temperature: float
 ) -> None:
-    """Drafts tokens for the sequences that use the drafter, and writes them to the `state`.
+    """Drafts tokens in one forward pass, for the sequences that use the drafter, and writes them to the `state`.
 
-    At a `temperature` above 0 each token is sampled with the random number of its position, which the target uses in
-    verification, too.
+    At a `temperature` above 0, each token is sampled with the random number of its position; the target uses the same
+    number in verification.
     """
     b, step, live, network = buffers, buffers.step, state.live, weights.network
     gain, eps = network.layers[0].attention_norm, network.config.norm_eps
-    block.write_block_input(state, step.step_input, weights.index, cache.features, b.chosen[0], b.offsets, b.before)
+    block.write_drafter_input(
+        state, step.step_input, weights.index, cache.context_features, b.chosen[0], b.offsets, b.before
+    )
     block.embed_blocks(step.step_input.tokens, network.embed, weights.mask, step.residual, live)
     if weights.carry is not None and b.carried is not None:
         gemm.split_matmul(b.before, weights.carry, b.carried, live)
@@ -225,4 +234,4 @@ def draft_tokens(
             statistics, 1, live, noise,
             added_logits=head.AddedLogits(b.logits, depth, weights.block_length, weights.vocabulary),
         )  # fmt: skip
-    block.write_block_drafts(state, b.chosen[1:], weights.vocabulary)
+    block.write_drafted_tokens(state, b.chosen[1:], weights.vocabulary)

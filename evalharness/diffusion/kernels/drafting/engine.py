@@ -21,18 +21,18 @@ from evalharness.diffusion.drafting.decoding import append_verified_tokens
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.drafting.proposals import Draft, DraftingSettings, DraftSourceSelector
 from evalharness.diffusion.kernels.drafting.drafter import draft_tokens, new_drafter_buffers, read_drafter_weights
-from evalharness.diffusion.kernels.drafting.passes import DraftingKernels, verify_drafts
+from evalharness.diffusion.kernels.drafting.passes import DrafterTensors, verify_drafts
 from evalharness.diffusion.kernels.drafting.state import SpeculationState, new_speculation_state
 from evalharness.diffusion.kernels.engine import (
     CAPACITY_STEP,
     END_TOKENS,
     KERNELS_PER_LAYER,
-    Tables,
+    HostStateArrays,
     write_end_tokens,
     write_random_state,
 )
 from evalharness.diffusion.kernels.graphs import capture_steps, run_until_done, steps_per_graph, use_device
-from evalharness.diffusion.kernels.kernel_options import UnsupportedSetting, unsupported_top_p
+from evalharness.diffusion.kernels.kernel_options import UnsupportedSetting, find_unsupported_top_p
 from evalharness.diffusion.kernels.launch import ceil_div
 from evalharness.diffusion.kernels.step import KernelWeights, new_step_buffers
 from evalharness.diffusion.rows import Row, Sampler, record_output_times
@@ -55,27 +55,27 @@ class VerificationResult(NamedTuple):
 
 @dataclass(frozen=True)
 class SpeculationSession:
-    """Device state, KV caches and CUDA graphs for batches of the same size and settings."""
+    """Device state, KV caches and CUDA graphs, which batches of the same size and settings reuse."""
 
     state: SpeculationState
     host: SpeculationState
-    tables: Tables
+    host_arrays: HostStateArrays
     """The fields of `host` as NumPy arrays of the same memory, which are faster to write."""
     cache: KVCache
-    drafter: DraftingKernels | None
+    drafter: DrafterTensors | None
     verify: Callable[[], None]
     """Runs a verifying pass over the drafts that the host has written."""
     draft_and_verify: Callable[[], None]
     """Runs the drafter before; without a drafter the same as `verify`."""
 
     def run(self, single_pass: bool) -> None:
-        """Copies the host's state to the device, decodes until all sequences are done, and copies the state back.
+        """Copies the host's state to the device, runs one round of verifying passes there, and copies the state back.
 
-        `single_pass` says that the round has only one verifying pass.
+        A round ends when each sequence is done. With `single_pass`, it is one pass.
         """
-        tables = self.tables
-        tables["live"][0] = (tables["done"] == 0).sum()
-        drafts = bool(((tables["done"] == 0) & (tables["uses_drafter"] != 0)).any())
+        arrays = self.host_arrays
+        arrays["live"][0] = (arrays["done"] == 0).sum()
+        drafts = bool(((arrays["done"] == 0) & (arrays["uses_drafter"] != 0)).any())
         advance = self.draft_and_verify if drafts else self.verify
         with use_device(self.state.live.device):
             self.state.flat.copy_(self.host.flat)
@@ -87,9 +87,10 @@ class SpeculationSession:
 
 
 class SpeculativeEngine:
-    """Speculative decoding with the fused kernels for one network and its drafter, or prompt lookup alone.
+    """Speculative decoding with the fused kernels, for one target and its drafter, or with prompt lookup alone.
 
-    `select.select_kernels` and `select.find_unsupported_drafter_feature` decide whether they are supported.
+    `select.select_kernels` and `select.find_unsupported_drafter_feature` decide whether the kernels support target and
+    drafter.
     """
 
     def __init__(self, weights: KernelWeights, drafter: Drafter | None = None) -> None:
@@ -101,9 +102,9 @@ class SpeculativeEngine:
 
     @property
     def costs(self) -> ForwardPassCosts:
-        """The costs of a drafter pass, in units of the target's pass: the ratio of the weights that they read.
+        """The cost of a drafter pass relative to a target pass, which costs 1: the ratio of the bytes that they read.
 
-        The costs of verification do not depend on the drafts, because a pass has a fixed size.
+        A target pass costs the same for drafts of any length, because it has a fixed size.
         """
         drafter = self._drafter_weights
         share = drafter.bytes_per_pass / self._weights.bytes_per_pass if drafter else 0.0
@@ -115,10 +116,10 @@ class SpeculativeEngine:
 
     def find_unsupported_setting(self, sampler: Sampler) -> UnsupportedSetting | None:
         """Returns the sampler's setting with which the kernels cannot decode; None if they support the sampler."""
-        return unsupported_top_p(sampler.temperature, sampler.top_p)
+        return find_unsupported_top_p(sampler.temperature, sampler.top_p)
 
     def allocate_cache(self, rows: Sequence[Row], sampler: Sampler, drafting: DraftingSettings) -> KVCache:
-        """Returns a KV cache for these rows, the sequences of a batch; prefill must fill it.
+        """Returns a KV cache for these rows (the sequences of a batch), which the caller must prefill.
 
         The next call of `draft_and_verify` must be for the same rows.
         """
@@ -138,14 +139,15 @@ class SpeculativeEngine:
     def draft_and_verify(
         self, rows: Sequence[Row], drafting: DraftingSettings, target_states: Tensor | None, start_time: float
     ) -> None:
-        """Decodes until each row has ended; the KV cache has all tokens of a row except the last.
+        """Decodes the rows by speculative decoding until each has ended; appends the tokens to the rows.
 
-        `target_states` [rows, T, taps * hidden] are the target's hidden states of these tokens, for the drafter; None
-        if there are none. Times are counted from `start_time`, a `time.perf_counter()`.
+        The KV cache of `allocate_cache` must hold all tokens of each row except the last. `target_states`
+        [rows, T, taps * hidden] are the target's hidden states of these tokens, which the drafter needs; None if there
+        are none. Times of the rows are counted from `start_time`, a `time.perf_counter()`.
         """
         session, drafting = self._session, limit_draft_length(drafting, len(rows))
         assert session is not None
-        host, drafter = session.tables, drafting.drafter
+        host, drafter = session.host_arrays, drafting.drafter
         if drafter is not None and session.drafter is not None and target_states is not None:
             drafter.extend_context(target_states, [0] * len(rows), session.drafter.cache)
         sources = DraftSourceSelector(drafting, rows)
@@ -165,7 +167,7 @@ class SpeculativeEngine:
                 before = len(row.text)
                 for verified, accepted in _append_round_tokens(host, sequence, row, draft.kind):
                     sources.record_draft(verified, accepted)
-                sources.extend_lookup(number, row.text[before:])
+                sources.append_to_lookup_text(number, row.text[before:])
             record_output_times((row for _, row in running), start_time)
             kept = [number for number, (_, row) in enumerate(running) if not row.ended]
             sources.keep_rows(kept)
@@ -174,7 +176,7 @@ class SpeculativeEngine:
     def _open_session(
         self, sequence_count: int, capacity: int, sampler: Sampler, drafting: DraftingSettings
     ) -> SpeculationSession:
-        """Allocates a session and captures its CUDA graphs."""
+        """Returns a new session with captured CUDA graphs."""
         weights, longest = self._weights, drafting.max_length
         device = weights.embed.device
         cache = KVCache(weights.config, sequence_count, capacity, weights.embed.dtype, device)
@@ -187,7 +189,7 @@ class SpeculativeEngine:
             own_cache = drafting.drafter.new_cache(sequence_count, capacity)
             depths = min(longest, self._drafter_weights.block_length)
             buffers = new_drafter_buffers(self._drafter_weights, own_cache, longest + 1, depths)
-            drafter = DraftingKernels(self._drafter_weights, buffers, own_cache)
+            drafter = DrafterTensors(self._drafter_weights, buffers, own_cache)
         target_buffers = new_step_buffers(weights, cache, longest + 1, longest + 1, sampler.banned)
         verify = partial(
             verify_drafts, weights, state, target_buffers, cache, drafter, sampler.temperature, drafting.threshold
@@ -204,48 +206,50 @@ class SpeculativeEngine:
             layers = weights.config.layers + drafter.weights.network.config.layers
             count = 1 if drafting.lookup else steps_per_graph(KERNELS_PER_LAYER * layers)
             draft_graph = capture_steps(draft_and_verify, count, state.live)
-        tables = {name: table.numpy() for name, table in vars(host).items()}
-        return SpeculationSession(state, host, tables, cache, drafter, verify_graph, draft_graph)
+        host_arrays = {name: field.numpy() for name, field in vars(host).items()}
+        return SpeculationSession(state, host, host_arrays, cache, drafter, verify_graph, draft_graph)
 
 
 def limit_draft_length(drafting: DraftingSettings, sequence_count: int) -> DraftingSettings:
-    """Returns the settings with drafts so short that a pass over this many sequences has at most `ROWS_PER_PASS` rows.
+    """Returns the settings with a maximum draft length at which a verifying pass has at most `ROWS_PER_PASS` tokens.
 
-    Drafts have at least one token.
+    The pass is over `sequence_count` sequences. The maximum draft length is at least 1.
     """
     return replace(drafting, max_length=min(drafting.max_length, max(1, ROWS_PER_PASS // sequence_count - 1)))
 
 
-def _write_sequence_state(host_tables: Tables, sequence: int, row: Row, draft: Draft, max_passes: int) -> None:
-    """Writes a row to the host's copy of the device state, for a round of `max_passes` passes.
+def _write_sequence_state(host_state: HostStateArrays, sequence: int, row: Row, draft: Draft, max_passes: int) -> None:
+    """Writes a row and its draft to the host's copy of the device state, for a round of at most `max_passes` passes.
 
-    A `draft` of the drafter has no tokens yet.
+    If the drafter drafts, which happens on the device, the `draft` has no tokens yet.
     """
-    host_tables["last"][sequence], host_tables["cached"][sequence] = row.text[-1], row.cached
-    host_tables["drafts"][sequence, : len(draft.tokens)] = draft.tokens
-    host_tables["draft_length"][sequence] = len(draft.tokens)
-    host_tables["uses_drafter"][sequence], host_tables["pass_limit"][sequence] = draft.kind == "drafter", max_passes
-    host_tables["limit"][sequence] = row.stop_checker.limit - len(row.output)
-    host_tables["output_length"][sequence] = host_tables["passes"][sequence] = host_tables["done"][sequence] = 0
-    write_random_state(host_tables, sequence, row, len(row.text) - len(row.prompt))
+    host_state["last"][sequence], host_state["cached"][sequence] = row.text[-1], row.cached
+    host_state["drafts"][sequence, : len(draft.tokens)] = draft.tokens
+    host_state["draft_length"][sequence] = len(draft.tokens)
+    host_state["uses_drafter"][sequence], host_state["pass_limit"][sequence] = draft.kind == "drafter", max_passes
+    host_state["limit"][sequence] = row.stop_checker.limit - len(row.output)
+    host_state["output_length"][sequence] = host_state["passes"][sequence] = host_state["done"][sequence] = 0
+    write_random_state(host_state, sequence, row, len(row.text) - len(row.prompt))
 
 
-def _append_round_tokens(host_tables: Tables, sequence: int, row: Row, draft_kind: str) -> list[VerificationResult]:
-    """Appends the tokens of a round to a row; `draft_kind` is that of the round's drafts.
+def _append_round_tokens(
+    host_state: HostStateArrays, sequence: int, row: Row, draft_kind: str
+) -> list[VerificationResult]:
+    """Appends the tokens that the device generated in a round to a row; returns the round's verified drafts.
 
-    Returns the round's drafts with the numbers of their accepted tokens.
+    A round is the passes that the device runs without the host. `draft_kind` is `Draft.kind` of the round's drafts.
     """
-    outputs, written = host_tables["outputs"][sequence].tolist(), 0
+    outputs, written = host_state["outputs"][sequence].tolist(), 0
     results: list[VerificationResult] = []
-    for number in range(int(host_tables["passes"][sequence])):
+    for number in range(int(host_state["passes"][sequence])):
         if row.ended:
             # The host found the end, such as a stop sequence, after the device had gone on.
             row.forward_passes += 1
             continue
-        count = int(host_tables["accepted"][sequence, number])
-        length = int(host_tables["verified_lengths"][sequence, number])
+        count = int(host_state["accepted"][sequence, number])
+        length = int(host_state["verified_lengths"][sequence, number])
         draft = Draft(
-            host_tables["verified_drafts"][sequence, number, :length].tolist(), draft_kind if length else "none"
+            host_state["verified_drafts"][sequence, number, :length].tolist(), draft_kind if length else "none"
         )
         accepted = append_verified_tokens(row, draft, outputs[written : written + count + 1])
         results.append(VerificationResult(draft, accepted))

@@ -14,13 +14,13 @@ from evalharness.diffusion.kernels.drafting.drafter import (
     record_tapped_states,
 )
 from evalharness.diffusion.kernels.drafting.state import SpeculationState
-from evalharness.diffusion.kernels.drafting.verification import accept_drafts, write_draft_input
+from evalharness.diffusion.kernels.drafting.verification import accept_drafts, write_verification_input
 from evalharness.diffusion.kernels.step import KernelWeights, StepBuffers, forward
 
 
 @dataclass(frozen=True)
-class DraftingKernels:
-    """A drafter's weights, buffers and KV cache for the sequences of a batch."""
+class DrafterTensors:
+    """A drafter's weights, buffers and KV cache on the device, for the sequences of a batch."""
 
     weights: DrafterWeights
     buffers: DrafterBuffers
@@ -29,15 +29,15 @@ class DraftingKernels:
 
 def verify_drafts(
     weights: KernelWeights, state: SpeculationState, buffers: StepBuffers, cache: KVCache,
-    drafter: DraftingKernels | None, temperature: float = 0.0, acceptance_threshold: float = 1.0,
+    drafter: DrafterTensors | None, temperature: float = 0.0, acceptance_threshold: float = 1.0,
 ) -> None:  # fmt: skip
-    """Runs one verifying pass of all sequences, and appends the accepted tokens; the results stay on the device.
+    """Runs one verifying pass of the target, and appends the accepted tokens to all sequences, on the device.
 
-    The target's hidden states extend the context of the `drafter`, if there is one. At a `temperature` above 0 the
-    target samples, each token with the random number of its position. `acceptance_threshold`: see `accept_drafts`.
+    The pass also adds its tokens to the context of the `drafter`, if there is one. At a `temperature` above 0, the
+    target samples each token with the random number of its position. `acceptance_threshold`: see `accept_drafts`.
     """
     live, step_input = state.live, buffers.step_input
-    write_draft_input(state, step_input)
+    write_verification_input(state, step_input)
     after_layer: Callable[[int], None] | None = None
     if drafter is not None:
         after_layer = partial(_record_tapped_states, drafter, buffers, state)
@@ -54,6 +54,6 @@ def verify_drafts(
     accept_drafts(state, buffers.statistics, acceptance_threshold)
 
 
-def _record_tapped_states(drafter: DraftingKernels, buffers: StepBuffers, state: SpeculationState, layer: int) -> None:
-    """Stores the target's hidden states after a layer for the drafter, if the layer is one of its taps."""
+def _record_tapped_states(drafter: DrafterTensors, buffers: StepBuffers, state: SpeculationState, layer: int) -> None:
+    """Stores the target's hidden states after layer number `layer` for the drafter, if it uses this layer (`taps`)."""
     record_tapped_states(drafter.weights, drafter.buffers, layer, buffers.residual, state.live)

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from evalharness.diffusion.kernels.layout import allocate_flat_fields
+from evalharness.diffusion.kernels.layout import allocate_fields_in_one_tensor
 
 
 @dataclass(frozen=True)
 class SpeculationState:
     """The state of B sequences in speculative decoding on the device, for drafts of up to D tokens.
 
-    The host writes it before a round of up to S verifying forward passes and reads it afterwards. The input of a pass
-    is, for each sequence, the last token at position `cached`, and the draft after it. Fields are int32 unless stated
-    otherwise.
+    The host writes it before a round of up to S verifying forward passes, and reads it afterwards. The input of a pass
+    is, for each sequence, the last token, which is at position `cached`, and then the draft. Fields are int32 unless
+    stated otherwise.
     """
 
     flat: Tensor
@@ -60,9 +60,10 @@ class SpeculationState:
 def new_speculation_state(
     sequence_count: int, max_draft_length: int, max_passes: int, max_end_tokens: int, device: torch.device | str
 ) -> SpeculationState:
-    """Returns a new state on a device, for drafts and rounds of at most the given lengths.
+    """Returns a new state of speculative decoding on a device, in which all sequences are marked as done.
 
-    All sequences are done. `max_passes` is the maximum number of forward passes of a round.
+    Drafts have at most `max_draft_length` tokens. A round has at most `max_passes` forward passes, after which the host
+    reads the state.
     """
     one, per_pass = (sequence_count,), (sequence_count, max_passes)
     shapes = {
@@ -73,7 +74,7 @@ def new_speculation_state(
         "accepted": per_pass, "seeds": (sequence_count, 2), "offsets": one, "done": one, "live": (1,),
         "end_tokens": (max_end_tokens,),
     }  # fmt: skip
-    flat, views = allocate_flat_fields(shapes, device)
+    flat, views = allocate_fields_in_one_tensor(shapes, device)
     views["seeds"] = views["seeds"].view(torch.int64)[:, 0]
     views["done"].fill_(1)
     views["end_tokens"].fill_(-1)

@@ -16,17 +16,17 @@ from evalharness.diffusion.kernels.layout import StepInput
 
 
 @triton.jit(do_not_specialize=["sequences"])
-def write_sequence_draft(
+def write_sequence_verification_input(
     live: tl.tensor, done: tl.tensor, last: tl.tensor, cached: tl.tensor, drafts: tl.tensor, draft_length: tl.tensor,
     tokens: tl.tensor, positions: tl.tensor, limits: tl.tensor, rows: tl.tensor, block_positions: tl.tensor,
     count: tl.tensor, sequences: tl.tensor, D: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_B: tl.constexpr,
     PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: writes a sequence's last token and draft as input of a causal pass; one program per sequence.
+    """Kernel: writes each sequence's input to the target's verifying pass; one program per sequence.
 
-    All of these tokens are rows that the output head predicts from.
-
-    It writes the fields of `StepInput`, `tokens` to `count`, and only reads the others.
+    The input is the sequence's last token and then its draft, with causal attention. The output head predicts the next
+    token after each of them. The kernel writes the fields of `StepInput`: `tokens`, `positions`, `limits`, `rows`,
+    `block_positions`, and `count`, the number of predictions of all sequences. The other tensors are only read.
     """
     if not begin_kernel(live, PDL):
         return
@@ -53,13 +53,14 @@ def write_sequence_draft(
         tl.store(count, before + tl.sum(valid.to(tl.int32), axis=0))
 
 
-def write_draft_input(state: SpeculationState, step_input: StepInput) -> None:
-    """Writes the input of a verifying pass, D + 1 tokens per sequence, to `step_input`.
+def write_verification_input(state: SpeculationState, step_input: StepInput) -> None:
+    """Writes the input of a verifying pass to `step_input`: the last token and the draft of each sequence in `state`.
 
-    Rows after a shorter draft, and those of sequences that are done, are padding: their positions are -1.
+    There are D + 1 rows (tokens) per sequence, where D is the longest draft's length. The rows after a shorter draft,
+    and those of sequences that are done, are padding: their positions are -1.
     """
     sequences, longest = state.drafts.shape
-    write_sequence_draft[(sequences,)](
+    write_sequence_verification_input[(sequences,)](
         state.live, state.done, state.last, state.cached, state.drafts, state.draft_length, step_input.tokens,
         step_input.positions, step_input.limits, step_input.rows, step_input.block_positions, step_input.count,
         sequences, D=longest, BLOCK_T=triton.next_power_of_2(longest + 1), BLOCK_B=triton.next_power_of_2(sequences),
@@ -75,10 +76,11 @@ def accept_sequence_draft(
     end_tokens: tl.tensor, proposed: tl.tensor, share: tl.tensor, threshold: tl.tensor, D: tl.constexpr,
     S: tl.constexpr, E: tl.constexpr, TYPICAL: tl.constexpr, BLOCK_T: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Kernel: appends a sequence's accepted draft tokens and the target's next token; one program per sequence.
+    """Kernel: appends to each sequence its accepted draft tokens and the target's next token; one program per sequence.
 
-    It updates all given fields of `SpeculationState` but `drafts`, `limit`, `pass_limit` and `end_tokens`; `proposed`
-    and `share` are the target's predictions, which are only read.
+    `proposed` and `share` are the target's predictions; `accept_drafts` describes `threshold`. The tensors from `live`
+    to `end_tokens` are fields of `SpeculationState`; of these, `drafts`, `limit`, `pass_limit` and `end_tokens` are
+    only read, and the others are updated.
     """
     if not begin_kernel(live, PDL):
         return
@@ -119,11 +121,11 @@ def accept_sequence_draft(
 
 
 def accept_drafts(state: SpeculationState, statistics: TokenStatistics, threshold: float = 1.0) -> None:
-    """Appends to each sequence the draft tokens that the target accepts, and the target's own next token.
+    """Appends to each sequence the draft tokens that the target accepts, then the target's own next token.
 
-    `statistics` are the target's predictions, D + 1 per sequence. Below a `threshold` of 1, draft tokens with at least
+    `statistics` are the target's predictions, D + 1 per sequence. If `threshold` is below 1, draft tokens with at least
     this share of the most probable token's probability are accepted, too. A sequence is marked as done at an end token,
-    at its limit, and after the passes of the round.
+    at its limit of output tokens, and after the last pass of the round.
     """
     sequences, longest = state.drafts.shape
     share = state.live if statistics.share is None else statistics.share

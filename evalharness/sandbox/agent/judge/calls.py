@@ -16,7 +16,7 @@ from ..shared.outcome import Outcome
 from . import cleaning
 from .comparing.comparison import Comparison
 from .comparing.expected import ExpectedOutputs
-from .comparing.outputs import SampleOutput, outcome_of_wrong_output, request_pieces
+from .comparing.outputs import SampleOutput, outcome_if_output_is_wrong, request_output_pieces
 from .job import JudgedJob
 from .references import recompute_output
 from .sample_process import SampleProcess
@@ -25,12 +25,18 @@ MAX_STORED_BYTES = 256 << 20
 """Most bytes of all outputs that the judge stores until it compares them."""
 NO_OUTPUT = (b"!", b"")
 """Represents the output of a call that exceeded its time limit."""
+IndexedMessage = tuple[int, wire.Frame | None]
+"""An input's index, and the message (kind, payload) that the sample's process sent for this input."""
 OUTPUT_GRACE_S = 0.5
 """Seconds after its time limit in which a call's output is still accepted; a program may ignore its own alarm."""
 
 
 def judge(job: CallsJob, read_secret: Callable[[], CallsSecret], uid: int, workdir: str) -> JudgedJob:
-    """Judges a program by the values that its function returns; returns the result of each group of inputs."""
+    """Judges a program by the values that its entry point returns for given inputs.
+
+    Returns the result of each group of inputs, up to the first failed one. `read_secret` returns the expected outputs;
+    it is called only after the sample's processes are forked, so that they do not inherit these outputs.
+    """
     settings, calls = job["settings"], job["calls"]
     processes = {}
     for name, inputs in job["inputs"].items():
@@ -44,38 +50,46 @@ def judge(job: CallsJob, read_secret: Callable[[], CallsSecret], uid: int, workd
         if has_failed and job["harmless"]:
             process.end_without_result()
             continue
-        calls_of_part = FunctionCalls(process, work, expected[name], secret["reference"], workdir)
-        result = calls_of_part.judge(calls, compare_at_once=job["harmless"])
-        cleaning.clean_up_between_processes(
-            uid, workdir, {later.pid for _, later in processes.values() if not later.ended}
-        )
+        group_judge = InputGroupJudge(process, work, expected[name], secret["reference"], workdir)
+        result = group_judge.judge(calls, compare_on_arrival=job["harmless"])
+        cleaning.clean_up_between_runs(uid, workdir, {later.pid for _, later in processes.values() if not later.ended})
         if not has_failed:
             results[name] = result
     return JudgedJob(results)
 
 
 class ReceivedOutput(NamedTuple):
-    """An output that the judge has received and not yet compared: the sample's message, and the output in pieces."""
+    """A value that the sample's function returned, received but not yet compared with the expected one.
+
+    `kind` and `payload` are the message that contains the encoded value or its digest; `pieces` is the whole value,
+    encoded in pieces (see `shared.outputs.encode_in_pieces`), or empty if the digest is enough.
+    """
 
     kind: bytes
     payload: bytes
     pieces: list[bytes]
 
 
-def call_time_limits(reference_cpu_s: list[float], calls: CallSettings) -> tuple[list[float], float]:
-    """Returns the time limit of each call and the time limit of all calls together, in seconds.
+class CallTimeLimits(NamedTuple):
+    """Time limits, in seconds, of each call and of all calls of a group together."""
 
-    `reference_cpu_s` are the CPU seconds that the reference solution needed for each call. Source: EvalPlus's
-    `untrusted_check`.
+    each_call_s: list[float]
+    all_calls_s: float
+
+
+def call_time_limits(reference_cpu_s: list[float], call_settings: CallSettings) -> CallTimeLimits:
+    """Returns the time limits of calls from the CPU time that the reference solution needed for the same calls.
+
+    `reference_cpu_s`: CPU seconds of the reference solution, one item per call. Source: EvalPlus's `untrusted_check`.
     """
-    limits = [max(calls["min_time_s"], calls["time_factor"] * seconds) for seconds in reference_cpu_s]
-    return limits, min(calls["max_time_s"], sum(limits)) + 1
+    limits = [max(call_settings["min_time_s"], call_settings["time_factor"] * seconds) for seconds in reference_cpu_s]
+    return CallTimeLimits(limits, min(call_settings["max_time_s"], sum(limits)) + 1)
 
 
-class FunctionCalls:
-    """The calls of a sample's function on one group of inputs, with the expected outputs.
+class InputGroupJudge:
+    """Calls a sample's function on one group of inputs, and compares the outputs with the expected ones.
 
-    The sample's process exists already, but its code starts only when `judge` is called.
+    The sample's process is already forked, but runs the sample's code only after `judge` is called.
     """
 
     def __init__(self, process: SampleProcess, work: CallFunctionWork, expected: bytes, reference: str, workdir: str):
@@ -84,28 +98,32 @@ class FunctionCalls:
             expected, lambda index, seconds: recompute_output(work, reference, index, seconds, process.uid + 1, workdir)
         )
 
-    def judge(self, calls: CallSettings, compare_at_once: bool) -> PartResult:
-        """Runs the calls; returns `passed` if the function returned the expected output on each input.
+    def judge(self, call_settings: CallSettings, compare_on_arrival: bool) -> PartResult:
+        """Calls the function on each input; the returned status is `passed` if every output is the expected one.
 
-        `compare_at_once`: compares each output when it arrives; otherwise all outputs, after the process has ended.
+        `compare_on_arrival`: compare each output when it arrives; otherwise compare all outputs after the sample's
+        process has ended.
         """
 
         def run_and_compare() -> PartResult:
             try:
-                return self._compare_at_once(calls) if compare_at_once else self._compare_after_exit(calls)
+                if compare_on_arrival:
+                    return self._compare_on_arrival(call_settings)
+                return self._compare_after_exit(call_settings)
             except wire.ValueTooLarge as error:
                 return self.process.end_process(Outcome("failed", f"an output too large to be compared: {error}"))
 
         return self.process.result_or_tampered(run_and_compare)
 
-    def _run_and_yield_outputs(self, calls: CallSettings) -> Iterator[tuple[int, wire.Frame | None]]:
-        """Runs the sample's code; yields each output as (index, message), a message being (kind, payload).
+    def _run_and_yield_outputs(self, call_settings: CallSettings) -> Iterator[IndexedMessage]:
+        """Starts the sample's code; yields each output as (index of the input, message).
 
-        The last pair is (number of outputs, what ended the run): a message of another kind; None if the process has
-        ended; NO_OUTPUT if an output did not arrive within the time limit of a call.
+        The last pair is not an output: its index is the number of outputs that were received, and its message is of
+        another kind, None if the process has ended, or NO_OUTPUT if an output did not arrive within the time limit
+        of its call.
         """
         process, expected = self.process, self.expected
-        limits, total_s = call_time_limits(expected.cpu_times(), calls)
+        limits, total_s = call_time_limits(expected.reference_cpu_seconds(), call_settings)
         process.start_sample(limits, total_s + 1)
         last_output_s, has_call_limits = 0.0, expected.are_all_small()
         for index in range(len(expected)):
@@ -122,35 +140,37 @@ class FunctionCalls:
             process.call_s = max(limits) + OUTPUT_GRACE_S if has_call_limits else None
         yield len(expected), process.next_message()
 
-    def _end_process(self, output_index: int, last_frame: wire.Frame | None) -> PartResult:
-        """Ends the sample's process and returns its result.
+    def _end_process(self, output_count: int, last_frame: wire.Frame | None) -> PartResult:
+        """Ends the sample's process; returns its result.
 
-        `output_index` and `last_frame` are the last pair that `_run_and_yield_outputs` yields.
+        `output_count` outputs were received, then the message `last_frame` instead of an output (the last pair that
+        `_run_and_yield_outputs` yields).
         """
         if last_frame is NO_OUTPUT:
             return self.process.end_process(
-                Outcome("timeout", f"input {output_index}: no output within the time limit of a call")
+                Outcome("timeout", f"input {output_count}: no output within the time limit of a call")
             )
-        if output_index == len(self.expected):
-            return self.process.finish_after_message(last_frame)
-        return self.process.finish_without_output(last_frame)
+        if output_count == len(self.expected):
+            return self.process.end_after_message(last_frame)
+        return self.process.end_without_output(last_frame)
 
-    def _compare_at_once(self, calls: CallSettings) -> PartResult:
-        """Compares each output when it arrives; ends the process at the first wrong one."""
-        process, comparison = self.process, Comparison(calls["edition"], calls["oracle"], calls["atol"])
-        for index, frame in self._run_and_yield_outputs(calls):
+    def _compare_on_arrival(self, call_settings: CallSettings) -> PartResult:
+        """Compares each output when it arrives; ends the process at the first wrong output. Returns the result."""
+        process = self.process
+        comparison = Comparison(call_settings["edition"], call_settings["oracle"], call_settings["atol"])
+        for index, frame in self._run_and_yield_outputs(call_settings):
             if index == len(self.expected) or frame is None or frame[0] not in b"od":
                 return self._end_process(index, frame)
             kind, payload = frame
             was_requested = False
 
-            def get_pieces(kind: bytes = kind, payload: bytes = payload) -> list[bytes]:
+            def get_output_pieces(kind: bytes = kind, payload: bytes = payload) -> list[bytes]:
                 nonlocal was_requested
                 was_requested = True
-                return request_pieces(process, payload) if kind == b"d" else [codec.encode(None), payload]
+                return request_output_pieces(process, payload) if kind == b"d" else [codec.encode(None), payload]
 
-            wrong_outcome = outcome_of_wrong_output(
-                SampleOutput(self.work, index, comparison), kind, payload, get_pieces, self.expected
+            wrong_outcome = outcome_if_output_is_wrong(
+                SampleOutput(self.work, index, comparison), kind, payload, get_output_pieces, self.expected
             )
             if wrong_outcome:
                 return process.end_process(Outcome(wrong_outcome.status, f"input {index}: {wrong_outcome.detail}"))
@@ -158,32 +178,33 @@ class FunctionCalls:
                 process.send(b"n")
         raise AssertionError("unreachable")
 
-    def _compare_after_exit(self, calls: CallSettings) -> PartResult:
-        """Requests all outputs in full, and compares them after the sample's process has ended."""
+    def _compare_after_exit(self, call_settings: CallSettings) -> PartResult:
+        """Receives all outputs whole, and compares them after the sample's process has ended. Returns the result."""
         outputs: list[ReceivedOutput] = []
         remaining_bytes = MAX_STORED_BYTES
-        for index, frame in self._run_and_yield_outputs(calls):
+        for index, frame in self._run_and_yield_outputs(call_settings):
             if index == len(self.expected) or frame is None or frame[0] not in b"od":
                 result = self._end_process(index, frame)
                 break
             kind, payload = frame
-            pieces = request_pieces(self.process, payload) if kind == b"d" else [codec.encode(None), payload]
+            pieces = request_output_pieces(self.process, payload) if kind == b"d" else [codec.encode(None), payload]
             if kind == b"d" and self.expected.has_same_bytes(index, kind, payload):
                 pieces = []  # the digest decides
             remaining_bytes -= sum(map(len, pieces))
             if remaining_bytes < 0:
                 return self.process.end_process(Outcome("failed", "outputs too large to be compared"))
             outputs.append(ReceivedOutput(kind, payload, pieces))
-        return self._compare_outputs(result, outputs, Comparison(calls["edition"], calls["oracle"], calls["atol"]))
+        comparison = Comparison(call_settings["edition"], call_settings["oracle"], call_settings["atol"])
+        return self._compare_outputs(result, outputs, comparison)
 
     def _compare_outputs(self, result: PartResult, outputs: list[ReceivedOutput], comparison: Comparison) -> PartResult:
-        """Compares the outputs of an ended process with the expected ones.
+        """Compares the outputs of an ended process with the expected ones; returns `result`, the process's result.
 
-        Returns the process's `result`; if an output is wrong, with status and detail of the first wrong one.
+        If an output is wrong, status and detail of the returned result are those of the first wrong output.
         """
         for index, (kind, payload, pieces) in enumerate(outputs):
             output = SampleOutput(self.work, index, comparison)
-            wrong_outcome = outcome_of_wrong_output(output, kind, payload, partial(list, pieces), self.expected)
+            wrong_outcome = outcome_if_output_is_wrong(output, kind, payload, partial(list, pieces), self.expected)
             if wrong_outcome:
                 result["status"], result["detail"] = wrong_outcome.status, f"input {index}: {wrong_outcome.detail}"
                 break

@@ -19,7 +19,7 @@ from ..shared.outcome import Outcome
 from ..shared.wire import pack_message
 from . import limits
 from .comparing.bounded_work import ComparisonUnfinished, compare_with_limits
-from .comparing.case_data import Case, MalformedCases, explain_difference, is_equal, parse_test_cases
+from .comparing.case_data import LiveCodeBenchCase, MalformedCases, explain_difference, is_equal, parse_test_cases
 from .comparing.outputs import COMPARE_S, MAX_INLINE_BYTES, short_repr
 from .job import JudgedJob
 from .sample_process import SampleProcess
@@ -31,14 +31,18 @@ CASE_EXTRA_S, WHOLE_EXTRA_S = 1.0, 5.0
 
 
 class DecodedCase(NamedTuple):
-    """A LiveCodeBench test case: input and expected output as texts, or a function's arguments and expected value."""
+    """A LiveCodeBench test case: texts of stdin and expected stdout, or arguments and expected value of a call."""
 
     input: Any
     expected: Any
 
 
 def judge(job: CasesJob, read_secret: Callable[[], CasesSecret], uid: int, workdir: str) -> JudgedJob:
-    """Judges a program by LiveCodeBench's test cases; returns the result of the job's only part, `cases`."""
+    """Judges a program by LiveCodeBench's test cases; returns one result, named `cases`.
+
+    `read_secret` returns the test cases; it is called only after the sample's process is forked, so that the process
+    does not inherit the expected answers.
+    """
     sys.set_int_max_str_digits(MAX_INTEGER_DIGITS)
     function, case_s = job["function"], job["case_s"]
     work = AnswerCasesWork(job["settings"], job["memory_mb"], job["source"], function, case_s)
@@ -53,46 +57,48 @@ def judge(job: CasesJob, read_secret: Callable[[], CasesSecret], uid: int, workd
     return JudgedJob({"cases": result})
 
 
-def decode_cases(cases: list[Case], function_name: str) -> list[DecodedCase]:
-    """Returns the test cases with decoded arguments and values if they call a function; otherwise as texts.
+def decode_cases(cases: list[LiveCodeBenchCase], function_name: str) -> list[DecodedCase]:
+    """Returns the test cases with their JSON decoded if they call a function; otherwise with unchanged texts.
 
-    `function_name` is empty for programs that read stdin. Raises MalformedCases if the arguments or values of a
-    function's cases are not JSON.
+    `function_name` is the function to call; empty for programs that read stdin. Raises MalformedCases if the arguments
+    or the expected value of a call are not JSON.
     """
     if not function_name:
         return [DecodedCase(case.input, case.expected) for case in cases]
     try:
         return [DecodedCase([*map(json.loads, case.input.split("\n"))], json.loads(case.expected)) for case in cases]
     except (ValueError, RecursionError) as error:
-        raise MalformedCases(f"the problem's test cases of function {function_name} are not JSON: {error}") from None
+        raise MalformedCases(
+            f"a LiveCodeBench problem has test cases of function {function_name} that are not valid JSON: {error}"
+        ) from None
 
 
 def judge_cases(
     process: SampleProcess, cases: list[DecodedCase], function_name: str, case_limit_s: float
 ) -> PartResult:
-    """Sends the test cases one at a time up to the first wrong answer; returns `passed` if every answer is right."""
+    """Sends test cases to the sample's process until an answer is wrong; the returned status is `passed` if none is."""
     if not cases:
         return process.end_process(Outcome("failed", "the problem has no test cases, so no program can pass"))
-    start_with_case_limits(process, len(cases), case_limit_s)
+    start_sample_with_case_limits(process, len(cases), case_limit_s)
     for number, case in enumerate(cases, start=1):
         process.send(pack_message(case.input))
         frame = process.next_message()
         process.call_s = case_limit_s + CASE_EXTRA_S
         if frame is None or frame[0] != b"o":
-            result = process.finish_without_output(frame)
+            result = process.end_without_output(frame)
             result["detail"] = f"case {number} of {len(cases)}: {result['detail']}"
             return result
         wrong = explain_wrong_answer(frame[1], case.expected, function_name)
         if wrong:
             return process.end_process(Outcome("failed", f"case {number} of {len(cases)}: {wrong}"))
     process.send(pack_message(None))
-    return process.finish_after_message(process.next_message())
+    return process.end_after_message(process.next_message())
 
 
-def start_with_case_limits(process: SampleProcess, case_count: int, case_limit_s: float) -> None:
-    """Starts the sample's process with time limits for the test cases, and announces their sum to the host."""
+def start_sample_with_case_limits(process: SampleProcess, case_count: int, case_limit_s: float) -> None:
+    """Starts the sample's code with a time limit for each test case; reports the sum of the limits to the host."""
     total_s = (case_limit_s + CASE_EXTRA_S) * case_count + WHOLE_EXTRA_S
-    limits.announce_time_limit(total_s)
+    limits.send_time_limit_to_host(total_s)
     process.call_s = 2 * case_limit_s + CASE_EXTRA_S  # the first case also waits for the load of the program
     process.start_sample([], total_s)
 
@@ -100,13 +106,13 @@ def start_with_case_limits(process: SampleProcess, case_count: int, case_limit_s
 def judge_cases_after_exit(
     process: SampleProcess, cases: list[DecodedCase], function_name: str, case_limit_s: float
 ) -> PartResult:
-    """Sends all test cases whatever the answers are, and compares the answers after the process has ended.
+    """Sends all test cases to the sample's process, and compares the answers after the process has ended.
 
-    The result is that of `judge_cases`, but the sample cannot learn whether an answer was right.
+    Returns the same result as `judge_cases`, but the sample cannot learn whether an answer was right.
     """
     if not cases:
         return process.end_process(Outcome("failed", "the problem has no test cases, so no program can pass"))
-    start_with_case_limits(process, len(cases), case_limit_s)
+    start_sample_with_case_limits(process, len(cases), case_limit_s)
     answers: list[bytes] = []
     for case in cases:
         process.send(pack_message(case.input))
@@ -121,9 +127,9 @@ def judge_cases_after_exit(
             )
     if len(answers) == len(cases):
         process.send(pack_message(None))
-        result = process.finish_after_message(process.next_message())
+        result = process.end_after_message(process.next_message())
     else:
-        result = process.finish_without_output(frame)
+        result = process.end_without_output(frame)
         result["detail"] = f"case {len(answers) + 1} of {len(cases)}: {result['detail']}"
     for number, (answer, case) in enumerate(zip(answers, cases, strict=False), start=1):
         wrong = explain_wrong_answer(answer, case.expected, function_name)
@@ -136,19 +142,21 @@ def judge_cases_after_exit(
 def explain_wrong_answer(answer: bytes, expected: Any, function_name: str) -> str:
     """Returns the reason why a program's answer to a test case is wrong; an empty string if it is right.
 
-    Raises ValueError for bytes that an unmodified sample process never sends.
+    Raises ValueError for an answer that the sample's process sends only if the sample has tampered with that process.
     """
     if len(answer) > MAX_ANSWER_BYTES:
-        raise ValueError(f"the answer has {len(answer)} bytes, more than the size limit")
+        raise ValueError(
+            f"the program's answer to a test case has {len(answer)} bytes, more than the limit of {MAX_ANSWER_BYTES}"
+        )
     if not function_name:
         return explain_difference(answer.decode("utf-8", "surrogatepass"), expected)
     if answer == codec.encode(expected) and not codec.NAN_BYTES.search(answer):
         return ""
     try:
         if len(answer) <= MAX_INLINE_BYTES:
-            wrong = outcome_of_wrong_value(answer, expected)
+            wrong = outcome_if_value_is_wrong(answer, expected)
         else:
-            wrong = compare_with_limits(lambda: outcome_of_wrong_value(answer, expected), COMPARE_S)
+            wrong = compare_with_limits(lambda: outcome_if_value_is_wrong(answer, expected), COMPARE_S)
     except ComparisonUnfinished:
         return "comparing the returned value with the expected one exceeded its time limit"
     if wrong and wrong.status == "tampered":
@@ -156,10 +164,11 @@ def explain_wrong_answer(answer: bytes, expected: Any, function_name: str) -> st
     return wrong.detail if wrong else ""
 
 
-def outcome_of_wrong_value(answer: bytes, expected: Any) -> Outcome | None:
-    """Returns the outcome of a wrong return value; None if the value is right.
+def outcome_if_value_is_wrong(answer: bytes, expected: Any) -> Outcome | None:
+    """Compares an encoded return value (`answer`) with the expected one; returns None if it is right.
 
-    The outcome is `tampered` for bytes that an unmodified sample process never sends.
+    Otherwise returns the outcome: `failed`, or `tampered` for bytes that the sample's process sends only if the
+    sample has tampered with that process.
     """
     try:
         returned = codec.decode(answer)

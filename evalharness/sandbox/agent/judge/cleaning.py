@@ -20,15 +20,15 @@ NOBODY_UID = 65533
 
 
 def make_workdir(uid: int) -> str:
-    """Creates an empty working folder in which the sample's user may write; returns its path."""
+    """Creates an empty working folder in which the sample's user `uid` may write; returns its path."""
     folder = f"/tmp/{uid}"
     os.mkdir(folder)
     os.chmod(folder, 0o777)
     return folder
 
 
-def end_processes(uid: int, kept_pids: set[int]) -> bool:
-    """Ends every process of the job except `kept_pids`. Returns False if some cannot be ended."""
+def kill_job_processes(uid: int, kept_pids: set[int]) -> bool:
+    """Kills all processes of the job, as its user `uid`, except `kept_pids`. Returns False if some stay alive."""
     for _ in range(MAX_KILL_ATTEMPTS):
         if kept_pids.issuperset(clock.job_pids()):
             return True
@@ -38,16 +38,17 @@ def end_processes(uid: int, kept_pids: set[int]) -> bool:
 
 
 def kill_user_processes(uid: int) -> None:
-    """Kills every process of the sample's user with one system call."""
+    """Kills every process of the sample's user `uid` with one system call."""
     run_as_user(uid, lambda: os.kill(-1, signal.SIGKILL))
 
 
-def clean_up_between_processes(uid: int, workdir: str, kept_pids: set[int]) -> bool:
-    """Ends a sample's processes except `kept_pids` and removes its files, before the job's next process runs.
+def clean_up_between_runs(uid: int, workdir: str, kept_pids: set[int]) -> bool:
+    """Kills a sample's processes except `kept_pids` and removes its files, before the job runs its next process.
 
-    Returns False if something cannot be removed. Creates the folder again, because it may have extended attributes.
+    Also removes and creates `workdir` again, because the sample may have set extended attributes on it. Returns False
+    if a process or file is left.
     """
-    ended = end_processes(uid, kept_pids)
+    ended = kill_job_processes(uid, kept_pids)
     if namespaces.isolates_forks:
         namespaces.replace_writable_folders()
         make_workdir(uid)
@@ -60,18 +61,21 @@ def clean_up_between_processes(uid: int, workdir: str, kept_pids: set[int]) -> b
     return ended and are_writable_folders_clean(os.path.basename(workdir))
 
 
-def remove_files(uid: int, workdir: str) -> bool:
-    """Removes the working folder and all other files of the sample's user. Returns False if something is left."""
+def remove_sample_files(uid: int, workdir: str) -> bool:
+    """Removes the working folder and all other files of the sample's user.
+
+    Returns False if a file, or a System V IPC object such as shared memory, is left.
+    """
     if namespaces.isolates_forks:
         return True  # they end with this process
     remove_written_files(uid, workdir)
     with contextlib.suppress(OSError):
         os.rmdir(workdir)
-    return are_writable_folders_clean() and not _has_shared_memory()
+    return are_writable_folders_clean() and not _has_system_v_ipc_objects()
 
 
-def _has_shared_memory() -> bool:
-    """Returns whether the sample has left System V IPC objects, which exist until they are removed."""
+def _has_system_v_ipc_objects() -> bool:
+    """Returns whether the sample has left System V IPC objects: shared memory, message queues or semaphores."""
     for kind in ("shm", "msg", "sem"):
         with contextlib.suppress(OSError), open(f"/proc/sysvipc/{kind}") as file:
             if len(file.readlines()) > 1:
@@ -80,7 +84,7 @@ def _has_shared_memory() -> bool:
 
 
 def remove_written_files(uid: int, workdir: str) -> None:
-    """Removes all files of the sample's user, but not the working folder itself."""
+    """Removes all files of the sample's user `uid`, but not the working folder itself."""
     # Here first: root owns the folder, and most jobs then need no further process, which takes time.
     for entry in os.scandir(workdir):
         with contextlib.suppress(OSError):
@@ -89,13 +93,13 @@ def remove_written_files(uid: int, workdir: str) -> None:
         run_as_user(uid, _remove_own_files)
 
 
-def are_writable_folders_clean(*expected_entries: str) -> bool:
-    """Returns whether /dev/shm is empty and /tmp contains exactly `expected_entries`."""
-    return set(os.listdir("/tmp")) == set(expected_entries) and not os.listdir("/dev/shm")
+def are_writable_folders_clean(*expected_tmp_entries: str) -> bool:
+    """Returns whether /dev/shm is empty and /tmp contains exactly `expected_tmp_entries`."""
+    return set(os.listdir("/tmp")) == set(expected_tmp_entries) and not os.listdir("/dev/shm")
 
 
 def run_as_user(uid: int, action: Callable[[], None]) -> bool:
-    """Calls `action` in a forked process that has only the rights of user `uid`. Returns False if it raises."""
+    """Calls `action` in a forked process that has only the rights of user `uid`. Returns False if `action` raises."""
     pid = os.fork()
     if pid == 0:
         with contextlib.suppress(BaseException):
@@ -109,7 +113,7 @@ def run_as_user(uid: int, action: Callable[[], None]) -> bool:
 
 
 def _remove_own_files() -> None:
-    """Removes all files that this process's user has in the writable folders."""
+    """Removes all files that this process's user has in /tmp and /dev/shm."""
     for folder in WRITABLE_FOLDERS:
         for entry in os.scandir(folder):
             if not entry.is_dir(follow_symlinks=False):
@@ -122,9 +126,9 @@ def _remove_own_files() -> None:
 
 
 def _delete_contents(folder: str) -> None:
-    """Removes a folder's contents.
+    """Removes everything inside a folder, but not the folder itself.
 
-    Nested folders are moved up first, because a sample may nest them so deeply that their paths are too long.
+    Moves the contents of nested folders up first, because a sample may nest folders so deeply that paths are too long.
     """
     names = (f".{secrets.token_hex(8)}-{number}" for number in itertools.count())  # that no file of the sample has
     moved = True
@@ -141,9 +145,9 @@ def _delete_contents(folder: str) -> None:
 
 
 def _move_contents_up(folder: str, target_folder: str, new_names: Iterator[str]) -> bool:
-    """Moves the contents of `folder` into `target_folder` under `new_names`, and removes `folder`.
+    """Moves everything in `folder` into `target_folder`, its parent, and removes `folder`.
 
-    Returns whether anything was moved.
+    Each moved entry gets the next name of `new_names`. Returns whether anything was moved.
     """
     moved = False
     with contextlib.suppress(OSError):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..sample.confinement import confine
 from ..shared import clock
-from ..shared.messages import Usage
+from ..shared.messages import ResourceUsage
 from ..shared.outcome import PASSED, Outcome
 from ..shared.signals import signal_name
 from . import cleaning
@@ -26,12 +26,12 @@ CHECK_INTERVAL_S = 0.1
 
 
 def time_limit_message(limit_s: float) -> str:
-    """Returns the message about a command that exceeded its time limit of `limit_s` seconds."""
+    """Returns the message that a command exceeded its time limit of `limit_s` seconds."""
     return f"the step exceeded its time limit of {limit_s:g} s"
 
 
 def outcome_of_exit_code(exit_code: int, output: bytes) -> Outcome:
-    """Returns the outcome of a command from its exit code: `failed` with what it printed, unless the code is 0."""
+    """Returns a command's outcome: `passed` for exit code 0, otherwise `failed` with the end of its `output`."""
     return Outcome("failed", f"exit code {exit_code}: {tail_as_one_line(output)}") if exit_code else PASSED
 
 
@@ -49,7 +49,7 @@ class OutputStream:
         os.set_blocking(fd, False)
 
     def read(self) -> bool:
-        """Reads what is available from the command. Returns False at the end of the stream."""
+        """Reads and stores the bytes that the command has written so far. Returns False at the end of the stream."""
         try:
             data = os.read(self.fd, 1 << 16)
         except BlockingIOError:
@@ -60,9 +60,9 @@ class OutputStream:
         return bool(data)
 
     def drain(self) -> None:
-        """Reads the rest of the output after the command has ended.
+        """Reads and stores what is left in the pipe after the command has ended.
 
-        Stops after as much as a pipe can contain, because another process may still be writing.
+        Stops after as many bytes as a pipe can contain, because another process may still be writing.
         """
         for _ in range(32):
             ready = select.select([self.fd], [], [], 0)[0]
@@ -108,7 +108,7 @@ class RunningCommand:
         for fd in (out_write, err_write, gate, is_ready):
             os.close(fd)
         if watch and os.read(ready, 1):
-            number, proc = namespaces.pid_and_proc_in_namespace(self.pid)
+            number, proc = namespaces.pid_and_proc_path_in_namespace(self.pid)
             watch.watch_process(number, proc_folder=proc)
         with contextlib.suppress(BrokenPipeError):
             os.write(open_gate, b"!")
@@ -160,7 +160,10 @@ class RunningCommand:
         return outcome_of_exit_code(os.WEXITSTATUS(code), self.errors.stored_output() or self.output.stored_output())
 
     def _update_file_watch(self) -> None:
-        """Counts new openings of the watched files; if a shell has opened the program's pipe, replaces the pipe."""
+        """Counts new openings of the watched files.
+
+        If a shell has opened the named pipe that contains the program's source, replaces the pipe by a file.
+        """
         if not self.watch:
             return
         self.watch.count_openings()
@@ -172,9 +175,9 @@ class RunningCommand:
         self.waited_s, self.cpu_s = self.waits.read_waited_s(), self.meter.used_s()
         return clock.exceeds_limit(limit_s, time.monotonic() - self.started, self.waited_s, self.cpu_s)
 
-    def usage(self) -> Usage:
+    def usage(self) -> ResourceUsage:
         """Returns CPU time, wall-clock time and peak memory of the command and its children. Call it after `wait`."""
-        return Usage(
+        return ResourceUsage(
             cpu_s=max(self.rusage.ru_utime + self.rusage.ru_stime, self.cpu_s),
             wall_s=self.wall_s,
             peak_mb=self.rusage.ru_maxrss / 1024,

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..shared.messages import CommandJob, NoSecret, PartResult, StepMessage, Usage
+from ..shared.messages import CommandJob, NoSecret, PartResult, ResourceUsage, StepMessage
 from ..shared.outcome import PASSED, Outcome
 from . import cleaning, compile_server
 from .command_process import (
@@ -30,8 +30,8 @@ def judge(job: CommandJob, read_secret: Callable[[], NoSecret], uid: int, workdi
     """Judges a program of any language by running its commands (compile, run ...).
 
     Returns the result of each command (step) up to the first failed one. The program runs `right_runs` times and each
-    canary (a copy with one false check) once, in random order. The verdict is `passed` if every run of the program
-    passes, and `tampered` if a canary passes, too.
+    canary (a copy with one false check) once, in random order. The last step's status is `passed` if every run of the
+    program passes and no canary does, and `tampered` if a canary passes, too.
     """
     read_secret()
     programs = [job["program"]] * job["right_runs"] + job["canaries"]
@@ -44,7 +44,7 @@ def judge(job: CommandJob, read_secret: Callable[[], NoSecret], uid: int, workdi
         is_right = program == job["program"]
         if reason and (results or not is_right):
             continue
-        if number and not cleaning.clean_up_between_processes(uid, workdir, set()):
+        if number and not cleaning.clean_up_between_runs(uid, workdir, set()):
             reason = reason or "the program leaves processes or files that cannot be removed"
         ran = run_steps(job, program, uid, workdir)
         passed = all(result["status"] == "passed" for result in ran.values())
@@ -63,16 +63,16 @@ def judge(job: CommandJob, read_secret: Callable[[], NoSecret], uid: int, workdi
 
 
 def _add_instability_note(results: dict[str, PartResult]) -> dict[str, PartResult]:
-    """Returns the results of a failed run, with the note that another run of the same program passed."""
+    """Notes in the results of a failed run that another run of the same program passed; returns the results."""
     last = list(results.values())[-1]
     last["detail"] = f"the program passes in some runs, but not in all: {last['detail']}"
     return results
 
 
 def run_steps(job: CommandJob, program: bytes, uid: int, workdir: str) -> dict[str, PartResult]:
-    """Runs a program's commands (steps) up to the first that fails; returns the results by step.
+    """Runs a program's commands (steps) up to the first that fails; returns the results by step name.
 
-    Each run of the program must print a new secret token after its last check.
+    The program must print a secret token, new for each run, after its last check.
     """
     token = os.urandom(len(job["token"]) // 2).hex().encode()
     program = program.replace(job["token"], token) if token else program
@@ -80,7 +80,7 @@ def run_steps(job: CommandJob, program: bytes, uid: int, workdir: str) -> dict[s
     results: dict[str, PartResult] = {}
     for step in job["steps"]:
         is_last = step is job["steps"][-1]
-        ran = run_by_compile_server(step, job["file"], program, uid, workdir) or try_shortcut_command(
+        ran = compile_with_server(step, job["file"], program, uid, workdir) or try_shortcut_command(
             job, step, program, uid, workdir
         )
         ran = ran or run_command(job, step["command"], step["time_s"], uid, workdir, source)
@@ -106,7 +106,7 @@ class StepRun(NamedTuple):
     outcome: Outcome
     output: bytes
     errors: bytes
-    usage: Usage
+    usage: ResourceUsage
     violation: str = ""
     """Which file was opened more often than by an honest run of the command; empty if none."""
 
@@ -114,13 +114,16 @@ class StepRun(NamedTuple):
 def run_command(
     job: CommandJob, command: list[str], limit_s: float, uid: int, workdir: str, source: ProgramSource | None = None
 ) -> StepRun:
-    """Runs a step's command; records in the result if the program's source files are opened too often."""
+    """Runs one command of a step; returns its outcome, output and used resources.
+
+    Also records a violation if the program's source files are opened more often than the language's tools open them.
+    """
     watch = FileWatch(job["opens"], workdir) if job["opens"] else None
     process = RunningCommand(command, uid, workdir, watch, source)
     try:
         outcome = process.wait(limit_s)
     finally:
-        cleaning.end_processes(uid, set())
+        cleaning.kill_job_processes(uid, set())
         if watch:
             watch.close()
     violation = watch.violation if watch else ""
@@ -140,11 +143,11 @@ def try_shortcut_command(job: CommandJob, step: StepMessage, program: bytes, uid
     return ran if ran.outcome.status == "passed" else None
 
 
-def run_by_compile_server(step: StepMessage, file_name: str, program: bytes, uid: int, workdir: str) -> StepRun | None:
-    """Compiles the program by the compile server, an already started compiler, instead of the step's command.
+def compile_with_server(step: StepMessage, file_name: str, program: bytes, uid: int, workdir: str) -> StepRun | None:
+    """Compiles the program with the compile server (an already running compiler) instead of the step's command.
 
-    Returns None if the step or image has no compile server, or if the server cannot compile this program; the step's
-    normal command must then run.
+    Returns None if the step or image has no compile server, or if the server cannot compile this program; the caller
+    must then run the step's normal command.
     """
     server, limit_s = compile_server.server, step["time_s"]
     if not step["warm"] or not server or not server.is_alive():
@@ -158,7 +161,7 @@ def run_by_compile_server(step: StepMessage, file_name: str, program: bytes, uid
     except compile_server.CompileTimeout:
         server.kill()
         return StepRun(Outcome("timeout", time_limit_message(limit_s)), b"", b"", watch.usage())
-    if answer is None or not compile_server.write_files(uid, workdir, answer.files):
+    if answer is None or not compile_server.write_compiled_files(uid, workdir, answer.files):
         return None
     output, errors = (
         data[:MAX_STORED_BYTES] + data[MAX_STORED_BYTES:][-MAX_STORED_BYTES:] for data in (answer.output, answer.errors)
@@ -166,10 +169,11 @@ def run_by_compile_server(step: StepMessage, file_name: str, program: bytes, uid
     return StepRun(outcome_of_exit_code(answer.code, errors or output), output, errors, watch.usage())
 
 
-def judge_output(job: CommandJob, token: bytes, stdout: bytes, stderr: bytes, is_last_step: bool) -> Outcome:
-    """Returns the outcome of a step whose command exited with 0, from its output.
+def judge_output(job: CommandJob, expected_token: bytes, stdout: bytes, stderr: bytes, is_last_step: bool) -> Outcome:
+    """Returns the outcome of a step whose command exited with code 0, from what the command printed.
 
-    The step passes if these match none of the job's `fails_on` rules and if the last step printed the secret `token`.
+    The step fails if stdout or stderr matches one of the job's `fails_on` rules. In the last step, stdout must also
+    contain `expected_token`, which the program prints after its last check.
     """
     rules = job["fails_on"]
     if rules["stderr_not_empty"] and stderr:
@@ -178,6 +182,6 @@ def judge_output(job: CommandJob, token: bytes, stdout: bytes, stderr: bytes, is
     marks += [mark for mark in rules["output_contains"] if mark.encode() in stdout + b"\n" + stderr]
     if marks:
         return Outcome("failed", tail_as_one_line(stderr or stdout))
-    if is_last_step and token and token not in stdout:
+    if is_last_step and expected_token and expected_token not in stdout:
         return Outcome("tampered", "the program exited with success before all its tests had run")
     return PASSED

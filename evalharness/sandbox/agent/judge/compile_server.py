@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ..sample.confinement import confine
 from ..shared import clock
-from ..shared.messages import Usage
+from ..shared.messages import ResourceUsage
 from . import cleaning
 
 COMMAND_FILE = "/opt/evalharness/warm/command"
@@ -37,7 +37,7 @@ UINT32 = struct.Struct("!I")
 
 
 class CompileServerLost(Exception):
-    """Raised when the compile server has ended or its answer is malformed."""
+    """Raised when the compile server has ended, or its answer is too large."""
 
 
 class CompileTimeout(Exception):
@@ -45,7 +45,7 @@ class CompileTimeout(Exception):
 
 
 class CompilerOutput(NamedTuple):
-    """The compile server's answer: exit code, output and files of the compiler."""
+    """The compile server's answer for one program: the compiler's exit code, stdout, stderr and output files."""
 
     code: int
     output: bytes
@@ -53,8 +53,19 @@ class CompilerOutput(NamedTuple):
     files: list[tuple[str, bytes]]
 
 
+class ServerAnswer(NamedTuple):
+    """A compile server's answer as it arrives."""
+
+    exit_code: int
+    fields: list[bytes]
+    """Stdout, stderr, then name and content of each output file."""
+
+
 class CompileServer:
-    """A running compile server. The agent starts it, and the judge processes, forks of the agent, use its pipes."""
+    """A running compile server: a compiler that starts once and then compiles the programs of many jobs.
+
+    The agent starts the server. The judge processes, which are forks of the agent, inherit the pipes to it.
+    """
 
     def __init__(self, command: list[str], uid: int):
         requests, self.requests = os.pipe()
@@ -105,14 +116,14 @@ class CompileServer:
         return 0.0
 
     def compile(self, request_fields: list[bytes], meter: "CompileMeter") -> CompilerOutput | None:
-        """Compiles a program; returns the compiler's output and files, or None if the step's command must run instead.
+        """Compiles a program; returns the compiler's output, or None if the server cannot compile this program.
 
-        `request_fields` are the request: working folder, file name and program text. `meter` limits the time. Raises
+        `request_fields` are working folder, file name and program text. `meter` limits the time. Raises
         CompileServerLost if the server ends, and CompileTimeout at the time limit.
         """
         request = memoryview(b"".join(UINT32.pack(len(field)) + field for field in request_fields))
         answer = bytearray()
-        while not (unpacked := _parse_exit_code_and_fields(answer)):
+        while not (unpacked := _parse_server_answer(answer)):
             ready = select.select([self.answers, self.ended], [self.requests] if request else [], [], CHECK_INTERVAL_S)
             if self.answers in ready[0]:
                 data = os.read(self.answers, 1 << 20)
@@ -125,15 +136,15 @@ class CompileServer:
                 request = request[os.write(self.requests, request[: 1 << 16]) :] if ready[1] else request
             if meter.exceeds_limit():
                 raise CompileTimeout
-        code, texts = unpacked
+        code, fields = unpacked
         if code == DECLINED:
             return None
-        names = [name.decode(errors="surrogateescape") for name in texts[2::2]]
-        return CompilerOutput(code, texts[0], texts[1], list(zip(names, texts[3::2], strict=True)))
+        names = [name.decode(errors="surrogateescape") for name in fields[2::2]]
+        return CompilerOutput(code, fields[0], fields[1], list(zip(names, fields[3::2], strict=True)))
 
 
-def _parse_exit_code_and_fields(data: bytearray) -> tuple[int, list[bytes]] | None:
-    """Returns the exit code and the fields of a compile server's answer; None if `data` is not yet complete."""
+def _parse_server_answer(data: bytearray) -> ServerAnswer | None:
+    """Returns the compile server's answer in `data`, the bytes received so far; None if it is not yet complete."""
     if len(data) < 2 * UINT32.size:
         return None
     code, count = UINT32.unpack_from(data)[0], UINT32.unpack_from(data, UINT32.size)[0]
@@ -144,7 +155,7 @@ def _parse_exit_code_and_fields(data: bytearray) -> tuple[int, list[bytes]] | No
         if len(data) < position:
             return None
         fields.append(bytes(data[start:position]))
-    return code, fields
+    return ServerAnswer(code, fields)
 
 
 class CompileMeter:
@@ -156,15 +167,15 @@ class CompileMeter:
         self._waited, self._cpu = clock.core_wait_seconds(self._pids), clock.cpu_seconds(self._pids)
 
     def wall_waited_and_cpu_s(self) -> tuple[float, float, float]:
-        """Returns three times in seconds since the start: wall-clock time, time waiting for a core, CPU time."""
+        """Returns three times in seconds since this meter was created: wall-clock, waiting for a free core, CPU."""
         wall = time.monotonic() - self._started
         waited = max(0.0, clock.core_wait_seconds(self._pids) - self._waited)
         return wall, min(waited, wall), max(0.0, clock.cpu_seconds(self._pids) - self._cpu)
 
-    def usage(self) -> Usage:
-        """Returns the resources used for the program: its times, and the server's whole memory."""
+    def usage(self) -> ResourceUsage:
+        """Returns the resources used for the program: its times, and the memory of the whole server process."""
         wall, waited, cpu = self.wall_waited_and_cpu_s()
-        return Usage(cpu_s=cpu, wall_s=wall, peak_mb=self._server.resident_mb(), waited_s=waited)
+        return ResourceUsage(cpu_s=cpu, wall_s=wall, peak_mb=self._server.resident_mb(), waited_s=waited)
 
     def exceeds_limit(self) -> bool:
         """Returns whether the program has exceeded its time limit, not counting time spent waiting for a core.
@@ -177,8 +188,8 @@ class CompileMeter:
         return clock.exceeds_limit(self.limit_s, *self.wall_waited_and_cpu_s())
 
 
-def write_files(uid: int, workdir: str, files: list[tuple[str, bytes]]) -> bool:
-    """Writes the compiler's output files (name, content) as the sample's user. Returns False if that fails."""
+def write_compiled_files(uid: int, workdir: str, files: list[tuple[str, bytes]]) -> bool:
+    """Writes the compiler's output files (name, content) into `workdir` as user `uid`. Returns False if that fails."""
     if any(os.path.isabs(name) or ".." in name.split("/") for name, _ in files):
         return False
 
@@ -197,10 +208,11 @@ server: CompileServer | None = None
 """The running compile server; None if none runs. A judge process, a fork of the agent, inherits the agent's."""
 
 
-def ensure_running(user_ids: Iterator[int]) -> None:
-    """Starts or restarts the compile server if needed, in images that have one, under the next user id of `user_ids`.
+def ensure_server_is_running(user_ids: Iterator[int]) -> None:
+    """Starts the compile server, or restarts it if it has ended, has had too many jobs or uses too much memory.
 
-    The agent calls it between jobs.
+    The server runs as the next user id of `user_ids`. Does nothing in images without a compile server. The agent calls
+    this between jobs.
     """
     global server
     if server and (not server.is_alive() or server.needs_restart()):

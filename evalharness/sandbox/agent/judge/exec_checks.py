@@ -22,9 +22,10 @@ SPLIT_FACTOR, SPLIT_EXTRA_S = 3.0, 5.0
 
 
 def judge(job: ExecJob, read_secret: Callable[[], ExecSecret], uid: int, workdir: str) -> JudgedJob:
-    """Judges a Python program that contains its checks (such as assertions) by running it to its end.
+    """Judges a Python program that contains its checks, such as assertions: it passes if it runs to its end.
 
-    Returns the result of the job's only part, `checks`.
+    Returns one result, named `checks`. `read_secret` returns the checks; it is called only after the sample's
+    processes are forked, so that they do not inherit the checks.
     """
     # Forked before the pipes of the split run are made: a copy of them would hide their end.
     process = SampleProcess(RunProgramWork(job["settings"], job["memory_mb"]), uid, workdir)
@@ -44,7 +45,7 @@ def judge(job: ExecJob, read_secret: Callable[[], ExecSecret], uid: int, workdir
 class SplitProcessRun:
     """A run in which the sample and its checks have two separate processes, connected by pipes.
 
-    The constructor forks the sample's process; `run_and_explain_failure` forks the other one and runs both.
+    The constructor forks the sample's process; `run_and_explain_failure` forks the process of the checks and runs both.
     """
 
     def __init__(self, job: ExecJob, uid: int, workdir: str):
@@ -57,7 +58,7 @@ class SplitProcessRun:
     def run_and_explain_failure(self, secret: ExecSecret, uid: int, workdir: str, kept_pids: set[int]) -> str:
         """Runs the checks in their own process; returns why the sample fails them, or an empty string if it passes.
 
-        Ends all other processes of the sample afterwards, except the pids in `kept_pids`.
+        Kills all processes of the sample afterwards, except those with a pid in `kept_pids`.
         """
         pipes = (self.to_checks[0], self.to_sample[1])
         work = RunChecksWork(self.job["memory_mb"], secret["trusted"], secret["checks"], secret["entry_point"], *pipes)
@@ -68,10 +69,10 @@ class SplitProcessRun:
         self.sample.start_sample([], limit_s)
         checks.start_sample([limit_s], limit_s + 1)
         checks.required_processes.append(self.sample)
-        result = checks.finish_after_message(checks.next_message())
+        result = checks.end_after_message(checks.next_message())
         self.sample.end_without_result()
-        cleaning.end_processes(uid + 1, kept_pids)
-        is_clean = cleaning.clean_up_between_processes(uid, workdir, kept_pids)
+        cleaning.kill_job_processes(uid + 1, kept_pids)
+        is_clean = cleaning.clean_up_between_runs(uid, workdir, kept_pids)
         if result["status"] == "passed":
             return "" if is_clean else "the program leaves processes or files that cannot be removed"
         return f"{result['status']} {result['detail']}"

@@ -22,10 +22,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class FileWatch:
-    """Counts how often files are opened, by inotify.
+    """Counts by inotify how often files are opened, to detect a program that reads its own source.
 
-    `max_opens`: by file name in `folder`, how often the language's compiler or interpreter opens the file; more often
-    is a violation.
+    `max_opens`: how often the language's compiler or interpreter opens each file, by the file's name in `folder`. More
+    openings are a violation.
     """
 
     def __init__(self, max_opens: Mapping[str, int], folder: str):
@@ -39,11 +39,11 @@ class FileWatch:
             self.watch_file(name)
 
     def watch_file(self, file_name: str) -> None:
-        """Starts watching the file of this name in the folder, if it exists."""
+        """Starts watching the file `file_name` in the folder of this watch, if the file exists."""
         self._watch_path(os.path.join(self._folder, file_name), file_name)
 
     def watch_process(self, pid: int, files: Sequence[str] = COMMAND_FILES, proc_folder: str = "/proc") -> None:
-        """Also watches a process's files in /proc, such as `mem`, which nothing may open.
+        """Also watches a process's files in /proc/PID, such as `mem`, which nothing may open.
 
         `proc_folder` is the path of the /proc that the process itself sees, and `pid` is its pid there.
         """
@@ -58,7 +58,7 @@ class FileWatch:
             self._names[watch] = file_name
 
     def count_openings(self) -> None:
-        """Reads new inotify events; sets `violation` to a message if a file was opened too often."""
+        """Reads new inotify events and counts them; sets `violation` to a message if a file was opened too often."""
         while data := self._read_events():
             position = 0
             while position < len(data):

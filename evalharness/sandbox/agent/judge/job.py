@@ -21,7 +21,7 @@ JUDGE_MODULES = {
 
 
 class JudgedJob(NamedTuple):
-    """The results of a job by part, such as a group of inputs, up to the first failed one."""
+    """The result of each part of a job (such as a group of inputs), by the part's name, up to the first failed part."""
 
     results: dict[str, PartResult]
     recorded_outputs: bytes = b""
@@ -29,10 +29,10 @@ class JudgedJob(NamedTuple):
 
 
 class JudgeModule(Protocol):
-    """A module that judges one kind of job."""
+    """A module that judges one kind of job, by its function `judge`."""
 
     def judge(self, job: Any, read_secret: Callable[[], Any], uid: int, workdir: str) -> JudgedJob:
-        """Judges a job, whose sample runs as user `uid` in `workdir`.
+        """Judges a job, whose sample runs as user `uid` in the folder `workdir`.
 
         Calls `read_secret` exactly once, after it has forked all processes of the sample; `read_secret` returns what
         the sample must not know, such as tests or expected outputs.
@@ -41,22 +41,25 @@ class JudgeModule(Protocol):
 
 
 def load_judge_module(job_kind: str) -> JudgeModule:
-    """Returns the module that judges jobs of this kind. Raises ModuleNotFoundError if the image lacks a library."""
+    """Returns the module that judges jobs of this kind.
+
+    Raises ModuleNotFoundError if the image lacks a library that the module imports, such as NumPy.
+    """
     module: Any = importlib.import_module(f".{JUDGE_MODULES[job_kind]}", __package__)
     return module  # type: ignore[no-any-return]
 
 
-def judge_next_job(stdin: int, stdout: int, uid: int) -> None:
-    """Reads the next job from descriptor `stdin`, judges it, and writes the reply to `stdout`.
+def judge_next_job(stdin_fd: int, stdout_fd: int, sample_uid: int) -> None:
+    """Reads the next job from descriptor `stdin_fd`, judges it, and writes the reply to `stdout_fd`.
 
-    The sample runs as user `uid`. Raises wire.StreamClosed if there is no job.
+    The sample runs as user `sample_uid`. Raises wire.StreamClosed if there is no job.
     """
-    isolation: JobIsolation = wire.read_message(stdin)
-    job: Job = wire.read_message(stdin)
+    isolation: JobIsolation = wire.read_message(stdin_fd)
+    job: Job = wire.read_message(stdin_fd)
     if isolation["isolated"]:
         namespaces.isolate_later_forks()
-    folder = cleaning.make_workdir(uid)
-    judged = load_judge_module(job["kind"]).judge(job, lambda: wire.read_message(stdin), uid, folder)
-    ended = cleaning.end_processes(uid, set())
-    removed = cleaning.remove_files(uid, folder)
-    wire.write_reply(stdout, Reply(parts=judged.results, clean=ended and removed), judged.recorded_outputs)
+    folder = cleaning.make_workdir(sample_uid)
+    judged = load_judge_module(job["kind"]).judge(job, lambda: wire.read_message(stdin_fd), sample_uid, folder)
+    ended = cleaning.kill_job_processes(sample_uid, set())
+    removed = cleaning.remove_sample_files(sample_uid, folder)
+    wire.write_reply(stdout_fd, Reply(parts=judged.results, clean=ended and removed), judged.recorded_outputs)

@@ -25,9 +25,9 @@ OTHER_UID = 65000
 """An unprivileged user id for the tests."""
 
 
-def check_guarantees() -> dict[str, bool]:
-    """Tests the sandbox's guarantees; returns for each, by name, whether this container provides it."""
-    status = _process_status()
+def check_sandbox_guarantees() -> dict[str, bool]:
+    """Tests each guarantee of the sandbox (`network-off` ...); returns by name whether it holds in this container."""
+    status = _read_process_status()
     return {
         "network-off": _has_no_network(),
         "read-only-root": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
@@ -35,9 +35,9 @@ def check_guarantees() -> dict[str, bool]:
         "user-separation": _can_change_user(),
         "few-capabilities": int(status.get("CapPrm", "f" * 16), 16) & ~ALLOWED_CAPABILITIES == 0,
         "no-new-privileges": status.get("NoNewPrivs") == "1",
-        "system-call-filter": syscalls.is_filter_supported(),
-        "memory-limit": _smallest_limit("memory/memory.limit_in_bytes", "memory.max") < UNLIMITED,
-        "process-limit": _smallest_limit("pids/pids.max", "pids.max") < UNLIMITED,
+        "system-call-filter": syscalls.is_seccomp_filter_supported(),
+        "memory-limit": _smallest_cgroup_limit("memory/memory.limit_in_bytes", "memory.max") < UNLIMITED,
+        "process-limit": _smallest_cgroup_limit("pids/pids.max", "pids.max") < UNLIMITED,
         "file-limit": _has_bounded_size("/tmp") and _has_bounded_size("/dev/shm"),
         "no-engine-socket": not any(os.path.exists(path) for path in ENGINE_SOCKETS),
         "idle-clock": Stopwatch().exact,
@@ -45,13 +45,13 @@ def check_guarantees() -> dict[str, bool]:
 
 
 def has_read_only_devices() -> bool:
-    """Returns whether an unprivileged user is unable to change the time stamps of all device nodes in /dev."""
+    """Returns whether no device node in /dev lets an unprivileged user change its time stamps."""
     nodes = [entry.path for entry in os.scandir("/dev") if stat.S_ISCHR(entry.stat(follow_symlinks=False).st_mode)]
-    return _succeeds_as_other_user(lambda: _set_time_of_any_file(nodes)) is False
+    return _succeeds_as_unprivileged_user(lambda: _set_time_of_any_file(nodes)) is False
 
 
 def _set_time_of_any_file(paths: list[str]) -> None:
-    """Sets the access time of the first of these files that permits it. Raises OSError if none does."""
+    """Sets the time stamps of the first of these files that allows it. Raises OSError if no file allows it."""
     for path in paths:
         with contextlib.suppress(OSError):
             os.utime(path)
@@ -59,7 +59,7 @@ def _set_time_of_any_file(paths: list[str]) -> None:
     raise PermissionError
 
 
-def _process_status() -> dict[str, str]:
+def _read_process_status() -> dict[str, str]:
     with open("/proc/self/status") as file:
         return {key: value.strip() for key, _, value in (line.partition(":") for line in file)}
 
@@ -75,10 +75,10 @@ def _has_no_network() -> bool:
 
 
 def _can_change_user() -> bool:
-    return _succeeds_as_other_user(lambda: None) is True
+    return _succeeds_as_unprivileged_user(lambda: None) is True
 
 
-def _succeeds_as_other_user(action: Callable[[], None]) -> bool | None:
+def _succeeds_as_unprivileged_user(action: Callable[[], None]) -> bool | None:
     """Returns whether `action` succeeds as an unprivileged user; None if this process cannot change its user."""
     pid = os.fork()
     if pid == 0:
@@ -94,10 +94,10 @@ def _succeeds_as_other_user(action: Callable[[], None]) -> bool | None:
     return {0: True, 1: False}.get(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
-def _smallest_limit(*limit_files: str) -> int:
-    """Returns the smallest limit in these control-group files (of cgroup v1 and v2); `UNLIMITED` if none.
+def _smallest_cgroup_limit(*limit_files: str) -> int:
+    """Returns the smallest limit in these files of control groups (cgroup v1 and v2); `UNLIMITED` if there is no limit.
 
-    If an engine's limits are not visible in the container, the engine passes them as environment variables.
+    Also considers environment variables, by which an engine passes limits that are not visible in the container.
     """
     limits = [UNLIMITED]
     for name in limit_files:

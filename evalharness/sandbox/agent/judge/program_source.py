@@ -12,7 +12,7 @@ MAX_PIPE_BYTES = 1 << 20
 
 
 class ProgramSource:
-    """The file that contains a program's source; if `piped`, a named pipe at the same path.
+    """The file that contains a program's source; if `piped`, a named pipe instead of a plain file.
 
     A pipe contains the program as one compound command of a shell. The shell reads all of it before it runs the first
     statement, so the running program cannot read its own source from the pipe.
@@ -36,7 +36,7 @@ class ProgramSource:
         return self.writer >= 0
 
     def replace_opened_pipe(self) -> None:
-        """Replaces the pipe, which a shell has opened, by an empty file, and closes the judge's end of the pipe."""
+        """Replaces the pipe, after a shell has opened it, by an empty file, and closes the judge's end of the pipe."""
         os.unlink(self.path)
         with open(self.path, "wb"):
             pass

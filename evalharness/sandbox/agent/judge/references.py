@@ -1,6 +1,7 @@
 """Runs a trusted reference solution like a sample, and records its outputs as the expected ones."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ..sample.running import NO_SETTINGS, CallFunctionWork, RecordOutputsWork
 from ..shared import codec, wire
@@ -21,7 +22,7 @@ RERUN_FACTOR, RERUN_EXTRA_S = 10.0, 60.0
 def judge(job: ReferenceJob, read_secret: Callable[[], NoSecret], uid: int, workdir: str) -> JudgedJob:
     """Runs a trusted reference solution to record its outputs.
 
-    Returns the result of each group of inputs up to the first failed one, and the recorded outputs of all groups.
+    Returns the result of each group of inputs up to the first failed one, and the outputs recorded so far.
     """
     read_secret()
     results: dict[str, PartResult] = {}
@@ -31,14 +32,21 @@ def judge(job: ReferenceJob, read_secret: Callable[[], NoSecret], uid: int, work
             NO_SETTINGS, job["memory_mb"], job["source"], job["entry_point"], inputs, job["output_not_none"]
         )
         results[name], recorded[name] = record_outputs(SampleProcess(work, uid, workdir))
-        cleaning.clean_up_between_processes(uid, workdir, set())
+        cleaning.clean_up_between_runs(uid, workdir, set())
         if results[name]["status"] != "passed":
             break
     return JudgedJob(results, wire.dumps(recorded))
 
 
-def record_outputs(process: SampleProcess) -> tuple[PartResult, bytes]:
-    """Runs a reference solution on one group of inputs; returns the result, and the outputs as bytes for storage."""
+class RecordedGroup(NamedTuple):
+    """A reference solution's run on one group of inputs: its result, and its outputs as bytes for storage."""
+
+    result: PartResult
+    packed_outputs: bytes
+
+
+def record_outputs(process: SampleProcess) -> RecordedGroup:
+    """Runs a reference solution on one group of inputs, in the forked `process`; returns its result and outputs."""
     facts: list[OutputFacts] = []
     small: list[bytes | None] = []
     digests: list[bytes | None] = []
@@ -54,10 +62,10 @@ def record_outputs(process: SampleProcess) -> tuple[PartResult, bytes]:
             digests.append(payload if kind == b"d" else None)
             if kind == b"d":
                 process.send(b"n")
-        result = process.finish_after_message(frame)
+        result = process.end_after_message(frame)
     except wire.ValueTooLarge as error:
         result = process.end_process(Outcome("failed", f"an output too large to be compared: {error}"))
-    return result, pack_expected_outputs(facts, small, digests)
+    return RecordedGroup(result, pack_expected_outputs(facts, small, digests))
 
 
 def recompute_output(
@@ -65,8 +73,8 @@ def recompute_output(
 ) -> list[bytes]:
     """Runs a reference solution again on input `input_index` of `work`; returns the output in encoded pieces.
 
-    `first_run_s` is the time in seconds that the call needed in its first run. Used for outputs too large to be stored,
-    of which only the digest is known.
+    For an output that is too large to be stored, so that only its digest is known. `first_run_s` is the time in seconds
+    that the call needed in its first run.
     """
     inputs = wire.dumps([wire.loads(work.inputs)[input_index]])
     settings = ProcessSettings(
@@ -83,7 +91,7 @@ def recompute_output(
     while (frame := process.next_message()) and frame[0] in b"fod":
         if frame[0] == b"d":
             process.send(b"s")
-            pieces = process.receive_pieces()
+            pieces = process.receive_output_pieces()
         elif frame[0] == b"o":
             pieces = [codec.encode(None), frame[1]]
     process.end_process(PASSED)

@@ -39,7 +39,7 @@ REPORTABLE_STATUSES = ("timeout", "memory", "failed", "error", "tampered")
 
 
 class RunningCall(NamedTuple):
-    """The call that a sample's process is running: its number, and the process's elapsed and CPU time at its start."""
+    """The running call of a sample's process: its number, and the process's elapsed and CPU time at its start."""
 
     number: int
     elapsed_s: float
@@ -47,9 +47,10 @@ class RunningCall(NamedTuple):
 
 
 class SampleProcess:
-    """A forked process that runs a part of a sample. Its code does not start before `start_sample` is called.
+    """A forked process that runs one part of a sample, such as the calls on one group of inputs.
 
-    `next_message` returns what it sends. Call exactly one of the methods that end it (`end_process` and so on).
+    The sample's code starts only when `start_sample` is called. `next_message` returns what the process sends. One of
+    the methods that end the process (`end_process`, `end_after_message`, `run_to_end` ...) must be called exactly once.
     """
 
     def __init__(self, work: SampleWork, uid: int, workdir: str, pipes: tuple[int, ...] = ()):
@@ -89,22 +90,22 @@ class SampleProcess:
         self.required_processes: list[SampleProcess] = [self]
         """Processes that must live for this one to continue."""
 
-    def start_sample(self, time_limits_s: list[float], total_s: float, secret_text: str = "") -> None:
+    def start_sample(self, time_limits_s: list[float], total_limit_s: float, secret_text: str = "") -> None:
         """Starts the sample's code in the process.
 
-        `time_limits_s`: one per call, or one for the whole program; `total_s`: seconds after which the process is
-        killed; `secret_text`: what the process must not have known before, such as the sample's checks.
+        `time_limits_s`: limits in seconds, one per call, or one for the whole program; `total_limit_s`: seconds after
+        which the process is killed; `secret_text`: what the process must not have known before, such as the checks.
         """
-        self.total_s = total_s
+        self.total_s = total_limit_s
         self.watch.restart()
         self.meter = clock.JobCpuMeter()
         wire.write_all(self.control, wire.pack_message((time_limits_s, secret_text)))
         os.set_blocking(self.control, False)
 
     def next_message(self) -> wire.Frame | None:
-        """Returns the process's next message (kind, payload); None if it has ended or exceeded its time limit.
+        """Returns the process's next message (kind, payload); None if the process has ended or exceeded its time limit.
 
-        At the time limit, kills all processes of its user. Raises ValueError for a message that is too long
+        At the time limit, kills all processes of the sample's user. Raises ValueError for a message that is too long
         (wire.ValueTooLarge if it contains a value, which an unmodified process may send).
         """
         while True:
@@ -112,7 +113,7 @@ class SampleProcess:
                 frame = self.frames.next_message(CHECK_INTERVAL_S)
             except wire.StreamClosed:
                 return None
-            if self._end_if_over_time_limit():
+            if self._kill_if_over_time_limit():
                 return None
             if frame is not None:
                 self.frame_count += 1
@@ -126,15 +127,18 @@ class SampleProcess:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def send(self, message: bytes) -> None:
-        """Sends a message of any length to the process, unless it ends or exceeds its time limit before."""
+        """Sends a message of any length to the process; stops if the process ends or exceeds its time limit."""
         view = memoryview(message)
         with contextlib.suppress(BrokenPipeError):
-            while view and not self._end_if_over_time_limit():
+            while view and not self._kill_if_over_time_limit():
                 if select.select([], [self.control], [], CHECK_INTERVAL_S)[1]:
                     view = view[os.write(self.control, view[:WRITE_SIZE]) :]
 
-    def _end_if_over_time_limit(self) -> bool:
-        """Kills the user's processes if the time limit is exceeded; returns whether it is. Checks only at intervals."""
+    def _kill_if_over_time_limit(self) -> bool:
+        """Kills the sample's processes if the time limit is exceeded; returns whether it is exceeded.
+
+        Reads the clocks at most once per `CHECK_INTERVAL_S`.
+        """
         if self.timed_out or time.monotonic() < self.next_check:
             return self.timed_out
         self.next_check = time.monotonic() + CHECK_INTERVAL_S
@@ -148,7 +152,10 @@ class SampleProcess:
         return self.timed_out
 
     def _call_exceeds_limit(self, elapsed_s: float, cpu_s: float) -> bool:
-        """Returns whether the running call has exceeded its time limit."""
+        """Returns whether the running call has exceeded its time limit.
+
+        `elapsed_s` and `cpu_s` are the process's elapsed and CPU time so far, in seconds.
+        """
         if self.frame_count != self.call.number:
             self.call = RunningCall(self.frame_count, elapsed_s, cpu_s)
         if self.call_s is None:
@@ -156,9 +163,9 @@ class SampleProcess:
         return elapsed_s - self.call.elapsed_s > self.call_s or cpu_s - self.call.cpu_s > clock.CPU_FACTOR * self.call_s
 
     def has_reached_end(self, last_frame: wire.Frame | None) -> bool:
-        """Returns whether the process has run its program to the end, which it announces by the message `last_frame`.
+        """Returns whether the program has run to its end, which its process announces by the message `last_frame`.
 
-        Sends the process a secret, which an unmodified process returns only after its program's last statement.
+        Sends the process a secret, which an unmodified process sends back only after its program's last statement.
         """
         if last_frame != (b"q", b""):
             return False
@@ -166,10 +173,10 @@ class SampleProcess:
         self.send(token)
         return self.next_message() == (b"p", token)
 
-    def receive_pieces(self) -> list[bytes]:
+    def receive_output_pieces(self) -> list[bytes]:
         """Receives a large output that the judge has requested; returns it in encoded pieces.
 
-        See `shared.outputs.encode_in_pieces`. Raises ValueError if the pieces are incomplete or too large.
+        See `shared.outputs.encode_in_pieces`. Raises ValueError if pieces are missing or together too large.
         """
         pieces: list[bytes] = []
         size = 0
@@ -177,13 +184,13 @@ class SampleProcess:
             pieces.append(frame[1])
             size += len(frame[1]) + PIECE_OVERHEAD
             if size > MAX_OUTPUT_BYTES:
-                raise ValueError("an output exceeds the size limit for comparisons")
+                raise ValueError(f"an output has more than {MAX_OUTPUT_BYTES >> 20} MiB, too much to be compared")
         if frame is None or frame[0] != b"z":
-            raise ValueError("the pieces of the output are incomplete")
+            raise ValueError("the sample's process sent only a part of a large output")
         return pieces
 
     def result_or_tampered(self, read_result: Callable[[], PartResult]) -> PartResult:
-        """Returns what `read_result` returns, which reads the process's messages; `tampered` if one is malformed."""
+        """Returns the result of `read_result`, which reads the process's messages; `tampered` if one is malformed."""
         try:
             return read_result()
         except FORGED_MESSAGE_ERRORS as error:
@@ -193,23 +200,29 @@ class SampleProcess:
             return PartResult(**{**self.result, "status": status, "detail": detail})
 
     def run_to_end(self, limit_s: float, source: str) -> PartResult:
-        """Runs a program with this source, which sends no outputs, to its end; returns its result."""
+        """Runs the program `source` to its end within `limit_s` seconds; returns its result.
 
-        def judge() -> PartResult:
+        The program contains its checks, and sends no outputs to the judge.
+        """
+
+        def start_and_finish() -> PartResult:
             self.start_sample([limit_s], limit_s + 1, source)
-            return self.finish_after_message(self.next_message())
+            return self.end_after_message(self.next_message())
 
-        return self.result_or_tampered(judge)
+        return self.result_or_tampered(start_and_finish)
 
-    def finish_after_message(self, last_frame: wire.Frame | None) -> PartResult:
-        """Ends the process after its last message `last_frame`; returns its result.
+    def end_after_message(self, last_frame: wire.Frame | None) -> PartResult:
+        """Ends the process after its last message, `last_frame` (None if it has closed its pipe); returns its result.
 
         The status is `passed` if the process has reached its end (see `has_reached_end`).
         """
-        return self.end_process(PASSED) if self.has_reached_end(last_frame) else self.finish_without_output(last_frame)
+        return self.end_process(PASSED) if self.has_reached_end(last_frame) else self.end_without_output(last_frame)
 
-    def finish_without_output(self, last_frame: wire.Frame | None) -> PartResult:
-        """Ends a process that sent `last_frame` instead of an output; returns its result, which is never `passed`."""
+    def end_without_output(self, last_frame: wire.Frame | None) -> PartResult:
+        """Ends a process that sent `last_frame`, or nothing (None), instead of an output; returns its result.
+
+        The status is never `passed`.
+        """
         if last_frame is None:
             return self.end_process()
         if last_frame[0] == b"e":
@@ -223,7 +236,7 @@ class SampleProcess:
     def end_process(self, outcome: Outcome | None = None) -> PartResult:
         """Ends the process; returns its outcome and used resources.
 
-        Without an `outcome`, the outcome follows from how the process exits.
+        Without an `outcome`, waits for the process to exit, and takes the outcome from how it exits.
         """
         wall_s, waited_s = self.watch.wall_s(), self.watch.wall_s() - self.watch.elapsed_s()
         if outcome or not self._exits_by_itself():
@@ -257,24 +270,24 @@ class SampleProcess:
         finally:
             os.close(descriptor)
 
-    def _outcome_of_exit(self, code: int, peak_mb: int) -> Outcome:
+    def _outcome_of_exit(self, wait_status: int, peak_mb: int) -> Outcome:
         if self.timed_out:
             return Outcome("timeout", "the program, or one of its calls, exceeded its time limit")
-        if os.WIFSIGNALED(code):
-            name = signal_name(code)
+        if os.WIFSIGNALED(wait_status):
+            name = signal_name(wait_status)
             if name == "SIGKILL" and peak_mb > self.work.memory_mb / 2:
                 return Outcome("memory", "killed: the program exceeded the memory limit")
             return Outcome("error", f"the program was ended by {name} before its tests ended")
-        if os.WEXITSTATUS(code) == 0:
+        if os.WEXITSTATUS(wait_status) == 0:
             return Outcome("tampered", "the program exited with success before its tests ended")
-        return Outcome("error", f"the program exited with code {os.WEXITSTATUS(code)} before its tests ended")
+        return Outcome("error", f"the program exited with code {os.WEXITSTATUS(wait_status)} before its tests ended")
 
 
 def outcome_of_forged_message(error: Exception) -> Outcome:
-    """Returns the outcome `tampered` for a process whose message caused `error` when the judge read it."""
+    """Returns the outcome `tampered` for a process whose message could not be read because of `error`."""
     return Outcome("tampered", f"the program sent forged messages: {type(error).__name__} {error}")
 
 
 def printable_text(text: str) -> str:
-    """Returns the beginning of a sample's text for a message, with spaces in place of control characters."""
+    """Returns the first characters of a sample's text, for use in a message, with control characters as spaces."""
     return "".join(character if character.isprintable() else " " for character in text[:MAX_DETAIL_CHARACTERS])

@@ -36,7 +36,7 @@ class SampleConnection:
     def send_request(
         self, action: str, object_handle: int = 0, name: str = "", args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Sends a request about an object of the sample to the sample's process; returns the answer.
+        """Sends the sample's process a request about one of the sample's objects; returns the answer.
 
         `action` is `call`, `attribute`, `method`, `set`, `items` or `name`; `object_handle` is the object's number in
         that process. Raises what the sample raised, and KeyError for a name that the sample does not define.
@@ -51,7 +51,7 @@ class SampleConnection:
             )
         )
         if isinstance(codec.decode(request), codec.OpaqueValue):
-            raise TypeError(f"the tests give the sample a value that {CANNOT_BE_SENT}")
+            raise TypeError(f"the tests call the sample's function with a value that {CANNOT_BE_SENT}")
         wire.write_all(self.outbox, wire.pack_message(request))
         kind, payload = self._next_message()
         if kind == b"h":
@@ -81,7 +81,7 @@ class SampleConnection:
         name = payload.decode()
         if kind == b"m" and name in sys.stdlib_module_names | {"numpy", "collections.abc", "os.path"}:
             return importlib.import_module(name)
-        raise ValueError(f"the sample's process sent an answer of unknown kind {kind!r}")
+        raise ValueError(f"the sample's process answered a call with a message of unknown kind {kind!r}")
 
     def _replace_handles_by_proxies(self, value: Any) -> Any:
         if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE_TAG and isinstance(value[1], int):
@@ -94,7 +94,10 @@ class SampleConnection:
 
 
 def _synchronized_copy(connection: SampleConnection, handle: int, value: Any) -> Any:
-    """Returns a copy of a list, dict or set in the sample's process; a change of the copy also changes the original."""
+    """Returns a copy of `value`, a list, dict or set of the sample; changing the copy also changes the original.
+
+    `handle` is the original's number in the sample's process.
+    """
     base = type(value)
 
     def mirrored_method(name: str) -> Any:
@@ -149,12 +152,17 @@ def _replace_objects_by_handles(value: Any) -> Any:
     if inspect.isclass(value) and getattr(builtins, name, None) is value:
         return (BUILTIN_TAG, name)
     if not isinstance(value, PLAIN_TYPES):
-        raise TypeError(f"the tests give the sample a value of type {type(value).__name__}, which {CANNOT_BE_SENT}")
+        raise TypeError(
+            f"the tests call the sample's function with a value of type {type(value).__name__}, which {CANNOT_BE_SENT}"
+        )
     return value
 
 
 def _update_arguments(args: list[Any], changed_args: Any) -> None:
-    """Updates the lists, dicts and sets in `args` to the contents that the sample's call has left, `changed_args`."""
+    """Changes the lists, dicts and sets in `args` as the sample's function changed its copies of them.
+
+    `changed_args` are these copies after the call.
+    """
     for mine, theirs in zip(args, changed_args, strict=True):
         if type(mine) is not type(theirs):
             continue
@@ -176,7 +184,11 @@ def _recreate_exception(class_name: str, message: str) -> BaseException:
 
 
 class CheckNamespace(dict[str, Any]):
-    """The global names of the checks: their own, then the sample's entry point, builtins, the sample's other names."""
+    """The global names that the checks can use.
+
+    A name is looked up in this order: the checks' own names, the sample's entry point, builtins and standard modules,
+    other names of the sample.
+    """
 
     def __init__(self, link: SampleConnection, entry_point: str):
         super().__init__()
@@ -229,8 +241,8 @@ FAILURES = "__failures__"
 def continue_after_failures(checks: str) -> ast.Module:
     """Returns the checks' syntax tree, changed to continue after a failed assertion and store its exception.
 
-    The list of the name `FAILURES` receives the exceptions. Thus the sample receives all calls whatever it answers, and
-    cannot learn whether an answer was right.
+    The checks append the exceptions to the global list `FAILURES`. Thus the sample receives all calls whatever it
+    answers, and cannot learn whether an answer was right.
     """
     tree = ast.parse(checks)
     _ContinueAfterFailure().visit(tree)

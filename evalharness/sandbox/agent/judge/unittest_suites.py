@@ -23,7 +23,11 @@ FAILED_COUNT = re.compile(r"AssertionError: (\d+) of ")
 
 
 def judge(job: UnitTestJob, read_secret: Callable[[], UnitTestSecret], uid: int, workdir: str) -> JudgedJob:
-    """Judges a Python program by a `unittest` suite; returns the result of the job's only part, `checks`."""
+    """Judges a Python program by a `unittest` suite; returns one result, named `checks`.
+
+    `read_secret` returns the tests; it is called only after the sample's processes are forked, so that they do not
+    inherit the tests.
+    """
     works = [RunSuiteWork(job["settings"], job["memory_mb"]) for _ in range(job["right_runs"] + job["false_runs"])]
     processes = [SampleProcess(work, uid, workdir) for work in works]
     secret = read_secret()
@@ -36,7 +40,7 @@ def judge(job: UnitTestJob, read_secret: Callable[[], UnitTestSecret], uid: int,
         if failed or (caught and (failing or passed)):
             continue
         result = run_while_watching_memory(process, job["time_s"], program)
-        cleaning.clean_up_between_processes(uid, workdir, {other.pid for other in processes if not other.ended})
+        cleaning.clean_up_between_runs(uid, workdir, {other.pid for other in processes if not other.ended})
         if failing:
             caught = caught or _passes_canary(result, failing)
         elif result["status"] == "passed":
@@ -50,12 +54,12 @@ def judge(job: UnitTestJob, read_secret: Callable[[], UnitTestSecret], uid: int,
 
 
 def run_while_watching_memory(process: SampleProcess, limit_s: float, program: str) -> PartResult:
-    """Runs a program with its tests; returns its result, `tampered` if anything opens the process's /proc/PID/mem.
+    """Runs a program with its tests; returns its result, `tampered` if any process opens the program's /proc/PID/mem.
 
-    The process's memory contains the tests.
+    The program's memory contains the tests.
     """
     watch = FileWatch({}, "/")
-    number, proc = namespaces.pid_and_proc_in_namespace(process.pid)
+    number, proc = namespaces.pid_and_proc_path_in_namespace(process.pid)
     watch.watch_process(number, MEMORY_FILES, proc)
     result = process.run_to_end(limit_s, program)
     watch.count_openings()
@@ -66,13 +70,16 @@ def run_while_watching_memory(process: SampleProcess, limit_s: float, program: s
 
 
 def _passes_canary(result: PartResult, false_test_count: int) -> bool:
-    """Returns whether a run with tests made false shows tampering, because fewer tests than that failed."""
+    """Returns whether a program passes any of `false_test_count` tests that were made false, which shows tampering.
+
+    `result` is that of the run with these tests; an honest program fails all of them.
+    """
     count = FAILED_COUNT.match(result["detail"]) if result["status"] == "failed" else None
     return result["status"] == "passed" or (count is not None and int(count[1]) < false_test_count)
 
 
 def _combined_result(passed_run: PartResult | None, failed_run: PartResult | None, is_tampered: bool) -> PartResult:
-    """Returns the result of a program from its runs.
+    """Returns one result for a program that ran several times.
 
     `passed_run`, `failed_run`: result of a passed and of a failed run with the right tests, None if there is none;
     `is_tampered`: whether a run with false tests shows tampering. The program passes only if no run with the

@@ -16,8 +16,8 @@ RLIMIT_MSGQUEUE = 12
 def confine(uid: int, workdir: str, memory_mb: int | None, limit_stack: bool, kept_fds: tuple[int, ...]) -> None:
     """Confines this process irreversibly: changes its user, closes descriptors except `kept_fds`, sets limits.
 
-    `memory_mb` limits the address space in MiB and, with `limit_stack`, also the stack. With None only the container's
-    memory limit applies, for runtimes that reserve far more memory than they use.
+    `memory_mb` limits the address space in MiB and, with `limit_stack`, also the stack. If it is None, only the
+    container's memory limit applies, for runtimes that reserve far more memory than they use.
     """
     null = os.open(os.devnull, os.O_RDWR)
     for fd in {0, 1, 2} - set(kept_fds):
@@ -41,4 +41,4 @@ def confine(uid: int, workdir: str, memory_mb: int | None, limit_stack: bool, ke
     os.setresuid(uid, uid, uid)
     os.umask(0o022)
     os.chdir(workdir)
-    syscalls.install_filter()
+    syscalls.install_seccomp_filter()

@@ -55,7 +55,7 @@ def discard_io() -> None:
 
 
 def disable_functions(grader_name: str) -> None:
-    """Disables, in this process, the functions that an official grader disables.
+    """Disables, in this process, the functions that the official grader `grader_name` disables.
 
     Raises ValueError for an unknown grader.
     """

@@ -30,7 +30,10 @@ def record_callable_attributes() -> AttributesByOwner:
 
 
 def names_of_replaced_attributes(recorded: AttributesByOwner) -> list[str]:
-    """Returns the dotted names of attributes that were removed or replaced since `recorded` was made."""
+    """Returns the dotted names of the attributes in `recorded` that no longer exist or have another value.
+
+    `recorded` is what `record_callable_attributes` returned before.
+    """
     missing = object()
     return [
         f"{name}.{key}"

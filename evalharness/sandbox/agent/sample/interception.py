@@ -34,7 +34,7 @@ def _intercept_signals_and_commands() -> None:
     The official grader limits signals to processes that Popen started, which makes a multiprocessing Pool hang.
     """
     kill, killpg, system, popen = os.kill, os.killpg, os.system, os.popen
-    call, check_output, run, start = subprocess.call, subprocess.check_output, subprocess.run, subprocess.Popen
+    call, check_output, run, real_popen = subprocess.call, subprocess.check_output, subprocess.run, subprocess.Popen
     own, own_group, read = os.getpid(), os.getpgid(0), open
     started: list[int] = []
 
@@ -53,22 +53,22 @@ def _intercept_signals_and_commands() -> None:
         if pgid == own_group or pgid in {os.getpgid(pid) for pid in started}:
             killpg(pgid, sig)
 
-    def system_except_kill(command: Any) -> int:
+    def system_ignoring_kill(command: Any) -> int:
         return 0 if "kill" in command else system(command)
 
-    def call_except_kill(command: Any, *args: Any, **more: Any) -> int:
+    def call_ignoring_kill(command: Any, *args: Any, **more: Any) -> int:
         return 0 if "kill" in command else call(command, *args, **more)
 
-    def check_output_except_ps(command: Any, *args: Any, **more: Any) -> Any:
+    def check_output_ignoring_ps(command: Any, *args: Any, **more: Any) -> Any:
         return b"" if "ps" in command else check_output(command, *args, **more)
 
-    def run_except_kill(*args: Any, **more: Any) -> Any:
+    def run_ignoring_kill(*args: Any, **more: Any) -> Any:
         return subprocess.CompletedProcess(args, 0, b"", b"") if "kill" in args[0] else run(*args, **more)
 
-    def popen_except_kill(command: Any) -> Any:
+    def popen_ignoring_kill(command: Any) -> Any:
         return popen("echo Intercepted" if "kill" in command else command)
 
-    class Popen(start):  # type: ignore[misc, valid-type]
+    class Popen(real_popen):  # type: ignore[misc, valid-type]
         def __init__(self, *args: Any, **more: Any):
             super().__init__(*args, **{**more, "preexec_fn": os.setsid})
             started.append(self.pid)
@@ -91,13 +91,13 @@ def _intercept_signals_and_commands() -> None:
     replacements: dict[str, Any] = {
         "kill": kill_own_process,
         "killpg": kill_own_process_group,
-        "system": system_except_kill,
+        "system": system_ignoring_kill,
     }
-    replacements |= {"popen": popen_except_kill, "execv": ignore_exec, "execvp": ignore_exec, "execvpe": ignore_exec}
+    replacements |= {"popen": popen_ignoring_kill, "execv": ignore_exec, "execvp": ignore_exec, "execvpe": ignore_exec}
     for name, function in replacements.items():
         setattr(os, name, function)
-    replacements = {"call": call_except_kill, "check_output": check_output_except_ps}
-    replacements |= {"run": _redirect_output_to_pipes(run_except_kill), "Popen": _redirect_output_to_pipes(Popen)}
+    replacements = {"call": call_ignoring_kill, "check_output": check_output_ignoring_ps}
+    replacements |= {"run": _redirect_output_to_pipes(run_ignoring_kill), "Popen": _redirect_output_to_pipes(Popen)}
     for name, function in replacements.items():
         setattr(subprocess, name, function)
 

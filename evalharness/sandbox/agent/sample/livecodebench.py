@@ -29,7 +29,7 @@ MAX_INTEGER_DIGITS = 50_000
 
 
 class ExitedInCall(Exception):
-    """Raised when a program raises SystemExit in a call; the official grader's process ends then, too."""
+    """Raised when a program raises SystemExit in a call, which ends the official grader's process, too."""
 
 
 class PrintingAlarm(Alarm):
@@ -80,9 +80,10 @@ class OfficialStdinBuffer:
 
 
 def load_function(source: str, function_name: str, alarm: Alarm, limit_s: float) -> Any:
-    """Runs the program `source`; returns its function, or the method of its class Solution if it has that class.
+    """Runs the program `source`; returns its function `function_name`.
 
-    `alarm` limits the time to `limit_s` seconds.
+    If the program defines a class Solution, returns the method of that name instead. `alarm` limits the time to
+    `limit_s` seconds.
     """
     alarm.start(limit_s)
     try:
@@ -96,7 +97,10 @@ def load_function(source: str, function_name: str, alarm: Alarm, limit_s: float)
 
 @dataclass
 class AnswerCasesWork:
-    """Runs a LiveCodeBench program on test cases, which the judge sends one at a time and ends with None."""
+    """Runs a LiveCodeBench program on test cases, which the judge sends one at a time (a `SampleWork`).
+
+    None instead of a test case ends the work.
+    """
 
     settings: ProcessSettings
     memory_mb: int
@@ -134,7 +138,10 @@ class AnswerCasesWork:
                 method, case_input, alarm, limit_s
             )
             if len(answer) > MAX_ANSWER_BYTES:
-                raise AssertionError(f"the answer has {len(answer) >> 20} MiB, more than the size limit")
+                raise AssertionError(
+                    f"the program's answer to a test case has {len(answer)} bytes, "
+                    f"more than the limit of {MAX_ANSWER_BYTES}"
+                )
             reporter.send_frame(b"o", answer)
             reporter.flush()
 
@@ -164,7 +171,7 @@ def _run_and_capture_output(function: Any, stdin_text: str, alarm: Alarm, limit_
 
 
 def _wait_for_threads() -> None:
-    """Waits until each thread that the program did not join is idle or has run for one switch interval of Python.
+    """Waits until each thread that the program did not join is idle or has run for `sys.getswitchinterval()` seconds.
 
     On an idle machine a new thread runs that long before the main thread continues, so a short thread has printed its
     output by then. On a busy machine the interval may pass while the thread waits for a core.

@@ -23,9 +23,9 @@ MAIN_GUARD = "__name__ == '__main__'"
 
 
 def convert_program_to_function(source: str) -> str:
-    """Returns the program as imports followed by a function with its other statements, in source form.
+    """Returns the program's source rewritten: its imports, then a function that contains all other statements.
 
-    A final `if __name__ == "__main__":` is replaced by its body. Returns a program that cannot be parsed unchanged.
+    A final `if __name__ == "__main__":` is replaced by its body. If the program cannot be parsed, returns it unchanged.
     """
     try:
         return _wrap_in_function(_without_main_guard(source))

@@ -33,7 +33,7 @@ class Reporter:
         self._write, self._read, self._now = os.write, os.read, time.monotonic
 
     def send_frame(self, kind: bytes, payload: bytes) -> None:
-        """Sends a message to the judge. It may be written later, together with further messages."""
+        """Sends a message to the judge. The message may be written later, together with further messages."""
         self.pending += wire.FRAME_HEADER.pack(kind, len(payload)) + payload
         # The output of a fast call is held back for a millisecond at most, so that a hang in the next call does not
         # hide it for long.
@@ -49,13 +49,13 @@ class Reporter:
         self.flushed_at = self._now()
 
     def report_end(self) -> None:
-        """Reports that the program has reached its end; returns to the judge a secret that it sends only now."""
+        """Tells the judge that the program has reached its end; sends back the secret that the judge then sends."""
         self.send_frame(b"q", b"")
         self.flush()
         self.send_frame(b"p", self._read(self.control_fd, 16))
 
     def report_out_of_memory(self) -> None:
-        """Reports that memory is exhausted, without allocating memory."""
+        """Tells the judge that memory is exhausted, without allocating memory."""
         for ready in (self.pending, OUT_OF_MEMORY):
             self._write(self.out_fd, ready)
         self.pending.clear()
@@ -63,8 +63,8 @@ class Reporter:
     def send_output(self, value: Any, encode_items: bool, send_whole: bool) -> None:
         """Sends an output of the program to the judge: a small output encoded, a large one as a digest.
 
-        If the judge then requests the large output, sends it in encoded pieces. `encode_items`: of an iterable that
-        cannot be encoded, also encode the items; `send_whole`: send a large output encoded instead of its digest.
+        If the judge then requests the large output, sends it in encoded pieces. `encode_items`: encode also the items
+        of an iterable that cannot be encoded itself; `send_whole`: send a large output encoded instead of its digest.
         """
         if not (isinstance(value, list | tuple) and len(value) > CHUNK_ELEMENTS):
             data = codec.encode(value, encode_items)

@@ -64,13 +64,13 @@ def set_recursion_limit(settings: ProcessSettings) -> None:
 
 
 def compile_program(source: str) -> Any:
-    """Returns the program's code object, compiled without the `from __future__` imports of this file."""
+    """Returns the program's code object, compiled without the `from __future__` imports of the agent's own files."""
     return compile(source, "<string>", "exec", dont_inherit=True)
 
 
 @dataclass
 class RunProgramWork:
-    """Runs a Python program that contains its checks to its end (a `SampleWork`)."""
+    """Runs a Python program, which contains its checks, to its end (a `SampleWork`)."""
 
     settings: ProcessSettings
     memory_mb: int
@@ -143,7 +143,7 @@ class RecordOutputsWork:
         self.arguments = wire.loads(self.inputs)
 
     def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Calls the reference solution on all inputs and reports the outputs. Raises what it raises."""
+        """Calls the reference solution on all inputs and reports the outputs. Raises what the solution raises."""
         set_recursion_limit(self.settings)
         self._record_outputs(reporter)
 
@@ -158,7 +158,7 @@ class RecordOutputsWork:
             seconds = time.process_time() - started
             if self.output_not_none:
                 output = output is not None
-            exact = codec.is_plain(output) and not any(
+            exact = codec.can_be_marshalled(output) and not any(
                 codec.NAN_BYTES.search(piece) for piece in encode_in_pieces(output)
             )
             reporter.send_frame(b"f", FACTS.pack(seconds, consists_of_floats(output), is_empty_sequence(output), exact))

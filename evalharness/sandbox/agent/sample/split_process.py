@@ -52,7 +52,7 @@ MUTATING_METHODS: dict[type, tuple[str, ...]] = {
 class ServeCallsWork:
     """Runs the sample, then answers requests of the checks' process to read or call the sample's objects.
 
-    Reads requests from the pipe `inbox` until its end, and writes answers to the pipe `outbox`. A `SampleWork`.
+    Reads requests from the pipe `inbox` until the pipe's end, and writes answers to the pipe `outbox`. A `SampleWork`.
     """
 
     settings: ProcessSettings
@@ -65,7 +65,10 @@ class ServeCallsWork:
         """Does nothing: this process needs no text from the judge at its start."""
 
     def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Answers the requests. Raises what the program raises when it is loaded; sends exceptions of later calls."""
+        """Loads the program, then answers the requests of the checks' process until its pipe ends.
+
+        Raises what the program raises when it is loaded; sends exceptions of later calls to the checks' process.
+        """
         set_recursion_limit(self.settings)
         scope: dict[str, Any] = {}
         exec(compile_program(self.source), scope)
@@ -78,73 +81,76 @@ class ServeCallsWork:
             wire.write_all(self.outbox, _answer_request(request, scope, objects))
 
 
-def _answer_request(request: Any, program_names: dict[str, Any], handled_objects: list[Any]) -> bytes:
-    action, handle, name, args, kwargs = _replace_handles_by_objects(request, handled_objects)
+def _answer_request(request: Any, program_names: dict[str, Any], objects_by_handle: list[Any]) -> bytes:
+    action, handle, name, args, kwargs = _replace_handles_by_objects(request, objects_by_handle)
     try:
         if action == "name":
             if name not in program_names:
                 return _pack_frame(b"-", b"")
-            return _encode_value(program_names[name], handled_objects)
+            return _encode_value(program_names[name], objects_by_handle)
         if action == "attribute":
-            value = getattr(handled_objects[handle], name)
-            handled_objects.append(value)
+            value = getattr(objects_by_handle[handle], name)
+            objects_by_handle.append(value)
             handle_frame = (
-                _pack_frame(b"h", HANDLE_FORMAT.pack(len(handled_objects) - 1))
+                _pack_frame(b"h", HANDLE_FORMAT.pack(len(objects_by_handle) - 1))
                 if type(value) in MUTATING_METHODS
                 else b""
             )
-            return handle_frame + _encode_value(value, handled_objects)
+            return handle_frame + _encode_value(value, objects_by_handle)
         if action == "method":
-            return _encode_value(getattr(handled_objects[handle], name)(*args), handled_objects)
+            return _encode_value(getattr(objects_by_handle[handle], name)(*args), objects_by_handle)
         if action == "set":
-            setattr(handled_objects[handle], name, args[0])
-            return _encode_value(None, handled_objects)
+            setattr(objects_by_handle[handle], name, args[0])
+            return _encode_value(None, objects_by_handle)
         if action == "items":
-            return _encode_value(list(handled_objects[handle]), handled_objects)
-        return _encode_value(handled_objects[handle](*args, **kwargs), handled_objects) + _pack_frame(
+            return _encode_value(list(objects_by_handle[handle]), objects_by_handle)
+        return _encode_value(objects_by_handle[handle](*args, **kwargs), objects_by_handle) + _pack_frame(
             b"a", codec.encode(args)
         )
     except Exception as error:
         return _pack_frame(b"x", codec.encode((type(error).__name__[:100], str(error)[:300])))
 
 
-def _encode_value(value: Any, handled_objects: list[Any]) -> bytes:
+def _encode_value(value: Any, objects_by_handle: list[Any]) -> bytes:
     if isinstance(value, ModuleType):
         return _pack_frame(b"m", value.__name__.encode())
     if isinstance(value, PLAIN_TYPES):
         return _pack_frame(
-            b"v", codec.encode(value if codec.is_plain(value) else _replace_objects_by_handles(value, handled_objects))
+            b"v",
+            codec.encode(
+                value if codec.can_be_marshalled(value) else _replace_objects_by_handles(value, objects_by_handle)
+            ),
         )
-    handled_objects.append(value)
-    return _pack_frame(b"r", HANDLE_FORMAT.pack(len(handled_objects) - 1))
+    objects_by_handle.append(value)
+    return _pack_frame(b"r", HANDLE_FORMAT.pack(len(objects_by_handle) - 1))
 
 
-def _replace_objects_by_handles(value: Any, handled_objects: list[Any]) -> Any:
-    """Returns the value with each object that cannot be encoded replaced by a handle, its index in `handled_objects`.
+def _replace_objects_by_handles(value: Any, objects_by_handle: list[Any]) -> Any:
+    """Returns the value with a handle in place of each object that cannot be encoded.
 
-    Appends these objects to `handled_objects`.
+    Appends these objects to `objects_by_handle`; a handle is the object's index there.
     """
     if type(value) in (list, tuple):
-        return type(value)(_replace_objects_by_handles(item, handled_objects) for item in value)
+        return type(value)(_replace_objects_by_handles(item, objects_by_handle) for item in value)
     if type(value) is dict:
-        return {key: _replace_objects_by_handles(item, handled_objects) for key, item in value.items()}
+        return {key: _replace_objects_by_handles(item, objects_by_handle) for key, item in value.items()}
     if isinstance(value, PLAIN_TYPES):
         return value
-    handled_objects.append(value)
-    return (REMOTE_TAG, len(handled_objects) - 1)
+    objects_by_handle.append(value)
+    return (REMOTE_TAG, len(objects_by_handle) - 1)
 
 
 def _pack_frame(kind: bytes, payload: bytes) -> bytes:
     return wire.FRAME_HEADER.pack(kind, len(payload)) + payload
 
 
-def _replace_handles_by_objects(value: Any, handled_objects: list[Any]) -> Any:
+def _replace_handles_by_objects(value: Any, objects_by_handle: list[Any]) -> Any:
     if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE_TAG:
-        return handled_objects[value[1]]
+        return objects_by_handle[value[1]]
     if isinstance(value, tuple) and len(value) == 2 and value[0] == BUILTIN_TAG:
         return getattr(builtins, value[1])
     if type(value) in (list, tuple):
-        return type(value)(_replace_handles_by_objects(item, handled_objects) for item in value)
+        return type(value)(_replace_handles_by_objects(item, objects_by_handle) for item in value)
     if type(value) is dict:
-        return {key: _replace_handles_by_objects(item, handled_objects) for key, item in value.items()}
+        return {key: _replace_handles_by_objects(item, objects_by_handle) for key, item in value.items()}
     return value

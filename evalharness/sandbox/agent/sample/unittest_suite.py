@@ -38,7 +38,7 @@ class RunSuiteWork:
     def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Runs the test suite. Raises AssertionError if any test fails."""
         set_recursion_limit(self.settings)
-        seed_generators()
+        seed_random_generators()
         os.mkdir(WORK_FOLDER)  # a program may remove the folder that it runs in
         os.chdir(WORK_FOLDER)
         module = ModuleType(MODULE_NAME)
@@ -60,10 +60,10 @@ class RunSuiteWork:
             raise AssertionError(f"{len(failed)} of {result.testsRun} tests failed: {reasons}")
         replaced = integrity.names_of_replaced_attributes(before)
         if replaced:
-            raise Tampered(f"the program replaced {', '.join(replaced[:MAX_NAMES])} permanently")
+            raise Tampered(f"the program replaced library functions permanently: {', '.join(replaced[:MAX_NAMES])}")
 
 
-def seed_generators() -> None:
+def seed_random_generators() -> None:
     """Seeds the random number generators of Python and NumPy.
 
     Otherwise a forked process would continue its parent's random numbers, and a verdict could differ between runs.

@@ -30,10 +30,10 @@ INIT_PIDS: set[int] = set()
 
 
 def pids_outside_job() -> set[int]:
-    """Returns the pids of processes that do not belong to the job.
+    """Returns the pids of the container's processes that do not belong to the job.
 
-    They are the agent, the judge, the processes in `INIT_PIDS`, and the live processes in `PERSISTENT_PIDFDS`. An
-    ended process is not among them, because a sample's process may have received its pid.
+    They are the agent, the judge, the processes in `INIT_PIDS`, and the live processes in `PERSISTENT_PIDFDS`. The pid
+    of an ended process is left out, because a process of the sample may have received it.
     """
     ended = select.select([*PERSISTENT_PIDFDS.values()], [], [], 0)[0] if PERSISTENT_PIDFDS else []
     return {
@@ -53,7 +53,7 @@ def job_pids() -> list[int]:
 def cpu_seconds(pids: Iterable[int] | None = None) -> float:
     """Returns the CPU seconds of the live processes `pids` and of the children that they have waited for.
 
-    Without `pids`, of the job's processes.
+    If `pids` is None, of all processes of the job.
     """
     ticks = 0
     for pid in job_pids() if pids is None else pids:
@@ -66,13 +66,13 @@ def cpu_seconds(pids: Iterable[int] | None = None) -> float:
 def core_wait_seconds(pids: Iterable[int] | None = None) -> float:
     """Returns the seconds, summed over threads, that the live processes `pids` have waited for a free core.
 
-    Without `pids`, of the job's processes.
+    If `pids` is None, of all processes of the job.
     """
     return sum(_waited_ns_by_thread(job_pids() if pids is None else pids).values()) / 1e9
 
 
 def _waited_ns_by_thread(pids: Iterable[int]) -> dict[str, int]:
-    """Returns the nanoseconds that each thread of these processes has waited for a free core, by its /proc path."""
+    """Returns the nanoseconds that each thread of these processes has waited for a free core, by its path in /proc."""
     waits = {}
     for pid in pids:
         for path in glob.iglob(f"/proc/{pid}/task/*/schedstat"):
@@ -84,8 +84,8 @@ def _waited_ns_by_thread(pids: Iterable[int]) -> dict[str, int]:
 class CoreWaitMeter:
     """Sums the time that a job's threads wait for a free core, including threads that have ended.
 
-    A compiler runs its passes as successive processes. The kernel stores no waiting time of ended processes, so the
-    value of each thread that was read last counts.
+    The kernel keeps no waiting time of ended threads, so the last value read counts for them. A compiler, for example,
+    runs its passes as successive processes, each of which ends.
     """
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class CoreWaitMeter:
         self._ended = 0
 
     def read_waited_s(self) -> float:
-        """Reads the counters; returns the seconds waited up to now.
+        """Reads the kernel's counters; returns the seconds that the job's threads have waited up to now.
 
         Does not count threads that start and end between two readings.
         """
@@ -108,7 +108,7 @@ def exceeds_limit(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) 
     """Returns whether a program has exceeded its time limit, not counting time that its threads waited for a core.
 
     `waited_s` is the waiting time of all threads, because the main thread may wait for another that waits for a core.
-    Also limits the CPU time, because a program with many busy threads waits most of the time, and the wall-clock time.
+    Also limits CPU time, because a program with many busy threads waits most of the time, and wall-clock time.
     """
     if wall_s > WALL_FACTOR * limit_s:
         return True
@@ -165,7 +165,7 @@ class Stopwatch:
         return wall if waited is None else max(0.0, wall - (waited - self._wait))
 
     def close(self) -> None:
-        """Closes the descriptor of the process's schedstat."""
+        """Closes the process's file /proc/PID/schedstat."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -32,19 +32,19 @@ CONSTRUCTORS: dict[str, tuple[Any, tuple[type, ...]]] = {
 }
 """Constructor and argument types of each tagged type."""
 MAX_RANGE_LENGTH = 1 << 20
-"""Most members of a range that is accepted."""
+"""Most elements of a range that is accepted."""
 ALLOWED_DTYPE = re.compile(r"[<>|=]?[biufcSU][0-9]{1,4}")
 MAX_VALUES = 8 << 20
-"""Most values that are decoded. Members of ranges and digits of large ints count, because few bytes encode many."""
+"""Most values that are decoded. Elements of ranges and digits of large ints count, because few bytes encode many."""
 MAX_DEPTH = 1000
 """Most levels of nesting, for values that contain themselves."""
 TAG = Ellipsis
 """The first item of a tagged tuple."""
-Tagged = tuple[Any, ...]
+TaggedTuple = tuple[Any, ...]
 
 
 class OpaqueValue:
-    """Represents a value that cannot be encoded. It is equal to no value, and iterable if its items were encoded."""
+    """Represents a value that cannot be encoded. It equals no value; it is iterable if its items were encoded."""
 
     def __init__(self, name: str, items: list[Any] | None = None):
         self.name, self.items = name, items
@@ -55,8 +55,8 @@ class OpaqueValue:
         return iter(self.items)
 
 
-def is_plain(value: Any) -> bool:
-    """Returns whether a value and all its nested items have builtin types that can be encoded directly."""
+def can_be_marshalled(value: Any) -> bool:
+    """Returns whether a value and all its nested items have builtin types that `marshal` can encode."""
     level: Iterable[Any] = (value,)
     for _ in range(MAX_DEPTH):
         kinds = set(map(type, level))
@@ -71,13 +71,13 @@ def is_plain(value: Any) -> bool:
 
 
 def encode(value: Any, encode_items: bool = False) -> bytes:
-    """Returns a value as bytes for `decode`.
+    """Returns a value encoded as bytes, which `decode` reads. Never raises.
 
-    `encode_items`: of an iterable that cannot be encoded, also encode the items. Never raises.
+    `encode_items`: encode also the items of an iterable that cannot be encoded itself.
     """
     try:
-        plain = type(value) in ATOMIC_TYPES or (type(value) in CONTAINER_TYPES and is_plain(value))
-        return marshal.dumps(value if plain else _to_tagged(value, encode_items), 2)
+        plain = type(value) in ATOMIC_TYPES or (type(value) in CONTAINER_TYPES and can_be_marshalled(value))
+        return marshal.dumps(value if plain else _to_tagged_tuples(value, encode_items), 2)
     except Exception:  # the value's own code may run here and raise anything, or it is nested too deeply
         return marshal.dumps((TAG, "opaque", _type_name(value), None), 2)
 
@@ -89,20 +89,28 @@ def _type_name(value: Any) -> str:
         return "object"
 
 
-def _to_tagged(value: Any, encode_items: bool) -> Any:
-    """Returns a value as plain values; parts of other types (NumPy, Decimal ...) become tagged tuples."""
+def _to_tagged_tuples(value: Any, encode_items: bool) -> Any:
+    """Returns `value` with each part that is not plain (NumPy, Decimal ...) replaced by a tagged tuple.
+
+    A tagged tuple contains `TAG`, the name of the type, and plain values.
+    """
     kind = type(value)
     if kind in ATOMIC_TYPES:
         return value
     if kind is dict:
-        return {_to_tagged(key, encode_items): _to_tagged(item, encode_items) for key, item in value.items()}
+        return {
+            _to_tagged_tuples(key, encode_items): _to_tagged_tuples(item, encode_items) for key, item in value.items()
+        }
     if kind in CONTAINER_TYPES:
-        return kind(_to_tagged(item, encode_items) for item in value)
+        return kind(_to_tagged_tuples(item, encode_items) for item in value)
     if kind in (Counter, OrderedDict):
         return (
             TAG,
             kind.__name__,
-            [(_to_tagged(key, encode_items), _to_tagged(item, encode_items)) for key, item in value.items()],
+            [
+                (_to_tagged_tuples(key, encode_items), _to_tagged_tuples(item, encode_items))
+                for key, item in value.items()
+            ],
         )
     if kind in (Decimal, bytearray):
         return (TAG, kind.__name__, str(value) if kind is Decimal else bytes(value))
@@ -114,26 +122,31 @@ def _to_tagged(value: Any, encode_items: bool) -> Any:
     if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufc" + text:
         return (TAG, "numpy", value.dtype.str, None if isinstance(value, np.generic) else value.shape, value.tobytes())
     if kind in DICT_VIEW_TYPES:
-        return (TAG, DICT_VIEW_TYPES[kind], [_to_tagged(item, encode_items) for item in value])
+        return (TAG, DICT_VIEW_TYPES[kind], [_to_tagged_tuples(item, encode_items) for item in value])
     for base in BASE_TYPES:
         if isinstance(value, base):
             plain = dict(dict.items(value)) if base is dict else base(value)
-            return (TAG, "subclass", base.__name__, kind.__name__, _to_tagged(plain, encode_items))
-    return (TAG, "opaque", kind.__name__, [_to_tagged(item, encode_items) for item in value] if encode_items else None)
+            return (TAG, "subclass", base.__name__, kind.__name__, _to_tagged_tuples(plain, encode_items))
+    return (
+        TAG,
+        "opaque",
+        kind.__name__,
+        [_to_tagged_tuples(item, encode_items) for item in value] if encode_items else None,
+    )
 
 
-def _from_tagged(tagged: Tagged) -> Any:
-    """Returns the value that a tagged tuple (see `_to_tagged`) represents."""
+def _decode_tagged_tuple(tagged: TaggedTuple) -> Any:
+    """Returns the value that a tagged tuple (see `_to_tagged_tuples`) represents."""
     kind, rest = tagged[1], tagged[2:]
     if kind in ("Counter", "OrderedDict"):
         return {"Counter": Counter, "OrderedDict": OrderedDict}[kind](dict(rest[0]))
     if kind in CONSTRUCTORS:
         make, types = CONSTRUCTORS[kind]
         if tuple(map(type, rest)) != types:
-            raise ValueError(f"an encoded {kind} has constructor arguments of wrong types")
+            raise ValueError(f"an encoded value of type {kind} has constructor arguments of wrong types")
         value = make(*rest)
         if kind == "range" and len(value) > MAX_RANGE_LENGTH:
-            raise ValueError(f"an encoded range has more than {MAX_RANGE_LENGTH} members")
+            raise ValueError(f"an encoded range has more than {MAX_RANGE_LENGTH} elements")
         return value
     if kind == "numpy":
         return _decode_array(*rest)
@@ -142,49 +155,58 @@ def _from_tagged(tagged: Tagged) -> Any:
     if kind == "subclass":
         base = {known.__name__: known for known in BASE_TYPES}[rest[0]]
         if type(rest[2]) is not base:
-            raise ValueError(f"an encoded value of class {rest[1]} does not have the type of its base class")
+            raise ValueError(
+                f"an encoded value of class {rest[1]}, a subclass of {rest[0]}, contains {type(rest[2]).__name__} data"
+            )
         return OpaqueValue(rest[1]) if base is bool else type(str(rest[1]), (base,), {})(rest[2])
     if kind == "opaque" and len(rest) == 2 and (rest[1] is None or type(rest[1]) is list):
         return OpaqueValue(str(rest[0]), rest[1])
-    raise ValueError(f"an encoded value has the unknown type {kind!r}")
+    raise ValueError(f"an encoded Python value has the unknown type {kind!r}")
 
 
 def _decode_array(dtype: str, shape: tuple[int, ...] | None, data: bytes) -> Any:
-    """Returns a NumPy array, or a scalar for shape None. Raises ValueError unless the data have that shape."""
+    """Returns a NumPy array, or a scalar if `shape` is None. Raises ValueError if `data` does not have that shape."""
     if not ALLOWED_DTYPE.fullmatch(dtype):
-        raise ValueError(f"an encoded array has dtype {dtype!r}, which is not supported")
+        raise ValueError(f"an encoded NumPy array has dtype {dtype!r}, which is not supported")
     if shape is not None and not (type(shape) is tuple and all(type(size) is int and size >= 0 for size in shape)):
-        raise ValueError("the shape of an encoded array is not a tuple of sizes")
+        raise ValueError("the shape of an encoded NumPy array is not a tuple of non-negative integers")
     array = np.frombuffer(data, dtype=np.dtype(dtype))
     if array.size != math.prod(shape or ()):
-        raise ValueError(f"an encoded array has {array.size} elements, which do not fit its shape {shape}")
+        raise ValueError(f"an encoded NumPy array has {array.size} elements, which do not fit its shape {shape}")
     return array[0] if shape is None else array.reshape(shape)
 
 
 class _PlainValueReader:
-    """Reads plain values in the format of `marshal` version 2. Raises an exception for other bytes."""
+    """Reads plain values (numbers, strings, lists ...) from bytes in the format of `marshal` version 2.
+
+    Its methods raise an exception for other bytes.
+    """
 
     def __init__(self, data: bytes):
-        self.data, self.at, self.room = data, 0, MAX_VALUES
+        self.data, self.position, self.remaining_values = data, 0, MAX_VALUES
 
-    def count_values(self, count: int) -> None:
-        self.room -= count
-        if self.room < 0:
-            raise ValueError("the data contain too many values")
+    def add_to_value_count(self, value_count: int) -> None:
+        """Counts decoded values. Raises ValueError if there are more than `MAX_VALUES`."""
+        self.remaining_values -= value_count
+        if self.remaining_values < 0:
+            raise ValueError(f"the bytes encode too many values, more than {MAX_VALUES}")
 
-    def take_bytes(self, size: int) -> bytes:
-        if size < 0 or self.at + size > len(self.data):
-            raise ValueError("the data end within a value")
-        part = self.data[self.at : self.at + size]
-        self.at += size
+    def read_bytes(self, size: int) -> bytes:
+        """Returns the next `size` bytes. Raises ValueError if there are fewer."""
+        if size < 0 or self.position + size > len(self.data):
+            raise ValueError("the encoded bytes end in the middle of a value")
+        part = self.data[self.position : self.position + size]
+        self.position += size
         return part
 
     def read_number(self, struct_format: str = "<i") -> Any:
-        return struct.unpack(struct_format, self.take_bytes(struct.calcsize(struct_format)))[0]
+        """Reads a number in a format of the module `struct`, by default a 32-bit integer."""
+        return struct.unpack(struct_format, self.read_bytes(struct.calcsize(struct_format)))[0]
 
     def read_value(self) -> Any:
-        self.count_values(1)
-        code = self.take_bytes(1)
+        """Reads one value, including its nested values."""
+        self.add_to_value_count(1)
+        code = self.read_bytes(1)
         if code in _CONSTANTS:
             return _CONSTANTS[code]
         if code == b"i":
@@ -194,39 +216,42 @@ class _PlainValueReader:
         if code == b"y":
             return complex(self.read_number("<d"), self.read_number("<d"))
         if code in b"su":
-            data = self.take_bytes(self.read_number())
+            data = self.read_bytes(self.read_number())
             return data if code == b"s" else data.decode("utf-8", "surrogatepass")
         if code == b"l":
-            return self.read_integer()
+            return self.read_big_integer()
         if code == b"{":
-            return dict(self.read_pairs())
+            return dict(self.read_dict_items())
         if code in b"([<>":
             count = self.read_number()
             if count < 0:
-                raise ValueError("a container has a negative number of items")
+                raise ValueError(f"an encoded list, tuple or set has a negative number of items: {count}")
             items = [self.read_value() for _ in range(count)]
             if code == b"(" and len(items) > 1 and items[0] is TAG:
-                value = _from_tagged(tuple(items))
-                self.count_values(len(value) if type(value) is range else 0)
+                value = _decode_tagged_tuple(tuple(items))
+                self.add_to_value_count(len(value) if type(value) is range else 0)
                 return value
             return {b"(": tuple, b"[": list, b"<": set, b">": frozenset}[code](items)
-        raise ValueError(f"the type code {code!r} is not that of a plain value")
+        raise ValueError(f"an encoded Python value begins with the unknown type code {code!r}")
 
-    def read_integer(self) -> int:
+    def read_big_integer(self) -> int:
+        """Reads an integer of any length: the number of its 15-bit digits, with the integer's sign, and the digits."""
         count = self.read_number()
-        self.count_values(abs(count))
-        digits = struct.unpack(f"<{abs(count)}H", self.take_bytes(2 * abs(count)))
+        self.add_to_value_count(abs(count))
+        digits = struct.unpack(f"<{abs(count)}H", self.read_bytes(2 * abs(count)))
         total = int.from_bytes(_pack_15_bit_digits(digits), "little")
         return -total if count < 0 else total
 
-    def read_pairs(self) -> Iterable[tuple[Any, Any]]:
-        while self.data[self.at : self.at + 1] != b"0":
+    def read_dict_items(self) -> Iterable[tuple[Any, Any]]:
+        """Yields the keys and values of a dict up to the byte that ends it."""
+        while self.data[self.position : self.position + 1] != b"0":
             yield self.read_value(), self.read_value()
-        self.take_bytes(1)
+        self.read_bytes(1)
 
 
 def _pack_15_bit_digits(digits: tuple[int, ...]) -> bytes:
-    # marshal writes 15 bits per 16-bit digit. Joining them as text of bits takes linear time, shifting quadratic.
+    """Returns an integer as little-endian bytes, from its digits of 15 bits, the lowest first."""
+    # Joining the digits as text of bits takes linear time, shifting quadratic.
     bits = "".join(f"{digit:015b}" for digit in reversed(digits))
     return int(bits or "0", 2).to_bytes(len(bits) // 8 + 1, "little")
 
@@ -235,12 +260,12 @@ _CONSTANTS = {b"N": None, b"T": True, b"F": False, b".": TAG}
 
 
 def decode(data: bytes) -> Any:
-    """Returns the value that untrusted bytes encode. Raises ValueError for bytes that `encode` never returns."""
+    """Returns the value encoded in `data`, untrusted bytes. Raises ValueError for bytes that `encode` never returns."""
     reader = _PlainValueReader(data)
     try:
         value = reader.read_value()
     except Exception as error:  # of the many types that malformed bytes lead to
-        raise ValueError(f"the data do not encode a plain value: {error}") from None
-    if reader.at != len(data):
-        raise ValueError("the data continue after the value")
+        raise ValueError(f"the bytes do not encode a plain value (number, string, list ...): {error}") from None
+    if reader.position != len(data):
+        raise ValueError("further bytes follow the encoded value")
     return value

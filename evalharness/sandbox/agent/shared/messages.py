@@ -8,14 +8,14 @@ from typing import Literal, TypedDict
 
 
 class JobIsolation(TypedDict):
-    """First message of a job, before the job message: how the agent isolates the sample's processes."""
+    """First message about a job, before the job message: how the agent isolates the sample's processes."""
 
     isolated: bool
     """Whether each process of the sample gets its own namespaces (judge/isolation/namespaces.py)."""
 
 
 class ProcessSettings(TypedDict):
-    """Part of a message: how to prepare a sample's process (see `evalharness.records.ProcessRules`)."""
+    """Part of a job message: how to prepare a sample's process (see `evalharness.records.ProcessRules`)."""
 
     guard: str
     stack_depth: int | None
@@ -23,7 +23,10 @@ class ProcessSettings(TypedDict):
 
 
 class CallSettings(TypedDict):
-    """Part of a message: time limits of calls and comparison of outputs (see `evalharness.records.CallRules`)."""
+    """Part of a job message: how to limit the time of calls and compare their outputs.
+
+    See `evalharness.records.CallRules`.
+    """
 
     edition: str
     oracle: str
@@ -34,7 +37,7 @@ class CallSettings(TypedDict):
 
 
 class ExecJob(TypedDict):
-    """Job message: run a Python program together with its checks to the end."""
+    """Job message: run a Python program that contains its checks to its end."""
 
     kind: Literal["exec"]
     source: str
@@ -48,7 +51,7 @@ class ExecJob(TypedDict):
 
 
 class ExecSecret(TypedDict):
-    """Secret message of an exec job: the checks.
+    """Secret message of an `ExecJob`, sent after the sample's processes are forked: the checks.
 
     `program` is the sample followed by its checks. When `checks` run in a separate process, `trusted` defines all names
     that they need except `entry_point`, which is the sample's function.
@@ -77,7 +80,7 @@ class CallsJob(TypedDict):
 
 
 class CallsSecret(TypedDict):
-    """Secret message of a calls job: the expected outputs, recorded by a `ReferenceJob`, and the reference solution."""
+    """Secret message of a `CallsJob`: the expected outputs, recorded by a `ReferenceJob`, and the reference's code."""
 
     expected: bytes
     reference: str
@@ -107,14 +110,14 @@ class CasesJob(TypedDict):
 
 
 class CasesSecret(TypedDict):
-    """Secret message of a cases job: public and private test cases, as in LiveCodeBench's record of the problem."""
+    """Secret message of a `CasesJob`: public and private test cases, as in LiveCodeBench's record of the problem."""
 
     public: str
     private: str
 
 
 class UnitTestJob(TypedDict):
-    """Job message: run a program with its `unittest` suite, at most `right_runs` times."""
+    """Job message: run a program with its `unittest` suite, at most `right_runs` times, and with false suites."""
 
     kind: Literal["unittest"]
     right_runs: int
@@ -126,7 +129,7 @@ class UnitTestJob(TypedDict):
 
 
 class UnitTestSecret(TypedDict):
-    """Secret message of a unittest job: the sample with its tests, and its canaries.
+    """Secret message of a `UnitTestJob`: the sample with its tests, and its canaries.
 
     A canary is a pair: the sample with false tests, and the number of tests that must fail.
     """
@@ -136,14 +139,17 @@ class UnitTestSecret(TypedDict):
 
 
 class ShortcutMessage(TypedDict):
-    """Part of a message: a step's faster command, for programs whose text matches the regex `begins`."""
+    """Part of a message: a step's faster command, for programs whose text begins with a match of the regex `begins`."""
 
     begins: str
     command: list[str]
 
 
 class StepMessage(TypedDict):
-    """Part of a message: a step (command) of a language (see `evalharness.sandbox.languages.Step`)."""
+    """Part of a message: one command (compile, run ...) that judges programs of a language.
+
+    See `evalharness.sandbox.languages.Step`.
+    """
 
     name: str
     command: list[str]
@@ -152,8 +158,11 @@ class StepMessage(TypedDict):
     shortcut: ShortcutMessage | None
 
 
-class FailsOnMessage(TypedDict):
-    """Part of a message: output that makes a step fail (see `evalharness.sandbox.languages.FailureOutput`)."""
+class FailureOutputMessage(TypedDict):
+    """Part of a message: output by which a step counts as failed although its command exits with code 0.
+
+    See `evalharness.sandbox.languages.FailureOutput`.
+    """
 
     stderr_contains: list[str]
     output_contains: list[str]
@@ -161,17 +170,17 @@ class FailsOnMessage(TypedDict):
 
 
 class CommandRules(TypedDict):
-    """The part of a command job's message that depends only on the language."""
+    """The part of a `CommandJob` message that depends only on the programming language."""
 
     file: str
     piped: bool
     opens: dict[str, int]
     steps: list[StepMessage]
-    fails_on: FailsOnMessage
+    fails_on: FailureOutputMessage
 
 
 class CommandJob(CommandRules):
-    """Job message: run a program of any language by commands, `right_runs` times.
+    """Job message: run a program of any language by its commands, `right_runs` times.
 
     `canaries` are copies of the program, each with one check made false.
     """
@@ -195,7 +204,7 @@ Job = ExecJob | CallsJob | ReferenceJob | CasesJob | UnitTestJob | CommandJob
 Secret = ExecSecret | CallsSecret | CasesSecret | UnitTestSecret | NoSecret
 
 
-class Usage(TypedDict):
+class ResourceUsage(TypedDict):
     """Part of a message: resources that a process used. `waited_s`: seconds that it waited for a free core."""
 
     cpu_s: float
@@ -204,7 +213,7 @@ class Usage(TypedDict):
     waited_s: float
 
 
-class PartResult(Usage):
+class PartResult(ResourceUsage):
     """Part of a message: outcome and used resources of one part of a job, such as a group of inputs or a command."""
 
     status: str
@@ -212,7 +221,7 @@ class PartResult(Usage):
 
 
 class Reply(TypedDict):
-    """Reply message: results of a job's parts, in the order in which they ran.
+    """Reply of the agent to a job: the results of the job's parts, in the order in which they ran.
 
     `clean`: whether all processes and files of the job could be removed.
     """
@@ -222,7 +231,7 @@ class Reply(TypedDict):
 
 
 class TimeLimitMessage(TypedDict):
-    """Message that precedes the reply to some jobs: the job's time limit in seconds."""
+    """Message of the agent before its reply to some jobs: the job's time limit in seconds."""
 
     limit_s: float
 

@@ -6,7 +6,7 @@ STATUSES = ("passed", "failed", "timeout", "memory", "error", "tampered", "infra
 
 
 class Outcome(NamedTuple):
-    """How a part of a job ended: a status of `STATUSES`, and the reason in one line."""
+    """How a part of a job ended: a status (one of `STATUSES`), and the reason (`detail`) in one line."""
 
     status: str
     detail: str = ""

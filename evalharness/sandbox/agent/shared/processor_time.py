@@ -13,7 +13,7 @@ _files: list[int] = []
 
 
 def parse_cpu_seconds(content: bytes) -> float | None:
-    """Returns the CPU seconds from the content of a control group's file (cgroup v1 or v2); None if it has none."""
+    """Returns the CPU seconds in the content of a control group's file (cgroup v1 or v2); None if it contains none."""
     lines = [line.split() for line in content.splitlines()]
     if len(lines) == 1 and len(lines[0]) == 1:
         return int(lines[0][0]) / 1e9
@@ -37,5 +37,5 @@ def open_cpu_time_file() -> bool:
 
 
 def control_group_cpu_s() -> float | None:
-    """Returns the CPU seconds that the container's control group has used; None if no file of it could be opened."""
+    """Returns the CPU seconds of the container's control group; None if `open_cpu_time_file` could open no file."""
     return parse_cpu_seconds(os.pread(_files[0], 4096, 0)) if _files else None

@@ -116,9 +116,11 @@ PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 BpfInstruction = tuple[int, int, int, int]
 CallNumbers = tuple[int, int]
 """The numbers of a system call on x86_64 and aarch64."""
+ArgumentRule = tuple[CallNumbers, list[BpfInstruction]]
+"""A system call, and the BPF instructions that allow or refuse it by its arguments."""
 
 
-def build_filter_program() -> bytes | None:
+def build_seccomp_program() -> bytes | None:
     """Returns the seccomp filter as a BPF program in bytes; None for an unsupported machine type."""
     if platform.machine() not in MACHINES:
         return None
@@ -148,12 +150,12 @@ def _instruction_returning_error(error_number: int) -> BpfInstruction:
 
 
 def _instruction_loading_argument(position: int) -> BpfInstruction:
-    """Returns the BPF instruction that loads the low 32 bits of a system call's argument at this position."""
+    """Returns the BPF instruction that loads the low 32 bits of a system call's argument number `position` (from 0)."""
     return (LOAD, 0, 0, AT_ARGUMENTS + 8 * position)
 
 
-def _argument_rules() -> Iterator[tuple[CallNumbers, list[BpfInstruction]]]:
-    """Yields each system call that is allowed or refused by its arguments, with the BPF instructions that decide."""
+def _argument_rules() -> Iterator[ArgumentRule]:
+    """Yields a rule for each system call that is allowed or refused by its arguments."""
     allow = (RETURN, 0, 0, SECCOMP_RET_ALLOW)
     yield (
         CLONE,
@@ -203,26 +205,26 @@ def _argument_rules() -> Iterator[tuple[CallNumbers, list[BpfInstruction]]]:
     yield GETSOCKOPT, [*option, _instruction_returning_error(errno.ENOPROTOOPT), allow]
 
 
-class _Filter(ctypes.Structure):
+class _SockFprog(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.c_void_p))
 
 
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
-_program = build_filter_program()
+_program = build_seccomp_program()
 _buffer = ctypes.create_string_buffer(_program) if _program else None
-_filter = _Filter(len(_program) // 8, ctypes.addressof(_buffer)) if _program and _buffer else None
+_filter = _SockFprog(len(_program) // 8, ctypes.addressof(_buffer)) if _program and _buffer else None
 
 
-def install_filter() -> bool:
+def install_seccomp_filter() -> bool:
     """Installs the seccomp filter for this process and its descendants. Returns False if it is not supported."""
     if _filter is None or _prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return False
     return bool(_prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(_filter), 0, 0) == 0)
 
 
-def is_filter_supported() -> bool:
+def is_seccomp_filter_supported() -> bool:
     """Returns whether the seccomp filter can be installed in this container. Tries it in a separate process."""
     pid = os.fork()
     if pid == 0:
-        os._exit(0 if install_filter() else 1)
+        os._exit(0 if install_seccomp_filter() else 1)
     return os.waitpid(pid, 0)[1] == 0

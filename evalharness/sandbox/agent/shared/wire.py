@@ -46,7 +46,10 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
 
 
 def dumps(value: Any) -> bytes:
-    """Returns a plain value as bytes for `loads` (`marshal` version 2, the same in every Python version)."""
+    """Returns a plain value (of builtin types only) as bytes for `loads`.
+
+    The format is that of `marshal` version 2, which is the same in every Python version.
+    """
     return marshal.dumps(value, 2)
 
 
@@ -79,11 +82,14 @@ def write_reply(fd: int, reply: Reply | HelloMessage | TimeLimitMessage, recorde
 
 
 class ValueTooLarge(ValueError):
-    """Raised for a value in a message that is larger than the judge accepts. An unmodified sample may send one."""
+    """Raised for a message that contains a larger value than the judge accepts.
+
+    Not a sign of tampering: an unmodified sample's process may send one.
+    """
 
 
 class FrameReader:
-    """Reads messages (frames) of an untrusted process, each of a kind (one byte), a u32 length and a payload."""
+    """Reads messages (frames) of an untrusted process. Each has a kind (one byte), a u32 length and a payload."""
 
     def __init__(self, fd: int, largest: int):
         self.fd, self.largest = fd, largest
@@ -96,7 +102,7 @@ class FrameReader:
         Raises StreamClosed at the end of the stream, ValueTooLarge for a value that is too long, and ValueError for
         another message that is too long.
         """
-        frame = self._take_message()
+        frame = self._take_buffered_message()
         if frame is None and select.select([self.fd], [], [], wait_s)[0]:
             data = os.read(self.fd, 1 << 20)
             if not data:
@@ -104,17 +110,18 @@ class FrameReader:
             del self.buffer[: self.position]
             self.position = 0
             self.buffer += data
-            frame = self._take_message()
+            frame = self._take_buffered_message()
         return frame
 
-    def _take_message(self) -> Frame | None:
+    def _take_buffered_message(self) -> Frame | None:
         start = self.position + FRAME_HEADER.size
         if len(self.buffer) < start:
             return None
         kind, size = FRAME_HEADER.unpack_from(self.buffer, self.position)
-        if size > (self.largest if kind in VALUE_KINDS else MAX_SHORT_BYTES):
+        limit = self.largest if kind in VALUE_KINDS else MAX_SHORT_BYTES
+        if size > limit:
             raise (ValueTooLarge if kind in VALUE_KINDS else ValueError)(
-                f"a message has {size} bytes, more than the size limit"
+                f"a message of a sample's process has {size} bytes, more than the limit of {limit}"
             )
         if len(self.buffer) < start + size:
             return None

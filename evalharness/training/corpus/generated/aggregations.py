@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 
 class Aggregation(NamedTuple):
-    """An aggregation of a sequence in a generated function, such as a sum or a count: its wording and its code.
+    """An aggregation of a sequence in a generated function, such as a sum or a count, in words and in code.
 
-    `phrases` describe it; {np} stands for a noun phrase of the elements. `code` has the variants as an expression:
-    {gen} is the inside of a generator expression, {seq} a sequence and {m} an element. `start`, `update` and `end` are
-    the code as a loop; they are empty if a loop would be unusual. `direct` is the code for a sequence that is neither
-    filtered nor transformed.
+    `takes` are the types of elements that it accepts, and `gives` is the type of its result. `phrases` describe it;
+    {np} stands for a noun phrase of the elements. `code` are equivalent expressions, in which {gen} stands for the
+    inside of a generator expression, {seq} for a sequence and {m} for an element. `start`, `update` and `end` are the
+    parts of an equivalent loop; they are empty if a loop would be unusual. `direct` are expressions for a sequence that
+    is neither filtered nor transformed.
     """
 
     takes: tuple[str, ...]

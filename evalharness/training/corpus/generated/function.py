@@ -46,7 +46,7 @@ class Function:
         return f"def {self.name}({listed}) -> {self.returns}:"
 
     def import_lines(self, typed: bool = True) -> str:
-        """Returns the import lines that the function needs; empty if none are needed."""
+        """Returns the import lines that the function needs, with `typed` also for its type annotations; "" if none."""
         lines = list(self.imports)
         types = " ".join([*(param.type for param in self.params), self.returns]) if typed else ""
         parts = [part for part in TYPING_NAMES if f"{part}[" in types or types.split().count(part)]
@@ -89,7 +89,7 @@ def make_example_calls(function: Function, random: Random) -> tuple[ExampleCall,
             if key in cases or len(key) > 110:
                 continue
             value = call(*arguments)
-            if repr(arguments) != key or len(repr(value)) > 90 or _is_too_large(value):
+            if repr(arguments) != key or len(repr(value)) > 90 or _is_too_large_for_example(value):
                 return ()
             if alternative is not None and alternative(*arguments) != value:
                 return ()
@@ -109,14 +109,14 @@ def _compile_function(source: str, function_name: str) -> Callable[..., Any]:
     return function
 
 
-def _is_too_large(value: Any) -> bool:
-    """Returns whether a value, or one in a collection, is too large or too long for an example call."""
+def _is_too_large_for_example(value: Any) -> bool:
+    """Returns whether a value, or any value inside a collection, is too large or too long for an example call."""
     if isinstance(value, float):
         return value != value or abs(value) > 1e9 or len(repr(value)) > 10
     if isinstance(value, int):
         return abs(value) > 10**9
     if isinstance(value, list | tuple | set):
-        return any(_is_too_large(item) for item in value)
+        return any(_is_too_large_for_example(item) for item in value)
     if isinstance(value, dict):
-        return any(_is_too_large(item) for item in value.values())
+        return any(_is_too_large_for_example(item) for item in value.values())
     return False

@@ -11,35 +11,41 @@ from typing import Any, NamedTuple
 from evalharness.training.corpus.generated.vocabulary import integer_sampler, random_letter, random_word_fragment
 
 
-class ExtraValue(NamedTuple):
-    """A value that a generated function needs, such as a threshold: possible parameter names, type and sampler."""
+class ValuePlaceholder(NamedTuple):
+    """A placeholder for a value, such as a threshold, that becomes a literal or a parameter of a generated function.
+
+    `names` are possible names of the parameter, `type` is its annotation, and `sample` draws a value.
+    """
 
     names: tuple[str, ...]
     type: str
     sample: Callable[[Random], Any]
 
 
-EXTRA_VALUES: Mapping[str, ExtraValue] = {
-    "limit": ExtraValue(("threshold", "limit", "bound", "k", "cutoff", "t"), "int", integer_sampler(-2, 12)),
-    "low": ExtraValue(("low", "lower", "a", "start", "minimum"), "int", integer_sampler(-3, 3)),
-    "high": ExtraValue(("high", "upper", "b", "end", "maximum"), "int", integer_sampler(6, 15)),
-    "divisor": ExtraValue(("divisor", "k", "m", "d", "base"), "int", integer_sampler(2, 6)),
-    "amount": ExtraValue(("k", "amount", "offset", "delta", "step"), "int", integer_sampler(1, 9)),
-    "factor": ExtraValue(("factor", "k", "scale", "multiplier"), "int", integer_sampler(2, 6)),
-    "digit": ExtraValue(("digit", "d"), "int", integer_sampler(0, 9)),
-    "size": ExtraValue(("size", "length", "n", "k", "min_length"), "int", integer_sampler(2, 5)),
-    "target": ExtraValue(("target", "value", "wanted", "element"), "int", integer_sampler(0, 6)),
-    "char": ExtraValue(("char", "c", "letter", "ch", "character"), "str", random_letter),
-    "prefix": ExtraValue(("prefix", "start", "beginning"), "str", random_word_fragment),
-    "suffix": ExtraValue(("suffix", "ending", "end"), "str", random_word_fragment),
-    "part": ExtraValue(("substring", "part", "sub", "fragment", "pattern"), "str", random_word_fragment),
-    "allowed": ExtraValue(("allowed", "letters", "alphabet", "chars"), "str", lambda r: "".join(r.sample("abcestrnio", 4))),
-    "mark": ExtraValue(("mark", "separator", "sep", "delimiter"), "str", lambda r: r.choice("-_,;+*#.")),
+VALUE_PLACEHOLDERS: Mapping[str, ValuePlaceholder] = {
+    "limit": ValuePlaceholder(("threshold", "limit", "bound", "k", "cutoff", "t"), "int", integer_sampler(-2, 12)),
+    "low": ValuePlaceholder(("low", "lower", "a", "start", "minimum"), "int", integer_sampler(-3, 3)),
+    "high": ValuePlaceholder(("high", "upper", "b", "end", "maximum"), "int", integer_sampler(6, 15)),
+    "divisor": ValuePlaceholder(("divisor", "k", "m", "d", "base"), "int", integer_sampler(2, 6)),
+    "amount": ValuePlaceholder(("k", "amount", "offset", "delta", "step"), "int", integer_sampler(1, 9)),
+    "factor": ValuePlaceholder(("factor", "k", "scale", "multiplier"), "int", integer_sampler(2, 6)),
+    "digit": ValuePlaceholder(("digit", "d"), "int", integer_sampler(0, 9)),
+    "size": ValuePlaceholder(("size", "length", "n", "k", "min_length"), "int", integer_sampler(2, 5)),
+    "target": ValuePlaceholder(("target", "value", "wanted", "element"), "int", integer_sampler(0, 6)),
+    "char": ValuePlaceholder(("char", "c", "letter", "ch", "character"), "str", random_letter),
+    "prefix": ValuePlaceholder(("prefix", "start", "beginning"), "str", random_word_fragment),
+    "suffix": ValuePlaceholder(("suffix", "ending", "end"), "str", random_word_fragment),
+    "part": ValuePlaceholder(("substring", "part", "sub", "fragment", "pattern"), "str", random_word_fragment),
+    "allowed": ValuePlaceholder(("allowed", "letters", "alphabet", "chars"), "str", lambda r: "".join(r.sample("abcestrnio", 4))),
+    "mark": ValuePlaceholder(("mark", "separator", "sep", "delimiter"), "str", lambda r: r.choice("-_,;+*#.")),
 }
 
 
 class Condition(NamedTuple):
-    """A filter condition in a generated function: its wording (relative clauses, an adjective) and its code."""
+    """A condition by which a generated function filters elements, such as "that are even", in words and in code.
+
+    `takes` is the type of the elements. `clauses` are relative clauses; `adjective` says the same in one word.
+    """
 
     takes: str
     clauses: tuple[str, ...]
@@ -49,9 +55,10 @@ class Condition(NamedTuple):
 
 
 class Transformation(NamedTuple):
-    """A transformation of elements in a generated function: its wording and its code.
+    """A transformation of each element in a generated function, such as squaring, in words and in code.
 
-    In the wording, {np} stands for a noun phrase of the elements.
+    `takes` and `gives` are the types of the elements before and after it. In `phrases`, {np} stands for a noun phrase
+    of the elements.
     """
 
     takes: str

@@ -45,7 +45,7 @@ SOME = (
 
 
 @dataclass(frozen=True)
-class CodeParts:
+class CodeFragments:
     """The code fragments of one generated function over a sequence, with all names filled in."""
 
     loops: tuple[str, ...]
@@ -73,9 +73,9 @@ class CodeParts:
 
 
 def make_function(random: Random) -> Function:
-    """Returns a generated function that combines a random source, condition, transformation and aggregation.
+    """Returns a generated function that combines a random sequence, filter, transformation and aggregation.
 
-    Raises LookupError if the random parts do not fit together.
+    Raises LookupError if those that were drawn do not fit together.
     """
     source = random.choice(SOURCES)
     condition = (
@@ -96,7 +96,10 @@ def make_function(random: Random) -> Function:
 
 
 def _accepts_element_type(accepted_type: str, element_type: str) -> bool:
-    """Returns whether an operation on elements of type `accepted_type` accepts elements of type `element_type`."""
+    """Returns whether an operation on elements of type `accepted_type` accepts elements of type `element_type`.
+
+    The type "num" accepts "int" and "float".
+    """
     return accepted_type == element_type or (accepted_type == "num" and element_type in ("int", "float"))
 
 
@@ -146,14 +149,14 @@ def _assemble_function(
     )
     tests = [fill_placeholders(template, values) for template in (source.test, test) if template]
     unchanged = not condition and not transformation and not source.test and not y and len(source.loops) == 1
-    parts = CodeParts(
+    parts = CodeFragments(
         loops=tuple(fill_placeholders(loop, values) for loop in source.loops),
         test=" and ".join(f"({test})" if " or " in test and len(tests) > 1 else test for test in tests),
         element=fill_placeholders(element, values),
         variable=x,
         sequence=fill_placeholders(source.sequence, values) if unchanged else "",
     )
-    bodies = _write_equivalent_bodies(random, parts, aggregation, expression, values, used_names)
+    bodies = _make_equivalent_bodies(random, parts, aggregation, expression, values, used_names)
     body = random.choice(bodies)
     alternative = random.choice(bodies)
     text = make_request_sentence(random, fill_placeholders(random.choice(source.given), values), result_phrase)
@@ -168,7 +171,7 @@ def _assemble_function(
         family="pipeline-" + source.name,
         name=_make_function_name(random, aggregation, transformation, condition, noun),
         params=(*params, *extra_params),
-        returns=_return_type(source, transformation, aggregation),
+        returns=_return_type_annotation(source, transformation, aggregation),
         text=text,
         body=body,
         imports=tuple(imports),
@@ -180,7 +183,10 @@ def _describe_result_and_elements(
     random: Random, source: SequenceSource, condition: Condition | None, condition_clause: str, element_phrase: str,
     aggregation: Aggregation, aggregation_phrase: str, placeholder_values: dict[str, str],
 ) -> tuple[str, str]:  # fmt: skip
-    """Returns the description of a generated function's result, and the noun for the elements that it aggregates."""
+    """Returns a phrase for a generated function's result, and a noun for the elements that the function aggregates.
+
+    Examples are "the sum of the even numbers in the list" and "numbers".
+    """
     noun = random.choice(source.nouns)
     context = fill_placeholders(random.choice(source.contexts), placeholder_values)
     adjective = condition.adjective if condition and condition.adjective and random.random() < 0.6 else ""
@@ -190,7 +196,8 @@ def _describe_result_and_elements(
         statement = predicate_of_clause(fill_placeholders(condition_clause, placeholder_values))
         if statement is None:
             raise LookupError(
-                "the filter condition has no wording as a predicate, such as 'are even'; draw other parts"
+                f"the filter condition {condition_clause!r} has no form as a predicate, such as 'are even'; draw "
+                "another condition"
             )
         result_phrase = random.choice(ALL if "all" in aggregation.takes else SOME)
         singular = "is" + statement.removeprefix("are") if statement.startswith("are") else statement
@@ -202,70 +209,80 @@ def _describe_result_and_elements(
     return fill_placeholders(aggregation_phrase, {**placeholder_values, **names}), noun
 
 
-def _write_equivalent_bodies(
+def _make_equivalent_bodies(
     random: Random,
-    code_parts: CodeParts,
+    code_fragments: CodeFragments,
     aggregation: Aggregation,
     aggregation_code: str,
     placeholder_values: dict[str, str],
     used_names: set[str],
 ) -> list[str]:
-    """Returns bodies of a generated function in different styles (one expression, a loop) with equal results."""
+    """Returns bodies of a generated function in different styles (one expression, a loop) with equal results.
+
+    New variables in them do not have one of the `used_names`.
+    """
     accumulator = random.choice([name for name in aggregation.accumulators if name not in used_names] or ["outcome"])
     filled = {
-        **placeholder_values, "m": code_parts.element, "acc": accumulator, "gen": code_parts.generator_expression,
-        "test": code_parts.test, "over": code_parts.for_clauses, "bare": code_parts.for_and_if_clauses,
+        **placeholder_values, "m": code_fragments.element, "acc": accumulator,
+        "gen": code_fragments.generator_expression, "test": code_fragments.test, "over": code_fragments.for_clauses,
+        "bare": code_fragments.for_and_if_clauses,
     }  # fmt: skip
     bodies: list[str] = []
     if "any" in aggregation.takes or "all" in aggregation.takes:
         wants_all = "all" in aggregation.takes
-        test = negate_condition(code_parts.test) if wants_all else code_parts.test
-        loop = _write_loop(code_parts.loops, test, f"return {not wants_all}")
+        test = negate_condition(code_fragments.test) if wants_all else code_fragments.test
+        loop = _nested_loop_code(code_fragments.loops, test, f"return {not wants_all}")
         return [f"return {fill_placeholders(aggregation_code, filled)}", f"{loop}\nreturn {wants_all}"]
     if aggregation.gives == "first":
         return [
             f"return {fill_placeholders(aggregation_code, filled)}",
-            _write_loop(code_parts.loops, code_parts.test, f"return {code_parts.element}") + "\nreturn None",
+            _nested_loop_code(code_fragments.loops, code_fragments.test, f"return {code_fragments.element}")
+            + "\nreturn None",
         ]
-    if code_parts.sequence and aggregation.direct:
+    if code_fragments.sequence and aggregation.direct:
         bodies += [
-            f"return {fill_placeholders(random.choice(aggregation.direct), {**filled, 'seq': code_parts.sequence})}"
+            f"return {fill_placeholders(random.choice(aggregation.direct), {**filled, 'seq': code_fragments.sequence})}"
         ] * 2
     elif aggregation_code and aggregation.gives != "last":
         expression = fill_placeholders(aggregation_code, filled)
-        if f"max(({code_parts.generator_expression}), default" not in expression or random.random() < 0.3:
+        if f"max(({code_fragments.generator_expression}), default" not in expression or random.random() < 0.3:
             bodies += [f"return {expression}"]
         if len(expression) > 30 and random.random() < 0.4:
             bodies += [f"{accumulator} = {expression}\nreturn {accumulator}"]
     if aggregation.start:
-        needs_parentheses = " if " in code_parts.element and re.search(
+        needs_parentheses = " if " in code_fragments.element and re.search(
             r"(?:if|or) \{m|\{m\} [+>]|\[\{m", aggregation.update
         )
-        element = f"({code_parts.element})" if needs_parentheses else code_parts.element
-        loop = _write_loop(
-            code_parts.loops, code_parts.test, fill_placeholders(aggregation.update, {**filled, "m": element})
+        element = f"({code_fragments.element})" if needs_parentheses else code_fragments.element
+        loop = _nested_loop_code(
+            code_fragments.loops, code_fragments.test, fill_placeholders(aggregation.update, {**filled, "m": element})
         )
         start, end = fill_placeholders(aggregation.start, filled), fill_placeholders(aggregation.end, filled)
         bodies += [f"{start}\n{loop}\nreturn {end}"] * 2
-    simple_loop = len(code_parts.loops) == 1 and not placeholder_values["y"]
-    if code_parts.test and aggregation.direct and not aggregation.states_condition and simple_loop:
+    simple_loop = len(code_fragments.loops) == 1 and not placeholder_values["y"]
+    if code_fragments.test and aggregation.direct and not aggregation.states_condition and simple_loop:
         kept = next(name for name in ("kept", "chosen", "selected", "filtered") if name not in used_names)
-        if code_parts.element == code_parts.variable:
+        if code_fragments.element == code_fragments.variable:
             last = fill_placeholders(random.choice(aggregation.direct), {**filled, "seq": kept})
-            steps = f"{kept} = [{code_parts.variable} {code_parts.for_and_if_clauses}]\nreturn {last}"
+            steps = f"{kept} = [{code_fragments.variable} {code_fragments.for_and_if_clauses}]\nreturn {last}"
             bodies += [steps.replace(f"list({kept})", kept)]
         else:
             changed = next(name for name in ("changed", "results", "mapped") if name not in used_names)
             last = fill_placeholders(random.choice(aggregation.direct), {**filled, "seq": changed})
             bodies += [
-                f"{changed} = [{code_parts.generator_expression}]\nreturn {last}".replace(f"list({changed})", changed)
+                f"{changed} = [{code_fragments.generator_expression}]\nreturn {last}".replace(
+                    f"list({changed})", changed
+                )
             ]
     if not bodies:
-        raise LookupError("the aggregation has no code for these elements; draw other parts")
+        raise LookupError(
+            f"the aggregation {aggregation.names[0]!r} has no code for these elements; draw another aggregation"
+        )
     return bodies
 
 
-def _write_loop(loop_heads: tuple[str, ...], condition: str, inner_code: str) -> str:
+def _nested_loop_code(loop_heads: tuple[str, ...], condition: str, inner_code: str) -> str:
+    """Returns Python code: nested `for` loops, an `if` with the condition unless it is empty, and the inner code."""
     lines, depth = [], 0
     for loop in loop_heads:
         lines.append("    " * depth + loop + ":")
@@ -296,7 +313,9 @@ def _make_function_name(
     return "_".join(dict.fromkeys(words))
 
 
-def _return_type(source: SequenceSource, transformation: Transformation | None, aggregation: Aggregation) -> str:
+def _return_type_annotation(
+    source: SequenceSource, transformation: Transformation | None, aggregation: Aggregation
+) -> str:
     kind = _aggregated_element_type(source, transformation)
     base = ELEMENT_TYPES.get(kind, "int")
     if aggregation.gives == "same":

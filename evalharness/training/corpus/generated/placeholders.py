@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from random import Random
 
 from evalharness.training.corpus.generated.function import Parameter
-from evalharness.training.corpus.generated.operations import EXTRA_VALUES
+from evalharness.training.corpus.generated.operations import VALUE_PLACEHOLDERS
 
 NAME = re.compile(r"\{(\w+)\}")
 COMPARISON = re.compile(r"^([^<>=!]+?) (==|!=|<=|<|>=|>|not in|in) ([^<>=!]+)$")
@@ -21,7 +21,7 @@ def fill_placeholders(template: str, values: Mapping[str, str]) -> str:
 def draw_literals_and_parameters(
     random: Random, templates: Iterable[str], used_names: set[str]
 ) -> tuple[dict[str, str], list[Parameter]]:
-    """Draws, for each placeholder of `EXTRA_VALUES` in the templates, either a literal or a new parameter.
+    """Draws, for each placeholder of `VALUE_PLACEHOLDERS` in the templates, either a literal or a new parameter.
 
     Returns the code by placeholder (the literal, or the parameter's name), and the new parameters. Their names are
     added to `used_names`, the names in use.
@@ -29,9 +29,9 @@ def draw_literals_and_parameters(
     values: dict[str, str] = {}
     params: list[Parameter] = []
     for name in dict.fromkeys(name for template in templates for name in NAME.findall(template)):
-        if name not in EXTRA_VALUES:
+        if name not in VALUE_PLACEHOLDERS:
             continue
-        extra = EXTRA_VALUES[name]
+        extra = VALUE_PLACEHOLDERS[name]
         free = [option for option in extra.names if option not in used_names]
         if random.random() < 0.5 and free and len(params) < 2:
             chosen = random.choice(free[:3])

@@ -10,9 +10,10 @@ from evalharness.training.corpus.generated import vocabulary as vocab
 
 @dataclass(frozen=True)
 class SequenceSource:
-    """A kind of sequence over which generated functions iterate: its parameters, its wording and its loops.
+    """A kind of sequence over which generated functions iterate, such as a list of words: parameters, wordings, loops.
 
-    In `loops`, {pattern} is the loop variable, {p} the first parameter and {q} the last one.
+    `loops` are the heads of nested `for` loops, in which {pattern} stands for the loop variable, {p} for the function's
+    first parameter and {q} for its last one.
     """
 
     name: str

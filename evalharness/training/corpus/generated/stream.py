@@ -14,13 +14,13 @@ from evalharness.training.corpus.generated.problem_families import (
     structures,
     windows,
 )
-from evalharness.training.corpus.generated.template import Template
+from evalharness.training.corpus.generated.template import FunctionTemplate
 
 PIPELINES = 0.45
 """The fraction of functions over a sequence (`pipeline`); the others come from the template families."""
 
 
-def list_weighted_templates() -> list[tuple[str, Template]]:
+def list_weighted_templates() -> list[tuple[str, FunctionTemplate]]:
     """Returns (family name, template) pairs of all function templates, each repeated as often as its weight says."""
     modules = (dicts, lists, numbers, scalars, strings, structures, windows)
     return [

@@ -16,14 +16,14 @@ Option = str | int | Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Template:
+class FunctionTemplate:
     """A template from which many similar functions are generated, by filling placeholders in braces.
 
-    `params` are (placeholder, possible names, type, sampler of values). `slots` has the options of each other
-    placeholder; the chosen option is used in description and code. An option that is a mapping fills the placeholders
-    {slot.key}. A description is one of `texts`, or a sentence from one of `wanted` (noun phrases for the result) and
-    one of `given` (what the function receives). Placeholders of `operations.EXTRA_VALUES` become literals or
-    parameters.
+    `params` are the function's parameters: (placeholder, possible names, type, sampler of values). `slots` maps each
+    other placeholder to its options; the chosen option replaces it in description and code. If the option is a mapping,
+    its values replace the placeholders {slot.key}. A description is one of `texts`, or a sentence made from one of
+    `wanted` (noun phrases for the result) and one of `given` (noun phrases for the input). Placeholders in
+    `operations.VALUE_PLACEHOLDERS` become literals or further parameters.
     """
 
     names: tuple[str, ...]
@@ -83,9 +83,9 @@ class Template:
 
 
 def fill_template_slots(template: str, slot_values: Mapping[str, str]) -> str:
-    """Returns a template with its placeholders in braces replaced by `slot_values`, which may have placeholders, too.
+    """Returns a template with its placeholders (names in braces) replaced by their values in `slot_values`.
 
-    Placeholders without a value are left as they are.
+    Placeholders inside these values are replaced, too. Placeholders without a value are left unchanged.
     """
     for _ in range(3):
         template = SLOT.sub(lambda match: slot_values.get(match[1], match[0]), template)

@@ -154,7 +154,7 @@ VERBS = ("Return", "Return", "Return", "Return", "Compute", "Calculate", "Find",
 
 
 def integer_sampler(low: int, high: int) -> Callable[[Random], int]:
-    """Returns a sampler of integers from `low` to `high`, both included."""
+    """Returns a function that draws random integers from `low` to `high`, both included."""
     return lambda random: random.randint(low, high)
 
 
@@ -166,7 +166,7 @@ def random_short_decimal(random: Random) -> float:
 def list_sampler(
     sample_element: Callable[[Random], Any], min_length: int = 0, max_length: int = 7
 ) -> Callable[[Random], list[Any]]:
-    """Returns a sampler of lists with `min_length` to `max_length` values drawn by `sample_element`."""
+    """Returns a function that draws random lists of `min_length` to `max_length` values drawn by `sample_element`."""
     return lambda random: [sample_element(random) for _ in range(random.randint(min_length, max_length))]
 
 
@@ -233,7 +233,7 @@ def add_indefinite_article(noun: str) -> str:
 def make_request_sentence(random: Random, input_phrase: str, result_phrase: str) -> str:
     """Returns a random sentence that asks for a function with this result; it may also name the function's input.
 
-    Both are noun phrases.
+    `input_phrase` and `result_phrase` are noun phrases.
     """
     roll = random.random()
     if roll < 0.5:

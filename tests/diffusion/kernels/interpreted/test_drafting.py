@@ -15,7 +15,7 @@ from evalharness.diffusion.kernels.drafting.drafter import (
 )
 from evalharness.diffusion.kernels.drafting.engine import limit_draft_length
 from evalharness.diffusion.kernels.drafting.state import new_speculation_state
-from evalharness.diffusion.kernels.drafting.verification import accept_drafts, write_draft_input
+from evalharness.diffusion.kernels.drafting.verification import accept_drafts, write_verification_input
 from evalharness.diffusion.kernels.head import TokenStatistics, gumbel_noise_reference
 from evalharness.diffusion.kernels.layout import new_step_input
 
@@ -42,7 +42,7 @@ def test_input_of_a_pass_is_the_last_token_and_the_draft():
     state, step_input = make_state(drafts, [0, 0, 1, 0]), new_step_input(4, D + 1, D + 1, "cpu")
     for field in vars(step_input).values():
         field.fill_(-7)
-    write_draft_input(state, step_input)
+    write_verification_input(state, step_input)
     assert step_input.tokens.tolist() == [50, 1, 2, 0, 51, 3, 4, 5, 0, 0, 0, 0, 53, 0, 0, 0]
     positions = [0, 1, 2, -1, 7, 8, 9, 10, -1, -1, -1, -1, 21, -1, -1, -1]
     assert step_input.positions.tolist() == step_input.limits.tolist() == positions
@@ -158,4 +158,4 @@ def test_drafter_equals_that_of_pytorch():
         for mine, theirs in zip(own.layer_keys_and_values(number), other.layer_keys_and_values(number), strict=True):
             torch.testing.assert_close(mine[0, :, :13], theirs[0, :, :13], rtol=1e-4, atol=1e-4)
             torch.testing.assert_close(mine[1, :, :10], theirs[1, :, :10], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(own.features[0, :9], other.features[0, :9], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(own.context_features[0, :9], other.context_features[0, :9], rtol=1e-4, atol=1e-4)

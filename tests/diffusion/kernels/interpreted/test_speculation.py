@@ -142,9 +142,10 @@ def plain_choices(target, row, draft):
 @pytest.mark.parametrize(("kind", "options"), [(ar, {"draft": "lookup"}), (diffusion, {})], ids=["ar", "diffusion"])
 def test_backends_use_the_engine_and_answer_as_on_torch(kind, options, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    for module in ("backends.network.loading", "diffusion.drafting.packing"):
+    packable = "diffusion.drafting.packing.is_packable_linear_layer"
+    for check in ("backends.network.loading.can_pack_linear_layers", packable):
         # Packed matrices, which only a CPU has, cannot be read by kernels.
-        monkeypatch.setattr(f"evalharness.{module}.can_pack", lambda _: False)
+        monkeypatch.setattr(f"evalharness.{check}", lambda _: False)
     folder = build(tmp_path / "model")
     target = load_checkpoint(folder)
     save_drafter(make_drafter(target), tmp_path / "drafter", quantized=False)

@@ -11,10 +11,10 @@ import pytest
 from evalharness.records import Checks, CommandProgram, Execution, Limits
 from evalharness.sandbox.agent.judge import commands
 from evalharness.sandbox.agent.judge.commands import StepRun
-from evalharness.sandbox.agent.shared.messages import NoSecret, Usage
+from evalharness.sandbox.agent.shared.messages import NoSecret, ResourceUsage
 from evalharness.sandbox.agent.shared.outcome import PASSED
 from evalharness.sandbox.engines.docker import DockerEngine
-from evalharness.sandbox.languages import languages
+from evalharness.sandbox.languages import languages_by_image
 from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
@@ -64,7 +64,7 @@ def sandbox(engine: None) -> Iterator[ContainerPool]:
 
 
 def executed(image: str, solution: str | None, sandbox: ContainerPool) -> Execution:
-    hello = languages()[image].hello
+    hello = languages_by_image()[image].hello
     source = hello.prompt + (hello.right if solution is None else solution)
     return sandbox.run(CommandProgram(image, source, Limits(0, 1024), Checks(hello.tests, stem=hello.prompt)))
 
@@ -116,7 +116,7 @@ def test_a_program_must_pass_each_time(
         return {"run": {"status": next(runs) if program == b"right" else canary, "detail": ""}}
 
     monkeypatch.setattr(commands, "run_steps", run_steps)
-    monkeypatch.setattr(commands.cleaning, "clean_up_between_processes", lambda *_: True)
+    monkeypatch.setattr(commands.cleaning, "clean_up_between_runs", lambda *_: True)
     job: Any = {"program": b"right", "canaries": [b"made false"] * 5, "right_runs": 5}
     results, _ = commands.judge(job, NoSecret, 0, "")
     assert results["run"]["status"] == status
@@ -130,7 +130,7 @@ def test_a_program_that_takes_too_long_runs_twice_at_most(monkeypatch: pytest.Mo
         return {"run": {"status": "timeout", "detail": ""}}
 
     monkeypatch.setattr(commands, "run_steps", run_steps)
-    monkeypatch.setattr(commands.cleaning, "clean_up_between_processes", lambda *_: True)
+    monkeypatch.setattr(commands.cleaning, "clean_up_between_runs", lambda *_: True)
     job: Any = {"program": b"right", "canaries": [b"made false"] * 5, "right_runs": 5}
     for _ in range(20):
         runs.clear()
@@ -143,7 +143,7 @@ def test_the_token_differs_in_every_run(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
     def run_command(job: object, command: object, limit_s: float, uid: int, folder: str, source: object) -> StepRun:
         seen.add((tmp_path / "program").read_bytes())
-        return StepRun(PASSED, b"", b"", Usage(cpu_s=0, wall_s=0, peak_mb=0, waited_s=0))
+        return StepRun(PASSED, b"", b"", ResourceUsage(cpu_s=0, wall_s=0, peak_mb=0, waited_s=0))
 
     monkeypatch.setattr(commands, "run_command", run_command)
     step = {"name": "run", "command": [], "time_s": 1, "warm": False, "shortcut": None}
@@ -157,7 +157,7 @@ def test_the_token_differs_in_every_run(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 @pytest.mark.slow
 def test_a_shortcut_applies_only_where_its_result_is_the_same(sandbox: ContainerPool) -> None:
-    (compiling, _), hello = languages()["cpp"].steps, languages()["cpp"].hello
+    (compiling, _), hello = languages_by_image()["cpp"].steps, languages_by_image()["cpp"].hello
     assert compiling.shortcut is not None
     text = hello.prompt + hello.right
     assert re.match(compiling.shortcut.begins, text)

@@ -17,7 +17,7 @@ import pytest
 from evalharness.records import Checks, CommandProgram, Execution, Limits
 from evalharness.sandbox import jobs
 from evalharness.sandbox.engines.docker import DockerEngine
-from evalharness.sandbox.languages import languages
+from evalharness.sandbox.languages import languages_by_image
 from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
@@ -78,17 +78,17 @@ def pool(engine: None) -> Iterator[ContainerPool]:
 
 def hello(image: str, body: str = "", before: str = "") -> CommandProgram:
     """The language's hello program, right, or with another body."""
-    problem = languages()[image].hello
+    problem = languages_by_image()[image].hello
     source = before + problem.prompt + (body or problem.right)
     return CommandProgram(image, source, LIMITS, Checks(problem.tests))
 
 
 def run_changed(pool: ContainerPool, program: CommandProgram, **change: object) -> Execution:
     """Runs the program with its language's first step changed."""
-    language = languages()[program.image]
+    language = languages_by_image()[program.image]
     steps = [language.steps[0].model_copy(update=change), *language.steps[1:]]
-    changed = languages() | {program.image: language.model_copy(update={"steps": steps})}
-    with patch.object(jobs, "languages", lambda: changed):
+    changed = languages_by_image() | {program.image: language.model_copy(update={"steps": steps})}
+    with patch.object(jobs, "languages_by_image", lambda: changed):
         return pool.run(program)
 
 

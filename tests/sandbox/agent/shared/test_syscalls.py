@@ -12,7 +12,7 @@ import pytest
 from evalharness.sandbox.agent.shared import syscalls
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or syscalls.build_filter_program() is None, reason="needs a known machine"
+    sys.platform != "linux" or syscalls.build_seccomp_program() is None, reason="needs a known machine"
 )
 
 ALLOWED = 0
@@ -25,7 +25,7 @@ def filtered(action: Callable[[], object]) -> int:
     if pid == 0:
         code = 255
         try:
-            if syscalls.install_filter():
+            if syscalls.install_seccomp_filter():
                 action()
                 code = ALLOWED
         except OSError as error:

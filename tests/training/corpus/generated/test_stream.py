@@ -8,10 +8,10 @@ from evalharness.training.corpus.generated.function import ExampleCall, Function
 from evalharness.training.corpus.generated.placeholders import fill_placeholders, negate_condition
 from evalharness.training.corpus.generated.stream import generate_functions, list_weighted_templates
 from evalharness.training.corpus.views import (
+    format_example_call,
+    make_assert_statements,
     make_completion_prompt_and_answer,
     make_training_documents,
-    write_assert_statements,
-    write_call,
 )
 
 
@@ -25,10 +25,10 @@ def test_every_generated_function_passes_its_own_tests_in_every_view() -> None:
     random = Random(3)
     for function, cases in itertools.islice(generate_functions(5), 300):
         prompt, body = make_completion_prompt_and_answer(function, cases, random)
-        run(prompt + body + "\n" + "\n".join(write_assert_statements(function, cases)))
+        run(prompt + body + "\n" + "\n".join(make_assert_statements(function, cases)))
         for document in make_training_documents(function, cases, random, infilling_probability=1.0):
             if document.kind in ("instruction", "assertions"):
-                run(document.answer.removesuffix("[DONE]") + "\n" + "\n".join(write_assert_statements(function, cases)))
+                run(document.answer.removesuffix("[DONE]") + "\n" + "\n".join(make_assert_statements(function, cases)))
 
 
 def test_alternative_bodies_agree() -> None:
@@ -98,7 +98,7 @@ def test_signatures_and_imports() -> None:
     assert function.signature(typed=False) == "def f(xs):"
     assert function.import_lines() == "from typing import Dict, List\nimport math\n"
     assert function.import_lines(typed=False) == "import math\n"
-    assert write_call(function, ExampleCall(([1], "a"), 0)) == "f([1], 'a')"
+    assert format_example_call(function, ExampleCall(([1], "a"), 0)) == "f([1], 'a')"
 
 
 def test_negated_conditions_are_idiomatic() -> None:

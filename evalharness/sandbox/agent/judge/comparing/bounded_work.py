@@ -24,10 +24,10 @@ class ComparisonUnfinished(Exception):
 
 
 def compare_with_limits(compare: Callable[[], Outcome | None], limit_s: float) -> Outcome | None:
-    """Calls `compare` in a separate process with a time limit in seconds and a memory limit; returns what it returns.
+    """Calls `compare` in a forked process with a time limit (in seconds) and a memory limit; returns its result.
 
-    `compare` compares an output and returns the outcome of a wrong one, or None for a right one. Raises
-    ComparisonUnfinished if a limit is exceeded.
+    `compare` compares an output with the expected one: it returns the outcome if the output is wrong, and None if it is
+    right. Raises ComparisonUnfinished if a limit is exceeded.
     """
     answers, answer = os.pipe()
     pid = os.fork()

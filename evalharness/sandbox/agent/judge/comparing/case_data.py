@@ -20,35 +20,39 @@ HARMLESS_OPCODES = (*TEXT_OPCODES, "PROTO", "FRAME", "MEMOIZE", "BINPUT", "LONG_
 
 
 class MalformedCases(ValueError):
-    """Test cases that cannot be parsed: an error of the benchmark's data, not of the sample."""
+    """Raised for test cases that cannot be parsed: an error in the benchmark's data, not in the sample."""
 
 
 @dataclass(frozen=True)
-class Case:
+class LiveCodeBenchCase:
     """A LiveCodeBench test case: a program's input and its expected output, as texts."""
 
     input: str
     expected: str
 
 
-def parse_test_cases(public_cases_json: str, private_cases_text: str) -> list[Case]:
+def parse_test_cases(public_cases_json: str, private_cases_text: str) -> list[LiveCodeBenchCase]:
     """Returns the public and then the private test cases of a LiveCodeBench problem.
 
-    `public_cases_json` is the record's field `public_test_cases`, and `private_cases_text` its field
+    `public_cases_json` is the field `public_test_cases` of the problem's record, and `private_cases_text` its field
     `private_test_cases` (JSON, possibly compressed). Raises MalformedCases if they cannot be parsed.
     """
     try:
         rows = json.loads(public_cases_json) + (_decode_private_cases(private_cases_text) if private_cases_text else [])
-        return [Case(_check_is_text(row["input"]), _check_is_text(row["output"])) for row in rows]
+        return [LiveCodeBenchCase(_require_string(row["input"]), _require_string(row["output"])) for row in rows]
     except MalformedCases:
         raise
     except Exception as error:  # of the many types that malformed data lead to
-        raise MalformedCases(f"the problem's test cases cannot be parsed: {type(error).__name__}: {error}") from None
+        raise MalformedCases(
+            f"a LiveCodeBench problem's test cases cannot be parsed: {type(error).__name__}: {error}"
+        ) from None
 
 
-def _check_is_text(value: Any) -> str:
+def _require_string(value: Any) -> str:
     if not isinstance(value, str):
-        raise MalformedCases(f"a test case of the problem contains a {type(value).__name__} instead of a string")
+        raise MalformedCases(
+            f"a LiveCodeBench test case has an input or output of type {type(value).__name__}, not string"
+        )
     return value
 
 
@@ -64,33 +68,42 @@ def _decompress_cases(cases_text: str) -> bytes:
         unpacker = zlib.decompressobj()
         data = unpacker.decompress(base64.b64decode(cases_text), MAX_TEST_BYTES)
     except (zlib.error, binascii.Error) as error:
-        raise MalformedCases(f"the problem's private tests are neither JSON nor compressed JSON: {error}") from None
+        raise MalformedCases(
+            f"a LiveCodeBench problem's private tests are neither JSON nor compressed JSON: {error}"
+        ) from None
     if unpacker.unconsumed_tail:
         raise MalformedCases(
-            f"the problem's private tests are larger than {MAX_TEST_BYTES >> 20} MiB when decompressed"
+            f"a LiveCodeBench problem's private tests are larger than {MAX_TEST_BYTES >> 20} MiB when decompressed"
         )
     if not unpacker.eof:
-        raise MalformedCases("the problem's compressed private tests are truncated")
+        raise MalformedCases(
+            "a LiveCodeBench problem's compressed private tests end too early; download the data set again"
+        )
     return data
 
 
 def read_pickled_string(data: bytes) -> str:
-    """Returns the string that pickled `data` contains, without unpickling. Raises MalformedCases for other data."""
+    """Returns the string in pickled `data` without unpickling it, which could run code.
+
+    Raises MalformedCases if `data` contains anything but one string.
+    """
     texts = []
     for opcode, value, _ in pickletools.genops(data):
         if opcode.name not in HARMLESS_OPCODES:
             raise MalformedCases(
-                f"the problem's private tests are a pickle of something other than a string: {opcode.name}"
+                f"a LiveCodeBench problem's private tests are a pickle of other objects than a string: {opcode.name}"
             )
         if opcode.name in TEXT_OPCODES:
             texts.append(value)
     if len(texts) != 1:
-        raise MalformedCases(f"the problem's private tests are a pickle of {len(texts)} strings instead of one")
+        raise MalformedCases(
+            f"a LiveCodeBench problem's private tests are a pickle of {len(texts)} strings instead of one"
+        )
     return str(texts[0])
 
 
 def explain_difference(printed: str, expected: str) -> str:
-    """Returns how a program's printed text differs from the expected one; an empty string if it does not.
+    """Returns how a program's printed text differs from the expected one; an empty string if they are equal.
 
     Compares line by line and ignores surrounding spaces. Two lines are also equal if they consist of equal numbers.
     """

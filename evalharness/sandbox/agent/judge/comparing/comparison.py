@@ -27,24 +27,25 @@ class Comparison:
     def __init__(self, edition: str, oracle: str, atol: float):
         if edition not in EDITIONS or (oracle and oracle not in ORACLES):
             raise ValueError(
-                f"unknown edition {edition!r} or oracle {oracle!r} of EvalPlus's rules; use an edition of "
-                f"{', '.join(EDITIONS)} and an oracle of {', '.join(ORACLES)}"
+                f"unknown EvalPlus edition {edition!r} or special comparison rule (oracle) {oracle!r}; "
+                f"editions: {', '.join(EDITIONS)}; oracles: {', '.join(ORACLES)}"
             )
         self.early = edition == "0.2"
         self.oracle, self.atol = oracle, atol
 
-    def update_tolerance(self, is_float: bool, is_empty: bool) -> None:
-        """Updates the absolute tolerance (`atol`) after an expected value. Call it for every output, in order.
+    def update_tolerance(self, expected_is_float: bool, expected_is_empty: bool) -> None:
+        """Updates the absolute tolerance (`atol`) after an output was compared. Call it for every output, in order.
 
-        `is_float`: whether that value consists of floats; `is_empty`: whether it is an empty list or tuple.
+        `expected_is_float`: whether the expected value is a float or consists of floats; `expected_is_empty`: whether
+        it is an empty list or tuple.
         """
         if self.oracle == "polynomial_root" and not self.early:
             return
-        if self.atol == 0 and (is_float or (self.early and is_empty)):
+        if self.atol == 0 and (expected_is_float or (self.early and expected_is_empty)):
             self.atol = FLOAT_ATOL
 
     def accepts(self, output: Any, expected: Any, args: Any) -> bool:
-        """Returns whether an output is right; `args` are the arguments of the call.
+        """Returns whether an output equals the expected value by EvalPlus's rules; `args` are the call's arguments.
 
         Raises what the comparison raises, for example an exception of a sample's `__eq__`; the caller counts an
         exception as a wrong output.
@@ -83,13 +84,16 @@ def polynomial_value(coefficients: Any, x: Any) -> float:
 
 
 def pyramid_surface(base: float, height: float) -> int:
-    """Returns the surface area of a square pyramid with base edge `base` (to check Mbpp/581)."""
+    """Returns the rounded surface area of a square pyramid with base edge `base` (to check Mbpp/581)."""
     slant = math.sqrt((base / 2) ** 2 + height**2)
     return round(base**2 + 4 * (base * slant) / 2)
 
 
 def padded_digit_distance(first: int, second: int) -> int:
-    """Returns the sum of the digits' differences, after padding the shorter number with zeros (to check Mbpp/558)."""
+    """Returns the sum of the absolute differences between the digits of two numbers (to check Mbpp/558).
+
+    Pads the shorter number with leading zeros.
+    """
     one, two = str(first), str(second)
     width = max(len(one), len(two))
     return sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), two.zfill(width), strict=True))

@@ -1,6 +1,7 @@
 """Stored expected outputs of one group of inputs: small values whole, large ones as digests."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ...shared import codec, wire
 from ...shared.outputs import OutputFacts
@@ -9,19 +10,26 @@ from ...shared.outputs import OutputFacts
 def pack_expected_outputs(
     facts: list[OutputFacts], small_outputs: list[bytes | None], large_output_digests: list[bytes | None]
 ) -> bytes:
-    """Returns the expected outputs of a reference solution as bytes for storage; each list has one item per input.
+    """Returns the expected outputs, those of a reference solution, as bytes for storage.
 
-    `small_outputs` has the encoded output, or None for a large one, whose digest is in `large_output_digests`.
-    `facts`: for each output, CPU time of the call and properties of the value (see `OutputFacts`).
+    Each list has one item per input. `facts`: CPU time of the call and properties of the value (see `OutputFacts`);
+    `small_outputs`: the encoded output, None for a large one; `large_output_digests`: the digest of a large output.
     """
     return wire.dumps((facts, small_outputs, large_output_digests))
 
 
-class ExpectedOutputs:
-    """Expected outputs of one group of inputs, by index.
+class ValueFlags(NamedTuple):
+    """Properties of an expected output that change the tolerance of later comparisons."""
 
-    For a large output only its digest is stored. `recompute(index, seconds)` runs the reference solution again, which
-    took `seconds` in its first run, and returns the output in encoded pieces.
+    consists_of_floats: bool
+    is_empty_sequence: bool
+
+
+class ExpectedOutputs:
+    """The expected outputs of one group of inputs, by the index of the input.
+
+    A large output is stored only as its digest. `recompute(index, seconds)` runs the reference solution on that input
+    again and returns the output in encoded pieces; `seconds` is the CPU time that the first run needed.
     """
 
     def __init__(self, data: bytes, recompute: Callable[[int, float], list[bytes]]):
@@ -31,28 +39,34 @@ class ExpectedOutputs:
     def __len__(self) -> int:
         return len(self.facts)
 
-    def cpu_times(self) -> list[float]:
-        """Returns the CPU seconds that the reference solution needed for each call."""
+    def reference_cpu_seconds(self) -> list[float]:
+        """Returns the CPU seconds that the reference solution needed for each call, in the order of the inputs."""
         return [facts[0] for facts in self.facts]
 
     def are_all_small(self) -> bool:
         """Returns whether all outputs are small enough to be stored whole."""
         return None not in self.small
 
-    def float_and_empty_flags(self, index: int) -> tuple[bool, bool]:
+    def value_flags(self, index: int) -> ValueFlags:
         """Returns whether expected output `index` consists of floats, and whether it is an empty list or tuple."""
-        return self.facts[index][1], self.facts[index][2]
+        return ValueFlags(self.facts[index][1], self.facts[index][2])
 
     def has_same_bytes(self, index: int, kind: bytes, payload: bytes) -> bool:
-        """Returns whether the encoded bytes, or the digest, of a sample's output equal those of the expected output.
+        """Returns whether a sample's encoded output, or its digest, is the same as that of expected output `index`.
 
-        `kind` and `payload` are the sample's message. If this returns False, the output may still be equal by value.
+        `kind` and `payload` are the sample's message: an encoded output (`o`) or a digest (`d`). If this returns False,
+        the output may still be equal by value.
         """
         if not self.facts[index][3]:
             return False
         return bool(payload == (self.small[index] if kind == b"o" else self.digests[index]))
 
     def encoded_pieces(self, index: int) -> list[bytes]:
-        """Returns expected output `index` in encoded pieces (see `shared.outputs.encode_in_pieces`)."""
+        """Returns expected output `index` in encoded pieces (see `shared.outputs.encode_in_pieces`).
+
+        Runs the reference solution again for a large output.
+        """
         small = self.small[index]
-        return self.recompute(index, self.cpu_times()[index]) if small is None else [codec.encode(None), small]
+        return (
+            self.recompute(index, self.reference_cpu_seconds()[index]) if small is None else [codec.encode(None), small]
+        )

@@ -42,20 +42,20 @@ def short_repr(value: Any) -> str:
 
 @dataclass(frozen=True)
 class SampleOutput:
-    """The output of call number `index` of a sample, to be compared with the expected one."""
+    """The output of call number `index` of a sample, to be compared with the expected one by `comparison`."""
 
     work: CallFunctionWork
     index: int
     comparison: Comparison
 
-    def outcome_if_wrong(self, output: list[bytes], expected: list[bytes], exact: bool) -> Outcome | None:
-        """Returns the outcome of a wrong output; None if it is right.
+    def outcome_if_wrong(self, output_pieces: list[bytes], expected_pieces: list[bytes], exact: bool) -> Outcome | None:
+        """Compares the output with the expected one; returns the outcome if it is wrong, None if it is right.
 
-        `output` and `expected` are encoded in pieces (see `shared.outputs.encode_in_pieces`). `exact`: only equal
-        values are right, without tolerance and special rules.
+        Both are encoded in pieces (see `shared.outputs.encode_in_pieces`). `exact`: only equal values are right,
+        without tolerance and special rules.
         """
         try:
-            return self._compare(output, expected, exact)
+            return self._compare(output_pieces, expected_pieces, exact)
         except MalformedPieces as error:
             return outcome_of_forged_message(error)
         except ValueError as error:
@@ -88,43 +88,43 @@ class SampleOutput:
         return wire.loads(self.work.inputs)[self.index]
 
 
-def _have_equal_elements(output: list[bytes], expected: list[bytes]) -> bool:
-    """Returns whether two long lists, each encoded in pieces, have equal elements.
+def _have_equal_elements(output_pieces: list[bytes], expected_pieces: list[bytes]) -> bool:
+    """Returns whether two long lists or tuples, each encoded in pieces, have equal elements.
 
     Decodes them one piece at a time to save memory.
     """
-    header = codec.decode(output[0])
-    kind, length = parse_first_piece(codec.decode(expected[0]), len(expected) - 1)
-    if header is None or parse_first_piece(header, len(output) - 1) != (kind, length):
+    header = codec.decode(output_pieces[0])
+    expected_header = parse_first_piece(codec.decode(expected_pieces[0]), len(expected_pieces) - 1)
+    if header is None or parse_first_piece(header, len(output_pieces) - 1) != expected_header:
         return False
-    for number, (piece, expected_piece) in enumerate(zip(output[1:], expected[1:], strict=True)):
+    for number, (piece, expected_piece) in enumerate(zip(output_pieces[1:], expected_pieces[1:], strict=True)):
         if piece == expected_piece and not codec.NAN_BYTES.search(piece):
             continue
-        count = min(CHUNK_ELEMENTS, length - number * CHUNK_ELEMENTS)
+        count = min(CHUNK_ELEMENTS, expected_header.length - number * CHUNK_ELEMENTS)
         if decode_piece(piece, count) != decode_piece(expected_piece, count):
             return False
     return True
 
 
-GetPieces = Callable[[], list[bytes]]
+GetOutputPieces = Callable[[], list[bytes]]
 """Function that returns an output's encoded pieces. Raises ValueError if they do not match the announced digest."""
 
 
-def outcome_of_wrong_output(
-    output: SampleOutput, kind: bytes, payload: bytes, get_pieces: GetPieces, expected: ExpectedOutputs
+def outcome_if_output_is_wrong(
+    output: SampleOutput, kind: bytes, payload: bytes, get_output_pieces: GetOutputPieces, expected: ExpectedOutputs
 ) -> Outcome | None:
-    """Returns the outcome of a wrong output; None if it is right.
+    """Compares an output with the expected one; returns the outcome if it is wrong, None if it is right.
 
-    `kind` and `payload` are the sample's message: the encoded output, or the digest of a large one. `get_pieces()`
-    requests and returns the whole output; it is called only if the message alone does not show that the output is
-    right.
+    `kind` and `payload` are the sample's message: the encoded output, or the digest of a large one.
+    `get_output_pieces()` requests and returns the whole output; it is called only if the message alone does not show
+    that the output is right.
     """
     index, comparison = output.index, output.comparison
     bytes_decide = comparison.oracle not in ORACLES_WITH_VALUE
     if not (bytes_decide and expected.has_same_bytes(index, kind, payload)):
         try:
-            output_pieces, expected_pieces = get_pieces(), expected.encoded_pieces(index)
-            exact = bytes_decide and not any(expected.float_and_empty_flags(index))
+            output_pieces, expected_pieces = get_output_pieces(), expected.encoded_pieces(index)
+            exact = bytes_decide and not any(expected.value_flags(index))
             if sum(map(len, [*output_pieces, *expected_pieces])) <= MAX_INLINE_BYTES:
                 wrong = output.outcome_if_wrong(output_pieces, expected_pieces, exact)
             else:
@@ -139,17 +139,18 @@ def outcome_of_wrong_output(
             return Outcome("failed", str(error))
         if wrong:
             return wrong
-    comparison.update_tolerance(*expected.float_and_empty_flags(index))
+    comparison.update_tolerance(*expected.value_flags(index))
     return None
 
 
-def request_pieces(process: SampleProcess, digest: bytes) -> list[bytes]:
-    """Requests a large output from the sample's process, which has sent only its digest.
+def request_output_pieces(process: SampleProcess, digest: bytes) -> list[bytes]:
+    """Requests a large output from the sample's process, which has sent only the output's digest.
 
-    Returns the output, encoded in pieces (see `shared.outputs.encode_in_pieces`).
+    Returns the output, encoded in pieces (see `shared.outputs.encode_in_pieces`). Raises MalformedPieces if the pieces
+    have another digest.
     """
     process.send(b"s")
-    pieces = process.receive_pieces()
+    pieces = process.receive_output_pieces()
     if digest_of_pieces(pieces) != digest:
-        raise MalformedPieces("the pieces are not those of the output whose digest was sent")
+        raise MalformedPieces("the sample's process sent an output that does not have the digest that it sent before")
     return pieces

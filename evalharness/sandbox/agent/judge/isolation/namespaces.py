@@ -35,8 +35,6 @@ UNMASKED_PROC_ENTRIES = ("self", "thread-self", "mounts", "net", "sysvipc")
 _libc = ctypes.CDLL(None, use_errno=True)
 _agent_pid_namespace = -1
 """A descriptor of the agent's PID namespace, in which it forks its judge processes; -1 if it has no own namespaces."""
-_masks: list[tuple[bytes, bytes]] = []
-"""The mounts that replace entries of a new /proc: source and target."""
 FORKED_PID = 2
 """The pid that a process of `fork` has in its PID namespace."""
 isolates_forks = False
@@ -45,7 +43,7 @@ isolates_forks = False
 
 def _check_system_call(result: int, call_name: str) -> None:
     if result:
-        raise OSError(ctypes.get_errno(), f"{call_name}: {os.strerror(ctypes.get_errno())}")
+        raise OSError(ctypes.get_errno(), f"the system call {call_name} failed: {os.strerror(ctypes.get_errno())}")
 
 
 def _unshare(flags: int) -> None:
@@ -58,7 +56,10 @@ def _mount(source: str, target: str, file_system: str, flags: int, options: byte
 
 
 def fork_namespace_trial() -> int:
-    """Forks a process that tries to create the namespaces; returns its pid, for `namespace_trial_succeeds`."""
+    """Forks a process that tests whether the container permits namespaces; returns the process's pid.
+
+    Pass the pid to `namespace_trial_succeeds`.
+    """
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -79,7 +80,7 @@ def fork_namespace_trial() -> int:
 
 
 def namespace_trial_succeeds(trial_pid: int) -> bool:
-    """Waits for the process of `fork_namespace_trial`; returns whether it could create namespaces."""
+    """Waits for the process that `fork_namespace_trial` forked; returns whether it could create namespaces."""
     return os.waitpid(trial_pid, 0)[1] == 0
 
 
@@ -89,7 +90,7 @@ def enter_agent_namespaces() -> None:
     The parent stays outside, waits for the child, and exits with the child's exit code. This process must have no other
     threads.
     """
-    _new_user_namespace(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID)
+    _enter_new_user_namespace(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID)
     pid = os.fork()
     if pid:
         os.close(0)
@@ -103,14 +104,17 @@ def enter_agent_namespaces() -> None:
     if os.path.isdir("/sys"):
         _mount(f"{STATIC_FILES_MOUNT}/sys", "/sys", "", MS_BIND)
     _make_devices_read_only()
-    _masks.extend(_proc_mask_mounts())
+    _masks.extend(_mounts_hiding_proc_files())
     mount_writable_folders()
     global _agent_pid_namespace
     _agent_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def _new_user_namespace(flags: int) -> None:
-    """Makes this process root in a new user namespace, in which every user id except the container's root exists."""
+def _enter_new_user_namespace(flags: int) -> None:
+    """Makes this process root in a new user namespace, in which every user id except the container's root exists.
+
+    `flags` are the CLONE_NEW... flags for unshare(2) of this and all other namespaces to create.
+    """
     with open("/proc/self/uid_map") as file:
         mapped = sum(int(line.split()[2]) for line in file)
     outside = min(65536, mapped // 4)  # the agent's own user, as the container knows it
@@ -134,7 +138,10 @@ def _new_user_namespace(flags: int) -> None:
         os.close(writing)
         failed = os.waitpid(helper, 0)[1]
     if failed:
-        raise OSError("the user ids of the new user namespace could not be mapped")
+        raise OSError(
+            "cannot set up the sandbox's user namespace: writing its /proc/PID/uid_map or gid_map failed; "
+            "check that the container has the capabilities SETUID and SETGID"
+        )
     signal_at_end = ctypes.c_int()  # of the parent, which an engine may have set and a change of user unsets
     _check_system_call(_libc.prctl(PR_GET_PDEATHSIG, ctypes.byref(signal_at_end), 0, 0, 0), "prctl")
     os.setgroups([])
@@ -154,11 +161,19 @@ def _make_devices_read_only() -> None:
             _mount("none", entry.path, "", MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NOEXEC)
 
 
-def _proc_mask_mounts() -> list[tuple[bytes, bytes]]:
-    """Returns the mounts (source, target) that replace files in a new /proc by static ones.
+class BindMount(NamedTuple):
+    """Paths of a bind mount: the file or folder `source` replaces `target`."""
 
-    The static files hide the machine's counters.
-    """
+    source: bytes
+    target: bytes
+
+
+_masks: list[BindMount] = []
+"""The bind mounts that replace entries of a new /proc."""
+
+
+def _mounts_hiding_proc_files() -> list[BindMount]:
+    """Returns the bind mounts that replace files in a new /proc by static ones, which hide the machine's counters."""
     masks = []
     for name in sorted(os.listdir("/proc")):
         if name.isdigit() or name in UNMASKED_PROC_ENTRIES:
@@ -167,12 +182,12 @@ def _proc_mask_mounts() -> list[tuple[bytes, bytes]]:
         source = f"{STATIC_FILES_MOUNT}/proc/{name}"
         if not os.path.exists(source):
             source = f"{STATIC_FILES_MOUNT}/empty" + ("/folder" if os.path.isdir(target) else "/file")
-        masks.append((source.encode(), target.encode()))
+        masks.append(BindMount(source.encode(), target.encode()))
     return masks
 
 
 class ForkedProcess(NamedTuple):
-    """The pids of a forked process and of the init process of its PID namespace (0 if it has no own namespace)."""
+    """The pid of a forked process, and that of the init process of its PID namespace (0 without its own namespace)."""
 
     pid: int
     init_pid: int
@@ -181,7 +196,7 @@ class ForkedProcess(NamedTuple):
 def isolate_later_forks() -> None:
     """Gives each process that this judge process forks from now on its own namespaces, if the container permits it.
 
-    The judge process itself gets new and empty writable folders.
+    Also mounts new and empty folders /tmp and /dev/shm for the judge process itself.
     """
     global isolates_forks
     if _agent_pid_namespace >= 0:
@@ -191,7 +206,7 @@ def isolate_later_forks() -> None:
 
 
 def fork() -> ForkedProcess:
-    """Forks as `os.fork`; after `isolate_later_forks`, into a new PID namespace.
+    """Forks this process like `os.fork`; if `isolate_later_forks` was called, into a new PID namespace.
 
     The new process must then call `enter_sample_namespaces`. The init process of the namespace only waits and adopts
     orphaned processes.
@@ -228,8 +243,8 @@ def _wait_forever() -> NoReturn:
         os._exit(1)
 
 
-def pid_and_proc_in_namespace(pid: int) -> tuple[int, str]:
-    """Returns the pid in its own PID namespace of a process that `fork` made, and the path of the /proc it sees."""
+def pid_and_proc_path_in_namespace(pid: int) -> tuple[int, str]:
+    """Returns, of a process that `fork` made, its pid in its own PID namespace and the path of the /proc it sees."""
     return (FORKED_PID, f"/proc/{pid}/root/proc") if isolates_forks else (pid, "/proc")
 
 
@@ -242,9 +257,9 @@ def end_namespace(init_pid: int) -> None:
 
 
 def enter_sample_namespaces() -> None:
-    """Gives this process, made by `fork`, its own mounts and System V IPC namespace.
+    """Gives this process, made by `fork`, its own mount namespace and System V IPC namespace.
 
-    The process's /proc then shows only processes with the same user and PID namespace, and no counters of the machine.
+    /proc then shows only processes with the same user and PID namespace, and no counters of the machine.
     """
     _unshare(CLONE_NEWNS | CLONE_NEWIPC)
     _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, b"hidepid=2")
@@ -253,7 +268,7 @@ def enter_sample_namespaces() -> None:
 
 
 def mount_writable_folders() -> None:
-    """Mounts new and empty writable folders (/tmp, /dev/shm) over the existing ones."""
+    """Mounts new and empty folders over /tmp and /dev/shm, the only folders in which a sample may write."""
     for folder in WRITABLE_FOLDERS:
         _mount(
             "tmpfs",
@@ -265,7 +280,7 @@ def mount_writable_folders() -> None:
 
 
 def replace_writable_folders() -> None:
-    """Unmounts the writable folders (/tmp, /dev/shm) of this process and mounts new and empty ones."""
+    """Unmounts this process's /tmp and /dev/shm, and mounts new and empty folders in their place."""
     for folder in WRITABLE_FOLDERS:
         _check_system_call(_libc.umount2(folder.encode(), MNT_DETACH), f"umount {folder}")
     mount_writable_folders()

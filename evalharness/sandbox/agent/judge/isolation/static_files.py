@@ -30,22 +30,25 @@ LIMIT_FILES = (
 
 
 def write_static_files(folder: str) -> None:
-    """Writes the static /proc and /sys files below `folder`, and an empty file and folder in `folder`/empty."""
+    """Writes, below `folder`, the files that replace files of /proc and /sys; also an empty file and an empty folder.
+
+    The empty ones are `folder`/empty/file and `folder`/empty/folder.
+    """
     for path in COPIED_FILES:
         with contextlib.suppress(OSError), open(f"/{path}") as file:
-            _write_file(f"{folder}/{path}", re.sub(r"(?m)^(cpu MHz\s*: ).*", r"\g<1>1000.000", file.read()))
+            _write_read_only_file(f"{folder}/{path}", re.sub(r"(?m)^(cpu MHz\s*: ).*", r"\g<1>1000.000", file.read()))
     for group in _control_group_folders():
         for name in LIMIT_FILES:
             with contextlib.suppress(OSError), open(f"{group}/{name}") as file:
-                _write_file(f"{folder}{group}/{name}", file.read())
-    for name, text in _idle_proc_files().items():
-        _write_file(f"{folder}/proc/{name}", text)
+                _write_read_only_file(f"{folder}{group}/{name}", file.read())
+    for name, text in _idle_proc_contents().items():
+        _write_read_only_file(f"{folder}/proc/{name}", text)
     os.makedirs(f"{folder}/sys", exist_ok=True)
     os.makedirs(f"{folder}/empty/folder")
-    _write_file(f"{folder}/empty/file", "")
+    _write_read_only_file(f"{folder}/empty/file", "")
 
 
-def _write_file(path: str, text: str) -> None:
+def _write_read_only_file(path: str, text: str) -> None:
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     with open(path, "w") as file:
         file.write(text)
@@ -59,8 +62,8 @@ def _control_group_folders() -> list[str]:
     return [path for _, path, kind, *_ in mounts if kind in ("cgroup", "cgroup2") and path.startswith("/sys/")]
 
 
-def _idle_proc_files() -> dict[str, str]:
-    """Returns contents of /proc files about the machine's size and load, as on an idle machine, by path in /proc."""
+def _idle_proc_contents() -> dict[str, str]:
+    """Returns the contents of the /proc files about size and load of the machine, as if it were idle, by file name."""
     with open("/proc/meminfo") as file:
         total = next(line.split()[1] for line in file if line.startswith("MemTotal"))
     with open("/proc/stat") as file:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from evalharness.sandbox.agent.judge.comparing import case_data
 from evalharness.sandbox.agent.judge.comparing.case_data import (
-    Case,
+    LiveCodeBenchCase,
     MalformedCases,
     explain_difference,
     is_equal,
@@ -25,7 +25,7 @@ ROWS = [
     {"input": "1\n", "output": "größe 🙂", "testtype": "stdin"},
     {"input": "", "output": "x" * 300, "testtype": "stdin"},
 ]
-READ = [Case("1\n", "größe 🙂"), Case("", "x" * 300)]
+READ = [LiveCodeBenchCase("1\n", "größe 🙂"), LiveCodeBenchCase("", "x" * 300)]
 
 
 def packed(value: Any, protocol: int = 4) -> str:

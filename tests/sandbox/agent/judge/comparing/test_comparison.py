@@ -97,7 +97,7 @@ def test_roots_of_a_polynomial(coefficients: list[int], root: float, right: bool
 def test_what_was_seen_to_be_equal_counts_as_well(edition: str, kind: str) -> None:
     """Outputs whose bytes are those expected are not compared, but what they are decides how later ones are."""
     tolerant = Comparison(edition, "", 0)
-    tolerant.update_tolerance(is_float=kind == "floats", is_empty=kind == "empty")
+    tolerant.update_tolerance(expected_is_float=kind == "floats", expected_is_empty=kind == "empty")
     compared = Comparison(edition, "", 0)
     compared.accepts(*([0.5, 0.5] if kind == "floats" else [[], []]), [])
     assert tolerant.atol == compared.atol == (0 if (edition, kind) == ("0.3", "empty") else 1e-6)

@@ -49,7 +49,7 @@ class Bench:
         keys, _ = self.cache.layer_keys_and_values(0)
         context = int(self.state.cached[0])
         per_slot = 2 * keys.shape[1] * keys.shape[3] * keys.element_size()
-        return self.weights.bytes_per_pass + self.weights.config.layers * self.cache.rows * context * per_slot
+        return self.weights.bytes_per_pass + self.weights.config.layers * self.cache.row_count * context * per_slot
 
 
 def random_model(config: ModelConfig, device: torch.device) -> Transformer:
@@ -122,7 +122,7 @@ def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
     heads, out, down = b.products
     keys, _ = bench.cache.layer_keys_and_values(0)
     context = int(bench.state.cached[0]) + int(bench.state.length[0])
-    read = 2 * bench.cache.rows * context * keys.shape[1] * keys.shape[3] * keys.element_size()
+    read = 2 * bench.cache.row_count * context * keys.shape[1] * keys.shape[3] * keys.element_size()
     write_step_input(bench.state, b.step_input, block_length=0, shift=False, next_token=bench.policy is None)
 
     def finish(number: int) -> None:
@@ -163,7 +163,7 @@ def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
 
     def look() -> None:
         p = b.step_input
-        places = b.statistics.proposed.shape[0] // bench.cache.rows
+        places = b.statistics.proposed.shape[0] // bench.cache.row_count
         head.predict_tokens(
             b.normed, w.head, p.rows, p.block_positions, p.count, b.banned, b.work, b.statistics, places, live
         )

@@ -26,7 +26,7 @@ def torch_pass(model: Transformer, cache: KVCache, context: int, tokens: Tensor,
     cache.set_write_slots([context], size)
 
     def once(tokens: Tensor, positions: Tensor) -> Tensor:
-        logits = sampler.mask_banned(model.logits(model(tokens, positions, None, cache)[0]))
+        logits = sampler.suppress_banned_tokens(model.logits(model(tokens, positions, None, cache)[0]))
         proposed = sampler.sample(logits, ())
         compute_token_statistics(logits, proposed, True)
         return proposed
@@ -46,7 +46,7 @@ def whole_pass(model: Transformer, before: int, block: int) -> Pass:
     sampler = Sampler(banned=(config.mask_id,))
 
     def once() -> Tensor:
-        logits = sampler.mask_banned(model.logits(model(tokens, positions)[0, before:]))
+        logits = sampler.suppress_banned_tokens(model.logits(model(tokens, positions)[0, before:]))
         proposed = sampler.sample(logits, ())
         compute_token_statistics(logits, proposed, True)
         return proposed

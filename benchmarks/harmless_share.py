@@ -14,7 +14,7 @@ from pathlib import Path
 
 from evalharness.adapters import open_task
 from evalharness.records import Completion
-from evalharness.sandbox.tampering.harmless import is_harmless
+from evalharness.sandbox.tampering.harmless import can_only_compute
 
 FILES = {
     # task: (option `version`, file)
@@ -46,7 +46,7 @@ def share(task: str, version: str, file: Path) -> str:
             if program is None:
                 continue
             started = time.perf_counter()
-            answer = is_harmless(program)
+            answer = can_only_compute(program)
             seconds += time.perf_counter() - started
             count += 1
             harmless += answer

@@ -69,19 +69,19 @@ def torch_states(model: Transformer, texts: list[list[int]], block: list[int], c
 def fused_states(model: Transformer, block: list[int], start: int, cache: KVCache) -> Tensor:
     """The same with the kernels; the texts are in the cache."""
     device, size = cache.layer_keys_and_values(0)[0].device, len(block)
-    state = new_decoding_state(cache.rows, size, 1, 1, 1, device)
-    state.tokens.copy_(torch.tensor([block] * cache.rows))
+    state = new_decoding_state(cache.row_count, size, 1, 1, 1, device)
+    state.tokens.copy_(torch.tensor([block] * cache.row_count))
     state.length.fill_(size)
     state.cached.fill_(start)
     state.done.zero_()
-    state.live.fill_(cache.rows)
+    state.live.fill_(cache.row_count)
     weights = read_kernel_weights(model)
     b = new_step_buffers(weights, cache, size, size, ())
     for buffer in (b.residual, b.normed, b.queries, b.attended, b.gated, b.partials, b.log_sums, *b.products):
         buffer.fill_(math.nan)
     write_step_input(state, b.step_input, block_length=0, shift=False, next_token=False)
     forward(weights, b, cache, state.live)
-    return b.normed.view(cache.rows, size, -1)
+    return b.normed.view(cache.row_count, size, -1)
 
 
 @torch.inference_mode()

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from evalharness.data.cards import card_path, expand_task_names, strip_card_file
+from evalharness.data.cards import card_path, expand_task_names, task_name_without_card_file
 from evalharness.data.runs import Run, load_run
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, default_worker_count
@@ -36,7 +36,7 @@ PathLike = str | Path
 class RunSettings(TypedDict, total=False):
     """Optional settings of `run` and `grade`; `RunConfig` describes each.
 
-    A sampling setting that is omitted has the value of the task's recipe (its prompt and sampling settings).
+    A sampling setting that is omitted has the value in the task's recipe (the task's prompt format and settings).
     """
 
     limit: int | None
@@ -120,8 +120,9 @@ def run_all(
     """Evaluates one backend on several tasks, or resumes these runs, and returns the finished runs.
 
     The configurations may only differ in the task. Each run has a folder below `out` with the name of its task; with
-    `alone`, for a single configuration, `out` itself is the run directory. Of several tasks, `data="sample"` leaves
-    out those without bundled sample data, and the backend `reference` leaves out those without official solutions.
+    `alone`, for a single configuration, `out` itself is the run directory. If there are several tasks, those without
+    bundled sample data are omitted with `data="sample"`, and those without official solutions with the backend
+    `reference`.
     """
     from evalharness.pipeline.run import run_all as run_jobs
 
@@ -137,7 +138,7 @@ def choose_run_folder(config: RunConfig, out: PathLike | None, *, is_single_run:
     """
     if out is None:
         return Path("results") / config.default_folder_name()
-    return Path(out) if is_single_run else Path(out) / strip_card_file(config.task)
+    return Path(out) if is_single_run else Path(out) / task_name_without_card_file(config.task)
 
 
 def compare(first: PathLike | Run, second: PathLike | Run) -> "Comparison":
@@ -165,9 +166,9 @@ def frontier(
 
     `out` is a file (.png, .svg, .pdf or .html) to draw the plot into. `metric` is the pass rate, such as pass@10.
     `speed` is the kind of tokens/s: `aggregate` over the run, `steady` at constant concurrency, `request` for one
-    request, or `common` with one tokenizer for all models; the default is `request` beside published results, which
-    are of one request, else `aggregate`. `published` names sets of results in `results/published` to add as points,
-    separated by commas, or is `all`.
+    request, or `common` with one tokenizer for all models; the default is `request` if `published` is given, since
+    published speeds are of one request, else `aggregate`. `published` names sets of results in `results/published` to
+    add as points, separated by commas, or is `all`.
     """
     from evalharness.report.frontier.picture import write_frontier_plot
     from evalharness.report.frontier.points import make_frontier_panels

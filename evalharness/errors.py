@@ -19,5 +19,5 @@ class InfrastructureError(Exception):
     """
 
 
-class NoBundledSample(UserError):
-    """Raised for `--data sample` if the package contains no sample (small part) of the task's data."""
+class NoBundledDataSample(UserError):
+    """Raised for `--data sample` if the package contains no data sample (a few problems) of the task."""

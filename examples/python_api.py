@@ -32,7 +32,8 @@ def main(problems: int, folder: Path) -> None:
     print(table[["task_id", "status", "output_tokens", "forwards", "total_s"]].to_string(index=False))
 
     comparison = eh.compare(ar, diffusion)
-    print(f"{comparison.shared} shared problems; {len(comparison.better)} better, {len(comparison.worse)} worse")
+    improved, worsened = len(comparison.improved_problems), len(comparison.worsened_problems)
+    print(f"{comparison.shared} shared problems; {improved} better, {worsened} worse")
 
     eh.frontier([ar, diffusion], out=folder / "frontier.html")
     print(eh.leaderboard([ar, diffusion])[["backend", "pass@1", "tokens_per_s"]].to_string(index=False))

@@ -17,8 +17,8 @@ from evalharness.backends.factory import find_option_schema
 from evalharness.backends.options import describe_options
 from evalharness.data.cards.files import read_cards
 from evalharness.data.cards.recipe_schema import Recipe
-from evalharness.data.cards.schema import Card, CardOption, GraderDeviation, OfficialGrader, TaskEntry
-from evalharness.data.cards.short_card import ShortCard, ShortRecipe
+from evalharness.data.cards.schema import CardOption, GraderDeviation, OfficialGrader, TaskCard, TaskEntry
+from evalharness.data.cards.short_card import ShortRecipe, ShortTaskCard
 from evalharness.data.cards.task_options import describe_task_options
 from evalharness.data.cards.version_schema import DataVersion, HubSource
 from evalharness.records.options import OptionDescription
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLE = re.compile(r"(<!-- table: ([\w -]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 BACKENDS = ("ar", "diffusion", "openai", "replay", "transformers")
 PARTS: Mapping[str, type[BaseModel]] = {
-    "short card": ShortCard, "short recipe": ShortRecipe, "card": Card, "recipe": Recipe, "task": TaskEntry,
+    "short card": ShortTaskCard, "short recipe": ShortRecipe, "card": TaskCard, "recipe": Recipe, "task": TaskEntry,
     "version": DataVersion, "grading": OfficialGrader, "deviation": GraderDeviation, "option": CardOption,
     "hub": HubSource,
 }  # fmt: skip

@@ -19,7 +19,7 @@ from evalharness.adapters.extraction import infilling, programs
 from evalharness.adapters.extraction.reasoning import without_reasoning
 from evalharness.backends import samples_file
 from evalharness.backends.openai.answer import AnswerReader
-from evalharness.backends.openai.events import Chunk, EventReader, parse_chunk
+from evalharness.backends.openai.events import Chunk, ServerSentEventReader, parse_chunk
 from evalharness.data.cards import Recipe
 from evalharness.data.run_files import read_completions, read_verdicts
 from evalharness.generation.stopping import cut_at_stop_sequence
@@ -38,9 +38,9 @@ from evalharness.records import (
     UnitTestProgram,
     Verdict,
 )
-from evalharness.report.page.chunks import to_json
+from evalharness.report.page.chunks import to_script_safe_json
 from evalharness.report.page.rows import _write_sample_and_make_row
-from evalharness.sandbox.jobs import build_job_message, build_secret_message
+from evalharness.sandbox.jobs import build_hidden_tests_message, build_job_message
 from evalharness.sandbox.languages import languages_by_image
 from evalharness.util import text as texts
 from evalharness.util.limits.calls import LimitExceeded
@@ -70,7 +70,7 @@ class Chunks:
     """Stands for the files of a report's page."""
 
     def add(self, value: object) -> tuple[int, int]:
-        to_json(value)
+        to_script_safe_json(value)
         return 0, 0
 
 
@@ -98,7 +98,7 @@ def answer_read(text: str) -> object:
 
 def events_read(text: str) -> object:
     line = b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": text}}]}).encode() + b"\n\n"
-    reader, chunks = EventReader(), []
+    reader, chunks = ServerSentEventReader(), []
     for start in range(0, len(line), 1 << 14):
         chunks += [parse_chunk(data) for data in reader.feed(line[start : start + (1 << 14)])]
     return chunks
@@ -106,7 +106,7 @@ def events_read(text: str) -> object:
 
 def jobs_of(make: Callable[[str], Program]) -> Callable[[str], object]:
     """What the sandbox reads of a program before it runs: whether it is harmless, its canaries."""
-    return lambda text: (build_job_message(make(text)), build_secret_message(make(text), b""))
+    return lambda text: (build_job_message(make(text)), build_hidden_tests_message(make(text), b""))
 
 
 def commands(text: str) -> object:

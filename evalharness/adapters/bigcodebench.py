@@ -65,7 +65,7 @@ class BigCodeBench:
                 reference=f"{record['complete_prompt']}\n{record['canonical_solution']}",
                 entry_point=record["entry_point"],
                 prefix=record["complete_prompt"],
-                facets=self._report_categories(record["task_id"]),
+                facets=self._problem_categories(record["task_id"]),
             )
             for record in cast(Sequence[BigCodeBenchRecord], self.context.records)
         ]
@@ -80,8 +80,8 @@ class BigCodeBench:
         prompt = record["complete_prompt"]
         return {"prompt": prompt, "task": f"```\n{prompt.strip()}\n```"}
 
-    def _report_categories(self, task_id: str) -> dict[str, str]:
-        """Returns the category by which reports group a problem: whether its reference solution passes in the image."""
+    def _problem_categories(self, task_id: str) -> dict[str, str]:
+        """Returns the problem's category in reports: whether its reference solution passes in the sandbox image."""
         if not self._unsolvable:
             return {}
         cause = self._unsolvable.get(task_id)

@@ -97,9 +97,9 @@ class CardTask:
         return fill_template(self._tests, self._template_values(record))
 
     def _template_values(self, record: Mapping[str, Any]) -> dict[str, str]:
-        """Returns the texts that replace `{NAME}` in the card's templates, by the name of a record's field.
+        """Returns, by field name, the text that replaces `{FIELD_NAME}` in the card's templates for this record.
 
-        A list in the record becomes one line per item.
+        A field whose value is a list becomes a text with one line per item.
         """
         return {name: _field_value_as_text(record[name]) for name in self.context.version.fields}
 

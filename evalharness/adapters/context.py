@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evalharness.adapters.extraction.extracted import EXTRACTION_VERSION
-from evalharness.data.cards import Card, Recipe, TaskEntry
+from evalharness.data.cards import Recipe, TaskCard, TaskEntry
 from evalharness.data.cards.version_schema import DataVersion
 from evalharness.data.files import Record
 from evalharness.data.loading import LoadedData
@@ -22,7 +22,7 @@ class TaskContext:
     The recipe has the prompt templates, the rule that extracts programs from answers, and the sampling settings.
     """
 
-    card: Card
+    card: TaskCard
     entry: TaskEntry
     version: DataVersion
     recipe_name: str

@@ -14,11 +14,19 @@ from evalharness.adapters.extraction.programs import extract_program_and_rule
 from evalharness.adapters.mbpp_plus_inputs import restore_input_types
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
-from evalharness.records import CallRules, CallsProgram, Completion, Execution, Problem, Reference, Verdict
+from evalharness.records import (
+    CallsProgram,
+    Completion,
+    EvalPlusCallRules,
+    Execution,
+    Problem,
+    ReferenceSolution,
+    Verdict,
+)
 from evalharness.sandbox.agent.shared.wire import dumps
 
 CALL_RULES = ("edition", "min_time_s", "time_factor", "max_time_s")
-"""The rules of the task card that become `CallRules`."""
+"""The rules of the task card that become `EvalPlusCallRules`."""
 
 
 class EvalPlusRecord(TypedDict):
@@ -45,7 +53,7 @@ class EvalPlus:
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
-        self._references: dict[str, Reference] = {}
+        self._references: dict[str, ReferenceSolution] = {}
         self._oracles = {
             entry_point: oracle
             for oracle, entry_points in context.rules["oracles"].items()
@@ -80,7 +88,7 @@ class EvalPlus:
             source=extracted.source,
             limits=self.context.limits,
             rules=self.context.process_rules,
-            calls=CallRules(
+            calls=EvalPlusCallRules(
                 **self._call_rules, oracle=self._comparison_rule_name(problem), atol=problem.record["atol"]
             ),
             reference=self._reference_solution(problem),
@@ -91,25 +99,25 @@ class EvalPlus:
         """Returns the name of EvalPlus's special rule for comparing a problem's outputs; "" for the usual rule."""
         return str(self._oracles.get(problem.entry_point, ""))
 
-    def _reference_solution(self, problem: Problem) -> Reference:
+    def _reference_solution(self, problem: Problem) -> ReferenceSolution:
         """Returns a problem's reference solution with the base and plus inputs.
 
         All calls for a problem return the same object, so that the sandbox computes the expected outputs once.
         """
         if problem.task_id not in self._references:
             record = cast(EvalPlusRecord, problem.record)
-            self._references[problem.task_id] = Reference(
+            self._references[problem.task_id] = ReferenceSolution(
                 source=problem.reference or "",
                 entry_point=problem.entry_point,
                 groups={
-                    "base": self._encode_inputs(record, record["base_input"]),
-                    "plus": self._encode_inputs(record, record["plus_input"]),
+                    "base": self._serialize_inputs(record, record["base_input"]),
+                    "plus": self._serialize_inputs(record, record["plus_input"]),
                 },
                 output_not_none=self._comparison_rule_name(problem) == "not_none",
             )
         return self._references[problem.task_id]
 
-    def _encode_inputs(self, record: EvalPlusRecord, inputs: list[Any]) -> bytes:
+    def _serialize_inputs(self, record: EvalPlusRecord, inputs: list[Any]) -> bytes:
         if self.context.entry.name == "mbpp-plus" and not self.context.is_sample:
             inputs = restore_input_types(record["task_id"], inputs)
         return dumps(inputs)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from evalharness.adapters.context import TaskContext
 from evalharness.data.cards import Recipe, TaskEntry, find_task
-from evalharness.data.cards.own_prompt import with_user_templates
-from evalharness.data.cards.task_options import check_task_options, family_option_names
+from evalharness.data.cards.own_prompt import with_templates_from_file
+from evalharness.data.cards.task_options import card_specific_option_names, check_task_options
 from evalharness.data.cards.version_schema import DataVersion
 from evalharness.data.loading import load_records
 from evalharness.data.sources import DataSource, DataSources
@@ -47,7 +47,7 @@ def open_task(task_name: str, sources: DataSources, options: Mapping[str, str]) 
 
 
 def load_task_context(task_name: str, sources: DataSources, options: Mapping[str, str]) -> TaskContext:
-    """Returns the context that a task's adapter is constructed with: checks the `--option`s and loads the data.
+    """Checks the `--option`s, loads the data, and returns the context with which a task's adapter is constructed.
 
     Raises UserError for an unknown task or option, and for data that cannot be loaded.
     """
@@ -67,14 +67,14 @@ def load_task_context(task_name: str, sources: DataSources, options: Mapping[str
     records = select_records_of_split(entry, data.records, split)
     if card.date_field:
         records = window.records_in_window(records, card.date_field, f"version {version.name} of {task_name}")
-    recorded_options = {key: value for key, value in options.items() if key in family_option_names(card)}
+    recorded_options = {key: value for key, value in options.items() if key in card_specific_option_names(card)}
     if options.get("extraction") == "robust" and recipes[recipe_name].robust_extraction:
         recorded_options["extraction"] = "robust"
     recipe = with_selected_extraction_rule(
         recipes[recipe_name], f"{task_name}, recipe {recipe_name}", options.get("extraction")
     )
     if "prompt" in options:
-        recipe = with_user_templates(recipe, Path(options["prompt"]))
+        recipe = with_templates_from_file(recipe, Path(options["prompt"]))
         recorded_options["prompt"] = str(Path(options["prompt"]).expanduser().resolve())
     return TaskContext(
         card=card,

@@ -16,7 +16,7 @@ from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.data.templates import fill_template
 from evalharness.errors import UserError
-from evalharness.records import Cases, CasesProgram, Completion, Execution, Problem, Prompt, Verdict
+from evalharness.records import CasesProgram, Completion, EncodedTestCases, Execution, Problem, Prompt, Verdict
 
 METHOD_DEFINITION = re.compile(r"^\s*def\s+(\w+)\s*\(\s*self\b", re.MULTILINE)
 
@@ -61,8 +61,8 @@ class LiveCodeBench:
                 prompt=self._make_prompt(record),
                 record=record,
                 reference=record.get("reference_solution"),
-                entry_point=name_of_called_method(record),
-                facets=report_categories(record),
+                entry_point=name_of_tested_method(record),
+                facets=problem_categories(record),
             )
             for record in cast(Sequence[LiveCodeBenchRecord], self.context.records)
         ]
@@ -87,7 +87,9 @@ class LiveCodeBench:
             source=extracted.source,
             limits=self.context.limits,
             rules=self.context.process_rules,
-            cases=Cases(record["public_test_cases"], record.get("private_test_cases", ""), problem.entry_point),
+            cases=EncodedTestCases(
+                record["public_test_cases"], record.get("private_test_cases", ""), problem.entry_point
+            ),
             found_by=extracted.rule,
         )
 
@@ -96,11 +98,12 @@ class LiveCodeBench:
         return verdict_of(completion, execution)
 
 
-def name_of_called_method(record: LiveCodeBenchRecord) -> str:
+def name_of_tested_method(record: LiveCodeBenchRecord) -> str:
     """Returns the name of the method that a problem's test cases call; "" if they run a program that reads stdin.
 
-    The name is `func_name` in the record's metadata. In a record without metadata, the name is that of the only method
-    in the starter code. Raises UserError if the metadata are not a JSON object, or if the method is not the only one.
+    The name is `func_name` in the record's metadata or, in a record without metadata, that of the only method in the
+    starter code. Raises UserError if the metadata are not a JSON object, or if a record without metadata has starter
+    code with no method or several.
     """
     if "metadata" in record:
         try:
@@ -121,8 +124,8 @@ def name_of_called_method(record: LiveCodeBenchRecord) -> str:
     return methods[0]
 
 
-def report_categories(record: LiveCodeBenchRecord) -> dict[str, str]:
-    """Returns the categories by which reports group a problem: its contest's month, difficulty, platform, if known."""
+def problem_categories(record: LiveCodeBenchRecord) -> dict[str, str]:
+    """Returns the problem's categories in reports: its contest's month, its difficulty and its platform, if known."""
     facets = {}
     if "contest_date" in record:
         facets["month"] = record["contest_date"][:7]

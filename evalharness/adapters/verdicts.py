@@ -6,9 +6,9 @@ from evalharness.records import Completion, Execution, Verdict
 def verdict_of(completion: Completion, execution: Execution) -> Verdict:
     """Returns the usual verdict on a completion: passed if every part of its execution passed.
 
-    A part is a separately judged run, such as that on EvalPlus's plus inputs; most programs have one. If a part did not
-    pass, status and detail are those of the first such part. CPU and wall-clock times are summed over the parts;
-    `peak_mb` is the largest memory peak of any part.
+    Each part of an execution is judged separately: for EvalPlus, base inputs are one part and plus inputs another; most
+    other executions have a single part. If parts failed, status and detail are those of the first failed part. CPU and
+    wall-clock times are summed over the parts; `peak_mb` is the largest memory peak of any part.
     """
     if execution.infrastructure:
         return Verdict(*completion.key, passed=False, status="infrastructure", detail=execution.infrastructure)

@@ -98,17 +98,17 @@ class ShownProblem:
             program = self.task.program(self.problem, completion)
         except (UserError, ValueError):
             return completion.text
-        return remove_repeated_prefix(program.source, self.problem.prefix) if program else completion.text
+        return remove_lines_repeated_before_prefix(program.source, self.problem.prefix) if program else completion.text
 
 
 def text_between(program: str, prefix: str, suffix: str) -> str | None:
-    """Returns the text between `prefix` and `suffix`; None if the program does not begin and end with these."""
+    """Returns the part of `program` after `prefix` and before `suffix`; None if it does not begin and end with them."""
     enclosed = program.startswith(prefix) and program.endswith(suffix) and len(program) >= len(prefix) + len(suffix)
     return program[len(prefix) : len(program) - len(suffix)].rstrip() if prefix and enclosed else None
 
 
-def remove_repeated_prefix(program: str, prefix: str) -> str:
-    """Returns the program without the lines before its copy of `prefix`, if these only repeat lines of `prefix`.
+def remove_lines_repeated_before_prefix(program: str, prefix: str) -> str:
+    """Returns the program without lines that stand before `prefix` in it and only repeat lines of `prefix`.
 
     `prefix` is the problem's code that each answer begins with. Chat models often repeat its imports, which the task
     adds anyway, and BigCodeBench's grader puts the signature with `pass` before each program. Without these lines, the

@@ -39,7 +39,7 @@ class CsvVotes(NamedTuple):
 
 
 class ImportCounts(NamedTuple):
-    """Counts of a CSV import: votes added, votes that the folder already had, and rows without a usable vote."""
+    """Counts of a CSV import: votes added, votes that were stored before, and rows without a usable vote."""
 
     added: int
     duplicates: int
@@ -159,13 +159,13 @@ def _csv_lines(votes: Sequence[Vote]) -> Iterator[str]:
     """Yields the lines of a CSV file of votes: the header, then one row per vote."""
     lines: list[str] = []
 
-    class _LineList:
-        """A file for `csv.DictWriter` that appends each written line to the list `lines`."""
+    class _LineCollector:
+        """A writable object for `csv.DictWriter`; appends each line that it receives to the list `lines`."""
 
         def write(self, text: str) -> None:
             lines.append(text)
 
-    writer = csv.DictWriter(_LineList(), COLUMNS)
+    writer = csv.DictWriter(_LineCollector(), COLUMNS)
     writer.writeheader()
     for vote in votes:
         row: dict[str, Any] = vote_to_json(vote)

@@ -73,7 +73,7 @@ def judge_pairs(
         pair = pairs_to_judge[completion.sample_id]
         seconds = completion.total_s
         store.add_vote(
-            Vote(_make_stored_pair(pair, voter), choice, None if seconds is None else round(1000 * seconds), utc_now())
+            Vote(_make_answer_pair(pair, voter), choice, None if seconds is None else round(1000 * seconds), utc_now())
         )
         result.votes += 1
     return result
@@ -143,7 +143,7 @@ def _make_titled_code_block(title: str, text: str) -> str:
     return f"{title}:\n{fence}\n{text}\n{fence}"
 
 
-def _make_stored_pair(pair: PairToJudge, voter: str) -> AnswerPair:
+def _make_answer_pair(pair: PairToJudge, voter: str) -> AnswerPair:
     task, task_id = pair.problem
     sides = "|".join(f"{answer.model}#{answer.sample_id}" for answer in (pair.first, pair.second))
     return AnswerPair(

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LiveModel:
-    """A model that generates its answers while the arena runs; those of other models come from finished runs."""
+    """A model that generates its answers while voters wait; answers of other models come from finished runs."""
 
     label: str
     backend: Backend
@@ -65,7 +65,7 @@ class LiveModels:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ask_live_models(self, problem_key: ProblemKey, model_labels: ModelPair) -> dict[str, Answer]:
-        """Generates an answer to a problem with each of the two models that is live, concurrently.
+        """Asks those of the two models that are live to answer a problem, concurrently.
 
         Returns the answers by model label. Raises RequestRefused if a model fails to answer.
         """
@@ -171,7 +171,7 @@ def _make_live_model_config(
 ) -> RunConfig:
     """Returns the run configuration of a live model, which `backend_model` gives as BACKEND:MODEL.
 
-    Raises UserError if it has another form, or for an option that nothing uses.
+    Raises UserError if `backend_model` has another form, or for an option that neither backend nor task uses.
     """
     backend, colon, model = backend_model.partition(":")
     if not colon or not backend:

@@ -55,9 +55,10 @@ def collect_run_measurements(run: Run) -> TaskMeasurements:
 def add_live_speeds(
     measurements: Mapping[str, ModelMeasurements], votes: Iterable[Vote]
 ) -> dict[str, ModelMeasurements]:
-    """Returns a copy of `measurements` with the speeds (tokens/s) of live models, which have no run, added.
+    """Returns a copy of `measurements` to which the speeds (tokens/s) of live models are added.
 
-    A live model's speed is the sum of output tokens over the sum of latencies of its answers in `votes`.
+    Live models have no run that measures their speed. It is computed from a model's answers in `votes`: the number of
+    all output tokens, divided by the sum of the latencies.
     """
     tokens: defaultdict[str, int] = defaultdict(int)
     seconds: defaultdict[str, float] = defaultdict(float)

@@ -81,8 +81,8 @@ class PairChooser:
     def _calculate_selection_weights(self, model_pairs: Sequence[ModelPair]) -> list[float]:
         """Returns, for each pair of models, the relative probability of selecting it for the next vote.
 
-        It is proportional to the pair's expected information gain, mixed with a uniform distribution (share
-        `EVEN_SHARE`).
+        It is (1 - EVEN_SHARE) * gain / (sum of all gains) + EVEN_SHARE / (number of pairs), where gain is the expected
+        information gain of one more vote on the pair; with `self.uniform`, it is equal for all pairs.
         """
         if self.uniform or not model_pairs:
             return [1.0] * len(model_pairs)

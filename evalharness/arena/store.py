@@ -97,7 +97,7 @@ class VoteStore:
 
     @contextmanager
     def _lock_and_read_new_rows(self) -> Iterator[None]:
-        """Keeps other threads and processes from writing to the votes folder; first reads the rows they appended."""
+        """Locks the votes folder against other threads and processes, and reads the rows that these appended to it."""
         with (
             self._thread_lock,
             disk_errors_as_user_errors(self.folder),

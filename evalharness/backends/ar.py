@@ -89,7 +89,7 @@ class AutoregressiveBackend:
             make_completion,
             make_row,
             make_sampler,
-            run_and_report_out_of_memory,
+            run_and_return_out_of_memory_message,
             tokenize_prompt,
         )
         from evalharness.diffusion.autoregression import decode_autoregressively, decode_self_speculatively
@@ -106,13 +106,17 @@ class AutoregressiveBackend:
             active = [row for row in rows if can_generate(row)]
             started_at = now()
             if options.draft == "lookup":
-                error = run_and_report_out_of_memory(partial(self._decode_with_prompt_lookup, network, active, sampler))
+                error = run_and_return_out_of_memory_message(
+                    partial(self._decode_with_prompt_lookup, network, active, sampler)
+                )
             elif options.draft:
-                error = run_and_report_out_of_memory(
+                error = run_and_return_out_of_memory_message(
                     partial(decode_self_speculatively, model, active, options.draft, sampler)
                 )
             else:
-                error = run_and_report_out_of_memory(partial(decode_autoregressively, model, active, sampler, engine))
+                error = run_and_return_out_of_memory_message(
+                    partial(decode_autoregressively, model, active, sampler, engine)
+                )
             for request, row in zip(batch, rows, strict=True):
                 yield make_completion(network.detokenizer, request, row, started_at, len(active), options.trace, error)
 

@@ -40,7 +40,7 @@ class _SamplePosition(NamedTuple):
 class ReplayBackend:
     """The backend `replay`: returns the samples of a samples file as completions.
 
-    A samples file may have gigabytes, so each sample is read from the file when it is needed.
+    A samples file may be gigabytes large, so each sample is read from the file when it is needed.
     """
 
     name = "replay"
@@ -81,10 +81,11 @@ class ReplayBackend:
         return parse_sample(f"{self.path}, line {line}", line, {**row, "task_id": key[0], "sample_id": key[1]}, {})
 
     def resolve_sample_keys(self, problems: Mapping[str, Problem]) -> list[Key]:
-        """Returns the (task_id, sample_id) of each sample, in the order of the file, if all samples fit a task.
+        """Returns the (task_id, sample_id) of each sample, in the order of the file.
 
         `problems` has the task's problems by task_id. If the file identifies problems by their index in the task, each
-        index is replaced by the problem's task_id. Raises UserError for a sample that does not fit the task.
+        index is replaced by the problem's task_id. Raises UserError for a sample that does not fit the task (see
+        `check_sample_fits_task`).
         """
         self._replace_problem_indices(list(problems))
         for sample in self.samples():

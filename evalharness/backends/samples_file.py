@@ -43,7 +43,7 @@ class Sample:
         return (self.task_id, self.sample_id)
 
     def choose_text_form(self, problem: Problem) -> Form | None:
-        """Returns which of the sample's texts to use for the problem, as its form, such as "solution".
+        """Returns the form, such as "solution", of the one text of the sample that is used for the problem.
 
         The result is None if the sample has only a program and the problem does not accept programs.
         """

@@ -64,7 +64,7 @@ def _open_as_utf8(path: Path) -> IO[bytes]:
 
 
 def _convert_other_formats(path: Path, file: IO[bytes]) -> IO[bytes]:
-    """Returns `file` itself, or a copy as a samples file if its format is lm-eval's or bigcode-evaluation-harness's."""
+    """Returns `file`, converted to a samples file if its format is that of lm-eval or bigcode-evaluation-harness."""
     first = next((line for line in file if line.strip()), b"").strip()
     file.seek(0)
     if first.startswith(b"["):

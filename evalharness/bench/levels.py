@@ -42,9 +42,9 @@ def summarize_concurrency_level(
 ) -> ConcurrencyResult:
     """Returns speed and other figures of one concurrency level, computed from its completions.
 
-    Completions in `warmup_keys` are excluded. `measurement_conditions`, such as the hardware, are stored with the
-    figures. `prompt_and_output_price` are the prices of a million prompt tokens and of a million output tokens. Raises
-    UserError if no request has timings.
+    Completions whose keys are in `warmup_keys` are excluded. `measurement_conditions`, such as the hardware, are stored
+    with the figures. `prompt_and_output_price` are the prices of a million prompt tokens and of a million output
+    tokens. Raises UserError if no request has timings.
     """
     measured = [row for row in completions if row.key not in warmup_keys]
     failures = [reason for row in measured if (reason := row.error or row.refusal)]

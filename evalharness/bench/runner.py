@@ -17,10 +17,14 @@ from evalharness.errors import UserError
 from evalharness.metrics.throughput import speed_measurement_conditions
 from evalharness.metrics.tokenizing import CommonTokenizer, load_common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
-from evalharness.pipeline.machine import process_environment, redact_url_secrets
+from evalharness.pipeline.machine import describe_current_process, redact_url_secrets
 from evalharness.pipeline.store import append_completions, write_json
 from evalharness.pipeline.unanswered import generate_unless_refused
-from evalharness.pipeline.validate import check_and_open_stored_backend, check_prompt_is_supported, prepare_task
+from evalharness.pipeline.validate import (
+    check_backend_and_open_stored_completions,
+    check_prompt_is_supported,
+    prepare_task,
+)
 from evalharness.records import Problem, Sampling
 from evalharness.util.differences import find_differences
 from evalharness.util.files import check_writable
@@ -77,7 +81,7 @@ def validate_bench(config: BenchConfig, out_folder: Path) -> PreparedBench:
     """Validates the options of `evalharness bench` and prepares its prompts. Raises UserError for invalid options."""
     check_bench_options(config)
     for concurrency in config.concurrency:
-        check_and_open_stored_backend(make_run_config(config, concurrency))
+        check_backend_and_open_stored_completions(make_run_config(config, concurrency))
     tokenizer = load_common_tokenizer(config.tokenizer)
     problems, sampling = load_problems_and_sampling(config, tokenizer)
     settings = {**asdict(config), "options": {key: redact_url_secrets(value) for key, value in config.options.items()}}
@@ -95,7 +99,7 @@ def measure_concurrency_levels(prepared: PreparedBench, log: Callable[[str], Non
         with closing(make_backend(make_run_config(config, concurrency))) as backend:
             check_prompt_is_supported(backend, prepared.problems[0].prompt)
             if not levels:
-                description, environment = dict(backend.describe()), process_environment()
+                description, environment = dict(backend.describe()), describe_current_process()
                 folder.mkdir(parents=True, exist_ok=True)
             log(f"concurrency {concurrency}: {counted(warmup, 'warm-up request')}, {config.requests} measured")
             requests = make_requests(prepared.problems, begin, warmup + config.requests)

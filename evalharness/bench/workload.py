@@ -93,10 +93,10 @@ def _make_coding_prompt(
 
 
 def make_requests(problems: Sequence[Problem], first_request_number: int, request_count: int) -> list[Request]:
-    """Returns `request_count` requests, beginning with number `first_request_number`, counted from 0 over all levels.
+    """Returns `request_count` consecutive requests of `evalharness bench`.
 
-    The requests of all concurrency levels go through the problems in order. After the last problem, they begin with the
-    first problem again and request its next sample.
+    The requests of all concurrency levels are numbered from 0, and the first one returned is `first_request_number`.
+    They go through the problems in order: sample 0 of each problem, then sample 1 of each problem, and so on.
     """
     total = len(problems)
     return [

@@ -131,7 +131,8 @@ def report(
     """Prints the models' strengths, computed from the votes.
 
     The strengths are those of a Bradley-Terry model, with 95 % intervals. Also prints the effects of position and
-    latency, and how often votes agree. Votes of people and of models as judges are reported separately.
+    latency, and how often votes on the same pair agree. Votes of people and of models as judges are reported
+    separately.
     """
     from evalharness.arena.measurements import add_live_speeds, read_measurements
     from evalharness.arena.report.page import write_report

@@ -24,7 +24,7 @@ def pull(
         typer.Option("--all-versions", help="Download every version of the data. [default: the default version only]"),
     ] = False,
 ) -> None:
-    """Downloads and verifies data, for machines without a network.
+    """Downloads and verifies data for later use without a network.
 
     To use the data, set $EVALHARNESS_DATA to the folder. Exits 2 if some data are not available.
     """

@@ -18,7 +18,7 @@ PROMPTS = 2
 def print_run_plans(
     configs: Sequence["RunConfig"], out: Path | None, is_single_run: bool, prices: "TokenPrices | None"
 ) -> None:
-    """Prints the first prompts of each task, and how many requests and tokens each run needs and what it costs."""
+    """Prints the first prompts of each task, and what each run needs: requests, tokens and cost."""
     from evalharness import api
     from evalharness.pipeline.dry_run import plan_runs
 

@@ -82,7 +82,7 @@ def frontier(
             metavar="NAME",
             help="Kind of tokens/s: `aggregate` over the run, `steady` at constant concurrency, `request` for one "
             "request, or `common` with one tokenizer for all models. "
-            "[default: request beside published results, which are of one request; else aggregate]",
+            "[default: request with --published, since published speeds are of one request; else aggregate]",
         ),
     ] = "",
 ) -> None:

@@ -106,7 +106,7 @@ def grade(
         typer.Option(
             metavar="FILE",
             help="Samples file: per line a JSON object with task_id, and solution (a whole program), completion (text "
-            "that continues the prompt) or answer (a chat model's, from which the recipe extracts). A run's "
+            "that continues the prompt) or answer (of a chat model; the recipe extracts the program). A run's "
             "completions.jsonl, results of EvalPlus, lm-eval (--log_samples) and bigcode-evaluation-harness are "
             "read, too; - reads standard input.",
         ),

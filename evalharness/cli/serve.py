@@ -65,7 +65,7 @@ def serve(
         typer.Option(
             "--option",
             metavar="KEY=VALUE",
-            help="Option of the backend, as for `run`; may be repeated. Requests can change those of decoding. "
+            help="Option of the backend, as for `run`; may be repeated. A request can override decoding options. "
             "[default: none]",
         ),
     ] = None,

@@ -75,7 +75,7 @@ def fit_column_widths(texts_by_column: Sequence[Sequence[str]], max_total_width:
     """Returns a width, in characters, for each column of a table. `texts_by_column` has the texts of each column.
 
     The widths add up to at most `max_total_width`, unless a word would be split. The widest columns are narrowed first.
-    (rich computes the widths again after it has narrowed columns, and then truncates columns that are too wide.)
+    rich's own widths are not used, because it may split or truncate words.
     """
     widths = [max(cell_len(line) for text in column for line in text.split("\n")) for column in texts_by_column]
     words = [max((cell_len(word) for text in column for word in text.split()), default=0) for column in texts_by_column]

@@ -20,17 +20,19 @@ CONNECT_S = 10.0
 """Seconds to connect to the address of a Ray cluster. Ray itself would try for minutes."""
 
 
-def open_cluster(config: RunConfig, stored_backend: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
+def open_cluster(
+    config: RunConfig, backend_with_stored_completions: Backend | None, log: Log, sandbox_needed: bool
+) -> Executor:
     """Opens the executor `ray`: sandboxes on the nodes of a Ray cluster, and replicas of the configured backend.
 
-    If `stored_backend`, a backend that returns stored completions, is not None, this process uses it, without replicas.
+    If `backend_with_stored_completions` is not None, this process uses it, and no replicas are started.
     `sandbox_needed` is False for tasks that run no programs. Raises UserError if Ray is not installed, no cluster
     answers, or the backend does not start.
     """
     connect_to_ray(config.ray_address)
     sandboxes = ClusterSandboxes(config, log, sandbox_needed)
     try:
-        backend = stored_backend or ClusterBackend(config, log)
+        backend = backend_with_stored_completions or ClusterBackend(config, log)
     except BaseException:
         sandboxes.close()
         raise

@@ -203,7 +203,7 @@ class _RequestsAndCompletions:
                 self._serving -= 1
 
     def _wait_until_replica_is_ready(self, replica_actor: Any) -> bool:
-        """Waits until Ray has started, or restarted, a backend replica; returns False if `stop` is set before.
+        """Waits until Ray has started, or restarted, a backend replica; returns False if `stop` is set first.
 
         While Ray cannot place a replica on any node, the other replicas answer all requests.
         """

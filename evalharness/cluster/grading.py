@@ -109,7 +109,7 @@ class ClusterGrader:
             thread.start()
 
     def _run_and_store_exception(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Calls the function of a thread. If it raises, stores the exception and stops the grader."""
+        """Calls `function`. If it raises an exception, stores the exception and stops the grader."""
         try:
             function(*arguments)
         except BaseException as error:
@@ -130,7 +130,7 @@ class ClusterGrader:
                 last_seen = time.monotonic()
             elif time.monotonic() - last_seen > NO_NODE_S:
                 raise InfrastructureError(
-                    f"the Ray cluster has had no node that can grade for {NO_NODE_S:g} s; start a node, or fix what "
+                    f"for {NO_NODE_S:g} s, the Ray cluster has had no node that can grade; start a node, or fix what "
                     "the log reports about the nodes, then repeat the command, which resumes the run"
                 )
 
@@ -155,7 +155,7 @@ class ClusterGrader:
                 self._handle_verdicts(chunk, verdicts)
 
     def _wait_for_verdicts(self, verdicts_reference: Any) -> list[Verdict] | None:
-        """Waits for the verdicts of a Ray reference; returns them, or None if the grader stops before."""
+        """Waits for the verdicts of a Ray reference; returns them, or None if the grader stops first."""
         import ray
 
         while not self._stop.is_set():
@@ -167,7 +167,7 @@ class ClusterGrader:
         return None
 
     def _take_chunk(self, node: GradingNode) -> list[Completion]:
-        """Takes completions for a node from the queue: about `CHUNK_S` seconds of work, at most its fair share."""
+        """Takes completions from the queue: about `CHUNK_S` seconds of work, at most the node's fair share."""
         waiting = self._queue.qsize() + len(self._retries)
         fair_share = -(-waiting // max(1, CHUNKS_PER_NODE * len(self.sandboxes.nodes)))
         per_worker = max(1, min(SAMPLES_PER_WORKER, int(CHUNK_S / self._sample_s)))
@@ -180,8 +180,8 @@ class ClusterGrader:
                 break
         return chunk
 
-    def _update_mean_grading_time(self, sample_s: float) -> None:
-        self._sample_s += 0.2 * (max(sample_s, 1e-4) - self._sample_s)
+    def _update_mean_grading_time(self, seconds_per_sample: float) -> None:
+        self._sample_s += 0.2 * (max(seconds_per_sample, 1e-4) - self._sample_s)
 
     def _handle_verdicts(self, chunk: list[Completion], verdicts: list[Verdict]) -> None:
         """Reports the verdicts of a chunk, and queues those completions again whose grading failed on the node."""

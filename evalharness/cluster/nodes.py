@@ -146,7 +146,7 @@ class ClusterSandboxes:
             ) from None
 
     def _copy_images(self, node_actor: Any) -> None:
-        """Copies sandbox images from the first node to a node that lacks them or has others of the same name."""
+        """Copies sandbox images from the first node to a node without them, or with other images of the same names."""
         import ray
 
         for name in self._images if self.nodes else ():
@@ -158,7 +158,7 @@ class ClusterSandboxes:
                 ray.get(node_actor.unpack_image.remote(self._image_files[name]))
 
     def _check_same_sandbox(self, sandbox_description: Mapping[str, Any]) -> None:
-        """Raises UserError if the sandbox of a node differs from that of the first node so that verdicts may differ."""
+        """Raises UserError if a node's sandbox differs from the first node's in a property that can change verdicts."""
         if not self._description:
             self._description = sandbox_description
             return

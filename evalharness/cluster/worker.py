@@ -19,10 +19,11 @@ from evalharness.util.version import __version__
 
 
 class ObjectCache:
-    """Caches the last object that was read from Ray's object store, since a task may have hundreds of megabytes.
+    """Keeps the last object that this process read from Ray's object store.
 
-    Remote methods receive a Ray reference inside a list: Ray would replace a direct argument by its object, which it
-    would read again in every call.
+    The object contains a benchmark's problems, which may have hundreds of megabytes; without the cache, each remote
+    call would read them again. Remote methods receive the object's reference inside a list, since Ray reads the
+    objects of references that are direct arguments before each call.
     """
 
     def __init__(self) -> None:

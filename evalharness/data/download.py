@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from evalharness.data.cards import find_task
-from evalharness.data.cards.schema import Card, TaskEntry
+from evalharness.data.cards.schema import TaskCard, TaskEntry
 from evalharness.data.cards.version_schema import DataVersion, HubSource
 from evalharness.data.hub import DATA_OPTION_HINT, download_hub_files
 from evalharness.data.loading import LoadedData, load_records
@@ -50,7 +50,7 @@ def pull_data(task_names: Sequence[str], folder: Path, every_version: bool = Fal
                     yield _pull_version(card, entry, find_version(entry, name, split), folder)
 
 
-def _pull_version(card: Card, entry: TaskEntry, version: DataVersion, folder: Path) -> PulledDataVersion:
+def _pull_version(card: TaskCard, entry: TaskEntry, version: DataVersion, folder: Path) -> PulledDataVersion:
     if version.hub is not None and version.hub.files:
         return _pull_hub_files(card, entry, version, version.hub, folder)
     path = path_of_pulled_data(entry, version, folder)
@@ -65,14 +65,14 @@ def _pull_version(card: Card, entry: TaskEntry, version: DataVersion, folder: Pa
                 f"{loaded.fingerprint[:19]}...); update evalharness, or run the task with another --option version="
             )
     except UserError as error:
-        return PulledDataVersion(entry.name, version.name, error=_message_without_data_hint(error))
+        return PulledDataVersion(entry.name, version.name, error=_message_without_data_option_hint(error))
     if not path.exists():
         _write_records(path, loaded)
     return PulledDataVersion(entry.name, version.name, len(loaded.records), path)
 
 
 def _pull_hub_files(
-    card: Card, entry: TaskEntry, version: DataVersion, hub: HubSource, folder: Path
+    card: TaskCard, entry: TaskEntry, version: DataVersion, hub: HubSource, folder: Path
 ) -> PulledDataVersion:
     """Downloads the hub files of one data version into a folder, checks their checksums and returns the result."""
     paths = [folder / name for name in version.file]
@@ -87,11 +87,11 @@ def _pull_hub_files(
                 "download them again"
             )
     except UserError as error:
-        return PulledDataVersion(entry.name, version.name, error=_message_without_data_hint(error))
+        return PulledDataVersion(entry.name, version.name, error=_message_without_data_option_hint(error))
     return PulledDataVersion(entry.name, version.name, len(loaded.records), paths[0].parent)
 
 
-def _message_without_data_hint(error: UserError) -> str:
+def _message_without_data_option_hint(error: UserError) -> str:
     """Returns an error's message without its hint to use --data, because `evalharness data pull` has no such option."""
     return str(error).removesuffix(DATA_OPTION_HINT)
 

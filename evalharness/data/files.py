@@ -53,5 +53,5 @@ def _read_json_file(path: Path) -> list[Record]:
 def _check_is_json_object(record: Any, record_position: str) -> Record:
     """Returns a record unchanged. Raises UserError if it is not a JSON object; `record_position` says where it is."""
     if not isinstance(record, dict):
-        raise UserError(f"{record_position}: the record is not a JSON object; replace the file")
+        raise UserError(f"{record_position}: the record is not a JSON object; correct it, or download the file again")
     return record

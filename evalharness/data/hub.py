@@ -46,7 +46,8 @@ def load_hub_records(source: HubSource) -> list[Record]:
 def download_hub_files(source: HubSource) -> list[Path]:
     """Downloads files of a hub data set, unless they are in the local cache, and returns their local paths.
 
-    For data sets with a loading script, which is not executed. Raises UserError if a file is not available.
+    Used for data sets that would otherwise need their loading script; no such script is executed. Raises UserError if
+    a file is not available.
     """
     from huggingface_hub import hf_hub_download
 

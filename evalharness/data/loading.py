@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from evalharness.data.cards.schema import Card, TaskEntry
+from evalharness.data.cards.schema import TaskCard, TaskEntry
 from evalharness.data.cards.version_schema import DataVersion
 from evalharness.data.evalplus_release import load_evalplus_records
 from evalharness.data.files import Record, read_records
@@ -18,7 +18,7 @@ from evalharness.data.shipped import paths_of_shipped_data
 from evalharness.data.sources import DataSource, check_data_folder
 from evalharness.data.task_ids import natural_sort_key
 from evalharness.data.versions import find_version, version_files
-from evalharness.errors import NoBundledSample, UserError
+from evalharness.errors import NoBundledDataSample, UserError
 
 EVALPLUS_OVERRIDES = {"HumanEvalPlus": "HUMANEVAL_OVERRIDE_PATH", "MbppPlus": "MBPP_OVERRIDE_PATH"}
 """The evalplus package's environment variables that name a file to use instead of its release."""
@@ -41,21 +41,22 @@ class LoadedData:
 
 
 def load_records(
-    card: Card,
+    card: TaskCard,
     entry: TaskEntry,
     version_name: str | None,
     source: DataSource,
     split: str | None = None,
-    release: tuple[int, int] | None = None,
+    first_and_last_file: tuple[int, int] | None = None,
 ) -> LoadedData:
     """Returns the records of one version of a task's data; if `version_name` is None, of the default version.
 
-    `split` is used only if each split has its own files. `release` selects a range (first, last) of the version's
-    files, counted from 1. Raises UserError if some data are not in `source`; no other source is tried.
+    `split` is used only if each split has its own files. `first_and_last_file` selects a range of the version's files,
+    counted from 1; None selects all. Raises UserError if some data are not in `source`; no other source is tried.
     """
     version = find_version(entry, version_name, split)
-    if release is not None:
-        version = _with_selected_files(version, slice(release[0] - 1, release[1]))
+    if first_and_last_file is not None:
+        first, last = first_and_last_file
+        version = _with_selected_files(version, slice(first - 1, last))
     records, origin, checksums = _read_version_records(card, entry, version, source, split)
     records = [record for record in records if all(record.get(field) == value for field, value in entry.where.items())]
     records = _with_task_ids(card, entry, with_adapter_fields(records, version.fields))
@@ -66,10 +67,10 @@ def load_records(
     return LoadedData(records, origin, digest, official)
 
 
-def _with_task_ids(card: Card, entry: TaskEntry, records: Iterable[Record]) -> list[Record]:
+def _with_task_ids(card: TaskCard, entry: TaskEntry, records: Iterable[Record]) -> list[Record]:
     """Returns the records with a field `task_id`: a copy of the field that the card's `id_field` names.
 
-    If `id_field` is None, the ids are TASK/0, TASK/1 and so on.
+    If `id_field` is None, the ids are the task's name and the record's number from 0, such as my-task/0.
     """
     if card.id_field is None:
         return [{"task_id": f"{entry.name}/{number}", **record} for number, record in enumerate(records)]
@@ -87,7 +88,10 @@ def _is_official_data(version: DataVersion, fingerprint: str, checksums: tuple[s
 
 
 def compute_fingerprint(records: Iterable[Record], fields: Iterable[str]) -> str:
-    """Returns "sha256:" and the hash of data records: of their `fields`, as one line of canonical JSON per record."""
+    """Returns the fingerprint of data records: "sha256:" and a hash in hexadecimal.
+
+    The hash is that of a text with one line per record: its `fields` as canonical JSON.
+    """
     digest = hashlib.sha256()
     for record in records:
         content = {field: record[field] for field in fields}
@@ -103,7 +107,7 @@ def _with_selected_files(version: DataVersion, file_range: slice) -> DataVersion
 
 
 class _RecordsWithOrigin(NamedTuple):
-    """The records of a data version, as read from its files, with their origin."""
+    """The records of a data version as read from its source, and a description of this source."""
 
     records: list[Record]
     origin: str
@@ -113,9 +117,9 @@ class _RecordsWithOrigin(NamedTuple):
 
 
 def _read_version_records(
-    card: Card, entry: TaskEntry, version: DataVersion, source: DataSource, split: str | None
+    card: TaskCard, entry: TaskEntry, version: DataVersion, source: DataSource, split: str | None
 ) -> _RecordsWithOrigin:
-    """Reads the records of a data version from a source; returns them with origin and checksums of the files."""
+    """Returns the records of a data version, read from `source`, with their origin and the checksums of the files."""
     if version.shipped and source != "sample":
         paths = paths_of_shipped_data(card.folder, version.shipped)
         origin = SHIPPED_ORIGIN_PREFIX + ", ".join(map(str, paths))
@@ -126,7 +130,7 @@ def _read_version_records(
         _check_version_files_exist(entry, version, paths, source)
         return _RecordsWithOrigin(_read_records_of_files(paths), f"folder {source}", _file_checksums(paths, version))
     if source == "sample":
-        return _RecordsWithOrigin(_read_bundled_sample(card, entry, version, split), "sample")
+        return _RecordsWithOrigin(_read_bundled_sample_data(card, entry, version, split), "sample")
     if version.hub is not None and version.hub.files:
         paths = download_hub_files(version.hub)
         origin = f"hub {version.hub.repo}@{version.hub.revision or 'main'}"
@@ -172,7 +176,9 @@ def _file_checksums(paths: Sequence[Path], version: DataVersion) -> tuple[str, .
     return tuple(checksums)
 
 
-def _read_bundled_sample(card: Card, entry: TaskEntry, version: DataVersion, split: str | None) -> list[Record]:
+def _read_bundled_sample_data(
+    card: TaskCard, entry: TaskEntry, version: DataVersion, split: str | None
+) -> list[Record]:
     if version.name != entry.default_version:
         raise UserError(
             f"the bundled sample of {entry.name} has no version {version.name!r}; leave out --option version="
@@ -182,7 +188,7 @@ def _read_bundled_sample(card: Card, entry: TaskEntry, version: DataVersion, spl
     path = card.folder / "samples" / f"{entry.name}.jsonl"
     if not path.is_file():
         remedy = "leave --data out" if version.shipped else "use --data DIR or --data hub"
-        raise NoBundledSample(f"no sample data are bundled for {entry.name}; {remedy}")
+        raise NoBundledDataSample(f"no sample data are bundled for {entry.name}; {remedy}")
     return read_records(path)
 
 

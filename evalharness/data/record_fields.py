@@ -10,8 +10,8 @@ from evalharness.errors import UserError
 def with_adapter_fields(records: Iterable[Record], field_map: Mapping[str, str]) -> list[Record]:
     """Returns the records with their fields also under the names that the adapter uses.
 
-    `field_map` maps an adapter's name to the record's field; the field "a.b" is the field b of the object a. A name
-    whose field a record lacks is not added.
+    `field_map` maps the adapter's name of a field to its name in the record, in which "a.b" stands for the field b of
+    the object a. Fields that a record lacks are not added.
     """
     renamed = {name: field for name, field in field_map.items() if name != field}
     return [
@@ -56,5 +56,7 @@ def check_records(records: Sequence[Record], field_map: Mapping[str, str], data_
         seen.add(task_id)
 
 
-def _field_name_for_message(adapter_name: str, field: str) -> str:
-    return adapter_name if adapter_name == field else f"{field} (the card's {adapter_name})"
+def _field_name_for_message(name_in_adapter: str, name_in_record: str) -> str:
+    if name_in_adapter == name_in_record:
+        return name_in_record
+    return f"{name_in_record} (the card's {name_in_adapter})"

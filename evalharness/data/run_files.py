@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from evalharness.data.run_types import Manifest, Summary
 from evalharness.errors import UserError
-from evalharness.records import Completion, DraftCounts, RejectedDraft, Trace, Verdict
+from evalharness.records import Completion, DecodingTrace, DraftCounts, RejectedDraft, Verdict
 from evalharness.records.row_checks import check_field_values, repeated_row_error
 from evalharness.util.jsonl import read_complete_lines
 from evalharness.util.sample_key_set import SampleKeySet
@@ -55,15 +55,15 @@ def read_summary(folder: Path) -> Summary | None:
 
 def read_completions(folder: Path) -> Iterator[Completion]:
     """Yields a run's completions in the order of writing. Raises UserError at a damaged line."""
-    return read_rows(folder / COMPLETIONS, Completion)
+    return read_completions_or_verdicts(folder / COMPLETIONS, Completion)
 
 
 def read_verdicts(folder: Path) -> Iterator[Verdict]:
     """Yields a run's verdicts in the order of writing. Raises UserError at a damaged line."""
-    return read_rows(folder / VERDICTS, Verdict)
+    return read_completions_or_verdicts(folder / VERDICTS, Verdict)
 
 
-def read_rows(path: Path, row_type: type[Row]) -> Iterator[Row]:
+def read_completions_or_verdicts(path: Path, row_type: type[Row]) -> Iterator[Row]:
     """Yields the completions or verdicts in a run's .jsonl file; yields nothing if the file does not exist.
 
     `row_type` is Completion or Verdict. Unknown fields are ignored, so that files of later versions of evalharness can
@@ -106,9 +106,9 @@ def _field_value_from_json(field_name: str, json_value: Any) -> Any:
     return json_value
 
 
-def _trace_from_json(json_value: Any) -> Trace:
+def _trace_from_json(json_value: Any) -> DecodingTrace:
     rejected = tuple(
         RejectedDraft(draft["step"], draft["position"], tuple(draft["tokens"]))
         for draft in json_value.get("rejected", ())
     )
-    return Trace(tuple(json_value["tokens"]), tuple(json_value["steps"]), tuple(json_value["blocks"]), rejected)
+    return DecodingTrace(tuple(json_value["tokens"]), tuple(json_value["steps"]), tuple(json_value["blocks"]), rejected)

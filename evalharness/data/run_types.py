@@ -43,7 +43,7 @@ class TaskDescription(TypedDict):
 
 
 class SampleSelection(TypedDict, total=False):
-    """Which samples a run consists of: by samples per problem, limit and shard, or by a samples file."""
+    """The samples that a run consists of: those that options such as `--limit` select, or those in a samples file."""
 
     file: bool
     """True if a samples file determines the samples; `n` and `limit` are absent then."""
@@ -124,25 +124,25 @@ class Manifest(TypedDict):
     """One entry per process that wrote to the run, in the order of time; absent in runs of earlier versions."""
 
 
-class Rate(TypedDict):
-    """An estimated rate, such as pass@1, with its 95 % confidence interval; all three numbers are fractions."""
+class PassRate(TypedDict):
+    """An estimated pass rate, such as pass@1, and the two ends of its 95 % confidence interval, all as fractions."""
 
     value: float
     ci95: list[float]
 
 
-class FacetMetrics(TypedDict):
+class CategoryPassRates(TypedDict):
     """In a run's summary: the pass rates over the problems of one category, such as those of one month."""
 
     problems: int
-    metrics: dict[str, Rate]
+    metrics: dict[str, PassRate]
 
 
 Percentiles = dict[str, float]
 """Values by `p50`, `p90` and `p99`, over requests."""
 
 
-class SteadyWindow(TypedDict):
+class SteadyStateSpeed(TypedDict):
     """In a run's summary: the speed in the time window in which the most requests were in progress at once."""
 
     output_tokens_per_s: float
@@ -151,9 +151,9 @@ class SteadyWindow(TypedDict):
 
 
 class DraftAcceptance(TypedDict):
-    """In a run's summary: how many of the tokens that one source drafted the target model accepted.
+    """In a run's summary: how many drafted tokens of one source the target model accepted in speculative decoding.
 
-    Sources of speculative decoding are, for example, a drafter model or a look-up in the prompt.
+    The source of drafts is, for example, a drafter model or a look-up in the prompt.
     """
 
     passes: int
@@ -180,7 +180,7 @@ class Speed(TypedDict, total=False):
     output_tokens_per_s_per_request: float
     request_output_tokens_per_s: Percentiles
     characters_per_s: float
-    steady: SteadyWindow
+    steady: SteadyStateSpeed
     common_tokens: int
     common_tokens_per_s: float
     tokenizer: str
@@ -209,7 +209,7 @@ class FailureReason(TypedDict):
 
 
 class AnswerCounts(TypedDict):
-    """In a run's summary: how many answers reached the token limit, were empty, refused or only reasoning.
+    """In a run's summary: how many answers reached the token limit, were empty, were refusals or had only reasoning.
 
     See `metrics.answer_counts`.
     """
@@ -242,8 +242,8 @@ class SummaryResults(TypedDict):
     """Samples that have a verdict."""
     asked: int
     """Samples of the run, with or without a verdict."""
-    metrics: dict[str, Rate]
-    facets: NotRequired[dict[str, dict[str, FacetMetrics]]]
+    metrics: dict[str, PassRate]
+    facets: NotRequired[dict[str, dict[str, CategoryPassRates]]]
     """Rates by problem category: first the kind of category (facet), such as `month`, then the category, such as
     `2024-08`.
     """

@@ -26,12 +26,12 @@ class Sample:
     @property
     def task_id(self) -> str:
         """The id of the sample's problem, such as HumanEval/0."""
-        return self._key[0]
+        return self._task_id_and_sample_id[0]
 
     @property
     def sample_id(self) -> int:
         """The number of the sample among the samples of its problem, from 0."""
-        return self._key[1]
+        return self._task_id_and_sample_id[1]
 
     @property
     def passed(self) -> bool | None:
@@ -39,7 +39,7 @@ class Sample:
         return self.verdict.passed if self.verdict else None
 
     @property
-    def _key(self) -> tuple[str, int]:
+    def _task_id_and_sample_id(self) -> tuple[str, int]:
         row = self.completion or self.verdict
         assert row is not None
         return row.key
@@ -60,7 +60,10 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The run's configuration, from its manifest; in runs of earlier versions any part may be missing."""
+        """The run's configuration, from its manifest.
+
+        Any part may be missing if an earlier version of evalharness wrote the run.
+        """
         return dict(self.manifest.get("config", {}))
 
     def completions(self) -> Iterator[Completion]:

@@ -12,8 +12,8 @@ from evalharness.util.suggest import unknown_name_message
 def find_version(entry: TaskEntry, version_name: str | None, split: str | None = None) -> DataVersion:
     """Returns the version of a task's data that has this name; for None, the task's default version.
 
-    If each split has its own files, the result has only those of `split`, by default of the default split. Raises
-    UserError for an unknown name.
+    If each split has its own files, the result has only the files of `split`; for None, those of the default split.
+    Raises UserError for an unknown name.
     """
     if version_name is not None and version_name not in entry.versions:
         raise UserError(unknown_name_message(f"version of {entry.name}", version_name, list(entry.versions)))
@@ -44,7 +44,8 @@ def _has_files_of_task(entry: TaskEntry, folder: Path) -> bool:
 def version_files(entry: TaskEntry, version: DataVersion, folder: Path) -> list[Path]:
     """Returns the paths of a data version's files in a data folder; the files may be missing.
 
-    They are the official files; if one of these is missing, the file that `evalharness data pull` wrote, if it exists.
+    These are the official files. If one of them is missing, and the folder has the file that `evalharness data pull`
+    writes for the version, returns the path of this file alone.
     """
     if version.hub is not None and version.hub.files:  # `data pull` stores these under their official names.
         return [folder / name for name in version.file]

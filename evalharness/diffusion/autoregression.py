@@ -23,8 +23,8 @@ def decode_autoregressively(
     """Decodes a batch of rows (sequences) until each has ended: each forward pass appends one token to each row.
 
     If `engine` is given and supports the `sampler`, it generates the tokens after prefill; it must have been made for
-    the same network. A row's `forward_passes` does not count prefill; the pass over the prompt's last token, which
-    predicts the first output token, is the first one.
+    the same network. A row's `forward_passes` does not count prefill: the first counted pass is over the prompt's
+    last token, and predicts the first output token.
     """
     if not rows:
         return
@@ -48,7 +48,7 @@ def decode_autoregressively(
 
 @torch.inference_mode()
 def decode_self_speculatively(model: Transformer, rows: Sequence[Row], draft_length: int, sampler: Sampler) -> None:
-    """Generates the text of `decode_autoregressively` in fewer forward passes, by self-speculative decoding.
+    """Generates the same text as `decode_autoregressively` in fewer forward passes, by self-speculative decoding.
 
     The network drafts and verifies in alternating passes. A drafting pass has the row's last token and mask tokens as
     input, and predicts `draft_length` tokens. The first one is an ordinary next-token prediction, and is accepted
@@ -85,9 +85,9 @@ def _prefill_prompts(
 ) -> KVCache:
     """Stores each row's prompt without its last token in a KV cache; returns the cache.
 
-    The first decoding pass computes the last token, to predict the first output token. The cache is `cache` if given,
-    else a new one with room for the prompts, the outputs and drafts of `draft_length` tokens. Each row's `prefill_s`
-    becomes the seconds since `start_time`, a `time.perf_counter()`.
+    The last token is the input of the first decoding pass, which predicts the first output token. The cache is `cache`
+    if given, else a new one with room for the prompts, the outputs and drafts of `draft_length` tokens. Each row's
+    `prefill_s` becomes the seconds since `start_time`, a `time.perf_counter()`.
     """
     for row in rows:
         row.text = row.prompt[:-1]
@@ -121,22 +121,22 @@ def sample_output_tokens(
     hidden: Tensor,
     rows: Sequence[Row],
     input_positions: Sequence[int],
-    skipped_draft_tokens: int,
+    pending_draft_tokens: int,
     sampler: Sampler,
 ) -> list[list[int]]:
-    """Returns, for each row, the tokens sampled from a forward pass's predictions at `input_positions` of its input.
+    """Samples a token at each of the `input_positions` of each row's input; returns the sampled tokens of each row.
 
-    `hidden` [rows, T, hidden] are the pass's hidden states. The sampled tokens follow each other in the row's output:
-    they come after its text so far and `skipped_draft_tokens` drafted tokens. The n-th output token of a row is always
-    sampled with the row's n-th random number, in drafting and in verification, so that both choose the same token as
-    often as possible.
+    `hidden` [rows, T, hidden] are the hidden states of the forward pass that predicts the tokens. The sampled tokens
+    are consecutive tokens of the row's output. `pending_draft_tokens` is the number of drafted tokens that come before
+    them and are not yet appended to the row. The n-th output token of a row is always sampled with the row's n-th
+    random number. Drafting and verification therefore choose the same token as often as possible.
     """
     sources = [(row, position) for row in range(len(rows)) for position in input_positions]
-    logits = sampler.mask_banned(model.logits(gather_hidden_states(hidden, sources)))
+    logits = sampler.suppress_banned_tokens(model.logits(gather_hidden_states(hidden, sources)))
     uniforms: list[float] = []
     if sampler.temperature:
         for row in rows:
-            first = len(row.text) - len(row.prompt) + skipped_draft_tokens
+            first = len(row.text) - len(row.prompt) + pending_draft_tokens
             uniforms += [row.random_number(first + index) for index in range(len(input_positions))]
     tokens = sampler.sample(logits, uniforms).tolist()
     return [tokens[first : first + len(input_positions)] for first in range(0, len(tokens), len(input_positions))]

@@ -27,7 +27,7 @@ class KVCache:
         self._indices: tuple[torch.Tensor, torch.Tensor] | None = None
 
     @property
-    def rows(self) -> int:
+    def row_count(self) -> int:
         """The number of rows (sequences) of the batch."""
         return self._keys.shape[1]
 
@@ -70,6 +70,6 @@ class KVCache:
 
     def keep_rows(self, row_numbers: Sequence[int]) -> None:
         """Keeps only the rows with these numbers (from 0), in this order; removes the other rows of the batch."""
-        if list(row_numbers) != list(range(self.rows)):
+        if list(row_numbers) != list(range(self.row_count)):
             index = torch.tensor(row_numbers, device=self._keys.device)
             self._keys, self._values = self._keys[:, index], self._values[:, index]

@@ -54,7 +54,7 @@ def denoise(
         inputs = [block.next_input(config, denoising.block) for block in blocks]
         hidden = forward_rows(model, inputs, cache)
         record_output_times(advance_blocks(model, hidden, blocks, inputs, denoising), start)
-        blocks = drop_ended_blocks(blocks, cache)
+        blocks = drop_blocks_of_ended_rows(blocks, cache)
 
 
 def advance_blocks(
@@ -65,7 +65,7 @@ def advance_blocks(
     denoising: DenoisingSettings,
     on_commit: Callable[[BlockState], None] | None = None,
 ) -> list[Row]:
-    """Commits predicted tokens in each row's block after a forward pass, and starts the next block of finished ones.
+    """Commits predicted tokens in each row's block after a forward pass; if the block is finished, starts the next one.
 
     `blocks` and `inputs` are the block and the pass's input of each row, and `hidden` [rows, T, hidden] the pass's
     hidden states. The decoding rule chooses which predicted tokens are written. `on_commit` is called with each block
@@ -155,7 +155,7 @@ def predict_blocks(
         return torch.tensor([[*row, *[0] * (size - len(row))] for row in lists], dtype=dtype, device=device)
 
     sampler = denoising.sampler
-    logits = sampler.mask_banned(model.logits(gather_hidden_states(hidden, sources)))
+    logits = sampler.suppress_banned_tokens(model.logits(gather_hidden_states(hidden, sources)))
     suppress_end_tokens(logits, blocks, positions, denoising)
     uniforms: list[float] = []
     if sampler.temperature:
@@ -201,7 +201,7 @@ def suppress_end_tokens(
 
 
 def choose_positions_to_commit(predictions: BlockPredictions, denoising: DenoisingSettings) -> Tensor:
-    """Returns the block positions, bool [B, L], at which the proposed tokens are to be written after a forward pass.
+    """Returns at which positions of B blocks to write the proposed tokens after a forward pass, bool [B, L].
 
     The decoding rule chooses them. If blocks are denoised in sub-blocks, the rule sees only the masks of the first
     sub-block that has masks.
@@ -245,7 +245,7 @@ def compute_token_statistics(logits: Tensor, chosen_tokens: Tensor, with_distrib
     return ChosenTokenStatistics(probability, best[:, 0] - best[:, 1], entropy)
 
 
-def drop_ended_blocks(blocks: list[BlockState], cache: KVCache | None) -> list[BlockState]:
+def drop_blocks_of_ended_rows(blocks: list[BlockState], cache: KVCache | None) -> list[BlockState]:
     """Returns the blocks whose rows have not ended; removes the ended rows from the KV cache."""
     running = [index for index, block in enumerate(blocks) if not block.row.ended]
     if cache is not None and running and len(running) < len(blocks):

@@ -141,8 +141,8 @@ class BlockState:
     def next_input(self, config: ModelConfig, block_length: int) -> RowInput:
         """Returns the row's input to the next forward pass: text that is not in the KV cache yet, then the block.
 
-        A bidirectional network has no KV cache; its input is the whole text, the block, the masks after it, and the
-        suffix.
+        A bidirectional network has no KV cache; its input is the whole text, the block, the mask tokens after
+        the block, and the suffix of an infilling prompt.
         """
         row = self.row
         if config.attention == "bidirectional":

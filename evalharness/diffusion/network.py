@@ -117,8 +117,8 @@ class Layer(nn.Module):
     ) -> Tensor:
         """Returns the hidden states after this layer, given those before it, `x`; both are [B, T, hidden].
 
-        `rotation` is RoPE's for the tokens' positions. `bias` [B or 1, 1, T, S] is added to the attention scores. With
-        a `packing`, `x` and the result are joined rows, as in `Transformer.forward`.
+        `rotation` is the RoPE rotation at the tokens' positions. `bias` [B or 1, 1, T, S] is added to the attention
+        scores. With a `packing`, `x` and the result are joined rows, as in `Transformer.forward`.
         """
         x = x + self._attend(self.attention_norm(x), rotation, bias, cache, packing)
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)

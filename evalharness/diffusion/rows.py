@@ -79,7 +79,7 @@ class Row:
         `forward_pass` is the number of the row's pass that wrote the token, from 0, `block_index` the index of the
         token's block, and `confidence` the token's probability.
         """
-        self.ended = self.stop_checker.add_token(token)
+        self.ended = self.stop_checker.add_token_and_check_end(token)
         if len(self.stop_checker.tokens) > len(self.steps):
             self.steps.append(forward_pass)
             self.blocks.append(block_index)
@@ -125,7 +125,7 @@ class Sampler:
     top_p: float = 1.0
     banned: tuple[int, ...] = ()
 
-    def mask_banned(self, logits: torch.Tensor) -> torch.Tensor:
+    def suppress_banned_tokens(self, logits: torch.Tensor) -> torch.Tensor:
         """Returns the logits [N, V] in float32, with minus infinity for banned tokens."""
         logits = logits.float()
         for token in self.banned:
@@ -146,7 +146,7 @@ class Sampler:
         """Returns the token ids [N] chosen from logits [N, V]: the most probable ones at temperature 0.
 
         At higher temperatures they are drawn by inverse transform sampling with `random_numbers`, N random numbers in
-        [0, 1). Call `mask_banned` first.
+        [0, 1). Call `suppress_banned_tokens` first.
         """
         if self.temperature == 0:
             return logits.max(dim=-1).indices  # three times as fast as argmax on a CPU

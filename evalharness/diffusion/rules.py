@@ -85,11 +85,11 @@ def make_linear_schedule(mask_count: int, step_count: int, eps: float = 1e-3) ->
     return tuple(count for count in counts if count)
 
 
-def choose_by_threshold(predictions: BlockPredictions, threshold: float) -> Tensor:
-    """Returns the masks that rule `threshold` replaces by the proposed tokens, bool [B, L].
+def choose_positions_by_threshold(predictions: BlockPredictions, threshold: float) -> Tensor:
+    """Returns which mask tokens of B blocks rule `threshold` replaces by the proposed tokens, bool [B, L].
 
-    They are all masks whose token has a probability of at least `threshold`, and always the mask with the most probable
-    token.
+    In each block these are all masks whose proposed token has a probability of at least `threshold`; if there are none,
+    the mask whose proposed token is the most probable.
 
     Source: Fast-dLLM (arXiv 2505.22618) section 3.3.
     """
@@ -98,36 +98,40 @@ def choose_by_threshold(predictions: BlockPredictions, threshold: float) -> Tens
     )
 
 
-def choose_by_factor(predictions: BlockPredictions, bound: float) -> Tensor:
-    """Returns the masks that rule `factor` replaces by the proposed tokens, bool [B, L].
+def choose_positions_by_factor(predictions: BlockPredictions, bound: float) -> Tensor:
+    """Returns which mask tokens of B blocks rule `factor` replaces by the proposed tokens, bool [B, L].
 
-    They are the n masks with the most probable tokens, for the largest n with (n + 1)(1 - p_n) <= bound, where p_n is
-    the n-th largest probability. At least one mask is replaced.
+    In each block these are the n masks with the most probable proposed tokens, for the largest n with
+    (n + 1)(1 - p_n) <= bound, where p_n is the n-th largest probability. At least one mask is replaced.
 
     Source: Fast-dLLM section 3.3, theorem 1.
     """
-    ordered = _masked_scores(predictions.masked, predictions.probability).sort(dim=-1, descending=True).values
+    ordered = (
+        _exclude_unmasked_positions(predictions.masked, predictions.probability).sort(dim=-1, descending=True).values
+    )
     ranks = torch.arange(2, ordered.shape[1] + 2, device=ordered.device)
     counts = ((1 - ordered) * ranks <= bound).sum(dim=-1).clamp_min(1)
     return _select_highest_scoring(predictions.masked, predictions.probability, counts)
 
 
-def choose_by_confidence(predictions: BlockPredictions, steps: int, schedule: Schedule = make_even_schedule) -> Tensor:
-    """Returns the masks that rule `confidence` (LLaDA's low-confidence remasking) replaces by tokens, bool [B, L].
+def choose_positions_by_confidence(
+    predictions: BlockPredictions, steps: int, schedule: Schedule = make_even_schedule
+) -> Tensor:
+    """Returns which mask tokens of B blocks rule `confidence` replaces by the proposed tokens, bool [B, L].
 
-    They are the masks with the most probable tokens, as many as the `schedule` for `steps` denoising steps gives for
-    the current step.
+    In each block these are the masks with the most probable proposed tokens, as many as the `schedule` for `steps`
+    denoising steps gives for the current step. Source: LLaDA's low-confidence remasking.
     """
     return _select_highest_scoring(
         predictions.masked, predictions.probability, _scheduled_commit_counts(predictions, steps, schedule)
     )
 
 
-def choose_by_static_schedule(predictions: BlockPredictions, steps: int, schedule_length: int) -> Tensor:
-    """Returns the masks that rule `static` replaces by the proposed tokens, bool [B, L].
+def choose_positions_by_static_schedule(predictions: BlockPredictions, steps: int, schedule_length: int) -> Tensor:
+    """Returns which mask tokens of B blocks rule `static` replaces by the proposed tokens, bool [B, L].
 
-    They are the masks with the most probable tokens, as many as an even schedule of `schedule_length` masks over
-    `steps` denoising steps gives for the current step.
+    In each block these are the masks with the most probable proposed tokens, as many as an even schedule of
+    `schedule_length` masks over `steps` denoising steps gives for the current step.
 
     Source: SDAR's low_confidence_static.
     """
@@ -138,45 +142,53 @@ def choose_by_static_schedule(predictions: BlockPredictions, steps: int, schedul
     )
 
 
-def choose_by_margin(predictions: BlockPredictions, steps: int, schedule: Schedule = make_linear_schedule) -> Tensor:
-    """Returns the masks that rule `margin` (Dream's topk_margin) replaces by the proposed tokens, bool [B, L].
+def choose_positions_by_margin(
+    predictions: BlockPredictions, steps: int, schedule: Schedule = make_linear_schedule
+) -> Tensor:
+    """Returns which mask tokens of B blocks rule `margin` replaces by the proposed tokens, bool [B, L].
 
-    They are the masks with the largest margins, as many as the `schedule` for `steps` denoising steps gives for the
-    current step. The margin is the probability of the most probable token minus that of the second.
+    In each block these are the masks with the largest margins, as many as the `schedule` for `steps` denoising steps
+    gives for the current step. The margin is the probability of the most probable token minus that of the second.
+    Source: Dream's topk_margin.
     """
     return _select_highest_scoring(
         predictions.masked, predictions.margin, _scheduled_commit_counts(predictions, steps, schedule)
     )
 
 
-def choose_by_entropy(predictions: BlockPredictions, steps: int, schedule: Schedule = make_linear_schedule) -> Tensor:
-    """Returns the masks that rule `entropy` (Dream) replaces by the proposed tokens, bool [B, L].
+def choose_positions_by_entropy(
+    predictions: BlockPredictions, steps: int, schedule: Schedule = make_linear_schedule
+) -> Tensor:
+    """Returns which mask tokens of B blocks rule `entropy` replaces by the proposed tokens, bool [B, L].
 
-    They are the masks with the lowest entropies, as many as the `schedule` for `steps` denoising steps gives for the
-    current step.
+    In each block these are the masks with the lowest entropies, as many as the `schedule` for `steps` denoising steps
+    gives for the current step. Source: Dream.
     """
     return _select_highest_scoring(
         predictions.masked, -predictions.entropy, _scheduled_commit_counts(predictions, steps, schedule)
     )
 
 
-def choose_by_entropy_bound(predictions: BlockPredictions, bound: float) -> Tensor:
-    """Returns the masks that rule `entropy-bounded` replaces by the proposed tokens, bool [B, L].
+def choose_positions_by_entropy_bound(predictions: BlockPredictions, bound: float) -> Tensor:
+    """Returns which mask tokens of B blocks rule `entropy-bounded` replaces by the proposed tokens, bool [B, L].
 
-    They are the masks of lowest entropy whose entropies add up to at most `bound` nats, and at least one mask.
+    In each block these are the masks of lowest entropy whose entropies add up to at most `bound` nats, and at least one
+    mask.
 
     Source: arXiv 2505.24857.
     """
-    score = _masked_scores(predictions.masked, -predictions.entropy)
+    score = _exclude_unmasked_positions(predictions.masked, -predictions.entropy)
     total = -score.sort(dim=-1, descending=True).values.cumsum(dim=-1)
     return _select_highest_scoring(predictions.masked, score, (total <= bound).sum(dim=-1).clamp_min(1))
 
 
-def choose_dynamically(predictions: BlockPredictions, threshold: float, steps: int, schedule_length: int) -> Tensor:
-    """Returns the masks that rule `dynamic` replaces by the proposed tokens, bool [B, L].
+def choose_positions_dynamically(
+    predictions: BlockPredictions, threshold: float, steps: int, schedule_length: int
+) -> Tensor:
+    """Returns which mask tokens of B blocks rule `dynamic` replaces by the proposed tokens, bool [B, L].
 
-    They are all masks whose token has a probability above `threshold`. If these are fewer than rule `static` would
-    replace, they are the masks of rule `static` instead. Source: SDAR, LLaDA2.0.
+    In each block these are all masks whose proposed token has a probability above `threshold`. If rule `static` would
+    replace more masks, it chooses them instead. Source: SDAR, LLaDA2.0.
     """
     counts = _scheduled_commit_counts(predictions, steps, make_even_schedule, schedule_length)
     confident = predictions.masked & (predictions.probability > threshold)
@@ -184,11 +196,11 @@ def choose_dynamically(predictions: BlockPredictions, threshold: float, steps: i
     return torch.where(enough, confident, _select_highest_scoring(predictions.masked, predictions.probability, counts))
 
 
-def choose_with_editing(predictions: BlockPredictions, threshold: float, edit_threshold: float) -> Tensor:
-    """Returns the positions at which rule `editing` writes the proposed tokens, bool [B, L].
+def choose_positions_with_editing(predictions: BlockPredictions, threshold: float, edit_threshold: float) -> Tensor:
+    """Returns at which positions of B blocks rule `editing` writes the proposed tokens, bool [B, L].
 
-    They are the masks of rule `threshold`, and positions with a token that is no mask, if the probability of another
-    token there exceeds `edit_threshold`.
+    These are the masks that rule `threshold` chooses, and the positions of generated tokens for which the network
+    proposes another token with a probability above `edit_threshold`.
 
     Source: LLaDA2.1 sections 2 to 4.
     """
@@ -198,7 +210,7 @@ def choose_with_editing(predictions: BlockPredictions, threshold: float, edit_th
         & (predictions.proposed != predictions.tokens)
         & (predictions.probability > edit_threshold)
     )
-    return choose_by_threshold(predictions, threshold) | replaced
+    return choose_positions_by_threshold(predictions, threshold) | replaced
 
 
 RULES = ("threshold", "factor", "confidence", "margin", "entropy", "entropy-bounded", "static", "dynamic", "editing")
@@ -222,38 +234,43 @@ def find_rule(
     rule editing replaces a token if the probability of another one is above `edit_threshold`.
     """
     rules = {
-        "threshold": Rule(rule_name, partial(choose_by_threshold, threshold=threshold)),
-        "factor": Rule(rule_name, partial(choose_by_factor, bound=1.0 if bound is None else bound)),
-        "confidence": Rule(rule_name, partial(choose_by_confidence, steps=steps)),
-        "static": Rule(rule_name, partial(choose_by_static_schedule, steps=steps, schedule_length=block_length)),
-        "margin": Rule(rule_name, partial(choose_by_margin, steps=steps), needs_distribution=True),
-        "entropy": Rule(rule_name, partial(choose_by_entropy, steps=steps), needs_distribution=True),
+        "threshold": Rule(rule_name, partial(choose_positions_by_threshold, threshold=threshold)),
+        "factor": Rule(rule_name, partial(choose_positions_by_factor, bound=1.0 if bound is None else bound)),
+        "confidence": Rule(rule_name, partial(choose_positions_by_confidence, steps=steps)),
+        "static": Rule(
+            rule_name, partial(choose_positions_by_static_schedule, steps=steps, schedule_length=block_length)
+        ),
+        "margin": Rule(rule_name, partial(choose_positions_by_margin, steps=steps), needs_distribution=True),
+        "entropy": Rule(rule_name, partial(choose_positions_by_entropy, steps=steps), needs_distribution=True),
         "entropy-bounded": Rule(
-            rule_name, partial(choose_by_entropy_bound, bound=0.6 if bound is None else bound), needs_distribution=True
+            rule_name,
+            partial(choose_positions_by_entropy_bound, bound=0.6 if bound is None else bound),
+            needs_distribution=True,
         ),
         "dynamic": Rule(
-            rule_name, partial(choose_dynamically, threshold=threshold, steps=steps, schedule_length=block_length)
+            rule_name,
+            partial(choose_positions_dynamically, threshold=threshold, steps=steps, schedule_length=block_length),
         ),
         "editing": Rule(
             rule_name,
-            partial(choose_with_editing, threshold=threshold, edit_threshold=edit_threshold),
+            partial(choose_positions_with_editing, threshold=threshold, edit_threshold=edit_threshold),
             max_edit_passes=MAX_EDIT_PASSES,
         ),
     }
     return rules[rule_name]
 
 
-def _masked_scores(masked: Tensor, score: Tensor) -> Tensor:
-    """Returns the scores [B, L] of block positions, but minus infinity for positions that are not masks."""
+def _exclude_unmasked_positions(masked: Tensor, score: Tensor) -> Tensor:
+    """Returns the scores [B, L] of block positions, with minus infinity at positions that are not masks."""
     return score.masked_fill(~masked, -torch.inf)
 
 
 def _select_highest_scoring(masked: Tensor, score: Tensor, counts: Tensor | int) -> Tensor:
-    """Returns the masks with the highest scores, bool [B, L]; `counts` [B] is the number of masks per block.
+    """Returns the masks with the highest scores, bool [B, L]; `counts` [B] is the number to select in each block.
 
     Among equal scores, the first positions are chosen.
     """
-    order = _masked_scores(masked, score).sort(dim=-1, descending=True, stable=True).indices
+    order = _exclude_unmasked_positions(masked, score).sort(dim=-1, descending=True, stable=True).indices
     ranks = torch.empty_like(order).scatter_(
         1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
     )

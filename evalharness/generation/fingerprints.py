@@ -10,7 +10,7 @@ def sha256(content: bytes) -> str:
 
 
 def weights_digest(model: Any) -> str:
-    """Returns a SHA-256 digest of the names and the first 16 values of all parameters of a PyTorch module.
+    """Returns a SHA-256 digest of the name and the first 16 values of each parameter of a PyTorch module.
 
     It distinguishes checkpoints of the same architecture without reading all weights.
     """

@@ -37,22 +37,22 @@ class Detokenizer:
         self.special = frozenset(tokenizer.all_special_ids) | {i for i, token in added.items() if token.special}
         self._tokenizer = tokenizer
         # Sentencepiece decoders drop the first space of a text, which here is indentation. So generated tokens are
-        # decoded after the tokens of another text, whose characters are then removed.
-        self._context: list[int] = list(tokenizer("a", add_special_tokens=False)["input_ids"])
-        self._context_length = len(self._decode_after_context([]))
+        # decoded after the tokens of a dummy prefix, whose characters are then removed.
+        self._dummy_prefix: list[int] = list(tokenizer("a", add_special_tokens=False)["input_ids"])
+        self._dummy_prefix_length = len(self._decode_after_dummy_prefix([]))
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Returns the text of generated token ids, without special tokens. A space at the start is kept."""
-        return self._decode_after_context(tokens)[self._context_length :]
+        return self._decode_after_dummy_prefix(tokens)[self._dummy_prefix_length :]
 
     def special_token_id(self, text: str) -> int | None:
         """Returns the id of the special token with this text, such as `<|endoftext|>`; None if there is none."""
         token: int | None = self._tokenizer.convert_tokens_to_ids(text)
         return token if token in self.special and self._tokenizer.convert_ids_to_tokens(token) == text else None
 
-    def _decode_after_context(self, tokens: Sequence[int]) -> str:
+    def _decode_after_dummy_prefix(self, tokens: Sequence[int]) -> str:
         text: str = self._tokenizer.decode(
-            [*self._context, *tokens],
+            [*self._dummy_prefix, *tokens],
             skip_special_tokens=True,
             clean_up_tokenization_spaces=False,
             spaces_between_special_tokens=False,
@@ -97,7 +97,7 @@ class StopChecker:
         self.reason = ""
         """The finish reason, "stop" or "length", once the row has ended; empty before."""
 
-    def add_token(self, token_id: int) -> bool:
+    def add_token_and_check_end(self, token_id: int) -> bool:
         """Adds the row's next generated token; returns whether this token ends the row."""
         if token_id in self.end_tokens:
             self.reason = "stop"
@@ -149,7 +149,7 @@ class BatchStopChecker:
         if self._first_s is None:
             self._first_s = now_s
         for number, (row, token) in enumerate(zip(self._rows, tokens, strict=True)):
-            if self._ended_s[number] is None and row.add_token(token):
+            if self._ended_s[number] is None and row.add_token_and_check_end(token):
                 self._ended_s[number] = now_s
         return torch.tensor([ended_s is not None for ended_s in self._ended_s], device=input_ids.device)
 

@@ -59,7 +59,7 @@ class AdmissionControl:
                 del self._pending_of[client_address]
 
     def record_grading_time(self, seconds: float) -> None:
-        """Updates the moving average of the grading time with that of one sample, in seconds."""
+        """Includes the grading time of one sample, in seconds, in the moving average."""
         self.mean_s += SMOOTHING * (seconds - self.mean_s)
 
     @property

@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 
-from evalharness.data.cards import card_path, strip_card_file
+from evalharness.data.cards import card_path, task_name_without_card_file
 from evalharness.errors import UserError
 from evalharness.grading_service.admission import AdmissionControl
 from evalharness.grading_service.config import ServiceConfig
@@ -33,16 +33,16 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 def resolve_task_name(requested_name: str, config: ServiceConfig) -> str:
-    """Returns the task that a client's request names, as the service can open it.
+    """Returns the name by which the service opens the task that a client requests.
 
-    This is the name itself, or FILE.yaml:TASK if the service was started with --task FILE.yaml, a task card. Raises
-    UserError for other card files, because clients must not make the service read files.
+    It is the requested name, or FILE.yaml:TASK if the service was started with a file that defines the task (a task
+    card, --task FILE.yaml). Raises UserError for other files, because clients must not make the service read files.
     """
-    cards = {strip_card_file(task): task for task in config.tasks if card_path(task)}
+    cards = {task_name_without_card_file(task): task for task in config.tasks if card_path(task)}
     if card_path(requested_name) and requested_name not in cards.values():
         raise UserError(
-            f"unknown task {requested_name!r}; name a task of the package, or start the service with --task and "
-            "this card file"
+            f"unknown task {requested_name!r}; give the name of a bundled task, or, for a task of your own, start the "
+            "service with --task CARD_FILE"
         )
     return cards.get(requested_name, requested_name)
 

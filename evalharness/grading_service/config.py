@@ -44,7 +44,7 @@ class ServiceConfig:
     """Options of the sandbox."""
 
     def check(self) -> None:
-        """Raises UserError for invalid settings, such as an address that others can reach without an access token."""
+        """Raises UserError for invalid settings, such as no access token if other machines can reach the service."""
         check_at_least(1, {"--workers": self.workers, "--queue": self.queue, "--per-client": self.per_client})
         check_at_least(1, {"--max-body-mb": min(self.body_bytes, self.bodies_bytes) >> 20})
         check_above_zero({"--read-timeout": self.read_s, "--drain": self.drain_s})

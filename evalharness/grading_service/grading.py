@@ -82,7 +82,7 @@ class GradingPool:
         return completions
 
     def submit(self, loaded_task: LoadedTask, completion: Completion) -> "Future[Verdict]":
-        """Queues a completion for grading; returns a future with the verdict, which can be cancelled while queued."""
+        """Queues a completion for grading; returns a future of its verdict, cancellable until grading begins."""
         problem = loaded_task.problems[completion.task_id]
         return self._threads.submit(grade_completion, loaded_task.task, problem, completion, self.sandbox)
 

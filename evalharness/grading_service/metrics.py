@@ -8,7 +8,10 @@ LATENCY_BUCKETS_S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
 class ServiceMetrics:
-    """The Prometheus metrics of the grading service. `pending` returns the number of waiting or running samples."""
+    """The Prometheus metrics of the grading service.
+
+    `pending` is a function that returns the number of waiting or running samples.
+    """
 
     def __init__(self, pending: Callable[[], int]):
         self.registry = CollectorRegistry()

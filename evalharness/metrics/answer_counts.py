@@ -15,7 +15,7 @@ UNANSWERED = "error"
 """The finish reason of a prompt for which the backend failed."""
 
 
-def count_answers(
+def count_answer_kinds(
     completions: Iterable[Completion],
     token_limit: int | None = None,
     tokenizer: CommonTokenizer | None = None,
@@ -36,7 +36,7 @@ def count_answers(
             continue
         total += 1
         known_ends += completion.finish_reason != "unknown"
-        kinds = classify_answer_problems(completion, final_text(completion))
+        kinds = find_answer_defects(completion, final_text(completion))
         counts.update(kinds)
         if completion.refusal and kinds and kinds[-1] in reasons_by_kind:
             reasons_by_kind[kinds[-1]].append((completion.task_id, completion.refusal))
@@ -66,8 +66,8 @@ def count_answers(
     return answers
 
 
-def classify_answer_problems(completion: Completion, final_text: str) -> list[AnswerKind]:
-    """Returns what is wrong with an answer: none, one or two of `KINDS`, such as at_limit and reasoning_only.
+def find_answer_defects(completion: Completion, final_text: str) -> list[AnswerKind]:
+    """Returns what is wrong with an answer: up to two of `KINDS`, such as at_limit and reasoning_only; [] for nothing.
 
     `final_text` is the answer's text without reasoning.
     """

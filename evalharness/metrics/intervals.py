@@ -55,7 +55,7 @@ def bootstrap_interval(values: Sequence[float]) -> Interval:
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
-def independent_difference_interval(first_rate: Estimate, second_rate: Estimate) -> Interval:
+def difference_of_independent_rates_interval(first_rate: Estimate, second_rate: Estimate) -> Interval:
     """Returns the 95 % interval of the difference first - second of two independent rates.
 
     Its ends are d - sqrt((p1 - l1)^2 + (u2 - p2)^2) and d + sqrt((u1 - p1)^2 + (p2 - l2)^2), where d = p1 - p2 and [l,

@@ -15,7 +15,7 @@ BATCH = 500
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """The difference of two runs' pass rates on the same problems (second minus first), with interval and p-value."""
 
     value: float
@@ -27,7 +27,7 @@ class Difference:
     """The smallest true difference that a comparison of this size detects with 80 % power at the 5 % level."""
 
 
-def paired_difference(first_scores: Sequence[float], second_scores: Sequence[float]) -> Difference:
+def paired_difference(first_scores: Sequence[float], second_scores: Sequence[float]) -> PairedDifference:
     """Returns the difference of two runs' mean scores (second minus first), with a paired test.
 
     Each run has one score in [0, 1] per problem; both runs list the same problems in the same order. The
@@ -42,7 +42,7 @@ def paired_difference(first_scores: Sequence[float], second_scores: Sequence[flo
         )
     differences = after - before
     binary = bool(np.isin(differences, (-1.0, 0.0, 1.0)).all())
-    return Difference(
+    return PairedDifference(
         value=float(differences.mean()),
         ci95=mean_difference_interval(differences),
         p=mcnemar_p_value(int((differences < 0).sum()), int((differences > 0).sum()))
@@ -56,9 +56,10 @@ def paired_difference(first_scores: Sequence[float], second_scores: Sequence[flo
 def mean_difference_interval(differences_by_problem: NDArray[np.float64]) -> Interval:
     """Returns the 95 % interval of the mean difference of two runs, from each problem's difference in [-1, 1].
 
-    The result is the smallest interval that contains two others: a percentile bootstrap over problems, and Newcombe's
-    combination (see `independent_difference_interval`) of Wilson's intervals of the shares of problems that got better
-    and that got worse. The bootstrap alone would have width 0 if no problem differs, and be too narrow if few do.
+    The result is the smallest interval that contains two others. The first is a percentile bootstrap over problems. The
+    second is Newcombe's interval (see `difference_of_independent_rates_interval`) of the difference of two rates, each
+    with Wilson's interval: the rate of problems that got better, and of those that got worse. The bootstrap alone would
+    have width 0 if no problem differs, and be too narrow if few do.
     """
     total = differences_by_problem.size
     better, worse = (
@@ -135,7 +136,7 @@ def detectable_difference(
     return min(1.0, max(z * spread / float(np.sqrt(differences_by_problem.size)), fewest / differences_by_problem.size))
 
 
-def is_noninferior(difference: Difference, margin: float) -> bool:
+def is_noninferior(difference: PairedDifference, margin: float) -> bool:
     """Returns whether the second run is less than `margin` worse: the whole 95 % interval lies above -margin.
 
     This is a one-sided test at the 2.5 % level. Raises ValueError if the margin is not above 0.

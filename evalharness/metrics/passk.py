@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from evalharness.data.run_types import FacetMetrics, Rate
+from evalharness.data.run_types import CategoryPassRates, PassRate
 from evalharness.metrics.intervals import mean_interval
 from evalharness.records import Problem, Status, Verdict
 
@@ -32,7 +32,7 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
 
 
 @dataclass(slots=True)
-class ProblemCounts:
+class ProblemSampleCounts:
     """Counts of one problem's samples; those of status `infrastructure` (not graded) are only counted in `statuses`."""
 
     statuses: Counter[Status] = field(default_factory=Counter)
@@ -45,9 +45,9 @@ class ProblemCounts:
     """Number of samples by the extraction rule that found their program, such as "fenced block"."""
 
 
-def count_samples_by_problem(verdicts: Iterable[Verdict]) -> dict[str, ProblemCounts]:
+def count_samples_by_problem(verdicts: Iterable[Verdict]) -> dict[str, ProblemSampleCounts]:
     """Returns the sample counts of each problem, by task id in sorted order, from the verdicts."""
-    tallies: dict[str, ProblemCounts] = defaultdict(ProblemCounts)
+    tallies: dict[str, ProblemSampleCounts] = defaultdict(ProblemSampleCounts)
     for verdict in verdicts:
         counts = tallies[verdict.task_id]
         counts.statuses[verdict.status] += 1
@@ -62,7 +62,9 @@ def count_samples_by_problem(verdicts: Iterable[Verdict]) -> dict[str, ProblemCo
     return dict(sorted(tallies.items()))  # The bootstrap's draws depend on the order of the problems.
 
 
-def pass_rates(counts_by_problem: Mapping[str, ProblemCounts], ks: Sequence[int] = DEFAULT_KS) -> dict[str, Rate]:
+def pass_rates(
+    counts_by_problem: Mapping[str, ProblemSampleCounts], ks: Sequence[int] = DEFAULT_KS
+) -> dict[str, PassRate]:
     """Returns `pass@k` (for EvalPlus also `base_pass@k`) for each k for which every problem has at least k samples.
 
     Each value is the mean of `pass_at_k` over problems, a fraction; `ci95` is its interval by `mean_interval`. Problems
@@ -74,13 +76,15 @@ def pass_rates(counts_by_problem: Mapping[str, ProblemCounts], ks: Sequence[int]
 
 
 def pass_rates_by_facet(
-    counts_by_problem: Mapping[str, ProblemCounts], problems: Mapping[str, Problem], ks: Sequence[int] = DEFAULT_KS
-) -> dict[str, dict[str, FacetMetrics]]:
+    counts_by_problem: Mapping[str, ProblemSampleCounts],
+    problems: Mapping[str, Problem],
+    ks: Sequence[int] = DEFAULT_KS,
+) -> dict[str, dict[str, CategoryPassRates]]:
     """Returns pass@k for each category of problems, as {facet: {category: number of problems, and rates}}.
 
     A facet is a property by which problems are grouped, such as "month"; its values are the categories.
     """
-    by_facet: dict[str, dict[str, dict[str, ProblemCounts]]] = defaultdict(lambda: defaultdict(dict))
+    by_facet: dict[str, dict[str, dict[str, ProblemSampleCounts]]] = defaultdict(lambda: defaultdict(dict))
     for task_id, counts in counts_by_problem.items():
         for facet, kind in problems[task_id].facets.items():
             by_facet[facet][kind][task_id] = counts
@@ -95,7 +99,7 @@ def pass_rates_by_facet(
 
 def _mean_pass_rates_at_ks(
     metric_prefix: str, samples_and_passed: Iterable[tuple[int, int]], ks: Sequence[int]
-) -> dict[str, Rate]:
+) -> dict[str, PassRate]:
     """Returns {"PREFIX@k": mean rate over problems} for each k up to the smallest number of samples of a problem.
 
     `samples_and_passed` are the (samples, passed) of each problem; problems without samples are ignored.
@@ -109,6 +113,6 @@ def _mean_pass_rates_at_ks(
     }
 
 
-def _mean_with_interval(values: Sequence[float]) -> Rate:
+def _mean_with_interval(values: Sequence[float]) -> PassRate:
     """Returns the mean of the problems' values, such as their pass@1, with its 95 % interval."""
     return {"value": float(np.mean(values)), "ci95": list(mean_interval(values))}

@@ -34,7 +34,7 @@ def group_failures_by_reason(task_ids_and_reasons: Iterable[tuple[str, str]]) ->
 
 
 def format_failure_reason(reason: FailureReason) -> str:
-    """Returns a failure reason with its problems as text, such as "HumanEval/3, HumanEval/8: HTTP 500: no"."""
+    """Returns a failure reason with its problems as text, such as "HumanEval/3, HumanEval/8: HTTP 500: overloaded"."""
     problems = ", ".join(reason["problems"])
     is_whole = len(reason["problems"]) < MOST_PROBLEMS or reason["samples"] == len(reason["problems"])
     total = "" if is_whole else f", ... ({counted(reason['samples'], 'sample')})"

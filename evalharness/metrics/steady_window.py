@@ -51,7 +51,7 @@ def make_request_timeline(
 ) -> RequestTimeline:
     """Returns a timed completion's start, first output and end, with its amount of output.
 
-    Amounts of output are in tokens or characters; `first_chunk_amount` is that of the first chunk. If it is not known,
+    Amounts of output are in tokens or characters; `first_chunk_amount` is that of the first chunk. If that is None,
     all output is taken as evenly spread over the time after the prefill.
     """
     start, total = completion.started_at or 0.0, completion.total_s or 0.0

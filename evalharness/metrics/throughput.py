@@ -51,8 +51,8 @@ def compute_speed(
       over requests, or batches, at the same concurrency. characters_per_s: the same in characters.
     request_output_tokens_per_s: percentiles of output_tokens / latency of a request;
       output_tokens_per_s_per_request: the median of the same.
-    steady: output tokens/s in the window of the highest concurrency (see `find_steady_window`), the window's seconds
-      and its concurrency.
+    steady: output tokens/s in the window of the highest concurrency (see `find_steady_window`), the window's
+      length in seconds, and its concurrency.
     common_tokens, common_tokens_per_s, tokenizer: output tokens counted by a tokenizer common to all models.
     forwards: forward passes (NFE) after the prefill, summed over requests; tokens_per_forward: output_tokens /
       forwards. prefill_share: sum of prefill_s / sum of latency.

@@ -23,10 +23,10 @@ class CommonTokenizer:
 
 
 def load_common_tokenizer(path_or_id: str | None = None) -> CommonTokenizer | None:
-    """Returns the tokenizer with a path or a Hugging Face Hub id; without `path_or_id`, the bundled tokenizer.
+    """Loads the tokenizer that `path_or_id` names; without `path_or_id`, the bundled tokenizer.
 
-    The path is that of a tokenizer.json or of its folder. Returns None if `path_or_id` is None and no tokenizer is
-    bundled. Raises UserError if the tokenizer cannot be loaded.
+    `path_or_id` is an id on the Hugging Face Hub, or the path of a tokenizer.json or of its folder. Returns None if
+    `path_or_id` is None and no tokenizer is bundled. Raises UserError if the tokenizer cannot be loaded.
     """
     if path_or_id is None and not BUNDLED.exists():
         return None

@@ -40,7 +40,7 @@ class Responder:
         Raises RequestRefused if the engine refuses the request.
         """
         try:
-            generation = await self._engine.start(answer_request.jobs, arrival_time)
+            generation = await self._engine.submit(answer_request.jobs, arrival_time)
         except UserError as error:
             raise make_rejected_option_http_error(error, answer_request.jobs[0]) from None
         answer = RunningAnswer(answer_request, generation, self._engine, self._metrics)
@@ -122,7 +122,10 @@ class RunningAnswer:
         yield b"data: [DONE]\n\n"
 
     def _make_chunk(self, choice: ChoiceText, text: str) -> dict[str, Any]:
-        """Returns the JSON chunk with a choice's new `text`, or with its whole text so far if `diffusing` is set."""
+        """Returns the JSON chunk with a choice's new `text`.
+
+        If the request sets `diffusing`, the chunk has the choice's whole text so far instead, masks included.
+        """
         wrapping, first = self.request.wrapping, not choice.started
         choice.started = True
         end = choice.finished_choice() if choice.outcome else None
@@ -152,14 +155,14 @@ class EventStream(StreamingResponse):
         """Sends the events to the client (ASGI)."""
         finished = False
 
-        async def send_and_note_end(message: Any) -> None:
+        async def send_and_note_if_last(message: Any) -> None:
             nonlocal finished
             finished = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
 
         try:
             async with asyncio.timeout(self._limit_s):
-                await super().__call__(scope, receive, send_and_note_end)
+                await super().__call__(scope, receive, send_and_note_if_last)
         except TimeoutError:
             with suppress(TimeoutError):  # a client that does not read any more
                 async with asyncio.timeout(1):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from evalharness.backends.factory import BackendConfig, find_backend, option_names, unknown_option_message
-from evalharness.data.cards import strip_card_file
+from evalharness.data.cards import task_name_without_card_file
 from evalharness.data.cards.task_options import task_option_names
 from evalharness.errors import UserError
 from evalharness.pipeline.resuming.same_run import RETRY_OPTIONS
@@ -72,7 +72,7 @@ class RunConfig:
     def default_folder_name(self) -> str:
         """Returns the default name of the run directory. Runs that can have different results get different names."""
         parts = [
-            strip_card_file(self.task),
+            task_name_without_card_file(self.task),
             self.backend,
             *([self.model.strip("/").replace("/", "--")] if self.model else []),
         ]

@@ -50,8 +50,8 @@ class RunPlan:
         return (self.prompt_tokens * prices[0] + self.max_output_tokens_of_run * prices[1]) / 1e6
 
 
-def plan_runs(configs_and_folders: Sequence[ConfigAndFolder], prompts_per_run: int) -> list[RunPlan]:
-    """Returns a plan of each run: its number of requests and tokens, and its first `prompts_per_run` prompts.
+def plan_runs(configs_and_folders: Sequence[ConfigAndFolder], prompts_to_show: int) -> list[RunPlan]:
+    """Returns a plan of each run: its number of requests and tokens, and its first `prompts_to_show` prompts.
 
     `configs_and_folders` has a pair (configuration, run directory) for each run. Raises UserError if a configuration is
     not valid.
@@ -60,15 +60,15 @@ def plan_runs(configs_and_folders: Sequence[ConfigAndFolder], prompts_per_run: i
     prepared = validate_runs(configs_and_folders, notes.append)
     try:
         return [
-            _plan_run(run, prompts_per_run, completions_exist=prepared.stored_backend is not None)
+            _plan_run(run, prompts_to_show, completions_exist=prepared.backend_with_stored_completions is not None)
             for run in prepared.runs
         ]
     finally:
-        if prepared.stored_backend:
-            prepared.stored_backend.close()
+        if prepared.backend_with_stored_completions:
+            prepared.backend_with_stored_completions.close()
 
 
-def _plan_run(run: PreparedRun, prompts_per_run: int, completions_exist: bool) -> RunPlan:
+def _plan_run(run: PreparedRun, prompts_to_show: int, completions_exist: bool) -> RunPlan:
     asks_again = run.prepared.config.ask_again
     completed = SampleKeySet(row.key for row in read_completions(run.folder) if not (asks_again and is_unanswered(row)))
     missing = [] if completions_exist else [request for request in run.requests if request.key not in completed]
@@ -87,7 +87,7 @@ def _plan_run(run: PreparedRun, prompts_per_run: int, completions_exist: bool) -
         requests=len(missing),
         prompt_tokens=sum(counts[request.problem.task_id] for request in missing) if tokenizer else None,
         max_output_tokens=run.prepared.sampling.max_new_tokens,
-        first_requests=tuple(first[task_id] for task_id in list(order)[:prompts_per_run]),
+        first_requests=tuple(first[task_id] for task_id in list(order)[:prompts_to_show]),
     )
 
 

@@ -78,7 +78,7 @@ class Executor:
 
 
 ExecutorOpener = Callable[[RunConfig, Backend | None, Log, bool], Executor]
-"""Opens an executor. Arguments: configuration, backend of existing completions if any, log, whether programs run."""
+"""Opens an executor. Arguments: configuration, backend with stored completions or None, log, whether programs run."""
 
 
 def find_executor_opener(executor_name: str) -> ExecutorOpener:
@@ -86,16 +86,18 @@ def find_executor_opener(executor_name: str) -> ExecutorOpener:
     return cast(ExecutorOpener, load_plugin(EXECUTOR_GROUP, "executor", executor_name))
 
 
-def open_local(config: RunConfig, stored_backend: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
+def open_local(
+    config: RunConfig, backend_with_stored_completions: Backend | None, log: Log, sandbox_needed: bool
+) -> Executor:
     """Opens the executor `local`, which generates and grades on this machine.
 
-    `stored_backend` is a backend whose completions exist already, such as a samples file; if it is None, the configured
-    backend is opened. `sandbox_needed` is False for tasks that run no programs. Raises UserError if the sandbox or the
-    backend is not available.
+    `backend_with_stored_completions` returns completions that exist already, such as those of a samples file; if it is
+    None, the configured backend is opened. `sandbox_needed` is False for tasks that run no programs. Raises UserError
+    if the sandbox or the backend is not available.
     """
     sandbox = open_sandbox(config.sandbox, config.workers, config.sandbox_options(), log, needed=sandbox_needed)
     try:
-        backend = stored_backend or make_backend(config)
+        backend = backend_with_stored_completions or make_backend(config)
     except BaseException:
         sandbox.close()
         raise
@@ -114,10 +116,10 @@ def open_local(config: RunConfig, stored_backend: Backend | None, log: Log, sand
 def make_grading_time_estimator(task: Task, sandbox: ContainerPool) -> Callable[[Problem], float]:
     """Returns a function that estimates, from a problem's official solution, its grading time in seconds."""
 
-    def estimate_seconds(problem: Problem) -> float:
+    def estimate_grading_seconds(problem: Problem) -> float:
         if problem.reference is None:
             return 0.0
         program = task.program(problem, Completion(problem.task_id, 0, problem.reference, form="solution"))
         return sandbox.estimated_run_s(program) if program else 0.0
 
-    return estimate_seconds
+    return estimate_grading_seconds

@@ -15,12 +15,12 @@ RECORDED_PACKAGES = ("torch", "transformers", "datasets", "evalplus", "docker", 
 """Packages whose versions a manifest names."""
 
 
-def process_environment() -> Environment:
+def describe_current_process() -> Environment:
     """Returns the start time, command line, software versions and hardware of this process."""
     return {
         "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": [redact_url_secrets(word) for word in sys.argv],
-        "git": git_commit(),
+        "git": find_git_commit(),
         "python": platform.python_version(),
         "packages": {name: installed for name in RECORDED_PACKAGES if (installed := _package_version(name))},
         "hardware": machine_hardware(),
@@ -28,7 +28,7 @@ def process_environment() -> Environment:
 
 
 def redact_url_secrets(argument: str) -> str:
-    """Returns a command-line argument; the login and the query of a URL in it are replaced by asterisks."""
+    """Returns a command-line argument with asterisks instead of the login and the query of each URL in it."""
     if "://" not in argument:
         return argument
     return re.sub(r"\?.*", "?***", re.sub(r"://[^/@\s]*@", "://***@", argument))
@@ -51,7 +51,7 @@ def machine_hardware() -> Hardware:
     return hardware
 
 
-def git_commit() -> str | None:
+def find_git_commit() -> str | None:
     """Returns the commit of the git checkout that the package runs from; None if it does not run from one.
 
     "+changes" is appended if files differ from the commit.
@@ -87,7 +87,10 @@ def _processor_name() -> str:
 
 
 def _processor_mhz() -> float | None:
-    """Returns the maximum clock of the CPU in MHz, else the current clock of its fastest core; None if not known."""
+    """Returns the maximum clock frequency of the CPU in MHz.
+
+    If it is not known, returns the current frequency of the fastest core, or None if that is not known either.
+    """
     try:
         return int(Path("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq").read_text()) / 1000
     except (OSError, ValueError):

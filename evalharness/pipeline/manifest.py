@@ -5,7 +5,7 @@ from dataclasses import asdict
 from evalharness.adapters import TaskContext
 from evalharness.data.run_types import Environment, RunConfiguration, SampleSelection
 from evalharness.pipeline.executors import Sandboxes
-from evalharness.pipeline.machine import process_environment
+from evalharness.pipeline.machine import describe_current_process
 from evalharness.records import Backend, Sampling
 from evalharness.util.version import __version__
 
@@ -44,7 +44,7 @@ def make_manifest_environment(workers: int, sandbox: Sandboxes, backend_copies: 
     """
     sandbox_description = sandbox.describe()
     environment: Environment = {
-        **process_environment(),
+        **describe_current_process(),
         "sandbox": {key: value for key, value in sandbox_description.items() if key in VERDICT_NEUTRAL_KEYS},
         "workers": workers,
     }

@@ -53,14 +53,14 @@ class MergedRun:
 def merge_shards(
     out: Path, run_folders: Sequence[Path], data_source: str | None = None, ks: tuple[int, ...] = ()
 ) -> list[MergedRun]:
-    """Joins the shards of a run into the folder `out`; returns the joined run.
+    """Joins the shards of a run, or of one run per task, into the folder `out`; returns the joined runs.
 
     `run_folders` are the shards' run directories, or folders with a run directory per task; then each task is joined
     into a folder below `out`. `data_source` is the value of --data (a folder, `hub` or `sample`), `ks` the k of each
     pass@k to compute.
 
-    Nothing is written before all checks, and each joined run is written completely or not at all. Raises UserError,
-    which names the first difference or overlap, if the folders are not disjoint shards of one run.
+    All shards are checked before anything is written, and each joined run is written completely or not at all. Raises
+    UserError if the folders are not disjoint shards of one run; the message names the first difference or overlap.
     """
     groups: dict[Path, list[Path]] = {}
     for run in run_folders:
@@ -190,7 +190,10 @@ def _write_merged_run(out: Path, run: ShardedRun) -> MergedRun:
 
 
 def _join_stretches_of_shards(run: ShardedRun) -> list[RunStretch]:
-    """Returns the stretches of all shards, as if of one run. A stretch is the part of a run that one process wrote."""
+    """Returns one list of the stretches of all shards, for the manifest of the joined run.
+
+    A stretch is the part of a run that one process wrote.
+    """
     completions = [sum(1 for _ in read_complete_lines(folder / COMPLETIONS)) for folder in run.manifests]
     return join_run_stretches(list(run.manifests.values()), completions)
 

@@ -94,7 +94,7 @@ class ProgressCounts:
 
     @property
     def tokens_per_s_text(self) -> str:
-        """The generated tokens per second as text, including the batch that is being decoded; "" if not known."""
+        """The speed, such as "120 tokens/s"; includes tokens of unfinished completions. "" before the first token."""
         tokens = max(self._completed_tokens, generated_tokens.count - self._meter_at_start)
         return f"{tokens / self._elapsed_seconds:,.0f} tokens/s" if tokens else ""
 

@@ -24,7 +24,7 @@ from evalharness.pipeline.validate import (
     validate_runs,
 )
 from evalharness.records import AdjustsOptions, Backend, Completion, KnowsChat, Request, Verdict
-from evalharness.report.answer_remarks import answer_problem_warning
+from evalharness.report.answer_remarks import abnormal_answer_warning
 from evalharness.util.sample_key_set import SampleKeySet
 from evalharness.util.text import counted
 
@@ -90,7 +90,9 @@ def recipe_mismatch_warning(run: PreparedRun, backend: Backend) -> str:
 def open_executor(prepared: PreparedRuns, progress: Progress) -> Executor:
     """Opens the executor (sandboxes and backend) of validated runs. Raises UserError if one is not available."""
     open_function = find_executor_opener(prepared.config.executor)
-    return open_function(prepared.config, prepared.stored_backend, progress.note, bool(prepared.image_names))
+    return open_function(
+        prepared.config, prepared.backend_with_stored_completions, progress.note, bool(prepared.image_names)
+    )
 
 
 def open_run_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) -> list[RunStore]:
@@ -159,7 +161,7 @@ def execute_run(run: PreparedRun, executor: Executor, store: RunStore, progress:
         )
     summary = summarize_run(run.prepared, executor.backend, store.folder, len(run.requests))
     store.write_summary(summary)
-    if warning := answer_problem_warning(summary):
+    if warning := abnormal_answer_warning(summary):
         progress.note(warning)
     return summary
 

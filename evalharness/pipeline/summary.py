@@ -9,7 +9,7 @@ from evalharness.backends.reference import ReferenceBackend
 from evalharness.backends.replay import ReplayBackend
 from evalharness.data.run_files import COMPLETIONS, read_completions, read_manifest, read_verdicts
 from evalharness.data.run_types import AnswerCounts, Summary, SummaryResults
-from evalharness.metrics.answer_counts import count_answers
+from evalharness.metrics.answer_counts import count_answer_kinds
 from evalharness.metrics.passk import DEFAULT_KS, count_samples_by_problem, pass_rates, pass_rates_by_facet
 from evalharness.metrics.reasons import group_failures_by_reason
 from evalharness.metrics.throughput import compute_speed
@@ -37,17 +37,18 @@ def summarize_run(prepared: PreparedTask, backend: Backend, folder: Path, sample
         "official_data": context.data.is_official,
         **results,
     }
-    if middle := infilling_length_rule(prepared, backend):
+    if middle := middle_length_method_name(prepared, backend):
         summary["middle"] = middle
     if config.shard:
         summary["shard"] = config.shard
     return cast(Summary, summary)
 
 
-def infilling_length_rule(prepared: PreparedTask, backend: Backend) -> str | None:
-    """Returns how the length of an infilled middle was determined, such as "free"; None for a task without infilling.
+def middle_length_method_name(prepared: PreparedTask, backend: Backend) -> str | None:
+    """Returns the name of the method that determines how long an infilled middle is; None without infilling.
 
-    The task's recipe determines it. Returns "unknown" for a samples file, unless the user names its recipe.
+    It is the value of `middle` in the task's recipe, such as "free" (the model ends the middle), or "unknown" for a
+    samples file whose recipe the user does not name.
     """
     middle = prepared.context.recipe.middle
     is_known = not isinstance(backend, ReplayBackend) or "recipe" in prepared.config.options
@@ -74,7 +75,7 @@ def compute_summary_results(prepared: PreparedTask, folder: Path, sample_count: 
     extraction = sum((counts.extraction for counts in tallies.values()), Counter[str]())
     if extraction:
         results["extraction"] = dict(extraction.most_common())
-    if answers := count_run_answers(prepared, folder, manifest["config"]["backend"]["name"], tokenizer):
+    if answers := count_answers_of_run(prepared, folder, manifest["config"]["backend"]["name"], tokenizer):
         results["answers"] = answers
     if facets := pass_rates_by_facet(tallies, prepared.problems, ks):
         results["facets"] = facets
@@ -87,10 +88,10 @@ def compute_summary_results(prepared: PreparedTask, folder: Path, sample_count: 
     return results
 
 
-def count_run_answers(
+def count_answers_of_run(
     prepared: PreparedTask, folder: Path, backend_name: str, tokenizer: CommonTokenizer | None
 ) -> AnswerCounts | None:
-    """Returns how many answers of a run are truncated, empty, refused or only reasoning.
+    """Returns how many answers of a run are truncated, empty, refused or consist of reasoning only.
 
     Returns None for the backend `reference`, whose answers are the official solutions.
     """
@@ -102,4 +103,4 @@ def count_run_answers(
     def text_without_reasoning(completion: Completion) -> str:
         return without_reasoning(completion.text) if is_chat and completion.form == "answer" else completion.text
 
-    return count_answers(read_completions(folder), token_limit, tokenizer, text_without_reasoning)
+    return count_answer_kinds(read_completions(folder), token_limit, tokenizer, text_without_reasoning)

@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from evalharness.data.cards import strip_card_file
+from evalharness.data.cards import task_name_without_card_file
 from evalharness.data.run_types import Summary
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
@@ -86,7 +86,10 @@ def sweep(
     combinations = list_option_combinations(swept_values)
     runs_by_combination = [
         [
-            (set_option_values(base, combination.values), out / combination.name / strip_card_file(base.task))
+            (
+                set_option_values(base, combination.values),
+                out / combination.name / task_name_without_card_file(base.task),
+            )
             for base in task_configs
         ]
         for combination in combinations

@@ -30,12 +30,12 @@ def generate_unless_refused(
     """Yields the backend's completions; raises UserError with the endpoint's message if it refuses every prompt.
 
     Completions of refused prompts are only yielded after another prompt is answered. After `MAX_INITIAL_REFUSALS`
-    refusals without any answer, no further request is sent. `any_answered` says whether the run, before it was resumed,
-    had an answered prompt.
+    refusals without any answer, no further request is sent. `any_answered` is True if a prompt was already answered
+    before the run was resumed.
 
     With `settle_failures` (--settle-failures), a prompt for which the backend fails gets an empty answer as soon as a
-    later prompt is answered; the answer's `refusal` is the reason. At the end of the run, the remaining failed prompts
-    also get an empty answer, unless the backend answered some prompts and then failed for all others.
+    later prompt is answered; the answer's field `refusal` contains the reason. At the end of the run, the remaining
+    failed prompts also get an empty answer, unless the backend answered some prompts and then failed for all others.
     """
     sendable = _RequestsUntilAllRefused(requests, any_answered)
     failures = _HeldBackFailures(any_answered) if settle_failures else None
@@ -90,7 +90,7 @@ class _RequestsUntilAllRefused:
 
 
 class _HeldBackFailures:
-    """Holds back the completions of prompts for which the backend failed, until it answers a later prompt."""
+    """Holds back the completions of prompts for which the backend failed, until the backend answers a later prompt."""
 
     def __init__(self, any_answered: bool) -> None:
         self._waiting: list[Completion] = []
@@ -116,10 +116,10 @@ class _HeldBackFailures:
     def release_remaining(self) -> list[Completion]:
         """Returns the completions that are still held back at the end of the run.
 
-        They are returned as empty answers, which count as not solved, if the backend has ever answered a prompt in this
-        run and is probably not down: either all prompts were sent to it, or it has answered none since the run was
-        resumed (the prompts that are left may be those that always fail). Otherwise they are returned unchanged, with
-        their error; the next start of the run sends their prompts again.
+        They are returned unchanged, with their error, if the backend is probably down: it has never answered a prompt
+        of this run, or it answered some since this start of the run and then failed several times in a row. The next
+        start of the run sends these prompts again. Otherwise the prompts themselves are the probable cause, and the
+        completions are returned as empty answers, which count as not solved.
         """
         any_answered = self._answered_before or self._answered_now
         are_unsolved = any_answered and not (self._stopped and self._answered_now)

@@ -17,7 +17,7 @@ from evalharness.backends.replay import ReplayBackend
 from evalharness.data.cards import Recipe
 from evalharness.data.run_types import SampleSelection
 from evalharness.data.sources import parse_data_source
-from evalharness.errors import NoBundledSample, UserError
+from evalharness.errors import NoBundledDataSample, UserError
 from evalharness.metrics.tokenizing import load_common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.executors import find_executor_opener
@@ -81,7 +81,7 @@ class PreparedRuns:
 
     config: RunConfig
     runs: tuple[PreparedRun, ...]
-    stored_backend: Backend | None
+    backend_with_stored_completions: Backend | None
     """The backend whose completions exist already (`reference`, `replay`); None where a model generates them."""
 
     @property
@@ -95,29 +95,29 @@ def validate_runs(
 ) -> PreparedRuns:
     """Returns the validated runs of several tasks with one backend. Raises UserError if a configuration is not valid.
 
-    `configs_and_folders` has a pair (configuration, run directory) for each run. Of several tasks, `--data sample`
-    omits those without bundled sample data, and the backend `reference` those without official solutions; `log` is
-    called with their names. Calls with the same `opened_tasks` read each task's data once. The caller closes the
-    `stored_backend` of the result.
+    `configs_and_folders` has a pair (configuration, run directory) for each run. If there are several tasks, those
+    without bundled sample data are omitted with `--data sample`, and those without official solutions with the backend
+    `reference`; `log` is called with the names of omitted tasks. Calls with the same `opened_tasks` read each task's
+    data once. The caller closes the `backend_with_stored_completions` of the result.
     """
     config = configs_and_folders[0][0]
     find_executor_opener(config.executor)
     parse_sandbox_options(config.sandbox, config.sandbox_options())
     load_common_tokenizer(config.tokenizer)
-    stored_backend = check_and_open_stored_backend(config)
+    backend_with_stored_completions = check_backend_and_open_stored_completions(config)
     try:
         tasks = prepare_tasks(configs_and_folders, log, {} if opened_tasks is None else opened_tasks)
-        if isinstance(stored_backend, ReferenceBackend):
+        if isinstance(backend_with_stored_completions, ReferenceBackend):
             tasks = select_tasks_with_official_solutions(tasks, log)
-        runs = tuple(_prepare_run(task, folder, stored_backend) for task, folder in tasks)
-        check_common_parent_folder(runs)
+        runs = tuple(_prepare_run(task, folder, backend_with_stored_completions) for task, folder in tasks)
+        check_parent_folder_of_runs(runs)
         for run in runs:
             check_run_folder(run)
     except BaseException:
-        if stored_backend:
-            stored_backend.close()
+        if backend_with_stored_completions:
+            backend_with_stored_completions.close()
         raise
-    return PreparedRuns(config, runs, stored_backend)
+    return PreparedRuns(config, runs, backend_with_stored_completions)
 
 
 def prepare_task(config: RunConfig, opened_tasks: OpenedTasks | None = None) -> PreparedTask:
@@ -153,20 +153,20 @@ def prepare_tasks(
 ) -> list[tuple[PreparedTask, Path]]:
     """Returns a pair (prepared task, run directory) for each configuration.
 
-    Of several tasks, `--data sample` omits those without bundled sample data; `log` is called with their names. Raises
-    UserError if a task cannot be prepared, or if no task is left.
+    If there are several tasks, those without bundled sample data are omitted with `--data sample`, and `log` is called
+    with their names. Raises UserError if a task cannot be prepared, or if no task is left.
     """
     prepared, without_sample = [], []
     for config, folder in configs_and_folders:
         try:
             prepared.append((prepare_task(config, opened_tasks), folder))
-        except NoBundledSample:
+        except NoBundledDataSample:
             if len(configs_and_folders) == 1:
                 raise
             without_sample.append(config.task)
     if not prepared:
         names = ", ".join(without_sample)
-        raise NoBundledSample(f"no sample data are bundled for {names}; use --data DIR or --data hub")
+        raise NoBundledDataSample(f"no sample data are bundled for {names}; use --data DIR or --data hub")
     if without_sample:
         log(f"tasks omitted, since no sample data are bundled for them: {', '.join(without_sample)}")
     return prepared
@@ -191,7 +191,10 @@ def select_tasks_with_official_solutions(
 
 
 def choose_samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
-    """Returns the samples per problem: --n, else the recipe's number, or 1 if all samples would be equal."""
+    """Returns the number of samples per problem.
+
+    It is --n if given, otherwise 1 if all samples would be equal, otherwise the number in the recipe.
+    """
     if config.n is not None:
         return config.n
     return 1 if config.backend == ReferenceBackend.name or config.temperature == 0 else recipe.n
@@ -224,7 +227,7 @@ def check_numeric_settings(config: RunConfig, samples_per_problem: int, sampling
         )
 
 
-def check_and_open_stored_backend(config: RunConfig) -> Backend | None:
+def check_backend_and_open_stored_completions(config: RunConfig) -> Backend | None:
     """Checks the backend's name and options; returns the backend if its completions exist already, otherwise None.
 
     The backends `reference` (official solutions) and `replay` (samples file) have such completions. Raises UserError
@@ -251,7 +254,7 @@ def check_prompt_is_supported(backend: Backend, prompt: Prompt) -> None:
         )
 
 
-def check_common_parent_folder(runs: Sequence[PreparedRun]) -> None:
+def check_parent_folder_of_runs(runs: Sequence[PreparedRun]) -> None:
     """Raises UserError if the output folder of several tasks is itself a run directory, or has files but no run."""
     parents = {run.folder.parent for run in runs if run.folder.name == run.prepared.config.task}
     if len(runs) > 1 and len(parents) == 1:
@@ -277,11 +280,13 @@ def configuration_known_before_loading(run: PreparedRun) -> dict[str, Any]:
     }
 
 
-def _prepare_run(prepared: PreparedTask, folder: Path, stored_backend: Backend | None) -> PreparedRun:
+def _prepare_run(prepared: PreparedTask, folder: Path, backend_with_stored_completions: Backend | None) -> PreparedRun:
     config = prepared.config
-    requests = list_requests(prepared, stored_backend)
+    requests = list_requests(prepared, backend_with_stored_completions)
     selection: SampleSelection = (
-        {"file": True} if isinstance(stored_backend, ReplayBackend) else {"n": prepared.n, "limit": config.limit}
+        {"file": True}
+        if isinstance(backend_with_stored_completions, ReplayBackend)
+        else {"n": prepared.n, "limit": config.limit}
     )
     if config.shard:
         shard = parse_shard(config.shard)
@@ -292,13 +297,14 @@ def _prepare_run(prepared: PreparedTask, folder: Path, stored_backend: Backend |
     return PreparedRun(folder, prepared, tuple(requests), selection)
 
 
-def list_requests(prepared: PreparedTask, stored_backend: Backend | None) -> list[Request]:
-    """Returns a request for each sample of a run, sorted by problem; for `grade`, for each line of the samples file.
+def list_requests(prepared: PreparedTask, backend_with_stored_completions: Backend | None) -> list[Request]:
+    """Returns one request for each sample of a run, sorted by problem.
 
-    Raises UserError if the samples file does not match the task.
+    With `evalharness grade`, each line of the samples file is a sample. Raises UserError if the samples file does not
+    match the task.
     """
-    if isinstance(stored_backend, ReplayBackend):
-        return _list_requests_of_samples_file(prepared, stored_backend)
+    if isinstance(backend_with_stored_completions, ReplayBackend):
+        return _list_requests_of_samples_file(prepared, backend_with_stored_completions)
     return [Request(problem, sample_id) for problem in prepared.problems.values() for sample_id in range(prepared.n)]
 
 

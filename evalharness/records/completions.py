@@ -19,8 +19,8 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Trace:
-    """How a completion was decoded: the text, forward pass and block of each output token, in the order of the text."""
+class DecodingTrace:
+    """How a completion was decoded: the text, the forward pass and the block of each output token, in text order."""
 
     tokens: tuple[str, ...]
     """The text of each token. Joined, they are the completion before the cut at a stop sequence."""
@@ -100,8 +100,8 @@ class Completion:
     """Speculative decoding: drafted tokens that the target rejected, those after a rejected one included."""
     drafts: tuple[DraftCounts, ...] | None = None
     """Speculative decoding: what the target accepted of the drafts of each source. None without drafts."""
-    trace: Trace | None = None
-    """The denoising history, where the backend is asked to keep it."""
+    trace: DecodingTrace | None = None
+    """The decoding history, where the backend is asked to keep it."""
     reasoning: str | None = None
     """The reasoning that an endpoint sends separately from the answer. It is not graded."""
     reasoning_tokens: int | None = None

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Limits:
-    """Time and memory limits of a program in the sandbox. Time that it waits for a free CPU core does not count."""
+    """Time and memory limits of a program in the sandbox. Its waiting time for a free CPU core does not count."""
 
     time_s: float
     memory_mb: int = 4096
@@ -36,7 +36,7 @@ class ProcessRules:
 
 
 @dataclass(frozen=True)
-class CallRules:
+class EvalPlusCallRules:
     """How EvalPlus limits the time of each call of the tested function, and compares the return values."""
 
     edition: Literal["0.2", "0.3"]
@@ -54,11 +54,11 @@ class CallRules:
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class ReferenceSolution:
     """A problem's reference solution with the test inputs, to compute the expected outputs.
 
-    The sandbox runs the solution once and caches its outputs. Instances compare by identity: a task makes one per
-    problem, which all programs of the problem share.
+    The sandbox runs the solution once and caches its outputs. Instances compare by identity: a task makes one instance
+    per problem, and all programs of the problem share it.
     """
 
     source: str
@@ -82,7 +82,7 @@ class Checks:
 
 
 @dataclass(frozen=True)
-class Cases:
+class EncodedTestCases:
     """The test cases of a LiveCodeBench problem, still encoded as in the data file; decoded in the sandbox."""
 
     public: str
@@ -112,8 +112,8 @@ class CallsProgram:
     source: str
     limits: Limits
     rules: ProcessRules
-    calls: CallRules
-    reference: Reference
+    calls: EvalPlusCallRules
+    reference: ReferenceSolution
     found_by: str = ""
 
 
@@ -125,7 +125,7 @@ class CasesProgram:
     source: str
     limits: Limits
     rules: ProcessRules
-    cases: Cases
+    cases: EncodedTestCases
     found_by: str = ""
 
 

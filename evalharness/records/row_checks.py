@@ -86,7 +86,7 @@ def _is_allowed_value(value: Any, allowed_values: tuple[Any, ...]) -> bool:
 
 
 def _describe_allowed_values(allowed_values: tuple[Any, ...]) -> str:
-    """Returns the allowed types and values of a field in words, for a message: such as "a string or null"."""
+    """Returns the allowed types and values of a field in words, such as "a string or null", for a message."""
     words = [TYPE_WORDS[kind] if isinstance(kind, type) else repr(kind) for kind in allowed_values]
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 

@@ -7,7 +7,7 @@ from evalharness.metrics.answer_counts import KINDS
 from evalharness.metrics.reasons import format_failure_reason
 
 WARNING_RATE = 0.02
-"""The share of answers of one kind above which a run ends with a warning."""
+"""The fraction of answers of one kind above which a run ends with a warning."""
 WORDS: Mapping[AnswerKind, str] = {
     "at_limit": "reached the token limit",
     "reasoning_only": "reasoning alone",
@@ -25,20 +25,20 @@ REMEDIES: Mapping[AnswerKind, str] = {
 }
 
 
-def answer_problem_remarks(summary: Summary, min_share: float = 0.0) -> list[str]:
+def abnormal_answer_remarks(summary: Summary, min_fraction: float = 0.0) -> list[str]:
     """Returns remarks about a run's truncated, empty or refused answers, such as "1 of 9 answers was empty (11.1%)".
 
-    There is one remark per kind of problem, such as "empty", if more than the fraction `min_share` of the run's answers
-    have it.
+    There is one remark for each kind of abnormal answers, such as "empty", that is more than the fraction
+    `min_fraction` of the run's answers.
     """
     answers = summary.get("answers")
     if not answers:
         return []
-    return [_answer_problem_remark(answers, kind) for kind in KINDS if answers["rates"].get(kind, 0.0) > min_share]
+    return [_abnormal_answer_remark(answers, kind) for kind in KINDS if answers["rates"].get(kind, 0.0) > min_fraction]
 
 
-def short_answer_problem_remarks(summary: Summary) -> list[str]:
-    """Returns short remarks about a run's answers, such as "3 empty" or "2 at token limit", for a table cell."""
+def short_abnormal_answer_remarks(summary: Summary) -> list[str]:
+    """Returns short remarks about a run's abnormal answers, for a table cell, such as "3 empty" or "2 unanswered"."""
     answers = summary.get("answers")
     counts = answers["counts"] if answers else {}
     return [f"{count} {SHORT[kind]}" for kind in KINDS if (count := counts.get(kind))]
@@ -50,7 +50,7 @@ def token_limit_text(summary: Summary) -> str:
     return f"at most {answers['token_limit']} new tokens" if answers and "token_limit" in answers else ""
 
 
-def failure_remarks(summary: Summary) -> list[str]:
+def missing_answer_or_verdict_remarks(summary: Summary) -> list[str]:
     """Returns a remark for each reason why samples of a run have no answer or no verdict, with the problems' ids.
 
     An example is "refused: HumanEval/3: HTTP 400".
@@ -63,12 +63,12 @@ def failure_remarks(summary: Summary) -> list[str]:
     return [f"{name}: {format_failure_reason(reason)}" for name, group in reasons.items() for reason in group]
 
 
-def answer_problem_warning(summary: Summary) -> str:
+def abnormal_answer_warning(summary: Summary) -> str:
     """Returns a warning if many answers of a run were truncated, empty or refused; else "".
 
     "Many" is more than the fraction `WARNING_RATE` of the answers. The warning says what to do.
     """
-    remarks = answer_problem_remarks(summary, WARNING_RATE)
+    remarks = abnormal_answer_remarks(summary, WARNING_RATE)
     if not remarks:
         return ""
     answers = summary["answers"]
@@ -77,8 +77,8 @@ def answer_problem_warning(summary: Summary) -> str:
     return f"warning: {summary['task']}: {', '.join(remarks)}; {remedies}"
 
 
-def _answer_problem_remark(answers: AnswerCounts, kind: AnswerKind) -> str:
-    """Returns the remark about one kind of problem with answers, such as "1 of 9 answers was empty (11.1%)"."""
+def _abnormal_answer_remark(answers: AnswerCounts, kind: AnswerKind) -> str:
+    """Returns the remark about one kind of abnormal answers, such as "1 of 9 answers was empty (11.1%)"."""
     count, total = answers["counts"][kind], answers["answers"]
     verb = "" if kind == "at_limit" else "was " if count == 1 else "were "
     limit = f" of {answers['token_limit']}" if kind == "at_limit" and "token_limit" in answers else ""

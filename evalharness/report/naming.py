@@ -44,7 +44,10 @@ class RunName:
 
     @property
     def distinguishing_settings(self) -> str:
-        """The settings that distinguish the run from others, such as "threshold=0.9"; without any, its folder."""
+        """The settings that distinguish the run from others, such as "threshold=0.9".
+
+        If there are none, or more than `MAX_SETTINGS`, it is the distinguishing part of the path of the run's folder.
+        """
         if len(self.settings) > MAX_SETTINGS:
             return self.folder
         shown = [f"{key}={_shorten_setting_value(value)}" for key, value in self.settings]
@@ -110,7 +113,7 @@ def name_runs(runs: Sequence[Run]) -> list[RunName]:
 def model_or_samples_file_name(run: Run) -> str | None:
     """Returns the name of a run's model, or, for samples that were graded without one, the samples file's name.
 
-    The folder's name is returned if the samples file is a run's completions.jsonl; None if neither is known.
+    If that file is a run's completions.jsonl, returns the name of its folder. Returns None if neither name is known.
     """
     if model := run.summary.get("model"):
         return str(model)

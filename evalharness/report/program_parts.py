@@ -1,7 +1,7 @@
 """Makes the program of a sample again, as text: the code extracted from the answer, and the problem's tests."""
 
 from evalharness.errors import UserError
-from evalharness.records import Cases, Completion, Problem, Program, Task
+from evalharness.records import Completion, EncodedTestCases, Problem, Program, Task
 from evalharness.records.programs import CallsProgram, CasesProgram
 from evalharness.util.limits.calls import LimitExceeded
 from evalharness.util.limits.texts import is_too_large
@@ -39,7 +39,7 @@ def _make_sandbox_program(task: Task, problem: Problem, completion: Completion) 
         return None
 
 
-def _format_test_cases(cases: Cases) -> str:
+def _format_test_cases(cases: EncodedTestCases) -> str:
     subject = f"{cases.function} is called with" if cases.function else "The program reads"
     private = "; private cases, which are not shown, follow" if cases.private else ""
     return f"{subject} each input, and its output is compared{private}:\n\n{cases.public}"

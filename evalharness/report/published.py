@@ -20,7 +20,7 @@ GENERAL_BENCHMARKS = ("coding prompts", "eight open code", "average over", "avg 
 
 
 @dataclass(frozen=True)
-class PublishedPoint:
+class PublishedResult:
     """One published pass rate or speed of a model, as its source states it."""
 
     model: str
@@ -68,12 +68,12 @@ def list_published_sets() -> list[str]:
     return sorted(path.stem for path in bundled_folder("results/published").glob("*.json"))
 
 
-def load_published_results(set_names: str) -> list[PublishedPoint]:
+def load_published_results(set_names: str) -> list[PublishedResult]:
     """Returns the published results that a comma-separated list names: bundled sets, `all`, or paths of files.
 
     Raises UserError for an unknown set, and for a file with another format.
     """
-    points: list[PublishedPoint] = []
+    points: list[PublishedResult] = []
     for name in filter(None, (part.strip() for part in set_names.split(","))):
         if name == "all":
             for set_name in list_published_sets():
@@ -88,8 +88,8 @@ def load_published_results(set_names: str) -> list[PublishedPoint]:
 
 
 def find_published_speed_of(
-    published_rate: PublishedPoint, published_results: Sequence[PublishedPoint]
-) -> PublishedPoint | None:
+    published_rate: PublishedResult, published_results: Sequence[PublishedResult]
+) -> PublishedResult | None:
     """Returns the published speed that belongs to a published pass rate; None if its source states none.
 
     A speed on the same benchmark is preferred over one that describes the model in general.
@@ -103,12 +103,12 @@ def find_published_speed_of(
     return next(iter([*same, *general]), None)
 
 
-def _read_published_file(path: Path) -> list[PublishedPoint]:
-    field_names = {field.name for field in fields(PublishedPoint)}
+def _read_published_file(path: Path) -> list[PublishedResult]:
+    field_names = {field.name for field in fields(PublishedResult)}
     try:
         content: Mapping[str, Any] = json.loads(path.read_bytes())
         return [
-            PublishedPoint(**{"set": path.stem, **{key: value for key, value in row.items() if key in field_names}})
+            PublishedResult(**{"set": path.stem, **{key: value for key, value in row.items() if key in field_names}})
             for row in content["points"]
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

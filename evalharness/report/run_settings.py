@@ -29,7 +29,8 @@ def flatten_run_settings(run: Run) -> dict[str, Any]:
 def describe_problem_selection(run: Run) -> str:
     """Returns a text about the problems of its task that a run covers: "first 20", "shard 1/2" or "all".
 
-    It is a text, not a number, so that runs on different problems never form one curve of the frontier plot.
+    The result is never a number, because runs that differ only in a number form one curve of the frontier plot; runs on
+    different problems must not form a curve.
     """
     selection = run.config.get("samples", {})
     limit, shard, only = selection.get("limit"), selection.get("shard"), selection.get("only")

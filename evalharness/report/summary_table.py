@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from evalharness.data.run_types import Rate, Speed, Summary
+from evalharness.data.run_types import PassRate, Speed, Summary
 from evalharness.report.answer_remarks import (
-    answer_problem_remarks,
-    failure_remarks,
-    short_answer_problem_remarks,
+    abnormal_answer_remarks,
+    missing_answer_or_verdict_remarks,
+    short_abnormal_answer_remarks,
     token_limit_text,
 )
 from evalharness.report.run_metrics import changed_measurement_conditions_text
@@ -39,13 +39,17 @@ def make_summary_table(summaries: Sequence[Summary], task_group: str | None = No
 
 
 def make_table_remarks(summaries: Sequence[Summary]) -> list[str]:
-    """Returns remarks to print below the table of results: on truncated or missing answers, and changed conditions."""
+    """Returns remarks to print below the table of results: on abnormal answers and changed measurement conditions."""
     return [f"{summary['task']}: {remark}" for summary in summaries for remark in _make_run_remarks(summary)]
 
 
 def _make_run_remarks(summary: Summary) -> list[str]:
     mixed = changed_measurement_conditions_text(summary["speed"])
-    return [*answer_problem_remarks(summary), *failure_remarks(summary), *([f"speed of {mixed}"] if mixed else [])]
+    return [
+        *abnormal_answer_remarks(summary),
+        *missing_answer_or_verdict_remarks(summary),
+        *([f"speed of {mixed}"] if mixed else []),
+    ]
 
 
 def make_facet_tables(summaries: Sequence[Summary]) -> Iterator[Table]:
@@ -82,19 +86,22 @@ def _format_outcome_counts(summary: Summary) -> list[str]:
     return [
         *counts,
         *([f"{without_code} without code"] if without_code else []),
-        *short_answer_problem_remarks(summary),
+        *short_abnormal_answer_remarks(summary),
     ]
 
 
 def _format_sample_count(summary: Summary) -> str:
-    """Returns a run's number of samples as text, with the number of problems if it differs or some are not covered."""
+    """Returns a run's number of samples as text.
+
+    The number of problems is added if it is not the same, or if the run does not cover all problems of its task.
+    """
     problems, total = summary["problems"], summary.get("problems_of_task", summary["problems"])
     if problems < total:
         return f"{summary['samples']}\n{problems} of {total} problems"
     return str(summary["samples"]) + (f"\n{counted(problems, 'problem')}" if problems != summary["samples"] else "")
 
 
-def _format_rate(rate: Rate | None) -> str:
+def _format_rate(rate: PassRate | None) -> str:
     if rate is None:
         return ABSENT
     low, high = rate["ci95"]

@@ -25,7 +25,7 @@ class DataKind(StrEnum):
 
 def data_kind(summary: Summary) -> DataKind:
     """Returns the kind of data (full, sample, unofficial) that a run used, from its summary."""
-    if is_sample_task(task_name_of(summary)):
+    if is_task_on_sample_data(task_name_of(summary)):
         return DataKind.SAMPLE
     return DataKind.FULL if summary.get("official_data", True) else DataKind.UNOFFICIAL
 
@@ -35,7 +35,7 @@ def task_name_of(summary: Summary) -> str:
     return str(summary.get("task"))
 
 
-def is_sample_task(task_name: str) -> bool:
+def is_task_on_sample_data(task_name: str) -> bool:
     """Returns whether a task's name is that of bundled sample data, which ends in "-sample"."""
     return task_name.endswith(SAMPLE_SUFFIX)
 

@@ -95,7 +95,9 @@ class SandboxOptions:
     total_time_factor: float = DEFAULT_FACTOR
     """Time limit of all runs of a sample together, as a multiple of the limit of one run."""
     own_containers: bool = False
-    """Whether samples that are not harmless (see `is_harmless`) run in separate containers, not only in namespaces."""
+    """Whether samples that may do more than compute (see `can_only_compute`) run in separate containers, not only in
+    separate namespaces.
+    """
 
 
 def parse_sandbox_options(engine_name: str, options: Mapping[str, str]) -> SandboxOptions:

@@ -1,41 +1,41 @@
-"""Builds the messages about a program for the agent: the job, and the secret, which the sample must never see."""
+"""Builds the messages about a program for the agent: the job, and the tests hidden from the sample."""
 
 import random
 import secrets
 
 from evalharness.errors import UserError
 from evalharness.records import (
-    CallRules,
     CallsProgram,
     CasesProgram,
     Checks,
     CommandProgram,
+    EvalPlusCallRules,
     ExecProgram,
     ProcessRules,
     Program,
-    Reference,
+    ReferenceSolution,
     UnitTestProgram,
 )
 from evalharness.sandbox.agent.shared.messages import (
     CallSettings,
+    CallsHiddenTests,
     CallsJob,
-    CallsSecret,
+    CasesHiddenTests,
     CasesJob,
-    CasesSecret,
     CommandJob,
+    ExecHiddenTests,
     ExecJob,
-    ExecSecret,
+    HiddenTests,
     Job,
-    NoSecret,
+    NoHiddenTests,
     ProcessSettings,
     ReferenceJob,
-    Secret,
+    UnitTestHiddenTests,
     UnitTestJob,
-    UnitTestSecret,
 )
 from evalharness.sandbox.languages import Language, command_rules, languages_by_image
-from evalharness.sandbox.tampering.canaries import append_token_statement, make_canaries
-from evalharness.sandbox.tampering.harmless import is_harmless, source_without_checks
+from evalharness.sandbox.tampering.canaries import append_print_of_secret_token, make_canaries
+from evalharness.sandbox.tampering.harmless import can_only_compute, source_without_checks
 from evalharness.sandbox.tampering.suite_canary import make_false_suites, with_protected_builtins
 
 RANDOM = random.SystemRandom()
@@ -46,12 +46,12 @@ probability p passes the check with p^5 (1 - p)^5, at most 1 in 1,024.
 """
 
 
-def _canary_run_count(harmless: bool) -> int:
+def _canary_run_count(compute_only: bool) -> int:
     """Returns how often a program with a `unittest` suite runs with false tests (canaries), which it must fail.
 
-    `harmless`: whether its text shows that it can only compute.
+    `compute_only`: whether the program's text shows that the program can only compute.
     """
-    return 1 if harmless else SUSPICIOUS_RUNS
+    return 1 if compute_only else SUSPICIOUS_RUNS
 
 
 def build_job_message(program: Program) -> Job:
@@ -60,14 +60,14 @@ def build_job_message(program: Program) -> Job:
     Raises UserError if the program needs a language.yaml and its image has none.
     """
     source, time_s, memory_mb = program.source, program.limits.time_s, program.limits.memory_mb
-    harmless = is_harmless(program)
+    compute_only = can_only_compute(program)
     match program:
         case ExecProgram():
             return ExecJob(
                 kind="exec",
                 source=source_without_checks(program),
-                split=program.checks is not None and not harmless,
-                harmless=harmless,
+                split=program.checks is not None and not compute_only,
+                harmless=compute_only,
                 settings=_make_process_settings(program.rules),
                 time_s=time_s,
                 memory_mb=memory_mb,
@@ -80,7 +80,7 @@ def build_job_message(program: Program) -> Job:
                 inputs=dict(program.reference.groups),
                 settings=_make_process_settings(program.rules),
                 calls=_make_call_settings(program.calls),
-                harmless=harmless,
+                harmless=compute_only,
                 memory_mb=memory_mb,
             )
         case CasesProgram():
@@ -89,24 +89,24 @@ def build_job_message(program: Program) -> Job:
                 source=source,
                 function=program.cases.function,
                 case_s=time_s,
-                harmless=harmless,
+                harmless=compute_only,
                 settings=_make_process_settings(program.rules),
                 memory_mb=memory_mb,
             )
         case UnitTestProgram():
             return UnitTestJob(
                 kind="unittest",
-                right_runs=1 if harmless else SUSPICIOUS_RUNS,
-                false_runs=_canary_run_count(harmless),
+                right_runs=1 if compute_only else SUSPICIOUS_RUNS,
+                false_runs=_canary_run_count(compute_only),
                 settings=_make_process_settings(program.rules),
                 time_s=time_s,
                 memory_mb=memory_mb,
             )
         case CommandProgram():
-            return _build_command_job(program, harmless)
+            return _build_command_job(program, compute_only)
 
 
-def build_secret_message(program: Program, expected_outputs: bytes) -> Secret:
+def build_hidden_tests_message(program: Program, expected_outputs: bytes) -> HiddenTests:
     """Returns the message with the parts of a program's job that its sample must not see, such as tests.
 
     `expected_outputs` are the outputs of the program's reference solution in the agent's encoding; empty if it has no
@@ -115,26 +115,26 @@ def build_secret_message(program: Program, expected_outputs: bytes) -> Secret:
     match program:
         case ExecProgram():
             checks = program.checks or Checks("")
-            return ExecSecret(
+            return ExecHiddenTests(
                 program=source_with_checks(program),
                 checks=checks.text,
                 trusted=checks.trusted,
                 entry_point=checks.entry_point,
             )
         case CallsProgram():
-            return CallsSecret(expected=expected_outputs, reference=program.reference.source)
+            return CallsHiddenTests(expected=expected_outputs, reference=program.reference.source)
         case CasesProgram():
-            return CasesSecret(public=program.cases.public, private=program.cases.private)
+            return CasesHiddenTests(public=program.cases.public, private=program.cases.private)
         case UnitTestProgram():
             tests = with_protected_builtins(program.source, program.checks.text)
-            suites = make_false_suites(tests, _canary_run_count(is_harmless(program)))
+            suites = make_false_suites(tests, _canary_run_count(can_only_compute(program)))
             false = [(f"{program.source}\n{suite.tests}", suite.failing) for suite in suites]
-            return UnitTestSecret(program=source_with_checks(program), canaries=false)
+            return UnitTestHiddenTests(program=source_with_checks(program), canaries=false)
         case CommandProgram():
-            return NoSecret()
+            return NoHiddenTests()
 
 
-def build_reference_job_message(reference: Reference, memory_mb: int) -> ReferenceJob:
+def build_reference_job_message(reference: ReferenceSolution, memory_mb: int) -> ReferenceJob:
     """Returns the message that makes the sandbox agent run a reference solution and record its outputs."""
     return ReferenceJob(
         kind="reference",
@@ -159,7 +159,7 @@ def _make_process_settings(rules: ProcessRules) -> ProcessSettings:
     return ProcessSettings(guard=rules.guard, stack_depth=rules.stack_depth, address_space_mb=rules.address_space_mb)
 
 
-def _make_call_settings(rules: CallRules) -> CallSettings:
+def _make_call_settings(rules: EvalPlusCallRules) -> CallSettings:
     return CallSettings(
         edition=rules.edition,
         oracle=rules.oracle,
@@ -170,7 +170,7 @@ def _make_call_settings(rules: CallRules) -> CallSettings:
     )
 
 
-def _build_command_job(program: CommandProgram, harmless: bool) -> CommandJob:
+def _build_command_job(program: CommandProgram, compute_only: bool) -> CommandJob:
     language = languages_by_image().get(program.image)
     if language is None:
         raise UserError(
@@ -180,37 +180,41 @@ def _build_command_job(program: CommandProgram, harmless: bool) -> CommandJob:
     token, tests = "", [""]
     if program.checks:
         token = secrets.token_hex(16)
-        false_tests = _make_false_tests(program.checks.text, language, token, harmless)
-        tests = [append_token_statement(program.checks.text, language.tests, token), *false_tests]
+        false_tests = _make_false_tests(program.checks.text, language, token, compute_only)
+        tests = [append_print_of_secret_token(program.checks.text, language.tests, token), *false_tests]
     programs = [_utf8_bytes(f"{program.source}\n{text}") for text in tests]
     return CommandJob(
         kind="command",
         **command_rules(language),
         program=programs[0],
-        right_runs=1 if harmless or not program.checks else SUSPICIOUS_RUNS,
+        right_runs=1 if compute_only or not program.checks else SUSPICIOUS_RUNS,
         canaries=programs[1:],
         token=token.encode(),
         memory_mb=program.limits.memory_mb,
     )
 
 
-def _make_false_tests(tests: str, language: Language, token: str, harmless: bool) -> list[str]:
-    """Returns canaries: copies of the tests, each with one test made false. Each copy prints `token` at its end.
+def _make_false_tests(tests: str, language: Language, secret_token: str, compute_only: bool) -> list[str]:
+    """Returns canaries: copies of the tests, each with one test made false. Each copy prints `secret_token` at its end.
 
-    If `harmless` (the program's text shows that it can only compute), one copy. Otherwise one copy for each test, at
-    least `SUSPICIOUS_RUNS`, or exactly `SUSPICIOUS_RUNS` if programs are compiled, which is expensive. Returns none if
-    no test can be made false.
+    Returns one copy if the program's text shows that the program can only compute (`compute_only`). Otherwise returns
+    one copy for each test, and at least `SUSPICIOUS_RUNS`; or exactly `SUSPICIOUS_RUNS` if programs are compiled, which
+    is expensive. Returns no copy if no test can be made false.
     """
-    canaries = list(make_canaries(tests, language.tests, token))
-    if harmless or not canaries:
+    canaries = list(make_canaries(tests, language.tests, secret_token))
+    if compute_only or not canaries:
         return RANDOM.sample(canaries, min(1, len(canaries)))
     while len(canaries) < SUSPICIOUS_RUNS:
-        canaries += make_canaries(tests, language.tests, token)
+        canaries += make_canaries(tests, language.tests, secret_token)
     return RANDOM.sample(canaries, SUSPICIOUS_RUNS) if len(language.steps) > 1 else canaries
 
 
 def _utf8_bytes(text: str) -> bytes:
-    """Returns a program's text as UTF-8 bytes. Surrogates that encode no byte become question marks."""
+    """Returns a program's text as UTF-8 bytes.
+
+    Surrogates become the bytes that they stand for (surrogateescape); if one stands for no byte, all become question
+    marks.
+    """
     try:
         return text.encode(errors="surrogateescape")
     except UnicodeEncodeError:

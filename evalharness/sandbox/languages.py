@@ -16,28 +16,28 @@ class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Shortcut(_StrictModel):
+class ShortcutCommand(_StrictModel):
     """A faster command that replaces a step's command for programs whose beginning matches the regex `begins`."""
 
     begins: str
     command: list[str]
 
 
-class Step(_StrictModel):
-    """One command of running a program, such as compile or run. It must succeed within `time_s` seconds.
+class CompileOrRunStep(_StrictModel):
+    """A command that compiles or runs a program. It must succeed within `time_s` seconds.
 
-    The time that it waits for a free core does not count.
+    The time that the command waits for a free core does not count.
 
-    `warm`: the image has a compile server, which saves the start of the compiler (the Dockerfile writes its command
-    line to /opt/evalharness/warm/command). If the server cannot compile a program, or the `shortcut` fails, the command
-    itself runs and decides the result.
+    `warm`: the image has a compile server, so that the compiler need not start for each program (the Dockerfile writes
+    the server's command line to /opt/evalharness/warm/command). If the server cannot compile a program, or the
+    `shortcut` fails, the command itself runs and decides the result.
     """
 
     name: str
     command: list[str]
     time_s: float
     warm: bool = False
-    shortcut: Shortcut | None = None
+    shortcut: ShortcutCommand | None = None
 
 
 class FailureOutput(_StrictModel):
@@ -68,10 +68,10 @@ class TestPatterns(_StrictModel):
         return pattern
 
 
-class HarmlessWords(_StrictModel):
+class ComputeOnlyRules(_StrictModel):
     """Word lists by which tampering/plain_text.py recognizes a language's harmless programs, which can only compute.
 
-    Each field is a text of words, separated by spaces.
+    Each text has words separated by spaces.
     """
 
     library: str
@@ -113,10 +113,10 @@ class Language(_StrictModel):
     """How often the language's own commands open the source file, or what it is compiled to. A program that opens it
     once more has tampered. Without this, programs of the language can read their own source.
     """
-    steps: list[Step]
+    steps: list[CompileOrRunStep]
     fails_on: FailureOutput = FailureOutput()
     tests: TestPatterns
-    harmless: HarmlessWords | None = None
+    harmless: ComputeOnlyRules | None = None
     suspicious: list[str] = []
     """Not used; accepted because language files of version 0.2 have it."""
     hello: ExampleProblem
@@ -140,7 +140,7 @@ def languages_by_image() -> dict[str, Language]:
 
 
 def command_rules(language: Language) -> CommandRules:
-    """Returns how to run programs of a language, in the form of the messages to the sandbox agent."""
+    """Returns how to run programs of a language, as the part of a job message that the sandbox agent reads."""
     fails_on = language.fails_on
     return CommandRules(
         file=language.file,
@@ -155,7 +155,7 @@ def command_rules(language: Language) -> CommandRules:
     )
 
 
-def _make_step_message(step: Step) -> StepMessage:
+def _make_step_message(step: CompileOrRunStep) -> StepMessage:
     shortcut = step.shortcut
     return StepMessage(
         name=step.name,

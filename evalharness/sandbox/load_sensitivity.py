@@ -24,7 +24,7 @@ again.
 def needs_quiet_rerun(execution: Execution) -> bool:
     """Returns whether a part of the program timed out, perhaps because of the machine's load.
 
-    A part is a step or a group of tests with its own outcome. Such a program runs again, alone.
+    A part is a step or a group of tests with its own outcome. If one timed out, the program runs again, alone.
 
     Time limits do not count time spent waiting for a core. But a busy machine also runs more slowly, programs wait for
     a disk that others use, and a program waits longer for its child processes while these wait for a core.

@@ -8,25 +8,25 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from evalharness.errors import InfrastructureError, UserError
-from evalharness.records import CallsProgram, Execution, Outcome, Program, Reference
+from evalharness.records import CallsProgram, Execution, Outcome, Program, ReferenceSolution
 from evalharness.sandbox.agent.shared.messages import (
     CommandJob,
     FailureOutputMessage,
+    HiddenTests,
     Job,
     JobIsolation,
-    NoSecret,
-    PartResult,
-    Secret,
+    JobPartResult,
+    NoHiddenTests,
     StepMessage,
 )
 from evalharness.sandbox.agent.shared.wire import pack_message
 from evalharness.sandbox.engines.container import Container, Engine, JobReply
 from evalharness.sandbox.engines.guarantees import missing_guarantees
-from evalharness.sandbox.jobs import build_job_message, build_reference_job_message, build_secret_message
+from evalharness.sandbox.jobs import build_hidden_tests_message, build_job_message, build_reference_job_message
 from evalharness.sandbox.load_sensitivity import mark_borderline, needs_quiet_rerun
 from evalharness.sandbox.references import RecordedOutputs, ReferenceCache
 from evalharness.sandbox.shared_lock import SharedLock
-from evalharness.sandbox.tampering.harmless import is_harmless
+from evalharness.sandbox.tampering.harmless import can_only_compute
 from evalharness.sandbox.time_bound import DEFAULT_FACTOR, TimeBound, TotalTimeExceeded, run_time_limit_s
 from evalharness.sandbox.warm_containers import ContainerKind, WarmContainers
 from evalharness.sandbox.worker_slots import WorkerSlots
@@ -69,7 +69,7 @@ def machine_memory_mb() -> int:
 
 
 def make_sleep_job(sleep_s: float) -> CommandJob:
-    """Returns the job message for a program that only sleeps, to test whether a container survives without a sample."""
+    """Returns the job of a program that only sleeps, to test whether a container stays alive without a sample."""
     step = StepMessage(name="run", command=["sleep", str(sleep_s)], time_s=2 * MAX_SLEEP_S, warm=False, shortcut=None)
     return CommandJob(
         kind="command",
@@ -100,7 +100,8 @@ class ContainerPool:
     At most `workers` containers compute at a time, fewer if their memory limits together would exceed `budget_mb`. If
     the budget permits, the same number of further containers may be idle or run programs that only sleep, so that
     containers of several images stay warm. All runs of a sample together may take `total_time_factor` times the time
-    limit of one run. With `own_containers`, each sample that is not harmless (see `is_harmless`) gets a new container.
+    limit of one run. With `own_containers`, each sample that may do more than compute (see `can_only_compute`) gets a
+    new container.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class ContainerPool:
             engine, memory_mb, cpus, max_containers=2 * self.workers, max_spares=self.workers
         )
         self._images: dict[str, Mapping[str, str]] = {}
-        self._keys: WeakKeyDictionary[Reference, str] = WeakKeyDictionary()
+        self._keys: WeakKeyDictionary[ReferenceSolution, str] = WeakKeyDictionary()
 
     def prepare(self, image_names: list[str]) -> None:
         """Builds the sandbox images `image_names` and starts containers of each.
@@ -176,7 +177,7 @@ class ContainerPool:
         }
 
     def estimated_run_s(self, program: Program) -> float:
-        """Returns a program's estimated run time in seconds; infinite if unknown. The longest programs run first."""
+        """Returns a program's estimated run time in seconds, infinity if unknown; the longest programs run first."""
         if not isinstance(program, CallsProgram):
             return program.limits.time_s
         reference_s = self.references.cpu_seconds(self._reference_cache_key(program.image, program.reference))
@@ -215,23 +216,23 @@ class ContainerPool:
     def _container_survives_sleep(self, image: str, min_sleep_s: float) -> bool:
         """Returns whether a container stays alive while a program sleeps in it for more than `min_sleep_s` seconds.
 
-        If it does, a sample whose containers all ended within that time has ended them itself, and gets a verdict for
-        that.
+        If it does, and all containers of a sample ended within that time, the sample itself has ended them, and gets a
+        verdict for that.
         """
         sleep_s = min(SLEEP_FACTOR * min_sleep_s + SLEEP_EXTRA_S, MAX_SLEEP_S)
         try:
             bound = TimeBound(2 * MAX_SLEEP_S)
             reply, _ = self._send_with_retries(
-                ContainerKind(image, SAMPLE_SEED), make_sleep_job(sleep_s), NoSecret(), bound, max_tries=1
+                ContainerKind(image, SAMPLE_SEED), make_sleep_job(sleep_s), NoHiddenTests(), bound, max_tries=1
             )
         except InfrastructureError:
             return False
         return all(part["status"] == "passed" for part in reply["parts"].values())
 
     def _run_job(self, program: Program, job: Job, bound: TimeBound) -> Execution:
-        secret = build_secret_message(program, self._encoded_expected_outputs(program))
+        hidden_tests = build_hidden_tests_message(program, self._encoded_expected_outputs(program))
         kind = ContainerKind(program.image, SAMPLE_SEED)
-        reply, _ = self._send_with_retries(kind, job, secret, bound, isolated=not is_harmless(program))
+        reply, _ = self._send_with_retries(kind, job, hidden_tests, bound, isolated=not can_only_compute(program))
         return Execution(parts={name: outcome_of_part(result) for name, result in reply["parts"].items()})
 
     def _encoded_expected_outputs(self, program: Program) -> bytes:
@@ -242,10 +243,10 @@ class ContainerPool:
             self._reference_cache_key(image, reference), lambda: self._run_reference(image, reference)
         )
 
-    def _run_reference(self, image: str, reference: Reference) -> RecordedOutputs:
+    def _run_reference(self, image: str, reference: ReferenceSolution) -> RecordedOutputs:
         job = build_reference_job_message(reference, self.memory_mb)
         bound = TimeBound(REFERENCE_TIMEOUT_S, factor=1.0)
-        reply, outputs = self._send_with_retries(ContainerKind(image, REFERENCE_SEED), job, NoSecret(), bound)
+        reply, outputs = self._send_with_retries(ContainerKind(image, REFERENCE_SEED), job, NoHiddenTests(), bound)
         for name, part in reply["parts"].items():
             if part["status"] != "passed":
                 raise InfrastructureError(
@@ -254,7 +255,7 @@ class ContainerPool:
                 )
         return RecordedOutputs(sum(part["cpu_s"] for part in reply["parts"].values()), outputs)
 
-    def _reference_cache_key(self, image: str, reference: Reference) -> str:
+    def _reference_cache_key(self, image: str, reference: ReferenceSolution) -> str:
         if reference not in self._keys:
             interpreter = f"{self._images[image]['image']} {REFERENCE_SEED}"
             self._keys[reference] = self.references.cache_key(interpreter, reference)
@@ -264,18 +265,18 @@ class ContainerPool:
         self,
         kind: ContainerKind,
         job: Job,
-        secret: Secret,
+        hidden_tests: HiddenTests,
         bound: TimeBound,
         max_tries: int = MAX_ATTEMPTS,
         isolated: bool = False,
     ) -> JobReply:
         """Sends a job to a container, or to another one if that is lost; returns the agent's reply.
 
-        `secret` is the message with the parts of the job that the sample must not see.
+        `hidden_tests` is the message with the parts of the job that the sample must not see.
         `isolated`: whether each process of the sample gets its own namespaces. Raises InfrastructureError after
         `max_tries` lost containers.
         """
-        messages = pack_message(JobIsolation(isolated=isolated)) + pack_message(job) + pack_message(secret)
+        messages = pack_message(JobIsolation(isolated=isolated)) + pack_message(job) + pack_message(hidden_tests)
         has_own_container = isolated and self.own_containers
         with self._slots.occupy_slot() as slot:
             slot.limit_s = bound.limit_s
@@ -326,7 +327,7 @@ class ContainerPool:
         self._containers.close()
 
 
-def outcome_of_part(result: PartResult) -> Outcome:
+def outcome_of_part(result: JobPartResult) -> Outcome:
     """Converts the agent's result of one part of a program, such as its compilation, to an Outcome."""
     return Outcome(**result)  # type: ignore[arg-type]  # the agent's statuses are those of records
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evalharness.errors import UserError
-from evalharness.records import Reference
+from evalharness.records import ReferenceSolution
 from evalharness.sandbox.agent.shared.wire import dumps
 
 HEADER = struct.Struct("!d16s")
@@ -43,7 +43,7 @@ class ReferenceCache:
         self.folder = (folder or cache_folder()) / "references"
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def cache_key(self, interpreter: str, reference: Reference) -> str:
+    def cache_key(self, interpreter: str, reference: ReferenceSolution) -> str:
         """Returns the cache key of a reference solution: a digest of interpreter, source, entry point and inputs.
 
         `interpreter` names what runs it: the sandbox image and PYTHONHASHSEED.

@@ -32,7 +32,11 @@ class SharedLock:
 
     @contextmanager
     def exclusive(self, patience_s: float) -> Iterator[None]:
-        """A context manager that holds the lock exclusively; after `patience_s` seconds, it precedes new readers."""
+        """A context manager that holds the lock exclusively.
+
+        While the calling thread waits for the lock, others may still acquire it shared, but only for `patience_s`
+        seconds.
+        """
         with self._changed:
             if not self._changed.wait_for(self._is_free, patience_s):
                 self._impatient += 1

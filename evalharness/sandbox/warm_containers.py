@@ -37,9 +37,10 @@ class WarmContainers:
         self._closed = False
 
     def borrow(self, kind: ContainerKind) -> Container:
-        """Returns an idle container of this kind, or else a new one, for which it may end an idle one of another kind.
+        """Returns an idle container of this kind; starts a new container if there is none.
 
-        Raises InfrastructureError if a new one does not start or the sandbox is closed.
+        May end an idle container of another kind before it starts the new one. Raises InfrastructureError if the new
+        container does not start, and if the sandbox is closed.
         """
         with self._lock:
             if self._closed:

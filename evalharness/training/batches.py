@@ -120,8 +120,8 @@ def _split_into_batches(
 ) -> list[DocumentNumbers]:
     """Splits documents into consecutive batches of at most `max_tokens` tokens, or of one longer document.
 
-    Padding counts. `document_lengths` and `answer_copy_lengths` are, by document number, the tokens of each document
-    and of the copy of its answer for the denoising loss.
+    Padding counts. `document_lengths` and `answer_copy_lengths` are the numbers of tokens of each document, and of the
+    copy of its answer for the denoising loss, by document number.
     """
     batches: list[DocumentNumbers] = []
     start = 0

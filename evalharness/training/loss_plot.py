@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def plot_losses(log_rows: Sequence[Mapping[str, float | int | str]], path: Path) -> None:
-    """Writes a plot of the training log to the image `path`: loss per token over trained tokens.
+    """Writes a plot of the training log to the image `path`: loss per token against the number of trained tokens.
 
     Held-out losses are drawn as points.
     """

@@ -50,7 +50,7 @@ def draw_masks(answer_tokens: Tensor, block_size: int, objective: Objective, gen
 
 
 def make_attention_mask(batch: TrainingBatch, noised_copies: int) -> Tensor:
-    """Returns the attention mask of the joint training pass, bool [B, 1, T, T] with T = L + copies * M.
+    """Returns the attention mask of the joint training pass, bool [B, 1, T, T] with T = L + noised_copies * M.
 
     The input of the pass is the text (L tokens) and `noised_copies` noised copies of its answer (M tokens each). An
     element [b, 0, i, j] is True where position i attends to position j.

@@ -8,8 +8,8 @@ MAX_VALUE_CHARACTERS = 60
 """Maximum length of a value in a message, in characters."""
 
 
-class Difference(NamedTuple):
-    """A difference between two JSON values: the path of keys, and both values there as shortened JSON texts."""
+class JsonDifference(NamedTuple):
+    """A difference between two JSON values: the path of keys to it, and the old and the new value as shortened JSON."""
 
     key_path: str
     """The path of keys, joined by dots, such as `task.version`."""
@@ -17,7 +17,7 @@ class Difference(NamedTuple):
     new: str
 
 
-def find_differences(old: Any, new: Any, key_path: str = "") -> Iterator[Difference]:
+def find_differences(old: Any, new: Any, key_path: str = "") -> Iterator[JsonDifference]:
     """Yields each difference between two JSON values.
 
     `key_path` is the path of keys by which both values were reached; empty for the outermost ones.
@@ -26,7 +26,7 @@ def find_differences(old: Any, new: Any, key_path: str = "") -> Iterator[Differe
         for key in [*old, *(key for key in new if key not in old)]:
             yield from find_differences(old.get(key), new.get(key), f"{key_path}.{key}" if key_path else str(key))
     elif old != new:
-        yield Difference(key_path, _format_short_json(old), _format_short_json(new))
+        yield JsonDifference(key_path, _format_short_json(old), _format_short_json(new))
 
 
 def _format_short_json(value: Any) -> str:

@@ -9,7 +9,7 @@ MAX_BIT_SAMPLE_ID = 1 << 16
 
 
 class SampleKeySet(Set[Key]):
-    """A set of sample keys (task_id, sample_id). It needs one bit per key, and a set of tuples over 100 bytes."""
+    """A set of sample keys (task_id, sample_id). Uses one bit per key; a set of tuples uses over 100 bytes."""
 
     def __init__(self, keys: Iterable[Key] = ()):
         self._bits: dict[str, bytearray] = {}

@@ -14,7 +14,7 @@ from evalharness.arena.measurements import write_measurements
 from evalharness.arena.records import AnswerPair, VoteChoice
 from evalharness.arena.report.page import write_report
 from evalharness.arena.report.tables import make_section, mean_pass_at_1
-from evalharness.arena.service.session import Session
+from evalharness.arena.service.session import VotingSession
 from evalharness.arena.statistics.summary import summarize_votes_of_people_and_judges
 from evalharness.arena.store import VoteStore
 from evalharness.data.runs import Run
@@ -54,7 +54,7 @@ def simulated_report(runs: list[Run], folder: Path) -> Path:
     entrants = load_entrants(runs)
     store = VoteStore(folder / "votes")
     write_measurements(store.folder, entrants.measurements)
-    session = Session(entrants, store, recorded=0.4, seed=0)
+    session = VotingSession(entrants, store, recorded=0.4, seed=0)
     rng = random.Random(0)
     for number in range(VOTERS):
         voter = f"voter {number}"

@@ -9,7 +9,7 @@ from helpers.task_data import OpenTask
 
 from evalharness.adapters import open_task
 from evalharness.errors import UserError
-from evalharness.records import Cases, Completion, Execution, Limits, Message, Outcome, Problem, Task
+from evalharness.records import Completion, EncodedTestCases, Execution, Limits, Message, Outcome, Problem, Task
 
 STARTER = "class Solution:\n    def double(self, n: int) -> int:\n        "
 CASES = json.dumps([{"input": "1", "output": "2", "testtype": "functional"}])
@@ -125,7 +125,7 @@ def test_program_has_the_cases_of_its_record(open_with: OpenTask) -> None:
         program = task.program(problem, Completion(problem.task_id, 0, "x", form="solution"))
         assert program is not None
         assert (program.image, program.limits) == ("livecodebench", Limits(6.0, 4096))
-        assert program.cases == Cases(CASES, "[]", function)
+        assert program.cases == EncodedTestCases(CASES, "[]", function)
 
 
 def test_without_metadata_the_method_is_that_of_the_starter_code(open_with: OpenTask) -> None:
@@ -138,7 +138,7 @@ def test_without_metadata_the_method_is_that_of_the_starter_code(open_with: Open
     assert problem.reference is None
     program = task.program(problem, Completion("p_2", 0, "x", form="solution"))
     assert program is not None
-    assert program.cases == Cases(CASES, "", "double")
+    assert program.cases == EncodedTestCases(CASES, "", "double")
     with pytest.raises(UserError, match="p_2 has no metadata, and its starter code has 2 methods"):
         open_without_metadata(open_with, {**bare, "starter_code": starter})
 

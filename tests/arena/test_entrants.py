@@ -8,7 +8,7 @@ from helpers.arena_runs import write_runs
 from evalharness.adapters import open_task
 from evalharness.arena.answers import ShownProblem
 from evalharness.arena.entrants import load_entrants
-from evalharness.arena.service.session import Session
+from evalharness.arena.service.session import VotingSession
 from evalharness.arena.store import VoteStore
 from evalharness.records import Completion
 from evalharness.report.runs import load_runs
@@ -51,7 +51,7 @@ def test_answers_in_two_forms_are_both_shown_as_programs(tmp_path: Path) -> None
     entrants.add_answer(
         key, problem.make_answer("rewriter", Completion(key[1], 0, "def g():\n    return 1\n", form="solution"))
     )
-    view = Session(entrants, VoteStore(tmp_path / "votes")).next_pair("Ada").pair
+    view = VotingSession(entrants, VoteStore(tmp_path / "votes")).next_pair("Ada").pair
     assert view
     assert view.form == "program"
     texts = sorted((view.first.text, view.second.text), key=len)

@@ -9,7 +9,7 @@ from helpers import openai_server
 from evalharness.arena.entrants import Entrants, check_entrants_are_comparable, load_entrants
 from evalharness.arena.live import LIVE, LiveModels, open_live_models
 from evalharness.arena.measurements import add_live_speeds
-from evalharness.arena.service.session import Session
+from evalharness.arena.service.session import VotingSession
 from evalharness.arena.store import VoteStore
 from evalharness.errors import UserError
 from evalharness.report.runs import load_runs
@@ -33,13 +33,13 @@ def endpoint() -> Iterator[openai_server.Endpoint]:
 
 def opened(
     endpoint: openai_server.Endpoint, folder: Path, entrants: Entrants | None = None
-) -> tuple[Session, LiveModels]:
+) -> tuple[VotingSession, LiveModels]:
     entrants = entrants or Entrants()
     options = {"base_url": endpoint.url, "recipe": "completion", "max_retries": "0"}
     store = VoteStore(folder)
     live = open_live_models(NAMES, entrants, [], folder, "humaneval", "sample", options, lambda text: None)
     check_entrants_are_comparable(entrants)
-    return Session(entrants, store, ask=live.ask_live_models, seed=0), live
+    return VotingSession(entrants, store, ask=live.ask_live_models, seed=0), live
 
 
 def test_both_models_are_asked_at_once_and_shown_together(endpoint: openai_server.Endpoint, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_live_model_meets_a_run(endpoint: openai_server.Endpoint, arena_runs: 
     runs = load_runs([arena_runs / "heron-7b"])
     entrants = load_entrants(runs)
     live = open_live_models(NAMES[:1], entrants, runs, tmp_path, "", None, {"base_url": endpoint.url}, print)
-    session = Session(entrants, VoteStore(tmp_path), ask=live.ask_live_models)
+    session = VotingSession(entrants, VoteStore(tmp_path), ask=live.ask_live_models)
     view = session.next_pair("Ada").pair
     assert view
     [pair] = session.store.pairs()

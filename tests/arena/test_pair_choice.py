@@ -11,7 +11,7 @@ from helpers.arena_runs import MODELS, write_runs
 from evalharness.arena.entrants import Entrants, check_entrants_are_comparable, load_entrants
 from evalharness.arena.pair_choice import expected_information_gains
 from evalharness.arena.records import AnswerPair
-from evalharness.arena.service.session import Session
+from evalharness.arena.service.session import VotingSession
 from evalharness.arena.statistics.ballots import Ballots
 from evalharness.arena.store import VoteStore
 from evalharness.errors import UserError
@@ -25,7 +25,7 @@ def entrants(tmp_path_factory: pytest.TempPathFactory) -> Entrants:
 
 def drawn(entrants: Entrants, folder: Path, votes: int, voters: int = 1, uniform: bool = False) -> list[AnswerPair]:
     """The pairs of voters who prefer the first model of the alphabet, four times of five."""
-    session = Session(entrants, VoteStore(folder), uniform=uniform, seed=1)
+    session = VotingSession(entrants, VoteStore(folder), uniform=uniform, seed=1)
     rng = np.random.default_rng(2)
     for number in range(votes):
         voter = f"voter {number % voters}"
@@ -39,7 +39,7 @@ def drawn(entrants: Entrants, folder: Path, votes: int, voters: int = 1, uniform
 
 
 def test_a_voter_sees_each_pair_once_and_then_no_more(entrants: Entrants, tmp_path: Path) -> None:
-    session = Session(entrants, VoteStore(tmp_path), seed=0)
+    session = VotingSession(entrants, VoteStore(tmp_path), seed=0)
     keys = []
     while view := session.next_pair("Ada").pair:
         keys.append(session.store.pairs()[-1].key)
@@ -98,7 +98,7 @@ def test_equal_texts_are_not_shown(entrants: Entrants, tmp_path: Path) -> None:
         for model in entrants.model_labels:
             for answer in entrants.answers(key, model):
                 equal.add_answer(key, replace(answer, program="same", middle="same"))
-    assert Session(equal, VoteStore(tmp_path)).next_pair("Ada").pair is None
+    assert VotingSession(equal, VoteStore(tmp_path)).next_pair("Ada").pair is None
 
 
 def test_one_model_alone_is_refused(tmp_path: Path) -> None:

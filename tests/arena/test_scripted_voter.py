@@ -8,7 +8,7 @@ import pytest
 
 from evalharness.arena.entrants import load_entrants
 from evalharness.arena.records import VoteChoice
-from evalharness.arena.service.session import Session
+from evalharness.arena.service.session import VotingSession
 from evalharness.arena.statistics.summary import VoteSummary, summarize_votes
 from evalharness.arena.store import VoteStore
 from evalharness.data.runs import Run
@@ -22,7 +22,7 @@ Command = Callable[..., Any]
 def vote_on_all_pairs(runs: Path, folder: Path, voters: int = 6) -> VoteSummary:
     """Votes of voters who see every pair, and prefer the answer that passes; otherwise they say tie, or both bad."""
     loaded = load_runs([runs])
-    session = Session(load_entrants(loaded), VoteStore(folder), seed=0)
+    session = VotingSession(load_entrants(loaded), VoteStore(folder), seed=0)
     for number in range(voters):
         voter = f"voter {number}"
         while view := session.next_pair(voter).pair:

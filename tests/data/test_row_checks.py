@@ -9,7 +9,7 @@ import pytest
 
 from evalharness.data.run_files import read_completions, read_verdicts
 from evalharness.errors import UserError
-from evalharness.records import STATUSES, Completion, Trace
+from evalharness.records import STATUSES, Completion, DecodingTrace
 
 GOOD = {"task_id": "a", "sample_id": 0, "passed": True, "status": "passed", "cpu_s": 1, "detail": ""}
 
@@ -70,7 +70,7 @@ def test_a_second_row_of_a_sample_is_refused(tmp_path: Path) -> None:
 
 
 def test_completions_are_checked_too(tmp_path: Path) -> None:
-    good = Completion("a", 0, "x", trace=Trace(("x",), (0,), (0,)), output_tokens=1, total_s=2.0)
+    good = Completion("a", 0, "x", trace=DecodingTrace(("x",), (0,), (0,)), output_tokens=1, total_s=2.0)
     write(tmp_path, json.loads(json.dumps(asdict(good))), name="completions")
     assert list(read_completions(tmp_path)) == [good]
     for changes in ({"text": 3}, {"form": "essay"}, {"output_tokens": "9"}, {"total_s": float("nan")}):

@@ -67,7 +67,7 @@ def test_kept_rows_continue_in_their_new_order() -> None:
     model(tokens[:, :8], positions[:, :8], causal_mask(8), cache)
     cache.keep_rows([2, 0])
     cache.set_write_slots([8, 8], 1)
-    assert (cache.rows, cache.capacity) == (2, 9)
+    assert (cache.row_count, cache.capacity) == (2, 9)
     found = model(tokens[[2, 0], 8:], positions[:, 8:], None, cache)
     torch.testing.assert_close(found, model(tokens[[2, 0]], positions, causal_mask(9))[:, 8:], rtol=1e-4, atol=1e-5)
 

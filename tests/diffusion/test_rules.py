@@ -11,11 +11,11 @@ from evalharness.diffusion.decoding import compute_token_statistics
 from evalharness.diffusion.rules import (
     RULES,
     BlockPredictions,
-    choose_by_entropy_bound,
-    choose_by_factor,
-    choose_by_threshold,
-    choose_dynamically,
-    choose_with_editing,
+    choose_positions_by_entropy_bound,
+    choose_positions_by_factor,
+    choose_positions_by_threshold,
+    choose_positions_dynamically,
+    choose_positions_with_editing,
     find_rule,
     make_even_schedule,
     make_linear_schedule,
@@ -40,32 +40,36 @@ def positions(chosen: torch.Tensor) -> list[list[int]]:
 
 
 def test_threshold_commits_confident_masks_and_the_most_confident_one() -> None:
-    chosen = choose_by_threshold(blocks([[0.95, 0.2, 0.9, 0.89], [0.1, 0.3, 0.3, 0.2]]), threshold=0.9)
+    chosen = choose_positions_by_threshold(blocks([[0.95, 0.2, 0.9, 0.89], [0.1, 0.3, 0.3, 0.2]]), threshold=0.9)
     assert positions(chosen) == [[0, 2], [1]]
-    assert positions(choose_by_threshold(blocks([[0.95, 0.2, 0.9]], [[0, 1, 0]]), threshold=0.9)) == [[1]]
+    assert positions(choose_positions_by_threshold(blocks([[0.95, 0.2, 0.9]], [[0, 1, 0]]), threshold=0.9)) == [[1]]
 
 
 def test_factor_commits_as_many_masks_as_the_bound_allows() -> None:
     """(n + 1)(1 - p_n) in the first row, by descending probability: 0.02, 0.15, 0.4, 2.5."""
-    chosen = choose_by_factor(blocks([[0.9, 0.95, 0.5, 0.99], [0.4, 0.5, 0.3, 0.2]]), bound=0.5)
+    chosen = choose_positions_by_factor(blocks([[0.9, 0.95, 0.5, 0.99], [0.4, 0.5, 0.3, 0.2]]), bound=0.5)
     assert positions(chosen) == [[0, 1, 3], [1]]
-    assert positions(choose_by_factor(blocks([[0.9, 0.95, 0.5, 0.99]]), bound=0.3)) == [[1, 3]]
+    assert positions(choose_positions_by_factor(blocks([[0.9, 0.95, 0.5, 0.99]]), bound=0.3)) == [[1, 3]]
 
 
 def test_entropy_bounded_commits_masks_up_to_a_total_entropy() -> None:
-    chosen = choose_by_entropy_bound(blocks([[0.5] * 4], entropy=torch.tensor([[0.3, 0.1, 2.0, 0.15]])), bound=0.6)
+    chosen = choose_positions_by_entropy_bound(
+        blocks([[0.5] * 4], entropy=torch.tensor([[0.3, 0.1, 2.0, 0.15]])), bound=0.6
+    )
     assert positions(chosen) == [[0, 1, 3]]
-    chosen = choose_by_entropy_bound(blocks([[0.5] * 4], entropy=torch.tensor([[0.9, 0.8, 2.0, 0.7]])), bound=0.6)
+    chosen = choose_positions_by_entropy_bound(
+        blocks([[0.5] * 4], entropy=torch.tensor([[0.9, 0.8, 2.0, 0.7]])), bound=0.6
+    )
     assert positions(chosen) == [[3]]
 
 
 def test_dynamic_commits_all_confident_masks_if_they_are_enough() -> None:
-    chosen = choose_dynamically(
+    chosen = choose_positions_dynamically(
         blocks([[0.95, 0.2, 0.9, 0.99], [0.95, 0.2, 0.9, 0.3]]), threshold=0.85, steps=2, schedule_length=4
     )
     assert positions(chosen) == [[0, 2, 3], [0, 2]]
     assert positions(
-        choose_dynamically(blocks([[0.95, 0.2, 0.7, 0.3]]), threshold=0.85, steps=2, schedule_length=4)
+        choose_positions_dynamically(blocks([[0.95, 0.2, 0.7, 0.3]]), threshold=0.85, steps=2, schedule_length=4)
     ) == [[0, 2]]
 
 
@@ -74,7 +78,7 @@ def test_editing_replaces_tokens_outside_the_prompt() -> None:
         [[0.99, 0.99, 0.99, 0.5, 0.99]], [[0, 0, 0, 0, 1]],
         proposed=torch.tensor([[7, 3, 7, 7, 7]]), editable=torch.tensor([[True, True, False, True, True]]),
     )  # fmt: skip
-    assert positions(choose_with_editing(state, threshold=0.9, edit_threshold=0.9)) == [[0, 4]]
+    assert positions(choose_positions_with_editing(state, threshold=0.9, edit_threshold=0.9)) == [[0, 4]]
 
 
 def test_schedules_are_those_of_llada_and_dream() -> None:

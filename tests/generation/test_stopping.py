@@ -44,7 +44,7 @@ def test_row_ends_at_the_token_that_completes_the_stop_sequence(model: Path, sto
     ids = tokenizer(SNOW_REST)["input_ids"]
     last = next(n for n in range(len(ids)) if stop in tokenizer.decode(ids[: n + 1]))
     checker = StopChecker(Detokenizer(tokenizer), frozenset(), ["absent", stop], limit=99)
-    assert [checker.add_token(token) for token in ids[: last + 1]] == [False] * last + [True]
+    assert [checker.add_token_and_check_end(token) for token in ids[: last + 1]] == [False] * last + [True]
     assert checker.kept_text_and_token_count()[0] == SNOW_REST.partition(stop)[0]
 
 
@@ -95,7 +95,7 @@ def test_indentation_at_the_start_of_the_text_is_kept() -> None:
     detokenizer, tokens = sentencepiece_detokenizer()
     assert detokenizer.decode(tokens) == "    return\n    return"
     checker = StopChecker(detokenizer, frozenset(), ["\n  "], limit=9)
-    assert [checker.add_token(token) for token in tokens[:4]] == [False, False, False, True]
+    assert [checker.add_token_and_check_end(token) for token in tokens[:4]] == [False, False, False, True]
     assert checker.kept_text_and_token_count() == ("    return", 2)
 
 

@@ -9,17 +9,17 @@ import pytest
 import yaml
 
 from evalharness.records import (
-    CallRules,
     CallsProgram,
-    Cases,
     CasesProgram,
     Checks,
+    EncodedTestCases,
+    EvalPlusCallRules,
     ExecProgram,
     Execution,
     Limits,
     Outcome,
     ProcessRules,
-    Reference,
+    ReferenceSolution,
     UnitTestProgram,
 )
 from evalharness.sandbox.agent.shared.wire import dumps
@@ -177,9 +177,9 @@ CALLS: dict[str, tuple[str, str, list[Any], dict[str, Any]]] = {
     "single": ("f", "def f(x): return [x / 2]", [(1,), (3,)], {"atol": 1e-6}),
     "sets": ("f", "def f(n): return list(range(n))", [(3,), (5,)], {"oracle": "as_sets"}),
 }
-CALL_RULES = CallRules("0.3", min_time_s=1.0, time_factor=4.0, max_time_s=60.0)
+CALL_RULES = EvalPlusCallRules("0.3", min_time_s=1.0, time_factor=4.0, max_time_s=60.0)
 REFERENCES = {
-    name: Reference(source, entry_point, {"base": dumps([list(args) for args in inputs])})
+    name: ReferenceSolution(source, entry_point, {"base": dumps([list(args) for args in inputs])})
     for name, (entry_point, source, inputs, _) in CALLS.items()
 }
 
@@ -191,10 +191,12 @@ def calls_program(source: str, problem: str = "numbers") -> CallsProgram:
 
 
 CASES = {
-    "numbers": Cases('[{"input": "1", "output": "2"}, {"input": "3321", "output": "6642"}]'),
-    "called": Cases('[{"input": "1", "output": "2"}, {"input": "3321", "output": "6642"}]', function="f"),
-    "short": Cases('[{"input": "1", "output": "2"}]'),
-    "long": Cases(json.dumps([{"input": "x" * size, "output": str(size)} for size in (1_000_000, 2_000_000)])),
+    "numbers": EncodedTestCases('[{"input": "1", "output": "2"}, {"input": "3321", "output": "6642"}]'),
+    "called": EncodedTestCases('[{"input": "1", "output": "2"}, {"input": "3321", "output": "6642"}]', function="f"),
+    "short": EncodedTestCases('[{"input": "1", "output": "2"}]'),
+    "long": EncodedTestCases(
+        json.dumps([{"input": "x" * size, "output": str(size)} for size in (1_000_000, 2_000_000)])
+    ),
 }
 """Twice a number, by a program and by a function; the length of a text."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evalharness.metrics.answer_counts import count_answers
+from evalharness.metrics.answer_counts import count_answer_kinds
 from evalharness.metrics.passk import count_samples_by_problem, pass_rates
 from evalharness.metrics.throughput import compute_speed, speed_measurement_conditions
 from evalharness.pipeline.store import write_json
@@ -74,7 +74,7 @@ def write_run(
         "metrics": pass_rates(count_samples_by_problem(verdicts)),
         "speed": compute_speed(rows, conditions=speed_measurement_conditions(backend_description, CPU), warmup=()),
         "statuses": {},
-        "answers": count_answers(rows, 512),
+        "answers": count_answer_kinds(rows, 512),
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
     return folder

@@ -12,7 +12,7 @@ from evalharness.data.sources import DataSource
 from evalharness.metrics.passk import count_samples_by_problem, pass_rates, pass_rates_by_facet
 from evalharness.metrics.throughput import compute_speed
 from evalharness.pipeline.store import RunStore
-from evalharness.records import STATUSES, Completion, Problem, Status, Trace, Verdict
+from evalharness.records import STATUSES, Completion, DecodingTrace, Problem, Status, Verdict
 
 Answer = Callable[[Problem, int], tuple[Completion, Verdict | None]]
 """Returns the completion and verdict of a problem and a sample's number."""
@@ -91,7 +91,7 @@ def cycling(statuses: Sequence[Status], *, traced: bool = False, text: str | Non
     return answer
 
 
-def trace_of(text: str, block: int = 8, per_pass: int = 3, tail: str = "\n<|end|>") -> Trace:
+def trace_of(text: str, block: int = 8, per_pass: int = 3, tail: str = "\n<|end|>") -> DecodingTrace:
     """Returns a denoising trace of the text and its cut tail: one block at a time, in each the longest tokens first."""
     tokens = [*re.findall(r"\w+|\n\s*|[^\S\n]+|[^\w\s]", text), tail]
     blocks = [index // block for index in range(len(tokens))]
@@ -102,4 +102,4 @@ def trace_of(text: str, block: int = 8, per_pass: int = 3, tail: str = "\n<|end|
         for rank, index in enumerate(order):
             steps[index] = start + rank // per_pass
         start = max(steps[index] for index in indices) + 1
-    return Trace(tuple(tokens), tuple(steps), tuple(blocks))
+    return DecodingTrace(tuple(tokens), tuple(steps), tuple(blocks))

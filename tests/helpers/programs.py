@@ -6,14 +6,14 @@ from typing import Any
 
 from evalharness.data.cards import find_task
 from evalharness.records import (
-    CallRules,
     CallsProgram,
+    EvalPlusCallRules,
     ExecProgram,
     Execution,
     Limits,
     Outcome,
     ProcessRules,
-    Reference,
+    ReferenceSolution,
 )
 from evalharness.sandbox.agent.shared.wire import dumps
 from evalharness.sandbox.pool import ContainerPool
@@ -57,8 +57,8 @@ def calls_program(
         source=source,
         limits=Limits(time_s=62.0),
         rules=ProcessRules.from_card_rules(EVALPLUS.rules),
-        calls=CallRules(**{**card, "edition": edition, "oracle": oracle, "atol": atol, **rules}),
-        reference=Reference(
+        calls=EvalPlusCallRules(**{**card, "edition": edition, "oracle": oracle, "atol": atol, **rules}),
+        reference=ReferenceSolution(
             source=reference,
             entry_point=entry_point,
             groups={name: dumps([list(args) for args in group]) for name, group in groups.items()},

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.metrics.answer_counts import KINDS, classify_answer_problems, count_answers
+from evalharness.metrics.answer_counts import KINDS, count_answer_kinds, find_answer_defects
 from evalharness.records import Completion
 
 
@@ -33,15 +33,15 @@ def answer(text: str = "x", **fields: Any) -> Completion:
     ],
 )
 def test_kinds(completion: Completion, kinds: list[str]) -> None:
-    assert classify_answer_problems(completion, completion.text) == kinds
+    assert find_answer_defects(completion, completion.text) == kinds
 
 
 def test_reasoning_in_the_text_alone_is_no_answer() -> None:
-    assert classify_answer_problems(answer("<think>hmm"), "") == ["reasoning_only"]
+    assert find_answer_defects(answer("<think>hmm"), "") == ["reasoning_only"]
 
 
 def test_counts_rates_reasoning_and_the_reasons() -> None:
-    answers = count_answers(
+    answers = count_answer_kinds(
         [
             answer(finish_reason="length", reasoning="a", reasoning_tokens=5),
             answer("", finish_reason="refused", refusal="too long"),
@@ -70,8 +70,8 @@ def test_counts_rates_reasoning_and_the_reasons() -> None:
 
 
 def test_what_is_not_known_is_absent() -> None:
-    assert count_answers([answer(error="down")]) is None
-    answers = count_answers([answer(finish_reason="unknown", reasoning="a")])
+    assert count_answer_kinds([answer(error="down")]) is None
+    answers = count_answer_kinds([answer(finish_reason="unknown", reasoning="a")])
     assert answers is not None
     assert "at_limit" not in answers["counts"]
     assert not answers.keys() & {"token_limit", "reasoning_tokens", "reasons"}
@@ -89,7 +89,7 @@ def test_what_is_not_known_is_absent() -> None:
     )
 )
 def test_an_answer_without_text_is_of_one_kind_and_others_of_none(completions: list[Completion]) -> None:
-    answers = count_answers(completions)
+    answers = count_answer_kinds(completions)
     assert answers is not None
     without_text = [row for row in completions if not row.text.strip() or row.finish_reason == "refused"]
     assert sum(answers["counts"].get(kind, 0) for kind in KINDS[1:]) == len(without_text)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from evalharness.metrics.intervals import (
-    independent_difference_interval,
+    difference_of_independent_rates_interval,
     log_normal_interval,
     mean_interval,
     mean_of_rates_interval,
@@ -68,7 +68,7 @@ def test_the_unit_of_the_interval_of_many_samples_is_the_problem() -> None:
 def test_newcombes_example_of_two_independent_rates() -> None:
     """56/70 against 48/80, Newcombe 1998, table II, method 10."""
     first, second = (56 / 70, *wilson_interval(56, 70)), (48 / 80, *wilson_interval(48, 80))
-    assert independent_difference_interval(first, second) == pytest.approx((0.0524, 0.3339), abs=1e-4)
+    assert difference_of_independent_rates_interval(first, second) == pytest.approx((0.0524, 0.3339), abs=1e-4)
 
 
 def test_the_mean_of_four_tasks_has_half_the_interval_of_one() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from evalharness.errors import UserError
 from evalharness.pipeline.store import RunStore
-from evalharness.records import Completion, DraftCounts, RejectedDraft, Trace, Verdict
+from evalharness.records import Completion, DecodingTrace, DraftCounts, RejectedDraft, Verdict
 from evalharness.util.differences import find_differences
 
 CONFIG = {"task": {"name": "t"}, "sampling": {"seed": 0}}
@@ -21,7 +21,13 @@ COMPLETIONS = [
     Completion("t/0", 0, "def f():\n    return 'ü ☃ \u2028'\n", output_tokens=7, started_at=1.5, total_s=0.25),
     Completion("t/0", 1, "", form="solution", finish_reason="length"),
     Completion(
-        "t/1", 0, "x" * 50, prompt_tokens=0, first_output_s=0.0, batch=2, trace=Trace(("x", "y"), (1, 0), (0, 0))
+        "t/1",
+        0,
+        "x" * 50,
+        prompt_tokens=0,
+        first_output_s=0.0,
+        batch=2,
+        trace=DecodingTrace(("x", "y"), (1, 0), (0, 0)),
     ),
 ]
 VERDICTS = [
@@ -67,7 +73,7 @@ def test_rows_come_back_as_they_were(folder: Path) -> None:
 
 def test_every_field_comes_back_as_it_was(tmp_path: Path) -> None:
     drafts = (DraftCounts("self", 3, (3, 3), (2, 1)), DraftCounts("none", 1))
-    trace = Trace(("x",), (0,), (0,), (RejectedDraft(1, 0, ("y", "z")),))
+    trace = DecodingTrace(("x",), (0,), (0,), (RejectedDraft(1, 0, ("y", "z")),))
     completion = Completion(
         "t/0", 0, "x", form="solution", prompt_tokens=1, output_tokens=2, characters=3, started_at=4.0,
         first_output_s=0.5, first_output_tokens=1, prefill_s=0.1, total_s=0.6, batch=7, forwards=8, accepted_drafts=3,

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from evalharness.data.run_types import Summary
 from evalharness.data.runs import load_run
-from evalharness.metrics.answer_counts import count_answers
+from evalharness.metrics.answer_counts import count_answer_kinds
 from evalharness.records import Completion
-from evalharness.report.answer_remarks import answer_problem_remarks, answer_problem_warning
+from evalharness.report.answer_remarks import abnormal_answer_remarks, abnormal_answer_warning
 from evalharness.report.compare.fairness import find_unfair_differences
 from evalharness.report.leaderboard.boards import make_leaderboard_tables
 from evalharness.report.leaderboard.text import leaderboard_latex, leaderboard_markdown
@@ -31,25 +31,25 @@ def summary_of(counts: dict[str, int], total: int) -> Summary:
         for _ in range(counts[end])
     ]
     rows += [Completion("t", 0, "x")] * (total - len(rows))
-    return cast(Summary, {"task": "t", "answers": count_answers(rows, 100)})
+    return cast(Summary, {"task": "t", "answers": count_answer_kinds(rows, 100)})
 
 
 def test_remarks_have_counts_rates_and_the_limit() -> None:
-    assert answer_problem_remarks(summary_of({"length": 3, "empty": 1, "refused": 2}, 8)) == [
+    assert abnormal_answer_remarks(summary_of({"length": 3, "empty": 1, "refused": 2}, 8)) == [
         "3 of 8 answers reached the token limit of 100 (37.5%)",
         "1 of 8 answers was empty (12.5%)",
         "2 of 8 answers were refused (25.0%)",
     ]
-    assert answer_problem_remarks(summary_of({"error": 2}, 8)) == [
+    assert abnormal_answer_remarks(summary_of({"error": 2}, 8)) == [
         "2 of 8 answers were missing because the backend failed (25.0%)"
     ]
-    assert answer_problem_remarks(summary_of({}, 8)) == []
-    assert answer_problem_remarks(cast(Summary, {"task": "t"})) == []
+    assert abnormal_answer_remarks(summary_of({}, 8)) == []
+    assert abnormal_answer_remarks(cast(Summary, {"task": "t"})) == []
 
 
 @pytest.mark.parametrize(("count", "warns"), [(0, False), (1, False), (2, False), (3, True)])
 def test_a_warning_is_given_above_two_per_cent(count: int, warns: bool) -> None:
-    warning = answer_problem_warning(summary_of({"length": count}, 100))
+    warning = abnormal_answer_warning(summary_of({"length": count}, 100))
     assert bool(warning) == warns
     if warns:
         assert warning == (

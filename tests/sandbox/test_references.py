@@ -10,7 +10,7 @@ import pytest
 from helpers.programs import calls_program, only
 from helpers.sandboxes import MakeSandbox
 
-from evalharness.records import Program, Reference
+from evalharness.records import Program, ReferenceSolution
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import REFERENCE_SEED, ContainerPool
 from evalharness.sandbox.references import ReferenceCache
@@ -118,7 +118,7 @@ def test_how_long_a_program_should_take_is_known_from_its_reference(sandbox: Con
 
 def test_key_names_all_that_decides_the_outputs(tmp_path: Path) -> None:
     keep = ReferenceCache(tmp_path)
-    one = Reference("source", "f", {"base": b"1"})
+    one = ReferenceSolution("source", "f", {"base": b"1"})
     others = [
         replace(one, source="other"),
         replace(one, entry_point="g"),

@@ -8,7 +8,7 @@ from helpers.target import ENGINES
 from hidden_time import HOSTILE
 
 from evalharness.errors import InfrastructureError, UserError
-from evalharness.records import Cases, CasesProgram, Checks, ExecProgram, Limits, ProcessRules
+from evalharness.records import CasesProgram, Checks, EncodedTestCases, ExecProgram, Limits, ProcessRules
 from evalharness.sandbox.engines.container import Container
 from evalharness.sandbox.factory import open_sandbox, parse_sandbox_options
 from evalharness.sandbox.pool import ContainerPool
@@ -118,7 +118,7 @@ def test_hidden_cpu_time_is_counted(pool: ContainerPool) -> None:
 
 @pytest.mark.docker
 def test_hidden_cpu_time_of_one_case_is_counted(pool: ContainerPool) -> None:
-    cases = Cases('[{"input": "1", "output": "2", "testtype": "stdin"}]')
+    cases = EncodedTestCases('[{"input": "1", "output": "2", "testtype": "stdin"}]')
     program = CasesProgram("python", BURNS_ONCE, Limits(1.0, 1024), ProcessRules(guard="livecodebench"), cases)
     [part] = pool.run(program).parts.values()
     assert part.status == "timeout", part

@@ -30,7 +30,7 @@ MAX_MARKERS = 200
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """A part of a model's answer that may be code, with the language named after its opening code fence."""
+    """A part of a model's answer that may be code, and the language that its opening code fence names."""
 
     text: str
     tag: str = ""
@@ -69,16 +69,16 @@ def code_blocks(answer: str) -> list[CodeBlock]:
 
 
 def language_of_fence(fence_info: str) -> str:
-    """Returns the language in the text after an opening code fence, in lower case; "" if none is named there."""
+    """Returns the language that the text after an opening code fence names, in lower case; "" if it names none."""
     match = re.match(r"[{.\s]*([A-Za-z][\w+#-]*)", fence_info[:100])
     return match[1].lower() if match else ""
 
 
 def blocks_between_code_markers(answer: str) -> list[CodeBlock]:
-    """Returns the parts of an answer between code markers, such as fences and tags, even if one is never closed.
+    """Returns each part of an answer that lies between two code markers, such as fences and tags.
 
-    First come the parts between markers that are not neighbours, because code may contain a fence in a docstring; then
-    the parts between neighbouring markers. In an answer without markers, the whole answer is the only part.
+    The beginning and the end of the answer count as markers, too. First come the parts that contain further markers,
+    because a docstring in code may contain a fence; then the parts that contain none.
     """
     markers = list(CODE_MARKER.finditer(answer))[-MAX_MARKERS:]
     edges = [(0, 0), *(mark.span() for mark in markers), (len(answer), len(answer))]
@@ -108,7 +108,7 @@ def _code_block_from_span(answer: str, start: int, end: int) -> CodeBlock:
 
 
 def inline_and_indented_code_blocks(answer: str) -> list[CodeBlock]:
-    """Returns the code in an answer that has no fence: inline code (in backticks), then indented code blocks."""
+    """Returns an answer's code that is not in a fence: first inline code (in backticks), then indented code blocks."""
     indented = [token.content for token in markdown_parser().parse(answer) if token.type == "code_block"]
     spans = [match[2].strip() for match in INLINE_CODE.finditer(answer)]
     return [CodeBlock(text) for text in (*spans, *indented)]

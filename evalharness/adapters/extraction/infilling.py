@@ -44,7 +44,7 @@ def _use_whole_text(problem: Problem, completion_text: str) -> str:
     return completion_text
 
 
-def _first_line_with_break(problem: Problem, completion_text: str) -> str:
+def _first_line_with_line_break(problem: Problem, completion_text: str) -> str:
     """Returns a completion's first line with a line break at its end.
 
     The completion lacks this line break, because it was generated with the stop sequence "\\n".
@@ -85,7 +85,7 @@ def _overlap_length(first_text: str, second_text: str) -> int:
 
 MIDDLE_EXTRACTIONS: Mapping[str, Callable[[Problem, str], str]] = {
     "as_it_is": _use_whole_text,
-    "first_line": _first_line_with_break,
+    "first_line": _first_line_with_line_break,
     "first_filled_line": _first_nonempty_line,
     "without_overlap": _without_repeated_prefix_and_suffix,
 }

@@ -7,7 +7,7 @@ from evalharness.adapters.extraction import python_program
 from evalharness.adapters.extraction.extracted import NOTHING_FOUND, ExtractedProgram
 from evalharness.adapters.extraction.languages.function_program import extract_function_program
 from evalharness.adapters.extraction.languages.target import TestedFunction
-from evalharness.adapters.extraction.sanitizer import sanitize, sanitize_for_bigcodebench
+from evalharness.adapters.extraction.sanitizer import sanitize_like_bigcodebench, sanitize_like_evalplus
 from evalharness.data.cards import Recipe
 from evalharness.errors import UserError
 from evalharness.records import Completion, Problem
@@ -61,7 +61,7 @@ def extract_program_and_rule(problem: Problem, completion: Completion, recipe: R
 def apply_extraction_rule(rule_name: str, problem: Problem, answer: str) -> SourceAndRule:
     """Returns [the program in a model's answer, where it was found], by the extraction rule `rule_name`.
 
-    It runs in a child process, so that its CPU time is limited.
+    `extract_program_and_rule` calls this function in a child process, whose CPU time is limited.
     """
     extracted = EXTRACTION_RULES[rule_name](problem, answer.encode(errors="replace").decode())
     return [extracted.source, extracted.rule]
@@ -90,18 +90,18 @@ def _use_stripped_answer(problem: Problem, answer: str) -> ExtractedProgram:
 
 
 def _extract_python_function(problem: Problem, answer: str) -> ExtractedProgram:
-    """Extracts the code that defines the problem's entry point from an answer with Python code (docs/extraction.md)."""
+    """Extracts from an answer the Python code that defines the problem's entry point; see docs/extraction.md."""
     names = [problem.entry_point] if problem.entry_point else []
     return python_program.extract_function_program(problem.prompt.prefill + answer, problem.prefix, names)
 
 
 def _extract_contest_program(problem: Problem, answer: str) -> ExtractedProgram:
-    """Extracts the class `Solution`, the tested function or the program that reads stdin from a contest answer."""
+    """Extracts the program in a contest problem's answer: class `Solution`, a function, or code that reads stdin."""
     return python_program.extract_contest_program(answer, problem.entry_point)
 
 
 def _extract_multipl_e_function(problem: Problem, answer: str) -> ExtractedProgram:
-    """Extracts the function that the tests call from a MultiPL-E answer, in the problem's programming language."""
+    """Extracts the tested function from `answer`, an answer to a MultiPL-E problem in any programming language."""
     record = problem.record
     language = str(record["language"]).removesuffix("_test.go")
     return extract_function_program(answer, TestedFunction(language, str(record["prompt"]), str(record["tests"])))
@@ -124,8 +124,8 @@ def _sanitize_continuation(problem: Problem, completion_text: str) -> ExtractedP
 
     Source: evalplus/codegen.py, which does this for local models.
     """
-    program = sanitize((problem.prompt.text or "") + completion_text.replace("\t", "    "), problem.entry_point)
-    return _make_sanitizer_result(program, "EvalPlus's sanitizer")
+    program = (problem.prompt.text or "") + completion_text.replace("\t", "    ")
+    return _make_sanitizer_result(sanitize_like_evalplus(program, problem.entry_point), "EvalPlus's sanitizer")
 
 
 def _sanitize_answer(problem: Problem, answer: str) -> ExtractedProgram:
@@ -133,7 +133,7 @@ def _sanitize_answer(problem: Problem, answer: str) -> ExtractedProgram:
 
     Source: evalplus/codegen.py, which does this for API models.
     """
-    return _make_sanitizer_result(sanitize(answer, problem.entry_point), "EvalPlus's sanitizer")
+    return _make_sanitizer_result(sanitize_like_evalplus(answer, problem.entry_point), "EvalPlus's sanitizer")
 
 
 def _sanitize_bigcodebench_continuation(problem: Problem, completion_text: str) -> ExtractedProgram:
@@ -142,7 +142,7 @@ def _sanitize_bigcodebench_continuation(problem: Problem, completion_text: str) 
     Source: bigcodebench/generate.py, which does this for local models.
     """
     program = (problem.prompt.text or "") + completion_text.replace("\t", "    ")
-    return _make_sanitizer_result(sanitize_for_bigcodebench(program, problem.entry_point), "BigCodeBench's sanitizer")
+    return _make_sanitizer_result(sanitize_like_bigcodebench(program, problem.entry_point), "BigCodeBench's sanitizer")
 
 
 def _sanitize_bigcodebench_answer(problem: Problem, answer: str) -> ExtractedProgram:
@@ -150,7 +150,7 @@ def _sanitize_bigcodebench_answer(problem: Problem, answer: str) -> ExtractedPro
 
     Source: bigcodebench/generate.py, which does this for API models.
     """
-    return _make_sanitizer_result(sanitize_for_bigcodebench(answer, problem.entry_point), "BigCodeBench's sanitizer")
+    return _make_sanitizer_result(sanitize_like_bigcodebench(answer, problem.entry_point), "BigCodeBench's sanitizer")
 
 
 def _make_sanitizer_result(program: str, rule: str) -> ExtractedProgram:

@@ -29,7 +29,7 @@ from evalharness.adapters.extraction.python_syntax import (
     text_without_statements,
 )
 from evalharness.adapters.extraction.reasoning import without_reasoning
-from evalharness.adapters.extraction.sanitizer import longest_parsable_lines, sanitize
+from evalharness.adapters.extraction.sanitizer import longest_parsable_lines, sanitize_like_evalplus
 
 PYTHON_TAGS = frozenset(
     {"", "py", "python", "python2", "python3", "py3", "pycon", "ipython", "sage", "code", "text", "plaintext"}
@@ -76,19 +76,20 @@ def extract_function_program(answer: str, prefix: str, tested_names: Sequence[st
     texts = [text, *(block.text for block in code_blocks(text))]
     if completed := _complete_prefix_with_body(texts, prefix, parsed, tested_names):
         return ExtractedProgram(completed, "body of the function")
-    return ExtractedProgram(f"{prompt_head}\n{sanitize(text, tested_names[0] if tested_names else '')}", NOTHING_FOUND)
+    sanitized = sanitize_like_evalplus(text, tested_names[0] if tested_names else "")
+    return ExtractedProgram(f"{prompt_head}\n{sanitized}", NOTHING_FOUND)
 
 
 def _program_from_blocks(
-    split: "_SplitAnswer", prompt_head: str, tested_names: Sequence[str]
+    split_answer: "_SplitAnswer", prompt_head: str, tested_names: Sequence[str]
 ) -> ExtractedProgram | None:
     """Returns the program made from the last code block that defines all `tested_names`; None if no block does.
 
     `prompt_head` is the prompt's code before the tested function. Definitions that the block needs are taken from
     `prompt_head` and from the answer's other blocks.
     """
-    codes = split.codes
-    position = _index_of_defining_block(codes, split.blocks, tested_names)
+    codes = split_answer.codes
+    position = _index_of_defining_block(codes, split_answer.blocks, tested_names)
     if position is None:
         return None
     code = codes[position]
@@ -96,7 +97,7 @@ def _program_from_blocks(
     others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
     return ExtractedProgram(
         _assemble_program(code, others, prompt_head, tested_names),
-        _describe_block_position(split.form, position, len(codes)),
+        _describe_block_position(split_answer.form, position, len(codes)),
     )
 
 
@@ -205,12 +206,13 @@ def _assemble_program(
 
 
 def _program_from_sanitizer(answer: str, prompt_head: str, tested_names: Sequence[str]) -> str | None:
-    """Returns the program that EvalPlus's sanitizer, or its search for parsable lines, finds in an answer.
+    """Returns a program made from an answer's longest parsable lines, else from what EvalPlus's sanitizer keeps.
 
-    Returns None if the program found does not define all `tested_names`, or if these are empty.
+    Returns None if neither of them defines all `tested_names`, or if `tested_names` is empty.
     """
-    for sanitized in (longest_parsable_lines, lambda answer: sanitize(answer, tested_names[0] if tested_names else "")):
-        code = parse_code(sanitized(answer))
+    entry_point = tested_names[0] if tested_names else ""
+    for sanitize in (longest_parsable_lines, lambda answer: sanitize_like_evalplus(answer, entry_point)):
+        code = parse_code(sanitize(answer))
         if code and tested_names and defines_all_names(code, tested_names):
             return _assemble_program(code, [], prompt_head, tested_names)
     return None

@@ -176,11 +176,13 @@ def sources_of_missing_definitions(
         bound |= names_bound_by(statement)
         chosen[id(statement)] = (other, statement)
         pending += sorted(names_read_in(statement) - bound)
-    order = {id(statement): number for number, statement in enumerate(_statements_in_document_order(other_blocks))}
+    order = {
+        id(statement): number for number, statement in enumerate(_statements_from_last_to_first_block(other_blocks))
+    }
     return [_statement_source(*chosen[key]) for key in sorted(chosen, key=lambda key: order[key])]
 
 
-def _statements_in_document_order(other_blocks: Sequence[ParsedCode]) -> Iterator[ast.stmt]:
+def _statements_from_last_to_first_block(other_blocks: Sequence[ParsedCode]) -> Iterator[ast.stmt]:
     for other in reversed(other_blocks):
         yield from other.tree.body
 
@@ -217,7 +219,7 @@ def demonstration_statements(code: ParsedCode, function_names: Sequence[str]) ->
         statement
         for statement in code.tree.body
         if not names_bound_by(statement) & needed
-        and _is_demonstration(statement, _names_of_callers(code, function_names))
+        and _only_prints_or_tests(statement, _names_of_callers(code, function_names))
     ]
 
 
@@ -251,7 +253,7 @@ def _names_of_callers(code: ParsedCode, function_names: Iterable[str]) -> set[st
     return callers
 
 
-def _is_demonstration(statement: ast.stmt, caller_names: set[str]) -> bool:
+def _only_prints_or_tests(statement: ast.stmt, caller_names: set[str]) -> bool:
     match statement:
         case ast.Assert():
             return True

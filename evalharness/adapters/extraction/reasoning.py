@@ -28,7 +28,7 @@ def without_reasoning(text: str) -> str:
     If the first tag is a closing tag, all text before it is reasoning: the chat template contains the opening tag.
     """
     if CHANNEL_HEADER.search(text):
-        return "\n".join(_channel_messages(text, "final"))
+        return "\n".join(_messages_in_harmony_channel(text, "final"))
     if text.lstrip().startswith("analysis") and BARE_FINAL_MARKER in text:
         return text.rpartition(BARE_FINAL_MARKER)[2]
     answer_parts: list[str] = []
@@ -47,7 +47,7 @@ def without_reasoning(text: str) -> str:
     return "".join([*answer_parts, "" if is_open else text[start:]])
 
 
-def _channel_messages(text: str, channel_name: str) -> list[str]:
+def _messages_in_harmony_channel(text: str, channel_name: str) -> list[str]:
     """Returns the texts of the messages with the channel `channel_name` in an answer in gpt-oss's harmony format."""
     contents = []
     for match in CHANNEL_HEADER.finditer(text):

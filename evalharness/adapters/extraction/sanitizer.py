@@ -25,40 +25,39 @@ INCOMPLETE_SOURCE_ERROR = re.compile(
 """Errors of an incomplete source."""
 
 
-def sanitize(answer: str, entry_point: str) -> str:
-    """Returns the code in an answer that the tested function needs, as EvalPlus's sanitizer does.
+def sanitize_like_evalplus(answer: str, entry_point: str) -> str:
+    """Returns the code in an answer that EvalPlus's sanitizer keeps: what the function `entry_point` needs.
 
-    `entry_point` is the function's name. The code consists of imports, classes, functions and assignments. If the
-    sanitizer finds none, returns the longest run of consecutive lines that parses as Python. Source:
-    evalplus/sanitize.py `sanitize`.
+    The code consists of imports, classes, functions and assignments. If the sanitizer keeps nothing, returns the
+    longest run of consecutive lines that parses as Python. Source: evalplus/sanitize.py `sanitize`.
     """
     code = str(_evalplus_extraction_function()(answer, entry_point)).strip()
     return code or longest_parsable_lines(answer)
 
 
 @cache
-def _evalplus_extraction_function(needs_return: bool = True) -> Any:
+def _evalplus_extraction_function(functions_need_return: bool = True) -> Any:
     """Returns EvalPlus's function `extract_target_code_or_empty`, made to call the faster `longest_parsable_lines`.
 
-    EvalPlus's own `code_extract`, which it replaces, has the same result. If `needs_return` is False, the returned
-    function also keeps functions in the answer that have no `return` statement.
+    `longest_parsable_lines` replaces EvalPlus's `code_extract` and has the same result. If `functions_need_return` is
+    False, the returned function also keeps functions in the answer that have no `return` statement.
     """
     from evalplus import sanitize as official
 
     function = official.extract_target_code_or_empty
     scope = {**vars(official), "code_extract": longest_parsable_lines}
-    if not needs_return:
+    if not functions_need_return:
         scope["has_return_statement"] = lambda node: True
     return types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__)
 
 
-def sanitize_for_bigcodebench(answer: str, entry_point: str) -> str:
-    """Returns the code in an answer that the tested function needs, as BigCodeBench's sanitizer does.
+def sanitize_like_bigcodebench(answer: str, entry_point: str) -> str:
+    """Returns the code in an answer that BigCodeBench's sanitizer keeps: what the function `entry_point` needs.
 
-    Unlike `sanitize`, keeps functions without a `return` statement and removes calls of `entry_point` at the end.
+    Unlike EvalPlus's, it keeps functions without a `return` statement and removes calls of `entry_point` at the end.
     Source: bigcodebench/sanitize.py `sanitize`, `extract_target_code_or_empty`.
     """
-    code = str(_evalplus_extraction_function(needs_return=False)(answer.strip(), entry_point))
+    code = str(_evalplus_extraction_function(functions_need_return=False)(answer.strip(), entry_point))
     lines = code.splitlines()
     first_removed = len(lines)
     for number in range(len(lines) - 1, -1, -1):
@@ -88,13 +87,13 @@ def longest_parsable_lines(text: str) -> str:
         if nonblank_before[-1] - nonblank_before[start] <= best_count:
             break
         last = with_nul[bisect.bisect_left(with_nul, start)] - 1
-        end = _last_line_of_longest_parsable_lines(lines, nonblank_before, start, last, best_count)
+        end = _last_line_index_of_longest_parsable_run(lines, nonblank_before, start, last, best_count)
         if end is not None:
             best, best_count = (start, end), nonblank_before[end + 1] - nonblank_before[start]
     return "\n".join(lines[best[0] : best[1] + 1])
 
 
-def _last_line_of_longest_parsable_lines(
+def _last_line_index_of_longest_parsable_run(
     lines: list[str], nonblank_lines_before: list[int], first_line: int, last_line: int, best_nonblank_count: int
 ) -> int | None:
     """Returns the index of the last line of the longest run of lines that begins at `first_line` and parses as Python.
@@ -107,18 +106,18 @@ def _last_line_of_longest_parsable_lines(
         last_line > first_line
         and nonblank_lines_before[last_line + 1] - nonblank_lines_before[first_line] > best_nonblank_count
     ):
-        error_line = _first_error_line(lines, first_line, last_line)
+        error_line = _first_error_line_number(lines, first_line, last_line)
         if error_line is None:
-            return _last_line_without_trailing_blanks(lines, nonblank_lines_before, first_line, last_line)
+            return _last_line_index_without_trailing_blanks(lines, nonblank_lines_before, first_line, last_line)
         last_line = min(last_line - 1, first_line + error_line - 2)
     return None
 
 
-def _first_error_line(lines: list[str], first_line: int, last_line: int) -> int | None:
+def _first_error_line_number(lines: list[str], first_line: int, last_line: int) -> int | None:
     """Returns the line number of the first syntax error in lines[first_line : last_line + 1]; None if they parse.
 
-    The number counts from 1 at lines[first_line]. To save time, only 8 lines are parsed first, then 64, and so on: an
-    error in the first lines remains an error whatever follows, unless something is only not closed yet (a bracket).
+    The number counts from 1 at lines[first_line]. To save time, the first 8 lines are parsed, then the first 64, and so
+    on. An error in these lines is returned at once, unless a later line, such as a closing bracket, may correct it.
     """
     size = FIRST_LINE_COUNT
     while first_line + size <= last_line:
@@ -128,25 +127,26 @@ def _first_error_line(lines: list[str], first_line: int, last_line: int) -> int 
             if line < size:
                 return line
         size *= GROWTH_FACTOR
-    return _find_error_line("\n".join(lines[first_line : last_line + 1]))
+    return _find_error_line_number("\n".join(lines[first_line : last_line + 1]))
 
 
-def _last_line_without_trailing_blanks(
+def _last_line_index_without_trailing_blanks(
     lines: list[str], nonblank_lines_before: list[int], first_line: int, last_line: int
 ) -> int:
-    """Returns the index of the last line of lines[first_line : last_line + 1] after removing blank lines at its end.
+    """Returns the index of the last line of a run of lines that parses as Python, without the blank lines at its end.
 
-    The given lines parse as Python. Blank lines that are needed to parse, as after a backslash, are kept.
+    The run is lines[first_line : last_line + 1]. Blank lines without which it does not parse, such as one after a
+    backslash, are kept.
     """
     first = last_line
     while first - 1 > first_line and nonblank_lines_before[first] == nonblank_lines_before[last_line + 1]:
         first -= 1
-    while first < last_line and _find_error_line("\n".join(lines[first_line : first + 1])) is not None:
+    while first < last_line and _find_error_line_number("\n".join(lines[first_line : first + 1])) is not None:
         first += 1
     return first
 
 
-def _find_first_open_bracket_line(source: str) -> int | None:
+def _find_line_number_of_open_bracket(source: str) -> int | None:
     """Returns the line number, from 1, of the outermost bracket that is never closed; None if none was found."""
     open_lines: list[int] = []
     try:
@@ -162,18 +162,18 @@ def _find_first_open_bracket_line(source: str) -> int | None:
     return None
 
 
-def _find_error_line(source: str) -> int | None:
+def _find_error_line_number(source: str) -> int | None:
     """Returns the line number, from 1, of the first syntax error in Python code; None if the code parses.
 
-    Only a beginning of the code that ends before this line can parse.
+    The first n lines of the code can parse only if n is less than this number.
     """
     error = _find_parse_error(source)
     if isinstance(error, SyntaxError):
         line = max(error.lineno or 1, error.end_lineno or 1)
         # The error is at the innermost open bracket, but no source with the outermost one can parse.
-        return (
-            min(line, _find_first_open_bracket_line(source) or line) if "was never closed" in str(error.msg) else line
-        )
+        if "was never closed" in str(error.msg):
+            return min(line, _find_line_number_of_open_bracket(source) or line)
+        return line
     # Nesting is too deep, or a character is invalid; shorter runs may parse.
     return source.count("\n") + 2 if error else None
 

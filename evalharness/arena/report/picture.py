@@ -38,7 +38,7 @@ def make_preference_panel(summary: VoteSummary, measurements: Mapping[str, Model
                 rate=expected_win_share(row.strength[0]),
                 rate_ci95=(expected_win_share(low), expected_win_share(high)),
                 speed=speed,
-                speed_ci95=_find_speed_interval(tasks),
+                speed_ci95=_find_speed_confidence_interval(tasks),
                 hardware=" / ".join(dict.fromkeys(task["hardware"] for task in tasks)),
                 detail="\n".join(task["folder"] for task in tasks),
             )
@@ -50,7 +50,7 @@ def make_preference_panel(summary: VoteSummary, measurements: Mapping[str, Model
     )
 
 
-def _find_speed_interval(task_measurements: Sequence[TaskMeasurements]) -> Interval | None:
+def _find_speed_confidence_interval(task_measurements: Sequence[TaskMeasurements]) -> Interval | None:
     """Returns the 95 % confidence interval of a model's speed in tokens/s, given its measurements on each task.
 
     Returns None if the interval is unknown or the model ran several tasks.

@@ -129,8 +129,8 @@ def _latency_effect_sentences(summary: VoteSummary) -> list[str]:
 def _verdict_agreement_sentences(summary: VoteSummary) -> list[str]:
     agreement = summary.verdicts
     sentences = []
-    if agreement.failing_share_interval:
-        low, high = agreement.failing_share_interval
+    if agreement.failing_preferred_share_interval:
+        low, high = agreement.failing_preferred_share_interval
         sentences.append(
             f"Verdicts: where exactly one of the two answers passed its tests, voters preferred the failing one in "
             f"{agreement.failing_preferred} of {agreement.votes} votes "

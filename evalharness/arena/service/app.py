@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 
 from evalharness.arena.rows import parse_voter_name
 from evalharness.arena.service.messages import HealthResponse, PairRequest, PairResponse, VoteRequest, VoteResponse
-from evalharness.arena.service.session import Session
+from evalharness.arena.service.session import VotingSession
 from evalharness.report.page.document import make_html_document
 from evalharness.report.page.static_files import STATIC as REPORT_STATIC
 from evalharness.util.http.error_responses import add_error_responses
@@ -21,7 +21,7 @@ STYLES = ("theme.css", "page.css", "browser.css", "arena.css")
 SCRIPTS = ("dom.js", "format.js", "languages.js", "code.js", "api.js", "replay.js", "pair.js", "arena.js")
 
 
-def make_app(session: Session, limits: RequestLimits) -> FastAPI:
+def make_app(session: VotingSession, limits: RequestLimits) -> FastAPI:
     """Returns the FastAPI application of the arena's voting page."""
     app = FastAPI(title="evalharness arena", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.cut_short = False
@@ -39,7 +39,7 @@ def make_app(session: Session, limits: RequestLimits) -> FastAPI:
 
     @app.get("/health")
     def show_health() -> HealthResponse:
-        """Returns the program's version and the number of votes so far; needs no access token."""
+        """Returns evalharness's version and the number of votes so far; needs no access token."""
         return HealthResponse(status="ok", version=__version__, votes=len(session.store))
 
     page = make_html_document("evalharness arena", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)

@@ -17,9 +17,10 @@ class PairRequest(BaseModel):
 
 
 class ReplayTiming(BaseModel):
-    """Timing of an answer that appears at the speed at which it was generated, in seconds since the pair is shown.
+    """When the parts of a replayed answer appear, in seconds after the pair is shown.
 
-    The first text appears at `first_s`, and the whole answer is visible at `total_s`.
+    A replay shows an answer at the speed at which its model generated it: the first text appears at `first_s`, and the
+    whole answer is visible at `total_s`.
     """
 
     first_s: float

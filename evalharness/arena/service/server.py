@@ -8,7 +8,7 @@ from evalharness.arena.live import open_live_models
 from evalharness.arena.measurements import write_measurements
 from evalharness.arena.service.app import make_app
 from evalharness.arena.service.config import READ_S, ArenaConfig
-from evalharness.arena.service.session import Session
+from evalharness.arena.service.session import VotingSession
 from evalharness.arena.store import VoteStore
 from evalharness.report.runs import load_runs
 from evalharness.sandbox.factory import open_sandbox
@@ -28,7 +28,9 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
     store = VoteStore(config.votes)
     if not config.live:
         check_entrants_are_comparable(entrants)
-        return _serve_session(config, Session(entrants, store, uniform=config.uniform, recorded=config.recorded), log)
+        return _serve_session(
+            config, VotingSession(entrants, store, uniform=config.uniform, recorded=config.recorded), log
+        )
     with ExitStack() as stack:
         sandbox = None
         if config.sandbox:
@@ -40,11 +42,13 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
         check_entrants_are_comparable(entrants)
         if sandbox:
             live.start_grading(sandbox)
-        session = Session(entrants, store, uniform=config.uniform, recorded=config.recorded, ask=live.ask_live_models)
+        session = VotingSession(
+            entrants, store, uniform=config.uniform, recorded=config.recorded, ask=live.ask_live_models
+        )
         return _serve_session(config, session, log)
 
 
-def _serve_session(config: ArenaConfig, session: Session, log: Callable[[str], None]) -> None:
+def _serve_session(config: ArenaConfig, session: VotingSession, log: Callable[[str], None]) -> None:
     """Stores the models' pass@1 and speeds in the votes folder, then serves the voting page until SIGTERM or SIGINT."""
     entrants, store = session.entrants, session.store
     write_measurements(store.folder, entrants.measurements)

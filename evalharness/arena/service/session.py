@@ -29,7 +29,7 @@ by model.
 """
 
 
-class Session:
+class VotingSession:
     """A running arena: selects pairs of answers for its voters and records their votes. Thread-safe."""
 
     def __init__(
@@ -114,7 +114,8 @@ class Session:
     ) -> PairView:
         """Stores a pair of answers as selected for a voter; returns it as the voting page shows it.
 
-        With `arm` "equal", a random share `self.recorded` of the pairs gets the arm "recorded" instead.
+        `arm` is the arm of the experiment: how the answers appear (see `ExperimentArm`). A pair with the arm "equal" is
+        changed to "recorded" with probability `self.recorded`, if both answers can be replayed.
         """
         first, second = answers
         assert first is not None

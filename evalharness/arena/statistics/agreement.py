@@ -19,7 +19,7 @@ class VerdictAgreement:
     """Votes for the answer that failed its tests."""
 
     @property
-    def failing_share_interval(self) -> Interval | None:
+    def failing_preferred_share_interval(self) -> Interval | None:
         """The 95 % confidence interval of the share of votes for the failing answer; None if there are no votes."""
         return wilson_interval(self.failing_preferred, self.votes) if self.votes else None
 
@@ -54,7 +54,7 @@ def measure_voter_agreement(votes: Sequence[Vote]) -> VoterAgreement:
     by_pair: dict[object, list[str]] = defaultdict(list)
     for vote in votes:
         if vote.choice != "skip":
-            by_pair[vote.pair.key].append(_category_of_vote(vote))
+            by_pair[vote.pair.key].append(_order_independent_choice(vote))
     units = [Counter(judgements) for judgements in by_pair.values() if len(judgements) > 1]
     if not units:
         return VoterAgreement(0, None)
@@ -83,8 +83,11 @@ def rank_correlation(strengths: Mapping[str, float], pass_rates: Mapping[str, fl
     return None if np.isnan(value) else value
 
 
-def _category_of_vote(vote: Vote) -> str:
-    """Returns "answer 0", "answer 1", "tie" or "both_bad"; the number does not depend on the order shown."""
+def _order_independent_choice(vote: Vote) -> str:
+    """Returns "answer 0" or "answer 1" for the preferred answer, or "tie" or "both_bad".
+
+    An answer keeps its number if the pair is shown in the other order, so that votes on both orders can be compared.
+    """
     if vote.choice not in ("first", "second"):
         return vote.choice
     side = vote.pair.first if vote.choice == "first" else vote.pair.second

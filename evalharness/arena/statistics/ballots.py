@@ -22,7 +22,7 @@ class VoteOutcome(IntEnum):
 
 @dataclass(frozen=True)
 class Ballots:
-    """Arena votes as NumPy arrays with one entry per vote. `first` and `second` are indices into `models`."""
+    """Arena votes as NumPy arrays with one entry per vote, the input of the Bradley-Terry fit."""
 
     models: tuple[str, ...]
     first: Integers

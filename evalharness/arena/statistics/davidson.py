@@ -19,8 +19,8 @@ TOLERANCE = 1e-9
 class ParameterLayout:
     """Which parameters a Bradley-Terry fit has, and their order in the parameter vector.
 
-    The order is: one strength for each of the `models`, then position, latency, tie and both bad, each only if it is
-    True here.
+    The order is: one strength for each of the `models`, then the parameters `position`, `latency`, `tie` and
+    `both_bad`, each only if its attribute is True.
     """
 
     models: int
@@ -77,7 +77,11 @@ class DavidsonFit:
 
 
 def choose_parameter_layout(ballots: Ballots, with_position: bool = True) -> ParameterLayout:
-    """Returns which parameters to fit: those of ties, "both bad" and latency only if such votes occur."""
+    """Returns which parameters to fit: the strengths and, if `with_position`, the position.
+
+    `tie` and `both_bad` are added only if a vote has this outcome, `latency` only if in some vote the two answers did
+    not appear at once.
+    """
     return ParameterLayout(
         models=len(ballots.models),
         position=with_position,
@@ -135,7 +139,7 @@ def likelihood_derivatives(
     predictors = np.column_stack([advantage / 2, -advantage / 2, *(np.full(count, value) for value in extra)])
     log_probability = predictors - special.logsumexp(predictors, axis=1, keepdims=True)
     probability = np.exp(log_probability)
-    column = _predictor_column_of_outcomes(layout)[ballots.outcome]
+    column = _predictor_index_of_each_outcome(layout)[ballots.outcome]
     rows = np.arange(count)
     chosen = np.zeros_like(probability)
     chosen[rows, column] = 1
@@ -180,6 +184,9 @@ def _make_design_matrix(ballots: Ballots, layout: ParameterLayout) -> Floats:
     return design
 
 
-def _predictor_column_of_outcomes(layout: ParameterLayout) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Returns, for each `VoteOutcome`, the index of its linear predictor in `likelihood_derivatives`."""
+def _predictor_index_of_each_outcome(layout: ParameterLayout) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Returns, for each `VoteOutcome`, its column in the array `predictors` of `likelihood_derivatives`.
+
+    The columns are: first, second, tie and both bad, the last two only if the fit has the parameter.
+    """
     return np.array([0, 1, 2, 2 + layout.tie])

@@ -44,22 +44,22 @@ class FitCovariance:
     """One number per model: models with different numbers are not connected by votes."""
 
     def confidence_interval(self, contrast: Floats) -> Interval:
-        """Returns the 95 % confidence interval of contrast @ parameters.
+        """Returns the 95 % confidence interval of the linear combination contrast @ parameters.
 
-        It uses Student's t with clusters - 1 degrees of freedom. It is infinite if the votes do not determine the
-        value, or if nearly all votes belong to one cluster.
+        It is based on Student's t; the degrees of freedom are the effective number of clusters minus 1. It is infinite
+        if the votes do not determine the value, or if nearly all votes belong to one cluster.
         """
-        if self.clusters < FEWEST_CLUSTERS or not self.is_determined(contrast):
+        if self.clusters < FEWEST_CLUSTERS or not self.is_determined_by_votes(contrast):
             return UNBOUNDED
         center = float(contrast @ self.fit.parameters)
         half_width = self.standard_error(contrast) * float(stats.t.ppf((1 + CONFIDENCE) / 2, self.clusters - 1))
         return center - half_width, center + half_width
 
     def standard_error(self, contrast: Floats) -> float:
-        """Returns the standard error of contrast @ parameters."""
+        """Returns the standard error of the linear combination contrast @ parameters."""
         return math.sqrt(max(0.0, float(contrast @ self.matrix @ contrast)))
 
-    def is_determined(self, contrast: Floats) -> bool:
+    def is_determined_by_votes(self, contrast: Floats) -> bool:
         """Returns whether the votes determine contrast @ parameters; if not, its value comes from the fit's penalty."""
         within = np.bincount(self.component, contrast[: self.fit.layout.models])
         return bool(np.all(np.abs(within) < 1e-9) and abs(contrast @ self.shift) < UNBOUNDED_SHIFT)
@@ -76,7 +76,7 @@ class FitCovariance:
             [
                 other
                 for other in range(models)
-                if other == index or self.is_determined(self.difference_contrast(index, other))
+                if other == index or self.is_determined_by_votes(self.difference_contrast(index, other))
             ]
             for index in range(models)
         ]
@@ -84,7 +84,10 @@ class FitCovariance:
         return np.array(largest if len(largest) > 1 else range(models))
 
     def strength_contrast(self, model_index: int) -> Floats:
-        """Returns the contrast (p,) that gives a model's strength relative to the mean of the reference models."""
+        """Returns the weights (p,) of the p parameters that give a model's strength.
+
+        A strength is relative to the mean of the reference models (see `reference_model_indices`).
+        """
         contrast = np.zeros(self.fit.layout.parameter_count)
         reference = self.reference_model_indices()
         contrast[reference] -= 1 / len(reference)
@@ -92,7 +95,7 @@ class FitCovariance:
         return contrast
 
     def difference_contrast(self, first_model_index: int, second_model_index: int) -> Floats:
-        """Returns the contrast (p,) that gives the strength of the first model minus that of the second."""
+        """Returns the weights (p,) of the p parameters that give the first model's strength minus the second's."""
         contrast = np.zeros(self.fit.layout.parameter_count)
         contrast[first_model_index] += 1
         contrast[second_model_index] -= 1

@@ -19,7 +19,7 @@ from evalharness.arena.statistics.agreement import (
 from evalharness.arena.statistics.ballots import Ballots, VoteOutcome
 from evalharness.arena.statistics.davidson import fit_davidson_model
 from evalharness.arena.statistics.intervals import FitCovariance, estimate_covariance
-from evalharness.arena.statistics.tally import Dependence, tally_votes
+from evalharness.arena.statistics.tally import ClusterKind, tally_votes
 from evalharness.metrics.intervals import CONFIDENCE, Interval
 
 POWER = 0.8
@@ -69,7 +69,7 @@ class VoteSummary:
     """Votes without skipped pairs."""
     skipped: int
     voters: int
-    dependence: Dependence
+    dependence: ClusterKind
     clusters: int
     median_ms: float | None
     models: tuple[ModelStrength, ...]
@@ -185,9 +185,9 @@ def _calculate_further_votes_needed(
 ) -> int | None:
     """Returns how many further votes are needed to detect a strength difference of this size with 80 % power.
 
-    `standard_error` is that of the difference after `vote_count` votes. As it falls with the square root of their
-    number, vote_count * ((z(0.975) + z(0.8)) * standard_error / difference)^2 votes are needed in all. Returns 0 if the
-    interval excludes 0, None if it is infinite or the difference is 0.
+    `standard_error` is that of the difference after `vote_count` votes. A standard error is proportional to
+    1 / sqrt(votes). Therefore vote_count * ((z(0.975) + z(0.8)) * standard_error / difference)^2 votes are needed in
+    all. Returns 0 if `interval`, the difference's, excludes 0; None if it is infinite or the difference is 0.
     """
     if interval[0] > 0 or interval[1] < 0:
         return 0

@@ -13,8 +13,8 @@ OUTCOMES: dict[VoteChoice, VoteOutcome] = {
 }  # fmt: skip
 FEWEST_VOTERS = 5
 """With fewer (effective) voters, the votes do not represent voters in general: intervals hold only for these voters."""
-Dependence = Literal["voter", "vote", "problem"]
-"""Which votes are treated as dependent: those of one voter, none (`vote`), or those on one problem."""
+ClusterKind = Literal["voter", "vote", "problem"]
+"""What forms a cluster of dependent votes: all votes of one voter, each vote alone, or all votes on one problem."""
 
 
 class Tally(NamedTuple):
@@ -23,7 +23,7 @@ class Tally(NamedTuple):
     ballots: Ballots
     votes: list[Vote]
     """The votes, in the order of the arrays' entries."""
-    dependence: Dependence
+    dependence: ClusterKind
 
 
 def tally_votes(votes: Iterable[Vote], models: Sequence[str] | None = None) -> Tally:
@@ -41,7 +41,7 @@ def tally_votes(votes: Iterable[Vote], models: Sequence[str] | None = None) -> T
     )
     index = {name: number for number, name in enumerate(names)}
     counted_votes = [vote for vote in judged if all(side.model in index for side in _answer_records_of_vote(vote))]
-    dependence = _choose_dependence(counted_votes)
+    dependence = _choose_cluster_kind(counted_votes)
     clusters = [_cluster_key_of_vote(vote, number, dependence) for number, vote in enumerate(counted_votes)]
     numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
     ballots = Ballots.from_sequences(
@@ -65,7 +65,7 @@ def _answer_records_of_vote(vote: Vote) -> tuple[AnswerRecord, AnswerRecord]:
     return vote.pair.first, vote.pair.second
 
 
-def _choose_dependence(votes: Sequence[Vote]) -> Dependence:
+def _choose_cluster_kind(votes: Sequence[Vote]) -> ClusterKind:
     if votes and all(vote.pair.voter_kind == "model" for vote in votes):
         return "problem"
     counts = Counter(vote.pair.voter or number for number, vote in enumerate(votes))
@@ -74,9 +74,9 @@ def _choose_dependence(votes: Sequence[Vote]) -> Dependence:
     return "voter" if any_voter_known and effective > FEWEST_VOTERS - 0.5 else "vote"
 
 
-def _cluster_key_of_vote(vote: Vote, vote_number: int, dependence: Dependence) -> tuple[str, object]:
-    if dependence == "problem":
+def _cluster_key_of_vote(vote: Vote, vote_number: int, cluster_kind: ClusterKind) -> tuple[str, object]:
+    if cluster_kind == "problem":
         return ("problem", (vote.pair.task, vote.pair.task_id))
-    if dependence == "voter" and vote.pair.voter:
+    if cluster_kind == "voter" and vote.pair.voter:
         return ("voter", vote.pair.voter)
     return ("vote", vote_number)

@@ -118,7 +118,7 @@ class DiffusionBackend:
             make_completion,
             make_row,
             make_sampler,
-            run_and_report_out_of_memory,
+            run_and_return_out_of_memory_message,
             tokenize_prompt,
         )
         from evalharness.diffusion.drafting.decoding import draft_and_verify
@@ -143,7 +143,7 @@ class DiffusionBackend:
             ]
             active = [row for row in rows if can_generate(row)]
             started_at = now()
-            error = run_and_report_out_of_memory(
+            error = run_and_return_out_of_memory_message(
                 partial(draft_and_verify, network.model, active, sampler, drafting, engine)
             )
             for request, row in zip(batch, rows, strict=True):
@@ -164,7 +164,11 @@ class DiffusionBackend:
         from evalharness.backends.diffusion.length_search import infill_with_length_search
         from evalharness.backends.diffusion.rows import make_denoising_row, make_denoising_settings
         from evalharness.backends.network.loading import select_engine
-        from evalharness.backends.network.rows import can_generate, make_completion, run_and_report_out_of_memory
+        from evalharness.backends.network.rows import (
+            can_generate,
+            make_completion,
+            run_and_return_out_of_memory_message,
+        )
         from evalharness.diffusion.decoding import denoise
 
         trace, middle_length = self._options.trace, batch[0].problem.prompt.middle_length
@@ -179,7 +183,7 @@ class DiffusionBackend:
         rows = [make_denoising_row(network, request, sampling, denoising) for request in batch]
         active = [row for row in rows if can_generate(row)]
         started_at = now()
-        error = run_and_report_out_of_memory(partial(denoise, network.model, active, denoising, engine))
+        error = run_and_return_out_of_memory_message(partial(denoise, network.model, active, denoising, engine))
         for request, row in zip(batch, rows, strict=True):
             yield make_completion(network.detokenizer, request, row, started_at, len(active), trace, error)
 
@@ -236,7 +240,7 @@ class DiffusionBackend:
 
     def _load_network(self) -> Network:
         """Returns the network; the first call loads it, and also its drafter if the network is autoregressive."""
-        from evalharness.backends.network.drafting import with_kernels_for_drafter
+        from evalharness.backends.network.drafting import drop_kernels_if_drafter_unsupported
         from evalharness.backends.network.loading import load_network
 
         if self._network is None:
@@ -244,7 +248,7 @@ class DiffusionBackend:
             if self._options.rule in DRAFTING_RULES or not network.family.diffusion:
                 self._drafter = self._load_drafter(network)
                 self._drafting = True
-                network = with_kernels_for_drafter(network, self._options, self._drafter)
+                network = drop_kernels_if_drafter_unsupported(network, self._options, self._drafter)
             self._network = network
         return self._network
 

@@ -46,8 +46,8 @@ class DiffusionGemma:
 
 
 @dataclass
-class GenerationObserver:
-    """Observes one `generate` call of transformers, as its streamer and its stopping criterion.
+class CanvasStreamer:
+    """The streamer and stopping criterion that transformers calls during one `generate` call.
 
     Counts the forward passes, stores the canvas (block of tokens) that each pass predicts, and ends the generation at a
     stop sequence.
@@ -62,7 +62,7 @@ class GenerationObserver:
     """Number of finished canvases."""
 
     def put(self, value: torch.Tensor) -> None:
-        """Does nothing. transformers passes the prompt and each finished canvas; `__call__` also receives them."""
+        """Does nothing. `value` is the prompt or a finished canvas, which `__call__` also receives."""
 
     def end(self) -> None:
         """Does nothing. transformers calls this method at the end of the generation."""
@@ -143,8 +143,8 @@ def generate_completions(
 def _decode_row(gemma: DiffusionGemma, row: Row, seed: int) -> None:
     """Generates a row's output, in place, with the model's own sampler; `seed` seeds its random numbers."""
     device = gemma.model.device
-    observer = GenerationObserver(row, time.perf_counter())
-    hook = gemma.model.model.encoder.register_forward_hook(observer.count_encoder_pass)
+    streamer = CanvasStreamer(row, time.perf_counter())
+    hook = gemma.model.model.encoder.register_forward_hook(streamer.count_encoder_pass)
     steps = {} if gemma.steps is None else {"max_denoising_steps": gemma.steps}
     devices = [device] if device.type == "cuda" else []
     try:
@@ -152,13 +152,13 @@ def _decode_row(gemma: DiffusionGemma, row: Row, seed: int) -> None:
         with torch.random.fork_rng(devices):
             torch.manual_seed(seed)
             gemma.model.generate(
-                torch.tensor([row.prompt], device=device), max_new_tokens=row.stop_checker.limit, streamer=observer,
-                stopping_criteria=transformers.StoppingCriteriaList([observer]), eos_token_id=sorted(gemma.end_tokens),
+                torch.tensor([row.prompt], device=device), max_new_tokens=row.stop_checker.limit, streamer=streamer,
+                stopping_criteria=transformers.StoppingCriteriaList([streamer]), eos_token_id=sorted(gemma.end_tokens),
                 **steps,
             )  # fmt: skip
     finally:
         hook.remove()
-    row.ended_s = row.ended_s or time.perf_counter() - observer.start
+    row.ended_s = row.ended_s or time.perf_counter() - streamer.start
 
 
 def describe_diffusion_gemma(gemma: DiffusionGemma) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import torch
 
 from evalharness.backends.diffusion.rows import make_denoising_row
 from evalharness.backends.network.loading import Network
-from evalharness.backends.network.rows import can_generate, make_completion, run_and_report_out_of_memory
+from evalharness.backends.network.rows import can_generate, make_completion, run_and_return_out_of_memory_message
 from evalharness.diffusion.decoding import denoise
 from evalharness.diffusion.denoising import DenoisingSettings
 from evalharness.diffusion.forward import forward_rows, gather_hidden_states, make_causal_input
@@ -54,7 +54,7 @@ def infill_with_length_search(
     started_at, start = now(), time.perf_counter()
     if not active:
         return make_completion(network.detokenizer, request, rows[0], started_at, 0, with_trace)
-    if error := run_and_report_out_of_memory(partial(denoise, network.model, active, denoising, engine)):
+    if error := run_and_return_out_of_memory_message(partial(denoise, network.model, active, denoising, engine)):
         unfinished = next(row for row in active if not row.ended)
         return make_completion(network.detokenizer, request, unfinished, started_at, 0, with_trace, error)
     scores = score_middles(network, active)
@@ -69,9 +69,9 @@ def infill_with_length_search(
 def score_middles(network: Network, rows: Sequence[Row]) -> list[float]:
     """Returns, for each row of a batch, the mean log-probability of the tokens of its infilled middle.
 
-    With causal attention, one more forward pass computes the probabilities from left to right, including that of an end
-    token after the middle: it distinguishes a complete middle from the beginning of a longer one. With bidirectional
-    attention, each token's probability is that of the forward pass that wrote the token.
+    With causal attention, an additional forward pass computes the probabilities from left to right. The mean then
+    includes an end token after the middle, which is improbable if the middle is only the beginning of a longer one.
+    With bidirectional attention, each token's probability is that of the forward pass that wrote the token.
     """
     model = network.model
     if model.config.attention != "causal":

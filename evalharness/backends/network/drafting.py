@@ -67,8 +67,8 @@ def open_drafter_or_fall_back_to_lookup(network: Network, drafter_path: str | No
 def _find_bundled_drafter_folder(network: Network) -> Path | None:
     """Returns the folder of the drafter that is bundled for this network; None if there is none.
 
-    A drafter fits if it was trained for exactly these weights. A drafter for a model of the same name and hidden size,
-    such as another quantization, fits, too; then a warning is logged.
+    Prefers a drafter that was trained for exactly these weights. Otherwise a drafter for a model of the same name and
+    hidden size, such as another quantization, is used, and a warning is logged.
     """
     configs = {path.parent: read_drafter_config(path.parent) for path in sorted(BUNDLED_DRAFTERS.glob("*/config.json"))}
     if not configs:
@@ -90,7 +90,7 @@ def _find_bundled_drafter_folder(network: Network) -> Path | None:
     return None
 
 
-def with_kernels_for_drafter(network: Network, options: NetworkOptions, drafter: Drafter | None) -> Network:
+def drop_kernels_if_drafter_unsupported(network: Network, options: NetworkOptions, drafter: Drafter | None) -> Network:
     """Returns the network unchanged if its kernels support the drafter, else a copy that decodes with PyTorch only.
 
     Raises UserError if the fused kernels do not support the drafter and an option requires the fused kernels.
@@ -155,10 +155,10 @@ def make_hybrid_drafting_settings(
 
 
 def describe_drafter(network: Network, drafter: Drafter | None) -> Mapping[str, Any]:
-    """Returns the entries that describe the drafter in a run's manifest; only `drafter_target`: None without a drafter.
+    """Returns the entries of a run's manifest that describe the drafter.
 
-    `target_matches` is False if the drafter was trained for another network: the output is the same, but fewer drafts
-    may be accepted.
+    Without a drafter, the only entry is `drafter_target`, with the value None. `target_matches` is False if the drafter
+    was trained for another network: the output is the same, but fewer drafts may be accepted.
     """
     if drafter is None:
         return {"drafter_target": None}

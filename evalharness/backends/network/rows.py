@@ -14,7 +14,7 @@ from evalharness.generation.completions import EMPTY_PROMPT, make_empty_completi
 from evalharness.generation.encoding import encode_text
 from evalharness.generation.sampling import derive_sample_seed
 from evalharness.generation.stopping import Detokenizer, StopChecker
-from evalharness.records import Completion, Prompt, Request, Sampling, Trace
+from evalharness.records import Completion, DecodingTrace, Prompt, Request, Sampling
 
 
 def make_sampler(network: Network, sampling: Sampling, banned_tokens: Sequence[int] = ()) -> Sampler:
@@ -71,7 +71,7 @@ def can_generate(row: Row) -> bool:
     return bool(row.prompt) and row.stop_checker.limit > 0
 
 
-def run_and_report_out_of_memory(generate: Callable[[], object]) -> str:
+def run_and_return_out_of_memory_message(generate: Callable[[], object]) -> str:
     """Calls `generate`; returns an error message if the device runs out of memory, else ""."""
     try:
         generate()
@@ -92,8 +92,8 @@ def make_completion(
     """Returns the completion of a decoded row.
 
     `started_at`: when the batch began, in seconds since the epoch. `batch_size`: number of rows decoded together.
-    `error`: why the batch failed (see `run_and_report_out_of_memory`), or "". If the prompt fills the model's context,
-    the completion is empty but has no error, so that it is graded: the context length is a property of the model.
+    `error`: why the batch failed (see `run_and_return_out_of_memory_message`), or "". If the prompt fills the model's
+    context, the completion is empty but has no error, so that it is graded as the model's failure.
     """
     text, tokens = row.stop_checker.kept_text_and_token_count()
     if row.ended_s is None:
@@ -116,12 +116,12 @@ def make_completion(
         accepted_drafts=None if row.drafts is None else sum(draft.accepted for draft in row.drafts),
         rejected_drafts=None if row.drafts is None else sum(len(draft.tokens) - draft.accepted for draft in row.drafts),
         drafts=None if row.drafts is None else count_drafts_by_source(row.drafts),
-        trace=make_trace(detokenizer, row) if with_trace else None,
+        trace=make_decoding_trace(detokenizer, row) if with_trace else None,
         finish_reason=row.stop_checker.reason,
     )
 
 
-def make_trace(detokenizer: Detokenizer, row: Row) -> Trace:
+def make_decoding_trace(detokenizer: Detokenizer, row: Row) -> DecodingTrace:
     """Returns, for each output token of a decoded row, its text, its block and the forward pass that wrote it.
 
     If several tokens form one character, the character is the text of the last of these tokens; the others have "".
@@ -134,4 +134,4 @@ def make_trace(detokenizer: Detokenizer, row: Row) -> Trace:
         texts.append(text[len(shown) :])
         shown = text
     rejected = list_rejected_drafts(row.drafts or (), detokenizer)
-    return Trace(tuple(texts), tuple(row.steps), tuple(row.blocks), rejected)
+    return DecodingTrace(tuple(texts), tuple(row.steps), tuple(row.blocks), rejected)

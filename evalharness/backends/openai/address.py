@@ -55,7 +55,7 @@ class Address:
     secrets: Secrets
 
     def route_url(self, path: str) -> httpx.URL:
-        """Returns the URL of an API route such as `/chat/completions`, with the query of the base URL."""
+        """Returns the URL of an API route such as `/chat/completions`, with the base URL's query parameters."""
         return self.url.copy_with(path=self.url.path.rstrip("/") + path)
 
     def headers(self) -> dict[str, str]:

@@ -47,7 +47,7 @@ class Answer:
         return bool(self.reasoning or self.reasoning_tokens)
 
 
-class BurstSize(NamedTuple):
+class ChunkBurstSize(NamedTuple):
     """The size of an answer's first burst: its first chunk and those that arrive almost at the same time.
 
     `BURST_S` defines how soon they must arrive.
@@ -58,12 +58,12 @@ class BurstSize(NamedTuple):
     """The endpoint's token count at the end of the burst; None if it reports none while it streams."""
 
 
-def find_stop_sequence_start(text: str, stops: Sequence[str], searched_characters: int = 0) -> int | None:
+def find_stop_sequence_start(text: str, stops: Sequence[str], already_searched_length: int = 0) -> int | None:
     """Returns the character index at which the earliest stop sequence in `text` begins; None if there is none.
 
-    The first `searched_characters` characters are known to contain no complete stop sequence.
+    The first `already_searched_length` characters are known to contain no complete stop sequence.
     """
-    positions = (text.find(stop, max(0, searched_characters - len(stop) + 1)) for stop in stops)
+    positions = (text.find(stop, max(0, already_searched_length - len(stop) + 1)) for stop in stops)
     return min((position for position in positions if position >= 0), default=None)
 
 
@@ -95,7 +95,7 @@ class AnswerReader:
     def is_cut_position_final(self) -> bool:
         """Whether the answer is cut at a stop sequence, and later chunks cannot move the cut to an earlier position.
 
-        They can if the text so far ends with the beginning of another stop sequence, which starts before the cut.
+        They can if the received text ends with an incomplete stop sequence that begins before the cut.
         """
         if self._cut is None:
             return False
@@ -105,7 +105,7 @@ class AnswerReader:
     def add_chunk(self, chunk: Chunk, arrived_s: float) -> None:
         """Adds the next chunk, which arrived `arrived_s` seconds after the request was sent."""
         self._has_deltas |= chunk.has_delta
-        content = chunk.content or self._new_message_text(chunk.message)
+        content = chunk.content or self._new_part_of_message_field(chunk.message)
         if (content or chunk.reasoning or chunk.finish_reason) and self._cut is None:
             self._last_s = arrived_s
         if content:
@@ -122,10 +122,10 @@ class AnswerReader:
         self._usage = chunk.usage or self._usage
         self.finish_reason = chunk.finish_reason or self.finish_reason
 
-    def _new_message_text(self, message: str) -> str:
+    def _new_part_of_message_field(self, message: str) -> str:
         """Returns the part of a chunk's field `message` that earlier chunks did not contain.
 
-        Some servers send, besides the `delta` fields of a stream, a `message` with all the text so far.
+        Some servers send both: `delta` fields with the new text, and a field `message` with all the text so far.
         """
         if not self._has_deltas:
             return message
@@ -138,7 +138,7 @@ class AnswerReader:
         output is None, and so is the total time if the text was cut.
         """
         cut = self._cut is not None
-        burst = self._measure_first_burst()
+        burst = self._measure_first_chunk_burst()
         return Answer(
             text=_join_surrogate_pairs(self._text[: self._cut]),
             cut=cut,
@@ -155,12 +155,12 @@ class AnswerReader:
             first_tokens=burst.tokens if streamed else None,
         )
 
-    def _measure_first_burst(self) -> BurstSize:
+    def _measure_first_chunk_burst(self) -> ChunkBurstSize:
         """Returns the size of the answer's first burst of chunks; 0 characters if no chunk has text."""
         if self._first_s is None or self._last_s is None:
-            return BurstSize(0, None)
+            return ChunkBurstSize(0, None)
         until = self._first_s + max(BURST_S, BURST_SHARE * (self._last_s - self._first_s))
-        return next(BurstSize(size, tokens) for at_s, size, tokens in reversed(self._arrivals) if at_s <= until)
+        return next(ChunkBurstSize(size, tokens) for at_s, size, tokens in reversed(self._arrivals) if at_s <= until)
 
     def _reported_output_token_count(self) -> int | None:
         """Returns the number of output tokens that the endpoint reports.

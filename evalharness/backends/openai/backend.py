@@ -170,7 +170,8 @@ class OpenAIBackend:
         """Returns the number of tokens in an answer's first burst of chunks: the endpoint's count, or an estimate.
 
         The estimate is `output_tokens` times the burst's share of the text, measured in tokens (with `--option
-        tokenizer`) or in characters. None for an answer with reasoning, whose tokens `output_tokens` includes.
+        tokenizer`) or in characters. The result is None for an answer with reasoning, because `output_tokens` also
+        counts the reasoning.
         """
         if output_tokens is None or not output_tokens or answer.has_reasoning or not answer.first_text:
             return None

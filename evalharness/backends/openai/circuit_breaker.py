@@ -27,7 +27,7 @@ class CircuitBreaker:
         self._one_at_a_time = asyncio.Lock()
 
     async def call(self, send: Callable[[], Awaitable[Result]]) -> Result:
-        """Calls `send`, which sends one request, and returns its result. Its exceptions are not caught.
+        """Calls `send`, which sends one request, and returns its result. Raises every exception that `send` raises.
 
         While the circuit is open, raises RequestNotSent and does not call `send`.
         """

@@ -15,7 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from evalharness.backends.openai.address import Address
 from evalharness.backends.openai.answer import Answer, AnswerReader
 from evalharness.backends.openai.circuit_breaker import CircuitBreaker
-from evalharness.backends.openai.events import BYTE_ORDER_MARK, EventReader, parse_chunk
+from evalharness.backends.openai.events import BYTE_ORDER_MARK, ServerSentEventReader, parse_chunk
 from evalharness.backends.openai.failures import (
     LONGEST_PAUSE_S,
     AttemptError,
@@ -227,10 +227,10 @@ class Client:
     ) -> Literal["stream", "json"]:
         """Reads a response, adds its text to `reader`, and returns the kind of response.
 
-        A body without server-sent events is read as one JSON object. Each received block moves the deadline of
-        `timeout`. `start_time`: the `time.perf_counter()` value when the request was sent.
+        A body without server-sent events is read as one JSON object. Each received block of bytes sets a new deadline
+        of `timeout`. `start_time`: the `time.perf_counter()` value when the request was sent.
         """
-        events, loop, body = EventReader(), asyncio.get_running_loop(), b""
+        events, loop, body = ServerSentEventReader(), asyncio.get_running_loop(), b""
         deadline = timeout.when() or 0.0
         async for block in response.aiter_bytes():
             at_s = time.perf_counter() - start_time
@@ -281,7 +281,7 @@ def _is_answer_complete(reader: AnswerReader, request: EndpointRequest) -> bool:
 
 
 def _add_streamed_chunks(reader: AnswerReader, events: list[bytes], arrived_s: float) -> None:
-    """Parses server-sent events as chunks of an answer, up to the event [DONE], and adds the chunks to its reader.
+    """Parses server-sent events as chunks of one answer, up to the event [DONE], and adds the chunks to `reader`.
 
     `arrived_s`: when the events arrived, in seconds since the request was sent.
     """
@@ -293,7 +293,7 @@ def _add_streamed_chunks(reader: AnswerReader, events: list[bytes], arrived_s: f
 
 
 def _add_unstreamed_answer(reader: AnswerReader, body: bytes, arrived_s: float) -> None:
-    """Parses a response body as a whole answer (not streamed) and adds it to the answer's reader.
+    """Parses a response body as a whole answer (not streamed) and adds it to `reader`.
 
     `arrived_s`: when the body arrived, in seconds since the request was sent. Raises AttemptError if the body is not a
     JSON object.

@@ -22,7 +22,7 @@ _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking", "reasoning_text
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class EventReader:
+class ServerSentEventReader:
     """Parses server-sent events incrementally from blocks of bytes of any size.
 
     The package httpx-sse is not used, because `tests/backends/openai/test_events.py` fails with it: it replaces invalid
@@ -52,7 +52,9 @@ class EventReader:
         *complete, incomplete_line = others
         lines = [b"".join(self._line), *complete]
         self._line = [incomplete_line]
-        return [event for line in lines if (event := self._process_line(self._strip_byte_order_mark(line))) is not None]
+        return [
+            event for line in lines if (event := self._add_line_to_event(self._strip_byte_order_mark(line))) is not None
+        ]
 
     def finish(self) -> list[bytes]:
         """Ends the stream. Returns a list with the data of the last event if no blank line ended it, else []."""
@@ -63,7 +65,7 @@ class EventReader:
         first, self._begun = not self._begun, True
         return line.removeprefix(BYTE_ORDER_MARK) if first else line
 
-    def _process_line(self, line: bytes) -> bytes | None:
+    def _add_line_to_event(self, line: bytes) -> bytes | None:
         """Adds a line to the current event. Returns the event's data if the line is blank, which ends the event."""
         if not line:
             event, self._data = b"\n".join(self._data), []

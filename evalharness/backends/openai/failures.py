@@ -64,7 +64,7 @@ def find_reported_error(response: Mapping[str, Any]) -> Exception | None:
 
 
 def _is_error_object(response: Mapping[str, Any]) -> bool:
-    """Returns whether a response that contains no answer is an error object: by its type, code or message."""
+    """Returns whether a response without an answer has the type, code or message of an error object."""
     named = any("error" in str(response.get(key, "")).lower() for key in ("object", "type", "status"))
     codes = [response.get(key) for key in ("code", "status", "status_code", "error_code")]
     has_code = any(isinstance(code, int) and code >= 400 for code in codes)
@@ -104,7 +104,7 @@ def _text_of_html_page(html: str) -> str:
 
 
 def describe_error(error: Exception) -> str:
-    """Returns an exception as one line of text: its type, and its message if it has one."""
+    """Returns one line that describes an exception: the kind of timeout, or else the exception's type and message."""
     if isinstance(error, httpx.ConnectTimeout):
         return f"no connection to the endpoint within the time limit ({type(error).__name__})"
     if isinstance(error, TimeoutError | httpx.TimeoutException):

@@ -67,7 +67,7 @@ def error_for_status(status: ErrorStatus, address: Address) -> Exception:
         return UserError(
             f"{url} reports that the quota is used up ({message}); raise the quota, or set ${key_name} to another key"
         )
-    if code in PROMPT_STATUSES and _is_about_token_limit_field(status.text, status.token_limit_field):
+    if code in PROMPT_STATUSES and _rejects_token_limit_field(status.text, status.token_limit_field):
         return TokenLimitFieldRefused(f"{url} refuses the prompt (HTTP {code}: {message})")
     if code in PROMPT_STATUSES or (code == 403 and _MODERATED.search(message)):
         return PromptRefused(f"HTTP {code}: {message}")
@@ -83,8 +83,11 @@ def other_token_limit_field(field_name: str) -> str:
     return next(other for other in TOKEN_LIMIT_FIELDS if other != field_name)
 
 
-def _is_about_token_limit_field(error_text: str, sent_field: str) -> bool:
-    """Returns whether an error text rejects `sent_field`, the field name of the token limit, or proposes the other."""
+def _rejects_token_limit_field(error_text: str, sent_field: str) -> bool:
+    """Returns whether an endpoint's error text rejects the token limit's field name `sent_field`.
+
+    Such a text names this field, and either calls a field unknown or unsupported, or also names the other field.
+    """
     if not re.search(rf"\b{sent_field}\b", error_text):
         return False
     other_field = other_token_limit_field(sent_field)

@@ -94,7 +94,7 @@ class OpenAIOptions(BackendOptions):
 
 
 def check_extra_fields(extra_fields: Mapping[str, Any]) -> None:
-    """Raises UserError if option `extra` (its value is `extra_fields`) sets a request field of another option."""
+    """Raises UserError if `extra_fields`, the value of option `extra`, sets a request field that has its own option."""
     for name, value in extra_fields.items():
         if name in _OPTIONS_THAT_SET_FIELDS:
             raise UserError(f"--option extra cannot set the request field {name}; use {_OPTIONS_THAT_SET_FIELDS[name]}")

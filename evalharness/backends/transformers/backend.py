@@ -59,7 +59,7 @@ class TransformersBackend:
         refuse_fixed_middle_length(self.name, prompt)
         if find_infilling_encoder(self._load_tokenizer(), self._options.fim) is None:
             raise UserError(
-                f"the tokenizer of model {self._model} lacks the sentinel tokens of every known FIM format "
+                f"the tokenizer of model {self._model} has the sentinel tokens of no known FIM format "
                 f"({', '.join(FORMAT_NAMES)}); use a model that was trained to infill, or --option recipe=suffix-first"
             )
 

@@ -35,7 +35,7 @@ class Row:
 
 
 def tokenize_request(lm: CausalLM, request: Request, sampling: Sampling) -> Row:
-    """Returns a request as a tokenized row; its `limit` is the token limit, or less if the context has less room."""
+    """Returns a request as a tokenized row; its `limit` is `max_new_tokens`, or fewer if the context has less room."""
     ids = tokenize_prompt(lm, request.problem.prompt)
     if not ids:
         return Row(request, ids, error=EMPTY_PROMPT)
@@ -74,7 +74,7 @@ def generate_batch(lm: CausalLM, rows: list[Row], sampling: Sampling) -> list[Co
 
 
 def _find_end_tokens_and_stop_sequences(lm: CausalLM, prompt: Prompt) -> tuple[frozenset[int], tuple[str, ...]]:
-    """Returns the ids of the end tokens and the stop sequences that end an answer to the prompt."""
+    """Returns (end token ids, stop sequences): the tokens and texts that end an answer to the prompt."""
     if prompt.suffix is None or lm.infilling is None:
         return lm.end_tokens, prompt.stops
     return lm.end_tokens | lm.infilling.end_tokens, prompt.stops + lm.infilling.stops

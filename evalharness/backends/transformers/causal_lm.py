@@ -200,7 +200,7 @@ def _read_chat_template(path: str) -> str:
 
 
 def _advice_for_loading_error(error: Exception) -> str:
-    """Returns what the user can do about the exception with which loading a model failed, for a message."""
+    """Returns what the user can do about `error`, which was raised while a model was loaded: the end of a message."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return "use a smaller dtype or another device with --option dtype=bfloat16 or --option device=cuda:N"
     if "trust_remote_code" in str(error):

@@ -87,9 +87,9 @@ def _make_transformers_config(file: GgufFile, network_config: ModelConfig) -> An
 
 
 def _rename_weights_for_transformers(weights: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """Returns weights under the parameter names of transformers, with the joined matrices (qkv, gate_up) split.
+    """Returns `weights` by their parameter names in transformers, with the joined matrices (qkv, gate_up) split.
 
-    `weights` has them under the names of this package's own network class.
+    `weights` has them by their names in this package's own network class.
     """
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
     converted: dict[str, Tensor] = {}

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from evalharness.cli.tables import make_table, print_option_descriptions, print_paragraphs, print_table
-from evalharness.data.cards import ALL_TASKS, Card, TaskEntry, expand_task_names, find_task, load_cards, task_groups
+from evalharness.data.cards import ALL_TASKS, TaskCard, TaskEntry, expand_task_names, find_task, load_cards, task_groups
 from evalharness.data.sources import DataSource, parse_data_source
 from evalharness.data.versions import choose_data_source, find_version, version_files
 from evalharness.errors import UserError
@@ -54,7 +54,7 @@ def task_rows() -> Iterator[TaskRow]:
             )
 
 
-def print_task_description(card: Card, task_entry: TaskEntry) -> None:
+def print_task_description(card: TaskCard, task_entry: TaskEntry) -> None:
     """Prints a task's official grader, recipes and options, and the options of the sandbox."""
     from evalharness.data.cards.task_options import describe_task_options
     from evalharness.sandbox.factory import DESCRIBED_OPTIONS

@@ -7,20 +7,20 @@ from evalharness.data.cards.registry import (
     expand_task_names,
     find_task,
     load_cards,
-    strip_card_file,
     task_groups,
+    task_name_without_card_file,
 )
-from evalharness.data.cards.schema import Card, TaskEntry
+from evalharness.data.cards.schema import TaskCard, TaskEntry
 
 __all__ = [
     "ALL_TASKS",
-    "Card",
     "Recipe",
+    "TaskCard",
     "TaskEntry",
     "card_path",
     "expand_task_names",
     "find_task",
     "load_cards",
-    "strip_card_file",
     "task_groups",
+    "task_name_without_card_file",
 ]

@@ -9,8 +9,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from evalharness.data.cards.recipe_schema import Recipe
-from evalharness.data.cards.schema import Card, CardOption, GraderDeviation, OfficialGrader, TaskEntry
-from evalharness.data.cards.short_card import ShortCard, ShortRecipe
+from evalharness.data.cards.schema import CardOption, GraderDeviation, OfficialGrader, TaskCard, TaskEntry
+from evalharness.data.cards.short_card import ShortRecipe, ShortTaskCard
 from evalharness.data.cards.version_schema import DataVersion, EvalPlusSource, HubSource
 from evalharness.util.text import one_line
 from evalharness.util.yaml_text import parse_yaml
@@ -18,15 +18,15 @@ from evalharness.util.yaml_text import parse_yaml
 Model = TypeVar("Model", bound=BaseModel)
 ALL_TASKS = "all"
 """The name of the group of all tasks."""
-SHORT_CARD_MODELS: tuple[type[BaseModel], ...] = (ShortCard, ShortRecipe)
+SHORT_CARD_MODELS: tuple[type[BaseModel], ...] = (ShortTaskCard, ShortRecipe)
 FULL_CARD_MODELS: tuple[type[BaseModel], ...] = (
-    Card, TaskEntry, DataVersion, Recipe, CardOption, GraderDeviation, OfficialGrader, HubSource, EvalPlusSource,
+    TaskCard, TaskEntry, DataVersion, Recipe, CardOption, GraderDeviation, OfficialGrader, HubSource, EvalPlusSource,
 )  # fmt: skip
 VALUE_ERROR_PREFIX = "Value error, "
 """What pydantic puts before the message of a ValueError."""
 
 
-def read_cards(folder: Path) -> list[Card]:
+def read_cards(folder: Path) -> list[TaskCard]:
     """Returns the task cards in a folder's YAML files, sorted by file name. Raises ValueError for an invalid card."""
     return [read_card(path) for path in card_files(folder)]
 
@@ -36,7 +36,7 @@ def card_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
 
 
-def read_card(path: Path) -> Card:
+def read_card(path: Path) -> TaskCard:
     """Returns the task card in a YAML file: a full card, or a short card of one task, converted to a full card.
 
     Raises ValueError with the file and each invalid field.
@@ -52,21 +52,22 @@ def read_card(path: Path) -> Card:
     if not {"tasks", "name"} & set(content):
         raise ValueError(f"{path}: not a task card: add the key 'name' (for one task) or the key 'tasks' (for several)")
     if "tasks" not in content:
-        content = _validate_card(path, ShortCard, content, SHORT_CARD_MODELS).to_full_card()
-    return _validate_card(path, Card, {**content, "folder": path.parent.resolve()}, FULL_CARD_MODELS)
+        content = _validate_card(path, ShortTaskCard, content, SHORT_CARD_MODELS).to_full_card()
+    return _validate_card(path, TaskCard, {**content, "folder": path.parent.resolve()}, FULL_CARD_MODELS)
 
 
 def _validate_card(
-    path: Path, model: type[Model], content: Mapping[str, Any], suggested_models: Sequence[type[BaseModel]]
+    path: Path, model: type[Model], content: Mapping[str, Any], models_with_known_keys: Sequence[type[BaseModel]]
 ) -> Model:
     """Returns the content of a card file, validated, as an instance of the pydantic model `model`.
 
-    Raises ValueError with the file and each invalid field; for an unknown key it suggests a key of `suggested_models`.
+    Raises ValueError with the file and each invalid field. For an unknown key, the message suggests a similar key of
+    the pydantic models `models_with_known_keys`.
     """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        known_keys = list(dict.fromkeys(name for part in suggested_models for name in part.model_fields))
+        known_keys = list(dict.fromkeys(name for part in models_with_known_keys for name in part.model_fields))
         problems = (_describe_field_error(dict(item), known_keys) for item in error.errors())
         raise ValueError(f"{path}: fix these keys: {'; '.join(dict.fromkeys(problems))}") from error
 
@@ -82,7 +83,7 @@ def _describe_field_error(error: Mapping[str, Any], known_keys: Sequence[str]) -
     return f"{key_path}: {str(error['msg']).removeprefix(VALUE_ERROR_PREFIX)}"
 
 
-def check_unique_task_names(cards: Sequence[Card]) -> None:
+def check_unique_task_names(cards: Sequence[TaskCard]) -> None:
     """Raises ValueError if two tasks or task groups of these cards have the same name."""
     tasks = [task for card in cards for task in card.tasks]
     group_names = {ALL_TASKS, *(group for card in cards for group in card.groups)}

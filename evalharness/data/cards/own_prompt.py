@@ -13,8 +13,8 @@ from evalharness.util.yaml_text import parse_yaml
 CHAT_TEMPLATES = ("system", "user", "prefill")
 
 
-def with_user_templates(recipe: Recipe, template_path: Path) -> Recipe:
-    """Returns the recipe with its prompt templates replaced by those in the user's file.
+def with_templates_from_file(recipe: Recipe, template_path: Path) -> Recipe:
+    """Returns the recipe with the prompt templates that the file `template_path` contains; others are unchanged.
 
     A YAML file maps names to templates: `system`, `user` and `prefill` for a chat recipe, `prompt` for a completion
     recipe, or another template of the recipe. A file that is one text replaces the template `user` or `prompt`. Raises

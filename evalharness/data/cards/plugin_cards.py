@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from evalharness.data.cards.files import card_files, check_unique_task_names, read_card
-from evalharness.data.cards.schema import Card
+from evalharness.data.cards.schema import TaskCard
 from evalharness.util.plugins import (
     PLUGIN_ERRORS,
     describe_plugin_package,
@@ -26,7 +26,7 @@ CARDS_SUBFOLDER = "cards"
 """The folder in a plug-in's package with its cards, if none are beside its modules."""
 
 
-def load_plugin_cards(builtin_cards: tuple[Card, ...]) -> Iterator[Card]:
+def load_plugin_cards(builtin_cards: tuple[TaskCard, ...]) -> Iterator[TaskCard]:
     """Yields the task cards of all installed plug-ins. A broken plug-in or card is skipped, with one line in the log.
 
     `builtin_cards` are the bundled cards; a plug-in's card that has one of their task names is skipped, too.

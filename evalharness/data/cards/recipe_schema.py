@@ -39,7 +39,7 @@ class Recipe(StrictModel):
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling; 1 is all tokens")
 
     @model_validator(mode="after")
-    def _check_middle_key_fits_kind(self) -> Self:
+    def _check_middle_set_iff_infilling(self) -> Self:
         if (self.kind == "infill") != (self.middle is not None):
             raise ValueError(
                 "a recipe of kind 'infill' needs the key 'middle', and recipes of other kinds must not have it; add or "

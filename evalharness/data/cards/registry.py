@@ -5,7 +5,7 @@ from pathlib import Path
 
 from evalharness.data.cards.files import ALL_TASKS, check_unique_task_names, read_card, read_cards
 from evalharness.data.cards.plugin_cards import load_plugin_cards
-from evalharness.data.cards.schema import Card, TaskEntry
+from evalharness.data.cards.schema import TaskCard, TaskEntry
 from evalharness.errors import UserError
 from evalharness.util.paths import bundled_folder
 from evalharness.util.suggest import unknown_name_message
@@ -14,7 +14,7 @@ CARD_SUFFIXES = (".yaml", ".yml")
 
 
 @cache
-def load_cards() -> tuple[Card, ...]:
+def load_cards() -> tuple[TaskCard, ...]:
     """Returns all known task cards: the bundled ones, then those of plug-ins (entry points `evalharness.cards`).
 
     Raises ValueError for an invalid bundled card. A broken plug-in or its card is skipped, with one line in the log.
@@ -31,7 +31,7 @@ def card_path(task_name: str) -> Path | None:
     return next((Path(path) for path in candidates if path.endswith(CARD_SUFFIXES)), None)
 
 
-def load_user_card(path: Path) -> Card:
+def load_user_card(path: Path) -> TaskCard:
     """Returns the task card in a file that the user names (--task FILE.yaml). Raises UserError for an invalid card."""
     try:
         card = read_card(path)
@@ -44,7 +44,7 @@ def load_user_card(path: Path) -> Card:
     return card
 
 
-def find_task(task_name: str) -> tuple[Card, TaskEntry]:
+def find_task(task_name: str) -> tuple[TaskCard, TaskEntry]:
     """Returns a task's card and the task's entry in this card.
 
     `task_name` is the name of a known task, FILE.yaml (the first task in a user's card file) or FILE.yaml:TASK. Raises
@@ -60,7 +60,7 @@ def find_task(task_name: str) -> tuple[Card, TaskEntry]:
     raise UserError(unknown_name_message("task", task_name, [task for card in cards for task in card.tasks]))
 
 
-def strip_card_file(task_name: str) -> str:
+def task_name_without_card_file(task_name: str) -> str:
     """Returns a task's name without its card file: TASK for FILE.yaml:TASK, FILE's first task for FILE.yaml.
 
     Other names are returned unchanged. Raises UserError if the card is invalid or does not have the task.
@@ -102,7 +102,7 @@ def expand_task_names(names: str) -> list[str]:
 
 
 def _tasks_of_card_file(task_name: str, path: Path) -> list[str]:
-    """Returns the tasks that FILE.yaml (all its tasks) or FILE.yaml:TASK stands for, as ABSOLUTE_PATH:TASK."""
+    """Returns the names ABSOLUTE_PATH:TASK of all tasks of a card file, or of TASK alone for FILE.yaml:TASK."""
     absolute = path.expanduser().resolve()
     card = load_user_card(absolute)
     name_in_card = task_name.removeprefix(str(path)).removeprefix(":")

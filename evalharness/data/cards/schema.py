@@ -10,7 +10,7 @@ from evalharness.data.cards.recipe_schema import Recipe
 from evalharness.data.cards.version_schema import DataVersion, StrictModel
 
 
-def _add_name_to_entries(entries: Any) -> Any:
+def _copy_keys_to_name_fields(entries: Any) -> Any:
     """Returns a mapping in a task card, such as `tasks`, with each key copied into its entry as the field `name`.
 
     A value that is not a mapping is returned unchanged; pydantic reports it.
@@ -66,7 +66,7 @@ class TaskEntry(StrictModel):
     where: Mapping[str, str] = Field(
         {}, description="Selects the records of the task in data of several tasks: those with these values"
     )
-    versions: Annotated[Mapping[str, DataVersion], BeforeValidator(_add_name_to_entries)] = Field(
+    versions: Annotated[Mapping[str, DataVersion], BeforeValidator(_copy_keys_to_name_fields)] = Field(
         min_length=1, description="Versions of the data by name; see below"
     )
     splits: Mapping[str, tuple[int, int] | str] = Field(
@@ -108,7 +108,7 @@ class TaskEntry(StrictModel):
         return self
 
 
-class Card(StrictModel):
+class TaskCard(StrictModel):
     """A task card: the YAML description of a family of tasks, with adapter, recipes, image and official grader."""
 
     adapter: str = Field(description="A name in the entry-point group `evalharness.adapters`")
@@ -130,7 +130,7 @@ class Card(StrictModel):
     rules: Mapping[str, Any] = Field(
         {}, description="Settings of the adapter; time_s (seconds) and memory_mb limit each program"
     )
-    tasks: Annotated[Mapping[str, TaskEntry], BeforeValidator(_add_name_to_entries)] = Field(
+    tasks: Annotated[Mapping[str, TaskEntry], BeforeValidator(_copy_keys_to_name_fields)] = Field(
         min_length=1, description="Tasks by name; see below"
     )
     groups: Mapping[str, tuple[str, ...]] = Field({}, description="Names that stand for several tasks")
@@ -143,7 +143,7 @@ class Card(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_default_recipes(cls, card: Any) -> Any:
-        """Returns the card with the key `default_recipe`, set to the first recipe, in each task that lacks this key."""
+        """Returns the card with the first recipe as the `default_recipe` of each task that does not have this key."""
         if not isinstance(card, Mapping) or not isinstance(tasks := card.get("tasks"), Mapping):
             return card
         filled = {

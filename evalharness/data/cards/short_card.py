@@ -49,7 +49,7 @@ class ShortRecipe(StrictModel):
 
     @property
     def kind(self) -> Literal["completion", "chat"]:
-        """The kind of the recipe, chat or completion, which is also its name in the full card."""
+        """The recipe's kind, "chat" or "completion"; in the full card, the kind is also the recipe's name."""
         return "chat" if self.user else "completion"
 
     def to_full_recipe(self, image: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class ShortRecipe(StrictModel):
         }
 
 
-class ShortCard(StrictModel):
+class ShortTaskCard(StrictModel):
     """A short task card (YAML file): one task without Python code, whose data records contain their tests."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.+-]*$", description="The task's name; letters, digits, - _ . +")

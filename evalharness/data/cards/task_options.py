@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from evalharness.data.cards.registry import card_path, find_task, load_cards
-from evalharness.data.cards.schema import Card, TaskEntry
+from evalharness.data.cards.schema import TaskCard, TaskEntry
 from evalharness.errors import UserError
 from evalharness.records.options import OptionDescription
 from evalharness.util.suggest import unknown_name_message
@@ -18,18 +18,18 @@ DAY_FORMAT = "a day such as 2024-08-01"
 def task_option_names(task_name: str) -> frozenset[str]:
     """Returns the names of the `--option`s of all known tasks and, for a task in a user's card file, of this task."""
     user_cards = [find_task(task_name)[0]] if card_path(task_name) else []
-    return frozenset(COMMON_OPTIONS).union(*(family_option_names(card) for card in (*load_cards(), *user_cards)))
+    return frozenset(COMMON_OPTIONS).union(*(card_specific_option_names(card) for card in (*load_cards(), *user_cards)))
 
 
-def family_option_names(card: Card) -> tuple[str, ...]:
-    """Returns the names of the `--option`s that a card's tasks have besides those of every task (`COMMON_OPTIONS`)."""
+def card_specific_option_names(card: TaskCard) -> tuple[str, ...]:
+    """Returns the names of the `--option`s that a card's tasks have besides those common to all tasks."""
     has_releases = any(entry.releases for entry in card.tasks.values())
     return (*card.options, *(("release",) if has_releases else ()), *(WINDOW_OPTIONS if card.date_field else ()))
 
 
-def check_task_options(task_name: str, card: Card, options: Mapping[str, str]) -> None:
+def check_task_options(task_name: str, card: TaskCard, options: Mapping[str, str]) -> None:
     """Raises UserError for an `--option` that a task does not have, and for a value that the task's card forbids."""
-    known_options = (*COMMON_OPTIONS, *family_option_names(card))
+    known_options = (*COMMON_OPTIONS, *card_specific_option_names(card))
     for key, value in options.items():
         if key not in known_options:
             raise UserError(unknown_name_message(f"option of task {task_name}", key, list(known_options)))
@@ -38,7 +38,7 @@ def check_task_options(task_name: str, card: Card, options: Mapping[str, str]) -
             raise UserError(unknown_name_message(f"{key} of task {task_name}", value, allowed))
 
 
-def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescription]:
+def describe_task_options(card: TaskCard, entry: TaskEntry) -> list[OptionDescription]:
     """Returns the descriptions of a task's `--option`s, for the tables of `evalharness tasks` and the documentation."""
     descriptions = [
         _describe_option_with_choices("version", entry.versions, entry.default_version, "Version of the data"),

@@ -15,17 +15,17 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _string_to_list(value: Any) -> Any:
+def _wrap_single_string_in_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _field_names_to_mapping(field_names: Any) -> Any:
+def _map_field_names_to_themselves(field_names: Any) -> Any:
     return {name: name for name in field_names} if isinstance(field_names, list | tuple) else field_names
 
 
-StringOrStrings = Annotated[tuple[str, ...], BeforeValidator(_string_to_list)]
+StringOrStrings = Annotated[tuple[str, ...], BeforeValidator(_wrap_single_string_in_list)]
 """One string or a list of strings in YAML."""
-FieldMap = Annotated[Mapping[str, str], BeforeValidator(_field_names_to_mapping)]
+FieldMap = Annotated[Mapping[str, str], BeforeValidator(_map_field_names_to_themselves)]
 """In YAML a list of fields of the records, or a mapping of the adapter's names to the records' fields.
 
 `a.b` is the field b of the object a.
@@ -102,7 +102,7 @@ class DataVersion(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _check_one_entry_per_file(self) -> Self:
+    def _check_one_checksum_and_hub_name_per_file(self) -> Self:
         files = self.file or self.shipped
         if self.sha256 and len(self.sha256) != len(files):
             raise ValueError(
@@ -121,7 +121,7 @@ class DataVersion(StrictModel):
         for fingerprint in value.values() if isinstance(value, Mapping) else (value,):
             if fingerprint is not None and not FINGERPRINT_PATTERN.fullmatch(fingerprint):
                 raise ValueError(
-                    f"the fingerprint {fingerprint!r} is not valid; write sha256: and 64 hexadecimal digits"
+                    f"the fingerprint {fingerprint!r} is not valid; write 'sha256:DIGITS' with 64 hexadecimal digits"
                 )
         return value
 

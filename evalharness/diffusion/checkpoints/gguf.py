@@ -54,7 +54,7 @@ def open_gguf(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu"
         state["head.weight"] = state["embed.weight"]
     model = build_network(config, state, str(path))
     if config.tied:
-        model.embed = LazyGgufEmbedding(model.embed.weight, LazyGgufMatrix(file, _find_tied_matrix_name(file)))
+        model.embed = LazyGgufEmbedding(model.embed.weight, LazyGgufMatrix(file, _find_tied_embedding_name(file)))
     return Checkpoint(model, read_gguf_tokenizer(file), FAMILIES[file.metadata["general.architecture"]], ends)
 
 
@@ -108,7 +108,7 @@ def read_gguf_weights(file: GgufFile, config: ModelConfig, dtype: torch.dtype) -
     names = dict(_TOP)
     if config.tied:
         del names["head.weight"]
-        names["embed.weight"] = _find_tied_matrix_name(file)
+        names["embed.weight"] = _find_tied_embedding_name(file)
     state = {name: file.read_tensor(source, dtype) for name, source in names.items()}
     unused: tuple[str, ...] = () if config.qkv_bias else ("qkv.bias",)
     unused += () if config.qk_norm else ("q_norm.weight", "k_norm.weight")
@@ -141,10 +141,10 @@ def _allocate_tensors(shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype)
     }
 
 
-def _find_tied_matrix_name(file: GgufFile) -> str:
+def _find_tied_embedding_name(file: GgufFile) -> str:
     """Returns the name of the GGUF tensor to load as embedding and output head of a network with tied embeddings.
 
-    If the file has a tensor for each, it is that of the output head, which files store more precisely.
+    If the file has both tensors, this is the output head's, because files store it with higher precision.
     """
     return "output.weight" if "output.weight" in file.tensors else "token_embd.weight"
 

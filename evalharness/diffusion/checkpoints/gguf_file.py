@@ -52,7 +52,7 @@ class TensorEntry:
         return self.shape[-1] // block * size
 
     @property
-    def rows(self) -> int:
+    def row_count(self) -> int:
         """Number of rows of the tensor: the product of all its dimensions but the last."""
         return int(np.prod(self.shape[:-1], dtype=np.int64))
 
@@ -77,14 +77,14 @@ class GgufFile:
         Raises UserError if the file has no such tensor, or the package `gguf` does not know its quantization.
         """
         entry = self.find_tensor(name)
-        count = entry.rows if max_rows is None else min(max_rows, entry.rows)
+        count = entry.row_count if max_rows is None else min(max_rows, entry.row_count)
         weights = torch.empty(count, entry.shape[-1], dtype=dtype)
         self._read_rows_into(weights, entry)
         return weights.view(*(entry.shape if max_rows is None else weights.shape))
 
     def map_tensor_bytes(self, tensor: TensorEntry) -> np.ndarray[Any, Any]:
         """Returns the quantized bytes [rows, row_bytes] of a tensor as a memory map of the file."""
-        return np.memmap(self.path, np.uint8, "r", tensor.offset, (tensor.rows, tensor.row_bytes))
+        return np.memmap(self.path, np.uint8, "r", tensor.offset, (tensor.row_count, tensor.row_bytes))
 
     def stacked_tensor_shape(self, tensor_names: Sequence[str]) -> tuple[int, ...]:
         """Returns the shape that the named tensors have when they are concatenated along their first dimension."""
@@ -99,10 +99,10 @@ class GgufFile:
         entries = [self.find_tensor(name) for name in tensor_names]
         parts = out.split([entry.shape[0] for entry in entries])  # type: ignore[no-untyped-call]
         for entry, part in zip(entries, parts, strict=True):
-            self._read_rows_into(part.view(entry.rows, entry.shape[-1]), entry)
+            self._read_rows_into(part.view(entry.row_count, entry.shape[-1]), entry)
 
     def _read_rows_into(self, out: Tensor, tensor: TensorEntry) -> None:
-        """Dequantizes the first rows of a tensor in the file, and fills `out` [rows, columns] with them."""
+        """Fills `out` [rows, columns] with the first rows of a tensor in the file, dequantized."""
         count = len(out)
         with self.path.open("rb") as stream:
             stream.seek(tensor.offset)
@@ -188,7 +188,7 @@ def _parse_gguf(path: Path, content: mmap.mmap) -> GgufFile:
     start = -(-position // alignment) * alignment
     tensors = {name: TensorEntry(name, shape, kind, start + offset) for name, shape, kind, offset in entries}
     for entry in tensors.values():
-        if entry.offset + entry.rows * entry.row_bytes > len(content):
+        if entry.offset + entry.row_count * entry.row_bytes > len(content):
             raise ValueError(f"the file is incomplete: it ends before the end of tensor {entry.name}")
     return GgufFile(path, metadata, tensors)
 
@@ -229,7 +229,7 @@ def _read_metadata_value(content: mmap.mmap, position: int, value_type: int) -> 
 
 
 def _struct_format_of_type(value_type: int) -> str:
-    """Returns the `struct` format of a numeric type, whose number in the GGUF format is `value_type`."""
+    """Returns the format string of Python's module `struct` for GGUF's numeric type number `value_type`."""
     if value_type not in _VALUES:
         raise ValueError(f"the file has a metadata value of type {value_type}, which the GGUF format does not define")
     return _VALUES[value_type]

@@ -116,7 +116,7 @@ def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
 def read_end_token_ids(file: GgufFile) -> frozenset[int]:
     """Returns the ids of the tokens that end an answer (EOS).
 
-    They are those that a GGUF file's metadata names, and those of the texts in `ENDS` that its vocabulary has.
+    They are the end token ids in a GGUF file's metadata, and the ids of all tokens in `ENDS` that its vocabulary has.
     """
     end_ids = {file.metadata.get(f"tokenizer.ggml.{key}") for key in _END_KEYS} - {None}
     names: list[str] = file.metadata.get("tokenizer.ggml.tokens", [])

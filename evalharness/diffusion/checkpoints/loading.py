@@ -37,7 +37,8 @@ def open_checkpoint(
 ) -> Checkpoint:
     """Returns the network, tokenizer and model family of checkpoint `model_name`, a folder or a Hugging Face hub id.
 
-    No code from the checkpoint is run. Raises UserError if it is not available, or if its model family is unknown.
+    No code from the checkpoint is run. Raises UserError if the checkpoint is not available, or if its
+    model family is unknown.
     """
     folder = find_checkpoint_folder(model_name, revision)
     values = read_json_object(folder / "config.json")
@@ -77,7 +78,7 @@ def is_gguf(model_name: str) -> bool:
 
 
 def gguf_manifest_entries(model_name: str) -> dict[str, str]:
-    """Returns a run's manifest entries about a GGUF file (quantization, SHA-256 digest); none for other models."""
+    """Returns the quantization and SHA-256 digest of a GGUF model for a run's manifest; {} for other models."""
     if not is_gguf(model_name):
         return {}
     from evalharness.diffusion.checkpoints.gguf_file import read_gguf_identity

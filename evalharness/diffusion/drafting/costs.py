@@ -108,10 +108,10 @@ def measure_forward_pass_costs(model: Transformer, drafter: Drafter | None) -> F
     cache = KVCache(model.config, 1, CONTEXT + WIDTHS[-1], weight.dtype, weight.device)
     forward_rows(model, [make_causal_input(0, [1] * CONTEXT)], cache)
 
-    def verify_tokens(token_count: int) -> Tensor:
+    def run_verifying_pass(token_count: int) -> Tensor:
         return model.logits(forward_rows(model, [make_causal_input(CONTEXT, [1] * token_count)], cache))
 
-    seconds = [_measure_minimum_seconds(partial(verify_tokens, width)) for width in WIDTHS]
+    seconds = [_measure_minimum_seconds(partial(run_verifying_pass, width)) for width in WIDTHS]
     # A pass is at most as slow as one over more tokens; where it was, another program had the processor.
     seconds = [min(seconds[number:]) for number in range(len(seconds))]
     draft_s = 0.0
@@ -119,11 +119,11 @@ def measure_forward_pass_costs(model: Transformer, drafter: Drafter | None) -> F
         context = drafter.new_cache(1, CONTEXT + drafter.config.block)
         anchor = torch.ones(1, dtype=torch.long, device=weight.device)
 
-        def draft_block() -> None:
+        def run_drafter_pass() -> None:
             states = drafter(anchor, [CONTEXT], context)
             drafter.logits(states, drafter.draft_vocabulary_indices(anchor)[:, None].expand(states.shape[:2]))
 
-        draft_s = _measure_minimum_seconds(draft_block)
+        draft_s = _measure_minimum_seconds(run_drafter_pass)
     return ForwardPassCosts(WIDTHS, tuple(seconds), draft_s)
 
 

@@ -116,7 +116,7 @@ def verify_and_append_drafts(
     target's probability of each token that it chose. Returns the number of accepted draft tokens of each row.
     """
     sources = [(number, position) for number, draft in enumerate(drafts) for position in range(len(draft.tokens) + 1)]
-    logits = sampler.mask_banned(model.logits(gather_hidden_states(hidden, sources)))
+    logits = sampler.suppress_banned_tokens(model.logits(gather_hidden_states(hidden, sources)))
     uniforms: list[float] = []
     if sampler.temperature:
         for row, draft in zip(rows, drafts, strict=True):

@@ -55,10 +55,10 @@ class DrafterLayer(Layer):
     The same matrices compute the keys and values of the context and those of the drafted block.
     """
 
-    def project_context(self, context: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
+    def project_context_to_keys_and_values(self, context: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
         """Returns the layer's keys and values of context features [rows, T, hidden].
 
-        Both are [rows, kv_heads, T, head_dim]; `rotation` is RoPE's for the features' positions.
+        Both are [rows, kv_heads, T, head_dim]; `rotation` is the RoPE rotation at the features' positions.
         """
         config = self.config
         queries, size = config.heads * config.head_dim, config.kv_heads * config.head_dim
@@ -193,7 +193,7 @@ class Drafter(nn.Module):
         cache.store_context_features(context, positions)
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, DrafterLayer)
-            cache.update(number, *layer.project_context(context, rotation))
+            cache.update(number, *layer.project_context_to_keys_and_values(context, rotation))
 
     def embed_blocks(self, anchor_tokens: Tensor, features_before_anchors: Tensor) -> Tensor:
         """Returns the input embeddings [..., block, hidden] of blocks to draft.
@@ -232,9 +232,9 @@ class Drafter(nn.Module):
         `previous_token_indices` [...] are the tokens one position earlier, as indices in the draft vocabulary (see
         `draft_vocabulary_indices`).
         """
-        return self.position_logits(states) + self.markov_bias(previous_token_indices)
+        return self.logits_without_markov_bias(states) + self.markov_bias(previous_token_indices)
 
-    def position_logits(self, states: Tensor) -> Tensor:
+    def logits_without_markov_bias(self, states: Tensor) -> Tensor:
         """Returns the part of the logits [..., V] that depends on the hidden states [..., hidden]; see `logits`."""
         return self.attached_target.head(states)  # type: ignore[no-any-return]
 

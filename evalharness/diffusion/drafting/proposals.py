@@ -34,7 +34,7 @@ class DraftingSettings:
 
 @dataclass
 class Draft:
-    """The tokens drafted for one row of the batch, and where they come from; an empty list if nothing was drafted."""
+    """The tokens drafted for one row of a batch (none if `tokens` is empty), and where they come from."""
 
     tokens: list[int] = field(default_factory=list)
     kind: str = "none"
@@ -172,7 +172,7 @@ class DraftProposer:
         return drafts
 
     def extend_drafter_context(self, target_states: Tensor, start_positions: Sequence[int]) -> None:
-        """Adds the tokens of a target pass to the drafter's context, by their hidden states.
+        """Adds the tokens of a forward pass of the target to the drafter's context, given their hidden states.
 
         `target_states` [rows, T, taps * hidden] are those of T tokens per row, from position `start_positions[i]` of
         row i.
@@ -212,7 +212,7 @@ class DraftProposer:
         anchors = torch.tensor([row.text[-1] for row in rows], device=device)
         size = min(drafter.config.block, self._drafting.max_length)
         states = drafter(anchors, [row.cached for row in rows], self._cache)[:, :size]
-        position_logits = drafter.position_logits(states)
+        position_logits = drafter.logits_without_markov_bias(states)
         previous = drafter.draft_vocabulary_indices(anchors)
         tokens, acceptance = [], []
         for depth in range(size):

@@ -45,7 +45,7 @@ def read_speculators_config(folder: Path) -> DrafterConfig:
     """
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     layer = values.get("transformer_layer_config") or {}
-    if reason := _find_unsupported_feature(values, layer):
+    if reason := _why_drafter_is_unsupported(values, layer):
         raise UserError(f"drafter {folder} is not supported: {reason}; give --option drafter= another drafter")
     try:
         heads = int(layer["num_attention_heads"])
@@ -73,8 +73,8 @@ def read_speculators_config(folder: Path) -> DrafterConfig:
         ) from None
 
 
-def _find_unsupported_feature(config_values: Mapping[str, Any], layer_values: Mapping[str, Any]) -> str:
-    """Returns which feature of a `speculators` checkpoint is not supported; an empty string if all are.
+def _why_drafter_is_unsupported(config_values: Mapping[str, Any], layer_values: Mapping[str, Any]) -> str:
+    """Returns why a drafter in `speculators` format is not supported, as a clause; an empty string if it is supported.
 
     `config_values` is its config.json, and `layer_values` the part of it that describes the Transformer layers.
     """

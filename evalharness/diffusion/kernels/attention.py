@@ -122,7 +122,7 @@ def query_tile_rows_and_count(tokens_per_sequence: int, heads_per_group: int) ->
 
 
 def warps_per_tile(tile_rows: int) -> int:
-    """Returns the warps that the attention kernel uses for a tile of `tile_rows` rows of queries: four per 64 rows."""
+    """Returns the number of warps of the attention kernel for a tile of `tile_rows` query rows: four per 64 rows."""
     return tile_rows // 16
 
 

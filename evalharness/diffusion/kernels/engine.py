@@ -276,22 +276,22 @@ def _write_block_state(
     cached = row.cached if mask_id is None else 0
     text = row.text[cached:]
 
-    def write_table(name: str, values: Sequence[int]) -> None:
+    def write_state_field(name: str, values: Sequence[int]) -> None:
         host_state[name][sequence, : len(values)] = values
 
     host_state["masked"][sequence] = 0
-    write_table("tokens", block.tokens)
-    write_table("masked", block.masked)
-    write_table("context", text)
+    write_state_field("tokens", block.tokens)
+    write_state_field("masked", block.masked)
+    write_state_field("context", text)
     host_state["counts"][sequence] = 1
-    write_table("counts", policy.commits_per_pass(block.initial_masks))
+    write_state_field("counts", policy.commits_per_pass(block.initial_masks))
     host_state["length"][sequence], host_state["prompt_tokens"][sequence] = size, block.prompt_tokens
     host_state["limit"][sequence] = block.prompt_tokens + row.stop_checker.limit - len(row.stop_checker.tokens)
     host_state["context_length"][sequence], host_state["cached"][sequence] = len(text), cached
     if mask_id is not None:
         tail = [*[mask_id] * block.canvas_left, *row.suffix]
         assert len(text) + size + len(tail) <= host_state["tail"].shape[1]
-        write_table("tail", tail)
+        write_state_field("tail", tail)
         host_state["tail_length"][sequence] = len(tail)
     write_random_state(host_state, sequence, row, row.forward_passes * host_state["tokens"].shape[1])
     host_state["done"][sequence] = host_state["step"][sequence] = 0

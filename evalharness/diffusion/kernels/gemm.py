@@ -147,7 +147,7 @@ def plan_matmul_tiling(weight_rows: int, inner_size: int, activation_rows: int, 
 
 
 def tokens_per_program(activation_rows: int) -> int:
-    """Returns how many activation rows a program of the matrix product has, a size that the tensor cores support."""
+    """Returns how many activation rows each program multiplies, a tile size that the tensor cores support."""
     return int(min(128, max(16, triton.next_power_of_2(activation_rows))))
 
 

@@ -192,8 +192,8 @@ class SamplingNoise:
 class AddedLogits:
     """Logits that `predict_tokens` adds to those it computes, and the ids of their tokens.
 
-    A drafter uses this to add its output head's logits to those of its Markov head. Row `first` + i * `step` is added
-    to the logits of the i-th entry of `positions`.
+    A drafter uses this to add its output head's logits to those of its Markov head. Row `first` + i * `step` of the
+    added logits is added to the logits of the i-th entry of `positions`.
     """
 
     parts: Tensor
@@ -214,7 +214,7 @@ class HeadWorkspace(NamedTuple):
 
 
 def head_tile_shape(max_positions: int) -> tuple[int, int]:
-    """Returns the vocabulary tokens and the positions per tile of the output head, for up to `max_positions`."""
+    """Returns the numbers of vocabulary tokens and of positions per output head tile, for up to `max_positions`."""
     return 128, min(64, max(16, triton.next_power_of_2(max_positions)))
 
 
@@ -248,8 +248,8 @@ def predict_tokens(
     `workspace` comes from `allocate_workspace`. Without `noise` the most probable token is chosen, the first one of
     equally probable ones. `live_count` [1] is the number of sequences that still decode; at 0 nothing is computed.
 
-    `compared_tokens` [N], int32, are the input tokens of a causal pass: the probability of each row's next input token
-    is compared with that of the most probable token, see `TokenStatistics.share`.
+    `compared_tokens` [N], int32, are the input tokens of a causal pass. If given, `statistics.share` becomes the
+    probability of each row's next input token divided by that of the most probable token.
     """
     sums, tokens = workspace
     most = rows.shape[0]

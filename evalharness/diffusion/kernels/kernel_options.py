@@ -42,7 +42,7 @@ def find_unsupported_top_p(temperature: float, top_p: float) -> UnsupportedSetti
 
 
 def find_option_requiring_fused_kernels(kernels_option: KernelsOption, weight_format: WeightFormat) -> str:
-    """Returns the option that requires the fused kernels, as text `option key=value`; an empty string if none does."""
+    """Returns the option that requires the fused kernels, such as `option kernels=fused`; an empty string if none."""
     if weight_format != "network":
         return f"option weights={weight_format}"
     return "option kernels=fused" if kernels_option == "fused" else ""

@@ -132,7 +132,7 @@ def new_step_input(
 
 
 @triton.jit(do_not_specialize=["size", "sequences"])
-def write_sequence_input(
+def write_step_input_of_sequence(
     live: tl.tensor, done: tl.tensor, block_tokens: tl.tensor, masked: tl.tensor, length: tl.tensor, context: tl.tensor,
     context_length: tl.tensor, cached: tl.tensor, tail: tl.tensor, tail_length: tl.tensor, tokens: tl.tensor,
     positions: tl.tensor, limits: tl.tensor, rows: tl.tensor, block_positions: tl.tensor, count: tl.tensor,
@@ -215,7 +215,7 @@ def write_step_input(
     """
     sequences, length = state.tokens.shape
     size, block_all = step_input.tokens.shape[0] // sequences, triton.next_power_of_2(sequences * length)
-    write_sequence_input[(sequences,)](
+    write_step_input_of_sequence[(sequences,)](
         state.live, state.done, state.tokens, state.masked, state.length, state.context,
         state.context_length, state.cached, state.tail, state.tail_length, step_input.tokens, step_input.positions,
         step_input.limits, step_input.rows, step_input.block_positions, step_input.count, size, sequences,

@@ -79,9 +79,9 @@ def why_fused_kernels_are_unsupported(model: Transformer) -> str:
 
 
 def find_unsupported_drafter_feature(config: DrafterConfig) -> str:
-    """Returns the kind of drafter that makes this one unsupported, as text "drafters with ..." for a message.
+    """Returns the feature for which the fused kernels do not support a drafter, as text "drafters with ...".
 
-    Returns an empty string if the fused kernels support the drafter. The caller checks that they support its target.
+    Returns an empty string if they support the drafter. The caller checks that they support its target.
     """
     network = config.network
     if network.head_dim not in (64, 128):

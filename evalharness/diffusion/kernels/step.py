@@ -119,9 +119,9 @@ def new_step_buffers(
     it. `banned_tokens` are never generated.
     """
     config, device, dtype = weights.config, weights.embed.device, weights.embed.dtype
-    rows, wide = cache.rows * tokens_per_sequence, config.heads * config.head_dim
+    rows, wide = cache.row_count * tokens_per_sequence, config.heads * config.head_dim
     group = config.heads // config.kv_heads
-    splits = attention.choose_cache_splits(cache.capacity, cache.rows, config.kv_heads, tokens_per_sequence, group)
+    splits = attention.choose_cache_splits(cache.capacity, cache.row_count, config.kv_heads, tokens_per_sequence, group)
 
     def empty_tensor(*shape: int, dtype: torch.dtype = dtype) -> Tensor:
         return torch.empty(shape, dtype=dtype, device=device)
@@ -139,9 +139,9 @@ def new_step_buffers(
             allocate_fp8_matrix(rows, wide, device),
             allocate_fp8_matrix(rows, config.intermediate, device),
         )
-    floats = empty_tensor(4, cache.rows * predicted_per_sequence, dtype=torch.float32)
+    floats = empty_tensor(4, cache.row_count * predicted_per_sequence, dtype=torch.float32)
     return StepBuffers(
-        step_input=new_step_input(cache.rows, tokens_per_sequence, predicted_per_sequence, device),
+        step_input=new_step_input(cache.row_count, tokens_per_sequence, predicted_per_sequence, device),
         residual=empty_tensor(rows, config.hidden),
         normed=empty_tensor(rows, config.hidden),
         queries=empty_tensor(rows, wide),
@@ -156,8 +156,10 @@ def new_step_buffers(
         partials=empty_tensor(splits, rows, config.heads, config.head_dim, dtype=torch.float32),
         log_sums=empty_tensor(splits, rows, config.heads, dtype=torch.float32),
         table=qkv.make_rope_table(config, cache.capacity, dtype, device),
-        statistics=head.TokenStatistics(empty_tensor(cache.rows * predicted_per_sequence, dtype=torch.int32), *floats),
-        work=head.allocate_workspace(config.vocab_size, cache.rows * predicted_per_sequence, device),
+        statistics=head.TokenStatistics(
+            empty_tensor(cache.row_count * predicted_per_sequence, dtype=torch.int32), *floats
+        ),
+        work=head.allocate_workspace(config.vocab_size, cache.row_count * predicted_per_sequence, device),
         banned=torch.tensor(banned_tokens, dtype=torch.int32, device=device),
     )
 
@@ -200,11 +202,11 @@ def run_layers(
     eps = config.norm_eps
     gains = [*(layer.attention_norm for layer in weights.layers[1:]), weights.norm]
 
-    def quantize_if_needed(x: Tensor, index: int) -> Tensor | Matrix:
+    def quantize_if_needed(x: Tensor, buffer_index: int) -> Tensor | Matrix:
         if b.quantized is None:
             return x
-        quantize_rows(x, b.quantized[index], live_count)
-        return b.quantized[index]
+        quantize_rows(x, b.quantized[buffer_index], live_count)
+        return b.quantized[buffer_index]
 
     for number, (layer, gain) in enumerate(zip(weights.layers, gains, strict=True)):
         # A bidirectional network computes every key anew, so its layers share one layer's cache.
@@ -250,7 +252,7 @@ def run_decoding_step(
         bidirectional=whole,
     )
     forward(weights, buffers, cache, live)
-    step_input, length = buffers.step_input, buffers.statistics.proposed.shape[0] // cache.rows
+    step_input, length = buffers.step_input, buffers.statistics.proposed.shape[0] // cache.row_count
     head.predict_tokens(
         buffers.normed, weights.head, step_input.rows, step_input.block_positions, step_input.count, buffers.banned,
         buffers.work, buffers.statistics, length, live,

@@ -23,7 +23,7 @@ class GrowingCache(KVCache):
 
     def add_row(self) -> int:
         """Adds an empty row to the KV cache, after the other rows; returns the new row's number."""
-        number = self.rows
+        number = self.row_count
         if number == self._key_storage.shape[1]:
             self._resize_storage(2 * number or 1, self.capacity)
         self._set_row_count(number + 1)
@@ -36,10 +36,10 @@ class GrowingCache(KVCache):
 
     def drop_last_row(self) -> None:
         """Removes the KV cache's last row. An empty cache frees its storage."""
-        if self.rows == 1:
+        if self.row_count == 1:
             self._key_storage = self._key_storage[:, :0, :, :0].clone()
             self._value_storage = self._value_storage[:, :0, :, :0].clone()
-        self._set_row_count(self.rows - 1)
+        self._set_row_count(self.row_count - 1)
 
     def reserve_positions(self, position_count: int) -> None:
         """Increases the capacity, if needed, to at least this number of token positions per row."""
@@ -57,7 +57,7 @@ class GrowingCache(KVCache):
         return view
 
     def _resize_storage(self, row_count: int, capacity: int) -> None:
-        used = self.rows
+        used = self.row_count
         for name in ("_key_storage", "_value_storage"):
             old = getattr(self, name)
             layers, old_rows, heads, old_capacity, size = old.shape

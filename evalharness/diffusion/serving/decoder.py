@@ -62,7 +62,7 @@ class Decoder(ABC):
     def extend_drafter_context(  # noqa: B027 -- most decoders have no drafter
         self, target_states: Tensor, start_position: int
     ) -> None:
-        """Gives the drafter, if the row has one, the target's hidden states in a forward pass.
+        """Passes the target's hidden states of a forward pass to the row's drafter, if it has one.
 
         `target_states` [1, T, taps * hidden] are those of the row's tokens from position `start_position`.
         """

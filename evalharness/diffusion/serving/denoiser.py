@@ -66,7 +66,7 @@ class DenoisingDecoder(Decoder):
 
 
 def make_decoding_frame(block: BlockState) -> DecodingFrame:
-    """Returns a frame with the tokens of a block that the latest forward pass wrote, over masks or other tokens."""
+    """Returns a frame with the tokens that the latest forward pass wrote to a block, over masks or other tokens."""
     first = to_output_index(block.row, block.start)
     return DecodingFrame(
         block.row.forward_passes,

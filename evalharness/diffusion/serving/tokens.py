@@ -81,7 +81,7 @@ def sample_next_tokens_and_confidences(
     `hidden` [rows, T, hidden] are the pass's hidden states. Without `with_confidence`, probabilities are not computed
     and all are 1.
     """
-    logits = sampler.mask_banned(model.logits(gather_hidden_states(hidden, row_token_indices)))
+    logits = sampler.suppress_banned_tokens(model.logits(gather_hidden_states(hidden, row_token_indices)))
     chosen = sampler.sample(logits, random_numbers)
     tokens: list[int] = chosen.tolist()
     if not with_confidence:

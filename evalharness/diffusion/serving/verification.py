@@ -28,7 +28,7 @@ class SpeculativeDecoder(CausalDecoder):
         row.drafts = []
 
     def extend_drafter_context(self, target_states: Tensor, start_position: int) -> None:
-        """Gives the drafter the target's hidden states in a forward pass; see `Decoder.extend_drafter_context`."""
+        """Passes the target's hidden states of a forward pass to the drafter; see `Decoder.extend_drafter_context`."""
         self._proposer.extend_drafter_context(target_states, [start_position])
 
     def next_input(self, model: Transformer) -> RowInput:

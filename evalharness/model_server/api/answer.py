@@ -133,29 +133,29 @@ class AnswerFormatter:
     def _make_common_fields(self, object_type: str) -> dict[str, Any]:
         return {"id": self._answer_id, "object": object_type, "created": self.created, "model": self.model}
 
-    def _format_logprobs(self, scores: Sequence[TokenProbability] | None) -> dict[str, Any] | None:
-        if scores is None:
+    def _format_logprobs(self, token_probabilities: Sequence[TokenProbability] | None) -> dict[str, Any] | None:
+        if token_probabilities is None:
             return None
         if self.json_format == "chat":
             return {
                 "content": [
                     {
-                        "token": score.text,
-                        "logprob": score.logprob,
-                        "bytes": list(score.text.encode()),
+                        "token": token.text,
+                        "logprob": token.logprob,
+                        "bytes": list(token.text.encode()),
                         "top_logprobs": [],
                     }
-                    for score in scores
+                    for token in token_probabilities
                 ],
                 "refusal": None,
             }
         offsets, at = [], 0
-        for score in scores:
+        for token in token_probabilities:
             offsets.append(at)
-            at += len(score.text)
+            at += len(token.text)
         return {
-            "tokens": [score.text for score in scores],
-            "token_logprobs": [score.logprob for score in scores],
+            "tokens": [token.text for token in token_probabilities],
+            "token_logprobs": [token.logprob for token in token_probabilities],
             "top_logprobs": None,
             "text_offset": offsets,
         }

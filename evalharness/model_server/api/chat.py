@@ -61,4 +61,4 @@ class ChatBody(RequestParameters):
                 "message before it",
                 parameter="messages",
             )
-        return Prompt(messages=tuple(messages), prefill=prefill, stops=self.stops)
+        return Prompt(messages=tuple(messages), prefill=prefill, stops=self.stop_sequences)

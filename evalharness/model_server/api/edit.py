@@ -41,7 +41,7 @@ class EditBody(ChatBody):
                 parameter="messages",
             )
         before, _, after = region.partition(CURSOR)
-        prompt = Prompt(before_region + before, suffix=after + after_region, stops=self.stops)
+        prompt = Prompt(before_region + before, suffix=after + after_region, stops=self.stop_sequences)
         closing = "" if after.endswith("\n") else "\n"
         return prompt, AnswerWrapping("```\n" + before, after + closing + "```")
 
@@ -54,7 +54,7 @@ class ApplyBody(ChatBody):
         text = self.messages[-1].text
         original, update = text_inside_tags(text, "original_code"), text_inside_tags(text, "update_snippet")
         content = f"{APPLY_INSTRUCTION}\n\nOriginal code:\n```\n{original}\n```\n\nUpdate:\n```\n{update}\n```"
-        return Prompt(messages=(Message("user", content),), stops=self.stops)
+        return Prompt(messages=(Message("user", content),), stops=self.stop_sequences)
 
 
 def text_inside_tags(text: str, tag_name: str) -> str:

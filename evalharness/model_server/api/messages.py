@@ -78,7 +78,7 @@ def sum_usage(outcomes: list[JobOutcome], choices_per_prompt: int) -> Usage:
 def combine_timings(outcomes: list[JobOutcome]) -> Timings:
     """Returns the timings of an answer with several completions.
 
-    Start, end of prefill and first token are the earliest among the completions; the end is the latest.
+    `queued_ms`, `prefill_ms` and `ttft_ms` are the smallest values of the completions; `total_ms` is the largest.
     """
     prefills = [outcome.prefill_s for outcome in outcomes if outcome.prefill_s is not None]
     firsts = [outcome.first_s for outcome in outcomes if outcome.first_s is not None]

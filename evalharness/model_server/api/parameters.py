@@ -66,7 +66,7 @@ class RequestParameters(BaseModel):
     lookup: StrictBool | None = None
 
     @property
-    def stops(self) -> tuple[str, ...]:
+    def stop_sequences(self) -> tuple[str, ...]:
         """The request's stop sequences."""
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
 

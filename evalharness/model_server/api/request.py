@@ -114,7 +114,7 @@ def make_answer_request(
     served = ServedModel(engine.name, engine.decoding_methods)
     options = parameters.decoding_options()
     decoding_method = served.select_decoding_method(parameters.model, options)
-    if "" in parameters.stops:
+    if "" in parameters.stop_sequences:
         raise RequestRefused(400, "parameter stop contains an empty string; remove it", parameter="stop")
     stream_parameters = {
         "diffusing": parameters.diffusing,

@@ -42,7 +42,7 @@ class CompletionBody(RequestParameters):
         suffix = "" if self.suffix == NO_SUFFIX else self.suffix
         if suffix == "" and not engine.can_infill:
             suffix = None
-        return [Prompt(text, stops=self.stops, suffix=suffix) for text in texts]
+        return [Prompt(text, stops=self.stop_sequences, suffix=suffix) for text in texts]
 
 
 class FimBody(CompletionBody):

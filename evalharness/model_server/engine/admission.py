@@ -11,8 +11,8 @@ SMOOTHING = 0.1
 """Weight of the newest completion in the moving average of durations."""
 
 
-class AdmissionQueue:
-    """Counts an engine's running and waiting completions, and refuses requests that exceed the queue's limit.
+class AdmissionControl:
+    """Counts an engine's running and waiting completions; refuses a request if too many would wait with it.
 
     Not thread-safe: use it in one event loop.
     """

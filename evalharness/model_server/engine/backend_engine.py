@@ -15,8 +15,8 @@ from pathlib import Path
 
 from evalharness.errors import UserError
 from evalharness.generation.stopping import Detokenizer
-from evalharness.model_server.engine.admission import AdmissionQueue
-from evalharness.model_server.engine.generation import QueuedGeneration
+from evalharness.model_server.engine.admission import AdmissionControl
+from evalharness.model_server.engine.generation import JobUpdateStream
 from evalharness.model_server.engine.job import GenerationJob, JobOutcome, JobUpdate
 from evalharness.model_server.engine.protocol import EngineLoad
 from evalharness.records import Backend, Completion, Problem, Prompt, Request, Sampling, find_prompt_check
@@ -51,7 +51,7 @@ class BackendEngine:
         self._backend, self._concurrency = backend, concurrency
         backend.describe()
         self.can_infill = self._supports_infilling()
-        self._queue = AdmissionQueue(concurrency, queue)
+        self._admission = AdmissionControl(concurrency, queue)
         self._waiting: deque[_QueuedJob] = deque()
         self._running = 0
         self._wake = threading.Condition()
@@ -61,17 +61,17 @@ class BackendEngine:
 
     def current_load(self) -> EngineLoad:
         """Returns the numbers of running and waiting completions."""
-        return self._queue.current_load(self._running)
+        return self._admission.current_load(self._running)
 
-    async def start(self, jobs: Sequence[GenerationJob], arrival_time: float) -> QueuedGeneration:
-        """Queues the jobs of a request; returns an asynchronous iterator over their updates (see `Engine.start`)."""
+    async def submit(self, jobs: Sequence[GenerationJob], arrival_time: float) -> JobUpdateStream:
+        """Queues the jobs of a request; returns an asynchronous iterator over their updates (see `Engine.submit`)."""
         for job in jobs:
             self._check_job(job)
-        self._queue.admit(len(jobs))
-        generation = QueuedGeneration(
+        self._admission.admit(len(jobs))
+        generation = JobUpdateStream(
             len(jobs),
             lambda: self._cancel_waiting_jobs(queued_jobs),
-            lambda: self._queue.release(1, time.perf_counter() - arrival_time),
+            lambda: self._admission.release(1, time.perf_counter() - arrival_time),
         )
         queued_jobs = [
             _QueuedJob(job, arrival_time, generation.make_update_receiver(number)) for number, job in enumerate(jobs)

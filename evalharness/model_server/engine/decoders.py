@@ -80,7 +80,7 @@ class DecoderFactory:
         """Returns a decoder that generates token by token or, if option `draft` is set, by speculative decoding."""
         network, chosen = self.network, parse_options(AROptions, "ar", options)
         sampler = make_sampler(network, sampling)
-        row = self._make_row(request, sampling)
+        row = self._make_autoregressive_row(request, sampling)
         if chosen.draft == "lookup":
             return SpeculativeDecoder(row, self.make_prompt_lookup_settings(), sampler, job.traced)
         if chosen.draft:
@@ -109,20 +109,20 @@ class DecoderFactory:
                 threshold = 0.5 if chosen.threshold is None else chosen.threshold
             drafting = self._make_hybrid_drafting_settings(self.drafter, threshold, chosen.lookup, chosen.block)
             return SpeculativeDecoder(
-                self._make_row(request, sampling), drafting, make_sampler(network, sampling), job.traced
+                self._make_autoregressive_row(request, sampling), drafting, make_sampler(network, sampling), job.traced
             )
         denoising = make_denoising_settings(network, chosen, sampling, has_fixed_middle_length=False)
         row = _require_room_for_output(make_denoising_row(network, request, sampling, denoising), network)
         return DenoisingDecoder(row, denoising, network.model.config, job.traced)
 
-    def _make_row(self, request: Request, sampling: Sampling) -> Row:
+    def _make_autoregressive_row(self, request: Request, sampling: Sampling) -> Row:
         ids = tokenize_prompt(self.network, request.problem.prompt)
         return _require_room_for_output(
             make_row(self.network, request, sampling, ids, sampling.max_new_tokens), self.network
         )
 
     def measure_forward_pass_times(self) -> None:
-        """Measures how long forward passes take here, unless that is cached. Draft lengths are chosen from it later."""
+        """Measures the times of forward passes, by which draft lengths are chosen, unless they are cached."""
         if "ar" in self._options:
             self.make_prompt_lookup_settings()
         if self.drafter is not None:
@@ -140,7 +140,8 @@ class DecoderFactory:
     ) -> DraftingSettings:
         """Returns the settings of speculative decoding by the drafter and, if `use_lookup`, by prompt lookup, too.
 
-        They are computed only once. The parameters are those of the function `make_hybrid_drafting_settings`.
+        They are computed once for each combination of the parameters, which are those of the function
+        `make_hybrid_drafting_settings`.
         """
         key = (acceptance_threshold, use_lookup, max_draft_length)
         with self._lock:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from evalharness.model_server.engine.job import JobUpdate
 
 
-class QueuedGeneration:
-    """Implements `Generation`: queues the engine's updates of one request's jobs until the event loop reads them."""
+class JobUpdateStream:
+    """Implements `Generation`: stores the updates that the engine delivers until the event loop reads them."""
 
     def __init__(self, job_count: int, on_cancel: Callable[[], None], on_end: Callable[[], None]) -> None:
         """`on_cancel`: called once if unfinished jobs are cancelled; `on_end`: called once per ended job."""

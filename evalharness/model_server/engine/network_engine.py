@@ -10,9 +10,9 @@ from pathlib import Path
 from evalharness.diffusion.serving.batch import ContinuousBatch
 from evalharness.diffusion.serving.decoder import Decoder
 from evalharness.generation.stopping import Detokenizer
-from evalharness.model_server.engine.admission import AdmissionQueue
+from evalharness.model_server.engine.admission import AdmissionControl
 from evalharness.model_server.engine.decoders import DecoderFactory
-from evalharness.model_server.engine.generation import QueuedGeneration
+from evalharness.model_server.engine.generation import JobUpdateStream
 from evalharness.model_server.engine.job import GenerationJob
 from evalharness.model_server.engine.protocol import EngineLoad
 from evalharness.model_server.engine.workers import JobUpdates, ScheduledJob, WorkerPool
@@ -21,7 +21,7 @@ from evalharness.model_server.engine.workers import JobUpdates, ScheduledJob, Wo
 class NetworkEngine:
     """Generates with a network of `evalharness.diffusion` by continuous batching.
 
-    A new completion joins a batch at the next forward pass after it arrives.
+    Completions of a new request join the running batch between two forward passes.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class NetworkEngine:
         self.context_length: int | None = network.model.config.max_length
         self.detokenizer: Detokenizer | None = network.detokenizer
         self._factory = factory
-        self._queue = AdmissionQueue(concurrency, queue)
+        self._admission = AdmissionControl(concurrency, queue)
         taps = factory.drafter.config.taps if factory.drafter else ()
         self._encoders = ThreadPoolExecutor(2, "encoder")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -44,18 +44,18 @@ class NetworkEngine:
 
     def current_load(self) -> EngineLoad:
         """Returns the numbers of running and waiting completions."""
-        return self._queue.current_load(self._workers.running_count)
+        return self._admission.current_load(self._workers.running_count)
 
-    async def start(self, jobs: Sequence[GenerationJob], arrival_time: float) -> QueuedGeneration:
-        """Queues the jobs of a request; returns an asynchronous iterator over their updates (see `Engine.start`)."""
+    async def submit(self, jobs: Sequence[GenerationJob], arrival_time: float) -> JobUpdateStream:
+        """Queues the jobs of a request; returns an asynchronous iterator over their updates (see `Engine.submit`)."""
         self._loop = asyncio.get_running_loop()
-        self._queue.admit(len(jobs))
+        self._admission.admit(len(jobs))
         try:
             decoders = await self._loop.run_in_executor(self._encoders, self._make_decoders, jobs)
         except BaseException:
-            self._queue.release(len(jobs), None)
+            self._admission.release(len(jobs), None)
             raise
-        generation = QueuedGeneration(
+        generation = JobUpdateStream(
             len(jobs), lambda: self._workers.cancel_jobs(scheduled_jobs), self._make_job_end_callback(arrival_time)
         )
         scheduled_jobs = [
@@ -80,7 +80,7 @@ class NetworkEngine:
         return [self._factory.make_decoder(job) for job in jobs]
 
     def _make_job_end_callback(self, arrival_time: float) -> Callable[[], None]:
-        return lambda: self._queue.release(1, time.perf_counter() - arrival_time)
+        return lambda: self._admission.release(1, time.perf_counter() - arrival_time)
 
     def _deliver_in_event_loop(self, updates: JobUpdates) -> None:
         assert self._loop is not None

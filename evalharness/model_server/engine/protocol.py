@@ -58,7 +58,7 @@ class Engine(Protocol):
         """Returns the numbers of running and waiting completions."""
         ...
 
-    async def start(self, jobs: Sequence[GenerationJob], arrival_time: float) -> Generation:
+    async def submit(self, jobs: Sequence[GenerationJob], arrival_time: float) -> Generation:
         """Queues the jobs of one request; returns an asynchronous iterator over their updates.
 
         `arrival_time`: the `time.perf_counter()` at which the request arrived. Raises RequestRefused for a job that the

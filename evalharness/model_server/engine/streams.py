@@ -22,13 +22,13 @@ class TextStream:
         """All text that was returned."""
 
     def add_tokens(self, token_ids: Sequence[int]) -> str:
-        """Adds tokens; returns the text that is final now and was not returned before; it may be empty."""
+        """Adds tokens; returns the new text, possibly empty, that later tokens cannot change any more."""
         self._pending += token_ids
         text = self._detokenizer.decode(self._pending)
         if text and not text.endswith(REPLACEMENT):
             self._text += text
             self._pending = []
-        end = self._final_length()
+        end = self._unchangeable_length()
         new, self.sent = self._text[len(self.sent) : end], self._text[: max(end, len(self.sent))]
         return new
 
@@ -38,8 +38,11 @@ class TextStream:
         self.sent += rest
         return rest
 
-    def _final_length(self) -> int:
-        """Returns the number of final characters: those before a stop sequence or the possible beginning of one."""
+    def _unchangeable_length(self) -> int:
+        """Returns the length of the text that later tokens cannot change.
+
+        It ends before the first stop sequence, or before characters that may be the beginning of a stop sequence.
+        """
         text, end = self._text, len(self._text)
         for stop in self._stops:
             position = text.find(stop, max(0, len(self.sent) - len(stop)))

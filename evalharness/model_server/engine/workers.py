@@ -29,7 +29,7 @@ REPORTS_PER_S = 200
 """Maximum number of reports per second of all streamed completions together."""
 
 
-def min_report_interval_s(running_count: int) -> float:
+def min_progress_report_interval_s(running_count: int) -> float:
     """Returns the minimum seconds between two progress reports of a streamed completion.
 
     `running_count` is the number of completions that are generated concurrently.
@@ -150,7 +150,7 @@ class Worker:
         """Runs forward passes of this worker's batch and reports the updates until the pool is closed."""
         torch.get_num_threads()  # gives this thread PyTorch's number of threads; oneDNN would use all cores without it
         batch = self._make_batch()
-        while self._add_and_remove_batch_members(batch):
+        while self._refill_batch_unless_closed(batch):
             try:
                 updates = [pair for decoder in batch.step() for pair in self._collect_updates(decoder)]
             except Exception as error:  # a failed pass must not end the server; the rows' clients are told
@@ -163,8 +163,8 @@ class Worker:
                 self._report(updates)
         batch.close()
 
-    def _add_and_remove_batch_members(self, batch: ContinuousBatch) -> bool:
-        """Adds waiting jobs to the batch and removes cancelled jobs; waits while there is nothing to run.
+    def _refill_batch_unless_closed(self, batch: ContinuousBatch) -> bool:
+        """Adds waiting jobs to the batch and removes cancelled jobs; blocks while the batch is empty and no job waits.
 
         Returns False if the pool was closed, else True.
         """
@@ -189,14 +189,14 @@ class Worker:
         return not pool.closed
 
     def _collect_updates(self, decoder: Decoder) -> list[tuple[ScheduledJob, JobUpdate]]:
-        """Returns [(job, update)], the changes of one completion since its latest report; [] if no report is due."""
+        """Returns [(job, update)] with the changes of a completion since its latest report; [] if no report is due."""
         entry, row = self._entries[decoder], decoder.row
         frames, decoder.frames = tuple(decoder.frames), []
         tokens = tuple(row.output[entry.sent :])
         pass_s = time.perf_counter() - entry.arrival_time
         if tokens and entry.first_s is None:
             entry.first_s = pass_s
-        if not (row.ended or frames or (tokens and self._is_report_due(entry, pass_s))):
+        if not (row.ended or frames or (tokens and self._is_progress_report_due(entry, pass_s))):
             return []
         confidences = tuple(row.confidences[entry.sent : entry.sent + len(tokens)])
         entry.sent += len(tokens)
@@ -207,10 +207,10 @@ class Worker:
             outcome = _make_outcome(entry)
         return [(entry, JobUpdate(tokens, confidences, frames, pass_s, outcome))]
 
-    def _is_report_due(self, job: ScheduledJob, elapsed_s: float) -> bool:
+    def _is_progress_report_due(self, job: ScheduledJob, elapsed_s: float) -> bool:
         """Returns whether to report a completion's new tokens now, `elapsed_s` seconds after its request arrived."""
         waited_s = elapsed_s - job.reported_s
-        return job.every_pass or (job.streamed and waited_s >= min_report_interval_s(self._pool.running_count))
+        return job.every_pass or (job.streamed and waited_s >= min_progress_report_interval_s(self._pool.running_count))
 
 
 def _make_outcome(job: ScheduledJob) -> JobOutcome:

@@ -18,11 +18,11 @@ def has_completions_or_verdicts(folder: Path) -> bool:
 
 
 def check_no_unrelated_files(folder: Path) -> None:
-    """Raises UserError if a folder that is no run directory contains run directories, or files that are not hidden.
+    """Raises UserError if a folder that is no run directory contains subfolders or non-hidden files.
 
-    A new run is only written into a folder without other files.
+    A new run is only written into a folder without them.
     """
-    contents = _non_hidden_entries(folder)
+    contents = _list_subfolders_and_visible_files(folder)
     runs = [path for path in contents if (path / MANIFEST).exists()]
     if runs:
         names = ", ".join(path.name for path in runs)
@@ -39,7 +39,7 @@ def check_multi_task_folder(folder: Path) -> None:
         raise UserError(
             f"{folder} is the run directory of one task; choose another folder with --out for several tasks"
         )
-    contents = _non_hidden_entries(folder)
+    contents = _list_subfolders_and_visible_files(folder)
     if contents and not any((path / MANIFEST).exists() for path in contents):
         raise UserError(_describe_unrelated_files(folder, contents))
 
@@ -54,8 +54,8 @@ def check_overwritable(folder: Path, samples_file_to_grade: str | None) -> None:
         check_no_unrelated_files(folder)
 
 
-def _non_hidden_entries(folder: Path) -> list[Path]:
-    """Returns the subfolders and the non-hidden files of a folder, sorted; none if the folder does not exist."""
+def _list_subfolders_and_visible_files(folder: Path) -> list[Path]:
+    """Returns all subfolders and the non-hidden files of a folder, sorted; an empty list if it does not exist."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.is_dir() or not path.name.startswith("."))

@@ -21,8 +21,8 @@ def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
 
     Returns False if the folder has no samples yet. Options that change no answer (`TRANSPORT_OPTIONS`) may differ, and
     `n` (samples per problem) and `limit` (number of problems) may be larger than before. `config` may be a part of a
-    configuration; only its keys are compared. Raises UserError if the folder contains unrelated files, or a run with
-    other settings; the message names the first difference.
+    configuration; only the entries that it has are compared. Raises UserError if the folder contains unrelated files,
+    or a run with other settings; the message names the first difference.
     """
     path = folder / MANIFEST
     if not path.exists():

@@ -35,10 +35,10 @@ def list_run_stretches(manifest: Manifest) -> list[RunStretch]:
 
 
 def join_run_stretches(manifests: Sequence[Manifest], completion_counts: Sequence[int]) -> list[RunStretch]:
-    """Returns the stretches of several runs (shards) as if one run had written them, one run after another.
+    """Returns one list of the stretches of several shards, for the manifest of the joined run.
 
-    A stretch is the part of a run that one process wrote. `completion_counts` has the number of completions of each
-    run.
+    A stretch is the part of a run that one process wrote. `manifests` are the shards' manifests, `completion_counts`
+    their numbers of completions.
     """
     joined: list[RunStretch] = []
     completions_before = 0

@@ -10,7 +10,7 @@ import numpy as np
 from evalharness.data.runs import Run
 from evalharness.data.task_ids import natural_sort_key
 from evalharness.errors import UserError
-from evalharness.metrics.paired_tests import Difference, paired_difference
+from evalharness.metrics.paired_tests import PairedDifference, paired_difference
 from evalharness.report.compare.fairness import find_unfair_differences
 from evalharness.report.compare.speed_ratios import SpeedRatio, speed_ratios
 from evalharness.report.naming import name_runs
@@ -18,8 +18,8 @@ from evalharness.report.task_variant import DataKind, data_kind, task_name_of, t
 
 
 @dataclass(frozen=True)
-class ChangedProblem:
-    """A problem with different pass rates in two runs; `first` and `second` are the fractions of passed samples."""
+class PassRateChange:
+    """A change of a problem's pass rate: `first` and `second` are its fractions of passed samples in two runs."""
 
     task_id: str
     first: float
@@ -28,7 +28,7 @@ class ChangedProblem:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparison of two runs of one task: pass rates with a significance test, speeds, and changed problems."""
+    """The comparison of two runs of one task: pass rates with a significance test, speeds, and changes by problem."""
 
     title: str
     first: Run
@@ -42,9 +42,9 @@ class Comparison:
     """Number of problems that have a verdict in both runs."""
     unshared: tuple[int, int]
     """Numbers of problems that have a verdict in only the first, and only the second, run."""
-    difference: Difference
+    difference: PairedDifference
     ratios: tuple[SpeedRatio, ...]
-    changed: tuple[ChangedProblem, ...]
+    changed: tuple[PassRateChange, ...]
     """Problems that got worse, then those that got better; in each, from the largest to the smallest loss."""
 
     @property
@@ -52,13 +52,13 @@ class Comparison:
         return self.first, self.second
 
     @property
-    def worse(self) -> tuple[ChangedProblem, ...]:
-        """The changed problems that the second run solves at a lower rate."""
+    def worsened_problems(self) -> tuple[PassRateChange, ...]:
+        """The problems whose pass rate is lower in the second run than in the first."""
         return tuple(problem for problem in self.changed if problem.second < problem.first)
 
     @property
-    def better(self) -> tuple[ChangedProblem, ...]:
-        """The changed problems that the second run solves at a higher rate."""
+    def improved_problems(self) -> tuple[PassRateChange, ...]:
+        """The problems whose pass rate is higher in the second run than in the first."""
         return tuple(problem for problem in self.changed if problem.second > problem.first)
 
 
@@ -80,7 +80,7 @@ def compare_runs_by_task(
 
 
 def compare_runs(first_run: Run, second_run: Run) -> Comparison:
-    """Compares two runs of one task: pass rates with a paired significance test, speeds, and changed problems.
+    """Compares two runs of one task: pass rates with a paired significance test, speeds, and changes by problem.
 
     Raises UserError if the runs are of different tasks, if only one of them used the bundled sample data, or if they
     share no graded problem.
@@ -96,7 +96,7 @@ def compare_runs(first_run: Run, second_run: Run) -> Comparison:
             f"{first_run.folder} and {second_run.folder} have no graded problem in common; compare other runs"
         )
     changed = [
-        ChangedProblem(task_id, before[task_id], after[task_id])
+        PassRateChange(task_id, before[task_id], after[task_id])
         for task_id in shared
         if before[task_id] != after[task_id]
     ]

@@ -6,7 +6,7 @@ from textwrap import indent
 
 from evalharness.data.runs import Run
 from evalharness.records import Completion, Key, Prompt, Verdict
-from evalharness.report.compare.comparison import ChangedProblem, Comparison
+from evalharness.report.compare.comparison import Comparison, PassRateChange
 from evalharness.report.problems import load_problems
 
 
@@ -35,18 +35,18 @@ def changed_problem_lines(comparison: Comparison, max_problems: int, data_source
             )
 
 
-def choose_changed_problems(comparison: Comparison, max_problems: int) -> list[ChangedProblem]:
+def choose_changed_problems(comparison: Comparison, max_problems: int) -> list[PassRateChange]:
     """Returns up to `max_problems` changed problems: half with a lower and half with a higher rate in the second run.
 
     If there are too few of one kind, more of the other kind are returned.
     """
-    worse, better = comparison.worse, comparison.better[::-1]
+    worse, better = comparison.worsened_problems, comparison.improved_problems[::-1]
     worse_count = max(max_problems - len(better), min(len(worse), (max_problems + 1) // 2))
     return [*worse[:worse_count], *better[: max_problems - min(worse_count, len(worse))]]
 
 
 class RunSamples:
-    """The completions and verdicts of a run for the given problems."""
+    """The completions and verdicts of a run for the problems with the ids `task_ids`."""
 
     def __init__(self, run: Run, task_ids: set[str]):
         self.completions: Mapping[str, list[Completion]] = defaultdict(list)

@@ -42,34 +42,36 @@ def find_unfair_differences(first_run: Run, second_run: Run, run_names: tuple[st
                 by_subject["token limit"] = [_describe_setting_difference("", old, new)]
             elif key_path != "seed":
                 by_subject[subject].append(_describe_setting_difference(key_path, old, new))
-    by_subject["answers"] = _describe_answer_problem_differences(first_run, second_run)
+    by_subject["answers"] = _describe_abnormal_answer_differences(first_run, second_run)
     by_subject["speed"] = _describe_speed_condition_differences(first_run, second_run, run_names)
     return [f"{subject}: {'; '.join(by_subject[subject])}" for subject in SUBJECTS if by_subject[subject]]
 
 
-def _describe_setting_difference(setting_path: str, old: str, new: str, text_if_absent: str = "none") -> str:
-    """Returns "KEY OLD vs NEW" for a setting that differs between two runs.
+def _describe_setting_difference(
+    setting_path: str, first_value: str, second_value: str, text_if_absent: str = "none"
+) -> str:
+    """Returns "SETTING VALUE vs VALUE" for a setting that differs between the first and the second run.
 
     `text_if_absent` is the text for the run in which the setting is not set.
     """
-    values = [text_if_absent if value == "null" else value for value in (old, new)]
+    values = [text_if_absent if value == "null" else value for value in (first_value, second_value)]
     return f"{setting_path} {values[0]} vs {values[1]}".strip()
 
 
-def _describe_answer_problem_differences(first_run: Run, second_run: Run) -> list[str]:
-    """Returns a text for each kind of problem with answers, such as empty, that is more frequent in one of the runs."""
-    answers = first_run.summary.get("answers"), second_run.summary.get("answers")
-    if not answers[0] or not answers[1]:
+def _describe_abnormal_answer_differences(first_run: Run, second_run: Run) -> list[str]:
+    """Returns a text for each kind of abnormal answers, such as empty ones, whose fraction differs between the runs."""
+    first, second = first_run.summary.get("answers"), second_run.summary.get("answers")
+    if not first or not second:
         return []
     return [
-        f"{_answer_share_text(answers[0], kind)} vs {_answer_share_text(answers[1], kind)} {WORDS[kind]}"
+        f"{_abnormal_answer_count_text(first, kind)} vs {_abnormal_answer_count_text(second, kind)} {WORDS[kind]}"
         for kind in KINDS
-        if answers[0]["rates"].get(kind, 0.0) != answers[1]["rates"].get(kind, 0.0)
+        if first["rates"].get(kind, 0.0) != second["rates"].get(kind, 0.0)
     ]
 
 
-def _answer_share_text(answers: AnswerCounts, kind: AnswerKind) -> str:
-    """Returns how many of a run's answers have one kind of problem, such as "3 of 164"; "unknown" if not counted."""
+def _abnormal_answer_count_text(answers: AnswerCounts, kind: AnswerKind) -> str:
+    """Returns how many of a run's answers are of an abnormal kind, as in "3 of 164"; "unknown" if not counted."""
     count = answers["counts"].get(kind)
     return "unknown" if count is None else f"{count} of {answers['answers']}"
 
@@ -77,7 +79,7 @@ def _answer_share_text(answers: AnswerCounts, kind: AnswerKind) -> str:
 def _describe_speed_condition_differences(first_run: Run, second_run: Run, run_names: tuple[str, str]) -> list[str]:
     """Returns a text for each condition of the speed measurement, such as batch size, that differs between two runs.
 
-    If the speed of only one run was measured, the only text names the run without it.
+    If the speed of only one run was measured, the only text names the other run.
     """
     unmeasured = [name for run, name in zip((first_run, second_run), run_names, strict=True) if not run.speed]
     if unmeasured:

@@ -62,8 +62,9 @@ def _lines_of_one_comparison(
         yield f"  speed       {times} ({ratio.first:.1f} -> {ratio.second:.1f})"
     if not comparison.ratios:
         yield f"  speed       {_explain_missing_speed_ratio(comparison)}"
-    yield f"  changed     {counted(len(comparison.worse), 'problem')} worse, {len(comparison.better)} better"
-    for word, problems in (("worse", comparison.worse), ("better", comparison.better)):
+    worsened, improved = comparison.worsened_problems, comparison.improved_problems
+    yield f"  changed     {counted(len(worsened), 'problem')} worse, {len(improved)} better"
+    for word, problems in (("worse", worsened), ("better", improved)):
         if problems:
             listed = ", ".join(problem.task_id for problem in problems[:LISTED])
             yield f"    {word}: {listed}{' ...' if len(problems) > LISTED else ''}"

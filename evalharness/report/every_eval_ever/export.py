@@ -112,9 +112,10 @@ def _write_run_record(run: Run, run_name: RunName, out_folder: Path, metadata: E
 
 
 def _run_uuid(run: Run) -> str:
-    """Returns the UUID of a run's records, made from a hash of the run, so that it is the same at each export.
+    """Returns the UUID of a run's records, which is the same at each export of the run.
 
-    It has the form of a random UUID (version 4), which the Every Eval Ever datastore requires.
+    It is made from a hash of the run's configuration, start time and summary, and has the form of a random UUID
+    (version 4), which the Every Eval Ever datastore requires.
     """
     described = [run.config, run_start_timestamp(run), run.summary]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).digest()
@@ -124,9 +125,10 @@ def _run_uuid(run: Run) -> str:
 def _write_sample_records(
     out_folder: Path, samples_path: Path, records: Iterable[InstanceRecord]
 ) -> SamplesFile | None:
-    """Writes the sample records of a run to a .jsonl file; returns the file's description, or None without samples.
+    """Writes the sample records of a run to a .jsonl file; returns the file's description.
 
-    `samples_path` is the path of the file relative to `out_folder`.
+    Returns None, and leaves no file, if there are no records. `samples_path` is the path of the file relative to
+    `out_folder`.
     """
     digest, count = hashlib.sha256(), 0
     with open_for_atomic_write(out_folder / samples_path) as file:

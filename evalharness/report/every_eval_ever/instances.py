@@ -65,7 +65,7 @@ def _make_metric_independent_record(
         "interaction_type": "single_turn",
         "input": {"raw": raw, "reference": reference},
         "output": {"raw": [completion.text]},
-        "answer_attribution": [_answer_attribution(task, problem, completion, verdict)],
+        "answer_attribution": [_describe_program_extraction(task, problem, completion, verdict)],
         "evaluation": {"score": 0.0, "is_correct": False},
         "metadata": {
             "sample": str(sample.sample_id),
@@ -89,7 +89,9 @@ def _sha256_of_json(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _answer_attribution(task: Task, problem: Problem, completion: Completion, verdict: Verdict) -> AnswerAttribution:
+def _describe_program_extraction(
+    task: Task, problem: Problem, completion: Completion, verdict: Verdict
+) -> AnswerAttribution:
     source = extract_program_source(task, problem, completion)
     return {
         "turn_idx": 0,

@@ -93,7 +93,7 @@ def make_model_info(run: Run, run_name: RunName, identity: ModelIdentity) -> Mod
 
 
 def _endpoint_host(backend_description: dict[str, Any]) -> str:
-    """Returns the host name of a backend's endpoint on another machine; "" for a local or no endpoint."""
+    """Returns the host name of a backend's endpoint on another machine; "" if it is local, or there is none."""
     host = urlsplit(str(backend_description.get("base_url", ""))).hostname or ""
     return "" if is_loopback(host) else host
 

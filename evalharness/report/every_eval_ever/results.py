@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from evalharness.data.cards import find_task
-from evalharness.data.run_types import Percentiles, Rate
+from evalharness.data.run_types import PassRate, Percentiles
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.metrics.intervals import CONFIDENCE
@@ -22,7 +22,7 @@ from evalharness.report.every_eval_ever.schema import (
 )
 from evalharness.report.run_metrics import measurement_conditions_text
 from evalharness.report.task_variant import (
-    is_sample_task,
+    is_task_on_sample_data,
     remove_sample_suffix,
     settings_that_affect_pass_rates,
     task_name_of,
@@ -113,7 +113,7 @@ def _make_rate_metric(rate_name: str) -> Metric:
     }
 
 
-def _make_rate_score(run: Run, rate: Rate) -> ScoreDetails:
+def _make_rate_score(run: Run, rate: PassRate) -> ScoreDetails:
     summary = run.summary
     details = {
         "problems": str(summary.get("problems", "")),
@@ -171,7 +171,7 @@ def make_source_data(run: Run) -> SourceData:
 def _find_hub_repository(run: Run) -> str | None:
     """Returns the Hugging Face repository of a run's data; None if the data are not from the hub."""
     name = task_name_of(run.summary)
-    if is_sample_task(name):
+    if is_task_on_sample_data(name):
         return None
     try:
         _, entry = find_task(remove_sample_suffix(name))

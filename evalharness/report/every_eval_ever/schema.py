@@ -14,7 +14,7 @@ Relationship = Literal["first_party", "third_party", "collaborative", "other"]
 
 
 def parse_evaluator_relationship(text: str) -> Relationship:
-    """Returns the value of the option --relationship (of the evaluator to the model's developer); `other` for "".
+    """Returns the evaluator's relationship to the model's developer, as --relationship states it; `other` for "".
 
     Raises UserError for an unknown value.
     """

@@ -27,13 +27,13 @@ MIN_LEADER = 10.0
 
 
 def draw_point_labels(
-    figure: "Figure", axes: "Axes", panel: Panel, max_labels: int, line_width: int
+    figure: "Figure", axes: "Axes", panel: Panel, max_labels: int, max_line_characters: int
 ) -> UnlabelledPointCount:
     """Labels at most `max_labels` points of a panel; returns the number of points without a label.
 
-    A line of a label has at most `line_width` characters. Points of the Pareto frontier are labelled first, then other
-    measured points, then published ones. The fastest point of a curve gets the full label; the labels of its other
-    points have only the values of the swept options.
+    A line of a label has at most `max_line_characters` characters. Points of the Pareto frontier are labelled first,
+    then other measured points, then published ones. The fastest point of a curve gets the full label; the labels of its
+    other points have only the values of the swept options.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import FontProperties
@@ -41,7 +41,7 @@ def draw_point_labels(
     labelled = _sort_points_by_label_priority(panel)[:max_labels]
     curve_ends = _fastest_points_by_curve(panel)
     texts = [
-        fill(point.label if curve_ends[point.curve] == point else point.short_label or point.label, line_width)
+        fill(point.label if curve_ends[point.curve] == point else point.short_label or point.label, max_line_characters)
         for point in labelled
     ]
     renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]

@@ -1,11 +1,11 @@
-"""Draws one panel (task) of the frontier plot: points, curves, interval bars, the Pareto frontier and the axes."""
+"""Draws one panel (task) of the frontier plot: points, curves, error bars, the Pareto frontier and the axes."""
 
 from textwrap import fill
 from typing import TYPE_CHECKING
 
 from evalharness.report.frontier.layout import Layout
 from evalharness.report.frontier.points import Panel, Point
-from evalharness.report.frontier.shapes import STYLES, group_points_by_curve, interval_bar_segments, point_position
+from evalharness.report.frontier.shapes import STYLES, error_bar_segments, group_points_by_curve, point_position
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def draw_panel(axes: "Axes", panel: Panel, panel_index: int, metric: str, speed_
                   color=PARETO_COLOR, lw=2.2, alpha=0.55, zorder=1)  # fmt: skip
     crowded = len(panel.points) > CROWDED
     for family, style in STYLES.items():
-        bars = [bar for point in panel.points if point.family == family for bar in interval_bar_segments(point)]
+        bars = [bar for point in panel.points if point.family == family for bar in error_bar_segments(point)]
         alpha = 0.35 if crowded else 0.6
         axes.add_collection(LineCollection(bars, colors=style.color, linewidths=0.9, alpha=alpha), autolim=False)
     for number, point in enumerate(panel.points):

@@ -66,7 +66,8 @@ def make_frontier_figure(
 ) -> "tuple[Figure, UnlabelledPointCount]":
     """Returns the frontier plot with its caption, and the number of points whose labels did not fit.
 
-    `speed_kind` is the kind of tokens/s to show (see `tokens_per_s_of`). The default layout is the wide one.
+    `speed_kind` is the kind of tokens/s to show (see `tokens_per_s_of`). `with_published` is whether the user requested
+    published results; if they cannot be drawn, the caption says why. The default layout is the wide one.
     """
     import matplotlib
 

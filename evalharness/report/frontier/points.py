@@ -8,7 +8,7 @@ from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.metrics.intervals import Interval
 from evalharness.report.naming import CurveKey, RunName, name_runs
-from evalharness.report.published import PublishedPoint, find_published_speed_of
+from evalharness.report.published import PublishedResult, find_published_speed_of
 from evalharness.report.run_metrics import (
     UNKNOWN_HARDWARE,
     batch_or_concurrency_text,
@@ -65,7 +65,7 @@ class Panel:
 
 def make_frontier_panels(
     runs: Sequence[Run],
-    published: Sequence[PublishedPoint] = (),
+    published: Sequence[PublishedResult] = (),
     metric: str = "pass@1",
     speed_kind: str = "aggregate",
     note: Callable[[str], None] = lambda text: None,
@@ -74,7 +74,7 @@ def make_frontier_panels(
 
     Runs without the rate `metric` or without a speed of the kind `speed_kind` (see `tokens_per_s_of`) are omitted;
     `note` is called with a text that states their number. Published results are pass@1 on full data, so they are only
-    added to panels of this metric and kind of data. Raises UserError if no run is left.
+    added to panels that show pass@1 on full data. Raises UserError if no run is left.
     """
     points: dict[str, list[Point]] = defaultdict(list)
     first_of_panel: dict[str, Run] = {}
@@ -128,7 +128,7 @@ def _make_measured_point(run: Run, name: RunName, metric: str, speed_kind: str) 
     )
 
 
-def make_published_points(published_results: Sequence[PublishedPoint], task_name: str) -> list[Point]:
+def make_published_points(published_results: Sequence[PublishedResult], task_name: str) -> list[Point]:
     """Returns points of the frontier plot for published results that have a rate on the task and a speed."""
     drawn = []
     for point in published_results:

@@ -1,4 +1,4 @@
-"""Colours, markers, curves and interval bars of the frontier plot."""
+"""Colours, markers, curves and error bars of the frontier plot."""
 
 from collections import defaultdict
 from itertools import pairwise
@@ -13,7 +13,7 @@ Position = tuple[float, float]
 Segment = tuple[Position, Position]
 
 
-class FamilyStyle(NamedTuple):
+class ModelFamilyStyle(NamedTuple):
     """Colour, marker and name of a model family in the frontier plot; colours are colour-blind safe (Okabe and Ito)."""
 
     color: str
@@ -21,10 +21,10 @@ class FamilyStyle(NamedTuple):
     name: str
 
 
-STYLES: dict[Family, FamilyStyle] = {
-    "ar": FamilyStyle("#0072B2", "o", "autoregressive"),
-    "diffusion": FamilyStyle("#D55E00", "^", "diffusion"),
-    "other": FamilyStyle("#5D6B75", "s", "unknown type"),
+STYLES: dict[Family, ModelFamilyStyle] = {
+    "ar": ModelFamilyStyle("#0072B2", "o", "autoregressive"),
+    "diffusion": ModelFamilyStyle("#D55E00", "^", "diffusion"),
+    "other": ModelFamilyStyle("#5D6B75", "s", "unknown type"),
 }
 
 
@@ -45,7 +45,7 @@ def group_points_by_curve(panel: Panel) -> list[list[Point]]:
     return [sorted(points, key=lambda point: point.swept_values) for points in by_curve.values()]
 
 
-def interval_bar_segments(point: Point) -> list[Segment]:
+def error_bar_segments(point: Point) -> list[Segment]:
     """Returns the line segments that show a point's confidence intervals of rate and speed."""
     speed, percent = point_position(point)
     bars: list[Segment] = []
@@ -67,5 +67,5 @@ def all_line_segments(panel: Panel) -> list[Segment]:
     for curve in group_points_by_curve(panel):
         lines += list(pairwise(map(point_position, curve)))
     for point in panel.points:
-        lines += interval_bar_segments(point)
+        lines += error_bar_segments(point)
     return lines

@@ -10,7 +10,7 @@ from evalharness.report.leaderboard.columns import Column, sort_columns
 from evalharness.report.leaderboard.ranking import add_group_means, mark_best_rates, sort_rows_by_rate
 from evalharness.report.leaderboard.rows import make_published_rows, make_rows_of_runs
 from evalharness.report.naming import name_runs
-from evalharness.report.published import PublishedPoint
+from evalharness.report.published import PublishedResult
 from evalharness.report.run_metrics import pass_rate_of
 from evalharness.report.task_variant import DataKind, data_kind
 
@@ -56,7 +56,7 @@ def make_footnote_mark(footnote_index: int) -> str:
 
 
 def make_leaderboard_tables(
-    runs: Sequence[Run], published: Sequence[PublishedPoint] = (), metric: str = "pass@1"
+    runs: Sequence[Run], published: Sequence[PublishedResult] = (), metric: str = "pass@1"
 ) -> list[LeaderboardTable]:
     """Returns the leaderboard's tables that are not empty: full data, sample data, unofficial data, published results.
 

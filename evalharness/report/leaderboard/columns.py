@@ -47,7 +47,10 @@ class Column:
 
 
 def _title_from_task_card(task_name: str) -> str:
-    """Returns a task's title from its card (YAML file), for MultiPL-E only the language; its name if it has no card."""
+    """Returns the title in a task's card (YAML file), or the task's name if it has no card.
+
+    The title of a MultiPL-E task is shortened to its language.
+    """
     titles = {name: entry.title for card in load_cards() for name, entry in card.tasks.items()}
     return titles.get(task_name, task_name).removeprefix("MultiPL-E ")
 
@@ -76,7 +79,7 @@ class TaskGroupColumns(NamedTuple):
 
 
 def find_task_group_columns(columns: Sequence[Column]) -> list[TaskGroupColumns]:
-    """Returns the columns of each task group of which every task has exactly one column."""
+    """Returns the columns of each task group; groups with a task that has no column, or several, are omitted."""
     by_task: dict[str, list[Column]] = {}
     for column in columns:
         by_task.setdefault(column.task, []).append(column)

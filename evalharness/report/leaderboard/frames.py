@@ -33,7 +33,7 @@ def make_long_data_frame(boards: Sequence[LeaderboardTable], escape_text: Callab
     """Returns leaderboard tables as one DataFrame with a row for each rate of each model, and one for its speed.
 
     Values are not rounded. `low` and `high` are empty for speeds and for published rates, which have no interval.
-    `escape_text` is applied to each text in the table, such as `escape_csv_cell`.
+    `escape_text`, such as `escape_csv_cell`, is applied to each text in the table.
     """
     records: list[dict[str, object]] = []
     for board in boards:

@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from evalharness.metrics.intervals import independent_difference_interval, mean_of_rates_interval
+from evalharness.metrics.intervals import difference_of_independent_rates_interval, mean_of_rates_interval
 from evalharness.report.leaderboard.cells import Cell, ModelRow
 from evalharness.report.leaderboard.columns import Column, TaskGroupColumns, find_task_group_columns
 from evalharness.report.run_metrics import RateEstimate
 
 
 def add_group_means(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
-    """Returns the rows with a further cell, the mean rate, for each task group of which the row has all tasks."""
+    """Returns the rows with added cells: the mean rate of each task group, in the rows that have all its tasks."""
     groups = find_task_group_columns(columns)
     return [replace(row, cells={**row.cells, **_make_group_mean_cells(row, groups)}) for row in rows]
 
 
 def _make_group_mean_cells(row: ModelRow, groups: Sequence[TaskGroupColumns]) -> dict[Column, Cell]:
-    """Returns cells with the mean rate of each task group of which the row has all tasks, by the mean's column."""
+    """Returns the mean rates of the task groups of which the row has all tasks, as cells by the mean's column."""
     means: dict[Column, Cell] = {}
     for group, members in groups:
         cells = [row.cells[member] for member in members if member in row.cells]
@@ -42,7 +42,7 @@ def mark_best_rates(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list
             continue
         highest = max(cells.values(), key=lambda cell: cell.rate.value).rate.value_low_high()
         for name, cell in cells.items():
-            if independent_difference_interval(highest, cell.rate.value_low_high())[0] <= 0:
+            if difference_of_independent_rates_interval(highest, cell.rate.value_low_high())[0] <= 0:
                 marked[name][column] = replace(cell, best=True)
     return [replace(row, cells=marked[row.name]) for row in rows]
 

@@ -4,11 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from evalharness.data.runs import Run
-from evalharness.report.answer_remarks import answer_problem_remarks
+from evalharness.report.answer_remarks import abnormal_answer_remarks
 from evalharness.report.leaderboard.cells import Cell, ModelRow
 from evalharness.report.leaderboard.columns import Column, make_column_of_run
 from evalharness.report.naming import RunName
-from evalharness.report.published import PublishedPoint
+from evalharness.report.published import PublishedResult
 from evalharness.report.run_metrics import (
     UNKNOWN_HARDWARE,
     RateEstimate,
@@ -35,7 +35,7 @@ def make_rows_of_runs(named_runs: Sequence[tuple[Run, RunName]], metric: str) ->
             label + (f" [{repetition + 1}]" if repetition else ""),
             families[label, repetition],
             {column: _make_cell_of_run(run, metric, recipes[column]) for column, run in runs.items()},
-            total_tokens_per_s(list(runs.values())),
+            overall_output_tokens_per_s(list(runs.values())),
             "; ".join(dict.fromkeys(filter(None, map(measurement_conditions_text, runs.values())))),
         )
         for (label, repetition), runs in runs_of_row.items()
@@ -52,7 +52,7 @@ def _make_cell_of_run(run: Run, metric: str, usual_recipe: str) -> Cell:
     notes += [f"recipe {recipe}"] if recipe and recipe != usual_recipe else []
     notes += [f"middle {middle}"] if middle != "free" else []
     notes += [str(summary["note"])] if summary.get("note") else []
-    notes += answer_problem_remarks(summary)
+    notes += abnormal_answer_remarks(summary)
     return Cell(rate, notes=tuple(notes), complete=not missing)
 
 
@@ -64,20 +64,20 @@ def _most_frequent_recipe_by_column(runs: Sequence[Run]) -> dict[Column, str]:
     return {column: recipes.most_common(1)[0][0] for column, recipes in counts.items()}
 
 
-def total_tokens_per_s(runs: Sequence[Run]) -> float | None:
-    """Returns output tokens / generation seconds, summed over the timed runs; None if no run was timed."""
+def overall_output_tokens_per_s(runs: Sequence[Run]) -> float | None:
+    """Returns all output tokens / all generation seconds of the timed runs; None if no run was timed."""
     speeds = [run.speed for run in runs if run.speed.get("output_tokens_per_s")]
     seconds = sum(speed["output_tokens"] / speed["output_tokens_per_s"] for speed in speeds)
     return sum(speed["output_tokens"] for speed in speeds) / seconds if seconds else None
 
 
-def make_published_rows(published_results: Sequence[PublishedPoint]) -> list[ModelRow]:
+def make_published_rows(published_results: Sequence[PublishedResult]) -> list[ModelRow]:
     """Returns leaderboard rows of published results, one for each model in each set of published results.
 
     If a set has several rates of a model for one task, the first one is used.
     """
     cells: dict[tuple[str, str], dict[Column, Cell]] = defaultdict(dict)
-    speeds: dict[tuple[str, str], PublishedPoint] = {}
+    speeds: dict[tuple[str, str], PublishedResult] = {}
     families: dict[tuple[str, str], Family] = {}
     for point in published_results:
         key = point.model + (f", {point.setting}" if point.setting else ""), point.set

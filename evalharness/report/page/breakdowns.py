@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypedDict
 
-from evalharness.data.run_types import FacetMetrics, Summary
+from evalharness.data.run_types import CategoryPassRates, Summary
 from evalharness.report.page.entries import RunEntry
 from evalharness.report.task_variant import (
     LANGUAGE_FAMILIES,
@@ -112,7 +112,7 @@ def _make_breakdown_table(title: str, facet: str, entries: Iterable[RunEntry], r
     return {"title": title, "facet": facet, "columns": columns, "rows": rows}
 
 
-def _make_rate_cell(entry: RunEntry, rates: FacetMetrics | Summary | None) -> Cell:
+def _make_rate_cell(entry: RunEntry, rates: CategoryPassRates | Summary | None) -> Cell:
     """Returns a run's cell with pass@1, its interval and the number of problems; None if there is no pass@1.
 
     `rates` are the run's metrics in one category, or the summary of the whole run.

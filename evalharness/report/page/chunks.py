@@ -14,11 +14,11 @@ Location = tuple[int, int]
 
 
 def write_data_script(folder: Path, script_name: str, content: Any) -> None:
-    """Writes a value as a JavaScript data file of the report page; `script_name` is such as "runs" or "a-run/rows"."""
-    _write_javascript_file(folder, script_name, to_json(content))
+    """Writes a value as a JavaScript data file of the report page; `script_name` is, for example, "a-run/rows"."""
+    _write_javascript_file(folder, script_name, to_script_safe_json(content))
 
 
-def to_json(value: Any) -> str:
+def to_script_safe_json(value: Any) -> str:
     """Returns a value as ASCII JSON that can be embedded in a script: no character in it ends the script or a line."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
@@ -26,7 +26,7 @@ def to_json(value: Any) -> str:
 def _write_javascript_file(folder: Path, script_name: str, json_text: str) -> None:
     path = folder / f"{script_name}.js"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"evalharness.receive({to_json(script_name)},{json_text});\n", encoding="ascii")
+    path.write_text(f"evalharness.receive({to_script_safe_json(script_name)},{json_text});\n", encoding="ascii")
 
 
 class ChunkWriter:
@@ -42,7 +42,7 @@ class ChunkWriter:
     def add(self, value: Any) -> Location:
         """Adds a value to the current chunk and returns its location: number of the chunk, and index in the chunk."""
         location = (self.written, len(self._texts))
-        text = to_json(value)
+        text = to_script_safe_json(value)
         self._texts.append(text)
         self._bytes += len(text)
         if self._bytes >= CHUNK_BYTES:

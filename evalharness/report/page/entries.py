@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from evalharness.data.run_types import Speed
 from evalharness.data.runs import Run
-from evalharness.report.answer_remarks import answer_problem_remarks, token_limit_text
+from evalharness.report.answer_remarks import abnormal_answer_remarks, token_limit_text
 from evalharness.report.leaderboard.boards import HEADINGS
 from evalharness.report.naming import RunName
 from evalharness.report.problems import RunProblems
@@ -52,7 +52,7 @@ def make_run_slugs(runs: Sequence[Run]) -> list[str]:
 
 
 class RunOverview(TypedDict):
-    """The data of a run that the report page loads before the samples. The scripts in static/ read these keys."""
+    """The data of a run that the report page loads before the samples. Scripts in static/ use the keys of this type."""
 
     name: str
     """The slug."""
@@ -95,7 +95,7 @@ def make_run_overview(entry: RunEntry) -> RunOverview:
         "speed": entry.run.speed,
         "speed_conditions": measurement_conditions_text(entry.run),
         "shortfall": explain_incompleteness(entry.run),
-        "answers": answer_problem_remarks(summary),
+        "answers": abnormal_answer_remarks(summary),
         "conditions": ", ".join(filter(None, [settings_that_affect_pass_rates(summary), token_limit_text(summary)])),
         "language": split_task_family_and_language(task_name_of(summary))[1],
         "data_heading": HEADINGS[data_kind(summary)],

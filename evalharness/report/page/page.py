@@ -20,7 +20,7 @@ from evalharness.report.page.entries import RunEntry, flatten_manifest, make_run
 from evalharness.report.page.rows import write_run_data
 from evalharness.report.page.static_files import STATIC
 from evalharness.report.problems import load_problems
-from evalharness.report.published import PublishedPoint
+from evalharness.report.published import PublishedResult
 from evalharness.util.files import os_error_reason
 
 STYLES = ("theme.css", "page.css", "tables.css", "embedded.css", "browser.css", "trace.css", "lanes.css")
@@ -37,7 +37,7 @@ def write_report(
     runs: Sequence[Run],
     out: Path,
     data_source: str | None = None,
-    published: Sequence[PublishedPoint] = (),
+    published: Sequence[PublishedResult] = (),
     note: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Writes the HTML report of runs to the folder `out`; returns the path of its index.html.
@@ -72,7 +72,7 @@ def _write_report_files(
     runs: Sequence[Run],
     folder: Path,
     data_source: str | None,
-    published: Sequence[PublishedPoint],
+    published: Sequence[PublishedResult],
     note: Callable[[str], None],
 ) -> None:
     shutil.copytree(STATIC, folder / "static", ignore=shutil.ignore_patterns("body.html", "README.md"))

@@ -82,23 +82,28 @@ def import_preloaded_modules() -> None:
     /tmp or /dev/shm (it would count as a file that a sample left), or keeps a file open (a sample's process closes
     the descriptor, and the module may later close a pipe that has the same number).
     """
-    before = os.listdir("/proc/self/fd")
-    if os.path.exists(PRELOAD_LIST):
-        with open(PRELOAD_LIST) as file:
-            for name in file.read().split():
-                importlib.import_module(name)
-    if len(os.listdir("/proc/self/task")) > 1:
-        raise RuntimeError(f"a module listed in {PRELOAD_LIST} starts a thread; remove the module from that file")
-    if os.listdir("/proc/self/fd") != before:
-        raise RuntimeError(f"a module listed in {PRELOAD_LIST} keeps a file open; remove the module from that file")
-    if not cleaning.are_writable_folders_clean():
-        raise RuntimeError(f"a module listed in {PRELOAD_LIST} creates a file in /tmp or /dev/shm; remove the module")
+    if not os.path.exists(PRELOAD_LIST):
+        return
+    with open(PRELOAD_LIST) as file:
+        names = file.read().split()
+    open_files = os.listdir("/proc/self/fd")
+    for name in names:
+        importlib.import_module(name)
+        if len(os.listdir("/proc/self/task")) > 1:
+            raise RuntimeError(f"module {name} starts a thread when it is imported; remove it from {PRELOAD_LIST}")
+        if os.listdir("/proc/self/fd") != open_files:
+            raise RuntimeError(f"module {name} keeps a file open when it is imported; remove it from {PRELOAD_LIST}")
+        if not cleaning.are_writable_folders_clean():
+            raise RuntimeError(
+                f"module {name} creates a file in /tmp or /dev/shm when it is imported; remove it from {PRELOAD_LIST}"
+            )
 
 
 def first_uids_of_jobs() -> Iterator[int]:
     """Yields, without end, the first of the `UIDS_PER_JOB` consecutive Linux user ids that each job uses.
 
-    Starts at a random id, so that containers use different ids: the kernel counts a user's processes over all of them.
+    Starts at a random id, so that containers use different ids: the kernel counts a user's processes over all
+    containers.
     """
     with open("/proc/self/uid_map") as file:
         mapped = sum(int(line.split()[2]) for line in file)
@@ -147,7 +152,7 @@ def judge_one_job(sample_uid: int) -> ExitCode:
 def wait_for_judge(judge_pid: int) -> ExitCode:
     """Waits until the judge process ends; returns its exit code.
 
-    Also reaps the orphaned processes of samples that end meanwhile.
+    Until then, also reaps each orphaned process of a sample when that process ends.
     """
     while True:
         pid, status = os.wait()

@@ -91,7 +91,8 @@ class BubblewrapEngine:
 def user_namespace_command() -> list[str]:
     """Returns the command (`unshare` ...) that runs `bwrap` in a user namespace, for users other than root.
 
-    The namespace has a range of user ids, one for each sample. Raises UserError if this machine does not allow that.
+    The namespace has many user ids, so that each sample can have its own. Raises UserError if this machine does not
+    allow such a namespace.
     """
     prefix = ["unshare", "--user", "--map-root-user", "--map-auto", "--"]
     if subprocess.run([*prefix, "true"], capture_output=True).returncode:

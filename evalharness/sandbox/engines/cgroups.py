@@ -36,13 +36,14 @@ class ControlGroup:
             self._make_group(CGROUP_ROOT / "cpu" / name, {"cpu": {"cpu.cfs_quota_us": quota}})
             self._make_group(CGROUP_ROOT / "cpuacct" / name, {})
 
-    def _make_group(self, folder: Path, file_values_by_limit: dict[str, dict[str, str]]) -> None:
+    def _make_group(self, folder: Path, settings_by_limit: dict[str, dict[str, str]]) -> None:
+        """Creates the group `folder`, if permitted, and writes each limit's settings {file name: content}."""
         try:
             folder.mkdir()
         except OSError:
             return
         self.folders.append(folder)
-        for name, settings in file_values_by_limit.items():
+        for name, settings in settings_by_limit.items():
             written = [_try_to_write(folder / key, value) for key, value in settings.items()]
             if written[0]:  # the kernel may not know the others, such as swap
                 self.missing.discard(name)
@@ -78,7 +79,7 @@ class ControlGroup:
 
 
 def remove_orphaned_groups(running_pids: frozenset[int]) -> int:
-    """Removes the control groups that ended harness processes have left; returns the number of removed groups.
+    """Removes the control groups of harness processes that have ended; returns the number of removed groups.
 
     `running_pids` are the ids of this machine's running processes. A group's name contains the id of the harness
     process that created it.
@@ -97,7 +98,7 @@ def remove_orphaned_groups(running_pids: frozenset[int]) -> int:
 
 
 def _own_group_folder() -> Path:
-    """Returns the folder below /sys/fs/cgroup of the v2 control group that this process is in; if unknown, the root."""
+    """Returns the folder of this process's v2 control group, or /sys/fs/cgroup if the group is unknown."""
     with contextlib.suppress(OSError, IndexError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             if line.startswith("0::"):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol, cast
 
 from evalharness.errors import InfrastructureError
-from evalharness.sandbox.agent.shared.messages import HelloMessage, Reply, TimeLimitMessage
+from evalharness.sandbox.agent.shared.messages import HelloMessage, ReplyMessage, TimeLimitMessage
 from evalharness.sandbox.agent.shared.wire import HEADER
 from evalharness.sandbox.time_bound import TimeBound
 
@@ -48,12 +48,12 @@ class Channel(Protocol):
 class JobReply(NamedTuple):
     """The agent's answer to a job: its reply message and, if the job ran a reference solution, the encoded outputs."""
 
-    reply: Reply
+    reply: ReplyMessage
     recorded_outputs: bytes
 
 
 class Container:
-    """A running sandbox container. It ends when the harness process ends, because its stdin is then closed."""
+    """A running sandbox container. It ends with the harness process, because that closes the container's stdin."""
 
     def __init__(self, channel: Channel, name: str):
         self.channel, self.id, self.jobs = channel, name, 0
@@ -82,7 +82,7 @@ class Container:
         except InfrastructureError:
             bound.remaining_s()
             raise
-        return JobReply(cast(Reply, message), recorded_outputs)
+        return JobReply(cast(ReplyMessage, message), recorded_outputs)
 
     def _read_message_and_data(self, remaining_s: Callable[[], float]) -> tuple[dict[str, object], bytes]:
         """Returns the agent's next message, a JSON object, and the binary data that follows it.

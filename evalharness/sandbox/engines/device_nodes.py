@@ -19,7 +19,7 @@ class DeviceNodes:
     """
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="evalharness-dev-", dir=_writable_dev_folder()))
+        self._folder = Path(tempfile.mkdtemp(prefix="evalharness-dev-", dir=_find_folder_for_device_nodes()))
         self._finalizer = weakref.finalize(self, shutil.rmtree, str(self._folder), ignore_errors=True)
         self._folder.chmod(0o755)
         self._own = all(self._try_to_make_device_node(name) for name in DEVICE_NUMBERS)
@@ -39,5 +39,6 @@ class DeviceNodes:
         return {name: (self._folder if self._own else Path("/dev")) / name for name in DEVICE_NUMBERS}
 
 
-def _writable_dev_folder() -> str | None:
+def _find_folder_for_device_nodes() -> str | None:
+    """Returns /dev if this user may write to it; otherwise None, for the system's temporary folder."""
     return "/dev" if os.access("/dev", os.W_OK) else None

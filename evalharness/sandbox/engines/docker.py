@@ -167,9 +167,9 @@ class DockerEngine:
     def _host_config(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Returns the hardening settings as the Docker API's host configuration, with no files in /proc masked.
 
-        The kernel lets the agent mount a new /proc for each sample only if Docker masks no files in /proc. The new
-        /proc shows a sample less than Docker's masked one. The agent can read the unmasked /proc only as an ordinary
-        user, because it is root in a user namespace only.
+        The agent mounts a new /proc for each sample. The kernel allows that only if Docker masks no files in /proc. A
+        sample sees less in the new /proc than it would see in the one that Docker masks. The agent reads the unmasked
+        /proc with an ordinary user's rights only, because the agent is root only in a user namespace.
         """
         config = self.client.api.create_host_config(**settings)
         return {**config, "MaskedPaths": [], "ReadonlyPaths": []}

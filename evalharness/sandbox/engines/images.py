@@ -67,14 +67,14 @@ def image_tag(image_name: str) -> str:
     return f"evalharness/{image_name}:{_digest_of_files(build_context_files(image_name))}"
 
 
-def name_with_program_digest(image_name: str) -> str:
-    """Returns "NAME-DIGEST" for a sandbox image, with a digest of the files that determine its installed programs.
+def name_with_software_digest(image_name: str) -> str:
+    """Returns "NAME-DIGEST" for a sandbox image, with a digest of the files that determine its installed software.
 
-    These are the files of the image's folder except language.yaml. The agent is excluded, too.
+    These are the files of the image's folder except language.yaml. The agent's files are excluded, too.
     """
     files = _read_image_folder_files(image_name)
-    program_files = {path: content for path, content in files.items() if not path.endswith(".yaml")}
-    return f"{image_name}-{_digest_of_files(program_files)}"
+    software_files = {path: content for path, content in files.items() if not path.endswith(".yaml")}
+    return f"{image_name}-{_digest_of_files(software_files)}"
 
 
 def _digest_of_files(files: dict[str, bytes]) -> str:
@@ -183,7 +183,7 @@ def _official_base_image(image_name: str) -> str:
 
 
 def sandbox_image_ids(client: docker.DockerClient) -> Iterator[tuple[str, str | None]]:
-    """Yields the name of each sandbox image with its id in the container engine; the id is None if it is not built."""
+    """Yields the name of each sandbox image with its id in the container engine, or None if the image is not built."""
     for name in image_names():
         try:
             yield name, str(client.images.get(image_tag(name)).id)

@@ -39,7 +39,7 @@ def rootfs_folder(image: str) -> Path:
     """
     chosen = os.environ.get("EVALHARNESS_ROOTFS")
     parent = Path(chosen) if chosen else cache_folder() / "rootfs"
-    return parent / images.name_with_program_digest(image)
+    return parent / images.name_with_software_digest(image)
 
 
 def read_image_settings(folder: Path) -> ImageSettings:

@@ -1,9 +1,9 @@
 """Canaries: copies of a program's tests with one test made false, which an honest program must fail.
 
-`append_token_statement` adds a statement after the last test that prints a secret token. `make_canaries` yields copies
-of the tests, each with one made false: a program that passes one of them does not solve the problem. A false value is
-like the problem's right ones (false_values.py), so that a program that reads its own source cannot tell a canary from
-the original without knowing the right answers.
+`append_print_of_secret_token` adds a statement that prints a secret token after the last test. `make_canaries` yields
+copies of the tests, each with one made false: a program that passes one of them does not solve the problem. A false
+value is like the problem's right ones (false_values.py), so that a program that reads its own source cannot tell a
+canary from the original without knowing the right answers.
 """
 
 import re
@@ -13,10 +13,10 @@ from evalharness.sandbox.languages import TestPatterns
 from evalharness.sandbox.tampering.false_values import make_unequal_value
 
 
-def append_token_statement(tests: str, patterns: TestPatterns, secret_token: str) -> str:
+def append_print_of_secret_token(tests: str, patterns: TestPatterns, secret_token: str) -> str:
     """Returns the source text of the tests with a statement at their end that prints `secret_token`.
 
-    A program that prints it has reached the end of its tests. Raises ValueError if no test is found.
+    A program that prints the token has reached the end of its tests. Raises ValueError if no test is found.
     """
     return _insert_statement_after_tests(tests, patterns, patterns.end.replace("{token}", secret_token))
 
@@ -32,11 +32,11 @@ def make_canaries(tests: str, patterns: TestPatterns, secret_token: str) -> Iter
         other = make_unequal_value(match["expected"], values)
         if other is None:
             yield _insert_statement_after_tests(
-                append_token_statement(tests, patterns, secret_token), patterns, patterns.fails
+                append_print_of_secret_token(tests, patterns, secret_token), patterns, patterns.fails
             )
         else:
             start, end = match.span("expected")
-            yield append_token_statement(tests[:start] + other + tests[end:], patterns, secret_token)
+            yield append_print_of_secret_token(tests[:start] + other + tests[end:], patterns, secret_token)
 
 
 def _insert_statement_after_tests(tests: str, patterns: TestPatterns, statement: str) -> str:

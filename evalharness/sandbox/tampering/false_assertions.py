@@ -89,7 +89,7 @@ class FalseAssertions:
         """Returns an edit that inserts a false assertion after a simple statement of a test, on the same line."""
         _, end = self.text.byte_range(statement)
         return Edit(
-            end, end, f"; self.assertEqual({self._random_number_of_suite()}, [{self._random_number_of_suite()}])"
+            end, end, f"; self.assertEqual({self._random_number_from_suite()}, [{self._random_number_from_suite()}])"
         )
 
     def _edits_falsifying_call(self, call: ast.Call) -> Iterator[Edit]:
@@ -112,7 +112,7 @@ class FalseAssertions:
             last = args[-1] if args else None
             if last is not None:
                 yield self._edit_replacing_arguments(
-                    last, last, f"{self.text.text_of(last)}, {self._random_number_of_suite()}"
+                    last, last, f"{self.text.text_of(last)}, {self._random_number_from_suite()}"
                 )
 
     def _unequal_expression(self, assertion_name: str, call: ast.Call, argument: ast.expr) -> str:
@@ -128,7 +128,7 @@ class FalseAssertions:
         )
         error = RANDOM.choice(NEVER_RAISED)
         return template.format(
-            self.text.text_of(args[0]), number=self._random_number_of_suite(), word=repr(word), error=error
+            self.text.text_of(args[0]), number=self._random_number_from_suite(), word=repr(word), error=error
         )
 
     def _edit_falsifying_equation(self, asserted: ast.expr) -> Edit | None:
@@ -150,13 +150,14 @@ class FalseAssertions:
         if not is_literal(node):
             return self._wrap_in_nested_sequence(node)
         value = ast.literal_eval(node)
-        others = [text for text in self.literals if _is_unequal_literal(text, value)]
+        others = [text for text in self.literals if _is_literal_of_other_value(text, value)]
         if others:
             return RANDOM.choice(others)
         changed = (make_unequal_value(self.text.text_of(node)) for _ in range(MAX_ATTEMPTS))
         # A set whose elements are exchanged is still equal.
         return next(
-            (text for text in changed if text and _is_unequal_literal(text, value)), self._wrap_in_nested_sequence(node)
+            (text for text in changed if text and _is_literal_of_other_value(text, value)),
+            self._wrap_in_nested_sequence(node),
         )
 
     def _wrap_in_nested_sequence(self, node: ast.expr) -> str:
@@ -166,9 +167,9 @@ class FalseAssertions:
         elements of different depth is equal to no number and no array.
         """
         form = RANDOM.choice(["({1}, [{0}])", "[{1}, [{0}]]", "([{0}], {1})", "[[{0}], {1}]"])
-        return form.format(self.text.text_of(node), self._random_number_of_suite())
+        return form.format(self.text.text_of(node), self._random_number_from_suite())
 
-    def _random_number_of_suite(self) -> str:
+    def _random_number_from_suite(self) -> str:
         return str(RANDOM.choice(self.numbers))
 
     def _distant_number(self, node: ast.expr) -> str:
@@ -191,7 +192,7 @@ def _called_method_name(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
 
-def _is_unequal_literal(text: str, value: Any) -> bool:
+def _is_literal_of_other_value(text: str, value: Any) -> bool:
     try:
         other = ast.literal_eval(text.strip())
         return type(other) is type(value) and bool(other != value) and "\n" not in text

@@ -29,8 +29,8 @@ NULL = re.compile(r"\b(?:null|undefined|nil|none|nothing|na)\b", re.IGNORECASE)
 def make_unequal_value(value: str, expected_values: Sequence[str] = ()) -> str | None:
     """Returns the source text of a value of the same type as `value` but unequal to it; None if none is found.
 
-    The two are unequal in every programming language. `expected_values` are the source texts of the values that all
-    tests of the problem expect. If these are all different, the result differs from each of them.
+    The two are unequal in every programming language. `expected_values` has the source text of each test's expected
+    value. If these are all different, the result differs from each of them.
     """
     known = {normalize_literal(other) for other in expected_values}
     are_distinct = len(known) == len(expected_values) or not expected_values
@@ -41,7 +41,7 @@ def make_unequal_value(value: str, expected_values: Sequence[str] = ()) -> str |
         return RANDOM.choice(others)
     changes = [_swap_numbers, _swap_strings, _swap_letters]
     RANDOM.shuffle(changes)
-    for change in [*changes, _replace_by_number_between, _replace_letter, _replace_by_nearby_number]:
+    for change in [*changes, _replace_by_number_in_expected_range, _replace_letter, _replace_by_nearby_number]:
         for _ in range(MAX_ATTEMPTS):
             changed = change(value, expected_values)
             if changed is None:
@@ -79,7 +79,7 @@ def _swap_two_matches(value: str, matches: list[re.Match[str]]) -> str | None:
 def _swap_numbers(value: str, expected_values: Sequence[str]) -> str | None:
     """Returns the text of a value with two different numbers swapped; None if it has no two different numbers.
 
-    `expected_values` is not used; all kinds of changes have the same parameters.
+    `expected_values` is not used: all functions that change a value have the same parameters.
     """
     return _swap_two_matches(value, list(_find_numbers(value)))
 
@@ -87,7 +87,7 @@ def _swap_numbers(value: str, expected_values: Sequence[str]) -> str | None:
 def _swap_strings(value: str, expected_values: Sequence[str]) -> str | None:
     """Returns the text of a value with two different string literals swapped; None if it has no two different ones.
 
-    `expected_values` is not used; all kinds of changes have the same parameters.
+    `expected_values` is not used: all functions that change a value have the same parameters.
     """
     return None if KEY_VALUE_TABLE.search(value) else _swap_two_matches(value, list(STRING_LITERAL.finditer(value)))
 
@@ -95,7 +95,7 @@ def _swap_strings(value: str, expected_values: Sequence[str]) -> str | None:
 def _swap_letters(value: str, expected_values: Sequence[str]) -> str | None:
     """Returns the text of a value with two different letters of a string literal swapped; None if there are none.
 
-    `expected_values` is not used; all kinds of changes have the same parameters.
+    `expected_values` is not used: all functions that change a value have the same parameters.
     """
     texts = [match for match in STRING_LITERAL.finditer(value) if _swap_two_matches(match[0], _find_letters(match[0]))]
     if not texts or KEY_VALUE_TABLE.search(value):
@@ -124,16 +124,16 @@ def _find_numbers(value: str) -> Iterator[re.Match[str]]:
             yield match
 
 
-def _replace_by_number_between(value: str, expected_values: Sequence[str]) -> str | None:
+def _replace_by_number_in_expected_range(value: str, expected_values: Sequence[str]) -> str | None:
     """Returns the text of a value with one number replaced by a random one in the range of the expected numbers.
 
-    The range is that of the numbers in `expected_values`: of integers for an integer, of decimals for a decimal.
+    The range is that of the integers in `expected_values` if the number is an integer, otherwise that of the decimals.
     Returns None if the value has no number, or if `expected_values` have fewer than two different numbers of its kind.
     """
-    return _change_one_number(value, lambda old: _random_number_between(old, expected_values))
+    return _change_one_number(value, lambda old: _random_number_in_expected_range(old, expected_values))
 
 
-def _random_number_between(old_number: str, expected_values: Sequence[str]) -> str | None:
+def _random_number_in_expected_range(old_number: str, expected_values: Sequence[str]) -> str | None:
     decimals = len(old_number.partition(".")[2])
     numbers = [match[0] for other in expected_values for match in _find_numbers(other)]
     alike = [round(float(number) * 10**decimals) for number in numbers if ("." in number) == ("." in old_number)]
@@ -145,7 +145,7 @@ def _random_number_between(old_number: str, expected_values: Sequence[str]) -> s
 def _replace_by_nearby_number(value: str, expected_values: Sequence[str]) -> str | None:
     """Returns the text of a value with one number made slightly larger or smaller; None if it has no number.
 
-    `expected_values` is not used; all kinds of changes have the same parameters.
+    `expected_values` is not used: all functions that change a value have the same parameters.
     """
     return _change_one_number(value, _nearby_number)
 
@@ -202,7 +202,7 @@ def _replace_match(value: str, match: re.Match[str], replacement: str) -> str:
 
 
 def normalize_literal(value: str) -> str:
-    """Returns the normalized source text of a value; values that some language treats as equal have the same one.
+    """Returns the source text of a value, normalized so that values that are equal in any language have equal texts.
 
     Ignores spaces, quotes, brackets, small numeric differences, and the spelling of booleans and null.
     """

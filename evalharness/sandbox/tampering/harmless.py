@@ -19,35 +19,39 @@ from evalharness.records import (
     UnitTestProgram,
 )
 from evalharness.sandbox.languages import languages_by_image
-from evalharness.sandbox.tampering.plain_python import is_harmless_python
-from evalharness.sandbox.tampering.plain_text import is_harmless_text
-from evalharness.sandbox.tampering.vocabulary import CHECKED_VOCABULARY, livecodebench_vocabulary, unittest_vocabulary
+from evalharness.sandbox.tampering.allowed_names import (
+    DEFAULT_ALLOWED_NAMES,
+    livecodebench_allowed_names,
+    unittest_allowed_names,
+)
+from evalharness.sandbox.tampering.plain_python import python_source_can_only_compute
+from evalharness.sandbox.tampering.plain_text import c_like_source_can_only_compute
 
 TASK_FUNCTION = "task_func"
 """The name of the function that the tests of BigCodeBench call."""
 
 
 @functools.lru_cache(256)
-def is_harmless(program: Program) -> bool:
+def can_only_compute(program: Program) -> bool:
     """Returns whether a program's text shows that the program can only compute (no files, processes, network)."""
     source = program.source
     match program:
         case ExecProgram(checks=checks):
             checks = checks or Checks("")
-            return is_harmless_python(
-                source_without_checks(program), CHECKED_VOCABULARY, checks.text, checks.entry_point
+            return python_source_can_only_compute(
+                source_without_checks(program), DEFAULT_ALLOWED_NAMES, checks.text, checks.entry_point
             )
         case CallsProgram():
-            return is_harmless_python(source)
+            return python_source_can_only_compute(source)
         case CasesProgram():
-            return is_harmless_python(source, livecodebench_vocabulary())
+            return python_source_can_only_compute(source, livecodebench_allowed_names())
         case UnitTestProgram(checks=checks):
-            return is_harmless_python(source, unittest_vocabulary(), checks.text, TASK_FUNCTION)
+            return python_source_can_only_compute(source, unittest_allowed_names(), checks.text, TASK_FUNCTION)
         case CommandProgram(image=image, checks=checks):
             language = languages_by_image().get(image)
             checks = checks or Checks("")
             own = source.removeprefix(checks.stem)
-            return language is not None and is_harmless_text(own, language, checks.stem, checks.text)
+            return language is not None and c_like_source_can_only_compute(own, language, checks.stem, checks.text)
 
 
 def source_without_checks(program: ExecProgram) -> str:

@@ -1,6 +1,6 @@
 """Recognizes harmless Python programs: their text shows that they can do nothing but compute.
 
-A program is harmless if it consists only of plain syntax over plain values and of names on a list (vocabulary.py).
+A program is harmless if it consists only of plain syntax over plain values and of names on a list (allowed_names.py).
 Every other program is suspicious: it may be honest, but passes only if it also passes checks outside its process.
 """
 
@@ -10,10 +10,15 @@ import functools
 import string
 from collections.abc import Iterator
 
-from evalharness.sandbox.tampering.vocabulary import CHECKED_VOCABULARY, SPECIAL_METHODS, Vocabulary, runtime_attributes
+from evalharness.sandbox.tampering.allowed_names import (
+    DEFAULT_ALLOWED_NAMES,
+    SPECIAL_METHODS,
+    AllowedNames,
+    builtin_and_module_attributes,
+)
 from evalharness.util.python_syntax import parse_python
 
-HARMLESS_SYNTAX = (
+ALLOWED_SYNTAX = (
     *(ast.Module, ast.FunctionDef, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.While, ast.If),
     *(ast.Raise, ast.Try, ast.Assert, ast.Import, ast.ImportFrom, ast.Nonlocal, ast.Expr, ast.Pass, ast.Break),
     *(ast.Continue, ast.Delete, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Lambda, ast.IfExp, ast.Dict, ast.Set, ast.List),
@@ -23,7 +28,7 @@ HARMLESS_SYNTAX = (
     *(ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop),
 )
 """The syntax nodes of harmless (compute-only) programs: no `with`, `match`, assignment expressions or coroutines."""
-HARMLESS_SYNTAX_WITH_CLASSES = (*HARMLESS_SYNTAX, ast.ClassDef, ast.Global)
+ALLOWED_SYNTAX_WITH_CLASSES = (*ALLOWED_SYNTAX, ast.ClassDef, ast.Global)
 """The syntax nodes of harmless (compute-only) programs that may define classes (without bases, decorators or keywords)
 and set global names.
 """
@@ -35,14 +40,14 @@ AGGREGATES = frozenset({"sum", "mean", "median", "count", "min", "max", "std", "
 """The method names that `CALLS_BY_NAME` may receive."""
 
 
-def is_harmless_python(
-    source: str, vocabulary: Vocabulary = CHECKED_VOCABULARY, tests: str = "", entry_point: str = ""
+def python_source_can_only_compute(
+    source: str, allowed_names: AllowedNames = DEFAULT_ALLOWED_NAMES, tests: str = "", entry_point: str = ""
 ) -> bool:
     """Returns whether a Python program's text shows that the program can only compute.
 
-    `vocabulary` has the names that it may use. `tests` is the text of the checks that follow the program. If there are
-    checks, the program may not define a builtin. Of the names that the checks use, it may define only `entry_point` or,
-    without an entry point, only those that the checks call.
+    `allowed_names` are the names that it may use. `tests` is the text of the checks that follow the program. If there
+    are checks, the program may not define a builtin. Of the names that the checks use, it may define only `entry_point`
+    or, without an entry point, only those that the checks call.
     """
     if len(source) > MAX_PROGRAM_CHARACTERS:
         return False
@@ -53,9 +58,9 @@ def is_harmless_python(
         return False
     nodes = list(ast.walk(tree))
     bound = {name for node in nodes for name in names_bound_by(node)}
-    if not reserved.isdisjoint(globally_bound_names(tree, with_imports=vocabulary is CHECKED_VOCABULARY)):
+    if not reserved.isdisjoint(globally_bound_names(tree, with_imports=allowed_names is DEFAULT_ALLOWED_NAMES)):
         return False
-    return _are_harmless_nodes(nodes, bound, vocabulary)
+    return _nodes_can_only_compute(nodes, bound, allowed_names)
 
 
 BUILTIN_NAMES = frozenset(dir(builtins))
@@ -106,45 +111,45 @@ def names_bound_by(node: ast.AST) -> Iterator[str]:
         yield node.name
 
 
-def _are_harmless_nodes(nodes: list[ast.AST], bound_names: set[str], vocabulary: Vocabulary) -> bool:
-    if not bound_names.isdisjoint(BUILTIN_NAMES - vocabulary.builtins):
+def _nodes_can_only_compute(nodes: list[ast.AST], bound_names: set[str], allowed_names: AllowedNames) -> bool:
+    if not bound_names.isdisjoint(BUILTIN_NAMES - allowed_names.builtins):
         return False  # a name that is bound in one scope is the builtin in another
-    if vocabulary.reserved:
+    if allowed_names.reserved:
         imported = {name for node in nodes if isinstance(node, ast.alias) for name in names_bound_by(node)}
-        if not (bound_names - imported).isdisjoint(vocabulary.reserved):
+        if not (bound_names - imported).isdisjoint(allowed_names.reserved):
             return False
-    checker = _HarmlessNodes(nodes, bound_names, vocabulary)
-    return checker.never_sets_module_attributes() and all(map(checker.is_harmless_node, nodes))
+    checker = _SyntaxNodeChecker(nodes, bound_names, allowed_names)
+    return checker.never_sets_module_attributes() and all(map(checker.is_allowed_node, nodes))
 
 
-class _HarmlessNodes:
-    """Decides which syntax nodes of a program are harmless, which means that they can only compute.
+class _SyntaxNodeChecker:
+    """Checks whether each syntax node of a program is allowed in a harmless program, which can only compute.
 
-    A harmless node uses only names that the program defines or that the vocabulary (a list of allowed names) contains.
+    An allowed node uses only names that the program defines or that `allowed_names` contains.
     """
 
-    def __init__(self, nodes: list[ast.AST], bound_names: set[str], vocabulary: Vocabulary):
-        self.nodes, self.vocabulary = nodes, vocabulary
-        self.names = vocabulary.builtins | vocabulary.predefined | bound_names
-        self.functions = vocabulary.builtins | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-        self.in_context = {id(node) for parent in nodes for node in _functions_harmless_in_context(parent)}
-        self.syntax = HARMLESS_SYNTAX_WITH_CLASSES if vocabulary.classes else HARMLESS_SYNTAX
-        self.attributes, self.settable = vocabulary.attributes, vocabulary.settable
+    def __init__(self, nodes: list[ast.AST], bound_names: set[str], allowed_names: AllowedNames):
+        self.nodes, self.allowed_names = nodes, allowed_names
+        self.names = allowed_names.builtins | allowed_names.predefined | bound_names
+        self.functions = allowed_names.builtins | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+        self.in_context = {id(node) for parent in nodes for node in _functions_allowed_in_context(parent)}
+        self.syntax = ALLOWED_SYNTAX_WITH_CLASSES if allowed_names.classes else ALLOWED_SYNTAX
+        self.attributes, self.settable = allowed_names.attributes, allowed_names.settable
         self.methods: frozenset[str] = frozenset()
-        if vocabulary.classes:
+        if allowed_names.classes:
             self._allow_class_attributes()
 
     def _allow_class_attributes(self) -> None:
         """Allows the attributes and methods that the program's classes define.
 
-        Excludes names that are also attributes of Python's built-in objects, because reading such a name may reach
-        one of these objects instead.
+        Excludes names that built-in types and modules have as attributes, too: the program could read those
+        attributes under these names.
         """
         own = {node.attr for node in self.nodes if isinstance(node, ast.Attribute) and not _reads_attribute(node)}
         for node in self.nodes:
             if isinstance(node, ast.ClassDef):
                 own |= {name for statement in node.body for name in _names_bound_in_class_body(statement)}
-        own = {name for name in own if not name.startswith("__")} - (runtime_attributes() - self.attributes)
+        own = {name for name in own if not name.startswith("__")} - (builtin_and_module_attributes() - self.attributes)
         self.settable = frozenset(own)
         self.attributes = self.attributes | self.settable
         self.methods = SPECIAL_METHODS
@@ -158,8 +163,8 @@ class _HarmlessNodes:
         uses = (node for node in self.nodes if isinstance(node, ast.Name) and node.id in modules)
         return all(id(node) in read for node in uses)
 
-    def is_harmless_node(self, node: ast.AST) -> bool:
-        """Returns whether a syntax node is harmless (can only compute), regardless of its child nodes."""
+    def is_allowed_node(self, node: ast.AST) -> bool:
+        """Returns whether a syntax node, without its child nodes, is allowed in a program that can only compute."""
         if id(node) in self.in_context:
             return True
         if not isinstance(node, self.syntax):
@@ -172,35 +177,35 @@ class _HarmlessNodes:
             case ast.Attribute(attr=attribute):
                 return attribute in (self.attributes if _reads_attribute(node) else self.settable)
             case ast.Call(func=ast.Attribute(attr=name)) if name in CALLS_BY_NAME:
-                return bool(node.args) and self._is_harmless_function(node.args[0])
+                return bool(node.args) and self._is_allowed_function(node.args[0])
             case ast.Import(names=names):
-                return all(alias.name in self.vocabulary.modules for alias in names)
+                return all(alias.name in self.allowed_names.modules for alias in names)
             case ast.ImportFrom(module=module, names=names):
-                allowed = self.vocabulary.modules.get(module or "")
+                allowed = self.allowed_names.modules.get(module or "")
                 return allowed is not None and all(self._may_import(str(module), alias.name) for alias in names)
             case ast.ClassDef(bases=bases, keywords=keywords, decorator_list=decorators):
-                return not keywords and not decorators and all(_is_object_class(base) for base in bases)
+                return not keywords and not decorators and all(_is_class_named_object(base) for base in bases)
             case ast.Global(names=names):
                 return not BUILTIN_NAMES.intersection(names)
         return True
 
     def _may_import(self, module: str, name: str) -> bool:
         if name == "*":
-            return module == "math" or (self.vocabulary.import_all and module in self.vocabulary.modules)
-        return name in self.vocabulary.modules[module]
+            return module == "math" or (self.allowed_names.import_all and module in self.allowed_names.modules)
+        return name in self.allowed_names.modules[module]
 
-    def _is_harmless_function(self, node: ast.expr) -> bool:
+    def _is_allowed_function(self, node: ast.expr) -> bool:
         match node:
             case ast.Lambda():
                 return True
             case ast.Name(id=name):
                 return name in self.functions
             case ast.Attribute():
-                return True  # of the vocabulary, as any attribute
+                return True  # of the allowed names, as any attribute
             case ast.Constant(value=str(name)):
                 return name in AGGREGATES
             case ast.List(elts=items) | ast.Dict(values=items):
-                return all(map(self._is_harmless_function, items))
+                return all(map(self._is_allowed_function, items))
         return False
 
 
@@ -208,7 +213,7 @@ def _reads_attribute(node: ast.Attribute) -> bool:
     return isinstance(node.ctx, ast.Load)
 
 
-def _is_object_class(node: ast.expr) -> bool:
+def _is_class_named_object(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id == "object"
 
 
@@ -226,10 +231,10 @@ def _names_bound_in_class_body(statement: ast.stmt) -> Iterator[str]:
             yield from names_bound_by(node)
 
 
-def _functions_harmless_in_context(node: ast.AST) -> Iterator[ast.AST]:
-    """Yields the nodes of called functions in an expression that are harmless in this use, but not in general.
+def _functions_allowed_in_context(node: ast.AST) -> Iterator[ast.AST]:
+    """Yields the nodes of called functions that are allowed in the expression `node`, but not in general.
 
-    These are `type` in a comparison, and the method `format` of a string literal.
+    These are `type` if the result is compared, and the method `format` of a string literal.
     """
     match node:
         case ast.Compare(left=left, comparators=others):

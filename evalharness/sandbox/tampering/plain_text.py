@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from evalharness.sandbox.languages import HarmlessWords, Language
+from evalharness.sandbox.languages import ComputeOnlyRules, Language
 from evalharness.sandbox.tampering.common_words import COMMON_WORDS
 
 MAX_PROGRAM_CHARACTERS = 64 << 10
@@ -33,29 +33,29 @@ STRING_LITERAL = re.compile(r"""\"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'""")
 CALL = re.compile(r"(\w+)\s*\(")
 
 
-class Token(NamedTuple):
-    """A token of a program's text and its kind, the name of a group in the regular expression `TOKEN`."""
+class SourceToken(NamedTuple):
+    """A token (word, number, sign ...) of a program's source; `kind` is its group in the regular expression `TOKEN`."""
 
     kind: str
     text: str
 
 
-def is_harmless_text(source: str, language: Language, given_code: str = "", tests: str = "") -> bool:
-    """Returns whether the words of a program's text show that the program can only compute.
+def c_like_source_can_only_compute(source: str, language: Language, given_code: str = "", tests: str = "") -> bool:
+    """Returns whether the words of a program in a C-like language show that the program can only compute.
 
     Returns False for languages without word lists. `source` continues `given_code`, the code that the problem gives,
     whose last line names the function to define. `tests` follow the program, which may not use names that occur in
     them.
     """
-    words = language.harmless
-    if words is None or len(source) > MAX_PROGRAM_CHARACTERS or any(part in source for part in words.never.split()):
+    rules = language.harmless
+    if rules is None or len(source) > MAX_PROGRAM_CHARACTERS or any(part in source for part in rules.never.split()):
         return False
     tokens = _tokenize(source)
     own = CALL.findall(given_code.rstrip().rpartition("\n")[2])
-    return tokens is not None and _HarmlessTokens(tokens, words, own, tests).are_all_harmless()
+    return tokens is not None and _SourceTokenChecker(tokens, rules, own, tests).are_all_allowed()
 
 
-def _tokenize(source: str) -> list[Token] | None:
+def _tokenize(source: str) -> list[SourceToken] | None:
     """Returns a program's tokens without spaces and comments.
 
     Returns None for unknown characters, and for a string literal or comment that does not end.
@@ -72,26 +72,28 @@ def _tokenize(source: str) -> list[Token] | None:
         ):
             return None
         if kind not in ("space", "comment"):
-            tokens.append(Token(kind, text))
+            tokens.append(SourceToken(kind, text))
     return tokens
 
 
-class _HarmlessTokens:
-    """Decides whether the tokens of a program are harmless, which means that its words and calls can only compute."""
+class _SourceTokenChecker:
+    """Checks whether each token of a program is allowed in a harmless program, which can only compute."""
 
-    def __init__(self, tokens: Sequence[Token], words: HarmlessWords, own_functions: Sequence[str], tests: str):
-        end = [Token("end", "")] * 3
-        self.tokens, self.words = [*end, *tokens, *end], words
+    def __init__(
+        self, tokens: Sequence[SourceToken], rules: ComputeOnlyRules, own_functions: Sequence[str], tests: str
+    ):
+        end = [SourceToken("end", "")] * 3
+        self.tokens, self.rules = [*end, *tokens, *end], rules
         self.inner = range(len(end), len(end) + len(tokens))
-        self.library = frozenset(words.library.split())
-        self.owners = frozenset(words.owners.split())
+        self.library = frozenset(rules.library.split())
+        self.owners = frozenset(rules.owners.split())
         self.reserved = set(WORD.findall(STRING_LITERAL.sub('""', tests))) - self.library - set(own_functions)
         defined = {self.tokens[index].text for index in self.inner if self._is_defined_function_name(index)}
         self.defined = defined | set(own_functions)
 
-    def are_all_harmless(self) -> bool:
-        """Returns whether all tokens of the program are harmless, so that the program can only compute."""
-        return all(map(self._is_harmless_token, self.inner))
+    def are_all_allowed(self) -> bool:
+        """Returns whether all tokens of the program are allowed, so that the program can only compute."""
+        return all(map(self._is_allowed_token, self.inner))
 
     def _token_text(self, index: int) -> str:
         return self.tokens[index].text
@@ -105,7 +107,7 @@ class _HarmlessTokens:
             if before.text == "function":
                 return True
             is_type = before.kind == "word" and before.text not in NON_TYPE_WORDS
-            return self.words.typed and (is_type or before.text in (">", "]"))
+            return self.rules.typed and (is_type or before.text in (">", "]"))
         return self._token_text(index + 1) == "=" and self._begins_anonymous_function(index + 2)
 
     def _begins_anonymous_function(self, index: int) -> bool:
@@ -113,7 +115,7 @@ class _HarmlessTokens:
         first = self._token_text(index)
         if first == "function" or self._token_text(index + 1) == "=>":
             return True
-        if first == "[" and self.words.lambdas:
+        if first == "[" and self.rules.lambdas:
             return True
         end = self._closing_bracket_index(index) if first == "(" else 0
         return bool(end) and self._token_text(end + 1) in ("=>", ":")
@@ -136,18 +138,18 @@ class _HarmlessTokens:
             return False
         for position in range(index, max(index - MAX_BRACKET_DISTANCE, 0), -1):
             if self._token_text(position) == "[":
-                return self.words.lambdas and self._token_text(position - 1) in ("=", "(", ",", "return", "{")
+                return self.rules.lambdas and self._token_text(position - 1) in ("=", "(", ",", "return", "{")
         return False
 
     def _ends_type_cast(self, index: int) -> bool:
         """Returns whether the token at `index` is the bracket that ends a type cast, such as `(int)`."""
         is_type = self._token_text(index - 1) in self.library and self._token_text(index - 2) == "("
-        return self.words.typed and self._token_text(index) == ")" and is_type
+        return self.rules.typed and self._token_text(index) == ")" and is_type
 
-    def _is_harmless_token(self, index: int) -> bool:
+    def _is_allowed_token(self, index: int) -> bool:
         token, before, after = self.tokens[index], self._token_text(index - 1), self._token_text(index + 1)
         if token.kind == "text":
-            return not any(mark in token.text for mark in self.words.never_in_texts.split())
+            return not any(mark in token.text for mark in self.rules.never_in_texts.split())
         if token.text == "(":  # what is called must have a name
             return (
                 before not in (")", "]", "}")
@@ -158,22 +160,22 @@ class _HarmlessTokens:
             return True
         if token.text.startswith("$"):
             return after not in ("(", "::")
-        return self._is_harmless_word(token.text, before in MEMBER_OPERATORS, after)
+        return self._is_allowed_word(token.text, before in MEMBER_OPERATORS, after)
 
-    def _is_harmless_word(self, word: str, is_member: bool, next_token: str) -> bool:
-        if word in self.owners and not self.words.typed and next_token not in (".", "(", "<", ">"):
+    def _is_allowed_word(self, word: str, is_member: bool, next_token: str) -> bool:
+        if word in self.owners and not self.rules.typed and next_token not in (".", "(", "<", ">"):
             return False  # the object itself, whose functions could be replaced
         if word in self.reserved and not is_member:
             return False
         if word in self.library:
-            return not (is_member and next_token == "=" and not self.words.typed)
+            return not (is_member and next_token == "=" and not self.rules.typed)
         if next_token == "(":
             return word in self.defined and not is_member
         return _consists_of_common_words(word)
 
 
-def _consists_of_common_words(word: str) -> bool:
+def _consists_of_common_words(name: str) -> bool:
     """Returns whether a name consists of common words, digits and underscores."""
-    parts = WORD_PART.findall(word)
+    parts = WORD_PART.findall(name)
     known = all(part.isdigit() or part.startswith("_") or part.lower() in COMMON_WORDS for part in parts)
-    return known and "".join(parts) == word and not word.startswith("__")
+    return known and "".join(parts) == name and not name.startswith("__")

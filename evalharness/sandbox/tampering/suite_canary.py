@@ -32,8 +32,8 @@ class FalseSuite(NamedTuple):
 def make_false_suites(tests: str, count: int) -> list[FalseSuite]:
     """Returns `count` copies of a `unittest` suite with false assertions; an empty list if no test can be made false.
 
-    `tests` is the suite's source text. Each copy has one false assertion in each test: a different one than the copy
-    before, if the test has several.
+    `tests` is the suite's source text. Each copy has one false assertion in each test. If the test has several
+    assertions, it is another one than in the copy before.
     """
     text, tree = SourceText(tests), parse_python(tests)
     suites = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TestCases"]

@@ -45,7 +45,7 @@ class BenchmarkExcerpts:
     signatures: frozenset[str]
 
     def find_overlap(self, text: str) -> OverlapKind | None:
-        """Returns what a text shares with a benchmark: token "run", "sentence" or "signature"; None if nothing."""
+        """Returns the kind of excerpt a text shares with a benchmark, such as "sentence"; None if there is none."""
         if not self.signatures.isdisjoint(find_function_signatures(text)):
             return "signature"
         if not self.sentences.isdisjoint(find_long_sentences(text)):

@@ -106,7 +106,7 @@ def _make_example_lines(function: Function, example_calls: Sequence[ExampleCall]
 
 
 def sort_informative_calls_first(example_calls: Sequence[ExampleCall], random: Random) -> list[ExampleCall]:
-    """Returns example calls in random order, mostly with those first that have non-empty, distinct results."""
+    """Returns example calls in random order; usually, calls with non-empty, distinct results come first."""
     mixed = random.sample(list(example_calls), len(example_calls))
     first: dict[str, ExampleCall] = {}
     for case in mixed:

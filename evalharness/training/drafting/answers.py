@@ -32,7 +32,7 @@ class AnswerJob:
     def append_token_and_check_end(self, token_id: int) -> bool:
         """Appends the answer's next token, which may be an end token; returns whether the answer has ended with it."""
         self.answer.append(token_id)
-        return self.stop.add_token(token_id)
+        return self.stop.add_token_and_check_end(token_id)
 
     def to_training_text(self) -> TrainingText:
         """Returns the prompt and the finished answer as a training text."""

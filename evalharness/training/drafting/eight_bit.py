@@ -55,7 +55,7 @@ def quantize_linear_layers(model: Transformer, run_calibration_texts: Callable[[
     """
     largest: dict[str, Tensor] = {}
     hooks = [
-        linear.register_forward_hook(_make_magnitude_hook(name, largest))
+        linear.register_forward_hook(_make_input_magnitude_hook(name, largest))
         for name, _, linear in _iterate_linear_layers(model)
     ]
     run_calibration_texts()
@@ -73,14 +73,14 @@ def _iterate_linear_layers(model: Transformer) -> Iterator[tuple[str, nn.Module,
     yield "head", model, model.head
 
 
-def _make_magnitude_hook(
-    layer_name: str, largest_by_layer: dict[str, Tensor]
+def _make_input_magnitude_hook(
+    layer_name: str, max_magnitudes_by_layer: dict[str, Tensor]
 ) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
     def record_magnitude(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
         # The first tokens of a text have activations a hundred times as large, which need no precision.
         seen = inputs[0].flatten(0, -2)[4:].abs().amax(0).float()
-        largest_by_layer[layer_name] = (
-            torch.maximum(largest_by_layer[layer_name], seen) if layer_name in largest_by_layer else seen
+        max_magnitudes_by_layer[layer_name] = (
+            torch.maximum(max_magnitudes_by_layer[layer_name], seen) if layer_name in max_magnitudes_by_layer else seen
         )
 
     return record_magnitude

@@ -33,7 +33,8 @@ class TextFeatures:
     """A training text of a drafter, with the target's features: hidden states and most probable next tokens.
 
     `states` [tokens, taps * hidden] are the target's hidden states after the recorded layers (taps). `ids` and
-    `probabilities` [answer tokens, TOP] are those of its TOP (16) most probable tokens at each position of the answer.
+    `probabilities` [answer tokens, TOP] are those of the target's TOP (16) most probable tokens at each position of the
+    answer.
     """
 
     text: TrainingText
@@ -54,7 +55,7 @@ class RecordedFeatures:
 class FeatureBuffer:
     """Collects the target's features of one text while it is generated, in preallocated tensors.
 
-    One tensor per token would fragment the memory, and so need several times as much of it.
+    Separate tensors for each token would take several times as much memory, because of fragmentation.
     """
 
     def __init__(self, prompt: int, limit: int, width: int) -> None:
@@ -96,8 +97,8 @@ def features_path(folder: Path, shard_number: int) -> Path:
 def find_most_probable_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Returns ids (int32) and probabilities (float16) [N, TOP] of the most probable tokens, given logits [N, V].
 
-    Groups of neighbouring token ids are formed, and only the TOP groups with the largest maxima are searched: they
-    contain the TOP largest logits, and this is faster than a search of all logits.
+    For speed, not all logits are searched: the token ids are divided into groups of neighbours, and the TOP groups with
+    the largest maxima always contain the TOP largest logits.
     """
     size = logits.shape[-1]
     padded = torch.nn.functional.pad(logits.float(), (0, -size % _GROUP), value=-torch.inf)
@@ -200,7 +201,7 @@ class ComputedFeatures:
 
 
 class StoredFeatures:
-    """Provides the training texts whose target features are stored on disk, from where each is read when needed."""
+    """Provides the training texts whose target features are stored on disk; reads features when they are requested."""
 
     def __init__(self, answers: Path, folder: Path) -> None:
         self._files: list[Any] = []

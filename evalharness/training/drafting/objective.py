@@ -28,7 +28,7 @@ class _TextContextCache(KVCache):
         """
         module = self._drafter.layers[layer]
         assert isinstance(module, DrafterLayer)
-        before_keys, before_values = module.project_context(self._context, self._rotation)
+        before_keys, before_values = module.project_context_to_keys_and_values(self._context, self._rotation)
         return torch.cat((before_keys, keys), dim=2), torch.cat((before_values, values), dim=2)
 
 

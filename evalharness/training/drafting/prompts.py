@@ -32,7 +32,7 @@ LIBRARY = 0.5
 
 @dataclass(frozen=True)
 class TrainingPrompt:
-    """A prompt that the target answers to train its drafter: chat message, text to continue, or infilling prompt."""
+    """A prompt whose answer by the target trains the drafter: chat message, text to continue, or infilling prompt."""
 
     kind: Kind
     text: str

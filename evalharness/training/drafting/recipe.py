@@ -123,7 +123,7 @@ class DrafterRecipe(StrictSection):
 
     @property
     def target_path(self) -> str:
-        """The GGUF file, folder or hub id of the target: $EVALHARNESS_BASE if set, else `target`."""
+        """The GGUF file, folder or hub id of the target: $EVALHARNESS_BASE if set, else the recipe's key `target`."""
         return os.environ.get("EVALHARNESS_BASE") or self.target
 
 

@@ -76,8 +76,9 @@ def run_answer_stage(
     """Generates the target's answers and writes them to shard files; returns the number of answer tokens.
 
     `run_folder` is the folder of the training run. If the recipe sets `features.with_answers`, the target's features
-    are recorded during generation and stored, too. A stopped stage resumes after the prompts that had been started, of
-    which at most `answers.slots` remain without an answer. `report_progress` is called with each line of progress.
+    are recorded during generation and stored, too. A resumed stage continues after the last prompt that had been
+    started when the last shard file was written; at most `answers.slots` earlier prompts remain without an answer.
+    `report_progress` is called with each line of progress.
     """
     answers_folder, features_folder = run_folder / ANSWERS, run_folder / FEATURES
     for needed in (answers_folder, features_folder):
@@ -260,7 +261,7 @@ def _quantize_target(target: Checkpoint, calibration_texts: Sequence[Sequence[in
 
 
 class AnswerProgress(TypedDict):
-    """The content of `progress.json`: how many prompts the answer stage has processed, and what it has dropped."""
+    """The content of `progress.json`: the numbers of prompts processed, and of prompts and answers dropped."""
 
     prompts: int
     """Prompts that were begun or dropped."""

@@ -9,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalharness.adapters.extraction import sanitizer
-from evalharness.adapters.extraction.sanitizer import longest_parsable_lines, sanitize, sanitize_for_bigcodebench
+from evalharness.adapters.extraction.sanitizer import (
+    longest_parsable_lines,
+    sanitize_like_bigcodebench,
+    sanitize_like_evalplus,
+)
 
 PROSE = ["", " ", "Here is the code:", "It's done.", "```python", "```", "    ```", "a b", "$", "“quoted”", "# comment"]
 STATEMENTS = ["x = 1", "y: int = 3", "import os", "return", "print 'hi'", "1 = x", "f(a=1, 2)", "a := 1", "é = 2", "x;"]
@@ -66,7 +70,7 @@ def test_the_longest_run_equals_the_official_one(text: str) -> None:
 @settings(deadline=None, max_examples=150)
 @given(TEXTS, st.sampled_from(["f", "A", "g", "none"]))
 def test_sanitize_equals_the_package(text: str, entry_point: str) -> None:
-    assert sanitize(text, entry_point) == official(text, entry_point)
+    assert sanitize_like_evalplus(text, entry_point) == official(text, entry_point)
 
 
 ANSWER = """Let's see: f(x) needs (a helper
@@ -98,7 +102,7 @@ It's O(n).
 
 
 def test_an_answer() -> None:
-    kept = sanitize(ANSWER, "f")
+    kept = sanitize_like_evalplus(ANSWER, "f")
     assert kept == official(ANSWER, "f")
     for word in ("import math", "from typing", "LIMIT = 3", "def helper", "class Kept", "def f("):
         assert word in kept
@@ -109,13 +113,13 @@ def test_an_answer() -> None:
 def test_terminal_escape_codes_are_removed() -> None:
     """Newer releases of the package remove them before the search; 0.3.1 does not."""
     coloured = ANSWER.replace("def f(", "\x1b[1;32mdef\x1b[0m f(").replace("import", "\x1b[31mimport\x1b[0m")
-    assert sanitize(coloured, "f") == sanitize(ANSWER, "f")
+    assert sanitize_like_evalplus(coloured, "f") == sanitize_like_evalplus(ANSWER, "f")
     assert "\x1b" not in longest_parsable_lines("\x1b[2Kplain text here\x1b[0m")
 
 
 def test_text_in_which_nothing_parses() -> None:
     for text in ("", "I cannot.", "I cannot do\nthat for you", "x = ("):
-        assert sanitize(text, "f") == official(text, "f")
+        assert sanitize_like_evalplus(text, "f") == official(text, "f")
 
 
 FUNCTION = "def f(x):\n    y = [\n        1,\n        x,\n    ]\n    return sum(y)\n"
@@ -137,14 +141,14 @@ THOUGHT = ["First, let's think (about this", "We need f(x) = x + 1, so it's", "1
 )
 def test_a_long_answer_takes_less_than_a_second_of_cpu_time(text: str) -> None:
     start = time.process_time()
-    sanitize(text, "f")
+    sanitize_like_evalplus(text, "f")
     assert time.process_time() - start < 1
 
 
 def test_an_answer_that_repeats_an_open_bracket_takes_less_than_a_second_of_cpu_time() -> None:
     """A model that repeats itself up to its token limit produces such text. It is the most expensive case."""
     start = time.process_time()
-    sanitize("\n".join(["x = ("] * 200), "f")
+    sanitize_like_evalplus("\n".join(["x = ("] * 200), "f")
     assert time.process_time() - start < 1
 
 
@@ -165,16 +169,16 @@ def task_func(x):
 
 
 def test_bigcodebench_keeps_functions_without_return() -> None:
-    kept = sanitize_for_bigcodebench(BIG.format(""), "task_func")
+    kept = sanitize_like_bigcodebench(BIG.format(""), "task_func")
     assert kept == "import os\nLIMIT = 3\ndef task_func(x):\n    print(x + LIMIT)"
-    assert "def task_func" not in sanitize(BIG.format(""), "task_func")
+    assert "def task_func" not in sanitize_like_evalplus(BIG.format(""), "task_func")
 
 
 def test_bigcodebench_removes_trailing_calls() -> None:
     """Unindented lines at the end are removed from the first that contains the entry point."""
-    kept = sanitize_for_bigcodebench(BIG.format("task_func = decorated(task_func)"), "task_func")
+    kept = sanitize_like_bigcodebench(BIG.format("task_func = decorated(task_func)"), "task_func")
     assert kept.endswith("print(x + LIMIT)")
-    assert sanitize_for_bigcodebench("nothing (here", "task_func") == "nothing (here"
+    assert sanitize_like_bigcodebench("nothing (here", "task_func") == "nothing (here"
 
 
 @settings(deadline=None)
@@ -197,7 +201,7 @@ def test_reasoning_of_over_100_kb_takes_less_than_a_second_of_cpu_time() -> None
     line = 'So I don\'t think (as above) that x[0] is right: let me check "it" again.\n'
     blocks = "\n".join(f"{line * 20}```python\ndef f(x):\n    return {number}\n```" for number in range(80))
     start = time.process_time()
-    assert sanitize(blocks, "f") == "def f(x):\n    return 0"
+    assert sanitize_like_evalplus(blocks, "f") == "def f(x):\n    return 0"
     assert len(blocks) > 110_000
     assert time.process_time() - start < 1
 
@@ -213,4 +217,4 @@ def test_reasoning_of_over_100_kb_takes_less_than_a_second_of_cpu_time() -> None
 )
 def test_a_nul_ends_no_code_before_it(text: str) -> None:
     """Python refuses such a source without a line; the official search parses every run of lines."""
-    assert sanitize(text, "add") == "def add(x: int, y: int):\n    return x + y"
+    assert sanitize_like_evalplus(text, "add") == "def add(x: int, y: int):\n    return x + y"

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from evalharness.arena.entrants import Entrants, load_entrants
 from evalharness.arena.service.app import STATIC, make_app
 from evalharness.arena.service.config import ArenaConfig
-from evalharness.arena.service.session import Session
+from evalharness.arena.service.session import VotingSession
 from evalharness.arena.store import VoteStore
 from evalharness.errors import UserError
 from evalharness.report.runs import load_runs
@@ -28,12 +28,12 @@ def entrants(arena_runs: Path) -> Entrants:
 
 
 @pytest.fixture
-def session(entrants: Entrants, tmp_path: Path) -> Session:
-    return Session(entrants, VoteStore(tmp_path / "votes"), seed=3)
+def session(entrants: Entrants, tmp_path: Path) -> VotingSession:
+    return VotingSession(entrants, VoteStore(tmp_path / "votes"), seed=3)
 
 
 @pytest.fixture
-def client(session: Session, tmp_path: Path) -> Iterator[TestClient]:
+def client(session: VotingSession, tmp_path: Path) -> Iterator[TestClient]:
     config = ArenaConfig((), tmp_path)
     with TestClient(make_app(session, config.limits), base_url=URL) as client:
         yield client
@@ -53,7 +53,7 @@ def test_before_the_vote_nothing_depends_on_the_models(client: TestClient, entra
         assert not [model for model in entrants.model_labels if model in response.text]
 
 
-def test_after_the_vote_names_verdicts_and_speeds_are_revealed(client: TestClient, session: Session) -> None:
+def test_after_the_vote_names_verdicts_and_speeds_are_revealed(client: TestClient, session: VotingSession) -> None:
     view = pair(client)
     reveal = client.post("/api/votes", json={"id": view["id"], "voter": "Ada", "choice": "second", "ms": 900}).json()
     [vote] = session.store.votes()
@@ -67,7 +67,7 @@ def test_after_the_vote_names_verdicts_and_speeds_are_revealed(client: TestClien
     assert reveal["votes"] == 1
 
 
-def test_a_pair_waits_for_its_vote_and_the_first_vote_counts(client: TestClient, session: Session) -> None:
+def test_a_pair_waits_for_its_vote_and_the_first_vote_counts(client: TestClient, session: VotingSession) -> None:
     view = pair(client)
     assert pair(client) == view
     body = {"id": view["id"], "voter": "Ada", "choice": "tie"}
@@ -89,7 +89,7 @@ def test_a_pair_waits_for_its_vote_and_the_first_vote_counts(client: TestClient,
     ],
 )
 def test_an_impossible_vote_is_refused(
-    client: TestClient, session: Session, change: dict[str, object], status: int, message: str
+    client: TestClient, session: VotingSession, change: dict[str, object], status: int, message: str
 ) -> None:
     body = {"id": pair(client)["id"], "voter": "Ada", "choice": "tie", "ms": 1}
     response = client.post("/api/votes", json={**body, **change})
@@ -98,7 +98,7 @@ def test_an_impossible_vote_is_refused(
     assert session.store.votes() == []
 
 
-def test_a_form_of_another_site_cannot_vote(client: TestClient, session: Session) -> None:
+def test_a_form_of_another_site_cannot_vote(client: TestClient, session: VotingSession) -> None:
     body = f'{{"id": "{pair(client)["id"]}", "voter": "Ada", "choice": "tie"}}'
     response = client.post("/api/votes", content=body, headers={"content-type": "text/plain"})
     assert response.status_code == 422
@@ -106,7 +106,7 @@ def test_a_form_of_another_site_cannot_vote(client: TestClient, session: Session
 
 
 def test_the_recorded_arm_has_times_and_is_marked(entrants: Entrants, tmp_path: Path) -> None:
-    session = Session(entrants, VoteStore(tmp_path), recorded=1.0, seed=0)
+    session = VotingSession(entrants, VoteStore(tmp_path), recorded=1.0, seed=0)
     view = session.next_pair("Ada").pair
     assert view
     assert view.arm == "recorded"
@@ -118,7 +118,7 @@ def test_the_recorded_arm_has_times_and_is_marked(entrants: Entrants, tmp_path: 
 
 
 def test_a_share_of_the_pairs_is_recorded(entrants: Entrants, tmp_path: Path) -> None:
-    session = Session(entrants, VoteStore(tmp_path), recorded=0.5, seed=0)
+    session = VotingSession(entrants, VoteStore(tmp_path), recorded=0.5, seed=0)
     for number in range(60):
         session.next_pair(f"voter {number}")
     recorded = sum(pair.arm == "recorded" for pair in session.store.pairs())
@@ -137,7 +137,7 @@ def test_the_page_loads_its_own_files_and_nothing_else(client: TestClient) -> No
         assert response.headers["cache-control"] == "no-cache"
 
 
-def test_the_page_needs_no_token_and_its_data_do(session: Session, tmp_path: Path) -> None:
+def test_the_page_needs_no_token_and_its_data_do(session: VotingSession, tmp_path: Path) -> None:
     config = ArenaConfig((), tmp_path, token="a secret")
     with TestClient(make_app(session, config.limits), base_url=URL) as client:
         for path in ("/", "/health", "/static/arena.js", "/static/theme.css"):
@@ -147,7 +147,7 @@ def test_the_page_needs_no_token_and_its_data_do(session: Session, tmp_path: Pat
         assert client.post("/api/pair", json={"voter": "Ada"}, headers=headers).status_code == 200
 
 
-def test_a_page_of_another_site_cannot_read_or_vote(client: TestClient, session: Session) -> None:
+def test_a_page_of_another_site_cannot_read_or_vote(client: TestClient, session: VotingSession) -> None:
     for path, body in (("/api/pair", {"voter": "Ada"}), ("/api/votes", {"id": "x", "voter": "Ada", "choice": "tie"})):
         response = client.post(path, json=body, headers={"host": "evil.example:8378"})
         assert response.status_code == 421

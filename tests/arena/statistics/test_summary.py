@@ -87,7 +87,7 @@ def test_a_failing_answer_that_is_preferred_is_counted() -> None:
     ]  # fmt: skip
     agreement = measure_verdict_agreement(votes)
     assert (agreement.failing_preferred, agreement.votes) == (2, 3)
-    assert measure_verdict_agreement([vote(1, "tie", passed=one)]).failing_share_interval is None
+    assert measure_verdict_agreement([vote(1, "tie", passed=one)]).failing_preferred_share_interval is None
 
 
 def test_alpha_is_krippendorffs() -> None:

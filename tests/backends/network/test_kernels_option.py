@@ -112,13 +112,13 @@ def test_drafts_are_decoded_without_fused_kernels_only_if_they_are_not_supported
     assert drafting.make_prompt_lookup_settings(network, engine.costs).costs == engine.costs
 
     drafter = tiny_drafter(loaded.model)
-    assert drafting.with_kernels_for_drafter(network, fused, None) is network
-    on_torch = drafting.with_kernels_for_drafter(network, auto, drafter)
+    assert drafting.drop_kernels_if_drafter_unsupported(network, fused, None) is network
+    on_torch = drafting.drop_kernels_if_drafter_unsupported(network, auto, drafter)
     assert (on_torch.engine, on_torch.kernels.name) == (None, "torch")
     assert on_torch.kernels.reason.startswith("drafters with heads of 8 dimensions")
     with pytest.raises(UserError, match="kernels=fused requires the fused kernels, which do not support drafters with"):
-        drafting.with_kernels_for_drafter(network, fused, drafter)
-    assert drafting.with_kernels_for_drafter(loaded, auto, drafter) is loaded
+        drafting.drop_kernels_if_drafter_unsupported(network, fused, drafter)
+    assert drafting.drop_kernels_if_drafter_unsupported(loaded, auto, drafter) is loaded
 
 
 def test_description_has_the_precision_of_the_kernels(folder):

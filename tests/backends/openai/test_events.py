@@ -11,7 +11,7 @@ from helpers.openai_server import Endpoint, Reply, answer_with, events, send_str
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.backends.openai.events import EventReader
+from evalharness.backends.openai.events import ServerSentEventReader
 
 ANSWER = b'data: {"choices": [{"text": "x", "finish_reason": "stop"}]}\n\n'
 
@@ -179,7 +179,7 @@ def test_every_name_of_the_token_limit_is_length(endpoint: Endpoint, name: str) 
 def test_blocks_may_end_anywhere(parts: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(parts)
     ends = sorted(data.draw(st.lists(st.integers(0, len(stream)))))
-    whole, in_blocks = EventReader(), EventReader()
+    whole, in_blocks = ServerSentEventReader(), ServerSentEventReader()
     blocks = [stream[start:end] for start, end in itertools.pairwise([0, *ends, len(stream)])]
     found = [event for block in blocks for event in in_blocks.feed(block)]
     assert found + in_blocks.finish() == whole.feed(stream) + whole.finish()

@@ -101,7 +101,7 @@ def test_tokenizer_without_sentinels_is_refused_before_the_model_is_loaded(
     source = backend(model)
     source.check_prompt(request(HEAD).problem.prompt)
     with pytest.raises(
-        UserError, match=r"lacks the sentinel tokens of every known FIM format .*qwen.*recipe=suffix-first"
+        UserError, match=r"has the sentinel tokens of no known FIM format .*qwen.*recipe=suffix-first"
     ) as caught:
         source.check_prompt(infilling_request(PREFIX, SUFFIX).problem.prompt)
     assert "\n" not in str(caught.value)

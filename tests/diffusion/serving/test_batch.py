@@ -113,7 +113,7 @@ def run_together(model: Transformer, ways: Callable[[Sampler], Ways], seed: int,
         if step > 12 and not batch.size:
             break
     assert not batch.size
-    assert batch._cache is None or batch._cache.rows == 0
+    assert batch._cache is None or batch._cache.row_count == 0
     return [run for run in runs if id(run) not in leavers]
 
 

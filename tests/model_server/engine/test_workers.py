@@ -27,7 +27,7 @@ from evalharness.model_server.engine.workers import (
     JobUpdates,
     ScheduledJob,
     WorkerPool,
-    min_report_interval_s,
+    min_progress_report_interval_s,
 )
 
 SAMPLER = Sampler(banned=(MASK,))
@@ -185,5 +185,5 @@ def test_progress_is_reported_as_often_as_a_client_reads_it(every_pass: bool, st
 
 @given(running=st.integers(0, 1000))
 def test_reports_are_apart_and_bounded_together(running: int) -> None:
-    assert min_report_interval_s(running) >= REPORT_S
-    assert running / min_report_interval_s(running) <= REPORTS_PER_S * (1 + 1e-9)
+    assert min_progress_report_interval_s(running) >= REPORT_S
+    assert running / min_progress_report_interval_s(running) <= REPORTS_PER_S * (1 + 1e-9)

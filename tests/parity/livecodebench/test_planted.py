@@ -17,7 +17,7 @@ from helpers import official_livecodebench
 from helpers.official_livecodebench import HERE, programs
 
 from evalharness.data.cards import find_task
-from evalharness.records import Cases, CasesProgram, Limits, Outcome, ProcessRules
+from evalharness.records import CasesProgram, EncodedTestCases, Limits, Outcome, ProcessRules
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
 
@@ -41,7 +41,7 @@ def grade(planted: dict[str, Any], sandbox: ContainerPool) -> Outcome:
         planted["source"],
         Limits(RULES["time_s"], RULES["memory_mb"]),
         ProcessRules.from_card_rules(RULES),
-        Cases(tests, function=planted.get("function", "")),
+        EncodedTestCases(tests, function=planted.get("function", "")),
     )
     return sandbox.run(program).parts["cases"]
 

@@ -38,7 +38,7 @@ def test_difference_test_and_speed(pair: tuple[Run, Run]) -> None:
     comparison = compare_runs(*pair)
     assert comparison.difference.value == pytest.approx(-8 / 164)
     assert comparison.difference.p == pytest.approx(mcnemar_p_value(12, 4))
-    assert (len(comparison.worse), len(comparison.better), comparison.shared) == (12, 4, 164)
+    assert (len(comparison.worsened_problems), len(comparison.improved_problems), comparison.shared) == (12, 4, 164)
     assert comparison.unfair == ()
     tokens = comparison.ratios[0]
     assert tokens.value == pytest.approx(2.0)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.sandbox.languages import languages_by_image
-from evalharness.sandbox.tampering.canaries import append_token_statement, make_canaries
+from evalharness.sandbox.tampering.canaries import append_print_of_secret_token, make_canaries
 from evalharness.sandbox.tampering.false_values import make_unequal_value
 from evalharness.sandbox.tampering.false_values import normalize_literal as _normal
 
@@ -19,7 +19,7 @@ NAMES = sorted(languages_by_image())
 @pytest.mark.parametrize("name", NAMES)
 def test_the_token_follows_the_last_test(name: str) -> None:
     form, tests = languages_by_image()[name].tests, languages_by_image()[name].hello.tests
-    text = append_token_statement(tests, form, "SECRET")
+    text = append_print_of_secret_token(tests, form, "SECRET")
     last = list(re.finditer(form.line, text))[-1]
     assert text.count("SECRET") == 1
     assert text.index("SECRET") > last.end()
@@ -42,7 +42,7 @@ def test_every_test_is_made_false_once(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_tests_of_another_form_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="do not match the pattern"):
-        append_token_statement("nothing of the kind", languages_by_image()[name].tests, "SECRET")
+        append_print_of_secret_token("nothing of the kind", languages_by_image()[name].tests, "SECRET")
 
 
 @pytest.mark.data
@@ -57,7 +57,7 @@ def test_the_tests_of_every_multipl_e_problem_match(name: str, datasets_dir: Pat
         for row in rows:
             assert re.search(form.line, row["tests"]), (path.name, row["name"])
             whole, made = (
-                append_token_statement(row["tests"], form, "SECRET"),
+                append_print_of_secret_token(row["tests"], form, "SECRET"),
                 list(make_canaries(row["tests"], form, "SECRET")),
             )
             assert len(made) == len(re.findall(form.line, row["tests"])), (path.name, row["name"])

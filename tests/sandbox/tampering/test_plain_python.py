@@ -8,15 +8,15 @@ import pytest
 
 from evalharness.adapters import open_task
 from evalharness.records import Completion
-from evalharness.sandbox.tampering.harmless import is_harmless
-from evalharness.sandbox.tampering.plain_python import is_harmless_python
-from evalharness.sandbox.tampering.vocabulary import (
+from evalharness.sandbox.tampering.allowed_names import (
     ATTRIBUTES,
-    CHECKED_VOCABULARY,
+    DEFAULT_ALLOWED_NAMES,
     FUNCTIONS,
-    livecodebench_vocabulary,
-    unittest_vocabulary,
+    livecodebench_allowed_names,
+    unittest_allowed_names,
 )
+from evalharness.sandbox.tampering.harmless import can_only_compute
+from evalharness.sandbox.tampering.plain_python import python_source_can_only_compute
 
 TESTS = "def check(candidate):\n    assert candidate(1) == 1\ncheck(f)"
 PLAIN = [
@@ -64,18 +64,18 @@ SUSPICIOUS = [
 
 @pytest.mark.parametrize("source", PLAIN)
 def test_plain(source: str) -> None:
-    assert is_harmless_python(source, CHECKED_VOCABULARY, TESTS, "f")
+    assert python_source_can_only_compute(source, DEFAULT_ALLOWED_NAMES, TESTS, "f")
 
 
 @pytest.mark.parametrize("source", SUSPICIOUS)
 def test_suspicious(source: str) -> None:
-    assert not is_harmless_python(source, CHECKED_VOCABULARY, TESTS, "f")
+    assert not python_source_can_only_compute(source, DEFAULT_ALLOWED_NAMES, TESTS, "f")
 
 
 def test_a_sample_may_define_only_the_called_name_that_is_its_entry_point() -> None:
     source = "def helper(x): return x\ndef f(x): return x"
-    assert is_harmless_python(source, CHECKED_VOCABULARY, "assert f(helper(1)) == 1")
-    assert not is_harmless_python(source, CHECKED_VOCABULARY, "assert f(helper(1)) == 1", "f")
+    assert python_source_can_only_compute(source, DEFAULT_ALLOWED_NAMES, "assert f(helper(1)) == 1")
+    assert not python_source_can_only_compute(source, DEFAULT_ALLOWED_NAMES, "assert f(helper(1)) == 1", "f")
 
 
 @pytest.mark.parametrize("module", FUNCTIONS)
@@ -137,23 +137,23 @@ SUITE_TESTS = "class TestCases(unittest.TestCase):\n    def test(self):\n       
 
 @pytest.mark.parametrize("source", ANSWERING)
 def test_plain_programs_that_answer_cases(source: str) -> None:
-    assert is_harmless_python(source, livecodebench_vocabulary())
-    assert not is_harmless_python(source)
+    assert python_source_can_only_compute(source, livecodebench_allowed_names())
+    assert not python_source_can_only_compute(source)
 
 
 @pytest.mark.parametrize("source", NOT_ANSWERING)
 def test_suspicious_programs_that_answer_cases(source: str) -> None:
-    assert not is_harmless_python(source, livecodebench_vocabulary())
+    assert not python_source_can_only_compute(source, livecodebench_allowed_names())
 
 
 @pytest.mark.parametrize("source", SUITE)
 def test_plain_programs_with_a_test_suite(source: str) -> None:
-    assert is_harmless_python(source, unittest_vocabulary(), SUITE_TESTS, "task_func")
+    assert python_source_can_only_compute(source, unittest_allowed_names(), SUITE_TESTS, "task_func")
 
 
 @pytest.mark.parametrize("source", NOT_SUITE)
 def test_suspicious_programs_with_a_test_suite(source: str) -> None:
-    assert not is_harmless_python(source, unittest_vocabulary(), SUITE_TESTS, "task_func")
+    assert not python_source_can_only_compute(source, unittest_allowed_names(), SUITE_TESTS, "task_func")
 
 
 @pytest.mark.data
@@ -165,7 +165,7 @@ def test_few_reference_solutions_are_suspicious(task: str, at_most: int, dataset
     for problem in adapter.problems():
         program = adapter.program(problem, Completion(problem.task_id, 0, str(problem.reference), form="solution"))
         assert program
-        suspicious += not is_harmless(program)
+        suspicious += not can_only_compute(program)
     assert 0 < suspicious <= at_most
 
 
@@ -175,5 +175,5 @@ def test_few_reference_solutions_are_suspicious(task: str, at_most: int, dataset
 def test_any_text_takes_little_time(unit: str) -> None:
     for size in (60_000, 1_000_000):
         started = time.process_time()
-        is_harmless_python(unit * (size // len(unit)), unittest_vocabulary(), SUITE_TESTS, "task_func")
+        python_source_can_only_compute(unit * (size // len(unit)), unittest_allowed_names(), SUITE_TESTS, "task_func")
         assert time.process_time() - started < 2

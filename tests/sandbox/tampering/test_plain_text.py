@@ -7,7 +7,7 @@ import yaml
 from helpers.attack import PROGRAMS
 
 from evalharness.sandbox.languages import languages_by_image
-from evalharness.sandbox.tampering.plain_text import is_harmless_text
+from evalharness.sandbox.tampering.plain_text import c_like_source_can_only_compute
 
 LISTED = [name for name, language in sorted(languages_by_image().items()) if language.harmless]
 PLAIN = {
@@ -70,13 +70,13 @@ SUSPICIOUS = {
 @pytest.mark.parametrize(("name", "source"), [(name, text) for name, texts in PLAIN.items() for text in texts])
 def test_plain(name: str, source: str) -> None:
     hello = languages_by_image()[name].hello
-    assert is_harmless_text(source, languages_by_image()[name], hello.prompt, hello.tests)
+    assert c_like_source_can_only_compute(source, languages_by_image()[name], hello.prompt, hello.tests)
 
 
 @pytest.mark.parametrize(("name", "source"), [(name, text) for name, texts in SUSPICIOUS.items() for text in texts])
 def test_suspicious(name: str, source: str) -> None:
     hello = languages_by_image()[name].hello
-    assert not is_harmless_text(source, languages_by_image()[name], hello.prompt, hello.tests)
+    assert not c_like_source_can_only_compute(source, languages_by_image()[name], hello.prompt, hello.tests)
 
 
 @pytest.mark.parametrize("name", LISTED)
@@ -84,11 +84,13 @@ def test_no_attack_is_plain(name: str) -> None:
     language = languages_by_image()[name]
     for attack in yaml.safe_load((PROGRAMS / "languages" / f"{name}.yaml").read_text()).values():
         hello = language.hello
-        assert not is_harmless_text(attack["source"], language, hello.prompt, hello.tests), attack["tries"]
+        assert not c_like_source_can_only_compute(attack["source"], language, hello.prompt, hello.tests), attack[
+            "tries"
+        ]
 
 
 def test_a_language_without_a_list_has_no_harmless_programs() -> None:
-    assert not is_harmless_text("", languages_by_image()["sh"])
+    assert not c_like_source_can_only_compute("", languages_by_image()["sh"])
 
 
 @pytest.mark.parametrize(
@@ -98,5 +100,5 @@ def test_any_text_takes_little_time(unit: str) -> None:
     for size in (60_000, 1_000_000):
         started = time.process_time()
         for name in LISTED:
-            is_harmless_text(unit * (size // len(unit)), languages_by_image()[name])
+            c_like_source_can_only_compute(unit * (size // len(unit)), languages_by_image()[name])
         assert time.process_time() - started < 5

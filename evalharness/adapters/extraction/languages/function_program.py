@@ -89,7 +89,8 @@ def _parse_block(block: CodeBlock, target: TestedFunction, is_fenced: bool) -> P
 def _longest_parsable_paragraphs(text: str, target: TestedFunction) -> str:
     """Returns consecutive paragraphs of a text that are code and define the tested function; else the whole text.
 
-    Of several such runs of paragraphs, the one with the earliest start and then the latest end is returned.
+    If there are several choices, the paragraphs with the earliest start are chosen, and of these those with the latest
+    end.
     """
     breaks = [match.span() for match in re.finditer(r"\n[ \t]*\n", text)]
     first, last = text.find(target.name), text.rfind(target.name)
@@ -98,13 +99,13 @@ def _longest_parsable_paragraphs(text: str, target: TestedFunction) -> str:
     ends = [len(text), *(start for start, _ in reversed(breaks) if start > first)][:max_tries]
     for start in starts:
         for end in ends:
-            if start < end and _is_code_up_to_function(text[start:end], target):
+            if start < end and _has_only_code_up_to_function(text[start:end], target):
                 return text[start:end]
     return text
 
 
-def _is_code_up_to_function(text: str, target: TestedFunction) -> bool:
-    """Returns whether a text has only valid imports and definitions up to the definition of the tested function."""
+def _has_only_code_up_to_function(text: str, target: TestedFunction) -> bool:
+    """Returns whether a text defines the tested function and has only valid imports and definitions before it."""
     for item in split_into_code_items(text, target.syntax, target.name).items:
         if item.has_error or not (item.names or _is_import(item, target)):
             return False

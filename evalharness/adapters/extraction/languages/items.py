@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from tree_sitter import Node
 from tree_sitter_language_pack import get_parser
 
-from evalharness.adapters.extraction.languages.nodes import COMMENT_NODES, declared_names, node_text, tokens_in
+from evalharness.adapters.extraction.languages.nodes import COMMENT_NODES, declared_names, node_text, syntax_tokens_in
 from evalharness.adapters.extraction.languages.syntax import LanguageSyntax
 
 ATTRIBUTE_NODES = frozenset({"attribute_item", "decorator", "annotation"})
@@ -88,7 +88,7 @@ def _body_of_enclosing_class(node: Node, syntax: LanguageSyntax, function_name: 
 
 def _make_code_item(node: Node, text: str) -> CodeItem:
     return CodeItem(
-        node.type, text, declared_names(node), tokens_in(node), has_error=node.has_error or node.type == "ERROR"
+        node.type, text, declared_names(node), syntax_tokens_in(node), has_error=node.has_error or node.type == "ERROR"
     )
 
 
@@ -111,7 +111,7 @@ def _item_nodes_with_text(parent: Node, syntax: LanguageSyntax, source: bytes) -
 
 
 def _children_with_flattened_containers(parent: Node, syntax: LanguageSyntax) -> list[Node]:
-    """Returns a syntax node's children, with each container, such as a namespace, replaced by its own children."""
+    """Returns a syntax node's children, with each container node, such as a namespace, replaced by its own children."""
     nodes: list[Node] = []
     for node in parent.children:
         inner = _container_contents(node, syntax)
@@ -120,7 +120,7 @@ def _children_with_flattened_containers(parent: Node, syntax: LanguageSyntax) ->
 
 
 def _container_contents(node: Node, syntax: LanguageSyntax) -> Node | None:
-    """Returns the node with the contents of a container, such as a namespace; None if `node` is not a container."""
+    """Returns the syntax node with the contents of a namespace, module or export; None if `node` is none of these."""
     if node.type == "export_statement" and node.type in syntax.container_nodes:
         return node if node.child_by_field_name("declaration") else None
     if node.type in syntax.container_nodes:

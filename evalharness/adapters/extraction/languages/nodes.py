@@ -52,8 +52,8 @@ def leaf_nodes(node: Node) -> Iterator[Node]:
                     return
 
 
-def tokens_in(node: Node) -> frozenset[str]:
-    """Returns the tokens of a syntax node, and identifiers in them (x in $x), without comments and string literals."""
+def syntax_tokens_in(node: Node) -> frozenset[str]:
+    """Returns the source tokens in a syntax node, without comments and strings, and identifiers in them (x in $x)."""
     tokens: set[str] = set()
     for leaf in leaf_nodes(node):
         if leaf.type not in COMMENT_NODES and leaf.type not in STRING_NODES:
@@ -80,11 +80,11 @@ def declared_names(node: Node) -> frozenset[str]:
     if node.type == "impl_item":
         return frozenset()
     if node.type in WRAPPER_NODES:
-        return _names_declared_by_children(node)
-    return _names_declared_by_fields(node) or _names_declared_by_children(node)
+        return _names_in_child_declarations(node)
+    return _names_in_name_fields(node) or _names_in_child_declarations(node)
 
 
-def _names_declared_by_fields(node: Node) -> frozenset[str]:
+def _names_in_name_fields(node: Node) -> frozenset[str]:
     for field in NAME_FIELDS:
         children = node.children_by_field_name(field)
         if children:
@@ -92,10 +92,10 @@ def _names_declared_by_fields(node: Node) -> frozenset[str]:
     return frozenset()
 
 
-def _names_declared_by_children(node: Node) -> frozenset[str]:
+def _names_in_child_declarations(node: Node) -> frozenset[str]:
     names: set[str] = set()
     if node.type in WRAPPER_NODES:
-        names |= _names_declared_by_fields(node)
+        names |= _names_in_name_fields(node)
         for child in node.named_children:
             if child.type in WRAPPER_NODES or DECLARING_NODES.match(child.type) or "definition" in child.type:
                 names |= declared_names(child)

@@ -77,7 +77,7 @@ def _is_left_out_of_program(
 
     `needed_names` are the names that the tested function depends on; `caller_names` those of functions that call it.
     """
-    code = _text_after_comments(item)
+    code = _text_without_leading_comments(item)
     if item.type in target.syntax.dropped_nodes or TEST_CODE.match(item.text.lstrip()):
         return True
     if item.names:
@@ -89,7 +89,7 @@ def _is_left_out_of_program(
     )
 
 
-def _text_after_comments(item: CodeItem) -> str:
+def _text_without_leading_comments(item: CodeItem) -> str:
     """Returns a code item's text without the comment lines at its beginning."""
     lines = item.text.lstrip().split("\n")
     while len(lines) > 1 and lines[0].lstrip().startswith(("//", "#", "--", ";", "/*", "*")) and not item.names:

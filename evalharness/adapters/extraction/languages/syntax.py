@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LanguageSyntax:
-    """The syntax of a programming language: how it writes functions, imports and files.
+    """What the extraction of programs must know about a programming language, such as its tree-sitter grammar.
 
-    Node types are those of the language's tree-sitter grammar.
+    Fields whose names end in `_nodes` are types of syntax nodes in this grammar.
     """
 
     grammar: str

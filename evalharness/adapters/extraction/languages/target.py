@@ -35,7 +35,7 @@ class TestedFunction:
 def name_of_tested_function(tests: str, prompt: str) -> str:
     """Returns the name of the function that the tests call, directly or through a helper in the prompt.
 
-    The tests decide because the problem's id may contain another name: HumanEval_23_strlen tests string_length in C++.
+    The problem's id is not used, because it may contain another name: HumanEval_23_strlen tests string_length in C++.
     """
     match = TESTED_FUNCTION_PATTERN.search(tests) or TESTED_FUNCTION_PATTERN.search(prompt)
     return next(filter(None, match.groups())) if match else ""
@@ -44,8 +44,8 @@ def name_of_tested_function(tests: str, prompt: str) -> str:
 def prompt_before_definition(target: TestedFunction) -> str:
     """Returns the prompt's text before the last definition of the tested function.
 
-    If the prompt has no definition, returns the text before the last line with the function's name, as in the C# data
-    of 2024-04, in which the definition is in a comment. Returns "" if the name does not occur.
+    If the prompt has no definition, returns the text before the last line with the function's name. For example, the C#
+    data of 2024-04 have the definition only in a comment. Returns "" if the name does not occur.
     """
     prompt, name = target.prompt, re.escape(target.name)
     starts = [match.start() for match in definition_pattern(target).finditer(prompt)]

@@ -11,7 +11,7 @@ from evalharness.diffusion.kernels.norm import warps_per_row
 
 
 @triton.jit(do_not_specialize=["stride", "capacity"])
-def write_sequence_drafter_input(
+def write_drafter_input_of_sequence(
     live: tl.tensor, done: tl.tensor, last: tl.tensor, cached: tl.tensor, offsets: tl.tensor, index: tl.tensor,
     features: tl.tensor, tokens: tl.tensor, positions: tl.tensor, limits: tl.tensor, previous: tl.tensor,
     draft_offsets: tl.tensor, before: tl.tensor, stride: tl.tensor, capacity: tl.tensor, hidden: tl.tensor,
@@ -62,7 +62,7 @@ def embed_block_row(
 
 
 @triton.jit(do_not_specialize=["stride"])
-def write_sequence_drafted_tokens(
+def write_drafted_tokens_of_sequence(
     live: tl.tensor, done: tl.tensor, uses_drafter: tl.tensor, limit: tl.tensor, output_length: tl.tensor,
     chosen: tl.tensor, vocabulary: tl.tensor, drafts: tl.tensor, draft_length: tl.tensor, stride: tl.tensor,
     D: tl.constexpr, DEPTHS: tl.constexpr, BLOCK_T: tl.constexpr, PDL: tl.constexpr,
@@ -119,7 +119,7 @@ def write_drafter_input(
     """
     sequences, length = state.last.shape[0], step_input.tokens.shape[0] // state.last.shape[0]
     hidden = feature_before.shape[1]
-    write_sequence_drafter_input[(sequences,)](
+    write_drafter_input_of_sequence[(sequences,)](
         state.live, state.done, state.last, state.cached, state.offsets, vocabulary_index, features, step_input.tokens,
         step_input.positions, step_input.limits, last_token_indices, offsets, feature_before, offsets.stride(0),
         features.shape[1], hidden, L=length, DEPTHS=offsets.shape[0], BLOCK_T=triton.next_power_of_2(length),
@@ -151,7 +151,7 @@ def write_drafted_tokens(state: SpeculationState, chosen_indices: Tensor, draft_
     """
     sequences, longest = state.drafts.shape
     depths = chosen_indices.shape[0]
-    write_sequence_drafted_tokens[(sequences,)](
+    write_drafted_tokens_of_sequence[(sequences,)](
         state.live, state.done, state.uses_drafter, state.limit, state.output_length, chosen_indices, draft_vocabulary,
         state.drafts, state.draft_length, chosen_indices.stride(0), D=longest, DEPTHS=depths,
         BLOCK_T=triton.next_power_of_2(depths), num_warps=1, **launch_options(state.live),

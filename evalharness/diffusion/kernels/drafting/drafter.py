@@ -135,11 +135,11 @@ def new_drafter_buffers(
 ) -> DrafterBuffers:
     """Returns new buffers for the drafter's kernels, for the sequences of its KV cache.
 
-    A verifying pass has `tokens_per_sequence` tokens per sequence. `draft_length` tokens are drafted per sequence, at
-    most the drafter's block.
+    A verifying pass has `tokens_per_sequence` tokens per sequence. `draft_length`, the number of tokens to draft per
+    sequence, is at most the drafter's block length.
     """
     config, device, dtype = weights.network.config, weights.network.embed.device, weights.network.embed.dtype
-    sequences = cache.rows
+    sequences = cache.row_count
     rows = sequences * tokens_per_sequence
     # The rows of `chosen` and `offsets` start at multiples of 16 bytes, so that the compiler can use wide loads.
     stride = ceil_div(sequences, 4) * 4

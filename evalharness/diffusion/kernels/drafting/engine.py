@@ -165,7 +165,7 @@ class SpeculativeEngine:
             session.run(single_pass=passes == 1)
             for number, ((sequence, row), draft) in enumerate(zip(running, drafts, strict=True)):
                 before = len(row.text)
-                for verified, accepted in _append_round_tokens(host, sequence, row, draft.kind):
+                for verified, accepted in _append_tokens_of_round(host, sequence, row, draft.kind):
                     sources.record_draft(verified, accepted)
                 sources.append_to_lookup_text(number, row.text[before:])
             record_output_times((row for _, row in running), start_time)
@@ -211,9 +211,9 @@ class SpeculativeEngine:
 
 
 def limit_draft_length(drafting: DraftingSettings, sequence_count: int) -> DraftingSettings:
-    """Returns the settings with a maximum draft length at which a verifying pass has at most `ROWS_PER_PASS` tokens.
+    """Returns the settings with `max_length` reduced, if needed, to limit the number of tokens of a verifying pass.
 
-    The pass is over `sequence_count` sequences. The maximum draft length is at least 1.
+    A pass over `sequence_count` sequences has at most `ROWS_PER_PASS` tokens, unless drafts of one token exceed that.
     """
     return replace(drafting, max_length=min(drafting.max_length, max(1, ROWS_PER_PASS // sequence_count - 1)))
 
@@ -232,7 +232,7 @@ def _write_sequence_state(host_state: HostStateArrays, sequence: int, row: Row, 
     write_random_state(host_state, sequence, row, len(row.text) - len(row.prompt))
 
 
-def _append_round_tokens(
+def _append_tokens_of_round(
     host_state: HostStateArrays, sequence: int, row: Row, draft_kind: str
 ) -> list[VerificationResult]:
     """Appends the tokens that the device generated in a round to a row; returns the round's verified drafts.

@@ -16,7 +16,7 @@ from evalharness.diffusion.kernels.layout import StepInput
 
 
 @triton.jit(do_not_specialize=["sequences"])
-def write_sequence_verification_input(
+def write_verification_input_of_sequence(
     live: tl.tensor, done: tl.tensor, last: tl.tensor, cached: tl.tensor, drafts: tl.tensor, draft_length: tl.tensor,
     tokens: tl.tensor, positions: tl.tensor, limits: tl.tensor, rows: tl.tensor, block_positions: tl.tensor,
     count: tl.tensor, sequences: tl.tensor, D: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_B: tl.constexpr,
@@ -60,7 +60,7 @@ def write_verification_input(state: SpeculationState, step_input: StepInput) -> 
     and those of sequences that are done, are padding: their positions are -1.
     """
     sequences, longest = state.drafts.shape
-    write_sequence_verification_input[(sequences,)](
+    write_verification_input_of_sequence[(sequences,)](
         state.live, state.done, state.last, state.cached, state.drafts, state.draft_length, step_input.tokens,
         step_input.positions, step_input.limits, step_input.rows, step_input.block_positions, step_input.count,
         sequences, D=longest, BLOCK_T=triton.next_power_of_2(longest + 1), BLOCK_B=triton.next_power_of_2(sequences),
@@ -69,7 +69,7 @@ def write_verification_input(state: SpeculationState, step_input: StepInput) -> 
 
 
 @triton.jit(do_not_specialize=["threshold"])
-def accept_sequence_draft(
+def accept_draft_of_sequence(
     live: tl.tensor, done: tl.tensor, last: tl.tensor, cached: tl.tensor, drafts: tl.tensor, draft_length: tl.tensor,
     limit: tl.tensor, pass_limit: tl.tensor, outputs: tl.tensor, output_length: tl.tensor, passes: tl.tensor,
     verified_drafts: tl.tensor, verified_lengths: tl.tensor, accepted: tl.tensor, offsets: tl.tensor,
@@ -78,9 +78,10 @@ def accept_sequence_draft(
 ) -> None:  # fmt: skip
     """Kernel: appends to each sequence its accepted draft tokens and the target's next token; one program per sequence.
 
-    `proposed` and `share` are the target's predictions; `accept_drafts` describes `threshold`. The tensors from `live`
-    to `end_tokens` are fields of `SpeculationState`; of these, `drafts`, `limit`, `pass_limit` and `end_tokens` are
-    only read, and the others are updated.
+    `proposed` are the tokens that the target chose. `share` is the target's probability of each draft token divided by
+    that of the most probable token; with `TYPICAL`, draft tokens with a share of at least `threshold` are accepted,
+    too. The tensors from `live` to `end_tokens` are fields of `SpeculationState`; of these, `drafts`, `limit`,
+    `pass_limit` and `end_tokens` are only read, and the others are updated.
     """
     if not begin_kernel(live, PDL):
         return
@@ -123,14 +124,14 @@ def accept_sequence_draft(
 def accept_drafts(state: SpeculationState, statistics: TokenStatistics, threshold: float = 1.0) -> None:
     """Appends to each sequence the draft tokens that the target accepts, then the target's own next token.
 
-    `statistics` are the target's predictions, D + 1 per sequence. If `threshold` is below 1, draft tokens with at least
-    this share of the most probable token's probability are accepted, too. A sequence is marked as done at an end token,
-    at its limit of output tokens, and after the last pass of the round.
+    `statistics` are the target's predictions, D + 1 per sequence. If `threshold` is below 1, draft tokens that are at
+    least `threshold` times as probable as the most probable token are accepted, too. A sequence is marked as done at an
+    end token, at its limit of output tokens, and after the last pass of the round.
     """
     sequences, longest = state.drafts.shape
     share = state.live if statistics.share is None else statistics.share
     assert threshold == 1 or statistics.share is not None
-    accept_sequence_draft[(sequences,)](
+    accept_draft_of_sequence[(sequences,)](
         state.live, state.done, state.last, state.cached, state.drafts, state.draft_length, state.limit,
         state.pass_limit, state.outputs, state.output_length, state.passes, state.verified_drafts,
         state.verified_lengths, state.accepted, state.offsets, state.end_tokens, statistics.proposed, share, threshold,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ..sample.running import CallFunctionWork
 from ..shared import codec, wire
-from ..shared.messages import CallSettings, CallsJob, CallsSecret, PartResult
+from ..shared.messages import CallSettings, CallsHiddenTests, CallsJob, JobPartResult
 from ..shared.outcome import Outcome
 from . import cleaning
 from .comparing.comparison import Comparison
@@ -31,26 +31,26 @@ OUTPUT_GRACE_S = 0.5
 """Seconds after its time limit in which a call's output is still accepted; a program may ignore its own alarm."""
 
 
-def judge(job: CallsJob, read_secret: Callable[[], CallsSecret], uid: int, workdir: str) -> JudgedJob:
+def judge(job: CallsJob, read_hidden_tests: Callable[[], CallsHiddenTests], uid: int, workdir: str) -> JudgedJob:
     """Judges a program by the values that its entry point returns for given inputs.
 
-    Returns the result of each group of inputs, up to the first failed one. `read_secret` returns the expected outputs;
-    it is called only after the sample's processes are forked, so that they do not inherit these outputs.
+    Returns the result of each group of inputs, up to the first failed one. `read_hidden_tests` returns the expected
+    outputs; it is called only after the sample's processes are forked, so that they do not inherit these outputs.
     """
     settings, calls = job["settings"], job["calls"]
     processes = {}
     for name, inputs in job["inputs"].items():
         work = CallFunctionWork(settings, job["memory_mb"], job["source"], job["entry_point"], inputs, calls["oracle"])
         processes[name] = (work, SampleProcess(work, uid, workdir))
-    secret = read_secret()
-    expected = wire.loads(secret["expected"])
-    results: dict[str, PartResult] = {}
+    hidden_tests = read_hidden_tests()
+    expected = wire.loads(hidden_tests["expected"])
+    results: dict[str, JobPartResult] = {}
     for name, (work, process) in processes.items():
         has_failed = any(result["status"] != "passed" for result in results.values())
         if has_failed and job["harmless"]:
             process.end_without_result()
             continue
-        group_judge = InputGroupJudge(process, work, expected[name], secret["reference"], workdir)
+        group_judge = InputGroupJudge(process, work, expected[name], hidden_tests["reference"], workdir)
         result = group_judge.judge(calls, compare_on_arrival=job["harmless"])
         cleaning.clean_up_between_runs(uid, workdir, {later.pid for _, later in processes.values() if not later.ended})
         if not has_failed:
@@ -98,14 +98,14 @@ class InputGroupJudge:
             expected, lambda index, seconds: recompute_output(work, reference, index, seconds, process.uid + 1, workdir)
         )
 
-    def judge(self, call_settings: CallSettings, compare_on_arrival: bool) -> PartResult:
+    def judge(self, call_settings: CallSettings, compare_on_arrival: bool) -> JobPartResult:
         """Calls the function on each input; the returned status is `passed` if every output is the expected one.
 
         `compare_on_arrival`: compare each output when it arrives; otherwise compare all outputs after the sample's
         process has ended.
         """
 
-        def run_and_compare() -> PartResult:
+        def run_and_compare() -> JobPartResult:
             try:
                 if compare_on_arrival:
                     return self._compare_on_arrival(call_settings)
@@ -118,9 +118,9 @@ class InputGroupJudge:
     def _run_and_yield_outputs(self, call_settings: CallSettings) -> Iterator[IndexedMessage]:
         """Starts the sample's code; yields each output as (index of the input, message).
 
-        The last pair is not an output: its index is the number of outputs that were received, and its message is of
-        another kind, None if the process has ended, or NO_OUTPUT if an output did not arrive within the time limit
-        of its call.
+        The last pair is not an output. Its index is the number of outputs that were received. Its message is None if
+        the process has ended, NO_OUTPUT if an output did not arrive within the time limit of its call, and otherwise
+        the message that arrived instead of an output.
         """
         process, expected = self.process, self.expected
         limits, total_s = call_time_limits(expected.reference_cpu_seconds(), call_settings)
@@ -140,7 +140,7 @@ class InputGroupJudge:
             process.call_s = max(limits) + OUTPUT_GRACE_S if has_call_limits else None
         yield len(expected), process.next_message()
 
-    def _end_process(self, output_count: int, last_frame: wire.Frame | None) -> PartResult:
+    def _end_process(self, output_count: int, last_frame: wire.Frame | None) -> JobPartResult:
         """Ends the sample's process; returns its result.
 
         `output_count` outputs were received, then the message `last_frame` instead of an output (the last pair that
@@ -154,7 +154,7 @@ class InputGroupJudge:
             return self.process.end_after_message(last_frame)
         return self.process.end_without_output(last_frame)
 
-    def _compare_on_arrival(self, call_settings: CallSettings) -> PartResult:
+    def _compare_on_arrival(self, call_settings: CallSettings) -> JobPartResult:
         """Compares each output when it arrives; ends the process at the first wrong output. Returns the result."""
         process = self.process
         comparison = Comparison(call_settings["edition"], call_settings["oracle"], call_settings["atol"])
@@ -178,8 +178,8 @@ class InputGroupJudge:
                 process.send(b"n")
         raise AssertionError("unreachable")
 
-    def _compare_after_exit(self, call_settings: CallSettings) -> PartResult:
-        """Receives all outputs whole, and compares them after the sample's process has ended. Returns the result."""
+    def _compare_after_exit(self, call_settings: CallSettings) -> JobPartResult:
+        """Receives all outputs, and compares them after the sample's process has ended. Returns the result."""
         outputs: list[ReceivedOutput] = []
         remaining_bytes = MAX_STORED_BYTES
         for index, frame in self._run_and_yield_outputs(call_settings):
@@ -197,7 +197,9 @@ class InputGroupJudge:
         comparison = Comparison(call_settings["edition"], call_settings["oracle"], call_settings["atol"])
         return self._compare_outputs(result, outputs, comparison)
 
-    def _compare_outputs(self, result: PartResult, outputs: list[ReceivedOutput], comparison: Comparison) -> PartResult:
+    def _compare_outputs(
+        self, result: JobPartResult, outputs: list[ReceivedOutput], comparison: Comparison
+    ) -> JobPartResult:
         """Compares the outputs of an ended process with the expected ones; returns `result`, the process's result.
 
         If an output is wrong, status and detail of the returned result are those of the first wrong output.

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..sample.livecodebench import MAX_ANSWER_BYTES, MAX_INTEGER_DIGITS, AnswerCasesWork
+from ..sample.livecodebench import MAX_ANSWER_BYTES, MAX_INTEGER_DIGITS, RunTestCasesWork
 from ..shared import codec
-from ..shared.messages import CasesJob, CasesSecret, PartResult
+from ..shared.messages import CasesHiddenTests, CasesJob, JobPartResult
 from ..shared.outcome import Outcome
 from ..shared.wire import pack_message
 from . import limits
@@ -37,19 +37,19 @@ class DecodedCase(NamedTuple):
     expected: Any
 
 
-def judge(job: CasesJob, read_secret: Callable[[], CasesSecret], uid: int, workdir: str) -> JudgedJob:
+def judge(job: CasesJob, read_hidden_tests: Callable[[], CasesHiddenTests], uid: int, workdir: str) -> JudgedJob:
     """Judges a program by LiveCodeBench's test cases; returns one result, named `cases`.
 
-    `read_secret` returns the test cases; it is called only after the sample's process is forked, so that the process
-    does not inherit the expected answers.
+    `read_hidden_tests` returns the test cases; it is called only after the sample's process is forked, so that the
+    process does not inherit the expected answers.
     """
     sys.set_int_max_str_digits(MAX_INTEGER_DIGITS)
     function, case_s = job["function"], job["case_s"]
-    work = AnswerCasesWork(job["settings"], job["memory_mb"], job["source"], function, case_s)
+    work = RunTestCasesWork(job["settings"], job["memory_mb"], job["source"], function, case_s)
     process = SampleProcess(work, uid, workdir)
-    secret = read_secret()
+    hidden_tests = read_hidden_tests()
     try:
-        cases = decode_cases(parse_test_cases(secret["public"], secret["private"]), function)
+        cases = decode_cases(parse_test_cases(hidden_tests["public"], hidden_tests["private"]), function)
     except MalformedCases as error:
         return JudgedJob({"cases": process.end_process(Outcome("infrastructure", str(error)))})
     judge_in_mode = judge_cases if job["harmless"] else judge_cases_after_exit
@@ -75,7 +75,7 @@ def decode_cases(cases: list[LiveCodeBenchCase], function_name: str) -> list[Dec
 
 def judge_cases(
     process: SampleProcess, cases: list[DecodedCase], function_name: str, case_limit_s: float
-) -> PartResult:
+) -> JobPartResult:
     """Sends test cases to the sample's process until an answer is wrong; the returned status is `passed` if none is."""
     if not cases:
         return process.end_process(Outcome("failed", "the problem has no test cases, so no program can pass"))
@@ -105,7 +105,7 @@ def start_sample_with_case_limits(process: SampleProcess, case_count: int, case_
 
 def judge_cases_after_exit(
     process: SampleProcess, cases: list[DecodedCase], function_name: str, case_limit_s: float
-) -> PartResult:
+) -> JobPartResult:
     """Sends all test cases to the sample's process, and compares the answers after the process has ended.
 
     Returns the same result as `judge_cases`, but the sample cannot learn whether an answer was right.

@@ -25,7 +25,7 @@ CHECK_INTERVAL_S = 0.1
 """Seconds between checks of the time limit."""
 
 
-def time_limit_message(limit_s: float) -> str:
+def exceeded_time_limit_message(limit_s: float) -> str:
     """Returns the message that a command exceeded its time limit of `limit_s` seconds."""
     return f"the step exceeded its time limit of {limit_s:g} s"
 
@@ -149,7 +149,7 @@ class RunningCommand:
             os.close(stream.fd)
         self._update_file_watch()
         if timed_out:
-            return Outcome("timeout", time_limit_message(limit_s))
+            return Outcome("timeout", exceeded_time_limit_message(limit_s))
         if os.WIFSIGNALED(code):
             name = signal_name(code)
             if name == "SIGKILL":
@@ -173,7 +173,7 @@ class RunningCommand:
 
     def _exceeds_time_limit(self, limit_s: float) -> bool:
         self.waited_s, self.cpu_s = self.waits.read_waited_s(), self.meter.used_s()
-        return clock.exceeds_limit(limit_s, time.monotonic() - self.started, self.waited_s, self.cpu_s)
+        return clock.exceeds_time_limit(limit_s, time.monotonic() - self.started, self.waited_s, self.cpu_s)
 
     def usage(self) -> ResourceUsage:
         """Returns CPU time, wall-clock time and peak memory of the command and its children. Call it after `wait`."""

@@ -11,33 +11,33 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..shared.messages import CommandJob, NoSecret, PartResult, ResourceUsage, StepMessage
+from ..shared.messages import CommandJob, JobPartResult, NoHiddenTests, ResourceUsage, StepMessage
 from ..shared.outcome import PASSED, Outcome
 from . import cleaning, compile_server
 from .command_process import (
     MAX_STORED_BYTES,
     RunningCommand,
+    exceeded_time_limit_message,
     outcome_of_exit_code,
     tail_as_one_line,
-    time_limit_message,
 )
 from .file_watch import FileWatch
 from .job import JudgedJob
 from .program_source import ProgramSource
 
 
-def judge(job: CommandJob, read_secret: Callable[[], NoSecret], uid: int, workdir: str) -> JudgedJob:
+def judge(job: CommandJob, read_hidden_tests: Callable[[], NoHiddenTests], uid: int, workdir: str) -> JudgedJob:
     """Judges a program of any language by running its commands (compile, run ...).
 
     Returns the result of each command (step) up to the first failed one. The program runs `right_runs` times and each
     canary (a copy with one false check) once, in random order. The last step's status is `passed` if every run of the
-    program passes and no canary does, and `tampered` if a canary passes, too.
+    program passes and every canary fails, and `tampered` if a canary passes as well.
     """
-    read_secret()
+    read_hidden_tests()
     programs = [job["program"]] * job["right_runs"] + job["canaries"]
     if job["right_runs"] > 1:
         random.SystemRandom().shuffle(programs)
-    results: dict[str, PartResult] = {}
+    results: dict[str, JobPartResult] = {}
     reason = ""
     for number in range(len(programs)):
         program = programs.pop(0)
@@ -62,14 +62,14 @@ def judge(job: CommandJob, read_secret: Callable[[], NoSecret], uid: int, workdi
     return JudgedJob(results)
 
 
-def _add_instability_note(results: dict[str, PartResult]) -> dict[str, PartResult]:
+def _add_instability_note(results: dict[str, JobPartResult]) -> dict[str, JobPartResult]:
     """Notes in the results of a failed run that another run of the same program passed; returns the results."""
     last = list(results.values())[-1]
     last["detail"] = f"the program passes in some runs, but not in all: {last['detail']}"
     return results
 
 
-def run_steps(job: CommandJob, program: bytes, uid: int, workdir: str) -> dict[str, PartResult]:
+def run_steps(job: CommandJob, program: bytes, uid: int, workdir: str) -> dict[str, JobPartResult]:
     """Runs a program's commands (steps) up to the first that fails; returns the results by step name.
 
     The program must print a secret token, new for each run, after its last check.
@@ -77,7 +77,7 @@ def run_steps(job: CommandJob, program: bytes, uid: int, workdir: str) -> dict[s
     token = os.urandom(len(job["token"]) // 2).hex().encode()
     program = program.replace(job["token"], token) if token else program
     source = ProgramSource(os.path.join(workdir, job["file"]), program, job["piped"] and job["file"] in job["opens"])
-    results: dict[str, PartResult] = {}
+    results: dict[str, JobPartResult] = {}
     for step in job["steps"]:
         is_last = step is job["steps"][-1]
         ran = compile_with_server(step, job["file"], program, uid, workdir) or try_shortcut_command(
@@ -92,7 +92,7 @@ def run_steps(job: CommandJob, program: bytes, uid: int, workdir: str) -> dict[s
         if status == "passed" and ran.violation:
             # A program that fails may have been opened for its traceback.
             status, detail = Outcome("tampered", ran.violation)
-        results[step["name"]] = PartResult(status=status, detail=detail, **ran.usage)
+        results[step["name"]] = JobPartResult(status=status, detail=detail, **ran.usage)
         if status != "passed":
             break
         source.remove_if_unused(job["steps"], step)
@@ -160,7 +160,7 @@ def compile_with_server(step: StepMessage, file_name: str, program: bytes, uid: 
         return None
     except compile_server.CompileTimeout:
         server.kill()
-        return StepRun(Outcome("timeout", time_limit_message(limit_s)), b"", b"", watch.usage())
+        return StepRun(Outcome("timeout", exceeded_time_limit_message(limit_s)), b"", b"", watch.usage())
     if answer is None or not compile_server.write_compiled_files(uid, workdir, answer.files):
         return None
     output, errors = (

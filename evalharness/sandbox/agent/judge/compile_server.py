@@ -53,8 +53,8 @@ class CompilerOutput(NamedTuple):
     files: list[tuple[str, bytes]]
 
 
-class ServerAnswer(NamedTuple):
-    """A compile server's answer as it arrives."""
+class RawCompilerOutput(NamedTuple):
+    """A complete answer of the compile server, not yet sorted into the fields of CompilerOutput."""
 
     exit_code: int
     fields: list[bytes]
@@ -134,7 +134,7 @@ class CompileServer:
                 raise CompileServerLost
             with contextlib.suppress(BrokenPipeError):  # it has ended, which the next iteration detects
                 request = request[os.write(self.requests, request[: 1 << 16]) :] if ready[1] else request
-            if meter.exceeds_limit():
+            if meter.exceeds_time_limit():
                 raise CompileTimeout
         code, fields = unpacked
         if code == DECLINED:
@@ -143,7 +143,7 @@ class CompileServer:
         return CompilerOutput(code, fields[0], fields[1], list(zip(names, fields[3::2], strict=True)))
 
 
-def _parse_server_answer(data: bytearray) -> ServerAnswer | None:
+def _parse_server_answer(data: bytearray) -> RawCompilerOutput | None:
     """Returns the compile server's answer in `data`, the bytes received so far; None if it is not yet complete."""
     if len(data) < 2 * UINT32.size:
         return None
@@ -155,7 +155,7 @@ def _parse_server_answer(data: bytearray) -> ServerAnswer | None:
         if len(data) < position:
             return None
         fields.append(bytes(data[start:position]))
-    return ServerAnswer(code, fields)
+    return RawCompilerOutput(code, fields)
 
 
 class CompileMeter:
@@ -167,7 +167,7 @@ class CompileMeter:
         self._waited, self._cpu = clock.core_wait_seconds(self._pids), clock.cpu_seconds(self._pids)
 
     def wall_waited_and_cpu_s(self) -> tuple[float, float, float]:
-        """Returns three times in seconds since this meter was created: wall-clock, waiting for a free core, CPU."""
+        """Returns the wall-clock, core-waiting and CPU time, each in seconds, since this meter was created."""
         wall = time.monotonic() - self._started
         waited = max(0.0, clock.core_wait_seconds(self._pids) - self._waited)
         return wall, min(waited, wall), max(0.0, clock.cpu_seconds(self._pids) - self._cpu)
@@ -177,7 +177,7 @@ class CompileMeter:
         wall, waited, cpu = self.wall_waited_and_cpu_s()
         return ResourceUsage(cpu_s=cpu, wall_s=wall, peak_mb=self._server.resident_mb(), waited_s=waited)
 
-    def exceeds_limit(self) -> bool:
+    def exceeds_time_limit(self) -> bool:
         """Returns whether the program has exceeded its time limit, not counting time spent waiting for a core.
 
         Reads the clocks at most once per `CHECK_INTERVAL_S`, and returns False in between.
@@ -185,7 +185,7 @@ class CompileMeter:
         if time.monotonic() < self._next_check:
             return False
         self._next_check = time.monotonic() + CHECK_INTERVAL_S
-        return clock.exceeds_limit(self.limit_s, *self.wall_waited_and_cpu_s())
+        return clock.exceeds_time_limit(self.limit_s, *self.wall_waited_and_cpu_s())
 
 
 def write_compiled_files(uid: int, workdir: str, files: list[tuple[str, bytes]]) -> bool:

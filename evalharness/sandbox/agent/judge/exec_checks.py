@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from ..sample.running import RunProgramWork
 from ..sample.split_process import ServeCallsWork
-from ..shared.messages import ExecJob, ExecSecret
+from ..shared.messages import ExecHiddenTests, ExecJob
 from . import cleaning
 from .job import JudgedJob
 from .sample_process import SampleProcess
@@ -21,18 +21,18 @@ SPLIT_FACTOR, SPLIT_EXTRA_S = 3.0, 5.0
 """More time for checks in a separate process, where every call is a message; the other run decides about speed."""
 
 
-def judge(job: ExecJob, read_secret: Callable[[], ExecSecret], uid: int, workdir: str) -> JudgedJob:
+def judge(job: ExecJob, read_hidden_tests: Callable[[], ExecHiddenTests], uid: int, workdir: str) -> JudgedJob:
     """Judges a Python program that contains its checks, such as assertions: it passes if it runs to its end.
 
-    Returns one result, named `checks`. `read_secret` returns the checks; it is called only after the sample's
+    Returns one result, named `checks`. `read_hidden_tests` returns the checks; it is called only after the sample's
     processes are forked, so that they do not inherit the checks.
     """
     # Forked before the pipes of the split run are made: a copy of them would hide their end.
     process = SampleProcess(RunProgramWork(job["settings"], job["memory_mb"]), uid, workdir)
     split = SplitProcessRun(job, uid, workdir) if job["split"] else None
-    secret = read_secret()
-    split_failure = split.run_and_explain_failure(secret, uid, workdir, {process.pid}) if split else ""
-    result = process.run_to_end(job["time_s"], secret["program"])
+    hidden_tests = read_hidden_tests()
+    split_failure = split.run_and_explain_failure(hidden_tests, uid, workdir, {process.pid}) if split else ""
+    result = process.run_to_end(job["time_s"], hidden_tests["program"])
     if result["status"] == "passed" and split_failure:
         result["status"] = "tampered"
         result["detail"] = (
@@ -55,13 +55,21 @@ class SplitProcessRun:
         work = ServeCallsWork(job["settings"], job["memory_mb"], job["source"], *pipes)
         self.sample = SampleProcess(work, uid, workdir, pipes)
 
-    def run_and_explain_failure(self, secret: ExecSecret, uid: int, workdir: str, kept_pids: set[int]) -> str:
+    def run_and_explain_failure(
+        self, hidden_tests: ExecHiddenTests, uid: int, workdir: str, kept_pids: set[int]
+    ) -> str:
         """Runs the checks in their own process; returns why the sample fails them, or an empty string if it passes.
 
         Kills all processes of the sample afterwards, except those with a pid in `kept_pids`.
         """
         pipes = (self.to_checks[0], self.to_sample[1])
-        work = RunChecksWork(self.job["memory_mb"], secret["trusted"], secret["checks"], secret["entry_point"], *pipes)
+        work = RunChecksWork(
+            self.job["memory_mb"],
+            hidden_tests["trusted"],
+            hidden_tests["checks"],
+            hidden_tests["entry_point"],
+            *pipes,
+        )
         checks = SampleProcess(work, uid + 1, workdir, pipes)
         for fd in (*self.to_sample, *self.to_checks):
             os.close(fd)

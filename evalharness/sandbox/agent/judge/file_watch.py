@@ -24,8 +24,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class FileWatch:
     """Counts by inotify how often files are opened, to detect a program that reads its own source.
 
-    `max_opens`: how often the language's compiler or interpreter opens each file, by the file's name in `folder`. More
-    openings are a violation.
+    `max_opens` maps the name of each file in `folder` to the number of times that the language's compiler or
+    interpreter opens it. More openings are a violation.
     """
 
     def __init__(self, max_opens: Mapping[str, int], folder: str):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from ..shared import wire
-from ..shared.messages import Job, JobIsolation, PartResult, Reply
+from ..shared.messages import Job, JobIsolation, JobPartResult, ReplyMessage
 from . import cleaning
 from .isolation import namespaces
 
@@ -23,7 +23,7 @@ JUDGE_MODULES = {
 class JudgedJob(NamedTuple):
     """The result of each part of a job (such as a group of inputs), by the part's name, up to the first failed part."""
 
-    results: dict[str, PartResult]
+    results: dict[str, JobPartResult]
     recorded_outputs: bytes = b""
     """The encoded outputs of a reference solution, which the host stores; empty for a job that runs a sample."""
 
@@ -31,11 +31,11 @@ class JudgedJob(NamedTuple):
 class JudgeModule(Protocol):
     """A module that judges one kind of job, by its function `judge`."""
 
-    def judge(self, job: Any, read_secret: Callable[[], Any], uid: int, workdir: str) -> JudgedJob:
+    def judge(self, job: Any, read_hidden_tests: Callable[[], Any], uid: int, workdir: str) -> JudgedJob:
         """Judges a job, whose sample runs as user `uid` in the folder `workdir`.
 
-        Calls `read_secret` exactly once, after it has forked all processes of the sample; `read_secret` returns what
-        the sample must not know, such as tests or expected outputs.
+        Calls `read_hidden_tests` exactly once, after it has forked all processes of the sample. `read_hidden_tests`
+        returns what the sample must not know, such as tests or expected outputs.
         """
         ...
 
@@ -62,4 +62,4 @@ def judge_next_job(stdin_fd: int, stdout_fd: int, sample_uid: int) -> None:
     judged = load_judge_module(job["kind"]).judge(job, lambda: wire.read_message(stdin_fd), sample_uid, folder)
     ended = cleaning.kill_job_processes(sample_uid, set())
     removed = cleaning.remove_sample_files(sample_uid, folder)
-    wire.write_reply(stdout_fd, Reply(parts=judged.results, clean=ended and removed), judged.recorded_outputs)
+    wire.write_reply(stdout_fd, ReplyMessage(parts=judged.results, clean=ended and removed), judged.recorded_outputs)

@@ -45,13 +45,13 @@ def check_sandbox_guarantees() -> dict[str, bool]:
 
 
 def has_read_only_devices() -> bool:
-    """Returns whether no device node in /dev lets an unprivileged user change its time stamps."""
+    """Returns whether an unprivileged user cannot change the time stamps of any device node in /dev."""
     nodes = [entry.path for entry in os.scandir("/dev") if stat.S_ISCHR(entry.stat(follow_symlinks=False).st_mode)]
-    return _succeeds_as_unprivileged_user(lambda: _set_time_of_any_file(nodes)) is False
+    return _succeeds_as_unprivileged_user(lambda: _update_any_timestamp(nodes)) is False
 
 
-def _set_time_of_any_file(paths: list[str]) -> None:
-    """Sets the time stamps of the first of these files that allows it. Raises OSError if no file allows it."""
+def _update_any_timestamp(paths: list[str]) -> None:
+    """Sets the time stamps of one of these files to now. Raises PermissionError if this fails for all of them."""
     for path in paths:
         with contextlib.suppress(OSError):
             os.utime(path)
@@ -97,7 +97,8 @@ def _succeeds_as_unprivileged_user(action: Callable[[], None]) -> bool | None:
 def _smallest_cgroup_limit(*limit_files: str) -> int:
     """Returns the smallest limit in these files of control groups (cgroup v1 and v2); `UNLIMITED` if there is no limit.
 
-    Also considers environment variables, by which an engine passes limits that are not visible in the container.
+    Also considers environment variables, by which the container engine passes limits that are not visible in the
+    container.
     """
     limits = [UNLIMITED]
     for name in limit_files:

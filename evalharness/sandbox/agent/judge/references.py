@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ..sample.running import NO_SETTINGS, CallFunctionWork, RecordOutputsWork
 from ..shared import codec, wire
-from ..shared.messages import NoSecret, PartResult, ProcessSettings, ReferenceJob
+from ..shared.messages import JobPartResult, NoHiddenTests, ProcessSettings, ReferenceJob
 from ..shared.outcome import PASSED, Outcome
 from ..shared.outputs import FACTS, OutputFacts
 from . import cleaning
@@ -19,13 +19,13 @@ RERUN_FACTOR, RERUN_EXTRA_S = 10.0, 60.0
 """Time limit of a second run: a multiple of the first run's time, plus seconds; a running sample may slow it down."""
 
 
-def judge(job: ReferenceJob, read_secret: Callable[[], NoSecret], uid: int, workdir: str) -> JudgedJob:
+def judge(job: ReferenceJob, read_hidden_tests: Callable[[], NoHiddenTests], uid: int, workdir: str) -> JudgedJob:
     """Runs a trusted reference solution to record its outputs.
 
     Returns the result of each group of inputs up to the first failed one, and the outputs recorded so far.
     """
-    read_secret()
-    results: dict[str, PartResult] = {}
+    read_hidden_tests()
+    results: dict[str, JobPartResult] = {}
     recorded: dict[str, bytes] = {}
     for name, inputs in job["inputs"].items():
         work = RecordOutputsWork(
@@ -38,14 +38,14 @@ def judge(job: ReferenceJob, read_secret: Callable[[], NoSecret], uid: int, work
     return JudgedJob(results, wire.dumps(recorded))
 
 
-class RecordedGroup(NamedTuple):
+class ReferenceRun(NamedTuple):
     """A reference solution's run on one group of inputs: its result, and its outputs as bytes for storage."""
 
-    result: PartResult
+    result: JobPartResult
     packed_outputs: bytes
 
 
-def record_outputs(process: SampleProcess) -> RecordedGroup:
+def record_outputs(process: SampleProcess) -> ReferenceRun:
     """Runs a reference solution on one group of inputs, in the forked `process`; returns its result and outputs."""
     facts: list[OutputFacts] = []
     small: list[bytes | None] = []
@@ -65,7 +65,7 @@ def record_outputs(process: SampleProcess) -> RecordedGroup:
         result = process.end_after_message(frame)
     except wire.ValueTooLarge as error:
         result = process.end_process(Outcome("failed", f"an output too large to be compared: {error}"))
-    return RecordedGroup(result, pack_expected_outputs(facts, small, digests))
+    return ReferenceRun(result, pack_expected_outputs(facts, small, digests))
 
 
 def recompute_output(

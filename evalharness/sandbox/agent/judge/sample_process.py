@@ -13,7 +13,7 @@ from ..sample.reporter import Reporter
 from ..sample.running import SampleWork
 from ..shared import clock, wire
 from ..shared.clock import Stopwatch
-from ..shared.messages import PartResult
+from ..shared.messages import JobPartResult
 from ..shared.outcome import PASSED, Outcome
 from ..shared.signals import signal_name
 from . import cleaning
@@ -39,7 +39,7 @@ REPORTABLE_STATUSES = ("timeout", "memory", "failed", "error", "tampered")
 
 
 class RunningCall(NamedTuple):
-    """The running call of a sample's process: its number, and the process's elapsed and CPU time at its start."""
+    """A sample's running call: its number, and the elapsed and CPU time of the sample's process when the call began."""
 
     number: int
     elapsed_s: float
@@ -47,7 +47,7 @@ class RunningCall(NamedTuple):
 
 
 class SampleProcess:
-    """A forked process that runs one part of a sample, such as the calls on one group of inputs.
+    """A forked process that runs a sample for one part of a job, such as the calls on one group of inputs.
 
     The sample's code starts only when `start_sample` is called. `next_message` returns what the process sends. One of
     the methods that end the process (`end_process`, `end_after_message`, `run_to_end` ...) must be called exactly once.
@@ -57,7 +57,7 @@ class SampleProcess:
         self.work, self.uid = work, uid
         self.timed_out = self.ended = False
         self.waited_s = 0.0
-        self.result: PartResult | None = None
+        self.result: JobPartResult | None = None
         out_read, out_write = os.pipe()
         control_read, control_write = os.pipe()
         ready, is_ready = os.pipe()
@@ -90,16 +90,17 @@ class SampleProcess:
         self.required_processes: list[SampleProcess] = [self]
         """Processes that must live for this one to continue."""
 
-    def start_sample(self, time_limits_s: list[float], total_limit_s: float, secret_text: str = "") -> None:
+    def start_sample(self, time_limits_s: list[float], total_limit_s: float, source_with_checks: str = "") -> None:
         """Starts the sample's code in the process.
 
         `time_limits_s`: limits in seconds, one per call, or one for the whole program; `total_limit_s`: seconds after
-        which the process is killed; `secret_text`: what the process must not have known before, such as the checks.
+        which the process is killed; `source_with_checks`: the program to run, which the process receives only now;
+        empty if it already has the sample's source.
         """
         self.total_s = total_limit_s
         self.watch.restart()
         self.meter = clock.JobCpuMeter()
-        wire.write_all(self.control, wire.pack_message((time_limits_s, secret_text)))
+        wire.write_all(self.control, wire.pack_message((time_limits_s, source_with_checks)))
         os.set_blocking(self.control, False)
 
     def next_message(self) -> wire.Frame | None:
@@ -189,7 +190,7 @@ class SampleProcess:
             raise ValueError("the sample's process sent only a part of a large output")
         return pieces
 
-    def result_or_tampered(self, read_result: Callable[[], PartResult]) -> PartResult:
+    def result_or_tampered(self, read_result: Callable[[], JobPartResult]) -> JobPartResult:
         """Returns the result of `read_result`, which reads the process's messages; `tampered` if one is malformed."""
         try:
             return read_result()
@@ -197,28 +198,28 @@ class SampleProcess:
             status, detail = outcome_of_forged_message(error)
             if self.result is None:
                 return self.end_process(Outcome(status, detail))
-            return PartResult(**{**self.result, "status": status, "detail": detail})
+            return JobPartResult(**{**self.result, "status": status, "detail": detail})
 
-    def run_to_end(self, limit_s: float, source: str) -> PartResult:
+    def run_to_end(self, limit_s: float, source: str) -> JobPartResult:
         """Runs the program `source` to its end within `limit_s` seconds; returns its result.
 
         The program contains its checks, and sends no outputs to the judge.
         """
 
-        def start_and_finish() -> PartResult:
+        def start_and_finish() -> JobPartResult:
             self.start_sample([limit_s], limit_s + 1, source)
             return self.end_after_message(self.next_message())
 
         return self.result_or_tampered(start_and_finish)
 
-    def end_after_message(self, last_frame: wire.Frame | None) -> PartResult:
+    def end_after_message(self, last_frame: wire.Frame | None) -> JobPartResult:
         """Ends the process after its last message, `last_frame` (None if it has closed its pipe); returns its result.
 
         The status is `passed` if the process has reached its end (see `has_reached_end`).
         """
         return self.end_process(PASSED) if self.has_reached_end(last_frame) else self.end_without_output(last_frame)
 
-    def end_without_output(self, last_frame: wire.Frame | None) -> PartResult:
+    def end_without_output(self, last_frame: wire.Frame | None) -> JobPartResult:
         """Ends a process that sent `last_frame`, or nothing (None), instead of an output; returns its result.
 
         The status is never `passed`.
@@ -233,7 +234,7 @@ class SampleProcess:
             Outcome("tampered", f"the program sent a message of kind {last_frame[0]!r}, which is not expected here")
         )
 
-    def end_process(self, outcome: Outcome | None = None) -> PartResult:
+    def end_process(self, outcome: Outcome | None = None) -> JobPartResult:
         """Ends the process; returns its outcome and used resources.
 
         Without an `outcome`, waits for the process to exit, and takes the outcome from how it exits.
@@ -248,7 +249,7 @@ class SampleProcess:
         os.close(self.control)
         self.watch.close()
         status, detail = outcome or self._outcome_of_exit(code, usage.ru_maxrss >> 10)
-        self.result = PartResult(
+        self.result = JobPartResult(
             status=status,
             detail=detail,
             cpu_s=max(usage.ru_utime + usage.ru_stime, self.meter.used_s()),

@@ -100,14 +100,16 @@ def _synchronized_copy(connection: SampleConnection, handle: int, value: Any) ->
     """
     base = type(value)
 
-    def mirrored_method(name: str) -> Any:
+    def make_synchronized_method(name: str) -> Any:
         def call_on_copy_and_original(self: Any, *args: Any) -> Any:
             connection.send_request("method", handle, name, args)
             return getattr(base, name)(self, *args)
 
         return call_on_copy_and_original
 
-    mirror: Any = type(base.__name__, (base,), {name: mirrored_method(name) for name in MUTATING_METHODS[base]})
+    mirror: Any = type(
+        base.__name__, (base,), {name: make_synchronized_method(name) for name in MUTATING_METHODS[base]}
+    )
     return mirror(value)
 
 
@@ -159,9 +161,9 @@ def _replace_objects_by_handles(value: Any) -> Any:
 
 
 def _update_arguments(args: list[Any], changed_args: Any) -> None:
-    """Changes the lists, dicts and sets in `args` as the sample's function changed its copies of them.
+    """Makes the same changes to the lists, dicts and sets in `args` that the sample's function made to its copies.
 
-    `changed_args` are these copies after the call.
+    `changed_args` are the copies after the call.
     """
     for mine, theirs in zip(args, changed_args, strict=True):
         if type(mine) is not type(theirs):
@@ -217,7 +219,7 @@ class RunChecksWork:
     outbox: int
     settings = NO_SETTINGS
 
-    def prepare(self, secret_text: str) -> None:
+    def prepare(self, source_with_checks: str) -> None:
         """Does nothing: the checks' process needs no text from the judge at its start."""
 
     def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
@@ -228,7 +230,7 @@ class RunChecksWork:
         names.pop(self.entry_point, None)
         failures: list[BaseException] = []
         names[FAILURES] = failures
-        exec(compile(continue_after_failures(self.checks), "<checks>", "exec", dont_inherit=True), names)
+        exec(compile(parse_checks_collecting_failures(self.checks), "<checks>", "exec", dont_inherit=True), names)
         alarm.stop()
         if failures:
             raise failures[0]
@@ -238,7 +240,7 @@ FAILURES = "__failures__"
 """The global name of the list that collects failed assertions."""
 
 
-def continue_after_failures(checks: str) -> ast.Module:
+def parse_checks_collecting_failures(checks: str) -> ast.Module:
     """Returns the checks' syntax tree, changed to continue after a failed assertion and store its exception.
 
     The checks append the exceptions to the global list `FAILURES`. Thus the sample receives all calls whatever it

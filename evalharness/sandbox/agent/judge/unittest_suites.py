@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from ..sample.unittest_suite import RunSuiteWork
-from ..shared.messages import PartResult, UnitTestJob, UnitTestSecret
+from ..shared.messages import JobPartResult, UnitTestHiddenTests, UnitTestJob
 from . import cleaning
 from .file_watch import MEMORY_FILES, FileWatch
 from .isolation import namespaces
@@ -22,24 +22,24 @@ FAILED_COUNT = re.compile(r"AssertionError: (\d+) of ")
 """Matches the message of sample/unittest_suite.py about failed tests."""
 
 
-def judge(job: UnitTestJob, read_secret: Callable[[], UnitTestSecret], uid: int, workdir: str) -> JudgedJob:
+def judge(job: UnitTestJob, read_hidden_tests: Callable[[], UnitTestHiddenTests], uid: int, workdir: str) -> JudgedJob:
     """Judges a Python program by a `unittest` suite; returns one result, named `checks`.
 
-    `read_secret` returns the tests; it is called only after the sample's processes are forked, so that they do not
-    inherit the tests.
+    `read_hidden_tests` returns the tests; it is called only after the sample's processes are forked, so that they do
+    not inherit the tests.
     """
     works = [RunSuiteWork(job["settings"], job["memory_mb"]) for _ in range(job["right_runs"] + job["false_runs"])]
     processes = [SampleProcess(work, uid, workdir) for work in works]
-    secret = read_secret()
-    runs = [(secret["program"], 0)] * job["right_runs"] + secret["canaries"]
+    hidden_tests = read_hidden_tests()
+    runs = [(hidden_tests["program"], 0)] * job["right_runs"] + hidden_tests["canaries"]
     random.SystemRandom().shuffle(runs)
 
     caught, passed = False, None
-    failed: PartResult | None = None
+    failed: JobPartResult | None = None
     for process, (program, failing) in zip(processes, runs, strict=False):
         if failed or (caught and (failing or passed)):
             continue
-        result = run_while_watching_memory(process, job["time_s"], program)
+        result = run_and_detect_memory_reads(process, job["time_s"], program)
         cleaning.clean_up_between_runs(uid, workdir, {other.pid for other in processes if not other.ended})
         if failing:
             caught = caught or _passes_canary(result, failing)
@@ -53,7 +53,7 @@ def judge(job: UnitTestJob, read_secret: Callable[[], UnitTestSecret], uid: int,
     return JudgedJob({"checks": _combined_result(passed, failed, caught)})
 
 
-def run_while_watching_memory(process: SampleProcess, limit_s: float, program: str) -> PartResult:
+def run_and_detect_memory_reads(process: SampleProcess, limit_s: float, program: str) -> JobPartResult:
     """Runs a program with its tests; returns its result, `tampered` if any process opens the program's /proc/PID/mem.
 
     The program's memory contains the tests.
@@ -65,11 +65,11 @@ def run_while_watching_memory(process: SampleProcess, limit_s: float, program: s
     watch.count_openings()
     watch.close()
     if watch.violation:
-        return PartResult(**{**result, "status": "tampered", "detail": watch.violation})
+        return JobPartResult(**{**result, "status": "tampered", "detail": watch.violation})
     return result
 
 
-def _passes_canary(result: PartResult, false_test_count: int) -> bool:
+def _passes_canary(result: JobPartResult, false_test_count: int) -> bool:
     """Returns whether a program passes any of `false_test_count` tests that were made false, which shows tampering.
 
     `result` is that of the run with these tests; an honest program fails all of them.
@@ -78,12 +78,14 @@ def _passes_canary(result: PartResult, false_test_count: int) -> bool:
     return result["status"] == "passed" or (count is not None and int(count[1]) < false_test_count)
 
 
-def _combined_result(passed_run: PartResult | None, failed_run: PartResult | None, is_tampered: bool) -> PartResult:
+def _combined_result(
+    passed_run: JobPartResult | None, failed_run: JobPartResult | None, is_tampered: bool
+) -> JobPartResult:
     """Returns one result for a program that ran several times.
 
-    `passed_run`, `failed_run`: result of a passed and of a failed run with the right tests, None if there is none;
-    `is_tampered`: whether a run with false tests shows tampering. The program passes only if no run with the
-    right tests failed.
+    `passed_run` and `failed_run` are the results of a passed and of a failed run with the unchanged tests, None if
+    there is no such run. `is_tampered`: whether a run with false tests shows tampering. The program passes only if
+    there is neither a failed run nor tampering.
     """
     if failed_run:
         detail = (
@@ -91,10 +93,10 @@ def _combined_result(passed_run: PartResult | None, failed_run: PartResult | Non
             if passed_run
             else failed_run["detail"]
         )
-        return PartResult(**{**failed_run, "detail": detail})
+        return JobPartResult(**{**failed_run, "detail": detail})
     assert passed_run
     if is_tampered:
-        return PartResult(
+        return JobPartResult(
             **{
                 **passed_run,
                 "status": "tampered",

@@ -31,7 +31,7 @@ def replace_process_functions() -> None:
 def _intercept_signals_and_commands() -> None:
     """Limits signals to the process itself and its children; disables commands that contain "kill".
 
-    The official grader limits signals to processes that Popen started, which makes a multiprocessing Pool hang.
+    The official grader permits signals only to processes that Popen started; a multiprocessing Pool then hangs.
     """
     kill, killpg, system, popen = os.kill, os.killpg, os.system, os.popen
     call, check_output, run, real_popen = subprocess.call, subprocess.check_output, subprocess.run, subprocess.Popen

@@ -29,7 +29,7 @@ MAX_INTEGER_DIGITS = 50_000
 
 
 class ExitedInCall(Exception):
-    """Raised when a program raises SystemExit in a call, which ends the official grader's process, too."""
+    """Raised when the called function raises SystemExit, which would end the process of the official grader."""
 
 
 class PrintingAlarm(Alarm):
@@ -46,12 +46,12 @@ class PrintingAlarm(Alarm):
             raise
 
 
-class OfficialStdin:
+class MockStdin:
     """The program's `sys.stdin`, with the official grader's behavior: `read` always returns the whole text."""
 
     def __init__(self, text: str):
         self._text, self._lines = text, io.StringIO(text)
-        self.buffer = OfficialStdinBuffer(text)
+        self.buffer = MockStdinBuffer(text)
 
     def read(self, *_: object) -> str:
         return self._text
@@ -66,7 +66,7 @@ class OfficialStdin:
         return getattr(self._lines, name)
 
 
-class OfficialStdinBuffer:
+class MockStdinBuffer:
     """The program's `sys.stdin.buffer`, with the official grader's behavior: `readline` repeats the first line."""
 
     def __init__(self, text: str):
@@ -96,10 +96,10 @@ def load_function(source: str, function_name: str, alarm: Alarm, limit_s: float)
 
 
 @dataclass
-class AnswerCasesWork:
+class RunTestCasesWork:
     """Runs a LiveCodeBench program on test cases, which the judge sends one at a time (a `SampleWork`).
 
-    None instead of a test case ends the work.
+    After the last test case, the judge sends None.
     """
 
     settings: ProcessSettings
@@ -110,7 +110,7 @@ class AnswerCasesWork:
     case_s: float
     """Time limit of each test case, and of loading the program, in seconds."""
 
-    def prepare(self, secret_text: str) -> None:
+    def prepare(self, source_with_checks: str) -> None:
         """Does nothing: the judge sends each test case later."""
 
     def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
@@ -173,8 +173,8 @@ def _run_and_capture_output(function: Any, stdin_text: str, alarm: Alarm, limit_
 def _wait_for_threads() -> None:
     """Waits until each thread that the program did not join is idle or has run for `sys.getswitchinterval()` seconds.
 
-    On an idle machine a new thread runs that long before the main thread continues, so a short thread has printed its
-    output by then. On a busy machine the interval may pass while the thread waits for a core.
+    On an idle machine, a new thread runs that long before the main thread continues, so that a short thread has already
+    printed its output. On a busy machine, the main thread may continue first while the new thread waits for a core.
     """
     own, interval_ns = str(os.getpid()), sys.getswitchinterval() * 1e9
     while True:
@@ -199,15 +199,15 @@ def _thread_cpu_time_ns(thread_id: str) -> int:
 def _run_with_stdin(function: Any, stdin_text: str) -> None:
     """Runs a LiveCodeBench program (`function`) with `stdin_text` as its stdin. SystemExit counts as a normal end.
 
-    As in the official grader, the patches of `sys.stdin.read` and so on apply to the previous stdin object, which a
-    program uses after `from sys import stdin`.
+    Like the official grader, first patches `read`, `readline` and `readlines` of the existing `sys.stdin` object, which
+    a program may have imported by `from sys import stdin`, and then replaces `sys.stdin`.
     """
     lines = iter(stdin_text.split("\n"))
     with ExitStack() as stack:
         stack.enter_context(patch("sys.stdin.read", lambda *_: stdin_text))
         stack.enter_context(patch("sys.stdin.readlines", lambda *_: stdin_text.split("\n")))
         stack.enter_context(patch("sys.stdin.readline", lambda *_: next(lines)))
-        stack.enter_context(patch("sys.stdin", OfficialStdin(stdin_text)))
+        stack.enter_context(patch("sys.stdin", MockStdin(stdin_text)))
         stack.enter_context(patch("builtins.open", mock_open(read_data=stdin_text)))
         with suppress(SystemExit):
             function()

@@ -49,7 +49,7 @@ class Reporter:
         self.flushed_at = self._now()
 
     def report_end(self) -> None:
-        """Tells the judge that the program has reached its end; sends back the secret that the judge then sends."""
+        """Tells the judge that the program has reached its end; receives a secret from the judge and sends it back."""
         self.send_frame(b"q", b"")
         self.flush()
         self.send_frame(b"p", self._read(self.control_fd, 16))

@@ -41,8 +41,11 @@ class SampleWork(Protocol):
     settings: ProcessSettings
     memory_mb: int
 
-    def prepare(self, secret_text: str) -> None:
-        """Receives the text that the judge sends at the start, while the process still has the judge's rights."""
+    def prepare(self, source_with_checks: str) -> None:
+        """Prepares the work while the process still has the judge's rights.
+
+        `source_with_checks` is the program, sent by the judge at the start; empty for work that already has its source.
+        """
         ...
 
     def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
@@ -75,9 +78,9 @@ class RunProgramWork:
     settings: ProcessSettings
     memory_mb: int
 
-    def prepare(self, secret_text: str) -> None:
+    def prepare(self, source_with_checks: str) -> None:
         """Stores the program's source, which the judge sends at the start."""
-        self.source = secret_text
+        self.source = source_with_checks
 
     def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Runs the program to its end. Raises what the program raises."""
@@ -103,7 +106,7 @@ class CallFunctionWork:
     """Argument lists, as `wire.dumps` encodes them."""
     oracle: str
 
-    def prepare(self, secret_text: str) -> None:
+    def prepare(self, source_with_checks: str) -> None:
         """Decodes the argument lists on which the program is called."""
         self.arguments = wire.loads(self.inputs)
 
@@ -138,7 +141,7 @@ class RecordOutputsWork:
     inputs: bytes
     output_not_none: bool
 
-    def prepare(self, secret_text: str) -> None:
+    def prepare(self, source_with_checks: str) -> None:
         """Decodes the argument lists on which the reference solution is called."""
         self.arguments = wire.loads(self.inputs)
 

@@ -61,7 +61,7 @@ class ServeCallsWork:
     inbox: int
     outbox: int
 
-    def prepare(self, secret_text: str) -> None:
+    def prepare(self, source_with_checks: str) -> None:
         """Does nothing: this process needs no text from the judge at its start."""
 
     def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:

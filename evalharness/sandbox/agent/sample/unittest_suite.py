@@ -31,9 +31,9 @@ class RunSuiteWork:
     settings: ProcessSettings
     memory_mb: int
 
-    def prepare(self, secret_text: str) -> None:
+    def prepare(self, source_with_checks: str) -> None:
         """Stores the source of program and tests, which the judge sends at the start."""
-        self.source = secret_text
+        self.source = source_with_checks
 
     def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Runs the test suite. Raises AssertionError if any test fails."""

@@ -104,11 +104,12 @@ class CoreWaitMeter:
         return (self._ended + sum(self._last.values())) / 1e9
 
 
-def exceeds_limit(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) -> bool:
+def exceeds_time_limit(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) -> bool:
     """Returns whether a program has exceeded its time limit, not counting time that its threads waited for a core.
 
-    `waited_s` is the waiting time of all threads, because the main thread may wait for another that waits for a core.
-    Also limits CPU time, because a program with many busy threads waits most of the time, and wall-clock time.
+    The time that counts is `wall_s` minus `waited_s`, the waiting time of all threads, because the main thread may wait
+    for another thread that waits for a core. With many busy threads, this difference hardly grows; so there are
+    also limits for CPU time (`COMMAND_CPU_FACTOR`) and for wall-clock time (`WALL_FACTOR`).
     """
     if wall_s > WALL_FACTOR * limit_s:
         return True

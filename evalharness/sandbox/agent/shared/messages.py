@@ -1,7 +1,7 @@
-"""The messages between the host and the agent: first the agent's hello; per job: isolation, job, secret, reply.
+"""The messages between the host and the agent: first the agent's hello; per job: isolation, job, hidden tests, reply.
 
-The agent reads a job's secret only after it has forked the processes that must not know it. `harmless` tells whether
-the program's text shows that it can do nothing but compute (evalharness/sandbox/tampering/harmless.py).
+The agent reads a job's hidden tests only after it has forked the processes that must not know them. `harmless` tells
+whether the program's text shows that it can do nothing but compute (evalharness/sandbox/tampering/harmless.py).
 """
 
 from typing import Literal, TypedDict
@@ -25,7 +25,7 @@ class ProcessSettings(TypedDict):
 class CallSettings(TypedDict):
     """Part of a job message: how to limit the time of calls and compare their outputs.
 
-    See `evalharness.records.CallRules`.
+    See `evalharness.records.EvalPlusCallRules`.
     """
 
     edition: str
@@ -37,7 +37,7 @@ class CallSettings(TypedDict):
 
 
 class ExecJob(TypedDict):
-    """Job message: run a Python program that contains its checks to its end."""
+    """Job message: run a Python program, which contains its checks, to its end."""
 
     kind: Literal["exec"]
     source: str
@@ -50,8 +50,8 @@ class ExecJob(TypedDict):
     memory_mb: int
 
 
-class ExecSecret(TypedDict):
-    """Secret message of an `ExecJob`, sent after the sample's processes are forked: the checks.
+class ExecHiddenTests(TypedDict):
+    """Hidden tests of an `ExecJob`, a message that the agent reads after it has forked the sample's processes.
 
     `program` is the sample followed by its checks. When `checks` run in a separate process, `trusted` defines all names
     that they need except `entry_point`, which is the sample's function.
@@ -79,8 +79,8 @@ class CallsJob(TypedDict):
     memory_mb: int
 
 
-class CallsSecret(TypedDict):
-    """Secret message of a `CallsJob`: the expected outputs, recorded by a `ReferenceJob`, and the reference's code."""
+class CallsHiddenTests(TypedDict):
+    """Hidden tests of a `CallsJob`: expected outputs (recorded by a `ReferenceJob`) and the reference solution."""
 
     expected: bytes
     reference: str
@@ -109,15 +109,15 @@ class CasesJob(TypedDict):
     memory_mb: int
 
 
-class CasesSecret(TypedDict):
-    """Secret message of a `CasesJob`: public and private test cases, as in LiveCodeBench's record of the problem."""
+class CasesHiddenTests(TypedDict):
+    """Hidden tests of a `CasesJob`: public and private test cases, as in LiveCodeBench's record of the problem."""
 
     public: str
     private: str
 
 
 class UnitTestJob(TypedDict):
-    """Job message: run a program with its `unittest` suite, at most `right_runs` times, and with false suites."""
+    """Job message: run a program with its `unittest` suite up to `right_runs` times, and once with each false suite."""
 
     kind: Literal["unittest"]
     right_runs: int
@@ -128,8 +128,8 @@ class UnitTestJob(TypedDict):
     memory_mb: int
 
 
-class UnitTestSecret(TypedDict):
-    """Secret message of a `UnitTestJob`: the sample with its tests, and its canaries.
+class UnitTestHiddenTests(TypedDict):
+    """Hidden tests of a `UnitTestJob`: the sample with its tests, and its canaries.
 
     A canary is a pair: the sample with false tests, and the number of tests that must fail.
     """
@@ -148,7 +148,7 @@ class ShortcutMessage(TypedDict):
 class StepMessage(TypedDict):
     """Part of a message: one command (compile, run ...) that judges programs of a language.
 
-    See `evalharness.sandbox.languages.Step`.
+    See `evalharness.sandbox.languages.CompileOrRunStep`.
     """
 
     name: str
@@ -196,12 +196,12 @@ class CommandJob(CommandRules):
     memory_mb: int
 
 
-class NoSecret(TypedDict):
-    """Secret message of a `ReferenceJob` or `CommandJob`: empty, because these jobs have no secret."""
+class NoHiddenTests(TypedDict):
+    """Empty message instead of hidden tests, for a `ReferenceJob` or `CommandJob`."""
 
 
 Job = ExecJob | CallsJob | ReferenceJob | CasesJob | UnitTestJob | CommandJob
-Secret = ExecSecret | CallsSecret | CasesSecret | UnitTestSecret | NoSecret
+HiddenTests = ExecHiddenTests | CallsHiddenTests | CasesHiddenTests | UnitTestHiddenTests | NoHiddenTests
 
 
 class ResourceUsage(TypedDict):
@@ -213,20 +213,20 @@ class ResourceUsage(TypedDict):
     waited_s: float
 
 
-class PartResult(ResourceUsage):
+class JobPartResult(ResourceUsage):
     """Part of a message: outcome and used resources of one part of a job, such as a group of inputs or a command."""
 
     status: str
     detail: str
 
 
-class Reply(TypedDict):
+class ReplyMessage(TypedDict):
     """Reply of the agent to a job: the results of the job's parts, in the order in which they ran.
 
     `clean`: whether all processes and files of the job could be removed.
     """
 
-    parts: dict[str, PartResult]
+    parts: dict[str, JobPartResult]
     clean: bool
 
 

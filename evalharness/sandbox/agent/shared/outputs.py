@@ -44,7 +44,7 @@ def is_empty_sequence(value: Any) -> bool:
 
 
 def encode_in_pieces(value: Any) -> Iterator[bytes]:
-    """Yields a value encoded in several pieces of bytes, each for `codec.decode`.
+    """Yields a value as several encoded pieces (byte strings), each of which `codec.decode` can decode.
 
     The first piece of a long list or tuple contains its type and length, and each other piece up to `CHUNK_ELEMENTS`
     elements. Any other value has two pieces: None, then the whole value.
@@ -97,7 +97,7 @@ def parse_first_piece(first_piece: Any, other_piece_count: int) -> SequenceHeade
     """Returns type and length of a long list or tuple from its decoded first piece.
 
     `other_piece_count` is the number of its other pieces. Raises MalformedPieces if that number is wrong or
-    `first_piece` is not that of a long list or tuple.
+    `first_piece` is not the first piece of a long list or tuple.
     """
     match first_piece:
         case ("list" | "tuple" as kind, int(length)) if type(length) is int and length > CHUNK_ELEMENTS:

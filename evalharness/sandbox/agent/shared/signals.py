@@ -5,7 +5,7 @@ import signal
 
 
 def signal_name(wait_status: int) -> str:
-    """Returns the name of the signal that ended a process, from its wait status `wait_status`.
+    """Returns the name of the signal that ended a process; `wait_status` is the status that `os.waitpid` returns.
 
     A signal without a name, such as most real-time signals, becomes `signal NUMBER`.
     """

@@ -10,7 +10,7 @@ import select
 import struct
 from typing import Any
 
-from .messages import HelloMessage, Reply, TimeLimitMessage
+from .messages import HelloMessage, ReplyMessage, TimeLimitMessage
 
 HEADER = struct.Struct("!II")
 FRAME_HEADER = struct.Struct("!cI")
@@ -72,7 +72,7 @@ def pack_message(value: Any) -> bytes:
     return HEADER.pack(len(data), 0) + data
 
 
-def write_reply(fd: int, reply: Reply | HelloMessage | TimeLimitMessage, recorded_outputs: bytes = b"") -> None:
+def write_reply(fd: int, reply: ReplyMessage | HelloMessage | TimeLimitMessage, recorded_outputs: bytes = b"") -> None:
     """Writes a reply for the host to a descriptor: two u32 lengths, the reply as JSON, and `recorded_outputs`.
 
     The host stores `recorded_outputs` without decoding them.

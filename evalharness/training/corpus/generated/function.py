@@ -71,8 +71,8 @@ def indent(text: str, spaces: int = 4) -> str:
 def make_example_calls(function: Function, random: Random) -> tuple[ExampleCall, ...]:
     """Returns example calls of a generated function, made by calling it with random arguments.
 
-    Returns no calls if the function is unsuitable for training: if it raises an exception, changes its arguments,
-    differs from its alternative body, or returns large values or always the same value.
+    Returns no calls if the function is unsuitable for training: if it raises an exception, changes its arguments, or
+    always returns the same value, if it returns a large value, or if its alternative body returns other values.
     """
     source = function.import_lines() + function.signature() + "\n" + indent(function.body)
     try:

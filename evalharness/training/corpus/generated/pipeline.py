@@ -75,7 +75,7 @@ class CodeFragments:
 def make_function(random: Random) -> Function:
     """Returns a generated function that combines a random sequence, filter, transformation and aggregation.
 
-    Raises LookupError if those that were drawn do not fit together.
+    Raises LookupError if the drawn parts do not fit together.
     """
     source = random.choice(SOURCES)
     condition = (

@@ -163,9 +163,11 @@ def test_samples_have_the_same_distribution_as_those_of_pytorch(temperature):
     assert torch.equal(found[64:128], again[64:128])
     assert not torch.equal(found[:64], found[64:128])
 
-    torch_path = banned.sample(banned.mask_banned(logits.repeat(len(found), 1)), torch.rand(len(found)).tolist())
+    torch_path = banned.sample(
+        banned.suppress_banned_tokens(logits.repeat(len(found), 1)), torch.rand(len(found)).tolist()
+    )
     mine, theirs = (torch.bincount(tokens.long(), minlength=vocabulary) for tokens in (found, torch_path))
-    expected = torch.softmax(banned.mask_banned(logits.clone())[0] / temperature, 0) * len(found)
+    expected = torch.softmax(banned.suppress_banned_tokens(logits.clone())[0] / temperature, 0) * len(found)
     assert mine[3] == theirs[3] == 0
     often = expected >= 5
     kinds = torch.stack([torch.cat((c[often], c[~often].sum()[None])) for c in (mine, theirs)]).numpy()

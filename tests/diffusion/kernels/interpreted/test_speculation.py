@@ -134,7 +134,7 @@ def plain_choices(target, row, draft):
         tokens = torch.tensor([text])
         mask = torch.ones(len(text), len(text), dtype=torch.bool).tril()[None, None]
         hidden = target(tokens, torch.arange(len(text))[None], mask)
-        choices.append(int(GREEDY.mask_banned(target.logits(hidden[0, -1:])).argmax()))
+        choices.append(int(GREEDY.suppress_banned_tokens(target.logits(hidden[0, -1:])).argmax()))
         text = [*text, token]
     return choices
 

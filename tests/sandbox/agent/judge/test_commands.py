@@ -11,7 +11,7 @@ import pytest
 from evalharness.records import Checks, CommandProgram, Execution, Limits
 from evalharness.sandbox.agent.judge import commands
 from evalharness.sandbox.agent.judge.commands import StepRun
-from evalharness.sandbox.agent.shared.messages import NoSecret, ResourceUsage
+from evalharness.sandbox.agent.shared.messages import NoHiddenTests, ResourceUsage
 from evalharness.sandbox.agent.shared.outcome import PASSED
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.languages import languages_by_image
@@ -118,7 +118,7 @@ def test_a_program_must_pass_each_time(
     monkeypatch.setattr(commands, "run_steps", run_steps)
     monkeypatch.setattr(commands.cleaning, "clean_up_between_runs", lambda *_: True)
     job: Any = {"program": b"right", "canaries": [b"made false"] * 5, "right_runs": 5}
-    results, _ = commands.judge(job, NoSecret, 0, "")
+    results, _ = commands.judge(job, NoHiddenTests, 0, "")
     assert results["run"]["status"] == status
 
 
@@ -134,7 +134,7 @@ def test_a_program_that_takes_too_long_runs_twice_at_most(monkeypatch: pytest.Mo
     job: Any = {"program": b"right", "canaries": [b"made false"] * 5, "right_runs": 5}
     for _ in range(20):
         runs.clear()
-        assert commands.judge(job, NoSecret, 0, "")[0]["run"]["status"] == "timeout"
+        assert commands.judge(job, NoHiddenTests, 0, "")[0]["run"]["status"] == "timeout"
         assert len(runs) <= 2
 
 

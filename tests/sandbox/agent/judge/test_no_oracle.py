@@ -6,8 +6,8 @@ import pytest
 from helpers.attack import cases_program
 from helpers.programs import calls_program
 
-from evalharness.records import Cases, CasesProgram, Limits, Outcome, ProcessRules
-from evalharness.sandbox.agent.judge.split_checks import FAILURES, continue_after_failures
+from evalharness.records import CasesProgram, EncodedTestCases, Limits, Outcome, ProcessRules
+from evalharness.sandbox.agent.judge.split_checks import FAILURES, parse_checks_collecting_failures
 from evalharness.sandbox.pool import ContainerPool
 
 SLOW = "import time, os\ndef f(x):\n    time.sleep(0.3)\n    return {value}\n"
@@ -84,7 +84,7 @@ def test_large_outputs_are_compared_afterwards(size: int, sandbox: ContainerPool
 
 @pytest.mark.docker
 def test_all_cases_are_sent_after_a_wrong_answer(sandbox: ContainerPool) -> None:
-    cases = Cases(json.dumps([{"input": str(number), "output": str(number)} for number in range(3)]))
+    cases = EncodedTestCases(json.dumps([{"input": str(number), "output": str(number)} for number in range(3)]))
     source = "import time, os\ntime.sleep(0.3)\nn = int(input())\nprint(n + (n == 1))"
     program = CasesProgram("python", source, Limits(1.0, 1024), ProcessRules(guard="livecodebench"), cases)
     (outcome,) = sandbox.run(program).parts.values()
@@ -113,6 +113,6 @@ def test_checks_continue_after_a_failed_assertion() -> None:
     checks = (
         "def check(candidate):\n    for x in range(4):\n        assert candidate(x) == 0\nassert f(9) == 8\ncheck(f)"
     )
-    exec(compile(continue_after_failures(checks), "checks", "exec"), {"f": f, FAILURES: failures})
+    exec(compile(parse_checks_collecting_failures(checks), "checks", "exec"), {"f": f, FAILURES: failures})
     assert calls == [9, 0, 1, 2, 3]
     assert [type(error) for error in failures] == [AssertionError, AssertionError, ValueError, AssertionError]

@@ -99,7 +99,8 @@ def padded_digit_distance(first: int, second: int) -> int:
     return sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), two.zfill(width), strict=True))
 
 
-def _is_not_none_as_expected(exact: Any, output: Any, expected: Any, args: Any, atol: float) -> Any:
+def _compare_whether_not_none(exact: Any, output: Any, expected: Any, args: Any, atol: float) -> Any:
+    """Returns whether `expected`, a bool, equals `output is not None`, or `output` itself if that is a bool."""
     return output == expected if isinstance(output, bool) else expected == (output is not None)
 
 
@@ -112,5 +113,5 @@ ORACLES: dict[str, Any] = {
     ),
     "padded_digits": lambda exact, output, expected, args, atol: exact or output == padded_digit_distance(*args),
     "as_sets": lambda exact, output, expected, args, atol: set(output) == set(expected),
-    "not_none": _is_not_none_as_expected,
+    "not_none": _compare_whether_not_none,
 }

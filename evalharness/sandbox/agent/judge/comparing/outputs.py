@@ -42,7 +42,10 @@ def short_repr(value: Any) -> str:
 
 @dataclass(frozen=True)
 class SampleOutput:
-    """The output of call number `index` of a sample, to be compared with the expected one by `comparison`."""
+    """Call number `index` of a sample's function, whose output `comparison` compares with the expected one.
+
+    Does not contain the output itself, which the methods receive in encoded pieces.
+    """
 
     work: CallFunctionWork
     index: int
@@ -66,7 +69,7 @@ class SampleOutput:
     def _compare(self, output_pieces: list[bytes], expected_pieces: list[bytes], exact: bool) -> Outcome | None:
         comparison = self.comparison
         if exact and comparison.atol == 0 and codec.decode(expected_pieces[0]) is not None:
-            return None if _have_equal_elements(output_pieces, expected_pieces) else LARGE_OUTPUT_DIFFERS
+            return None if _are_equal_sequences(output_pieces, expected_pieces) else LARGE_OUTPUT_DIFFERS
         output, expected, args = decode_pieces(output_pieces), decode_pieces(expected_pieces), None
         if comparison.oracle in ORACLES_WITH_INPUT:
             if isinstance(output, codec.OpaqueValue):
@@ -88,10 +91,10 @@ class SampleOutput:
         return wire.loads(self.work.inputs)[self.index]
 
 
-def _have_equal_elements(output_pieces: list[bytes], expected_pieces: list[bytes]) -> bool:
-    """Returns whether two long lists or tuples, each encoded in pieces, have equal elements.
+def _are_equal_sequences(output_pieces: list[bytes], expected_pieces: list[bytes]) -> bool:
+    """Returns whether an output equals the expected long list or tuple: same type, equal elements in the same order.
 
-    Decodes them one piece at a time to save memory.
+    Both are encoded in pieces, which are decoded one at a time to save memory.
     """
     header = codec.decode(output_pieces[0])
     expected_header = parse_first_piece(codec.decode(expected_pieces[0]), len(expected_pieces) - 1)
@@ -124,7 +127,7 @@ def outcome_if_output_is_wrong(
     if not (bytes_decide and expected.has_same_bytes(index, kind, payload)):
         try:
             output_pieces, expected_pieces = get_output_pieces(), expected.encoded_pieces(index)
-            exact = bytes_decide and not any(expected.value_flags(index))
+            exact = bytes_decide and not any(expected.output_flags(index))
             if sum(map(len, [*output_pieces, *expected_pieces])) <= MAX_INLINE_BYTES:
                 wrong = output.outcome_if_wrong(output_pieces, expected_pieces, exact)
             else:
@@ -139,7 +142,7 @@ def outcome_if_output_is_wrong(
             return Outcome("failed", str(error))
         if wrong:
             return wrong
-    comparison.update_tolerance(*expected.value_flags(index))
+    comparison.update_tolerance(*expected.output_flags(index))
     return None
 
 

@@ -194,7 +194,7 @@ class ForkedProcess(NamedTuple):
 
 
 def isolate_later_forks() -> None:
-    """Gives each process that this judge process forks from now on its own namespaces, if the container permits it.
+    """Makes this judge process fork every later process into new namespaces, if the container permits it.
 
     Also mounts new and empty folders /tmp and /dev/shm for the judge process itself.
     """
@@ -244,7 +244,7 @@ def _wait_forever() -> NoReturn:
 
 
 def pid_and_proc_path_in_namespace(pid: int) -> tuple[int, str]:
-    """Returns, of a process that `fork` made, its pid in its own PID namespace and the path of the /proc it sees."""
+    """Returns the pid that a process made by `fork` has in its own PID namespace, and the path of the /proc it sees."""
     return (FORKED_PID, f"/proc/{pid}/root/proc") if isolates_forks else (pid, "/proc")
 
 

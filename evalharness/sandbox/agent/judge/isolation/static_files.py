@@ -41,7 +41,7 @@ def write_static_files(folder: str) -> None:
         for name in LIMIT_FILES:
             with contextlib.suppress(OSError), open(f"{group}/{name}") as file:
                 _write_read_only_file(f"{folder}{group}/{name}", file.read())
-    for name, text in _idle_proc_contents().items():
+    for name, text in _proc_contents_of_idle_machine().items():
         _write_read_only_file(f"{folder}/proc/{name}", text)
     os.makedirs(f"{folder}/sys", exist_ok=True)
     os.makedirs(f"{folder}/empty/folder")
@@ -62,7 +62,7 @@ def _control_group_folders() -> list[str]:
     return [path for _, path, kind, *_ in mounts if kind in ("cgroup", "cgroup2") and path.startswith("/sys/")]
 
 
-def _idle_proc_contents() -> dict[str, str]:
+def _proc_contents_of_idle_machine() -> dict[str, str]:
     """Returns the contents of the /proc files about size and load of the machine, as if it were idle, by file name."""
     with open("/proc/meminfo") as file:
         total = next(line.split()[1] for line in file if line.startswith("MemTotal"))

@@ -72,7 +72,7 @@ compute.
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class AllowedNames:
     """The names that a program may use and still count as harmless, which means that it can only compute.
 
     `settable`: attributes that a program may set. `predefined`: names that are defined before it starts. `reserved`:
@@ -129,16 +129,16 @@ ATTRIBUTES = (
     | {"hexdigest", "digest"}
     | frozenset().union(*FUNCTIONS.values())
 ) - {"format", "format_map"}
-CHECKED_VOCABULARY = Vocabulary(FUNCTIONS, PLAIN_BUILTINS, ATTRIBUTES)
+DEFAULT_ALLOWED_NAMES = AllowedNames(FUNCTIONS, PLAIN_BUILTINS, ATTRIBUTES)
 """The names that a harmless (compute-only) program may use if it runs with assertions or is called on inputs."""
 
 
 @functools.cache
-def livecodebench_vocabulary() -> Vocabulary:
+def livecodebench_allowed_names() -> AllowedNames:
     """Returns the names that a harmless (compute-only) program may use if LiveCodeBench's test cases judge it."""
     modules = _merge_names_by_module(FUNCTIONS, parse_names_by_module(LIVECODEBENCH_MODULE_NAMES))
     known = frozenset().union(*modules.values())
-    return Vocabulary(
+    return AllowedNames(
         modules=modules,
         builtins=PLAIN_BUILTINS | {"input", "exit", "quit", "object", "__name__"},
         attributes=ATTRIBUTES | STREAM_ATTRIBUTES | known | SPECIAL_METHODS,
@@ -150,24 +150,24 @@ def livecodebench_vocabulary() -> Vocabulary:
 
 
 @functools.cache
-def runtime_attributes() -> frozenset[str]:
-    """Returns the attribute names of Python's built-in types and of modules that LiveCodeBench programs may use.
+def builtin_and_module_attributes() -> frozenset[str]:
+    """Returns the names of all attributes of built-in types, and of the modules allowed in LiveCodeBench programs.
 
-    A program that reads an attribute of such a name is not considered harmless (compute-only) unless a vocabulary lists
-    the name. That is so even if the program's own classes define the name: the program may read a built-in attribute
+    A program that reads an attribute with such a name is not considered harmless (compute-only) unless the name is
+    allowed. That is so even if the program's own classes define the name: the program may read a built-in attribute
     instead, such as a frame's `f_globals`.
     """
     kinds = [kind for kind in vars(types).values() if isinstance(kind, type)]
-    modules = map(importlib.import_module, livecodebench_vocabulary().modules)
+    modules = map(importlib.import_module, livecodebench_allowed_names().modules)
     return frozenset().union(*map(dir, [object, *kinds]), *map(dir, modules))
 
 
 @functools.cache
-def unittest_vocabulary() -> Vocabulary:
+def unittest_allowed_names() -> AllowedNames:
     """Returns the names that a harmless (compute-only) program may use if BigCodeBench's `unittest` suites judge it."""
     names = frozenset(SUITE_NAMES.split())
     modules = _merge_names_by_module(FUNCTIONS, dict.fromkeys(SUITE_MODULES.split(), names))
-    return Vocabulary(
+    return AllowedNames(
         modules=modules,
         builtins=PLAIN_BUILTINS,
         attributes=ATTRIBUTES | names,

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import yaml
 
-from evalharness.training.drafting.features import StoredFeatures
+from evalharness.training.drafting.features import StoredFeatureSource
 from evalharness.training.drafting.recipe import DrafterRecipe
 from evalharness.training.drafting.stages import ANSWERS, FEATURES, open_target
 from evalharness.training.drafting.trainer import DrafterTrainer, make_drafter
@@ -44,7 +44,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)  # so that CPU time is the time of the products alone
     recipe = read_recipe(args.config, args.set)
-    target, store = open_target(recipe), StoredFeatures(args.run / ANSWERS, args.run / FEATURES)
+    target, store = open_target(recipe), StoredFeatureSource(args.run / ANSWERS, args.run / FEATURES)
 
     def trainer(steps: int) -> DrafterTrainer:
         changed = recipe.optimization.model_copy(update={"steps": steps, "evaluate_every": 1 << 30})

@@ -90,7 +90,7 @@ def prepare_whole(weights: KernelWeights, sequences: int, before: int, block: in
     config = replace(weights.config, attention="bidirectional")
     weights, size, device = replace(weights, config=config), before + block, weights.embed.device
     cache = KVCache(replace(config, layers=1), sequences, size, weights.embed.dtype, device)
-    state = new_decoding_state(sequences, block, before, 1, 1, device, max_tail_length=1)
+    state = new_decoding_state(sequences, block, before, 1, 1, device, max_tokens_after_block=1)
     state.tokens.fill_(config.mask_id)
     state.masked.fill_(1)
     state.length.fill_(block)
@@ -123,7 +123,7 @@ def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
     keys, _ = bench.cache.layer_keys_and_values(0)
     context = int(bench.state.cached[0]) + int(bench.state.length[0])
     read = 2 * bench.cache.row_count * context * keys.shape[1] * keys.shape[3] * keys.element_size()
-    write_step_input(bench.state, b.step_input, block_length=0, shift=False, next_token=bench.policy is None)
+    write_step_input(bench.state, b.step_input, block_length=0, shift=False, autoregressive=bench.policy is None)
 
     def finish(number: int) -> None:
         layer, (own_keys, own_values) = w.layers[number], bench.cache.layer_keys_and_values(number)

@@ -79,7 +79,7 @@ def fused_states(model: Transformer, block: list[int], start: int, cache: KVCach
     b = new_step_buffers(weights, cache, size, size, ())
     for buffer in (b.residual, b.normed, b.queries, b.attended, b.gated, b.partials, b.log_sums, *b.products):
         buffer.fill_(math.nan)
-    write_step_input(state, b.step_input, block_length=0, shift=False, next_token=False)
+    write_step_input(state, b.step_input, block_length=0, shift=False, autoregressive=False)
     forward(weights, b, cache, state.live)
     return b.normed.view(cache.row_count, size, -1)
 

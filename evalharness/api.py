@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from evalharness.data.cards import card_path, expand_task_names, task_name_without_card_file
+from evalharness.data.cards import card_path_in_task_name, expand_task_names, task_name_without_card_file
 from evalharness.data.runs import Run, load_run
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, default_worker_count
@@ -229,7 +229,7 @@ def _make_run_config(
     workers = settings.pop("workers", None)
     if workers is None:
         workers = default_worker_count(settings.get("executor", "local"))
-    if card_path(task):
+    if card_path_in_task_name(task):
         [task] = expand_task_names(task)
     return RunConfig(task=task, backend=backend, model=model, options=texts, workers=workers, **settings)
 

@@ -76,7 +76,7 @@ class Chunks:
 
 def extracted(name: str) -> Callable[[str], object]:
     recipe = Recipe(kind="completion", description="", extraction=name, max_new_tokens=1, fields={"prompt": "{prompt}"})
-    return lambda text: programs.extract_program_and_rule(PROBLEM, Completion("a", 0, text), recipe)
+    return lambda text: programs.extract_program_and_location(PROBLEM, Completion("a", 0, text), recipe)
 
 
 def middle(name: str) -> Callable[[str], object]:
@@ -138,7 +138,7 @@ READERS: dict[str, Callable[[str], object]] = {
 }
 BOUNDED = sorted(set(programs.EXTRACTION_RULES) - programs.LINEAR_TIME_RULES)
 TRUSTED = {
-    "adapters/extraction/*": "bounded: `programs.extract_program_and_rule` calls them in a child process",
+    "adapters/extraction/*": "bounded: `programs.extract_program_and_location` calls them in a child process",
     "adapters/card_task.py": "names of a card's fields",
     "adapters/livecodebench.py": "starter code of the data",
     "adapters/mbpp.py": "tests of the data",

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract_program_and_rule
+from evalharness.adapters.extraction.programs import extract_program_and_location
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.errors import UserError
@@ -89,14 +89,14 @@ class BigCodeBench:
 
     def program(self, problem: Problem, completion: Completion) -> UnitTestProgram:
         """Returns what the sandbox runs for a completion: the extracted solution, then the problem's unit tests."""
-        extracted = extract_program_and_rule(problem, completion, self.context.recipe)
+        extracted = extract_program_and_location(problem, completion, self.context.recipe)
         return UnitTestProgram(
             image=self.context.image,
             source=self._prepend_prompt_code(problem, extracted.source),
             limits=self.context.limits,
             rules=self.context.process_rules,
             checks=Checks(problem.record["test"], entry_point=problem.entry_point),
-            found_by=extracted.rule,
+            found_by=extracted.location,
         )
 
     def _prepend_prompt_code(self, problem: Problem, code: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import check_extraction_rule, extract_program_and_rule
+from evalharness.adapters.extraction.programs import check_extraction_rule, extract_program_and_location
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.data.cards.short_card import PYTHON_IMAGES
@@ -78,16 +78,16 @@ class CardTask:
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram | CommandProgram:
         """Returns what the sandbox runs for a completion: the extracted program, then the problem's tests."""
-        extracted = extract_program_and_rule(problem, completion, self.context.recipe)
+        extracted = extract_program_and_location(problem, completion, self.context.recipe)
         tests = self._fill_test_template(problem.record)
         image, limits = self.context.image, self.context.limits
         if self._language:
             seconds = sum(step.time_s for step in self._language.steps)
             return CommandProgram(
-                image, extracted.source, Limits(seconds, limits.memory_mb), Checks(tests), extracted.rule
+                image, extracted.source, Limits(seconds, limits.memory_mb), Checks(tests), extracted.location
             )
         checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
-        return ExecProgram(image, extracted.source, limits, self.context.process_rules, checks, extracted.rule)
+        return ExecProgram(image, extracted.source, limits, self.context.process_rules, checks, extracted.location)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Returns the verdict on a completion: passed if program and tests ran to their end within the limits."""

@@ -12,7 +12,7 @@ from evalharness.data.loading import LoadedData
 from evalharness.data.run_types import TaskDescription
 from evalharness.errors import UserError
 from evalharness.records import Limits, ProcessRules
-from evalharness.sandbox.languages import command_rules, languages_by_image
+from evalharness.sandbox.languages import language_rules, languages_by_image
 
 
 @dataclass(frozen=True)
@@ -95,5 +95,5 @@ class TaskContext:
             "deviations": [deviation.id for deviation in self.card.deviations],
         }
         if self.rules.get("runner") == "command":
-            description["commands"] = dict(command_rules(languages_by_image()[self.image]))
+            description["commands"] = dict(language_rules(languages_by_image()[self.image]))
         return description

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract_program_and_rule
+from evalharness.adapters.extraction.programs import extract_program_and_location
 from evalharness.adapters.mbpp_plus_inputs import restore_input_types
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
@@ -80,9 +80,9 @@ class EvalPlus:
     def program(self, problem: Problem, completion: Completion) -> CallsProgram:
         """Returns what the sandbox runs for a completion: the extracted function, and the inputs to call it with.
 
-        Base inputs are those of the original benchmark, plus inputs those that EvalPlus added.
+        The base inputs are those of the original benchmark; the plus inputs are those that EvalPlus added.
         """
-        extracted = extract_program_and_rule(problem, completion, self.context.recipe)
+        extracted = extract_program_and_location(problem, completion, self.context.recipe)
         return CallsProgram(
             image=self.context.image,
             source=extracted.source,
@@ -92,7 +92,7 @@ class EvalPlus:
                 **self._call_rules, oracle=self._comparison_rule_name(problem), atol=problem.record["atol"]
             ),
             reference=self._reference_solution(problem),
-            found_by=extracted.rule,
+            found_by=extracted.location,
         )
 
     def _comparison_rule_name(self, problem: Problem) -> str:

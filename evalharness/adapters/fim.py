@@ -31,7 +31,7 @@ class InfillingRecord(TypedDict):
 class HumanEvalInfilling:
     """The adapter of `fim-single-line`, `fim-multi-line`, `fim-random-span` and `fim-random-span-light`.
 
-    It makes the tasks' prompts, sandbox programs and verdicts; these follow the official
+    It makes the tasks' prompts, sandbox programs and verdicts. Verdicts follow the official
     human_eval_infilling/execution.py `check_correctness`.
     """
 

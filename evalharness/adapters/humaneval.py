@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract_program_and_rule
+from evalharness.adapters.extraction.programs import extract_program_and_location
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.records import Checks, Completion, ExecProgram, Execution, Problem, Verdict
@@ -53,11 +53,11 @@ class HumanEval:
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:
         """Returns what the sandbox runs for a completion: the solution, the tests and a call of `check`."""
-        extracted = extract_program_and_rule(problem, completion, self.context.recipe)
+        extracted = extract_program_and_location(problem, completion, self.context.recipe)
         tests = f"{problem.record['test']}\ncheck({problem.entry_point})"
         checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
         rules = self.context.process_rules
-        return ExecProgram(self.context.image, extracted.source, self.context.limits, rules, checks, extracted.rule)
+        return ExecProgram(self.context.image, extracted.source, self.context.limits, rules, checks, extracted.location)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Returns the verdict on a completion: passed if program and tests ran to their end within the limits."""

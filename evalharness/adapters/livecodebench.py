@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract_program_and_rule
+from evalharness.adapters.extraction.programs import extract_program_and_location
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.data.templates import fill_template
@@ -81,7 +81,7 @@ class LiveCodeBench:
     def program(self, problem: Problem, completion: Completion) -> CasesProgram:
         """Returns what the sandbox runs for a completion: the extracted solution, once for each test case."""
         record = cast(LiveCodeBenchRecord, problem.record)
-        extracted = extract_program_and_rule(problem, completion, self.context.recipe)
+        extracted = extract_program_and_location(problem, completion, self.context.recipe)
         return CasesProgram(
             image=self.context.image,
             source=extracted.source,
@@ -90,7 +90,7 @@ class LiveCodeBench:
             cases=EncodedTestCases(
                 record["public_test_cases"], record.get("private_test_cases", ""), problem.entry_point
             ),
-            found_by=extracted.rule,
+            found_by=extracted.location,
         )
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:

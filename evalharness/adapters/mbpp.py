@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract_program_and_rule
+from evalharness.adapters.extraction.programs import extract_program_and_location
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.data.templates import fill_template
@@ -73,11 +73,11 @@ class Mbpp:
         """Returns what the sandbox runs for a completion: the solution, the tests' set-up code and the assertions."""
         record = cast(MbppRecord, problem.record)
         setup = [record.get("test_setup_code", ""), *record.get("test_imports", [])]
-        extracted = extract_program_and_rule(problem, completion, self.context.recipe)
+        extracted = extract_program_and_location(problem, completion, self.context.recipe)
         tests = "\n".join([*(line for line in setup if line), *record["test_list"]])
         checks = Checks(tests, entry_point=problem.entry_point)
         rules = self.context.process_rules
-        return ExecProgram(self.context.image, extracted.source, self.context.limits, rules, checks, extracted.rule)
+        return ExecProgram(self.context.image, extracted.source, self.context.limits, rules, checks, extracted.location)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Returns the verdict on a completion: passed if program and assertions ran to their end within the limits."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract_program_and_rule
+from evalharness.adapters.extraction.programs import extract_program_and_location
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.errors import UserError
@@ -78,8 +78,8 @@ class MultiPlE:
             start = source.find(prompt)
             prefix = source[:start] + prompt if start >= 0 and CPP_HEADERS.fullmatch(source, 0, start) else ""
         else:
-            extracted = extract_program_and_rule(problem, completion, self.context.recipe)
-            source, prefix, found_by = extracted.source, prompt, extracted.rule
+            extracted = extract_program_and_location(problem, completion, self.context.recipe)
+            source, prefix, found_by = extracted.source, prompt, extracted.location
         checks = Checks(tests, stem=prefix)
         return CommandProgram(self.context.image, source, self._limits, checks, found_by)
 

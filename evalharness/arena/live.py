@@ -89,7 +89,7 @@ class LiveModels:
             self.entrants.add_answer(problem_key, answer)
         return answer
 
-    def start_grading(self, sandbox: ContainerPool) -> None:
+    def enable_grading(self, sandbox: ContainerPool) -> None:
         """Makes `sandbox` grade each new answer before voters see it. The caller closes the sandbox.
 
         Raises UserError if a sandbox image that the tasks need is not available.

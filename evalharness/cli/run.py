@@ -182,9 +182,9 @@ def is_single_task(task_names: str) -> bool:
 
 
 def print_summaries(summaries: Sequence["Summary"], task_group: str | None = None) -> None:
-    """Prints tables of the results: one row per run, and pass rates by problem category.
+    """Prints a table with the results of each run, and tables of pass rates by problem category.
 
-    With `task_group`, the name of a group of tasks, the table also has a row with the mean of each rate.
+    With `task_group`, the name of a group of tasks, the first table also has a row with the means of the rates.
     """
     from evalharness.report.summary_table import make_facet_tables, make_summary_table, make_table_remarks
 

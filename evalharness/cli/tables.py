@@ -99,7 +99,10 @@ def print_option_descriptions(descriptions: Sequence[OptionDescription], owner_n
 
 
 def print_paragraphs(texts: Iterable[str], indent: str = "") -> None:
-    """Prints each text as a paragraph, wrapped at the terminal's width. All lines but the first begin with `indent`."""
+    """Prints each text as a paragraph, wrapped at the terminal's width.
+
+    All lines of a paragraph but the first begin with `indent`.
+    """
     width = min(stdout_console().width, 120)
     for text in texts:
         lines = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -167,7 +167,7 @@ class ClusterGrader:
         return None
 
     def _take_chunk(self, node: GradingNode) -> list[Completion]:
-        """Takes completions from the queue: about `CHUNK_S` seconds of work, at most the node's fair share."""
+        """Takes a chunk from the queue: about `CHUNK_S` seconds of work, at most the node's fair share of the queue."""
         waiting = self._queue.qsize() + len(self._retries)
         fair_share = -(-waiting // max(1, CHUNKS_PER_NODE * len(self.sandboxes.nodes)))
         per_worker = max(1, min(SAMPLES_PER_WORKER, int(CHUNK_S / self._sample_s)))

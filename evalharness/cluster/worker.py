@@ -50,16 +50,16 @@ class GradingWorker:
         """Log lines of building images."""
         self._cache = ObjectCache()
 
-    def start_and_count_workers(self, driver_version: str) -> int:
+    def start_and_count_workers(self, evalharness_version: str) -> int:
         """Opens the sandboxes of this node and returns how many samples they grade at the same time.
 
-        `driver_version` is the evalharness version of the process that started the run. Raises UserError if this node
-        has another version, or no container engine.
+        `evalharness_version` is the version of the process that started the run. Raises UserError if this node has
+        another version, or no container engine.
         """
-        if driver_version != __version__:
+        if evalharness_version != __version__:
             raise UserError(
-                f"the node has evalharness {__version__}, but the run was started with {driver_version}; install the "
-                "same version on every node"
+                f"the node has evalharness {__version__}, but the run was started with {evalharness_version}; install "
+                "the same version on every node"
             )
         options = self.config.sandbox_options()
         workers = self.config.workers or self.cpus

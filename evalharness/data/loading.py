@@ -81,6 +81,7 @@ def _is_official_data(version: DataVersion, fingerprint: str, checksums: tuple[s
     """Returns whether loaded data are those that the card describes.
 
     This is decided by the card's file checksums or, if it has none, by its fingerprint.
+    Data that come with a card that has neither are official.
     """
     if version.sha256:
         return checksums == version.sha256
@@ -127,7 +128,7 @@ def _read_version_records(
     if isinstance(source, Path):
         check_data_folder(source)
         paths = version_files(entry, version, source)
-        _check_version_files_exist(entry, version, paths, source)
+        _raise_if_only_other_versions_exist(entry, version, paths, source)
         return _RecordsWithOrigin(_read_records_of_files(paths), f"folder {source}", _file_checksums(paths, version))
     if source == "sample":
         return _RecordsWithOrigin(_read_bundled_sample_data(card, entry, version, split), "sample")
@@ -142,7 +143,9 @@ def _read_records_of_files(paths: Sequence[Path]) -> list[Record]:
     return [record for path in paths for record in read_records(path)]
 
 
-def _check_version_files_exist(entry: TaskEntry, version: DataVersion, paths: Sequence[Path], folder: Path) -> None:
+def _raise_if_only_other_versions_exist(
+    entry: TaskEntry, version: DataVersion, paths: Sequence[Path], folder: Path
+) -> None:
     """Raises UserError if a file of the version is missing and the folder has other versions of the task's data.
 
     The message names these versions. They are never used instead, since their results would not be comparable.

@@ -53,7 +53,7 @@ class SampleSelection(TypedDict, total=False):
     only: list[str]
 
 
-class RunConfiguration(TypedDict):
+class ManifestConfiguration(TypedDict):
     """A run's configuration: everything that can change its results. A run resumes only with an equal configuration."""
 
     task: TaskDescription
@@ -116,7 +116,7 @@ class RunStretch(TypedDict):
 class Manifest(TypedDict):
     """The content of a run's `manifest.json`: configuration, environment and stretches (see `RunStretch`)."""
 
-    config: RunConfiguration
+    config: ManifestConfiguration
     """The configuration with which the latest process wrote to the run."""
     environment: Environment
     """The environment of the first process that wrote to the run."""

@@ -31,7 +31,7 @@ def decode_autoregressively(
     if engine is not None and engine.supports(sampler):
         engine_cache, start = engine.allocate_cache(rows, sampler), time.perf_counter()
         _prefill_prompts(model, rows, 0, start, engine_cache)
-        engine.decode_autoregressively(rows, append_final_token, start)
+        engine.decode_autoregressively(rows, append_next_token, start)
         return
     start = time.perf_counter()
     cache = _prefill_prompts(model, rows, 0, start)
@@ -41,7 +41,7 @@ def decode_autoregressively(
         sampled = sample_output_tokens(model, hidden, running, [0], 0, sampler)
         for row, (token,) in zip(running, sampled, strict=True):
             row.forward_passes += 1
-            append_final_token(row, token)
+            append_next_token(row, token)
         record_output_times(running, start)
         running = _drop_ended_rows(running, cache)
 
@@ -75,7 +75,7 @@ def decode_self_speculatively(model: Transformer, rows: Sequence[Row], draft_len
             row.record_draft(len(row.text) - len(row.prompt), draft, accepted, "self")
             for token in (*draft[:accepted], following[accepted - 1]):
                 if not row.ended:
-                    append_final_token(row, token)
+                    append_next_token(row, token)
         record_output_times(running, start)
         running = _drop_ended_rows(running, cache)
 
@@ -120,30 +120,30 @@ def sample_output_tokens(
     model: Transformer,
     hidden: Tensor,
     rows: Sequence[Row],
-    input_positions: Sequence[int],
+    input_indices: Sequence[int],
     pending_draft_tokens: int,
     sampler: Sampler,
 ) -> list[list[int]]:
-    """Samples a token at each of the `input_positions` of each row's input; returns the sampled tokens of each row.
+    """Samples a token at each of the `input_indices` of each row's input; returns the sampled tokens of each row.
 
     `hidden` [rows, T, hidden] are the hidden states of the forward pass that predicts the tokens. The sampled tokens
     are consecutive tokens of the row's output. `pending_draft_tokens` is the number of drafted tokens that come before
     them and are not yet appended to the row. The n-th output token of a row is always sampled with the row's n-th
     random number. Drafting and verification therefore choose the same token as often as possible.
     """
-    sources = [(row, position) for row in range(len(rows)) for position in input_positions]
+    sources = [(row, index) for row in range(len(rows)) for index in input_indices]
     logits = sampler.suppress_banned_tokens(model.logits(gather_hidden_states(hidden, sources)))
     uniforms: list[float] = []
     if sampler.temperature:
         for row in rows:
             first = len(row.text) - len(row.prompt) + pending_draft_tokens
-            uniforms += [row.random_number(first + index) for index in range(len(input_positions))]
+            uniforms += [row.random_number(first + index) for index in range(len(input_indices))]
     tokens = sampler.sample(logits, uniforms).tolist()
-    return [tokens[first : first + len(input_positions)] for first in range(0, len(tokens), len(input_positions))]
+    return [tokens[first : first + len(input_indices)] for first in range(0, len(tokens), len(input_indices))]
 
 
-def append_final_token(row: Row, token: int, confidence: float = 1.0) -> None:
-    """Appends a token that no later pass changes (a final token), and its probability `confidence`, to a row.
+def append_next_token(row: Row, token: int, confidence: float = 1.0) -> None:
+    """Appends the next output token, which no later pass changes, to a row; `confidence` is its probability.
 
     It also sets `row.cached`: the KV cache holds all tokens before this one.
     """

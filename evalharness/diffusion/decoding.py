@@ -230,9 +230,10 @@ class ChosenTokenStatistics(NamedTuple):
 
 
 def compute_token_statistics(logits: Tensor, chosen_tokens: Tensor, with_distribution: bool) -> ChosenTokenStatistics:
-    """Returns the probabilities of the `chosen_tokens` [N] under `logits` [N, V], and their margins and entropies.
+    """Returns the probabilities of the `chosen_tokens` [N] under `logits` [N, V], and margins and entropies.
 
-    Margins and entropies are only computed if `with_distribution` is true, and are zero otherwise.
+    The latter two describe the distribution of each token. They are only computed if `with_distribution` is true, and
+    are zero otherwise.
     """
     logit = logits.gather(1, chosen_tokens[:, None])
     if not with_distribution:

@@ -34,11 +34,14 @@ class RowPacking:
     """For each token, its place in the padded rows, int64 [tokens]."""
 
     def pad(self, x: Tensor) -> Tensor:
-        """Returns vectors of joined rows, [1, tokens, n], as padded rows [rows, size, n]."""
+        """Splits vectors of rows that were joined without padding, [1, tokens, n], into padded rows [rows, size, n].
+
+        `size` is the number of tokens of the longest row.
+        """
         return x[0].index_select(0, self.padded).view(self.rows, self.size, -1)
 
     def pack(self, x: Tensor) -> Tensor:
-        """Returns vectors of padded rows, [rows, size, n], as joined rows without padding [1, tokens, n]."""
+        """Joins vectors of padded rows, [rows, size, n], into one row without padding, [1, tokens, n]."""
         return x.flatten(0, 1).index_select(0, self.packed)[None]
 
 
@@ -159,7 +162,10 @@ def rope_rotation(config: ModelConfig, positions: Tensor, dtype: torch.dtype) ->
 
 
 def apply_rope(x: Tensor, rotation: Rotation) -> Tensor:
-    """Returns `x` [B, T, heads, head_dim] with RoPE applied to the first dimensions of each head."""
+    """Returns `x` [B, T, heads, head_dim] with RoPE applied to the first dimensions of each head.
+
+    `rotation` is the result of `rope_rotation`, which has as many dimensions as are rotated.
+    """
     cos, sin = rotation
     size = cos.shape[-1]
     if size == x.shape[-1]:

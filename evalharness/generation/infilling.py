@@ -92,7 +92,7 @@ def _encode_without_leading_space(tokenizer: Any, text: str) -> list[int]:
     )
     if marked[: len(marker)] != marker:
         raise UserError(
-            "the model's tokenizer cannot encode the suffix of the prompt separately, because it merges the first "
-            "characters of a text with the preceding ones; give another FIM format with --option fim=NAME"
+            "the model's tokenizer cannot encode the prompt's suffix on its own, because it joins the suffix's first "
+            "characters with the text before them into one token; give another FIM format with --option fim=NAME"
         )
     return marked[len(marker) :]

@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 
-from evalharness.data.cards import card_path, task_name_without_card_file
+from evalharness.data.cards import card_path_in_task_name, task_name_without_card_file
 from evalharness.errors import UserError
 from evalharness.grading_service.admission import AdmissionControl
 from evalharness.grading_service.config import ServiceConfig
@@ -38,8 +38,8 @@ def resolve_task_name(requested_name: str, config: ServiceConfig) -> str:
     It is the requested name, or FILE.yaml:TASK if the service was started with a file that defines the task (a task
     card, --task FILE.yaml). Raises UserError for other files, because clients must not make the service read files.
     """
-    cards = {task_name_without_card_file(task): task for task in config.tasks if card_path(task)}
-    if card_path(requested_name) and requested_name not in cards.values():
+    cards = {task_name_without_card_file(task): task for task in config.tasks if card_path_in_task_name(task)}
+    if card_path_in_task_name(requested_name) and requested_name not in cards.values():
         raise UserError(
             f"unknown task {requested_name!r}; give the name of a bundled task, or, for a task of your own, start the "
             "service with --task CARD_FILE"

@@ -46,7 +46,7 @@ class SandboxClient:
         return verdicts
 
     def _post_submission(self, submission: Mapping[str, Any]) -> list[VerdictRow]:
-        """Sends a submission, again if it fails; returns the verdicts. Raises an error after `retry_s` seconds."""
+        """Sends a submission, retries for at most `retry_s` seconds if that fails, and returns the verdicts."""
         deadline, warned = time.monotonic() + self.retry_s, False
         while True:
             pause_s = 1.0

@@ -23,9 +23,10 @@ def count_answer_kinds(
 ) -> AnswerCounts | None:
     """Returns how many answers were truncated at the token limit, empty, refused, missing or only reasoning.
 
-    Returns None if there are no answers; completions that failed are not counted. `token_limit`, the limit under which
-    the answers were generated, is only stored with the counts. `tokenizer`, if given, counts the tokens of reasoning.
-    `final_text` returns the text of a completion without its reasoning.
+    Returns None if there are no answers. Completions with an `error` are not counted: a prompt for which the backend
+    failed has a missing answer only with --settle-failures. `token_limit`, the limit under which the answers were
+    generated, is only stored with the counts. `tokenizer`, if given, counts the tokens of reasoning. `final_text`
+    returns the text of a completion without its reasoning.
     """
     counts = Counter[AnswerKind]()
     total = with_reasoning = common_tokens = known_ends = 0

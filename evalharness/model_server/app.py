@@ -118,14 +118,14 @@ def make_app(config: ServerConfig, engine: Engine, problems: PlaygroundProblems)
 
 
 def _make_endpoint(
-    parse_body: ParseBody, responder: Responder, max_new_tokens: int
+    parse_body: ParseBody, responder: Responder, default_max_new_tokens: int
 ) -> Callable[[Request], Awaitable[Response]]:
     """Returns the function of an HTTP endpoint: it parses the body with `parse_body`, and `responder` answers."""
 
     async def handle_request(http_request: Request) -> Response:
         arrival_time = current_perf_counter_s()
         seed = http_request.headers.get(SEED_HEADER, "")
-        defaults = RequestDefaults(max_new_tokens, int(seed) if seed.isascii() and seed.isdigit() else None)
+        defaults = RequestDefaults(default_max_new_tokens, int(seed) if seed.isascii() and seed.isdigit() else None)
         return await responder.respond(http_request, parse_body(await http_request.body(), defaults), arrival_time)
 
     return handle_request

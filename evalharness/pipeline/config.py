@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from evalharness.backends.factory import BackendConfig, find_backend, option_names, unknown_option_message
 from evalharness.data.cards import task_name_without_card_file
-from evalharness.data.cards.task_options import task_option_names
+from evalharness.data.cards.task_options import all_task_option_names
 from evalharness.errors import UserError
 from evalharness.pipeline.resuming.same_run import RETRY_OPTIONS
 from evalharness.records import Backend
@@ -85,7 +85,7 @@ class RunConfig:
 
     def task_options(self) -> dict[str, str]:
         """Returns those `--option KEY=VALUE` pairs that are options of the task (the benchmark), as a dictionary."""
-        return {key: value for key, value in self.options.items() if key in task_option_names(self.task)}
+        return {key: value for key, value in self.options.items() if key in all_task_option_names(self.task)}
 
     def sandbox_options(self) -> dict[str, str]:
         """Returns those `--option KEY=VALUE` pairs that are options of the sandbox, as a dictionary."""
@@ -96,7 +96,7 @@ class RunConfig:
 
         Raises UserError for an option that neither the backend nor the task nor the sandbox has.
         """
-        other_options = task_option_names(self.task) | set(SANDBOX_OPTIONS)
+        other_options = all_task_option_names(self.task) | set(SANDBOX_OPTIONS)
         options = {key: value for key, value in self.options.items() if key not in other_options}
         known_options = option_names(find_backend(self.backend))
         for key in options:

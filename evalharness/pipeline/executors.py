@@ -114,7 +114,7 @@ def open_local(
 
 
 def make_grading_time_estimator(task: Task, sandbox: ContainerPool) -> Callable[[Problem], float]:
-    """Returns a function that estimates, from a problem's official solution, its grading time in seconds."""
+    """Returns a function that estimates a problem's grading time in seconds: the run time of its official solution."""
 
     def estimate_grading_seconds(problem: Problem) -> float:
         if problem.reference is None:

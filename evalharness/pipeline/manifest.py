@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from evalharness.adapters import TaskContext
-from evalharness.data.run_types import Environment, RunConfiguration, SampleSelection
+from evalharness.data.run_types import Environment, ManifestConfiguration, SampleSelection
 from evalharness.pipeline.executors import Sandboxes
 from evalharness.pipeline.machine import describe_current_process
 from evalharness.records import Backend, Sampling
@@ -20,7 +20,7 @@ def make_manifest_configuration(
     sampling: Sampling,
     sandbox: Sandboxes,
     sample_selection: SampleSelection,
-) -> RunConfiguration:
+) -> ManifestConfiguration:
     """Returns the configuration that a run's manifest records: everything that can change a result.
 
     A run can only be resumed with an equal configuration.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from evalharness.data.run_files import COMPLETIONS, MANIFEST, SUMMARY, VERDICTS, read_manifest, read_summary
-from evalharness.data.run_types import Environment, Manifest, RunConfiguration, RunStretch, Summary, SummaryResults
+from evalharness.data.run_types import Environment, Manifest, ManifestConfiguration, RunStretch, Summary, SummaryResults
 from evalharness.errors import UserError
 from evalharness.metrics.tokenizing import BUNDLED_NAME
 from evalharness.pipeline.config import RunConfig
@@ -33,7 +33,7 @@ SHARD_SPECIFIC_KEYS = frozenset({"shard", *SummaryResults.__annotations__})
 class ShardedRun:
     """The checked shards of one run, before they are joined. A shard is a run over a part of the problems."""
 
-    config: RunConfiguration
+    config: ManifestConfiguration
     manifests: Mapping[Path, Manifest]
     """The manifest of each shard, by its directory."""
     prepared: PreparedTask
@@ -124,7 +124,7 @@ def _find_common_tokenizer_name(shard_folders: Sequence[Path]) -> str | None:
 
 
 def _prepare_task_of_shards(
-    config: RunConfiguration,
+    config: ManifestConfiguration,
     data_source: str | None,
     ks: tuple[int, ...],
     tokenizer_name: str | None,
@@ -205,7 +205,8 @@ def _read_common_summary_fields(run: ShardedRun) -> dict[str, Any]:
             return {key: value for key, value in summary.items() if key not in SHARD_SPECIFIC_KEYS}
     example = next(iter(run.manifests))
     raise UserError(
-        f"no shard is finished; repeat the command of a shard, such as that for {example}, then merge again"
+        f"no shard is finished; finish at least one by repeating its command, such as that for {example}, then merge "
+        "again"
     )
 
 
@@ -276,10 +277,10 @@ def _shard_from_manifest(manifest: Manifest) -> Shard | None:
     return parse_shard(text) if text else None
 
 
-def _remove_shard_selection(config: RunConfiguration) -> RunConfiguration:
+def _remove_shard_selection(config: ManifestConfiguration) -> ManifestConfiguration:
     """Returns the configuration of a shard without its --shard, which is the configuration of the whole run."""
     samples = {key: value for key, value in config["samples"].items() if key != "shard"}
-    return cast(RunConfiguration, {**config, "samples": samples})
+    return cast(ManifestConfiguration, {**config, "samples": samples})
 
 
 def _check_not_locked(folder: Path) -> None:

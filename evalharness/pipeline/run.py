@@ -6,8 +6,8 @@ from pathlib import Path
 
 from evalharness.backends.reference import ReferenceBackend
 from evalharness.backends.replay import ReplayBackend
-from evalharness.data.cards import card_path
-from evalharness.data.run_types import Environment, RunConfiguration, Summary
+from evalharness.data.cards import card_path_in_task_name
+from evalharness.data.run_types import Environment, ManifestConfiguration, Summary
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.executors import Executor, find_executor_opener
 from evalharness.pipeline.manifest import make_manifest_configuration, make_manifest_environment
@@ -100,7 +100,7 @@ def open_run_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack
 
     Raises UserError, without creating any directory, if one contains another run.
     """
-    configurations = [make_run_configuration(run, executor) for run in prepared.runs]
+    configurations = [manifest_configuration_of_run(run, executor) for run in prepared.runs]
     overwrite = prepared.config.overwrite
     for run, config in zip(prepared.runs, configurations, strict=True):
         if not overwrite:
@@ -126,7 +126,7 @@ def open_run_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack
 def add_input_file_paths(environment: Environment, config: RunConfig) -> Environment:
     """Returns the environment for a manifest, with the paths of the user's task card (YAML) and samples file added."""
     extended: Environment = {**environment}
-    if card_path(config.task):
+    if card_path_in_task_name(config.task):
         extended["card"] = config.task
     if config.backend == ReplayBackend.name:
         samples = config.options["samples"]
@@ -134,7 +134,7 @@ def add_input_file_paths(environment: Environment, config: RunConfig) -> Environ
     return extended
 
 
-def make_run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:
+def manifest_configuration_of_run(run: PreparedRun, executor: Executor) -> ManifestConfiguration:
     """Returns the configuration that a run's manifest records: everything that can change a result."""
     prepared = run.prepared
     return make_manifest_configuration(

@@ -25,7 +25,7 @@ from evalharness.data.run_files import (
     read_manifest,
     read_verdicts,
 )
-from evalharness.data.run_types import Environment, Manifest, RunConfiguration, RunStretch, Summary
+from evalharness.data.run_types import Environment, Manifest, ManifestConfiguration, RunStretch, Summary
 from evalharness.errors import UserError
 from evalharness.pipeline.resuming.folders import delete_results
 from evalharness.pipeline.resuming.same_run import holds_resumable_run
@@ -47,7 +47,7 @@ class RunStore:
     def __init__(
         self,
         folder: Path,
-        config: RunConfiguration,
+        config: ManifestConfiguration,
         environment: Environment,
         *,
         overwrite: bool = False,

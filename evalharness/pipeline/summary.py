@@ -75,7 +75,7 @@ def compute_summary_results(prepared: PreparedTask, folder: Path, sample_count: 
     extraction = sum((counts.extraction for counts in tallies.values()), Counter[str]())
     if extraction:
         results["extraction"] = dict(extraction.most_common())
-    if answers := count_answers_of_run(prepared, folder, manifest["config"]["backend"]["name"], tokenizer):
+    if answers := count_answer_kinds_of_run(prepared, folder, manifest["config"]["backend"]["name"], tokenizer):
         results["answers"] = answers
     if facets := pass_rates_by_facet(tallies, prepared.problems, ks):
         results["facets"] = facets
@@ -88,7 +88,7 @@ def compute_summary_results(prepared: PreparedTask, folder: Path, sample_count: 
     return results
 
 
-def count_answers_of_run(
+def count_answer_kinds_of_run(
     prepared: PreparedTask, folder: Path, backend_name: str, tokenizer: CommonTokenizer | None
 ) -> AnswerCounts | None:
     """Returns how many answers of a run are truncated, empty, refused or consist of reasoning only.

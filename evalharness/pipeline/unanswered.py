@@ -35,7 +35,8 @@ def generate_unless_refused(
 
     With `settle_failures` (--settle-failures), a prompt for which the backend fails gets an empty answer as soon as a
     later prompt is answered; the answer's field `refusal` contains the reason. At the end of the run, the remaining
-    failed prompts also get an empty answer, unless the backend answered some prompts and then failed for all others.
+    failed prompts also get an empty answer, unless the backend is probably down, as
+    `_HeldBackFailures.release_remaining` describes.
     """
     sendable = _RequestsUntilAllRefused(requests, any_answered)
     failures = _HeldBackFailures(any_answered) if settle_failures else None
@@ -117,9 +118,9 @@ class _HeldBackFailures:
         """Returns the completions that are still held back at the end of the run.
 
         They are returned unchanged, with their error, if the backend is probably down: it has never answered a prompt
-        of this run, or it answered some since this start of the run and then failed several times in a row. The next
-        start of the run sends these prompts again. Otherwise the prompts themselves are the probable cause, and the
-        completions are returned as empty answers, which count as not solved.
+        of this run, or it answered some in this process and then failed several times in a row. A resumed run sends
+        these prompts again. Otherwise the prompts themselves are the probable cause, and the completions are returned
+        as empty answers, which count as not solved.
         """
         any_answered = self._answered_before or self._answered_now
         are_unsolved = any_answered and not (self._stopped and self._answered_now)

@@ -97,8 +97,8 @@ def validate_runs(
 
     `configs_and_folders` has a pair (configuration, run directory) for each run. If there are several tasks, those
     without bundled sample data are omitted with `--data sample`, and those without official solutions with the backend
-    `reference`; `log` is called with the names of omitted tasks. Calls with the same `opened_tasks` read each task's
-    data once. The caller closes the `backend_with_stored_completions` of the result.
+    `reference`; `log` is called with the names of omitted tasks. Several calls with the same `opened_tasks` read each
+    task's data only once. The caller closes the `backend_with_stored_completions` of the result.
     """
     config = configs_and_folders[0][0]
     find_executor_opener(config.executor)

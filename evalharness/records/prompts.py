@@ -39,7 +39,7 @@ class MiddleLengthOracle:
 class Prompt:
     """What a backend receives for a problem: text to continue, chat messages, or prefix and suffix to infill.
 
-    Exactly one of `text` and `messages` is set. The completion ends before the first stop sequence.
+    Either `text` (for infilling, the prefix) or `messages` is set. The completion ends before the first stop sequence.
     """
 
     text: str | None = None

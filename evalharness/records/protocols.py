@@ -28,7 +28,10 @@ class Task(Protocol):
 
 
 class Backend(Protocol):
-    """A source of completions, such as a model. Optional methods: see `SupportsPromptCheck` and `KnowsChat`."""
+    """A source of completions, such as a model.
+
+    Optional methods: see `SupportsPromptCheck`, `KnowsChat` and `AdjustsOptions`.
+    """
 
     name: str
 

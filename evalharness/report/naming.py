@@ -157,7 +157,7 @@ def _settings_look_equal(first: Settings, second: Settings) -> bool:
 def _shortest_distinct_folder_names(runs: Sequence[Run]) -> list[str]:
     """Returns, for each run, the shortest end of its folder's path that distinguishes it from the other runs."""
     folders = [run.folder.resolve() for run in runs]
-    names = [_distinctive_folder_name(run) for run in runs]
+    names = [_last_folder_name_except_task_or_backend(run) for run in runs]
     for parts in range(2, max(len(folder.parts) for folder in folders) + 1):
         if len(set(names)) == len(runs):
             break
@@ -165,7 +165,7 @@ def _shortest_distinct_folder_names(runs: Sequence[Run]) -> list[str]:
     return names
 
 
-def _distinctive_folder_name(run: Run) -> str:
+def _last_folder_name_except_task_or_backend(run: Run) -> str:
     """Returns the last component of a run's folder path that is not the name of its task or backend."""
     task, folder = task_name_of(run.summary), run.folder.resolve()
     redundant = {task, remove_sample_suffix(task), run.summary.get("backend")}

@@ -28,10 +28,10 @@ class RunProblems:
 def load_problems(run: Run, data_source: str | None = None) -> RunProblems:
     """Returns the problems of a run, with the prompts of the run's recipe, read again from the task's data.
 
-    If the data are not available, or their fingerprint differs from the run's, the result has no problems but the
-    reason. The problems of a run on sample data are read from the bundled sample. For any other run, `data_source` is a
-    folder, "hub" or "sample"; the default is the folder $EVALHARNESS_DATA, or else the folder that the run used.
-    Nothing is downloaded unless `data_source` is "hub".
+    If the data are not available, or their fingerprint differs from the run's, the result contains the reason
+    instead of problems. The problems of a run on sample data are read from the bundled sample. For any other run,
+    `data_source` is a folder, "hub" or "sample"; the default is the folder $EVALHARNESS_DATA, or else the folder that
+    the run used. Nothing is downloaded unless `data_source` is "hub".
     """
     try:
         task = run.manifest["config"]["task"]

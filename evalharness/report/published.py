@@ -46,10 +46,10 @@ class PublishedResult:
     def name(self) -> str:
         """The display name: model and setting, with a dagger if only one secondary source states the value."""
         setting = f", {self.setting}" if self.setting else ""
-        return self.model + setting + (SINGLE_SOURCE_MARK if self.has_single_source else "")
+        return self.model + setting + (SINGLE_SOURCE_MARK if self.is_from_one_secondary_source else "")
 
     @property
-    def has_single_source(self) -> bool:
+    def is_from_one_secondary_source(self) -> bool:
         return self.evidence == SINGLE_SOURCE
 
     @property

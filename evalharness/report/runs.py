@@ -66,7 +66,7 @@ def _read_json_object(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not JSON"
         raise UserError(
-            f"{path} cannot be read ({reason}); repeat the run with another --out, or do not give this folder"
+            f"{path} cannot be read ({reason}); leave out its run directory, or repeat that run with another --out"
         ) from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a valid file of a run, because it has no JSON object; do not give its folder")

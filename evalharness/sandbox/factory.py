@@ -108,7 +108,7 @@ def parse_sandbox_options(engine_name: str, options: Mapping[str, str]) -> Sandb
     engine_class(engine_name)
     runtime = options.get("runtime")
     if runtime and engine_name != "docker":
-        raise UserError(f"--option runtime= works only with --sandbox docker, not {engine_name}; remove it")
+        raise UserError(f"--option runtime= works only with --sandbox docker, not {engine_name}; leave it out")
     memory_gb, max_text_mb = _positive_number(options, "memory_gb"), _positive_number(options, "max_text_mb")
     allow = frozenset(filter(None, options.get("allow", "").split(",")))
     for guarantee in allow:

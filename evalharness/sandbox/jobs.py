@@ -33,10 +33,10 @@ from evalharness.sandbox.agent.shared.messages import (
     UnitTestHiddenTests,
     UnitTestJob,
 )
-from evalharness.sandbox.languages import Language, command_rules, languages_by_image
+from evalharness.sandbox.languages import Language, language_rules, languages_by_image
 from evalharness.sandbox.tampering.canaries import append_print_of_secret_token, make_canaries
 from evalharness.sandbox.tampering.harmless import can_only_compute, source_without_checks
-from evalharness.sandbox.tampering.suite_canary import make_false_suites, with_protected_builtins
+from evalharness.sandbox.tampering.suite_canary import make_false_suites, protect_builtins_in_tests
 
 RANDOM = random.SystemRandom()
 SUSPICIOUS_RUNS = 5
@@ -126,7 +126,7 @@ def build_hidden_tests_message(program: Program, expected_outputs: bytes) -> Hid
         case CasesProgram():
             return CasesHiddenTests(public=program.cases.public, private=program.cases.private)
         case UnitTestProgram():
-            tests = with_protected_builtins(program.source, program.checks.text)
+            tests = protect_builtins_in_tests(program.source, program.checks.text)
             suites = make_false_suites(tests, _canary_run_count(can_only_compute(program)))
             false = [(f"{program.source}\n{suite.tests}", suite.failing) for suite in suites]
             return UnitTestHiddenTests(program=source_with_checks(program), canaries=false)
@@ -151,7 +151,7 @@ def source_with_checks(program: ExecProgram | UnitTestProgram) -> str:
     if program.checks is None:
         return program.source
     text = program.checks.text
-    checks = with_protected_builtins(program.source, text) if isinstance(program, UnitTestProgram) else text
+    checks = protect_builtins_in_tests(program.source, text) if isinstance(program, UnitTestProgram) else text
     return f"{program.source}\n{checks}"
 
 
@@ -185,7 +185,7 @@ def _build_command_job(program: CommandProgram, compute_only: bool) -> CommandJo
     programs = [_utf8_bytes(f"{program.source}\n{text}") for text in tests]
     return CommandJob(
         kind="command",
-        **command_rules(language),
+        **language_rules(language),
         program=programs[0],
         right_runs=1 if compute_only or not program.checks else SUSPICIOUS_RUNS,
         canaries=programs[1:],

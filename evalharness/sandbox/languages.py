@@ -7,7 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from evalharness.errors import UserError
-from evalharness.sandbox.agent.shared.messages import CommandRules, FailureOutputMessage, ShortcutMessage, StepMessage
+from evalharness.sandbox.agent.shared.messages import FailureOutputMessage, LanguageRules, ShortcutMessage, StepMessage
 from evalharness.util.paths import bundled_folder
 from evalharness.util.yaml_text import parse_yaml
 
@@ -139,10 +139,10 @@ def languages_by_image() -> dict[str, Language]:
     return by_image
 
 
-def command_rules(language: Language) -> CommandRules:
+def language_rules(language: Language) -> LanguageRules:
     """Returns how to run programs of a language, as the part of a job message that the sandbox agent reads."""
     fails_on = language.fails_on
-    return CommandRules(
+    return LanguageRules(
         file=language.file,
         piped=language.piped,
         opens=language.opens,

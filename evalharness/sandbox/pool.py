@@ -273,8 +273,8 @@ class ContainerPool:
         """Sends a job to a container, or to another one if that is lost; returns the agent's reply.
 
         `hidden_tests` is the message with the parts of the job that the sample must not see.
-        `isolated`: whether each process of the sample gets its own namespaces. Raises InfrastructureError after
-        `max_tries` lost containers.
+        `isolated`: whether each process of the sample gets its own namespaces and, with `own_containers`, the sample a
+        new container. Raises InfrastructureError after `max_tries` lost containers.
         """
         messages = pack_message(JobIsolation(isolated=isolated)) + pack_message(job) + pack_message(hidden_tests)
         has_own_container = isolated and self.own_containers

@@ -36,8 +36,8 @@ class WorkerSlot:
     def may_be_shared(self) -> bool:
         """Returns whether a second program may use the slot now; reads the container's CPU meter.
 
-        It may do so if the slot's program sleeps or has used more CPU time than its limit. Returns False if the CPU
-        time is unknown.
+        It may do so if the slot's program sleeps, or has used more CPU time than its limit. In the second case, also
+        lowers the program's priority. Returns False if the CPU time is unknown.
         """
         before = self.cpu_s
         self.cpu_s = self.cpu_meter() if self.cpu_meter else None

@@ -115,13 +115,13 @@ def plan_held_out_batches(
 def _split_into_batches(
     document_numbers: DocumentNumbers,
     document_lengths: DocumentNumbers,
-    answer_copy_lengths: npt.NDArray[Any],
+    padded_answer_lengths: npt.NDArray[Any],
     max_tokens: int,
 ) -> list[DocumentNumbers]:
     """Splits documents into consecutive batches of at most `max_tokens` tokens, or of one longer document.
 
-    Padding counts. `document_lengths` and `answer_copy_lengths` are the numbers of tokens of each document, and of the
-    copy of its answer for the denoising loss, by document number.
+    Padding counts. `document_lengths` and `padded_answer_lengths` are the numbers of tokens, by document number, of the
+    document and of the padded copy of its answer for the denoising loss.
     """
     batches: list[DocumentNumbers] = []
     start = 0
@@ -129,14 +129,14 @@ def _split_into_batches(
     for index, row in enumerate(document_numbers):
         longer, more = (
             max(length, -(-int(document_lengths[row]) // LENGTH_STEP) * LENGTH_STEP),
-            max(copy, int(answer_copy_lengths[row])),
+            max(copy, int(padded_answer_lengths[row])),
         )
         if index > start and (longer + more) * (index - start + 1) > max_tokens:
             batches.append(document_numbers[start:index])
             start, length, copy = (
                 index,
                 -(-int(document_lengths[row]) // LENGTH_STEP) * LENGTH_STEP,
-                int(answer_copy_lengths[row]),
+                int(padded_answer_lengths[row]),
             )
         else:
             length, copy = longer, more

@@ -128,7 +128,7 @@ class OptimizerSettings(StrictSection):
 
 
 class Recipe(StrictSection):
-    """A training recipe. The run ends after `steps` or after `minutes`."""
+    """A training recipe. The run ends after `steps` or after `minutes`; a recipe sets one of the two."""
 
     seed: int = 0
     steps: int | None = Field(None, gt=0)

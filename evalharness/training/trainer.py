@@ -134,18 +134,18 @@ class Trainer:
                     last_save = now
         self.save()
 
-    def train_step(self, planned_document_numbers: Iterator[Any]) -> LogRow:
+    def train_step(self, document_numbers_of_batches: Iterator[Any]) -> LogRow:
         """Runs one optimizer step; returns its log row.
 
-        `planned_document_numbers` yields, for one batch after another, the numbers of its documents in the corpus. The
-        step takes as many batches as are needed for the recipe's `step_tokens`.
+        `document_numbers_of_batches` yields, for each batch, the numbers of its documents in the corpus. The step takes
+        as many batches as are needed for the recipe's `step_tokens`.
         """
         recipe, state = self.recipe, self.state
         factor = learning_rate_factor(recipe, state.step, self.completed_fraction())
         batches: list[TrainingBatch] = []
         positions = 0
         while positions < recipe.step_tokens:
-            batches.append(self.make_batch(next(planned_document_numbers)))
+            batches.append(self.make_batch(next(document_numbers_of_batches)))
             positions += batches[-1].tokens.numel() + batches[-1].answers.numel()
         answer_token_count = sum(batch.answer_token_count for batch in batches)
         objective = recipe.objective

@@ -68,7 +68,7 @@ def test_live_answers_are_graded_before_they_are_shown(
 ) -> None:
     session, live = opened(endpoint, tmp_path)
     sandbox = open_sandbox("docker", 1, {}, print)
-    live.start_grading(sandbox)
+    live.enable_grading(sandbox)
     solutions = {shown.problem.prompt.text: shown.problem for shown in session.entrants.problems.values()}
 
     def solve_or_fail(reply: openai_server.Reply) -> None:

@@ -54,7 +54,7 @@ def test_a_total_over_a_batch_is_not_a_speed() -> None:
 
 
 def test_a_point_from_one_secondary_source_is_marked_in_its_name() -> None:
-    names = {point.name for point in load_published_results("mercury") if point.has_single_source}
+    names = {point.name for point in load_published_results("mercury") if point.is_from_one_secondary_source}
     assert names
     assert all(name.endswith("†") for name in names)
 

@@ -60,5 +60,5 @@ def test_a_folder_that_is_not_a_finished_run_is_refused(tmp_path: Path, wrong: s
 def test_the_advice_for_a_damaged_manifest(tmp_path: Path) -> None:
     """Its command refuses a folder whose manifest it cannot read."""
     (make_run(tmp_path / "a") / "manifest.json").write_text("{")
-    with pytest.raises(UserError, match="repeat the run with another --out, or do not give this folder"):
+    with pytest.raises(UserError, match="leave out its run directory, or repeat that run with another --out"):
         load_runs([tmp_path / "a"])

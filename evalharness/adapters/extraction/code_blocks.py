@@ -55,7 +55,7 @@ def markdown_parser() -> "MarkdownIt":
     return MarkdownIt("commonmark").disable(["inline", "html_block", "reference", "lheading", "heading"])
 
 
-def code_blocks(answer: str) -> list[CodeBlock]:
+def fenced_code_blocks(answer: str) -> list[CodeBlock]:
     """Returns the fenced code blocks (by CommonMark's rules) of an answer, also those in lists and block quotes."""
     blocks = []
     for token in markdown_parser().parse(answer):

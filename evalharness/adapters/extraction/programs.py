@@ -14,8 +14,8 @@ from evalharness.records import Completion, Problem
 from evalharness.util.limits.calls import CPU_LIMIT_S, bounded_call
 from evalharness.util.suggest import unknown_name_message
 
-SourceAndRule = list[str]
-"""[source, rule]: the fields of an `ExtractedProgram` as a list, since results of child processes are sent as JSON."""
+SourceAndLocation = list[str]
+"""[source, location]: the fields of an `ExtractedProgram` as a list; child processes send their results as JSON."""
 EXTRACTION_FIELDS = ("language", "prompt", "tests")
 """The fields of a problem's record that extraction rules read. Others may have megabytes of test cases."""
 LINEAR_TIME_RULES = frozenset({"continue_stem", "continue_prompt", "as_it_is", "stripped", "last_fences"})
@@ -28,11 +28,11 @@ SANITIZER_IMPORTS = ("evalplus.sanitize",)
 
 
 def extract_program(problem: Problem, completion: Completion, recipe: Recipe) -> str:
-    """Returns the program in a completion, without tests. Raises the errors of `extract_program_and_rule`."""
-    return extract_program_and_rule(problem, completion, recipe).source
+    """Returns the program in a completion, without tests. Raises the errors of `extract_program_and_location`."""
+    return extract_program_and_location(problem, completion, recipe).source
 
 
-def extract_program_and_rule(problem: Problem, completion: Completion, recipe: Recipe) -> ExtractedProgram:
+def extract_program_and_location(problem: Problem, completion: Completion, recipe: Recipe) -> ExtractedProgram:
     """Returns the program in a completion, without tests, and where it was found, such as "fenced block 2 of 2".
 
     `recipe.extraction` names the extraction rule. Rules that may be slow run in a child process. Raises UserError for
@@ -47,7 +47,7 @@ def extract_program_and_rule(problem: Problem, completion: Completion, recipe: R
         return EXTRACTION_RULES[recipe.extraction](problem, completion.text)
     record = {key: problem.record[key] for key in EXTRACTION_FIELDS if key in problem.record}
     stripped_problem = replace(problem, record=record, reference=None)
-    source, rule = bounded_call(
+    source, location = bounded_call(
         apply_extraction_rule,
         recipe.extraction,
         stripped_problem,
@@ -55,16 +55,16 @@ def extract_program_and_rule(problem: Problem, completion: Completion, recipe: R
         cpu_s=OFFICIAL_CPU_S if recipe.extraction in OFFICIAL_RULES else CPU_LIMIT_S,
         imports=SANITIZER_IMPORTS,
     )
-    return ExtractedProgram(source, rule)
+    return ExtractedProgram(source, location)
 
 
-def apply_extraction_rule(rule_name: str, problem: Problem, answer: str) -> SourceAndRule:
+def apply_extraction_rule(rule_name: str, problem: Problem, answer: str) -> SourceAndLocation:
     """Returns [the program in a model's answer, where it was found], by the extraction rule `rule_name`.
 
-    `extract_program_and_rule` calls this function in a child process, whose CPU time is limited.
+    `extract_program_and_location` calls this function in a child process, whose CPU time is limited.
     """
     extracted = EXTRACTION_RULES[rule_name](problem, answer.encode(errors="replace").decode())
-    return [extracted.source, extracted.rule]
+    return [extracted.source, extracted.location]
 
 
 def check_extraction_rule(rule_name: str) -> None:
@@ -153,8 +153,8 @@ def _sanitize_bigcodebench_answer(problem: Problem, answer: str) -> ExtractedPro
     return _make_sanitizer_result(sanitize_like_bigcodebench(answer, problem.entry_point), "BigCodeBench's sanitizer")
 
 
-def _make_sanitizer_result(program: str, rule: str) -> ExtractedProgram:
-    return ExtractedProgram(program, rule if program.strip() else NOTHING_FOUND)
+def _make_sanitizer_result(program: str, sanitizer_name: str) -> ExtractedProgram:
+    return ExtractedProgram(program, sanitizer_name if program.strip() else NOTHING_FOUND)
 
 
 EXTRACTION_RULES: Mapping[str, Callable[[Problem, str], ExtractedProgram]] = {

@@ -10,7 +10,7 @@ from evalharness.adapters.extraction.code_blocks import (
     CodeBlock,
     blocks_between_code_markers,
     clean_answer,
-    code_blocks,
+    fenced_code_blocks,
     inline_and_indented_code_blocks,
 )
 from evalharness.adapters.extraction.extracted import NOTHING_FOUND, ExtractedProgram
@@ -73,7 +73,7 @@ def extract_function_program(answer: str, prefix: str, tested_names: Sequence[st
             return program
     if sanitized := _program_from_sanitizer(text, prompt_head, tested_names):
         return ExtractedProgram(sanitized, "sanitizer")
-    texts = [text, *(block.text for block in code_blocks(text))]
+    texts = [text, *(block.text for block in fenced_code_blocks(text))]
     if completed := _complete_prefix_with_body(texts, prefix, parsed, tested_names):
         return ExtractedProgram(completed, "body of the function")
     sanitized = sanitize_like_evalplus(text, tested_names[0] if tested_names else "")
@@ -111,7 +111,7 @@ def extract_contest_program(answer: str, method_name: str) -> ExtractedProgram:
     if not method_name:
         return extract_stdin_program(answer)
     program = extract_function_program(answer, "", ["Solution"])
-    return program if program.rule != NOTHING_FOUND else extract_function_program(answer, "", [method_name])
+    return program if program.location != NOTHING_FOUND else extract_function_program(answer, "", [method_name])
 
 
 def extract_stdin_program(answer: str) -> ExtractedProgram:
@@ -143,7 +143,7 @@ def _code_blocks_by_kind(answer: str) -> Iterator[tuple[str, list[CodeBlock]]]:
 
     Fenced blocks come first, then the parts between code markers, then indented and inline code.
     """
-    blocks = code_blocks(answer)
+    blocks = fenced_code_blocks(answer)
     if blocks:
         yield FENCED_BLOCK, blocks
     yield "text between marks" if blocks or "```" in answer else "whole answer", blocks_between_code_markers(answer)

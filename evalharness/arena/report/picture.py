@@ -38,7 +38,7 @@ def make_preference_panel(summary: VoteSummary, measurements: Mapping[str, Model
                 rate=expected_win_share(row.strength[0]),
                 rate_ci95=(expected_win_share(low), expected_win_share(high)),
                 speed=speed,
-                speed_ci95=_find_speed_confidence_interval(tasks),
+                speed_ci95=_speed_interval_if_single_task(tasks),
                 hardware=" / ".join(dict.fromkeys(task["hardware"] for task in tasks)),
                 detail="\n".join(task["folder"] for task in tasks),
             )
@@ -50,10 +50,10 @@ def make_preference_panel(summary: VoteSummary, measurements: Mapping[str, Model
     )
 
 
-def _find_speed_confidence_interval(task_measurements: Sequence[TaskMeasurements]) -> Interval | None:
-    """Returns the 95 % confidence interval of a model's speed in tokens/s, given its measurements on each task.
+def _speed_interval_if_single_task(task_measurements: Sequence[TaskMeasurements]) -> Interval | None:
+    """Returns the 95 % confidence interval of the speed (tokens/s) of a model that ran exactly one task.
 
-    Returns None if the interval is unknown or the model ran several tasks.
+    `task_measurements` has one entry per task. Returns None for several tasks, or if the interval is unknown.
     """
     ends = task_measurements[0].get("tokens_per_s_ci95") if len(task_measurements) == 1 else None
     return (ends[0], ends[1]) if ends else None

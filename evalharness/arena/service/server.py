@@ -41,7 +41,7 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
         stack.enter_context(closing(live))
         check_entrants_are_comparable(entrants)
         if sandbox:
-            live.start_grading(sandbox)
+            live.enable_grading(sandbox)
         session = VotingSession(
             entrants, store, uniform=config.uniform, recorded=config.recorded, ask=live.ask_live_models
         )

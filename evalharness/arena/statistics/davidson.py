@@ -128,7 +128,7 @@ def fit_davidson_model(ballots: Ballots, with_position: bool = True, penalty: fl
 def likelihood_derivatives(
     ballots: Ballots, layout: ParameterLayout, parameters: Floats, design: Floats | None = None
 ) -> LikelihoodDerivatives:
-    """Returns the log likelihood of each vote, its gradient and its second derivative at the given `parameters`.
+    """Returns the log likelihood of each vote and its derivatives at `parameters` (see `LikelihoodDerivatives`).
 
     `design`: the matrix that `_make_design_matrix` returns; None computes it.
     """

@@ -64,7 +64,7 @@ class FitCovariance:
         within = np.bincount(self.component, contrast[: self.fit.layout.models])
         return bool(np.all(np.abs(within) < 1e-9) and abs(contrast @ self.shift) < UNBOUNDED_SHIFT)
 
-    def reference_model_indices(self) -> Integers:
+    def reference_model_set(self) -> Integers:
         """Returns the indices of the models whose mean strength is defined as 0.
 
         They are the largest set of models whose strengths differ by amounts that the votes determine. A model that
@@ -86,10 +86,10 @@ class FitCovariance:
     def strength_contrast(self, model_index: int) -> Floats:
         """Returns the weights (p,) of the p parameters that give a model's strength.
 
-        A strength is relative to the mean of the reference models (see `reference_model_indices`).
+        A strength is relative to the mean of the reference models (see `reference_model_set`).
         """
         contrast = np.zeros(self.fit.layout.parameter_count)
-        reference = self.reference_model_indices()
+        reference = self.reference_model_set()
         contrast[reference] -= 1 / len(reference)
         contrast[model_index] += 1
         return contrast
@@ -153,7 +153,7 @@ def parameter_shift_with_weaker_penalty(davidson_fit: DavidsonFit) -> Floats:
 
 
 def connected_components_of_models(ballots: Ballots) -> Integers:
-    """Returns, for each model, the number of its connected component in the graph of models joined by votes."""
+    """Returns, for each model, the index of its connected component in the graph of models joined by votes."""
     models = len(ballots.models)
     edges = sparse.coo_array((np.ones(len(ballots)), (ballots.first, ballots.second)), shape=(models, models))
     return np.asarray(csgraph.connected_components(edges, directed=False)[1], np.int64)

@@ -34,7 +34,7 @@ class ModelStrength:
 
     model: str
     strength: Estimate
-    """Log odds relative to the mean of the models (see `FitCovariance.reference_model_indices`)."""
+    """Log odds relative to the mean of the reference models (see `FitCovariance.reference_model_set`)."""
     votes: int
     wins: int
     losses: int
@@ -187,7 +187,8 @@ def _calculate_further_votes_needed(
 
     `standard_error` is that of the difference after `vote_count` votes. A standard error is proportional to
     1 / sqrt(votes). Therefore vote_count * ((z(0.975) + z(0.8)) * standard_error / difference)^2 votes are needed in
-    all. Returns 0 if `interval`, the difference's, excludes 0; None if it is infinite or the difference is 0.
+    all. `interval` is the difference's confidence interval. Returns 0 if it excludes 0; None if it is infinite or the
+    difference is 0.
     """
     if interval[0] > 0 or interval[1] < 0:
         return 0

@@ -18,7 +18,7 @@ ClusterKind = Literal["voter", "vote", "problem"]
 
 
 class Tally(NamedTuple):
-    """Arena votes as arrays, without skipped pairs, and which votes are treated as dependent."""
+    """Arena votes as arrays, without skipped pairs, and which votes depend on each other (`ClusterKind`)."""
 
     ballots: Ballots
     votes: list[Vote]

@@ -152,7 +152,7 @@ class DiffusionBackend:
     def _acceptance_threshold(self) -> float:
         """Returns the acceptance threshold of speculative decoding, from 0 to 1.
 
-        A drafted token is accepted if its probability is at least this many times that of the network's most likely
+        A drafted token is accepted if the network gives it at least this fraction of the probability of the most likely
         token. With 1, only tokens that the network itself would choose are accepted.
         """
         if self._options.rule != "typical":

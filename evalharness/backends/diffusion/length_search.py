@@ -70,7 +70,7 @@ def score_middles(network: Network, rows: Sequence[Row]) -> list[float]:
     """Returns, for each row of a batch, the mean log-probability of the tokens of its infilled middle.
 
     With causal attention, an additional forward pass computes the probabilities from left to right. The mean then
-    includes an end token after the middle, which is improbable if the middle is only the beginning of a longer one.
+    includes an end token after the middle; its probability is low if the middle is incomplete.
     With bidirectional attention, each token's probability is that of the forward pass that wrote the token.
     """
     model = network.model

@@ -113,8 +113,8 @@ def make_denoising_row(
 ) -> Row:
     """Returns the row (one sequence of a batch) in which block diffusion generates the output for a request.
 
-    `middle_token_count`: number of tokens of the infilled middle; None: the row ends at an end token. A recipe with
-    `middle: oracle` replaces it by the number of tokens of the official solution's middle.
+    `middle_token_count`: number of tokens of the infilled middle; None: the row ends at an end token. If the recipe
+    sets `middle: oracle`, the token count of the official solution's middle is used instead.
     """
     prompt = request.problem.prompt
     if prompt.oracle is not None and prompt.middle_length == "oracle":
@@ -132,7 +132,7 @@ def make_denoising_row(
         return row
     suffix = list(network.tokenizer(prompt.suffix, add_special_tokens=False)["input_ids"])
     prefix = encode_text(network.tokenizer, prompt.text or "")
-    row = make_row(network, request, sampling, prefix, limit, reserved_positions=len(suffix))
+    row = make_row(network, request, sampling, prefix, limit, suffix_length=len(suffix))
     row.suffix, row.canvas = suffix, row.stop_checker.limit
     row.length = None if middle_token_count is None else row.stop_checker.limit
     return row

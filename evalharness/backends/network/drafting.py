@@ -52,7 +52,8 @@ def open_drafter_or_fall_back_to_lookup(network: Network, drafter_path: str | No
     """Returns the drafter as `open_drafter` does; None if no drafter is available and prompt lookup can replace it.
 
     The result is None, and a warning is logged, if `drafter_path` is None, no drafter is bundled for the network, and
-    `use_lookup` is True. Raises UserError in the same cases as `open_drafter`.
+    `use_lookup` is True. Raises UserError if the folder has no drafter that fits the network, or if
+    `use_lookup` is False and no drafter is bundled for the network.
     """
     if drafter_path is not None or not use_lookup or _find_bundled_drafter_folder(network) is not None:
         return open_drafter(network, drafter_path)

@@ -48,15 +48,16 @@ def make_row(
     sampling: Sampling,
     prompt_ids: Sequence[int],
     max_new_tokens: int,
-    reserved_positions: int = 0,
+    suffix_length: int = 0,
 ) -> Row:
     """Returns the row (one sequence of a batch) that generates the output for a request.
 
     `prompt_ids` are the token ids of the prompt. The row generates at most `max_new_tokens` tokens, and no more than
-    fit into the network's context together with the prompt and `reserved_positions` tokens of a suffix.
+    fit into the network's context together with the prompt and a suffix of `suffix_length` tokens (0 if the
+    prompt contains the suffix).
     """
     prompt = request.problem.prompt
-    room = max(0, min(max_new_tokens, network.model.config.max_length - len(prompt_ids) - reserved_positions))
+    room = max(0, min(max_new_tokens, network.model.config.max_length - len(prompt_ids) - suffix_length))
     infilling = network.infilling if prompt.suffix is not None else None
     end_tokens = network.end_tokens | (infilling.end_tokens if infilling else frozenset())
     stops = prompt.stops + (infilling.stops if infilling else ())

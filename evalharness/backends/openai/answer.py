@@ -50,7 +50,7 @@ class Answer:
 class ChunkBurstSize(NamedTuple):
     """The size of an answer's first burst: its first chunk and those that arrive almost at the same time.
 
-    `BURST_S` defines how soon they must arrive.
+    `BURST_S` and `BURST_SHARE` define how soon they must arrive.
     """
 
     characters: int

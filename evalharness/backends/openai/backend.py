@@ -37,12 +37,12 @@ class OpenAIBackend:
     without this option, `output_tokens` is None.
 
     A prompt that the endpoint refuses gets an empty completion with the `finish_reason` "refused". If a prompt has more
-    stop sequences than the endpoint accepts (`--option max_stops`), this client closes the connection at the first stop
-    sequence in the answer, before the endpoint reports its token count.
+    stop sequences than the endpoint accepts (`--option max_stops`), this client cuts the answer at the first one; while
+    streaming it also closes the connection there, so that the endpoint reports no token count.
 
-    Times are those of the successful attempt, from sending the request (connecting included) to the first chunk of text
-    and to the end of the answer. Without streaming, the time of the first output is None, and so is the total time of
-    an answer that was cut at a stop sequence, because the time of its last token is unknown.
+    Times are those of the successful attempt. They begin when the request is sent (connecting included), and end at the
+    first chunk of text and at the end of the answer. Without streaming, the time of the first output is None; the total
+    time is None, too, if this client cut the answer, because the time of its last token is unknown.
     """
 
     name = "openai"
@@ -167,11 +167,12 @@ class OpenAIBackend:
         return self._count_tokens(answer.reasoning)
 
     def _estimate_first_output_token_count(self, answer: Answer, output_tokens: int | None) -> int | None:
-        """Returns the number of tokens in an answer's first burst of chunks: the endpoint's count, or an estimate.
+        """Returns how many tokens an answer's first burst has: the chunks that arrived together at its beginning.
 
-        The estimate is `output_tokens` times the burst's share of the text, measured in tokens (with `--option
-        tokenizer`) or in characters. The result is None for an answer with reasoning, because `output_tokens` also
-        counts the reasoning.
+        This is the endpoint's count if it reports one per chunk. Otherwise it is an estimate: `output_tokens`, the
+        count of the whole answer, times the burst's share of the text, measured in tokens (with `--option tokenizer`)
+        or in characters. The result is None without `output_tokens`, and for an answer with reasoning, because
+        `output_tokens` also counts the reasoning.
         """
         if output_tokens is None or not output_tokens or answer.has_reasoning or not answer.first_text:
             return None

@@ -84,7 +84,7 @@ def _check_data_sources() -> Iterator[CheckResult]:
 
 
 def _why_folder_has_no_data(folder: Path) -> str:
-    """Returns why a data folder cannot contain benchmark data, such as "is empty"; "" if it can."""
+    """Returns why a folder contains no data: "is not a folder" or "is empty"; otherwise ""."""
     if not folder.is_dir():
         return "is not a folder"
     return "" if any(folder.iterdir()) else "is empty"

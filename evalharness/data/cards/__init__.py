@@ -3,7 +3,7 @@
 from evalharness.data.cards.files import ALL_TASKS
 from evalharness.data.cards.recipe_schema import Recipe
 from evalharness.data.cards.registry import (
-    card_path,
+    card_path_in_task_name,
     expand_task_names,
     find_task,
     load_cards,
@@ -17,7 +17,7 @@ __all__ = [
     "Recipe",
     "TaskCard",
     "TaskEntry",
-    "card_path",
+    "card_path_in_task_name",
     "expand_task_names",
     "find_task",
     "load_cards",

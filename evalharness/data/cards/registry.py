@@ -24,7 +24,7 @@ def load_cards() -> tuple[TaskCard, ...]:
     return (*cards, *load_plugin_cards(cards))
 
 
-def card_path(task_name: str) -> Path | None:
+def card_path_in_task_name(task_name: str) -> Path | None:
     """Returns FILE.yaml, the path of a card file, for a task name FILE.yaml or FILE.yaml:TASK; None for other names."""
     file, colon, _ = task_name.rpartition(":")
     candidates = (task_name, file) if colon else (task_name,)
@@ -51,7 +51,7 @@ def find_task(task_name: str) -> tuple[TaskCard, TaskEntry]:
     UserError for an unknown name and for an invalid card.
     """
     cards = load_cards()
-    if path := card_path(task_name):
+    if path := card_path_in_task_name(task_name):
         cards = (load_user_card(path),)
         task_name = task_name.removeprefix(str(path)).removeprefix(":") or next(iter(cards[0].tasks))
     for card in cards:
@@ -65,7 +65,7 @@ def task_name_without_card_file(task_name: str) -> str:
 
     Other names are returned unchanged. Raises UserError if the card is invalid or does not have the task.
     """
-    return find_task(task_name)[1].name if card_path(task_name) else task_name
+    return find_task(task_name)[1].name if card_path_in_task_name(task_name) else task_name
 
 
 def task_groups() -> dict[str, tuple[str, ...]]:
@@ -92,7 +92,7 @@ def expand_task_names(names: str) -> list[str]:
         raise UserError(f"--task is empty; give tasks or groups, separated by commas: {', '.join(known_names)}")
     tasks: list[str] = []
     for name in requested:
-        if path := card_path(name):
+        if path := card_path_in_task_name(name):
             tasks += _tasks_of_card_file(name, path)
         elif name in known_names:
             tasks += groups.get(name, (name,))

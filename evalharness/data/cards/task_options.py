@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from evalharness.data.cards.registry import card_path, find_task, load_cards
+from evalharness.data.cards.registry import card_path_in_task_name, find_task, load_cards
 from evalharness.data.cards.schema import TaskCard, TaskEntry
 from evalharness.errors import UserError
 from evalharness.records.options import OptionDescription
@@ -15,9 +15,12 @@ WINDOW_OPTIONS = ("start", "end")
 DAY_FORMAT = "a day such as 2024-08-01"
 
 
-def task_option_names(task_name: str) -> frozenset[str]:
-    """Returns the names of the `--option`s of all known tasks and, for a task in a user's card file, of this task."""
-    user_cards = [find_task(task_name)[0]] if card_path(task_name) else []
+def all_task_option_names(task_name: str) -> frozenset[str]:
+    """Returns the names of the `--option`s of all known tasks.
+
+    If `task_name` is a task in a user's card file (FILE.yaml), the options of that card are included.
+    """
+    user_cards = [find_task(task_name)[0]] if card_path_in_task_name(task_name) else []
     return frozenset(COMMON_OPTIONS).union(*(card_specific_option_names(card) for card in (*load_cards(), *user_cards)))
 
 

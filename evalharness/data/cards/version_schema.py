@@ -35,7 +35,7 @@ FINGERPRINT_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class HubSource(StrictModel):
-    """Where a data version is on the Hugging Face hub: either in the rows of `splits` or in the records of `files`."""
+    """Where a data version is on the Hugging Face hub: in `splits` of a data set, or in `files` of its repository."""
 
     repo: str
     config: str | None = None

@@ -27,7 +27,10 @@ class DraftingSettings:
     max_length: int = 7
     """Most tokens of a draft; a drafter's block is another limit."""
     threshold: float = 1.0
-    """1 accepts only the target's own tokens; below, also drafts with this share of the top token's probability."""
+    """At 1, the target accepts only tokens that it chooses itself.
+
+    Below 1, it also accepts tokens that are at least `threshold` times as probable as its most probable token.
+    """
     costs: ForwardPassCosts | None = None
     """Measured times of forward passes, by which the length of each draft is chosen; None: the maximum length."""
 
@@ -37,13 +40,13 @@ class Draft:
     """The tokens drafted for one row of a batch (none if `tokens` is empty), and where they come from."""
 
     tokens: list[int] = field(default_factory=list)
-    kind: str = "none"
-    """The name under which acceptance is tracked: the source, and for lookup the n-gram's length."""
+    tracker_name: str = "none"
+    """The name of the tracker of its acceptance: the source and, for lookup, the n-gram's length."""
 
     @property
     def source(self) -> str:
         """The source of the drafted tokens: lookup, drafter, or none."""
-        return self.kind.partition(" ")[0]
+        return self.tracker_name.partition(" ")[0]
 
 
 class DraftSourceSelector:
@@ -89,7 +92,7 @@ class DraftSourceSelector:
     def record_draft(self, draft: Draft, accepted_tokens: int) -> None:
         """Updates the acceptance estimates with a verified draft, of which `accepted_tokens` were accepted."""
         if draft.tokens:
-            self._trackers[draft.kind].record_draft(len(draft.tokens), accepted_tokens)
+            self._trackers[draft.tracker_name].record_draft(len(draft.tokens), accepted_tokens)
 
     def append_to_lookup_text(self, row_number: int, tokens: Sequence[int]) -> None:
         """Appends new tokens of a row of the batch to the text in which prompt lookup searches."""
@@ -108,12 +111,12 @@ class DraftSourceSelector:
         tokens, size = lookup.propose(max(0, max_tokens))
         if not tokens:
             return Draft(), 0.0
-        kind, speed = f"lookup {size}", math.inf
+        tracker_name, speed = f"lookup {size}", math.inf
         if self._drafting.costs is not None:
-            probabilities = self._trackers[kind].acceptance_probabilities()[: len(tokens)]
+            probabilities = self._trackers[tracker_name].acceptance_probabilities()[: len(tokens)]
             length, speed = self._drafting.costs.choose_draft_length(probabilities, row_count)
             tokens = tokens[:length]
-        return Draft(tokens, kind) if tokens else Draft(), speed
+        return Draft(tokens, tracker_name) if tokens else Draft(), speed
 
     def _expected_drafter_speed(self, row_count: int) -> float:
         """Returns the expected speed of each row if the drafter drafts, in tokens/s (0 without measured costs)."""

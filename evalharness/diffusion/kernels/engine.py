@@ -50,19 +50,19 @@ class DecodingSession:
     """The fields of `host` as NumPy arrays of the same memory, which are faster to write."""
     cache: KVCache
     first_pass: Callable[[], None]
-    """Runs a forward pass that also takes a finished block into the cache."""
+    """Runs a forward pass that also stores the keys and values of each sequence's previous block in the cache."""
     later_passes: Callable[[], None]
 
-    def run(self, cache_finished_blocks: bool) -> None:
+    def run(self, cache_previous_blocks: bool) -> None:
         """Copies the host's state to the device, decodes there until each sequence is done, and copies the state back.
 
         A sequence is done when it waits for the host, which reads a finished block or new tokens.
-        `cache_finished_blocks` says whether the first pass must also store the keys and values of the previous blocks.
+        `cache_previous_blocks` says whether the first pass must also store the keys and values of the previous blocks.
         """
         self.host_arrays["live"][0] = (self.host_arrays["done"] == 0).sum()
         with use_device(self.state.live.device):
             self.state.flat.copy_(self.host.flat)
-            run_until_done(self.later_passes, self.state.live, self.first_pass if cache_finished_blocks else None)
+            run_until_done(self.later_passes, self.state.live, self.first_pass if cache_previous_blocks else None)
             self.host.flat.copy_(self.state.flat)
 
 
@@ -145,7 +145,7 @@ class Engine:
             host["done"][:] = 1
             for sequence, block in running.items():
                 _write_block_state(host, sequence, block, policy, config.mask_id if self._whole else None)
-            session.run(cache_finished_blocks=not self._whole and bool((host["context_length"] > config.shift).any()))
+            session.run(cache_previous_blocks=not self._whole and bool((host["context_length"] > config.shift).any()))
             tokens, committed_at, confidence, steps = (
                 host[name].tolist() for name in ("tokens", "committed_at", "confidence", "step")
             )
@@ -193,7 +193,7 @@ class Engine:
                 host["cached"][sequence] = row.cached
                 write_random_state(host, sequence, row, len(row.text) - len(row.prompt))
                 host["done"][sequence] = host["step"][sequence] = host["length"][sequence] = 0
-            session.run(cache_finished_blocks=False)
+            session.run(cache_previous_blocks=False)
             tokens, steps = host["tokens"].tolist(), host["step"].tolist()
             for sequence, row in running.items():
                 for token in tokens[sequence][: steps[sequence]]:

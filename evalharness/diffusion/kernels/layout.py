@@ -82,14 +82,14 @@ def new_decoding_state(
     max_steps: int,
     max_end_tokens: int,
     device: torch.device | str,
-    max_tail_length: int = 0,
+    max_tokens_after_block: int = 0,
 ) -> DecodingState:
     """Returns a new decoding state of the given sizes on a device, in which all sequences are marked as done."""
     one, block = (sequence_count,), (sequence_count, block_length)
     shapes = {
         "tokens": block, "masked": block, "length": one, "prompt_tokens": one,
         "counts": (sequence_count, max_steps), "limit": one, "context": (sequence_count, max_context_length),
-        "context_length": one, "cached": one, "tail": (sequence_count, max_tail_length), "tail_length": one,
+        "context_length": one, "cached": one, "tail": (sequence_count, max_tokens_after_block), "tail_length": one,
         "step": one, "committed_at": block, "confidence": block, "seeds": (sequence_count, 2), "offsets": one,
         "done": one, "live": (1,), "end_tokens": (max_end_tokens,),
     }  # fmt: skip
@@ -203,15 +203,15 @@ def write_step_input(
     *,
     block_length: int,
     shift: bool,
-    next_token: bool,
+    autoregressive: bool,
     bidirectional: bool = False,
 ) -> None:
     """Writes the input of the next forward pass to `step_input`, from the decoding `state`.
 
     Positions of sequences that are done are -1. `block_length` is the block length of block-causal attention, 0 for
-    causal attention. `shift` is `ModelConfig.shift`. With `next_token`, the output head predicts the token after the
-    input, otherwise the masks in the block. With `bidirectional`, the input includes the tokens after the block, and
-    each token attends to all others.
+    causal attention. `shift` is `ModelConfig.shift`. The output head predicts the masks in the block or, in
+    `autoregressive` decoding, the token after the input. With `bidirectional`, the input includes the tokens after the
+    block, and each token attends to all others.
     """
     sequences, length = state.tokens.shape
     size, block_all = step_input.tokens.shape[0] // sequences, triton.next_power_of_2(sequences * length)
@@ -220,7 +220,7 @@ def write_step_input(
         state.context_length, state.cached, state.tail, state.tail_length, step_input.tokens, step_input.positions,
         step_input.limits, step_input.rows, step_input.block_positions, step_input.count, size, sequences,
         L=length, C=state.context.shape[1], A=state.tail.shape[1], BLOCK=block_length, SHIFT=int(shift),
-        NEXT_TOKEN=next_token, WHOLE=bidirectional, BLOCK_T=triton.next_power_of_2(size),
+        NEXT_TOKEN=autoregressive, WHOLE=bidirectional, BLOCK_T=triton.next_power_of_2(size),
         BLOCK_L=triton.next_power_of_2(length), BLOCK_ALL=block_all,
         num_warps=max(4, min(16, block_all // 1024)), **launch_options(state.live),
     )  # fmt: skip

@@ -248,7 +248,7 @@ def run_decoding_step(
         buffers.step_input,
         block_length=attention_block,
         shift=shift,
-        next_token=policy is None,
+        autoregressive=policy is None,
         bidirectional=whole,
     )
     forward(weights, buffers, cache, live)

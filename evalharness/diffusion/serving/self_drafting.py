@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 
 from torch import Tensor
 
-from evalharness.diffusion.autoregression import append_final_token, make_drafting_input
+from evalharness.diffusion.autoregression import append_next_token, make_drafting_input
 from evalharness.diffusion.forward import RowInput, make_causal_input
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
@@ -91,7 +91,7 @@ class SelfSpeculativeDecoder(CausalDecoder):
         chances = (1.0, *confidences[:accepted])
         for token, chance in zip(tokens, chances, strict=True):
             if not row.ended:
-                append_final_token(row, token, chance)
+                append_next_token(row, token, chance)
         self._draft = []
         if self.traced:
             appended = len(row.output) - position

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from evalharness.diffusion.autoregression import append_final_token
+from evalharness.diffusion.autoregression import append_next_token
 from evalharness.diffusion.decoding import compute_token_statistics
 from evalharness.diffusion.forward import RowInput, gather_hidden_states, make_causal_input
 from evalharness.diffusion.network import Transformer
@@ -52,7 +52,7 @@ class AutoregressiveDecoder(CausalDecoder):
         for decoder, token, confidence in zip(decoders, tokens, confidences, strict=True):
             row, position = decoder.row, len(decoder.row.output)
             row.forward_passes += 1
-            append_final_token(row, token, confidence)
+            append_next_token(row, token, confidence)
             if decoder.traced:
                 is_appended = len(row.output) > position
                 decoder.frames.append(

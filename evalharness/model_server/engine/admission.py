@@ -27,7 +27,7 @@ class AdmissionControl:
     def admit(self, completion_count: int) -> None:
         """Adds the completions of a new request to the count.
 
-        Raises RequestRefused: HTTP 429 if the queue is full, 400 if the request exceeds even an empty queue.
+        Raises RequestRefused: HTTP 429 if the queue is full, 400 if the request is too large even for an idle engine.
         """
         if completion_count > self._concurrency + self._max_waiting:
             raise RequestRefused(

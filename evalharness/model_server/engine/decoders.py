@@ -122,7 +122,7 @@ class DecoderFactory:
         )
 
     def measure_forward_pass_times(self) -> None:
-        """Measures the times of forward passes, by which draft lengths are chosen, unless they are cached."""
+        """Measures the forward pass times from which draft lengths are chosen, or reads them from a cache."""
         if "ar" in self._options:
             self.make_prompt_lookup_settings()
         if self.drafter is not None:

@@ -10,7 +10,7 @@ from evalharness.model_server.engine.job import GenerationJob, JobUpdate
 
 @dataclass(frozen=True)
 class EngineLoad:
-    """The load of an engine: its numbers of running and waiting completions."""
+    """The load of an engine: its numbers of running and waiting completions, and the time until a client may retry."""
 
     running: int
     """Completions in the engine's batch."""

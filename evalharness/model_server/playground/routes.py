@@ -34,7 +34,7 @@ class AnswerToGrade(BaseModel):
     text: str
 
 
-def add_playground(app: FastAPI, engine: Engine, problems: PlaygroundProblems, max_new_tokens: int) -> None:
+def add_playground(app: FastAPI, engine: Engine, problems: PlaygroundProblems, default_max_new_tokens: int) -> None:
     """Adds the playground's page and endpoints to the FastAPI application."""
 
     page = make_html_document("evalharness playground", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)
@@ -50,7 +50,7 @@ def add_playground(app: FastAPI, engine: Engine, problems: PlaygroundProblems, m
                 "infills": engine.can_infill,
                 "frames": engine.detokenizer is not None,
                 "rules": {name: list(used) for name, used in RULE_SETTINGS.items()},
-                "max_new_tokens": min(max_new_tokens, 256),
+                "max_new_tokens": min(default_max_new_tokens, 256),
                 "tasks": problems.task_names(),
                 "sandbox": problems.with_sandbox,
             }

@@ -6,7 +6,7 @@ The manifest lists them with the settings that may differ between them, such as 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evalharness.data.run_types import Environment, Manifest, RunConfiguration, RunStretch
+from evalharness.data.run_types import Environment, Manifest, ManifestConfiguration, RunStretch
 from evalharness.metrics.throughput import speed_measurement_conditions
 from evalharness.pipeline.resuming.same_run import select_transport_options
 
@@ -16,7 +16,7 @@ EXCLUDED_OPTIONS = ("base_url", "max_tokens_field")
 """Transport options that are not measurement conditions themselves; `base_url` is the condition `endpoint`."""
 
 
-def begin_run_stretch(config: RunConfiguration, environment: Environment, completions_before: int) -> RunStretch:
+def begin_run_stretch(config: ManifestConfiguration, environment: Environment, completions_before: int) -> RunStretch:
     """Returns the manifest's entry for a new stretch (the part of a run that one process writes).
 
     `completions_before` is the number of completions that the run has when the stretch begins.

@@ -79,7 +79,7 @@ def _abnormal_answer_count_text(answers: AnswerCounts, kind: AnswerKind) -> str:
 def _describe_speed_condition_differences(first_run: Run, second_run: Run, run_names: tuple[str, str]) -> list[str]:
     """Returns a text for each condition of the speed measurement, such as batch size, that differs between two runs.
 
-    If the speed of only one run was measured, the only text names the other run.
+    If the speed of only one run was measured, returns a single text, which names the other run.
     """
     unmeasured = [name for run, name in zip((first_run, second_run), run_names, strict=True) if not run.speed]
     if unmeasured:

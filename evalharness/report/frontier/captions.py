@@ -44,7 +44,7 @@ def frontier_caption_lines(
 def _explain_missing_published_results(panels: Sequence[Panel], any_drawn: bool, metric: str) -> list[str]:
     """Returns lines that say why published results that the user requested are not drawn in the frontier plot.
 
-    `any_drawn` is whether at least one of them is drawn.
+    `any_drawn` is whether the plot has at least one published result.
     """
     if metric != "pass@1":
         return [f"Published results are of pass@1 and are not drawn beside {metric}."]

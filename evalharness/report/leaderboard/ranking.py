@@ -16,7 +16,7 @@ def add_group_means(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list
 
 
 def _make_group_mean_cells(row: ModelRow, groups: Sequence[TaskGroupColumns]) -> dict[Column, Cell]:
-    """Returns the mean rates of the task groups of which the row has all tasks, as cells by the mean's column."""
+    """Returns a cell with the mean rate of each task group of which the row has all tasks, by the mean's column."""
     means: dict[Column, Cell] = {}
     for group, members in groups:
         cells = [row.cells[member] for member in members if member in row.cells]

@@ -86,7 +86,9 @@ def make_published_rows(published_results: Sequence[PublishedResult]) -> list[Mo
             speeds.setdefault(key, point)
         if point.is_rate and point.task:
             value = point.value / 100
-            notes = filter(None, ["from one secondary source" if point.has_single_source else "", point.conditions])
+            notes = filter(
+                None, ["from one secondary source" if point.is_from_one_secondary_source else "", point.conditions]
+            )
             cells[key].setdefault(Column(point.task), Cell(RateEstimate(value, value, value), notes=tuple(notes)))
     return [
         ModelRow(

@@ -37,7 +37,7 @@ STANDARD_MODULES = (
 
 
 def main() -> None:
-    """Runs the agent: reads jobs from stdin until it ends, and judges each in a forked judge process.
+    """Runs the agent: reads jobs until stdin ends, and judges each in a forked judge process.
 
     Also exits if a judge process dies, because that process may have read only a part of a message from stdin.
     """

@@ -89,7 +89,7 @@ class BubblewrapEngine:
 
 
 def user_namespace_command() -> list[str]:
-    """Returns the command (`unshare` ...) that runs `bwrap` in a user namespace, for users other than root.
+    """Returns the start of a command (`unshare` ...) that runs `bwrap` in a user namespace, for users other than root.
 
     The namespace has many user ids, so that each sample can have its own. Raises UserError if this machine does not
     allow such a namespace.

@@ -178,7 +178,9 @@ def _official_base_image(image_name: str) -> str:
     dockerfile = image_folder(image_name) / DOCKERFILE
     base = re.search(r"^ARG BASE=(\S+)", dockerfile.read_text(), re.MULTILINE)
     if not base:
-        raise UserError(f"{dockerfile} defines no base image; add a line `ARG BASE=IMAGE`")
+        raise UserError(
+            f"{dockerfile} has no line `ARG BASE=IMAGE`, which names the base image; add it before `FROM ${{BASE}}`"
+        )
     return base.group(1)
 
 

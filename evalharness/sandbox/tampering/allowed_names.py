@@ -108,7 +108,7 @@ def _public_attribute_names(value: object) -> frozenset[str]:
     return frozenset(name for name in dir(value) if not name.startswith("_"))
 
 
-def _callable_names(module_name: str) -> set[str]:
+def _callable_and_module_names(module_name: str) -> set[str]:
     """Returns the names of a module's functions, classes and submodules, and for `sys` also the name `modules`."""
     loaded = importlib.import_module(module_name)
     return {
@@ -143,7 +143,7 @@ def livecodebench_allowed_names() -> AllowedNames:
         builtins=PLAIN_BUILTINS | {"input", "exit", "quit", "object", "__name__"},
         attributes=ATTRIBUTES | STREAM_ATTRIBUTES | known | SPECIAL_METHODS,
         predefined=known,
-        reserved=frozenset().union(*map(_callable_names, UNSAFE_PRELUDE_MODULES.split())) - known,
+        reserved=frozenset().union(*map(_callable_and_module_names, UNSAFE_PRELUDE_MODULES.split())) - known,
         classes=True,
         import_all=True,
     )

@@ -30,8 +30,8 @@ NEVER_RAISED = (
 )
 """Exceptions that hardly any solution raises; a test that expects one of them instead fails."""
 FALSE_ARGUMENTS: dict[str, tuple[int, int, Sequence[str]]] = {
-    # name: (index of the first argument to replace, index after the last, replacements); `{0}` is the first, `{1}` the
-    # second, `{number}` a number of the suite, `{word}` a text that matches nothing, `{error}` an exception
+    # name: (index of the first argument to replace, index after the last, replacements); `{0}` is the first replaced
+    # argument, `{number}` a number of the suite, `{word}` a text that matches nothing, `{error}` an exception
     "assertTrue": (0, 1, ["not ({0})", "({0}) is None"]),
     "assertFalse": (0, 1, ["not ({0})", "[{0}]", "({0}) is not self"]),
     "assertNotEqual": (0, 2, ["*[[{0}]] * 2", "*(2 * [[{0}]])"]),
@@ -175,7 +175,7 @@ class FalseAssertions:
     def _distant_number(self, node: ast.expr) -> str:
         """Returns the source text of a number that differs from the number `node` by more than usual tolerances.
 
-        For an expression that is not a number, returns a tuple that contains it.
+        For an expression that is not a literal number, returns the result of `_wrap_in_nested_sequence`.
         """
         value = ast.literal_eval(node) if is_literal(node) else None
         if not isinstance(value, int | float) or not math.isfinite(value):

@@ -81,7 +81,9 @@ def names_reserved_for_checks(tests: str, entry_point: str) -> frozenset[str]:
 
 
 def globally_bound_names(tree: ast.Module, with_imports: bool = True) -> Iterator[str]:
-    """Yields the global names that a program defines, except those defined by `global` or assignment expressions.
+    """Yields the global names that a program defines.
+
+    Excludes those defined in functions (by `global`) and in comprehensions (by assignment expressions).
 
     `with_imports`: whether to include imported names.
     """
@@ -132,7 +134,7 @@ class _SyntaxNodeChecker:
         self.nodes, self.allowed_names = nodes, allowed_names
         self.names = allowed_names.builtins | allowed_names.predefined | bound_names
         self.functions = allowed_names.builtins | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-        self.in_context = {id(node) for parent in nodes for node in _functions_allowed_in_context(parent)}
+        self.ids_allowed_by_parent = {id(node) for parent in nodes for node in _functions_allowed_within(parent)}
         self.syntax = ALLOWED_SYNTAX_WITH_CLASSES if allowed_names.classes else ALLOWED_SYNTAX
         self.attributes, self.settable = allowed_names.attributes, allowed_names.settable
         self.methods: frozenset[str] = frozenset()
@@ -165,7 +167,7 @@ class _SyntaxNodeChecker:
 
     def is_allowed_node(self, node: ast.AST) -> bool:
         """Returns whether a syntax node, without its child nodes, is allowed in a program that can only compute."""
-        if id(node) in self.in_context:
+        if id(node) in self.ids_allowed_by_parent:
             return True
         if not isinstance(node, self.syntax):
             return False
@@ -184,7 +186,7 @@ class _SyntaxNodeChecker:
                 allowed = self.allowed_names.modules.get(module or "")
                 return allowed is not None and all(self._may_import(str(module), alias.name) for alias in names)
             case ast.ClassDef(bases=bases, keywords=keywords, decorator_list=decorators):
-                return not keywords and not decorators and all(_is_class_named_object(base) for base in bases)
+                return not keywords and not decorators and all(_is_base_class_object(base) for base in bases)
             case ast.Global(names=names):
                 return not BUILTIN_NAMES.intersection(names)
         return True
@@ -213,8 +215,9 @@ def _reads_attribute(node: ast.Attribute) -> bool:
     return isinstance(node.ctx, ast.Load)
 
 
-def _is_class_named_object(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id == "object"
+def _is_base_class_object(base: ast.expr) -> bool:
+    """Returns whether a base class in a class definition is written as `object`."""
+    return isinstance(base, ast.Name) and base.id == "object"
 
 
 def _imported_names(node: ast.Import) -> Iterator[str]:
@@ -231,12 +234,12 @@ def _names_bound_in_class_body(statement: ast.stmt) -> Iterator[str]:
             yield from names_bound_by(node)
 
 
-def _functions_allowed_in_context(node: ast.AST) -> Iterator[ast.AST]:
-    """Yields the nodes of called functions that are allowed in the expression `node`, but not in general.
+def _functions_allowed_within(expression: ast.AST) -> Iterator[ast.AST]:
+    """Yields the nodes of called functions that are allowed within `expression`, but not in general.
 
     These are `type` if the result is compared, and the method `format` of a string literal.
     """
-    match node:
+    match expression:
         case ast.Compare(left=left, comparators=others):
             for operand in (left, *others):
                 match operand:

@@ -43,12 +43,12 @@ def make_false_suites(tests: str, count: int) -> list[FalseSuite]:
     statements = [list(_always_reached_statements(test.body)) for test in by_name.values() if _is_test_method(test)]
     return [
         suite
-        for assertion_index in _draw_assertion_indices(count)
+        for assertion_index in _consecutive_indices_from_random_start(count)
         if (suite := _make_false_suite(text, suites[-1], statements, assertion_index)).failing
     ]
 
 
-def _draw_assertion_indices(count: int) -> list[int]:
+def _consecutive_indices_from_random_start(count: int) -> list[int]:
     first = RANDOM.randrange(1000)
     return list(range(first, first + count))
 
@@ -81,7 +81,7 @@ def _parses_with_edits(text: SourceText, edits: list[Edit]) -> bool:
     return edited.count("\n") == text.data.count(b"\n")
 
 
-def with_protected_builtins(source: str, tests: str) -> str:
+def protect_builtins_in_tests(source: str, tests: str) -> str:
     """Returns the source text `tests`, changed to use Python's own builtins where the sample `source` redefines them.
 
     `__import__('builtins').` is inserted before the name of each redefined builtin.

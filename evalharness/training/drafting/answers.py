@@ -172,20 +172,20 @@ def generate_answers(
     model: Transformer,
     jobs: Iterator[AnswerJob],
     slot_count: int,
-    max_tokens_per_job: int,
+    max_prompt_and_answer_tokens: int,
     should_stop: Callable[[], bool],
     taps: Sequence[int] = (),
     prompts_per_prefill: int = 1,
 ) -> Iterator[AnswerJob]:
     """Yields each job when its answer has ended, in any order, until all have ended or `should_stop()` is true.
 
-    Up to `slot_count` jobs run concurrently, with at most `max_tokens_per_job` tokens each. Up to `prompts_per_prefill`
-    prompts share a prefill pass; on a CPU 1 is faster, because a prompt then reuses more of the previous one. With
-    `taps` (layer numbers), jobs record the hidden states of these layers, so that the target need not process the texts
-    again.
+    Up to `slot_count` jobs run concurrently; a job's prompt and answer together have at most
+    `max_prompt_and_answer_tokens` tokens. Up to `prompts_per_prefill` prompts share a prefill pass; on a CPU 1 is
+    faster, because a prompt then reuses more of the previous one. With `taps` (layer numbers), jobs record the hidden
+    states of these layers, so that the target need not process the texts again.
     """
     with HiddenStateRecorder(model, taps) if taps else nullcontext() as recorder:
-        table = GenerationSlots(model, slot_count, max_tokens_per_job, recorder)
+        table = GenerationSlots(model, slot_count, max_prompt_and_answer_tokens, recorder)
         while not should_stop():
             while started := list(itertools.islice(jobs, min(prompts_per_prefill, table.free_slot_count))):
                 table.start_jobs(started)

@@ -140,7 +140,7 @@ def write_features(
 
 
 def has_features(folder: Path, shard_number: int, taps: Sequence[int]) -> bool:
-    """Returns whether the target's features of shard file `shard_number` are stored, with the layers `taps`."""
+    """Returns whether the target's features of shard file `shard_number` are stored for the layers `taps`."""
     path = features_path(folder, shard_number)
     if not path.exists():
         return False
@@ -166,7 +166,7 @@ class FeatureSource(Protocol):
         ...
 
 
-class ComputedFeatures:
+class ComputedFeatureSource:
     """Provides the training texts of all shards; the target computes their features at each use.
 
     This is meant for a GPU; on a CPU it takes too long.
@@ -200,7 +200,7 @@ class ComputedFeatures:
         return features
 
 
-class StoredFeatures:
+class StoredFeatureSource:
     """Provides the training texts whose target features are stored on disk; reads features when they are requested."""
 
     def __init__(self, answers: Path, folder: Path) -> None:

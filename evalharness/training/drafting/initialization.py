@@ -53,9 +53,9 @@ def initialize_markov_head(drafter: Drafter, training_texts: FeatureSource) -> N
 
 
 def _count_token_pairs_and_second_tokens(drafter: Drafter, training_texts: FeatureSource) -> tuple[Tensor, Tensor]:
-    """Returns the counts of successive token pairs in the answers [V + 1, V], and of their second tokens [V].
+    """Returns the counts of pairs of adjacent tokens in the answers [V + 1, V], and of their second tokens [V].
 
-    V is the size of the draft vocabulary. Row V of the pairs counts all first tokens outside this vocabulary.
+    V is the size of the draft vocabulary. Row V counts the pairs whose first token is outside this vocabulary.
     """
     size = drafter.config.network.vocab_size
     counts: Counter[tuple[int, int]] = Counter()

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -136,10 +136,10 @@ def is_drafter_recipe(path: Path) -> bool:
     return isinstance(values, dict) and values.get("kind") == "drafter"
 
 
-def read_drafter_recipe(path: Path, **overrides: Any) -> DrafterRecipe:
-    """Returns the drafter recipe in a YAML file.
+def read_drafter_recipe(path: Path, steps: int | None = None) -> DrafterRecipe:
+    """Returns the drafter recipe in a YAML file; `steps`, if given, overrides its optimization.steps.
 
-    `steps` in `overrides` overrides the recipe's optimization.steps. Raises UserError for an invalid recipe.
+    Raises UserError for an invalid recipe.
     """
     try:
         values = parse_yaml(path.read_text(encoding="utf-8"))
@@ -147,8 +147,8 @@ def read_drafter_recipe(path: Path, **overrides: Any) -> DrafterRecipe:
         raise UserError(
             f"{path} cannot be read: {' '.join(str(error).split())}; give a recipe file with --config"
         ) from None
-    if overrides.get("steps") is not None:
-        values["optimization"] = {**values.get("optimization", {}), "steps": overrides["steps"]}
+    if steps is not None:
+        values["optimization"] = {**values.get("optimization", {}), "steps": steps}
     try:
         return DrafterRecipe.model_validate(values)
     except ValidationError as error:

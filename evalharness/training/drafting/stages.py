@@ -25,10 +25,10 @@ from evalharness.training.corpus.decontamination import read_benchmark_excerpts
 from evalharness.training.drafting.answers import AnswerJob, generate_answers
 from evalharness.training.drafting.eight_bit import quantize_linear_layers
 from evalharness.training.drafting.features import (
-    ComputedFeatures,
+    ComputedFeatureSource,
     FeatureSource,
     RecordedFeatures,
-    StoredFeatures,
+    StoredFeatureSource,
     compute_features,
     has_features,
     write_features,
@@ -76,9 +76,9 @@ def run_answer_stage(
     """Generates the target's answers and writes them to shard files; returns the number of answer tokens.
 
     `run_folder` is the folder of the training run. If the recipe sets `features.with_answers`, the target's features
-    are recorded during generation and stored, too. A resumed stage continues after the last prompt that had been
-    started when the last shard file was written; at most `answers.slots` earlier prompts remain without an answer.
-    `report_progress` is called with each line of progress.
+    are recorded during generation and stored, too. A resumed stage skips the prompts (at most `answers.slots`) whose
+    answers were being generated when the last shard file was written. `report_progress` is called with each line of
+    progress.
     """
     answers_folder, features_folder = run_folder / ANSWERS, run_folder / FEATURES
     for needed in (answers_folder, features_folder):
@@ -197,9 +197,9 @@ def run_training_stage(
     torch.set_num_threads(recipe.threads)
     target = open_target(recipe)
     store: FeatureSource = (
-        StoredFeatures(run_folder / ANSWERS, run_folder / FEATURES)
+        StoredFeatureSource(run_folder / ANSWERS, run_folder / FEATURES)
         if recipe.features.stored
-        else ComputedFeatures(run_folder / ANSWERS, target.model, recipe.features.taps)
+        else ComputedFeatureSource(run_folder / ANSWERS, target.model, recipe.features.taps)
     )
     drafter = make_drafter(recipe, target.model, target.end_ids, store)
     trainer = DrafterTrainer(recipe, drafter, target.model, store, run_folder)

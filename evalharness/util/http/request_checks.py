@@ -115,7 +115,8 @@ class RequestCheckMiddleware:
     def _check_body_size(self, body_bytes: int, new_bytes: int) -> None:
         """Raises RequestRefused if one request's body is too large, or if all buffered bodies together are.
 
-        `body_bytes` is the size of the request's body; `self.buffered_bytes` does not yet include its last `new_bytes`.
+        `body_bytes` is the size of the request's body. Its last `new_bytes` bytes are not yet counted in
+        `self.buffered_bytes`.
         """
         if body_bytes > self.limits.body_bytes:
             raise RequestRefused(

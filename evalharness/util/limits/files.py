@@ -69,8 +69,8 @@ class _DecompressedFile(io.RawIOBase):
         self._read += len(block)
         if self._read > self._limit:
             raise UserError(
-                f"{self._path} expands to more than {self._limit >> 20} MB, {MAX_EXPANSION_RATIO} times its size or "
-                "more; if that is intended, decompress it yourself and give the decompressed file"
+                f"{self._path} expands to more than {self._limit >> 20} MB, at least {MAX_EXPANSION_RATIO} times its "
+                "compressed size; if that is intended, decompress it yourself and give the decompressed file"
             )
         return len(block)
 

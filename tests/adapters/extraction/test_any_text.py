@@ -66,7 +66,7 @@ def test_python_rules_accept_any_text(text: str) -> None:
         extract_contest_program(text, "f"),
     ):
         assert isinstance(found, ExtractedProgram)
-        assert found.rule
+        assert found.location
 
 
 @settings(max_examples=100)
@@ -74,7 +74,7 @@ def test_python_rules_accept_any_text(text: str) -> None:
 def test_rules_of_languages_accept_any_text(code: str, text: str) -> None:
     found = in_language(text.encode(errors="replace").decode(), target_of(code))
     assert isinstance(found, ExtractedProgram)
-    assert found.rule
+    assert found.location
 
 
 PROSE = st.text(
@@ -93,5 +93,5 @@ def test_prose_around_a_fenced_block_changes_nothing(before: str, after: str) ->
 
 @pytest.mark.parametrize("text", ["", "\n", "```", "```\n```", "\0", "<think>", "~~~\n\n"])
 def test_texts_without_code(text: str) -> None:
-    assert extract_function_program(text, "", ["add"]).rule == "nothing found"
-    assert extract_contest_program(text, "").rule == "nothing found"
+    assert extract_function_program(text, "", ["add"]).location == "nothing found"
+    assert extract_contest_program(text, "").location == "nothing found"

@@ -5,7 +5,7 @@ import pytest
 from evalharness.adapters.extraction.code_blocks import (
     blocks_between_code_markers,
     clean_answer,
-    code_blocks,
+    fenced_code_blocks,
     inline_and_indented_code_blocks,
     language_of_fence,
 )
@@ -29,7 +29,7 @@ from evalharness.adapters.extraction.code_blocks import (
     ],
 )
 def test_code_blocks(answer: str, blocks: list[str]) -> None:
-    assert [block.text for block in code_blocks(answer)] == blocks
+    assert [block.text for block in fenced_code_blocks(answer)] == blocks
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_every_form_gives_the_function(form: str, kind: str) -> None:
     prefix, name, code, arguments, result = SOLUTIONS[kind]
     found = extract_function_program(FORMS[form](code, name), prefix, [name])
     assert call(found.source, name, arguments) == result
-    assert found.rule != NOTHING_FOUND
+    assert found.location != NOTHING_FOUND
 
 
 BODY_PREFIX = 'from typing import List\n\n\ndef total(numbers: List[int]) -> int:\n    """ Adds. """\n'
@@ -82,7 +82,7 @@ BODY = "    result = 0\n    for number in numbers:\n        result += number\n  
 )
 def test_a_body_continues_the_prompt(answer: str) -> None:
     found = extract_function_program(answer, BODY_PREFIX, ["total"])
-    assert (call(found.source, "total", ([1, 2, 3],)), found.rule) == (6, "body of the function")
+    assert (call(found.source, "total", ([1, 2, 3],)), found.location) == (6, "body of the function")
 
 
 HELPER = "def plus(a, b):\n    return a + b\n"
@@ -107,11 +107,11 @@ def test_what_other_blocks_define_comes_along(answer: str) -> None:
 
 @pytest.mark.parametrize("answer", ["", "I cannot help with that.", "<think>cut", fenced("print('hello')")])
 def test_an_answer_without_the_function_says_so(answer: str) -> None:
-    assert extract_function_program(answer, "", ["add"]).rule == NOTHING_FOUND
+    assert extract_function_program(answer, "", ["add"]).location == NOTHING_FOUND
 
 
 @pytest.mark.parametrize(
-    ("answer", "rule"),
+    ("answer", "location"),
     [
         (fenced(USER), "fenced block"),
         (fenced("x = 1") + fenced(USER), "fenced block 2 of 2"),
@@ -121,8 +121,8 @@ def test_an_answer_without_the_function_says_so(answer: str) -> None:
         (f"It's so:\n\n{USER}", "sanitizer"),
     ],
 )
-def test_the_rule_is_told(answer: str, rule: str) -> None:
-    assert extract_function_program(answer, "", ["add"]).rule == rule
+def test_the_location_is_reported(answer: str, location: str) -> None:
+    assert extract_function_program(answer, "", ["add"]).location == location
 
 
 READS = "t = int(input())\nprint(t + 1)\n"
@@ -152,7 +152,7 @@ def test_programs_that_read_standard_input(
     found = extract_stdin_program(answer)
     exec(compile(found.source, "program", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out == "4\n"
-    assert found.rule != NOTHING_FOUND
+    assert found.location != NOTHING_FOUND
 
 
 METHOD = """class Solution:
@@ -181,7 +181,7 @@ def test_a_method_is_the_function(code: str) -> None:
     found = extract_function_program(
         f"Here:\n\n{fenced(code)}\nIt adds.", 'def add(x, y):\n    """ Adds. """\n', ["add"]
     )
-    assert (call(found.source, "add", (1, 2)), found.rule) == (3, "method of a class")
+    assert (call(found.source, "add", (1, 2)), found.location) == (3, "method of a class")
 
 
 def test_a_function_precedes_a_method() -> None:
@@ -193,4 +193,4 @@ def test_a_class_whose_objects_need_arguments_is_not_the_function() -> None:
     code = (
         "class Adder:\n    def __init__(self, start):\n        pass\n\n    def add(self, x, y):\n        return x + y\n"
     )
-    assert extract_function_program(fenced(code), "", ["add"]).rule != "method of a class"
+    assert extract_function_program(fenced(code), "", ["add"]).location != "method of a class"

@@ -112,7 +112,7 @@ def test_a_model_that_never_lost_has_no_bounded_strength_and_the_others_have() -
     assert int(np.argmax(fitted.strengths)) == 4
     estimates = estimate_covariance(fitted)
     assert estimates.confidence_interval(estimates.difference_contrast(4, 0)) == UNBOUNDED
-    assert estimates.reference_model_indices().tolist() == [0, 1, 2, 3]
+    assert estimates.reference_model_set().tolist() == [0, 1, 2, 3]
     alone = estimate_covariance(fit_davidson_model(ballots))
     for index in range(4):
         low, high = estimates.confidence_interval(estimates.strength_contrast(index))

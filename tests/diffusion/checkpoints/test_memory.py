@@ -15,7 +15,7 @@ from evalharness.diffusion.checkpoints.gguf import open_gguf
 from evalharness.diffusion.checkpoints.lazy_gguf import LazyGgufEmbedding
 from evalharness.diffusion.drafting.checkpoint import save_drafter, target_fingerprint
 from evalharness.diffusion.drafting.packing import pack_target_weights
-from evalharness.training.drafting.features import ComputedFeatures
+from evalharness.training.drafting.features import ComputedFeatureSource
 from evalharness.training.drafting.recipe import read_drafter_recipe
 from evalharness.training.drafting.trainer import make_drafter
 
@@ -83,7 +83,7 @@ def test_base_loads_in_15_s_and_3_gb_and_a_drafter_adds_150_mb(tmp_path: Path) -
     target = open_gguf(Path(base), torch.float32)
     shape = recipe.drafter.model_copy(update={"pairs": False})  # there are no texts
     recipe = recipe.model_copy(update={"drafter": shape})
-    texts = ComputedFeatures(tmp_path, target.model, recipe.features.taps)
+    texts = ComputedFeatureSource(tmp_path, target.model, recipe.features.taps)
     save_drafter(make_drafter(recipe, target.model, target.end_ids, texts), tmp_path, quantized=True)
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 40e6
     result = subprocess.run(

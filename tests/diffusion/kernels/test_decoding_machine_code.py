@@ -96,7 +96,7 @@ def test_a_step_of_a_bidirectional_network():
     with torch.device("meta"):
         weights = read_kernel_weights(Transformer(config).to(torch.bfloat16))
     cache = KVCache(config, 8, 1280, torch.bfloat16, "meta")
-    state = new_decoding_state(8, 32, 1280, 32, 4, "meta", max_tail_length=1280)
+    state = new_decoding_state(8, 32, 1280, 32, 4, "meta", max_tokens_after_block=1280)
     buffers = new_step_buffers(weights, cache, 1280, 32, (config.mask_id,))
     policy = commit.CommitPolicy("confidence", steps=32)
     assert not found_faults(lambda: run_decoding_step(weights, state, buffers, cache, policy, 32))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evalharness.sandbox.tampering.suite_canary import make_false_suites, with_protected_builtins
+from evalharness.sandbox.tampering.suite_canary import make_false_suites, protect_builtins_in_tests
 
 TESTS = '''import unittest
 import numpy as np
@@ -96,8 +96,8 @@ def test_no_false_assertion_holds_by_broadcasting_or_order() -> None:
 def test_builtins_get_their_full_name_in_place() -> None:
     tests = 'class TestCases:\n    def test(self):\n        assert len( "ä" ) == len([0])  # len\n'
     expected = tests.replace("len(", "__import__('builtins').len(")
-    assert with_protected_builtins("def len(x): return 0", tests) == expected
-    assert with_protected_builtins("def size(x): return 0", tests) == tests
+    assert protect_builtins_in_tests("def len(x): return 0", tests) == expected
+    assert protect_builtins_in_tests("def size(x): return 0", tests) == tests
 
 
 @pytest.mark.data

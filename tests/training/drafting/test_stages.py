@@ -15,7 +15,7 @@ from evalharness.diffusion.checkpoints.gguf import open_gguf
 from evalharness.diffusion.drafting.checkpoint import load_drafter, target_fingerprint
 from evalharness.errors import UserError
 from evalharness.training.drafting import prompts as prompts_module
-from evalharness.training.drafting.features import StoredFeatures
+from evalharness.training.drafting.features import StoredFeatureSource
 from evalharness.training.drafting.recipe import DrafterRecipe, is_drafter_recipe, read_drafter_recipe
 from evalharness.training.drafting.shards import list_shard_numbers, read_texts_of_all_shards
 from evalharness.training.drafting.stages import run_answer_stage, run_feature_stage
@@ -88,14 +88,14 @@ def test_features_kept_while_answering_are_those_of_a_second_pass(recipe: Drafte
     answers = recipe.answers.model_copy(update={"eight_bit": False})
     recipe = recipe.model_copy(update={"answers": answers})
     run_answer_stage(recipe, tmp_path, lambda: False, lambda _: None)
-    kept = StoredFeatures(tmp_path / "answers", tmp_path / "features")
+    kept = StoredFeatureSource(tmp_path / "answers", tmp_path / "features")
     rows = [kept[number] for number in range(len(kept))]
     said: list[str] = []
     run_feature_stage(recipe, tmp_path, lambda: False, said.append)
     assert said == []
     shutil.rmtree(tmp_path / "features")
     run_feature_stage(recipe, tmp_path, lambda: False, said.append)
-    again = StoredFeatures(tmp_path / "answers", tmp_path / "features")
+    again = StoredFeatureSource(tmp_path / "answers", tmp_path / "features")
     assert len(rows) == len(again) > 8
     for number, before in enumerate(rows):
         after = again[number]

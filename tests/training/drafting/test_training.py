@@ -16,8 +16,8 @@ from evalharness.diffusion.rows import Sampler
 from evalharness.training.drafting.acceptance import simulate_speculative_decoding
 from evalharness.training.drafting.features import (
     TOP,
-    ComputedFeatures,
-    StoredFeatures,
+    ComputedFeatureSource,
+    StoredFeatureSource,
     compute_features,
     find_most_probable_tokens,
     write_features,
@@ -45,7 +45,7 @@ def recipe(steps: int) -> DrafterRecipe:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> StoredFeatures:
+def store(tmp_path: Path) -> StoredFeatureSource:
     """Eight texts that the tiny target wrote."""
     target = tiny_model(3)
     rows = [new_row([4 + number, 9, 30 - number], limit=40, seed=number) for number in range(8)]
@@ -56,15 +56,15 @@ def store(tmp_path: Path) -> StoredFeatures:
     for number, part in enumerate((texts[:5], texts[5:])):
         with HiddenStateRecorder(target, TAPS) as recorder:
             write_features(tmp_path, number, [compute_features(text, target, recorder) for text in part], TAPS)
-    return StoredFeatures(tmp_path, tmp_path)
+    return StoredFeatureSource(tmp_path, tmp_path)
 
 
-def trainer(store: StoredFeatures, steps: int, out: Path) -> DrafterTrainer:
+def trainer(store: StoredFeatureSource, steps: int, out: Path) -> DrafterTrainer:
     target, given = tiny_model(3), recipe(steps)
     return DrafterTrainer(given, make_drafter(given, target, frozenset({1}), store), target, store, out)
 
 
-def test_store_returns_each_texts_features(store: StoredFeatures) -> None:
+def test_store_returns_each_texts_features(store: StoredFeatureSource) -> None:
     target = tiny_model(3)
     assert len(store) == 8
     for number in range(8):
@@ -85,7 +85,7 @@ def test_top_tokens_are_those_of_a_whole_sort(size: int) -> None:
     torch.testing.assert_close(probabilities.float(), expected.values, rtol=2e-3, atol=1e-6)
 
 
-def test_drafter_learns_texts_that_it_can_memorize(store: StoredFeatures, tmp_path: Path) -> None:
+def test_drafter_learns_texts_that_it_can_memorize(store: StoredFeatureSource, tmp_path: Path) -> None:
     run = trainer(store, 240, tmp_path / "run")
     run.held_out = run.texts
     before, _ = run.measure_acceptance_length_and_rates()
@@ -98,8 +98,8 @@ def test_drafter_learns_texts_that_it_can_memorize(store: StoredFeatures, tmp_pa
     assert (tmp_path / "run" / "training.png").exists()
 
 
-def test_features_read_again_are_those_of_the_store(store: StoredFeatures, tmp_path: Path) -> None:
-    live = ComputedFeatures(tmp_path, tiny_model(3), TAPS)
+def test_features_read_again_are_those_of_the_store(store: StoredFeatureSource, tmp_path: Path) -> None:
+    live = ComputedFeatureSource(tmp_path, tiny_model(3), TAPS)
     numbers = [6, 0, 3]
     assert len(live) == len(store)
     for stored, read in zip(store.fetch(numbers), live.fetch(numbers), strict=True):
@@ -109,16 +109,16 @@ def test_features_read_again_are_those_of_the_store(store: StoredFeatures, tmp_p
 
 
 @pytest.mark.parametrize("changes", [{"bfloat16": True}, pytest.param({"optimizer": "muon"}, marks=pytest.mark.slow)])
-def test_recipes_for_a_gpu_learn_too(store: StoredFeatures, tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_recipes_for_a_gpu_learn_too(store: StoredFeatureSource, tmp_path: Path, changes: dict[str, Any]) -> None:
     target, given = tiny_model(3), recipe(60)
     given = given.model_copy(update={"optimization": given.optimization.model_copy(update=changes)})
-    live = ComputedFeatures(tmp_path, target, TAPS)
+    live = ComputedFeatureSource(tmp_path, target, TAPS)
     run = DrafterTrainer(given, make_drafter(given, target, frozenset({1}), live), target, live, tmp_path / "run")
     run.run(lambda: False, lambda _: None)
     assert run.log[-1].cross_entropy < 0.7 * run.log[0].cross_entropy
 
 
-def test_drafter_starts_from_layers_of_its_target(store: StoredFeatures) -> None:
+def test_drafter_starts_from_layers_of_its_target(store: StoredFeatureSource) -> None:
     target, given = tiny_model(3), recipe(1)
     shape = given.drafter.model_copy(update={"start": (0, 1), "intermediate": 0})
     drafter = make_drafter(given.model_copy(update={"drafter": shape}), target, frozenset({1}), store)
@@ -131,7 +131,7 @@ def test_drafter_starts_from_layers_of_its_target(store: StoredFeatures) -> None
     assert len(kept) == 8
 
 
-def test_markov_head_starts_from_pairs_of_tokens(store: StoredFeatures) -> None:
+def test_markov_head_starts_from_pairs_of_tokens(store: StoredFeatureSource) -> None:
     given = recipe(1)
     shape = given.drafter.model_copy(update={"rank": 32})
     drafter = make_drafter(given.model_copy(update={"drafter": shape}), tiny_model(3), frozenset({1}), store)
@@ -149,7 +149,7 @@ def test_markov_head_starts_from_pairs_of_tokens(store: StoredFeatures) -> None:
     assert float(bias[index[best]]) > 0.5 * follow[best] / sum(follow.values())
 
 
-def test_stopped_training_goes_on_as_if_it_had_not_been(store: StoredFeatures, tmp_path: Path) -> None:
+def test_stopped_training_goes_on_as_if_it_had_not_been(store: StoredFeatureSource, tmp_path: Path) -> None:
     whole = trainer(store, 12, tmp_path / "whole")
     whole.run(lambda: False, lambda _: None)
     first = trainer(store, 12, tmp_path / "parts")
@@ -162,7 +162,7 @@ def test_stopped_training_goes_on_as_if_it_had_not_been(store: StoredFeatures, t
         assert torch.equal(second.drafter.state_dict()[name], value), name
 
 
-def test_draft_vocabulary_has_ends_frequent_tokens_and_low_ids(store: StoredFeatures) -> None:
+def test_draft_vocabulary_has_ends_frequent_tokens_and_low_ids(store: StoredFeatureSource) -> None:
     ids = choose_draft_vocabulary(store, 30, 40, frozenset({39}))
     used = Counter(token for number in range(8) for token in store.text(number).answer)
     common = [token for token, _ in used.most_common(20)]

@@ -8,7 +8,7 @@ from evalharness.adapters.extraction.code_blocks import (
     CodeBlock,
     blocks_between_code_markers,
     clean_answer,
-    code_blocks,
+    fenced_code_blocks,
 )
 from evalharness.adapters.extraction.extracted import NOTHING_FOUND, ExtractedProgram
 from evalharness.adapters.extraction.languages.assembly import assemble_program
@@ -37,7 +37,7 @@ def extract_function_program(answer: str, target: TestedFunction) -> ExtractedPr
         return python_function_program(answer, target.prompt, [target.name])
     text = clean_answer(without_reasoning(answer))
     prompt_head = prompt_before_definition(target)
-    fenced = code_blocks(text)
+    fenced = fenced_code_blocks(text)
     for form, blocks in (
         ("fenced block", fenced),
         ("text between marks" if fenced else "whole answer", blocks_between_code_markers(text)),
@@ -53,8 +53,8 @@ def extract_function_program(answer: str, target: TestedFunction) -> ExtractedPr
                 for other in order
                 if _may_be_in_target_language(blocks[other], target)
             ]
-            rule = f"{form} {position + 1} of {len(blocks)}" if is_strict and len(blocks) > 1 else form
-            return ExtractedProgram(assemble_program(parsed_block, others, prompt_head, target), rule)
+            location = f"{form} {position + 1} of {len(blocks)}" if is_strict and len(blocks) > 1 else form
+            return ExtractedProgram(assemble_program(parsed_block, others, prompt_head, target), location)
     bodies = [block for block in fenced if _may_be_in_target_language(block, target)] or fenced
     pattern = definition_pattern(target)
     if not target.syntax.class_nodes and (defining := [block for block in bodies if pattern.search(block.text)]):
@@ -67,8 +67,8 @@ def extract_function_program(answer: str, target: TestedFunction) -> ExtractedPr
         )
         return ExtractedProgram("\n".join(part for part in parts if part), "fenced block")
     body = bodies[0].text if bodies else blocks_between_code_markers(text)[0].text
-    rule = "body of the function" if body.strip() else NOTHING_FOUND
-    return ExtractedProgram(target.prompt + _cut_at_closing_brace(body.rstrip("\n"), target.syntax), rule)
+    location = "body of the function" if body.strip() else NOTHING_FOUND
+    return ExtractedProgram(target.prompt + _cut_at_closing_brace(body.rstrip("\n"), target.syntax), location)
 
 
 def _parse_block(block: CodeBlock, target: TestedFunction, is_fenced: bool) -> ParsedBlock:

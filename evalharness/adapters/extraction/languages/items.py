@@ -58,7 +58,7 @@ def split_into_code_items(text: str, syntax: LanguageSyntax, function_name: str)
     items: list[CodeItem] = []
     class_name = ""
     for node, item_text in _item_nodes_with_text(parse_source(syntax.grammar, source), syntax, source):
-        body = _body_of_enclosing_class(node, syntax, function_name)
+        body = _body_of_class_with_method(node, syntax, function_name)
         if body is None:
             items.append(_make_code_item(node, item_text))
             continue
@@ -78,7 +78,7 @@ def _with_php_opening_tag(text: str) -> str:
     return f"{text[: match.start()]}<?php{text[match.end() :]}"
 
 
-def _body_of_enclosing_class(node: Node, syntax: LanguageSyntax, function_name: str) -> Node | None:
+def _body_of_class_with_method(node: Node, syntax: LanguageSyntax, function_name: str) -> Node | None:
     """Returns the body of `node` if it is a class with the method `function_name`, else None."""
     body = node.child_by_field_name("body") if node.type in syntax.class_nodes else None
     if body is not None and any(function_name in declared_names(member) for member in body.named_children):

@@ -53,7 +53,7 @@ def leaf_nodes(node: Node) -> Iterator[Node]:
 
 
 def syntax_tokens_in(node: Node) -> frozenset[str]:
-    """Returns the source tokens in a syntax node, without comments and strings, and identifiers in them (x in $x)."""
+    """Returns the tokens in a syntax node, except comments and strings, and the names in tokens, such as x in $x."""
     tokens: set[str] = set()
     for leaf in leaf_nodes(node):
         if leaf.type not in COMMENT_NODES and leaf.type not in STRING_NODES:

@@ -65,6 +65,7 @@ def _is_needed_from_other_block(
     """Returns whether an item of another code block defines one of `missing_names` or imports one of `needed_names`.
 
     `needed_names` are all names that the tested function uses; `missing_names` are those still undefined.
+    An item that uses or defines the tested function is never needed.
     """
     is_import = item.type in target.syntax.import_nodes and bool(item.tokens & needed_names)
     return target.name not in item.tokens and (is_import or bool(item.names & missing_names))

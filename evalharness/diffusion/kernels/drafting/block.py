@@ -106,7 +106,7 @@ def store_context_feature_row(
 
 def write_drafter_input(
     state: SpeculationState, step_input: StepInput, vocabulary_index: Tensor, features: Tensor,
-    last_token_indices: Tensor, offsets: Tensor, feature_before: Tensor,
+    last_token_indices: Tensor, random_number_indices: Tensor, feature_before: Tensor,
 ) -> None:  # fmt: skip
     """Writes the input of a drafter pass to `step_input`: for each sequence of the `state`, a block of L tokens.
 
@@ -114,16 +114,17 @@ def write_drafter_input(
     `vocabulary_index` [target vocabulary] holds each token's index in the draft vocabulary, and `features`
     [B, capacity, hidden] each position's context feature. Three more results are written: `last_token_indices` [B], the
     last tokens' indices in the draft vocabulary; `feature_before` [B, hidden], the context features of the positions
-    before the blocks (zeros at the start of a text); and offsets[d, b], the index of the random number that samples the
-    d-th drafted token of sequence b.
+    before the blocks (zeros at the start of a text); and random_number_indices[d, b], the index of the random number
+    that samples the d-th drafted token of sequence b.
     """
     sequences, length = state.last.shape[0], step_input.tokens.shape[0] // state.last.shape[0]
     hidden = feature_before.shape[1]
     write_drafter_input_of_sequence[(sequences,)](
         state.live, state.done, state.last, state.cached, state.offsets, vocabulary_index, features, step_input.tokens,
-        step_input.positions, step_input.limits, last_token_indices, offsets, feature_before, offsets.stride(0),
-        features.shape[1], hidden, L=length, DEPTHS=offsets.shape[0], BLOCK_T=triton.next_power_of_2(length),
-        BLOCK_H=triton.next_power_of_2(hidden), num_warps=warps_per_row(hidden), **launch_options(state.live),
+        step_input.positions, step_input.limits, last_token_indices, random_number_indices, feature_before,
+        random_number_indices.stride(0), features.shape[1], hidden, L=length, DEPTHS=random_number_indices.shape[0],
+        BLOCK_T=triton.next_power_of_2(length), BLOCK_H=triton.next_power_of_2(hidden),
+        num_warps=warps_per_row(hidden), **launch_options(state.live),
     )  # fmt: skip
 
 

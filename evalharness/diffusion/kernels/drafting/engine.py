@@ -68,10 +68,10 @@ class SpeculationSession:
     draft_and_verify: Callable[[], None]
     """Runs the drafter before; without a drafter the same as `verify`."""
 
-    def run(self, single_pass: bool) -> None:
+    def run(self, stop_after_one_pass: bool) -> None:
         """Copies the host's state to the device, runs one round of verifying passes there, and copies the state back.
 
-        A round ends when each sequence is done. With `single_pass`, it is one pass.
+        A round ends when each sequence is done. With `stop_after_one_pass`, it ends after one pass.
         """
         arrays = self.host_arrays
         arrays["live"][0] = (arrays["done"] == 0).sum()
@@ -79,7 +79,7 @@ class SpeculationSession:
         advance = self.draft_and_verify if drafts else self.verify
         with use_device(self.state.live.device):
             self.state.flat.copy_(self.host.flat)
-            if single_pass:
+            if stop_after_one_pass:
                 advance()
             else:
                 run_until_done(advance, self.state.live)
@@ -162,10 +162,10 @@ class SpeculativeEngine:
                 drafts[number] = Draft([], "drafter")
             for (sequence, row), draft in zip(running, drafts, strict=True):
                 _write_sequence_state(host, sequence, row, draft, passes)
-            session.run(single_pass=passes == 1)
+            session.run(stop_after_one_pass=passes == 1)
             for number, ((sequence, row), draft) in enumerate(zip(running, drafts, strict=True)):
                 before = len(row.text)
-                for verified, accepted in _append_tokens_of_round(host, sequence, row, draft.kind):
+                for verified, accepted in _append_device_tokens(host, sequence, row, draft.tracker_name):
                     sources.record_draft(verified, accepted)
                 sources.append_to_lookup_text(number, row.text[before:])
             record_output_times((row for _, row in running), start_time)
@@ -226,18 +226,19 @@ def _write_sequence_state(host_state: HostStateArrays, sequence: int, row: Row, 
     host_state["last"][sequence], host_state["cached"][sequence] = row.text[-1], row.cached
     host_state["drafts"][sequence, : len(draft.tokens)] = draft.tokens
     host_state["draft_length"][sequence] = len(draft.tokens)
-    host_state["uses_drafter"][sequence], host_state["pass_limit"][sequence] = draft.kind == "drafter", max_passes
+    host_state["uses_drafter"][sequence], host_state["pass_limit"][sequence] = draft.source == "drafter", max_passes
     host_state["limit"][sequence] = row.stop_checker.limit - len(row.output)
     host_state["output_length"][sequence] = host_state["passes"][sequence] = host_state["done"][sequence] = 0
     write_random_state(host_state, sequence, row, len(row.text) - len(row.prompt))
 
 
-def _append_tokens_of_round(
-    host_state: HostStateArrays, sequence: int, row: Row, draft_kind: str
+def _append_device_tokens(
+    host_state: HostStateArrays, sequence: int, row: Row, tracker_name: str
 ) -> list[VerificationResult]:
     """Appends the tokens that the device generated in a round to a row; returns the round's verified drafts.
 
-    A round is the passes that the device runs without the host. `draft_kind` is `Draft.kind` of the round's drafts.
+    A round is the passes that the device runs without the host. `tracker_name` is that of the round's drafts (see
+    `Draft`).
     """
     outputs, written = host_state["outputs"][sequence].tolist(), 0
     results: list[VerificationResult] = []
@@ -249,7 +250,7 @@ def _append_tokens_of_round(
         count = int(host_state["accepted"][sequence, number])
         length = int(host_state["verified_lengths"][sequence, number])
         draft = Draft(
-            host_state["verified_drafts"][sequence, number, :length].tolist(), draft_kind if length else "none"
+            host_state["verified_drafts"][sequence, number, :length].tolist(), tracker_name if length else "none"
         )
         accepted = append_verified_tokens(row, draft, outputs[written : written + count + 1])
         results.append(VerificationResult(draft, accepted))

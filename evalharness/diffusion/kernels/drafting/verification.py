@@ -124,9 +124,10 @@ def accept_draft_of_sequence(
 def accept_drafts(state: SpeculationState, statistics: TokenStatistics, threshold: float = 1.0) -> None:
     """Appends to each sequence the draft tokens that the target accepts, then the target's own next token.
 
-    `statistics` are the target's predictions, D + 1 per sequence. If `threshold` is below 1, draft tokens that are at
-    least `threshold` times as probable as the most probable token are accepted, too. A sequence is marked as done at an
-    end token, at its limit of output tokens, and after the last pass of the round.
+    `statistics` are the target's predictions, D + 1 per sequence. A draft token is accepted if it is the token
+    that the target chose or, with a `threshold` below 1, at least `threshold` times as probable as the most probable
+    token. A sequence is marked as done at an end token, at its limit of output tokens, and after the last pass of the
+    round.
     """
     sequences, longest = state.drafts.shape
     share = state.live if statistics.share is None else statistics.share

@@ -16,7 +16,7 @@ from ..shared.outcome import Outcome
 from . import cleaning
 from .comparing.comparison import Comparison
 from .comparing.expected import ExpectedOutputs
-from .comparing.outputs import SampleOutput, outcome_if_output_is_wrong, request_output_pieces
+from .comparing.outputs import SampleCall, outcome_if_output_is_wrong, request_output_pieces
 from .job import JudgedJob
 from .references import recompute_output
 from .sample_process import SampleProcess
@@ -170,7 +170,7 @@ class InputGroupJudge:
                 return request_output_pieces(process, payload) if kind == b"d" else [codec.encode(None), payload]
 
             wrong_outcome = outcome_if_output_is_wrong(
-                SampleOutput(self.work, index, comparison), kind, payload, get_output_pieces, self.expected
+                SampleCall(self.work, index, comparison), kind, payload, get_output_pieces, self.expected
             )
             if wrong_outcome:
                 return process.end_process(Outcome(wrong_outcome.status, f"input {index}: {wrong_outcome.detail}"))
@@ -205,8 +205,8 @@ class InputGroupJudge:
         If an output is wrong, status and detail of the returned result are those of the first wrong output.
         """
         for index, (kind, payload, pieces) in enumerate(outputs):
-            output = SampleOutput(self.work, index, comparison)
-            wrong_outcome = outcome_if_output_is_wrong(output, kind, payload, partial(list, pieces), self.expected)
+            call = SampleCall(self.work, index, comparison)
+            wrong_outcome = outcome_if_output_is_wrong(call, kind, payload, partial(list, pieces), self.expected)
             if wrong_outcome:
                 result["status"], result["detail"] = wrong_outcome.status, f"input {index}: {wrong_outcome.detail}"
                 break

@@ -28,7 +28,10 @@ def make_workdir(uid: int) -> str:
 
 
 def kill_job_processes(uid: int, kept_pids: set[int]) -> bool:
-    """Kills all processes of the job, as its user `uid`, except `kept_pids`. Returns False if some stay alive."""
+    """Kills all processes of user `uid`. Returns False if processes of the job other than `kept_pids` stay alive.
+
+    `kept_pids`: processes forked for later runs of the job, which do not run as that user yet.
+    """
     for _ in range(MAX_KILL_ATTEMPTS):
         if kept_pids.issuperset(clock.job_pids()):
             return True

@@ -131,7 +131,7 @@ class RunningCommand:
                 for fd in ready:
                     if fd in streams and not streams[fd].read():
                         del streams[fd]
-                self._update_file_watch()
+                self._handle_file_openings()
                 if ended in ready:
                     break
                 if time.monotonic() >= next_check:
@@ -147,7 +147,7 @@ class RunningCommand:
         for stream in (self.output, self.errors):
             stream.drain()
             os.close(stream.fd)
-        self._update_file_watch()
+        self._handle_file_openings()
         if timed_out:
             return Outcome("timeout", exceeded_time_limit_message(limit_s))
         if os.WIFSIGNALED(code):
@@ -159,7 +159,7 @@ class RunningCommand:
             )
         return outcome_of_exit_code(os.WEXITSTATUS(code), self.errors.stored_output() or self.output.stored_output())
 
-    def _update_file_watch(self) -> None:
+    def _handle_file_openings(self) -> None:
         """Counts new openings of the watched files.
 
         If a shell has opened the named pipe that contains the program's source, replaces the pipe by a file.

@@ -60,7 +60,7 @@ def disable_functions(grader_name: str) -> None:
     Raises ValueError for an unknown grader.
     """
     if grader_name == "bigcodebench":
-        return interception.replace_process_functions()
+        return interception.restrict_process_functions()
     if grader_name not in DISABLED_BUILTINS:
         raise ValueError(
             f"unknown official grader {grader_name!r}; known: bigcodebench, {', '.join(DISABLED_BUILTINS)}"

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def replace_process_functions() -> None:
+def restrict_process_functions() -> None:
     """Replaces, in this process, functions that end, start or signal processes, as BigCodeBench's grader does."""
     faulthandler.disable()
     os.environ.update(TZ="UTC", OMP_NUM_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="0")
@@ -31,7 +31,8 @@ def replace_process_functions() -> None:
 def _intercept_signals_and_commands() -> None:
     """Limits signals to the process itself and its children; disables commands that contain "kill".
 
-    The official grader permits signals only to processes that Popen started; a multiprocessing Pool then hangs.
+    Unlike the official grader, also permits signals to children that Popen did not start, because a
+    multiprocessing Pool hangs without them.
     """
     kill, killpg, system, popen = os.kill, os.killpg, os.system, os.popen
     call, check_output, run, real_popen = subprocess.call, subprocess.check_output, subprocess.run, subprocess.Popen
@@ -105,7 +106,7 @@ def _intercept_signals_and_commands() -> None:
 def _redirect_output_to_pipes(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a `subprocess` function changed to redirect stdout and stderr to pipes unless its caller sets them.
 
-    Also wraps the class Popen in a function, as the official grader does.
+    For the class Popen, too, returns a function, as the official grader does.
     """
 
     def call_with_pipes(*args: Any, **more: Any) -> Any:

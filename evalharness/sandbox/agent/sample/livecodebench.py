@@ -174,7 +174,8 @@ def _wait_for_threads() -> None:
     """Waits until each thread that the program did not join is idle or has run for `sys.getswitchinterval()` seconds.
 
     On an idle machine, a new thread runs that long before the main thread continues, so that a short thread has already
-    printed its output. On a busy machine, the main thread may continue first while the new thread waits for a core.
+    printed its output. On a busy machine, where the new thread may still be waiting for a core, this wait gives it the
+    same time.
     """
     own, interval_ns = str(os.getpid()), sys.getswitchinterval() * 1e9
     while True:

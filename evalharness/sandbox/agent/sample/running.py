@@ -42,9 +42,9 @@ class SampleWork(Protocol):
     memory_mb: int
 
     def prepare(self, source_with_checks: str) -> None:
-        """Prepares the work while the process still has the judge's rights.
+        """Does what needs the judge's rights, such as decoding hidden inputs, before the process gives them up.
 
-        `source_with_checks` is the program, sent by the judge at the start; empty for work that already has its source.
+        `source_with_checks` is the program followed by its checks; empty for work that does not need them.
         """
         ...
 
@@ -107,7 +107,7 @@ class CallFunctionWork:
     oracle: str
 
     def prepare(self, source_with_checks: str) -> None:
-        """Decodes the argument lists on which the program is called."""
+        """Decodes the argument lists on which `run` calls the program; `source_with_checks` is not used."""
         self.arguments = wire.loads(self.inputs)
 
     def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:
@@ -142,7 +142,7 @@ class RecordOutputsWork:
     output_not_none: bool
 
     def prepare(self, source_with_checks: str) -> None:
-        """Decodes the argument lists on which the reference solution is called."""
+        """Decodes the argument lists on which `run` calls the reference solution; `source_with_checks` is not used."""
         self.arguments = wire.loads(self.inputs)
 
     def run(self, time_limits_s: list[float], reporter: Reporter, alarm: Alarm) -> None:

@@ -81,13 +81,13 @@ class ServeCallsWork:
             wire.write_all(self.outbox, _answer_request(request, scope, objects))
 
 
-def _answer_request(request: Any, program_names: dict[str, Any], objects_by_handle: list[Any]) -> bytes:
+def _answer_request(request: Any, program_globals: dict[str, Any], objects_by_handle: list[Any]) -> bytes:
     action, handle, name, args, kwargs = _replace_handles_by_objects(request, objects_by_handle)
     try:
         if action == "name":
-            if name not in program_names:
+            if name not in program_globals:
                 return _pack_frame(b"-", b"")
-            return _encode_value(program_names[name], objects_by_handle)
+            return _encode_value(program_globals[name], objects_by_handle)
         if action == "attribute":
             value = getattr(objects_by_handle[handle], name)
             objects_by_handle.append(value)

@@ -108,7 +108,7 @@ def exceeds_time_limit(limit_s: float, wall_s: float, waited_s: float, cpu_s: fl
     """Returns whether a program has exceeded its time limit, not counting time that its threads waited for a core.
 
     The time that counts is `wall_s` minus `waited_s`, the waiting time of all threads, because the main thread may wait
-    for another thread that waits for a core. With many busy threads, this difference hardly grows; so there are
+    for another thread that waits for a core. Many busy threads together may wait for more than `wall_s`, so there are
     also limits for CPU time (`COMMAND_CPU_FACTOR`) and for wall-clock time (`WALL_FACTOR`).
     """
     if wall_s > WALL_FACTOR * limit_s:

@@ -235,7 +235,7 @@ class _PlainValueReader:
         raise ValueError(f"an encoded Python value begins with the unknown type code {code!r}")
 
     def read_big_integer(self) -> int:
-        """Reads an integer of any length: the number of its 15-bit digits, with the integer's sign, and the digits."""
+        """Reads an integer of any length: a count of 15-bit digits, negative for a negative integer, and the digits."""
         count = self.read_number()
         self.add_to_value_count(abs(count))
         digits = struct.unpack(f"<{abs(count)}H", self.read_bytes(2 * abs(count)))

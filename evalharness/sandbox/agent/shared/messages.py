@@ -169,7 +169,7 @@ class FailureOutputMessage(TypedDict):
     stderr_not_empty: bool
 
 
-class CommandRules(TypedDict):
+class LanguageRules(TypedDict):
     """The part of a `CommandJob` message that depends only on the programming language."""
 
     file: str
@@ -179,7 +179,7 @@ class CommandRules(TypedDict):
     fails_on: FailureOutputMessage
 
 
-class CommandJob(CommandRules):
+class CommandJob(LanguageRules):
     """Job message: run a program of any language by its commands, `right_runs` times.
 
     `canaries` are copies of the program, each with one check made false.

@@ -155,7 +155,7 @@ def _instruction_loading_argument(position: int) -> BpfInstruction:
 
 
 def _argument_rules() -> Iterator[ArgumentRule]:
-    """Yields a rule for each system call that is allowed or refused by its arguments."""
+    """Yields a rule for each system call that is allowed or refused depending on its arguments."""
     allow = (RETURN, 0, 0, SECCOMP_RET_ALLOW)
     yield (
         CLONE,

@@ -59,9 +59,10 @@ def negate_condition(condition: str) -> str:
 
 
 def predicate_of_clause(clause: str) -> str | None:
-    """Returns the predicate in a relative clause about a plural noun: `that are even` -> `are even`.
+    """Returns the predicate in a clause that describes a plural noun: `that are even` -> `are even`.
 
-    Returns None if the clause has no such form.
+    A clause without a verb gets one: `greater than 3` -> `are greater than 3`. Returns None for a clause of another
+    form.
     """
     if clause.startswith(("that ", "which ")):
         return clause.split(" ", 1)[1]

@@ -20,7 +20,7 @@ PIPELINES = 0.45
 """The fraction of functions over a sequence (`pipeline`); the others come from the template families."""
 
 
-def list_weighted_templates() -> list[tuple[str, FunctionTemplate]]:
+def list_templates_repeated_by_weight() -> list[tuple[str, FunctionTemplate]]:
     """Returns (family name, template) pairs of all function templates, each repeated as often as its weight says."""
     modules = (dicts, lists, numbers, scalars, strings, structures, windows)
     return [
@@ -34,7 +34,7 @@ def list_weighted_templates() -> list[tuple[str, FunctionTemplate]]:
 def generate_functions(seed: int) -> Iterator[tuple[Function, tuple[ExampleCall, ...]]]:
     """Yields distinct generated functions with example calls, endlessly; the same ones for the same seed."""
     random = Random(seed)
-    templates = list_weighted_templates()
+    templates = list_templates_repeated_by_weight()
     seen: set[int] = set()
     while True:
         try:

@@ -113,11 +113,14 @@ def test_a_block_without_the_function_continues_the_prompt(code: str) -> None:
     closing = "\n}" if SYNTAX[code].empty_function_head else ""
     for answer in (fenced(hello.right + closing, code), hello.right + closing + "\n"):
         found = extract_function_program(answer, target_of(code))
-        assert (found.source.rstrip(), found.rule) == (f"{hello.prompt}{hello.right}".rstrip(), "body of the function")
+        assert (found.source.rstrip(), found.location) == (
+            f"{hello.prompt}{hello.right}".rstrip(),
+            "body of the function",
+        )
 
 
 def test_an_empty_answer_says_so() -> None:
-    assert extract_function_program("<think>cut", target_of("js")).rule == NOTHING_FOUND
+    assert extract_function_program("<think>cut", target_of("js")).location == NOTHING_FOUND
 
 
 @pytest.mark.data
@@ -157,7 +160,7 @@ def test_characters_outside_ascii_do_not_end_the_process() -> None:
     """The scanner of D's grammar crashes at them."""
     text = "long add_up(long a, long b) { /* \U000f4134\u009d \u2603 */ return a + b; }"
     strange = "\xae\U000d3134\u9d4f\u0086<\x90\n  return(a + b)\ndef add_up(a, b) do\n?\uf153\n&\U00023a73\U00030b2c\n"
-    assert NOTHING_FOUND not in extract_function_program(strange, target_of("d")).rule
+    assert NOTHING_FOUND not in extract_function_program(strange, target_of("d")).location
     assert text in extract_function_program(fenced(text, "d"), target_of("d")).source
 
 
@@ -174,7 +177,7 @@ def test_characters_outside_ascii_do_not_end_the_process() -> None:
 def test_imports_without_a_fence_stay(code: str, text: str, kept: str) -> None:
     for answer in (text, f"Here is the function:\n\n{text}\nIt's done, isn't it?\n"):
         found = extract_function_program(answer, target_of(code))
-        assert (kept in found.source, found.rule) == (True, "whole answer")
+        assert (kept in found.source, found.location) == (True, "whole answer")
 
 
 def test_helpers_keep_their_order() -> None:

@@ -23,7 +23,7 @@ def test_every_form_gives_one_function_and_no_other_program(code: str, form: str
     target = target_of(code)
     found = extract_function_program(answers(code)[form], target)
     whole = f"{found.source}\n{target.tests}"
-    assert found.rule in (
+    assert found.location in (
         "fenced block",
         "fenced block 2 of 3",
         "fenced block 1 of 2",

@@ -75,7 +75,11 @@ def test_final_states_equal_those_of_the_network(attention, shift):
     ):
         buffer.fill_(math.nan)
     write_step_input(
-        state, buffers.step_input, block_length=4 if attention == "block_causal" else 0, shift=shift, next_token=False
+        state,
+        buffers.step_input,
+        block_length=4 if attention == "block_causal" else 0,
+        shift=shift,
+        autoregressive=False,
     )
     forward(weights, buffers, cache, state.live)
     expected = forward_rows(network, pieces, other)
@@ -112,7 +116,7 @@ def test_activations_are_quantized_from_the_configured_number_of_rows(rows, narr
     state.done.zero_()
     state.live.fill_(2)
     buffers = new_step_buffers(weights, cache, 3, 3, (MASK,))
-    write_step_input(state, buffers.step_input, block_length=0, shift=False, next_token=False)
+    write_step_input(state, buffers.step_input, block_length=0, shift=False, autoregressive=False)
     forward(weights, buffers, cache, state.live)
     inputs = [RowInput(0, tokens, [2] * 3) for tokens in state.tokens.tolist()]
     expected = forward_rows(rounded_network(network), inputs, other)

@@ -40,7 +40,7 @@ def test_segments_equal_those_of_pytorch(attention, shift):
     for field in vars(step_input).values():
         field.fill_(-7)
     block = 0 if attention == "causal" else BLOCK
-    write_step_input(state, step_input, block_length=block, shift=shift, next_token=False)
+    write_step_input(state, step_input, block_length=block, shift=shift, autoregressive=False)
 
     for number, slot in enumerate(made[:2]):
         piece = slot.next_input(config, BLOCK)
@@ -65,7 +65,7 @@ def test_next_tokens_are_predicted_at_the_end_of_each_segment():
     state.cached.copy_(torch.tensor([3, 9, 6]))
     state.done.copy_(torch.tensor([0, 1, 0]))
     state.live.fill_(2)
-    write_step_input(state, step_input, block_length=0, shift=False, next_token=True)
+    write_step_input(state, step_input, block_length=0, shift=False, autoregressive=True)
     assert step_input.tokens.tolist() == [4, 0, 6]
     assert step_input.positions.tolist() == step_input.limits.tolist() == [3, -1, 6]
     assert step_input.count.item() == 2

@@ -6,7 +6,7 @@ import pytest
 from evalharness.training.corpus.generated import pipeline
 from evalharness.training.corpus.generated.function import ExampleCall, Function, Parameter, indent, make_example_calls
 from evalharness.training.corpus.generated.placeholders import fill_placeholders, negate_condition
-from evalharness.training.corpus.generated.stream import generate_functions, list_weighted_templates
+from evalharness.training.corpus.generated.stream import generate_functions, list_templates_repeated_by_weight
 from evalharness.training.corpus.views import (
     format_example_call,
     make_assert_statements,
@@ -59,10 +59,10 @@ def test_alternative_bodies_agree() -> None:
     assert kept > 300
 
 
-@pytest.mark.parametrize("number", range(len(list_weighted_templates())))
+@pytest.mark.parametrize("number", range(len(list_templates_repeated_by_weight())))
 def test_every_template_makes_functions(number: int) -> None:
     random = Random(number)
-    family, template = list_weighted_templates()[number]
+    family, template = list_templates_repeated_by_weight()[number]
     kept = [make_example_calls(template.make_function(random, family), random) for _ in range(30)]
     assert sum(map(bool, kept)) >= 8
 

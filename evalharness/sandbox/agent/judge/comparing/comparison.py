@@ -100,7 +100,10 @@ def padded_digit_distance(first: int, second: int) -> int:
 
 
 def _compare_whether_not_none(exact: Any, output: Any, expected: Any, args: Any, atol: float) -> Any:
-    """Returns whether `expected`, a bool, equals `output is not None`, or `output` itself if that is a bool."""
+    """Returns whether an output is right; `expected` is only whether the reference solution's output is not None.
+
+    A bool is compared with `expected` itself; for any other output, `output is not None` is compared with it.
+    """
     return output == expected if isinstance(output, bool) else expected == (output is not None)
 
 

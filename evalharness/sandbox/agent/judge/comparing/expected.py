@@ -18,7 +18,7 @@ def pack_expected_outputs(
     return wire.dumps((facts, small_outputs, large_output_digests))
 
 
-class ExpectedOutputFlags(NamedTuple):
+class ToleranceFlags(NamedTuple):
     """Properties of an expected output that change the tolerance of later comparisons."""
 
     consists_of_floats: bool
@@ -47,9 +47,9 @@ class ExpectedOutputs:
         """Returns whether all outputs are small enough to be stored whole."""
         return None not in self.small
 
-    def output_flags(self, index: int) -> ExpectedOutputFlags:
+    def tolerance_flags(self, index: int) -> ToleranceFlags:
         """Returns whether expected output `index` consists of floats, and whether it is an empty list or tuple."""
-        return ExpectedOutputFlags(self.facts[index][1], self.facts[index][2])
+        return ToleranceFlags(self.facts[index][1], self.facts[index][2])
 
     def has_same_bytes(self, index: int, kind: bytes, payload: bytes) -> bool:
         """Returns whether a sample's encoded output, or its digest, is the same as that of expected output `index`.

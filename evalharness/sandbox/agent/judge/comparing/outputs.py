@@ -41,10 +41,10 @@ def short_repr(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class SampleOutput:
-    """Call number `index` of a sample's function, whose output `comparison` compares with the expected one.
+class SampleCall:
+    """Call number `index` of a sample's function; compares the call's output with the expected one by `comparison`.
 
-    Does not contain the output itself, which the methods receive in encoded pieces.
+    Does not contain the output, which the methods receive in encoded pieces.
     """
 
     work: CallFunctionWork
@@ -114,25 +114,25 @@ GetOutputPieces = Callable[[], list[bytes]]
 
 
 def outcome_if_output_is_wrong(
-    output: SampleOutput, kind: bytes, payload: bytes, get_output_pieces: GetOutputPieces, expected: ExpectedOutputs
+    call: SampleCall, kind: bytes, payload: bytes, get_output_pieces: GetOutputPieces, expected: ExpectedOutputs
 ) -> Outcome | None:
-    """Compares an output with the expected one; returns the outcome if it is wrong, None if it is right.
+    """Compares the output of `call` with the expected one; returns the outcome if it is wrong, None if it is right.
 
     `kind` and `payload` are the sample's message: the encoded output, or the digest of a large one.
     `get_output_pieces()` requests and returns the whole output; it is called only if the message alone does not show
     that the output is right.
     """
-    index, comparison = output.index, output.comparison
+    index, comparison = call.index, call.comparison
     bytes_decide = comparison.oracle not in ORACLES_WITH_VALUE
     if not (bytes_decide and expected.has_same_bytes(index, kind, payload)):
         try:
             output_pieces, expected_pieces = get_output_pieces(), expected.encoded_pieces(index)
-            exact = bytes_decide and not any(expected.output_flags(index))
+            exact = bytes_decide and not any(expected.tolerance_flags(index))
             if sum(map(len, [*output_pieces, *expected_pieces])) <= MAX_INLINE_BYTES:
-                wrong = output.outcome_if_wrong(output_pieces, expected_pieces, exact)
+                wrong = call.outcome_if_wrong(output_pieces, expected_pieces, exact)
             else:
                 wrong = compare_with_limits(
-                    lambda: output.outcome_if_wrong(output_pieces, expected_pieces, exact), COMPARE_S
+                    lambda: call.outcome_if_wrong(output_pieces, expected_pieces, exact), COMPARE_S
                 )
         except ComparisonUnfinished:
             return Outcome("failed", "comparing the output exceeded its time limit")
@@ -142,7 +142,7 @@ def outcome_if_output_is_wrong(
             return Outcome("failed", str(error))
         if wrong:
             return wrong
-    comparison.update_tolerance(*expected.output_flags(index))
+    comparison.update_tolerance(*expected.tolerance_flags(index))
     return None
 
 

@@ -111,9 +111,10 @@ def enter_agent_namespaces() -> None:
 
 
 def _enter_new_user_namespace(flags: int) -> None:
-    """Makes this process root in a new user namespace, in which every user id except the container's root exists.
+    """Moves this process into a new user namespace, where it becomes root.
 
-    `flags` are the CLONE_NEW... flags for unshare(2) of this and all other namespaces to create.
+    The other user ids of the container exist there, too, except the container's root. `flags` are the CLONE_NEW...
+    flags, for unshare(2), of all namespaces to create, including this one.
     """
     with open("/proc/self/uid_map") as file:
         mapped = sum(int(line.split()[2]) for line in file)
@@ -194,7 +195,7 @@ class ForkedProcess(NamedTuple):
 
 
 def isolate_later_forks() -> None:
-    """Makes this judge process fork every later process into new namespaces, if the container permits it.
+    """Makes later calls of `fork` in this judge process create new namespaces, if the container permits it.
 
     Also mounts new and empty folders /tmp and /dev/shm for the judge process itself.
     """

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from evalharness.sandbox.agent.judge.comparing.comparison import Comparison
 from evalharness.sandbox.agent.judge.comparing.expected import ExpectedOutputs, pack_expected_outputs
-from evalharness.sandbox.agent.judge.comparing.outputs import SampleOutput, outcome_if_output_is_wrong
+from evalharness.sandbox.agent.judge.comparing.outputs import SampleCall, outcome_if_output_is_wrong
 from evalharness.sandbox.agent.sample.running import NO_SETTINGS, CallFunctionWork
 from evalharness.sandbox.agent.shared import codec, wire
 from evalharness.sandbox.agent.shared.outputs import (
@@ -33,8 +33,8 @@ def accepted(expected: Any, pieces: list[bytes], floats: bool = False, atol: flo
     facts = (0.0, floats, False, True)
     data = pack_expected_outputs([facts], [None], [digest_of_pieces(expected_pieces)])
     known = ExpectedOutputs(data, lambda index, seconds: expected_pieces)
-    output = SampleOutput(WORK, 0, Comparison(edition, "", atol))
-    wrong = outcome_if_output_is_wrong(output, b"d", b"another digest 0", partial(list, pieces), known)
+    call = SampleCall(WORK, 0, Comparison(edition, "", atol))
+    wrong = outcome_if_output_is_wrong(call, b"d", b"another digest 0", partial(list, pieces), known)
     return wrong.status if wrong else "passed"
 
 

@@ -48,6 +48,7 @@ from evalharness.adapters.context import TaskContext
 from evalharness.adapters.judging import verdict_of
 from evalharness.adapters.prompting import build_prompt, solution
 from evalharness.records import Checks, Completion, Execution, Limits, Outcome, Problem, Program, Verdict
+from evalharness.records import CallRules, Cases, Oracle, Reference, Trace
 from evalharness.sandbox.container import Channel, Container, Engine
 """
 

@@ -37,6 +37,11 @@ def open_task(task_name: str, sources: DataSources, options: Mapping[str, str]) 
             f"the adapter {card.adapter!r} of the task {entry.name} is not a class; update or uninstall its package"
         )
     task: Task = adapter(context)
+    if not hasattr(task, "name"):
+        raise UserError(
+            f"the adapter {card.adapter!r} of the task {entry.name} lacks the attribute name, as its context has it; "
+            "update or uninstall its package"
+        )
     for method in TASK_METHODS:
         if not callable(getattr(task, method, None)):
             raise UserError(

@@ -13,7 +13,7 @@ import typer
 
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.metrics.reasons import format_failure_reason
-from evalharness.util.plugins import logger
+from evalharness.util.plugins import find_plugin_position, logger
 from evalharness.util.text import counted
 from evalharness.util.visible import escape_standard_streams
 
@@ -114,11 +114,16 @@ def _run_app_and_report_errors(app: typer.Typer, arguments: Sequence[str]) -> in
 def _report_crash(error: Exception) -> ExitCode:
     """Prints the traceback of an unexpected exception, and a line with its source position; returns the exit code."""
     traceback.print_exception(error)
+    message = _join_lines(str(error))
+    if plugin := find_plugin_position(error):
+        package, position = plugin
+        log(f"{package} crashed: {type(error).__name__} at {position}: {message}; fix or uninstall this plug-in")
+        return ExitCode.CRASH
     frames = traceback.extract_tb(error.__traceback__)
     line = f" at {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
     log(
-        f"evalharness crashed: {type(error).__name__}{line}: {_join_lines(str(error))}; this is a bug in evalharness "
-        "or a plug-in; please report it with the lines above"
+        f"evalharness crashed: {type(error).__name__}{line}: {message}; this is a bug in evalharness or a plug-in; "
+        "please report it with the lines above"
     )
     return ExitCode.CRASH
 

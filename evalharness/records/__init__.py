@@ -88,3 +88,18 @@ __all__ = [
     "Verdict",
     "find_prompt_check",
 ]
+
+FORMER_NAMES = {
+    "CallRules": "EvalPlusCallRules",
+    "Cases": "EncodedTestCases",
+    "Oracle": "MiddleLengthOracle",
+    "Reference": "ReferenceSolution",
+    "Trace": "DecodingTrace",
+}
+"""Names of version 0.2, under which plug-ins may import these classes until version 0.4."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in FORMER_NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals()[FORMER_NAMES[name]]

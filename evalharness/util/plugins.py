@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from traceback import walk_tb
 from typing import Any
 
 from evalharness.errors import UserError
@@ -71,6 +72,25 @@ def load_plugins(entry_point_group: str) -> Iterator[tuple[str, Any]]:
             report_disabled_plugin(describe_plugin_package(point), format_exception_line(error))
         else:
             yield point.name, loaded
+
+
+def find_plugin_position(error: BaseException) -> tuple[str, str] | None:
+    """Returns (package, "FILE, line N"): the last position in an exception's traceback that is in a plug-in's code.
+
+    Returns None if no plug-in's code was running.
+    """
+    packages = {
+        point.value.partition(":")[0].partition(".")[0]: describe_plugin_package(point)
+        for group in entry_points().groups
+        if group.startswith(f"{OWN_PACKAGE}.")
+        for point in entry_points(group=group)
+        if not _is_from_this_package(point)
+    }
+    position = None
+    for frame, line_number in walk_tb(error.__traceback__):
+        package = packages.get(str(frame.f_globals.get("__name__")).partition(".")[0])
+        position = (package, f"{frame.f_code.co_filename}, line {line_number}") if package else position
+    return position
 
 
 def describe_plugin_package(point: EntryPoint) -> str:

@@ -155,10 +155,19 @@ def test_a_broken_card_disables_itself_alone(files: dict[str, str], words: list[
         (
             ADAPTER.format(problems="return 1 / 0") + "    def verdict(self, completion, execution): ...\n",
             3,
-            ["evalharness crashed: ZeroDivisionError at ", "odd_pack.py, line 6: division by zero; this is a bug in"],
+            [
+                "package odd-pack crashed: ZeroDivisionError at ",
+                "odd_pack.py, line 6: division by zero; fix or uninstall this plug-in",
+            ],
+        ),
+        (
+            ADAPTER.format(problems="return object().x").replace("self.name", "self.other")
+            + "    def verdict(self, completion, execution): ...\n",
+            2,
+            ["error: the adapter 'odd' of the task odd-task lacks the attribute name"],
         ),
     ],
-    ids=["no-verdict", "no-class", "crash"],
+    ids=["no-verdict", "no-class", "crash", "no-name"],
 )
 def test_an_adapter_that_is_wrong_ends_with_one_line_and_never_with_1(
     adapter: str, code: int, lines: list[str], site: Path, cli: Command

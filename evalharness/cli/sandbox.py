@@ -142,12 +142,12 @@ def clean(
     ] = False,
 ) -> None:
     """Removes the containers and control groups of killed runs."""
-    from evalharness.sandbox.engines import bubblewrap, cgroups, images, rootfs
+    from evalharness.sandbox.engines import cgroups, images, rootfs
     from evalharness.sandbox.engines.docker import connect_to_engine, remove_orphaned_containers
 
     client = connect_to_engine()
     print_unbuffered(f"{counted(remove_orphaned_containers(client), 'container')} removed")
-    print_unbuffered(f"{counted(cgroups.remove_orphaned_groups(bubblewrap.live_pids()), 'control group')} removed")
+    print_unbuffered(f"{counted(cgroups.remove_orphaned_groups(), 'control group')} removed")
     if old_images:
         print_unbuffered(f"{counted(images.remove_old_images(client), 'image')} of earlier versions removed")
         print_unbuffered(

@@ -33,6 +33,8 @@ DEVICE_LINKS = {
     "stderr": "/proc/self/fd/2",
 }
 """The symbolic links in /dev."""
+GROUP_NUMBERS = itertools.count()
+"""Numbers for the names of control groups, which must be unique in the process even with several engines."""
 NAMESPACE_OPTIONS = ("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
 
 
@@ -42,7 +44,7 @@ class BubblewrapEngine:
     name = "bubblewrap"
 
     def __init__(self, log: Log = lambda text: None):
-        self.log, self._number = log, itertools.count()
+        self.log = log
         # bwrap ends with the thread that started it, so one thread of the engine starts all containers.
         self._starter = ThreadPoolExecutor(1, "bubblewrap")
         self._folders: dict[str, Path] = {}
@@ -53,7 +55,7 @@ class BubblewrapEngine:
                 "bubblewrap"
             )
         self._prefix: list[str] = [] if os.geteuid() == 0 else user_namespace_command()
-        cgroups.remove_orphaned_groups(live_pids())
+        cgroups.remove_orphaned_groups()
 
     def prepare(self, image: str) -> ImageIdentity:
         """Exports a sandbox image's root file system unless it exists; returns the image's tag and id.
@@ -69,7 +71,7 @@ class BubblewrapEngine:
         `memory_mb` is the memory limit of a sample, `cpus` the number of cores, `hash_seed` the PYTHONHASHSEED of the
         container. Raises InfrastructureError if the container does not start.
         """
-        name = f"{cgroups.GROUP_NAME_PREFIX}-{os.getpid()}-{next(self._number)}"
+        name = f"{cgroups.GROUP_NAME_PREFIX}-{os.getpid()}-{next(GROUP_NUMBERS)}"
         memory = memory_mb + MEMORY_FOR_AGENT_MB
         group = cgroups.ControlGroup(name, memory, MAX_PIDS, cpus)
         limits = {} if "memory" in group.missing else {"EVALHARNESS_LIMIT_MEMORY": str(memory << 20)}
@@ -144,11 +146,6 @@ def confining_bwrap_command(
     for key, value in environment.items():
         arguments += ["--setenv", key, value]
     return [*arguments, "--"]
-
-
-def live_pids() -> frozenset[int]:
-    """Returns the process ids of all running processes of this machine."""
-    return frozenset(int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
 class BubblewrapChannel:

@@ -78,18 +78,20 @@ class ControlGroup:
             _remove_group(folder)
 
 
-def remove_orphaned_groups(running_pids: frozenset[int]) -> int:
+def remove_orphaned_groups() -> int:
     """Removes the control groups of harness processes that have ended; returns the number of removed groups.
 
-    `running_pids` are the ids of this machine's running processes. A group's name contains the id of the harness
-    process that created it.
+    A group's name contains the id of the harness process that created it.
     """
-    removed = 0
-    for folder in {
+    folders = {
         *CGROUP_ROOT.glob(f"{GROUP_NAME_PREFIX}-*"),
         *CGROUP_ROOT.glob(f"*/{GROUP_NAME_PREFIX}-*"),
         *_own_group_folder().glob(f"{GROUP_NAME_PREFIX}-*"),
-    }:
+    }
+    # After the groups, so that a process that creates a group meanwhile is among the running ones.
+    running_pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}
+    removed = 0
+    for folder in folders:
         pid = folder.name.split("-")[1]
         if not pid.isdigit() or int(pid) not in running_pids:
             _remove_group(folder)

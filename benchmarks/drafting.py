@@ -62,16 +62,26 @@ class Method:
     store: RunStore
 
 
-def config(task: str, method: str, args: argparse.Namespace) -> RunConfig:
-    """The configuration of the run of a task with a method."""
+def config(task: str, method: str, args: argparse.Namespace, only: tuple[str, ...] = ()) -> RunConfig:
+    """The configuration of the run of a task with a method; `only`: the problems' ids, empty for all."""
     backend, options = METHODS[method]
     recipe = TASKS[task][0]
     options = {**options, "dtype": args.dtype, "threads": str(args.threads)}
     options |= {"recipe": recipe} if recipe else {}
     options |= {"drafter": str(args.drafter)} if args.drafter and backend == "diffusion" else {}
     return RunConfig(
-        task, backend, args.model, args.limit, max_new_tokens=args.max_new_tokens, data=args.data, options=options
+        task, backend, args.model, max_new_tokens=args.max_new_tokens, data=args.data, only=only, options=options
     )
+
+
+def sample_problems(task: str, args: argparse.Namespace) -> tuple[str, ...]:
+    """The ids of --problems randomly drawn problems of a task; empty for all."""
+    if not args.problems:
+        return ()
+    everything = validate_runs([(config(task, "lookup", args), args.out / task / "all")], lambda _: None)
+    ids = [request.problem.task_id for request in everything.runs[0].requests]
+    Random(0).shuffle(ids)
+    return tuple(ids[: args.problems])
 
 
 class Networks:
@@ -94,12 +104,14 @@ class Networks:
             self._loaded[kind] = backend
 
 
-def open_methods(task: str, args: argparse.Namespace, networks: Networks, stack: ExitStack) -> list[Method]:
+def open_methods(
+    task: str, only: tuple[str, ...], args: argparse.Namespace, networks: Networks, stack: ExitStack
+) -> list[Method]:
     """The methods of a task, each with its backend and the store of its run directory."""
     opened = []
     # The methods with a drafter first, because lookup takes their network.
     for name in sorted(args.methods or TASKS[task][1], key=lambda name: METHODS[name][0] != "diffusion"):
-        prepared = validate_runs([(config(task, name, args), args.out / task / name)], lambda _: None)
+        prepared = validate_runs([(config(task, name, args, only), args.out / task / name)], lambda _: None)
         executor = stack.enter_context(closing(open_executor(prepared, SilentProgress())))
         executor.sandbox.prepare(prepared.image_names)  # the manifest names them
         networks.give_to(name, executor.backend)
@@ -109,10 +121,10 @@ def open_methods(task: str, args: argparse.Namespace, networks: Networks, stack:
     return sorted(opened, key=lambda method: list(METHODS).index(method.name))
 
 
-def generate(task: str, args: argparse.Namespace, networks: Networks) -> bool:
+def generate(task: str, only: tuple[str, ...], args: argparse.Namespace, networks: Networks) -> bool:
     """Generates what is missing, problem by problem and method by method; returns whether nothing is missing."""
     with ExitStack() as stack:
-        methods = open_methods(task, args, networks, stack)
+        methods = open_methods(task, only, args, networks, stack)
         start = time.monotonic()
         problems = list(zip(*(method.prepared.requests for method in methods), strict=True))
         Random(0).shuffle(problems)
@@ -206,7 +218,7 @@ def main() -> None:
     parser.add_argument("--task", action="append", choices=TASKS, help="repeatable [default: all]")
     parser.add_argument("--methods", type=lambda text: tuple(text.split(",")), help="some of: " + ", ".join(METHODS))
     parser.add_argument("--data", help="data folder, hub or sample")
-    parser.add_argument("--limit", type=int, help="only the first problems")
+    parser.add_argument("--problems", type=int, help="a random sample of so many problems [default: all]")
     parser.add_argument("--max-new-tokens", type=int, default=512)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--threads", type=int, default=0)
@@ -216,9 +228,10 @@ def main() -> None:
     networks = Networks()
     lines: list[str] = []
     for task in args.task or TASKS:
-        if generate(task, args, networks):
+        only = sample_problems(task, args)
+        if generate(task, only, args, networks):
             for name in args.methods or TASKS[task][1]:
-                run(config(task, name, args), args.out / task / name)  # grades
+                run(config(task, name, args, only), args.out / task / name)  # grades
         else:
             print("stopped after --minutes; the same command goes on", flush=True)
         if (args.out / task).is_dir():

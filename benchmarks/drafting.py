@@ -218,7 +218,7 @@ def main() -> None:
     parser.add_argument("--task", action="append", choices=TASKS, help="repeatable [default: all]")
     parser.add_argument("--methods", type=lambda text: tuple(text.split(",")), help="some of: " + ", ".join(METHODS))
     parser.add_argument("--data", help="data folder, hub or sample")
-    parser.add_argument("--problems", type=int, help="a random sample of so many problems [default: all]")
+    parser.add_argument("--problems", type=int, help="number of randomly drawn problems [default: all]")
     parser.add_argument("--max-new-tokens", type=int, default=512)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--threads", type=int, default=0)

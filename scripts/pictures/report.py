@@ -21,7 +21,7 @@ SHOW_HALF_DENOISED = """() => {
 
 def draw_report(browser: Browser, runs: list[Run]) -> None:
     """Takes the screenshots of the report of these runs."""
-    write_frontier_plot(make_frontier_panels(runs), IMAGES / "frontier.png")
+    write_frontier_plot(make_frontier_panels(runs), IMAGES / "frontier-bundled.png")
     with tempfile.TemporaryDirectory() as folder:
         index = write_report(runs, Path(folder) / "report").as_uri()
         with window(browser, 1280, 1480) as page:

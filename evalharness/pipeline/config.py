@@ -96,9 +96,9 @@ class RunConfig:
 
         Raises UserError for an option that neither the backend nor the task nor the sandbox has.
         """
+        known_options = option_names(find_backend(self.backend))
         other_options = all_task_option_names(self.task) | set(SANDBOX_OPTIONS)
         options = {key: value for key, value in self.options.items() if key not in other_options}
-        known_options = option_names(find_backend(self.backend))
         for key in options:
             if key not in known_options:
                 raise UserError(unknown_option_message(key, self.backend, known_options | other_options))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalharness.data.run_files import read_completions
-from evalharness.metrics.tokenizing import load_common_tokenizer
 from evalharness.pipeline.unanswered import is_unanswered
 from evalharness.pipeline.validate import ConfigAndFolder, PreparedRun, validate_runs
 from evalharness.records import Prompt, Request
@@ -72,7 +71,7 @@ def _plan_run(run: PreparedRun, prompts_to_show: int, completions_exist: bool) -
     asks_again = run.prepared.config.ask_again
     completed = SampleKeySet(row.key for row in read_completions(run.folder) if not (asks_again and is_unanswered(row)))
     missing = [] if completions_exist else [request for request in run.requests if request.key not in completed]
-    tokenizer = load_common_tokenizer(run.prepared.config.tokenizer)
+    tokenizer = run.prepared.tokenizer
     counts = {
         request.problem.task_id: tokenizer.count(join_prompt_parts(request.problem.prompt)) if tokenizer else 0
         for request in missing

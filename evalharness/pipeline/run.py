@@ -9,10 +9,10 @@ from evalharness.backends.replay import ReplayBackend
 from evalharness.data.cards import card_path_in_task_name
 from evalharness.data.run_types import Environment, ManifestConfiguration, Summary
 from evalharness.pipeline.config import RunConfig
-from evalharness.pipeline.executors import Executor, find_executor_opener
+from evalharness.pipeline.executors import Executor
 from evalharness.pipeline.manifest import make_manifest_configuration, make_manifest_environment
 from evalharness.pipeline.progress import Progress, SilentProgress
-from evalharness.pipeline.resuming.same_run import holds_resumable_run
+from evalharness.pipeline.resuming.same_run import read_resumable_manifest
 from evalharness.pipeline.store import RunStore
 from evalharness.pipeline.summary import summarize_run
 from evalharness.pipeline.unanswered import generate_unless_refused
@@ -25,7 +25,6 @@ from evalharness.pipeline.validate import (
 )
 from evalharness.records import AdjustsOptions, Backend, Completion, KnowsChat, Request, Verdict
 from evalharness.report.answer_remarks import abnormal_answer_warning
-from evalharness.util.sample_key_set import SampleKeySet
 from evalharness.util.text import counted
 
 
@@ -89,8 +88,7 @@ def recipe_mismatch_warning(run: PreparedRun, backend: Backend) -> str:
 
 def open_executor(prepared: PreparedRuns, progress: Progress) -> Executor:
     """Opens the executor (sandboxes and backend) of validated runs. Raises UserError if one is not available."""
-    open_function = find_executor_opener(prepared.config.executor)
-    return open_function(
+    return prepared.executor_opener(
         prepared.config, prepared.backend_with_stored_completions, progress.note, bool(prepared.image_names)
     )
 
@@ -100,13 +98,13 @@ def open_run_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack
 
     Raises UserError, without creating any directory, if one contains another run.
     """
+    workers = prepared.config.workers or executor.sandbox.workers
+    environment = make_manifest_environment(workers, executor.sandbox, executor.copies)
     configurations = [manifest_configuration_of_run(run, executor) for run in prepared.runs]
     overwrite = prepared.config.overwrite
     for run, config in zip(prepared.runs, configurations, strict=True):
         if not overwrite:
-            holds_resumable_run(run.folder, config)
-    workers = prepared.config.workers or executor.sandbox.workers
-    environment = make_manifest_environment(workers, executor.sandbox, executor.copies)
+            read_resumable_manifest(run.folder, config)
     return [
         stack.enter_context(
             closing(
@@ -149,9 +147,9 @@ def manifest_configuration_of_run(run: PreparedRun, executor: Executor) -> Manif
 
 def execute_run(run: PreparedRun, executor: Executor, store: RunStore, progress: Progress) -> Summary:
     """Executes one validated run, or resumes it; writes and returns its summary."""
-    store.check_stored_samples_are_requested([request.key for request in run.requests])
+    store.check_stored_samples_are_requested(run.keys)
     report_run_size(run, store, progress)
-    store.record_resumption([request.key for request in run.requests])
+    store.record_resumption(run.keys)
     generate_and_grade(run, executor, store, progress)
     if adjusted := options_adjusted_by_backend(executor.backend):
         store.record_adjusted_options(adjusted)
@@ -196,11 +194,10 @@ def generate_and_grade(run: PreparedRun, executor: Executor, store: RunStore, pr
         progress.graded(verdict)
 
     requests = run.requests
-    requested = SampleKeySet(request.key for request in requests)
     graded_count = sum(request.key in store.graded_keys for request in requests)
     missing = [request for request in requests if request.key not in store.completed_keys]
     progress.start(len(requests), len(requests) - len(missing), graded_count)
-    ungraded = (row for row in store.completions() if row.key in requested and row.key not in store.graded_keys)
+    ungraded = (row for row in store.completions() if row.key in run.keys and row.key not in store.graded_keys)
     grader = executor.grader(run.prepared.task, run.prepared.problems, store_and_report_verdict)
     try:
         for completion in ungraded:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
+from itertools import compress
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,13 +23,12 @@ from evalharness.data.run_files import (
     SUMMARY,
     VERDICTS,
     read_completions,
-    read_manifest,
     read_verdicts,
 )
 from evalharness.data.run_types import Environment, Manifest, ManifestConfiguration, RunStretch, Summary
 from evalharness.errors import UserError
 from evalharness.pipeline.resuming.folders import delete_results
-from evalharness.pipeline.resuming.same_run import holds_resumable_run
+from evalharness.pipeline.resuming.same_run import read_resumable_manifest
 from evalharness.pipeline.resuming.stretches import begin_run_stretch, list_run_stretches
 from evalharness.pipeline.unanswered import is_unanswered
 from evalharness.records import Completion, Key, Verdict
@@ -79,43 +79,49 @@ class RunStore:
         self._failure: UserError | None = None
         try:
             self._config, self._environment = config, environment
-            self.resumed = not overwrite and holds_resumable_run(folder, config)
-            if not self.resumed:
+            saved = None if overwrite else read_resumable_manifest(folder, config)
+            self.resumed = saved is not None
+            if saved is not None:
+                self._manifest: Manifest = saved
+            else:
                 delete_results(folder)
-                self._write_manifest([begin_run_stretch(config, environment, 0)], environment)
+                stretch = begin_run_stretch(config, environment, 0)
+                self._write_manifest([stretch], environment)
             with disk_errors_as_user_errors(folder):
-                self._remove_unusable_rows()
-                if ask_again:
-                    self._remove_unanswered_rows()
-            self.completed_keys = SampleKeySet(row.key for row in self.completions())
-            self.graded_keys = SampleKeySet(row.key for row in self.verdicts())
+                self.graded_keys, self.completed_keys = self._remove_unusable_rows(ask_again)
         except BaseException:
             self.close()
             raise
 
-    def _remove_unusable_rows(self) -> None:
-        """Removes incomplete last lines, and verdicts of status "infrastructure" so that they are graded again."""
+    def _remove_unusable_rows(self, ask_again: bool) -> tuple[SampleKeySet, SampleKeySet]:
+        """Removes the rows that are to be written again; returns the keys of the remaining verdicts and completions.
+
+        These rows are incomplete last lines, verdicts of status "infrastructure" and, with `ask_again`, the completions
+        and verdicts of prompts without an answer.
+        """
         for name in (COMPLETIONS, VERDICTS):
             remove_incomplete_line(self.folder / name)
-        if any(row.status == "infrastructure" for row in self.verdicts()):
-            with open_for_atomic_write(self.folder / VERDICTS) as file:
-                file.writelines(_to_json_line(row) for row in self.verdicts() if row.status != "infrastructure")
+        unanswered = SampleKeySet(row.key for row in self.completions() if is_unanswered(row)) if ask_again else ()
+        remaining = {VERDICTS: SampleKeySet(), COMPLETIONS: SampleKeySet()}
+        for name, keys in remaining.items():  # The verdicts first: one without its completion would stay.
+            usable = []
+            for row in self._rows(name):
+                usable.append(row.key not in unanswered and getattr(row, "status", "") != "infrastructure")
+                if usable[-1]:
+                    keys.add(row.key)
+            if not all(usable):
+                with open_for_atomic_write(self.folder / name) as file:
+                    file.writelines(map(_to_json_line, compress(self._rows(name), usable)))
+        return remaining[VERDICTS], remaining[COMPLETIONS]
 
-    def _remove_unanswered_rows(self) -> None:
-        """Removes the completions and verdicts of prompts without an answer, so that these prompts are sent again."""
-        unanswered = SampleKeySet(row.key for row in self.completions() if is_unanswered(row))
-        if not unanswered:
-            return
-        for name, rows in ((VERDICTS, self.verdicts), (COMPLETIONS, self.completions)):
-            with open_for_atomic_write(self.folder / name) as file:
-                file.writelines(_to_json_line(row) for row in rows() if row.key not in unanswered)
+    def _rows(self, file_name: str) -> Iterator[Completion | Verdict]:
+        return self.completions() if file_name == COMPLETIONS else self.verdicts()
 
     def check_stored_samples_are_requested(self, requested_keys: Collection[Key]) -> None:
         """Raises UserError if the directory has a completion or verdict of a sample that is not in `requested_keys`."""
-        requested = SampleKeySet(requested_keys)
         for name, keys in ((COMPLETIONS, self.completed_keys), (VERDICTS, self.graded_keys)):
             for task_id, sample_id in keys:
-                if (task_id, sample_id) not in requested:
+                if (task_id, sample_id) not in requested_keys:
                     raise UserError(
                         f"{self.folder / name} has a line for sample {sample_id} of problem {task_id!r}, which is not "
                         "in the run; remove the line"
@@ -126,29 +132,24 @@ class RunStore:
 
         Also deletes the summary, which is then out of date.
         """
-        manifest = self.manifest()
-        stretches = list_run_stretches(manifest)
+        stretches = list_run_stretches(self._manifest)
         if self.resumed and any(key not in self.graded_keys for key in requested_keys):
             stretches.append(begin_run_stretch(self._config, self._environment, len(self.completed_keys)))
             (self.folder / SUMMARY).unlink(missing_ok=True)
-        elif manifest["config"].get("samples") == self._config.get("samples"):
+        elif self._manifest["config"].get("samples") == self._config.get("samples"):
             return
-        self._write_manifest(stretches, manifest["environment"])
+        self._write_manifest(stretches, self._manifest["environment"])
 
     def record_adjusted_options(self, adjusted_options: Mapping[str, str]) -> None:
         """Records in the manifest the options whose values the backend changed because the endpoint refused them."""
-        manifest = self.manifest()
-        *earlier, latest = list_run_stretches(manifest)
+        *earlier, latest = list_run_stretches(self._manifest)
         if adjusted_options and latest.get("adjusted") != adjusted_options:
-            self._write_manifest([*earlier, {**latest, "adjusted": dict(adjusted_options)}], manifest["environment"])
+            adjusted: RunStretch = {**latest, "adjusted": dict(adjusted_options)}
+            self._write_manifest([*earlier, adjusted], self._manifest["environment"])
 
     def _write_manifest(self, stretches: list[RunStretch], environment: Environment) -> None:
-        content: Manifest = {"config": self._config, "environment": environment, "stretches": stretches}
-        write_json(self.folder / MANIFEST, content)
-
-    def manifest(self) -> Manifest:
-        """Returns the run's manifest: configuration, environment, and which part of the run each process wrote."""
-        return read_manifest(self.folder)
+        self._manifest = {"config": self._config, "environment": environment, "stretches": stretches}
+        write_json(self.folder / MANIFEST, self._manifest)
 
     def completions(self) -> Iterator[Completion]:
         """Yields the completions in the run directory, in the order in which they were written."""
@@ -160,22 +161,17 @@ class RunStore:
 
     def add_completion(self, completion: Completion) -> None:
         """Writes a completion, unless its sample already has one. Raises UserError if writing fails."""
-        if self._add_key_if_new(completion.key, self.completed_keys):
-            self._append_row(COMPLETIONS, completion)
+        self._append_row_if_new(COMPLETIONS, completion, self.completed_keys)
 
     def add_verdict(self, verdict: Verdict) -> None:
         """Writes a verdict, unless its sample already has one. Raises UserError if writing fails."""
-        if self._add_key_if_new(verdict.key, self.graded_keys):
-            self._append_row(VERDICTS, verdict)
+        self._append_row_if_new(VERDICTS, verdict, self.graded_keys)
 
-    def _add_key_if_new(self, key: Key, known_keys: SampleKeySet) -> bool:
-        """Adds the key of a sample to `known_keys`; returns whether it was new."""
-        with self._lock:
-            return known_keys.add(key)
-
-    def _append_row(self, file_name: str, row: Completion | Verdict) -> None:
+    def _append_row_if_new(self, file_name: str, row: Completion | Verdict, written_keys: SampleKeySet) -> None:
         line = _to_json_line(row)
         with self._lock:
+            if row.key in written_keys:
+                return
             if self._failure:
                 raise self._failure
             try:
@@ -190,6 +186,7 @@ class RunStore:
             except UserError as error:
                 self._failure = error
                 raise
+            written_keys.add(row.key)
 
     def _append_line(self, file: IO[bytes], line: bytes) -> None:
         """Appends a line to an open file; if writing fails, tries to remove the part that was written."""

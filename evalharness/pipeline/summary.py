@@ -13,7 +13,7 @@ from evalharness.metrics.answer_counts import count_answer_kinds
 from evalharness.metrics.passk import DEFAULT_KS, count_samples_by_problem, pass_rates, pass_rates_by_facet
 from evalharness.metrics.reasons import group_failures_by_reason
 from evalharness.metrics.throughput import compute_speed
-from evalharness.metrics.tokenizing import CommonTokenizer, load_common_tokenizer
+from evalharness.metrics.tokenizing import CommonTokenizer
 from evalharness.pipeline.resuming.stretches import measurement_conditions_of_run
 from evalharness.pipeline.validate import PreparedTask
 from evalharness.records import STATUSES, Backend, Completion, Status
@@ -24,6 +24,7 @@ from evalharness.util.sample_key_set import SampleKeySet
 def summarize_run(prepared: PreparedTask, backend: Backend, folder: Path, sample_count: int) -> Summary:
     """Returns the content of summary.json for the run directory `folder`, which should have `sample_count` samples."""
     config, context = prepared.config, prepared.context
+    middle = middle_length_method_name(prepared, backend)
     results = compute_summary_results(prepared, folder, sample_count)
     summary = {
         "task": prepared.task.name,
@@ -37,7 +38,7 @@ def summarize_run(prepared: PreparedTask, backend: Backend, folder: Path, sample
         "official_data": context.data.is_official,
         **results,
     }
-    if middle := middle_length_method_name(prepared, backend):
+    if middle:
         summary["middle"] = middle
     if config.shard:
         summary["shard"] = config.shard
@@ -62,7 +63,8 @@ def compute_summary_results(prepared: PreparedTask, folder: Path, sample_count: 
     tallies = count_samples_by_problem(read_verdicts(folder))
     statuses = sum((counts.statuses for counts in tallies.values()), Counter[Status]())
     conditions = measurement_conditions_of_run(manifest, sum(1 for _ in read_complete_lines(folder / COMPLETIONS)))
-    tokenizer = load_common_tokenizer(prepared.config.tokenizer)
+    tokenizer = prepared.tokenizer
+    answers = count_answer_kinds_of_run(prepared, folder, manifest["config"]["backend"]["name"], tokenizer)
     results: SummaryResults = {
         "problems": len(tallies),
         "problems_of_task": prepared.problems_of_task,
@@ -75,7 +77,7 @@ def compute_summary_results(prepared: PreparedTask, folder: Path, sample_count: 
     extraction = sum((counts.extraction for counts in tallies.values()), Counter[str]())
     if extraction:
         results["extraction"] = dict(extraction.most_common())
-    if answers := count_answer_kinds_of_run(prepared, folder, manifest["config"]["backend"]["name"], tokenizer):
+    if answers:
         results["answers"] = answers
     if facets := pass_rates_by_facet(tallies, prepared.problems, ks):
         results["facets"] = facets

@@ -18,17 +18,18 @@ from evalharness.data.cards import Recipe
 from evalharness.data.run_types import SampleSelection
 from evalharness.data.sources import parse_data_source
 from evalharness.errors import NoBundledDataSample, UserError
-from evalharness.metrics.tokenizing import load_common_tokenizer
+from evalharness.metrics.tokenizing import CommonTokenizer, load_common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
-from evalharness.pipeline.executors import find_executor_opener
+from evalharness.pipeline.executors import ExecutorOpener, find_executor_opener
 from evalharness.pipeline.problem_filter import select_problems
 from evalharness.pipeline.resuming.folders import check_multi_task_folder, check_overwritable
-from evalharness.pipeline.resuming.same_run import holds_resumable_run
+from evalharness.pipeline.resuming.same_run import read_resumable_manifest
 from evalharness.pipeline.shard import parse_shard
 from evalharness.records import Backend, Problem, Prompt, Request, Sampling, Task, find_prompt_check
 from evalharness.sandbox.factory import parse_sandbox_options
 from evalharness.util.files import check_writable
 from evalharness.util.number_checks import check_at_least
+from evalharness.util.sample_key_set import SampleKeySet
 from evalharness.util.version import __version__
 
 ConfigAndFolder = tuple[RunConfig, Path]
@@ -62,6 +63,8 @@ class PreparedTask:
     """The number of problems before --limit and --only."""
     n: int
     sampling: Sampling
+    tokenizer: CommonTokenizer | None
+    """The tokenizer that counts the output of all models alike; None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class PreparedRun:
     requests: tuple[Request, ...]
     """The requests for all samples of the run; with --shard, only for those of the shard (a part of the problems)."""
     sample_selection: SampleSelection
+    keys: SampleKeySet
+    """The keys of the requests."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class PreparedRuns:
 
     config: RunConfig
     runs: tuple[PreparedRun, ...]
+    executor_opener: ExecutorOpener
     backend_with_stored_completions: Backend | None
     """The backend whose completions exist already (`reference`, `replay`); None where a model generates them."""
 
@@ -101,9 +107,9 @@ def validate_runs(
     task's data only once. The caller closes the `backend_with_stored_completions` of the result.
     """
     config = configs_and_folders[0][0]
-    find_executor_opener(config.executor)
-    parse_sandbox_options(config.sandbox, config.sandbox_options())
-    load_common_tokenizer(config.tokenizer)
+    sandbox_options = config.sandbox_options()
+    executor_opener = find_executor_opener(config.executor)
+    parse_sandbox_options(config.sandbox, sandbox_options)
     backend_with_stored_completions = check_backend_and_open_stored_completions(config)
     try:
         tasks = prepare_tasks(configs_and_folders, log, {} if opened_tasks is None else opened_tasks)
@@ -117,7 +123,7 @@ def validate_runs(
         if backend_with_stored_completions:
             backend_with_stored_completions.close()
         raise
-    return PreparedRuns(config, runs, backend_with_stored_completions)
+    return PreparedRuns(config, runs, executor_opener, backend_with_stored_completions)
 
 
 def prepare_task(config: RunConfig, opened_tasks: OpenedTasks | None = None) -> PreparedTask:
@@ -126,6 +132,7 @@ def prepare_task(config: RunConfig, opened_tasks: OpenedTasks | None = None) -> 
     The data are taken from `opened_tasks` if they have been read before, and otherwise read and added to it. Raises
     UserError for invalid settings.
     """
+    tokenizer = load_common_tokenizer(config.tokenizer)
     options = config.task_options()
     key = (config.task, config.data, tuple(sorted(options.items())))
     opened_tasks = {} if opened_tasks is None else opened_tasks
@@ -145,7 +152,7 @@ def prepare_task(config: RunConfig, opened_tasks: OpenedTasks | None = None) -> 
     problems = select_problems(all_problems, config.limit, config.only, config.task)
     if not problems:
         raise UserError(f"no problem of the task {config.task} is selected; change --option split=, start= or end=")
-    return PreparedTask(config, task, context, problems, len(all_problems), n, sampling)
+    return PreparedTask(config, task, context, problems, len(all_problems), n, sampling, tokenizer)
 
 
 def prepare_tasks(
@@ -267,7 +274,7 @@ def check_run_folder(run: PreparedRun) -> None:
     if run.prepared.config.overwrite:
         check_overwritable(run.folder, run.prepared.config.backend_options().get("samples"))
     else:
-        holds_resumable_run(run.folder, configuration_known_before_loading(run))
+        read_resumable_manifest(run.folder, configuration_known_before_loading(run))
 
 
 def configuration_known_before_loading(run: PreparedRun) -> dict[str, Any]:
@@ -294,7 +301,8 @@ def _prepare_run(prepared: PreparedTask, folder: Path, backend_with_stored_compl
         selection["shard"] = str(shard)
     if config.only:
         selection["only"] = list(prepared.problems)
-    return PreparedRun(folder, prepared, tuple(requests), selection)
+    keys = SampleKeySet(request.key for request in requests)
+    return PreparedRun(folder, prepared, tuple(requests), selection, keys)
 
 
 def list_requests(prepared: PreparedTask, backend_with_stored_completions: Backend | None) -> list[Request]:

@@ -105,11 +105,13 @@ def parse_sandbox_options(engine_name: str, options: Mapping[str, str]) -> Sandb
 
     Raises UserError for an unknown engine or guarantee, and for an invalid value.
     """
+    memory_gb, max_text_mb, time_factor = (
+        _positive_number(options, name) for name in ("memory_gb", "max_text_mb", "bound")
+    )
     engine_class(engine_name)
     runtime = options.get("runtime")
     if runtime and engine_name != "docker":
         raise UserError(f"--option runtime= works only with --sandbox docker, not {engine_name}; leave it out")
-    memory_gb, max_text_mb = _positive_number(options, "memory_gb"), _positive_number(options, "max_text_mb")
     allow = frozenset(filter(None, options.get("allow", "").split(",")))
     for guarantee in allow:
         if guarantee not in GUARANTEES:
@@ -122,7 +124,7 @@ def parse_sandbox_options(engine_name: str, options: Mapping[str, str]) -> Sandb
         int(memory_gb * 1024) if memory_gb else None,
         allow,
         int(max_text_mb * 1e6) if max_text_mb else MAX_TEXT_BYTES,
-        _positive_number(options, "bound") or DEFAULT_FACTOR,
+        time_factor or DEFAULT_FACTOR,
         isolation == "containers",
     )
 

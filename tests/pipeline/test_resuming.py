@@ -13,7 +13,7 @@ from evalharness.data.run_files import read_manifest
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.resuming.folders import check_multi_task_folder, check_no_unrelated_files, check_overwritable
-from evalharness.pipeline.resuming.same_run import TRANSPORT_OPTIONS, holds_resumable_run
+from evalharness.pipeline.resuming.same_run import TRANSPORT_OPTIONS, read_resumable_manifest
 from evalharness.pipeline.resuming.stretches import join_run_stretches, measurement_conditions_of_run
 from evalharness.pipeline.store import RunStore
 from evalharness.records import Completion, Verdict
@@ -51,13 +51,13 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("option", TRANSPORT_OPTIONS)
 def test_options_of_the_transport_may_differ(folder: Path, option: str) -> None:
-    assert holds_resumable_run(folder, config(**{option: "another"}))
+    assert read_resumable_manifest(folder, config(**{option: "another"}))
 
 
 @pytest.mark.parametrize("option", ["model", "stream", "extra", "max_stops"])
 def test_other_options_of_the_backend_may_not(folder: Path, option: str) -> None:
     with pytest.raises(UserError, match=rf'backend\.{option} was .*, now "another"; choose another folder with'):
-        holds_resumable_run(folder, config(**{option: "another"}))
+        read_resumable_manifest(folder, config(**{option: "another"}))
 
 
 LIMITS = st.none() | st.integers(1, 50)
@@ -70,12 +70,12 @@ def test_a_run_can_grow_and_not_shrink(tmp_path_factory: Any, old: Any, new: Any
         rows(store, 1)
     grows = new[0] >= old[0] and (new[1] or 10**9) >= (old[1] or 10**9)
     if grows:
-        assert holds_resumable_run(folder, config(*new))
+        assert read_resumable_manifest(folder, config(*new))
     else:
         with pytest.raises(
             UserError, match=r"samples\.(n|limit) was .*; --n and --limit of a run can only grow; choose"
         ):
-            holds_resumable_run(folder, config(*new))
+            read_resumable_manifest(folder, config(*new))
 
 
 def test_each_stretch_that_works_is_recorded(folder: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_directory_with_only_a_manifest_is_taken_over(tmp_path: Path) -> None:
         if content:
             (tmp_path / "manifest.json").write_bytes(content)
         (tmp_path / "completions.jsonl").write_bytes(b'{"torn')
-        assert not holds_resumable_run(tmp_path, config(seed=7))
+        assert not read_resumable_manifest(tmp_path, config(seed=7))
         with opened(tmp_path, config(seed=7)) as store:
             assert not store.resumed
         assert read_manifest(tmp_path)["config"]["sampling"]["seed"] == 7
@@ -156,7 +156,7 @@ def test_overwrite_deletes_the_run_alone(folder: Path) -> None:
 def test_overwrite_waits_for_no_process_and_deletes_nothing_of_it(folder: Path) -> None:
     with opened(folder, config()), pytest.raises(UserError, match="another evalharness process"):
         opened(folder, config(), overwrite=True)
-    assert holds_resumable_run(folder, config())
+    assert read_resumable_manifest(folder, config())
 
 
 def test_foreign_folders_are_refused(tmp_path: Path) -> None:

@@ -190,11 +190,12 @@ def test_another_environment_is_not(folder: Path) -> None:
         assert store.resumed
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"config": ', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"config": ', b'{"config": {}}', b"\xff"])
 def test_a_manifest_that_cannot_be_read_is_refused(folder: Path, content: bytes) -> None:
     (folder / "manifest.json").write_bytes(content)
     with pytest.raises(
-        UserError, match=r"manifest\.json is damaged: no JSON object with the run's configuration; choose another"
+        UserError,
+        match=r"manifest\.json is damaged: not a JSON object with the keys 'config' and 'environment'; choose another",
     ):
         opened(folder)
     (folder / "manifest.json").unlink()

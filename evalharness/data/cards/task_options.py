@@ -20,8 +20,10 @@ def all_task_option_names(task_name: str) -> frozenset[str]:
 
     If `task_name` is a task in a user's card file (FILE.yaml), the options of that card are included.
     """
-    user_cards = [find_task(task_name)[0]] if card_path_in_task_name(task_name) else []
-    return frozenset(COMMON_OPTIONS).union(*(card_specific_option_names(card) for card in (*load_cards(), *user_cards)))
+    cards = list(load_cards())
+    if card_path_in_task_name(task_name):
+        cards.append(find_task(task_name)[0])
+    return frozenset(COMMON_OPTIONS).union(*map(card_specific_option_names, cards))
 
 
 def card_specific_option_names(card: TaskCard) -> tuple[str, ...]:

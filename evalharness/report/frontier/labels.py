@@ -112,8 +112,6 @@ def _draw_leader_line(
     axes: "Axes", label_box: Box, point_pixels: tuple[float, float], color: str, pixels_per_point: float
 ) -> None:
     """Draws a thin line from a label to its point if they are not next to each other."""
-    x = min(max(point_pixels[0], label_box.x), label_box.x + label_box.width)
-    y = min(max(point_pixels[1], label_box.y), label_box.y + label_box.height)
-    if ((x - point_pixels[0]) ** 2 + (y - point_pixels[1]) ** 2) ** 0.5 > MIN_LEADER * pixels_per_point:
-        ends = axes.transAxes.inverted().transform([(x, y), point_pixels])
+    if label_box.distance_to_point(*point_pixels) > MIN_LEADER * pixels_per_point:
+        ends = axes.transAxes.inverted().transform([label_box.nearest_point(*point_pixels), point_pixels])
         axes.plot(ends[:, 0], ends[:, 1], transform=axes.transAxes, lw=0.5, color=color, alpha=0.7, zorder=3)

@@ -310,12 +310,41 @@ spots = st.tuples(st.floats(0, 400), st.floats(0, 300))
 
 
 @given(st.lists(spots, min_size=1, max_size=25), st.floats(10, 120))
-def test_no_label_is_nearer_to_another_point_than_to_its_own(found: list[tuple[float, float]], width: float) -> None:
-    boxes = place_labels(found, [(width, 12)] * len(found), Box(0, 0, 400, 300), all_points=found)
+def test_a_label_is_nearest_to_its_point_or_a_clear_line_leads_there(
+    found: list[tuple[float, float]], width: float
+) -> None:
+    marks = [Box(x - 2, y - 2, 4, 4) for x, y in found]
+    boxes = place_labels(found, [(width, 12)] * len(found), Box(0, 0, 400, 300), marks, all_points=found)
     for own, box in zip(found, boxes, strict=True):
-        for other in found if box else ():
-            assert box is not None
-            assert box.distance_to_point(*own) < box.distance_to_point(*other) or math.dist(own, other) <= 1
+        if not box:
+            continue
+        nearest = all(
+            box.distance_to_point(*own) < box.distance_to_point(*other) or math.dist(own, other) <= 1 for other in found
+        )
+        end = box.nearest_point(*own)
+        covered = [mark for mark in marks if mark.distance_to_point(*own) > 0 and mark.touches_segment(own, end)]
+        assert nearest or not covered
+
+
+spot = st.tuples(st.integers(0, 20), st.integers(0, 20))
+
+
+@given(spot, spot)
+def test_a_line_touches_a_box_where_one_of_its_points_lies_in_it(start: tuple[int, int], end: tuple[int, int]) -> None:
+    box = Box(5, 8, 6, 3)
+    on_line = [
+        (start[0] + (end[0] - start[0]) * share / 1000, start[1] + (end[1] - start[1]) * share / 1000)
+        for share in range(1001)
+    ]
+    distance = min(box.distance_to_point(*point) for point in on_line)
+    assert box.touches_segment(start, end) == (distance < 0.03)
+
+
+def test_a_crowded_point_is_labelled_from_afar() -> None:
+    crowd = [(200 + 14.0 * column, 150 + 14.0 * row) for column in range(-1, 2) for row in range(-1, 2)]
+    marks = [Box(x - 5, y - 5, 10, 10) for x, y in crowd]
+    boxes = place_labels(crowd[3:4], [(60, 12)], Box(0, 0, 400, 300), marks, all_points=crowd)
+    assert boxes != [None]
 
 
 @pytest.mark.parametrize("panel_count", [1, 2])

@@ -46,7 +46,7 @@ METHODS: Mapping[str, tuple[str, dict[str, str]]] = {
 TASKS = {
     "humaneval": ("chat", tuple(METHODS)),
     "mbpp": ("chat", (PLAIN, *LOSSLESS)),
-    "fim-single-line": ("", (PLAIN, *LOSSLESS)),
+    "fim-single-line": ("first-line", (PLAIN, *LOSSLESS)),
 }
 """Of each task: the recipe, if it is not the task's own, and the methods."""
 RESAMPLES = 2000

@@ -48,7 +48,7 @@ TASKS = {
     "mbpp": ("chat", (PLAIN, *LOSSLESS)),
     "fim-single-line": ("first-line", (PLAIN, *LOSSLESS)),
 }
-"""Of each task: the recipe, if it is not the task's own, and the methods."""
+"""Of each task: the recipe, and the methods."""
 RESAMPLES = 2000
 
 
@@ -66,8 +66,7 @@ def config(task: str, method: str, args: argparse.Namespace, only: tuple[str, ..
     """The configuration of the run of a task with a method; `only`: the problems' ids, empty for all."""
     backend, options = METHODS[method]
     recipe = TASKS[task][0]
-    options = {**options, "dtype": args.dtype, "threads": str(args.threads)}
-    options |= {"recipe": recipe} if recipe else {}
+    options = {**options, "recipe": recipe, "dtype": args.dtype, "threads": str(args.threads)}
     options |= {"drafter": str(args.drafter)} if args.drafter and backend == "diffusion" else {}
     return RunConfig(
         task, backend, args.model, max_new_tokens=args.max_new_tokens, data=args.data, only=only, options=options

@@ -39,7 +39,7 @@ def read_resumable_manifest(folder: Path, config: Mapping[str, Any]) -> Manifest
     try:
         manifest = json.loads(path.read_bytes())
         saved_part = {key: value for key, value in manifest["config"].items() if key in config}
-        dict(manifest["environment"])
+        manifest["environment"] = dict(manifest["environment"])
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}; choose another folder with --out") from None
     except (ValueError, KeyError, TypeError, AttributeError):

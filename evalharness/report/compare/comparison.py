@@ -11,6 +11,7 @@ from evalharness.data.runs import Run
 from evalharness.data.task_ids import natural_sort_key
 from evalharness.errors import UserError
 from evalharness.metrics.paired_tests import PairedDifference, paired_difference
+from evalharness.records import Key
 from evalharness.report.compare.fairness import find_unfair_differences
 from evalharness.report.compare.speed_ratios import SpeedRatio, speed_ratios
 from evalharness.report.naming import name_runs
@@ -44,6 +45,10 @@ class Comparison:
     """Numbers of problems that have a verdict in only the first, and only the second, run."""
     difference: PairedDifference
     ratios: tuple[SpeedRatio, ...]
+    equal_texts: int
+    """Number of samples whose answers have the same text in both runs."""
+    shared_texts: int
+    """Number of samples that have an answer in both runs."""
     changed: tuple[PassRateChange, ...]
     """Problems that got worse, then those that got better; in each, from the largest to the smallest loss."""
 
@@ -102,6 +107,8 @@ def compare_runs(first_run: Run, second_run: Run) -> Comparison:
     ]
     labels = [name.label for name in name_runs([first_run, second_run])]
     names = (labels[0], labels[1]) if labels[0] != labels[1] else (first_run.folder.name, second_run.folder.name)
+    first_texts, second_texts = text_hash_by_sample(first_run), text_hash_by_sample(second_run)
+    shared_keys = first_texts.keys() & second_texts.keys()
     first_values, second_values = [before[task_id] for task_id in shared], [after[task_id] for task_id in shared]
     return Comparison(
         title=task_title(first_run.summary),
@@ -114,6 +121,8 @@ def compare_runs(first_run: Run, second_run: Run) -> Comparison:
         unshared=(len(before) - len(shared), len(after) - len(shared)),
         difference=paired_difference(first_values, second_values),
         ratios=tuple(speed_ratios(first_run, second_run)),
+        equal_texts=sum(first_texts[key] == second_texts[key] for key in shared_keys),
+        shared_texts=len(shared_keys),
         changed=tuple(
             sorted(changed, key=lambda problem: (problem.second - problem.first, natural_sort_key(problem.task_id)))
         ),
@@ -127,6 +136,11 @@ def pass_rate_by_problem(run: Run) -> dict[str, float]:
         if verdict.status != "infrastructure":
             outcomes[verdict.task_id].append(verdict.passed)
     return {task_id: sum(passed) / len(passed) for task_id, passed in sorted(outcomes.items())}
+
+
+def text_hash_by_sample(run: Run) -> dict[Key, int]:
+    """Returns the hash of each answer's text in a run, by sample; a run may have too many texts for the memory."""
+    return {completion.key: hash(completion.text) for completion in run.completions()}
 
 
 def _runs_by_task(runs: Sequence[Run]) -> dict[str, Run]:

@@ -62,6 +62,8 @@ def _lines_of_one_comparison(
         yield f"  speed       {times} ({ratio.first:.1f} -> {ratio.second:.1f})"
     if not comparison.ratios:
         yield f"  speed       {_explain_missing_speed_ratio(comparison)}"
+    if comparison.shared_texts:
+        yield f"  texts       {comparison.equal_texts} of {counted(comparison.shared_texts, 'answer')} equal"
     worsened, improved = comparison.worsened_problems, comparison.improved_problems
     yield f"  changed     {counted(len(worsened), 'problem')} worse, {len(improved)} better"
     for word, problems in (("worse", worsened), ("better", improved)):

@@ -77,11 +77,12 @@ def place_labels(
     that it cannot be mistaken for another point's label. Of all such boxes, the one that overlaps the fewest
     `line_boxes` (small boxes along the plot's lines) is chosen, and among equals the nearest. Labels without such a box
     come last: they may lie farther away, where a straight line leads to their point without touching another label or
-    point. Otherwise the labels of earlier points are placed first. All positions and sizes are in pixels;
-    `pixels_per_point` is the number of pixels per typographic point (1/72 inch).
+    point; no later label lies on that line. Otherwise the labels of earlier points are placed first. All positions and
+    sizes are in pixels; `pixels_per_point` is the number of pixels per typographic point (1/72 inch).
     """
     occupied: list[Box] = list(obstacles)
     boxes: list[Box | None] = [None] * len(labelled_points)
+    leaders: list[tuple[tuple[float, float], tuple[float, float]]] = []
     for rings in (RINGS, FAR_RINGS):
         for number, (point, size) in enumerate(zip(labelled_points, label_sizes, strict=True)):
             if boxes[number]:
@@ -91,6 +92,7 @@ def place_labels(
                 for box in _iterate_candidate_label_boxes(*point, size, rings, pixels_per_point)
                 if box.lies_within(plot_area)
                 and not any(box.overlaps(other) for other in occupied)
+                and not any(box.touches_segment(*leader) for leader in leaders)
                 and (
                     _is_nearest_to_own_point(box, point, all_points, pixels_per_point)
                     if rings == RINGS
@@ -102,6 +104,8 @@ def place_labels(
                 box = possible[crossed.index(min(crossed))]
                 boxes[number] = box
                 occupied.append(box)
+                if rings == FAR_RINGS:
+                    leaders.append((point, box.nearest_point(*point)))
     return boxes
 
 

@@ -47,6 +47,19 @@ def test_difference_test_and_speed(pair: tuple[Run, Run]) -> None:
     assert {problem.task_id for problem in comparison.changed} == {f"p/{number}" for number in (*range(100, 116),)}
 
 
+def test_equal_texts_are_counted(pair: tuple[Run, Run]) -> None:
+    assert "\n  texts       148 of 164 answers equal\n" in lines(compare_runs(*pair))  # 16 have other verdicts
+    path = pair[1].folder / "completions.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows[:40]:
+        row["text"] += "#"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows[:-4]))
+    comparison = compare_runs(*pair)
+    assert (comparison.equal_texts, comparison.shared_texts) == (104, 160)
+    path.unlink()
+    assert "texts  " not in lines(compare_runs(*pair))
+
+
 def test_unfair_differences_come_first(pair: tuple[Run, Run], tmp_path: Path) -> None:
     def edit(config: dict[str, dict[str, object]]) -> None:
         config["task"]["version"] = "v2"

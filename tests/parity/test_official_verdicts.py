@@ -1,16 +1,23 @@
 """Every verdict on real samples equals the official one, apart from the task card's known deviations."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from helpers.parity_runs import deviating_problems, read_rows, recorded_samples, verdict_rows
 
+from evalharness.adapters import open_task
+from evalharness.data.sources import parse_data_source
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.run import run
 
 pytestmark = [pytest.mark.docker, pytest.mark.data]
 WORKERS = 2
+SLOW_MBPP_PROBLEM = "123"
+"""Its official solution takes one to three seconds, depending on the machine."""
 
 
 @pytest.mark.parametrize(
@@ -59,4 +66,18 @@ def test_reference_solutions(task: str, split: str | None, problems: int, datase
     options = {"split": split} if split else {}
     summary = run(RunConfig(task, "reference", workers=WORKERS, data=str(datasets_dir), options=options), tmp_path)
     assert summary["official_data"]
-    assert summary["statuses"] == {"passed": problems}
+    failed = [row for row in verdict_rows(tmp_path).values() if not row["passed"]]
+    if task == "mbpp" and [(row["task_id"], row["status"]) for row in failed] == [(SLOW_MBPP_PROBLEM, "timeout")]:
+        assert seconds_of_slow_mbpp_solution(datasets_dir) > 2.5  # of 3 s, too short on this machine
+        problems -= 1
+    assert summary["statuses"].get("passed") == problems, failed
+
+
+def seconds_of_slow_mbpp_solution(datasets_dir: Path) -> float:
+    """Returns the processor time of the solution and the tests of `SLOW_MBPP_PROBLEM`, outside the sandbox, in s."""
+    task, _ = open_task("mbpp", parse_data_source(str(datasets_dir)), {})
+    problem = next(problem for problem in task.problems() if problem.task_id == SLOW_MBPP_PROBLEM)
+    program = "\n".join([problem.reference or "", *problem.record["test_list"]])
+    before = os.times().children_user
+    subprocess.run([sys.executable, "-c", program], check=True)
+    return os.times().children_user - before

@@ -22,8 +22,9 @@ def read_resumable_manifest(folder: Path, config: Mapping[str, Any]) -> Manifest
 
     Returns None if the folder has no samples yet. Options that change no answer (`TRANSPORT_OPTIONS`) may differ, and
     `n` (samples per problem) and `limit` (number of problems) may be larger than before; the same data may be read from
-    another place. `config` may be a part of a configuration; only the entries that it has are compared. Raises UserError if the folder contains unrelated files,
-    or a run with other settings; the message names the first difference.
+    another place. `config` may be a part of a configuration; only the entries that it has are compared. Raises
+    UserError if the folder contains unrelated files, or a run with other settings; the message names the first
+    difference.
     """
     path = folder / MANIFEST
     if not path.exists():

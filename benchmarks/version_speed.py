@@ -1,7 +1,8 @@
 """Grading speed of this version beside another installed one, on the reference solutions, whole commands, same machine.
 
 Runs `evalharness grade` of both in alternating order, with two workers each, after one run of both that fills their
-caches of expected outputs, and prints medians in seconds and the ratio of this version to the other.
+caches of expected outputs, and prints medians in seconds, and the geometric mean of the ratios of neighbouring runs
+with a 95 % interval (t distribution of the logarithms), which a machine that is slow for a while does not change.
 
     EVALHARNESS_DATA=DIR python benchmarks/version_speed.py OTHER/.venv/bin/evalharness [--runs 5] [--tasks NAME,...]
                                                                                         [--sandbox bubblewrap]
@@ -11,6 +12,7 @@ real-time priority and other work of the machine does not matter.
 """
 
 import argparse
+import math
 import statistics
 import subprocess
 import sys
@@ -19,6 +21,7 @@ import time
 from pathlib import Path
 
 from grading_speed import WORKERS, prepare
+from scipy import stats
 
 OWN = Path(sys.executable).with_name("evalharness")
 
@@ -63,7 +66,14 @@ def main() -> None:
                     if number:
                         times[command].append(took)
             own, other = statistics.median(times[OWN]), statistics.median(times[args.other])
-            print(f"{task}: this version {own:.2f} s, the other {other:.2f} s, ratio {own / other:.2f}", flush=True)
+            logarithms = [math.log(mine / theirs) for mine, theirs in zip(*times.values(), strict=True)]
+            mean, error = statistics.mean(logarithms), stats.sem(logarithms)
+            interval = stats.t.interval(0.95, len(logarithms) - 1, mean, error)
+            ratio, low, high = map(math.exp, (mean, *interval))
+            print(
+                f"{task}: this version {own:.2f} s, the other {other:.2f} s, ratio {ratio:.3f} [{low:.3f}, {high:.3f}]",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

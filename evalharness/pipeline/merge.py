@@ -13,7 +13,7 @@ from evalharness.data.run_types import Environment, Manifest, ManifestConfigurat
 from evalharness.errors import UserError
 from evalharness.metrics.tokenizing import BUNDLED_NAME
 from evalharness.pipeline.config import RunConfig
-from evalharness.pipeline.resuming.same_run import find_config_differences, remove_transport_options
+from evalharness.pipeline.resuming.same_run import remove_transport_options
 from evalharness.pipeline.resuming.stretches import join_run_stretches
 from evalharness.pipeline.shard import Shard, parse_shard
 from evalharness.pipeline.store import write_json
@@ -21,6 +21,7 @@ from evalharness.pipeline.summary import compute_summary_results
 from evalharness.pipeline.validate import PreparedTask, prepare_task
 from evalharness.records import Key
 from evalharness.report.runs import find_run_folders
+from evalharness.util.differences import find_differences
 from evalharness.util.jsonl import read_complete_lines
 from evalharness.util.text import counted
 
@@ -88,7 +89,7 @@ def _read_and_check_shards(shard_folders: Sequence[Path], data_source: str | Non
     first, first_config = next(iter(configs.items()))
     config = _remove_shard_selection(manifests[first]["config"])
     for folder, other in configs.items():
-        for key_path, old, new in find_config_differences(first_config, other):
+        for key_path, old, new in find_differences(first_config, other):
             raise UserError(
                 f"{first} and {folder} are not shards of one run: {key_path} differs in {MANIFEST} ({old}, {new}); "
                 "leave one of them out"

@@ -17,7 +17,7 @@ from evalharness.pipeline.run import run
 pytestmark = [pytest.mark.docker, pytest.mark.data]
 WORKERS = 2
 SLOW_MBPP_PROBLEM = "123"
-"""Its official solution takes one to three seconds, depending on the machine."""
+"""Its official solution takes one to four seconds, depending on the machine."""
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,8 @@ def test_reference_solutions(task: str, split: str | None, problems: int, datase
     assert summary["official_data"]
     failed = [row for row in verdict_rows(tmp_path).values() if not row["passed"]]
     if task == "mbpp" and [(row["task_id"], row["status"]) for row in failed] == [(SLOW_MBPP_PROBLEM, "timeout")]:
-        assert seconds_of_slow_mbpp_solution(datasets_dir) > 2.5  # of 3 s, too short on this machine
+        # Only where it takes longer than its official limit, 3 s, outside the sandbox, too.
+        assert max(seconds_of_slow_mbpp_solution(datasets_dir) for _ in range(3)) > 3.0
         problems -= 1
     assert summary["statuses"].get("passed") == problems, failed
 

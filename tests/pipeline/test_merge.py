@@ -90,22 +90,6 @@ def test_merged_shards_equal_one_run(runs: Path, tmp_path: Path, cli: Command) -
 
 
 @pytest.mark.docker
-def test_shards_may_read_the_same_data_from_different_places(runs: Path, tmp_path: Path, cli: Command) -> None:
-    moved = tmp_path / "2"
-    shutil.copytree(runs / "2", moved)
-    manifest = json.loads((moved / "manifest.json").read_text())
-    manifest["config"]["task"]["data"]["origin"] = "folder /elsewhere"
-    (moved / "manifest.json").write_text(json.dumps(manifest))
-    done = cli("merge", tmp_path / "merged", runs / "1", moved, runs / "3")
-    assert done.returncode == 0, done.stderr
-    manifest["config"]["task"]["data"]["fingerprint"] = "sha256:0"
-    (moved / "manifest.json").write_text(json.dumps(manifest))
-    done = cli("merge", tmp_path / "other", runs / "1", moved, runs / "3")
-    assert done.returncode == 2
-    assert "task.data." in done.stderr
-
-
-@pytest.mark.docker
 def test_merged_speeds_are_counted_by_the_runs_tokenizer_and_say_that_they_are_merged(
     engine: None, tmp_path: Path, cli: Command
 ) -> None:

@@ -121,20 +121,6 @@ def test_joined_runs_are_mixed_where_their_stretches_differ(tmp_path: Path) -> N
     assert measurement_conditions_of_run(joined, 2)["mixed"] == {"concurrency": [8, 16]}
 
 
-def test_the_same_data_may_be_read_from_another_place(tmp_path: Path) -> None:
-    def with_data(origin: str, fingerprint: str) -> Any:
-        return {**config(), "task": {"data": {"origin": origin, "fingerprint": fingerprint}}}
-
-    with opened(tmp_path, with_data("folder /old", "sha256:1")) as store:
-        rows(store, 1)
-    with opened(tmp_path, with_data("folder /new", "sha256:1")) as store:
-        assert store.resumed
-    with pytest.raises(UserError, match='fingerprint was "sha256:1", now "sha256:2"'):
-        RunStore(tmp_path, with_data("folder /old", "sha256:2"), environment())
-    with pytest.raises(UserError, match='origin was "folder /old", now "hub x@main"'):
-        RunStore(tmp_path, with_data("hub x@main", "sha256:2"), environment())
-
-
 def test_a_directory_with_only_a_manifest_is_taken_over(tmp_path: Path) -> None:
     opened(tmp_path, config()).__enter__().close()
     for content in (None, b"{", json.dumps({"config": {"evalharness": "0.0.1"}}).encode()):

@@ -1,7 +1,7 @@
 """Checks whether a run directory may be resumed with a configuration: which settings may differ from before."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,7 +9,7 @@ from evalharness.data.run_files import COMPLETIONS, MANIFEST
 from evalharness.data.run_types import Manifest
 from evalharness.errors import UserError
 from evalharness.pipeline.resuming.folders import check_no_unrelated_files, has_completions_or_verdicts
-from evalharness.util.differences import JsonDifference, find_differences
+from evalharness.util.differences import find_differences
 
 RETRY_OPTIONS = ("timeout_s", "idle_timeout_s", "max_retries", "retry_base_s", "max_tokens_field")
 """Backend options about timeouts and retries, which change neither an answer nor its speed."""
@@ -21,10 +21,9 @@ def read_resumable_manifest(folder: Path, config: Mapping[str, Any]) -> Manifest
     """Returns the manifest of the folder's run if the run can be resumed with the configuration `config`.
 
     Returns None if the folder has no samples yet. Options that change no answer (`TRANSPORT_OPTIONS`) may differ, and
-    `n` (samples per problem) and `limit` (number of problems) may be larger than before; the same data may be read from
-    another place. `config` may be a part of a configuration; only the entries that it has are compared. Raises
-    UserError if the folder contains unrelated files, or a run with other settings; the message names the first
-    difference.
+    `n` (samples per problem) and `limit` (number of problems) may be larger than before. `config` may be a part of a
+    configuration; only the entries that it has are compared. Raises UserError if the folder contains unrelated files,
+    or a run with other settings; the message names the first difference.
     """
     path = folder / MANIFEST
     if not path.exists():
@@ -55,7 +54,7 @@ def read_resumable_manifest(folder: Path, config: Mapping[str, Any]) -> Manifest
             f"the run in {folder} was written by evalharness {versions[0]}, and this is {versions[1]}; choose another "
             "folder with --out, or resume the run with that version"
         )
-    differences = find_config_differences(saved_part, requested)
+    differences = find_differences(saved_part, requested)
     if difference := next((d for d in differences if not _may_differ(d.key_path, saved_part, requested)), None):
         remedy = "choose another folder with --out, use the old settings, or delete that run with --overwrite"
         if difference.key_path in ("samples.n", "samples.limit"):
@@ -65,15 +64,6 @@ def read_resumable_manifest(folder: Path, config: Mapping[str, Any]) -> Manifest
             f"{difference.new}; {remedy}"
         )
     return cast(Manifest, manifest)
-
-
-def find_config_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[JsonDifference]:
-    """Yields the differences of two runs' configurations. The same data may have been read from different places."""
-    differences = list(find_differences(first, second))
-    same_data = all(difference.key_path != "task.data.fingerprint" for difference in differences)
-    for difference in differences:
-        if not (same_data and difference.key_path == "task.data.origin"):
-            yield difference
 
 
 def remove_transport_options(config: Mapping[str, Any]) -> dict[str, Any]:

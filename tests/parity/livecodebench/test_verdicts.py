@@ -29,10 +29,6 @@ WRONG = {
 """Programs that pass the public tests, or nearly all, and fail a private one."""
 
 
-PASS_ON_A_FAST_MACHINE = {"abc338_c"}
-"""It prints from a thread that it does not join, which must therefore end within Python's switch interval, 5 ms."""
-
-
 @pytest.mark.parametrize(("solutions", "passes"), [(SOLUTIONS, True), (WRONG, False)], ids=["right", "wrong"])
 def test_three_problems_with_all_tests(
     solutions: dict[str, str], passes: bool, datasets_dir: Path, tmp_path: Path
@@ -64,4 +60,4 @@ def test_official_passes_of_a_model_pass(datasets_dir: Path, tmp_path: Path) -> 
     verdicts = verdict_rows(tmp_path)
     official = [row["task_id"] for row in read_rows(file) if row["official"]["passed"]]
     assert len(official) == 489
-    assert {task_id for task_id in official if not verdicts[task_id]["passed"]} <= PASS_ON_A_FAST_MACHINE
+    assert [task_id for task_id in official if not verdicts[task_id]["passed"]] == []

@@ -126,18 +126,17 @@ class InputGroupJudge:
         limits, total_s = call_time_limits(expected.reference_cpu_seconds(), call_settings)
         process.start_sample(limits, total_s + 1)
         last_output_s, has_call_limits = 0.0, expected.are_all_small()
+        call_limit_s = max(limits, default=0.0) + OUTPUT_GRACE_S
         for index in range(len(expected)):
             frame = process.next_message()
             is_output = frame is not None and frame[0] in b"od"
             # The first output also waits for the load of the program; outputs of fast calls arrive with a slow one's.
-            is_late = (
-                index and has_call_limits and process.watch.elapsed_s() - last_output_s > max(limits) + OUTPUT_GRACE_S
-            )
+            is_late = index and has_call_limits and process.watch.elapsed_s() - last_output_s > call_limit_s
             yield index, NO_OUTPUT if is_output and is_late else frame
             if is_late or not is_output:
                 return
             last_output_s = process.watch.elapsed_s()
-            process.call_s = max(limits) + OUTPUT_GRACE_S if has_call_limits else None
+            process.call_s = call_limit_s if has_call_limits else None
         yield len(expected), process.next_message()
 
     def _end_process(self, output_count: int, last_frame: wire.Frame | None) -> JobPartResult:

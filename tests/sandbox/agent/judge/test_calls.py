@@ -88,6 +88,17 @@ def test_each_call_has_a_limit(body: str, sandbox: ContainerPool) -> None:
 
 
 @pytest.mark.docker
+def test_the_time_per_call_does_not_grow_with_their_number(sandbox: ContainerPool) -> None:
+    def seconds_per_call(count: int) -> float:
+        program = calls_program("def f(x): return x", "def f(x): return x", [(x,) for x in range(count)])
+        outcomes = [only(sandbox.run(program)) for _ in range(3)]
+        assert {outcome.status for outcome in outcomes} == {"passed"}
+        return min(outcome.wall_s - outcome.waited_s for outcome in outcomes) / count
+
+    assert seconds_per_call(30_000) < 3 * seconds_per_call(3_000)
+
+
+@pytest.mark.docker
 def test_parts_do_not_see_each_others_files(sandbox: ContainerPool) -> None:
     """Each part has its own empty folder, as under the official grader."""
     program = "import os\nos.mkdir('results')\ndef f(x): return x"

@@ -1,7 +1,8 @@
 """Decides whether one output of a sample is right."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from ...sample.running import CallFunctionWork
 from ...shared import codec, wire
@@ -39,7 +40,8 @@ def short_repr(value: Any) -> str:
     return text if len(text) <= MAX_REPR_CHARACTERS else text[: MAX_REPR_CHARACTERS - 3] + "..."
 
 
-class SampleCall(NamedTuple):
+@dataclass(frozen=True)
+class SampleCall:
     """Call number `index` of a sample's function; compares the call's output with the expected one by `comparison`.
 
     Does not contain the output, which the methods receive in encoded pieces.
